@@ -1,0 +1,199 @@
+package ir
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Dim is the size of one axis: a number, or a number times named sizes that
+// are bound before a plan is made, as in "batch" or "4*batch*seq". The zero
+// Dim is invalid; sizes may be zero only by N.
+type Dim struct {
+	N    int    // the factor; the whole size when Syms is empty
+	Syms string // the names in sorted order joined by "*", or ""
+}
+
+// D returns the dimension of n elements.
+func D(n int) Dim { return Dim{N: n} }
+
+// Sym returns the dimension called name.
+func Sym(name string) Dim { return Dim{N: 1, Syms: name} }
+
+// Known reports whether d is a plain number.
+func (d Dim) Known() bool { return d.Syms == "" }
+
+// Mul returns d times e.
+func (d Dim) Mul(e Dim) Dim {
+	p := Dim{N: d.N * e.N}
+	switch {
+	case d.Syms == "":
+		p.Syms = e.Syms
+	case e.Syms == "":
+		p.Syms = d.Syms
+	default:
+		names := append(strings.Split(d.Syms, "*"), strings.Split(e.Syms, "*")...)
+		slices.Sort(names)
+		p.Syms = strings.Join(names, "*")
+	}
+	if p.N == 0 {
+		p.Syms = ""
+	}
+	return p
+}
+
+// Div returns d divided by e, and whether it divides without rest whatever
+// the named sizes are.
+func (d Dim) Div(e Dim) (Dim, bool) {
+	if e.N == 0 || d.N%e.N != 0 {
+		return Dim{}, false
+	}
+	q := Dim{N: d.N / e.N, Syms: d.Syms}
+	if e.Syms == "" {
+		return q, true
+	}
+	var names []string
+	if d.Syms != "" {
+		names = strings.Split(d.Syms, "*")
+	}
+	for s := range strings.SplitSeq(e.Syms, "*") {
+		i := slices.Index(names, s)
+		if i < 0 {
+			return Dim{}, false
+		}
+		names = slices.Delete(names, i, i+1)
+	}
+	q.Syms = strings.Join(names, "*")
+	return q, true
+}
+
+// Bind replaces the names in d by sizes. A name without a size stays.
+func (d Dim) Bind(sizes map[string]int) Dim {
+	if d.Syms == "" {
+		return d
+	}
+	out := D(d.N)
+	for s := range strings.SplitSeq(d.Syms, "*") {
+		if n, ok := sizes[s]; ok {
+			out = out.Mul(D(n))
+		} else {
+			out = out.Mul(Sym(s))
+		}
+	}
+	return out
+}
+
+func (d Dim) String() string {
+	switch {
+	case d.Syms == "":
+		return strconv.Itoa(d.N)
+	case d.N == 1:
+		return d.Syms
+	}
+	return strconv.Itoa(d.N) + "*" + d.Syms
+}
+
+// ParseDim reads what String writes.
+func ParseDim(s string) (Dim, error) {
+	out := D(1)
+	for f := range strings.SplitSeq(s, "*") {
+		if n, err := strconv.Atoi(f); err == nil {
+			if n < 0 {
+				return Dim{}, fmt.Errorf("dimension %q is negative", s)
+			}
+			out = out.Mul(D(n))
+		} else if isName(f) {
+			out = out.Mul(Sym(f))
+		} else {
+			return Dim{}, fmt.Errorf("%q is not a dimension: want a number, a name, or their product", s)
+		}
+	}
+	return out, nil
+}
+
+func isName(s string) bool {
+	for i, r := range s {
+		if r != '_' && (r < 'a' || r > 'z') && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Type is what is known of a value before it runs.
+type Type struct {
+	DType DType
+	Shape []Dim // outermost first; empty for a scalar
+}
+
+// T returns the type of known sizes.
+func T(d DType, sizes ...int) Type {
+	t := Type{DType: d, Shape: make([]Dim, len(sizes))}
+	for i, n := range sizes {
+		t.Shape[i] = D(n)
+	}
+	return t
+}
+
+// With returns a type of the same element type and the given shape.
+func (t Type) With(shape ...Dim) Type { return Type{DType: t.DType, Shape: shape} }
+
+// As returns a type of the same shape and the given element type.
+func (t Type) As(d DType) Type { return Type{DType: d, Shape: t.Shape} }
+
+// Rank returns the number of axes.
+func (t Type) Rank() int { return len(t.Shape) }
+
+// Len returns the number of elements as a dimension.
+func (t Type) Len() Dim {
+	n := D(1)
+	for _, d := range t.Shape {
+		n = n.Mul(d)
+	}
+	return n
+}
+
+// Known reports whether every axis is a plain number.
+func (t Type) Known() bool {
+	return !slices.ContainsFunc(t.Shape, func(d Dim) bool { return !d.Known() })
+}
+
+// Sizes returns the shape in numbers. It is an error to call it on a type
+// that is not Known; named sizes count as their factor then.
+func (t Type) Sizes() []int {
+	out := make([]int, len(t.Shape))
+	for i, d := range t.Shape {
+		out[i] = d.N
+	}
+	return out
+}
+
+// Elems returns the number of elements of a Known type.
+func (t Type) Elems() int { return t.Len().N }
+
+// Bytes returns the bytes of a Known type.
+func (t Type) Bytes() int64 { return int64(t.Elems()) * int64(t.DType.Size()) }
+
+// Bind replaces named sizes by numbers.
+func (t Type) Bind(sizes map[string]int) Type {
+	out := Type{DType: t.DType, Shape: make([]Dim, len(t.Shape))}
+	for i, d := range t.Shape {
+		out.Shape[i] = d.Bind(sizes)
+	}
+	return out
+}
+
+// Equal reports whether t and u have the same element type and shape.
+func (t Type) Equal(u Type) bool { return t.DType == u.DType && slices.Equal(t.Shape, u.Shape) }
+
+func (t Type) String() string { return t.DType.String() + ShapeString(t.Shape) }
+
+// ShapeString prints a shape as "[batch,seq,64]".
+func ShapeString(shape []Dim) string {
+	s := make([]string, len(shape))
+	for i, d := range shape {
+		s[i] = d.String()
+	}
+	return "[" + strings.Join(s, ",") + "]"
+}

@@ -121,6 +121,10 @@ func isName(s string) bool {
 	return s != ""
 }
 
+// Layout says how the elements of a weight lie in memory. The zero Layout is
+// row-major. Other layouts are named by the backend that asks for them.
+type Layout string
+
 // Type is what is known of a value before it runs.
 type Type struct {
 	DType DType

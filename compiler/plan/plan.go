@@ -1,0 +1,96 @@
+// Package plan is the flat program that the executor runs: every size known,
+// every tensor placed, every cost counted. It has a text form that can be
+// compared with diff and a JSON form for programs.
+package plan
+
+import "pipe.dev/compiler/ir"
+
+// Place is where a tensor lies: in the memory of a state, or in the work
+// arena, which is free again after the run.
+type Place struct {
+	State  int   // index in Plan.States, or Work
+	Offset int64 // bytes
+	Type   ir.Type
+}
+
+// Work as Place.State means the work arena; None an input that is left out.
+const (
+	Work = -1
+	None = -2
+)
+
+// Step is one call of one kernel.
+type Step struct {
+	Op      string
+	Attr    any
+	In, Out []Place
+	Scratch Place // U8 in the work arena; State None if there is none
+	FLOPs   int64
+	Bytes   int64 // read and written, counting every tensor once
+	Pos     ir.Pos
+}
+
+// State is memory that outlives a run.
+type State struct {
+	Path   string
+	Kind   ir.Kind
+	Type   ir.Type
+	Layout ir.Layout
+	Bytes  int64 // in its layout
+	Init   string
+	Pos    ir.Pos
+}
+
+// Port is a named input or output.
+type Port struct {
+	Name  string
+	Place Place
+	Path  string // layer path, for outputs that are nodes
+}
+
+// Plan is the whole program for one set of sizes.
+type Plan struct {
+	Name      string // "forward", "step"
+	Backend   string
+	Sizes     map[string]int // "batch": 1, "seq": 16
+	Inputs    []Port
+	Outputs   []Port
+	States    []State // sorted by path
+	Steps     []Step
+	WorkBytes int64 // size of the work arena
+}
+
+// StateBytes is the memory of all states of one kind.
+func (p *Plan) StateBytes(k ir.Kind) int64 {
+	var sum int64
+	for _, s := range p.States {
+		if s.Kind == k {
+			sum += s.Bytes
+		}
+	}
+	return sum
+}
+
+// PeakBytes is what running the plan alone allocates.
+func (p *Plan) PeakBytes() int64 {
+	return p.StateBytes(ir.Weight) + p.StateBytes(ir.Cache) + p.WorkBytes
+}
+
+// FLOPs is the floating-point operations of one run.
+func (p *Plan) FLOPs() int64 {
+	var sum int64
+	for _, s := range p.Steps {
+		sum += s.FLOPs
+	}
+	return sum
+}
+
+// BytesMoved is the memory traffic of one run, counting every tensor of every
+// step once.
+func (p *Plan) BytesMoved() int64 {
+	var sum int64
+	for _, s := range p.Steps {
+		sum += s.Bytes
+	}
+	return sum
+}

@@ -1,0 +1,90 @@
+// Package kernels is the contract between the executor and a device: buffers,
+// tensors placed in them, and kernels that are bound to such tensors once and
+// then run many times.
+//
+// It knows no plan and no document. A kernel gets placed, typed tensors and
+// its scratch; it never allocates while it runs, and it never infers a shape.
+package kernels
+
+import (
+	"context"
+
+	"pipe.dev/compiler/ir"
+)
+
+// Buffer is a run of device memory.
+type Buffer interface {
+	Size() int64
+	Write(offset int64, src []byte) error
+	Read(offset int64, dst []byte) error
+	Free() error
+}
+
+// Tensor is a typed view of device memory. The zero Tensor stands for an
+// input that was left out.
+type Tensor struct {
+	Buffer Buffer
+	Offset int64 // bytes
+	DType  ir.DType
+	Shape  []int // outermost first
+	Layout ir.Layout
+}
+
+// Len returns the number of elements.
+func (t Tensor) Len() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Args is what a kernel is bound to. Attr is the attribute struct of the op.
+type Args struct {
+	Attr    any
+	In, Out []Tensor
+	Scratch Tensor // U8, of the size that Kernel.Scratch asked for
+}
+
+// Step runs a bound kernel once. It must not allocate. A step may read and
+// write only what it was bound to.
+type Step func(ctx context.Context) error
+
+// Kernel computes one op.
+type Kernel interface {
+	// Scratch returns the bytes of temporary memory one run needs; in and out
+	// are Known types.
+	Scratch(attr any, in, out []ir.Type) int64
+	// Bind resolves args once. It fails for what the kernel cannot do, naming
+	// the fact.
+	Bind(args Args) (Step, error)
+	// InPlace says that output 0 may lie exactly where input i lies.
+	InPlace(i int) bool
+}
+
+// Backend is a device that runs steps in the order in which they are called.
+type Backend interface {
+	Name() string
+	// Alloc returns memory of the given size, zeroed, aligned to Align.
+	Alloc(bytes int64) (Buffer, error)
+	// Map returns a read-only Buffer over host memory without a copy, or false
+	// if the device cannot read host memory or data is not aligned for it.
+	Map(data []byte) (Buffer, bool)
+	// Align is the alignment of every tensor, bytes.
+	Align() int64
+	// Kernel finds the kernel for an op, or false. in and out may hold named
+	// sizes: only element types and ranks decide.
+	Kernel(op string, attr any, in, out []ir.Type) (Kernel, bool)
+	// Layout returns the layout in which op reads weight input i fastest, and
+	// whether it can also read it row-major or in another op's layout.
+	Layout(op string, attr any, i int, weight ir.Type) ir.Layout
+	// Accepts reports whether op can read weight input i in layout l.
+	Accepts(op string, attr any, i int, weight ir.Type, l ir.Layout) bool
+	// LayoutBytes returns the bytes of a weight in layout l.
+	LayoutBytes(l ir.Layout, weight ir.Type) int64
+	// Pack writes src, row-major, into dst at offset in layout l.
+	Pack(l ir.Layout, weight ir.Type, dst Buffer, offset int64, src []byte) error
+	// Sync waits until everything called before is done.
+	Sync(ctx context.Context) error
+	Close() error
+}

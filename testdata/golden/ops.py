@@ -1,0 +1,253 @@
+"""Values and gradients of single operations by PyTorch, in float64.
+
+    python testdata/golden/ops.py
+
+ops/NAME.safetensors, one file a case:
+
+    x0, x1, ...    inputs in the operation's natural order: f32 (exact, as computed with) or int32
+    y              output, f64 or int32; y0, y1 where there are two
+    dy, dy0        upstream gradient of the float output, f32 (exact)
+    dx0, dx1, ...  gradients of the float inputs, f64
+    metadata attr  the attributes as JSON, named as in PyTorch
+
+Every gradient is held against central differences before it is written.
+"""
+
+import json
+import os
+import zlib
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+from reference import folder
+
+CASES = []  # (name, attributes, inputs(generator), function, whether central differences apply)
+
+
+def case(name, attr, inputs, function, smooth=True):
+    CASES.append((name, attr, inputs, function, smooth))
+
+
+def randn(*shape, scale=1.0):
+    return lambda g: scale * torch.randn(shape, generator=g)
+
+
+def ints(high, *shape):
+    return lambda g: torch.randint(0, high, shape, generator=g)
+
+
+def fixed(values, dtype=torch.float32):
+    return lambda g: torch.tensor(values, dtype=dtype)
+
+
+# Element-wise: a sweep with the tails, where exp overflows or underflows in f32; kinks (0) only where smooth.
+
+SMOOTH = fixed([-100, -30, -12.5, -8, -5, -3.25, -2, -1, -0.5, -1e-3, 0, 1e-3, 0.25, 0.75, 1, 1.5, 2, 3, 4.5, 7, 10, 15, 19, 90])
+KINKED = fixed([-100, -8, -2, -1, -0.5, -1e-3, 1e-3, 0.25, 1, 2.5, 7, 90])
+
+case("gelu_erf", {"approximate": "none"}, [SMOOTH], F.gelu)
+case("gelu_tanh", {"approximate": "tanh"}, [SMOOTH], lambda x: F.gelu(x, approximate="tanh"))
+case("silu", {}, [SMOOTH], F.silu)
+case("softplus", {"beta": 1.0}, [fixed([-100, -30, -8, -2, -1, -1e-3, 0, 1e-3, 0.5, 1, 3, 8, 15, 19])], F.softplus)
+case("mish", {}, [fixed([-100, -30, -8, -2, -1, -1e-3, 0, 1e-3, 0.5, 1, 3, 8, 15, 19])], F.mish)
+case("sigmoid", {}, [SMOOTH], torch.sigmoid)
+case("tanh", {}, [SMOOTH], torch.tanh)
+case("relu", {}, [KINKED], F.relu)
+case("leaky_relu", {"negative_slope": 0.1}, [KINKED], lambda x: F.leaky_relu(x, 0.1))
+case("elu", {"alpha": 1.5}, [KINKED], lambda x: F.elu(x, 1.5))
+
+
+# Softmax and relatives. Logits may be large or masked.
+
+def large(g):
+    x = 3 * torch.randn((4, 9), generator=g)
+    x[1] += 5000
+    x[2] -= 5000
+    x[3] *= 30
+    return x
+
+
+def masked(g):
+    x = 2 * torch.randn((3, 7), generator=g)
+    x[0, 3:] = -torch.inf
+    x[1, 0] = -torch.inf
+    x[2, :6] = -torch.inf
+    return x
+
+
+case("softmax", {"dim": -1}, [large], lambda x: F.softmax(x, -1))
+case("softmax_dim1", {"dim": 1}, [randn(2, 5, 3)], lambda x: F.softmax(x, 1))
+case("softmax_masked", {"dim": -1}, [masked], lambda x: F.softmax(x, -1), smooth=False)
+case("log_softmax", {"dim": -1}, [large], lambda x: F.log_softmax(x, -1))
+case("logsumexp", {"dim": -1, "keepdim": False}, [large], lambda x: torch.logsumexp(x, -1))
+case("logsumexp_dim0", {"dim": 0, "keepdim": True}, [randn(4, 3)], lambda x: torch.logsumexp(x, 0, keepdim=True))
+
+
+# Norms. Row 1 is so small that eps matters, row 2 has a large mean.
+
+def rows(g):
+    x = torch.randn((4, 12), generator=g)
+    x[1] *= 2e-3
+    x[2] += 20
+    return x
+
+
+case("rms_norm", {"eps": 1e-5}, [rows, randn(12)], lambda x, w: F.rms_norm(x, (12,), w, 1e-5))
+case("layer_norm", {"eps": 1e-5}, [rows, randn(12), randn(12)], lambda x, w, b: F.layer_norm(x, (12,), w, b, 1e-5))
+
+
+# Rotary embedding. x0 [1, heads, tokens, head_dim], x1 [tokens] the positions.
+
+POSITIONS = fixed([0, 1, 2, 5, 6, 100], torch.int64)
+
+
+def angles(positions, dim, theta):
+    return positions[:, None].double() * theta ** (-torch.arange(0, dim, 2).double() / dim)
+
+
+def rope_half(x, positions, theta, dims):
+    a = angles(positions, dims, theta)
+    a = torch.cat([a, a], -1)[None]
+    turned, _ = apply_rotary_pos_emb(x[..., :dims], x[..., :dims], a.cos(), a.sin())
+    return torch.cat([turned, x[..., dims:]], -1)
+
+
+def rope_interleaved(x, positions, theta):
+    a = angles(positions, x.shape[-1], theta)
+    z = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2)) * torch.polar(torch.ones_like(a), a)
+    return torch.view_as_real(z).reshape(x.shape)
+
+
+case("rope_half", {"theta": 10000.0, "dims": 8, "interleaved": False}, [randn(1, 3, 6, 8), POSITIONS],
+     lambda x, p: rope_half(x, p, 10000.0, 8))
+case("rope_partial", {"theta": 500.0, "dims": 4, "interleaved": False}, [randn(1, 2, 6, 10), POSITIONS],
+     lambda x, p: rope_half(x, p, 500.0, 4))
+case("rope_interleaved", {"theta": 10000.0, "dims": 8, "interleaved": True}, [randn(1, 3, 6, 8), POSITIONS],
+     lambda x, p: rope_interleaved(x, p, 10000.0))
+
+
+# Attention. x0 q [batch, heads, tokens, head_dim], x1 k and x2 v [batch, kv_heads, kv_tokens, head_dim].
+# The last query stands at the last key: query i is at position i + kv_tokens - tokens. A window of w is a token and the w-1 before it.
+
+def visible(tokens, kv_tokens, window=None):
+    i = torch.arange(tokens)[:, None] + kv_tokens - tokens
+    j = torch.arange(kv_tokens)[None]
+    return (j <= i) & (j > i - (window or kv_tokens))
+
+
+def explicit(q, k, v, ok, scale, softcap):
+    """softmax(softcap * tanh(q kT scale / softcap) where visible) v, key-value heads repeated for their group."""
+    group = q.shape[1] // k.shape[1]
+    k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+    s = softcap * torch.tanh(q @ k.mT * scale / softcap)
+    return F.softmax(s.masked_fill(~ok, -torch.inf), -1) @ v
+
+
+QKV = [randn(1, 4, 6, 8), randn(1, 4, 6, 8), randn(1, 4, 6, 8)]
+GROUPED = [randn(2, 4, 5, 6), randn(2, 2, 5, 6), randn(2, 2, 5, 6)]
+OFFSET = [randn(1, 4, 3, 8), randn(1, 2, 7, 8), randn(1, 2, 7, 8)]
+sdpa = F.scaled_dot_product_attention
+
+case("attention_causal", {"causal": True}, QKV, lambda q, k, v: sdpa(q, k, v, is_causal=True))
+case("attention_full", {"causal": False}, OFFSET, lambda q, k, v: sdpa(q, k, v, enable_gqa=True))
+case("attention_grouped", {"causal": True}, GROUPED, lambda q, k, v: sdpa(q, k, v, is_causal=True, enable_gqa=True))
+case("attention_offset", {"causal": True}, OFFSET, lambda q, k, v: sdpa(q, k, v, visible(3, 7), enable_gqa=True))
+case("attention_window", {"causal": True, "window": 3}, QKV, lambda q, k, v: sdpa(q, k, v, visible(6, 6, 3)))
+case("attention_mask", {"causal": False}, QKV + [randn(1, 4, 6, 6)], lambda q, k, v, m: sdpa(q, k, v, m))
+case("attention_scale", {"causal": True, "scale": 0.7}, QKV, lambda q, k, v: sdpa(q, k, v, is_causal=True, scale=0.7))
+case("attention_softcap", {"causal": True, "scale": 1.0, "softcap": 2.0}, GROUPED,
+     lambda q, k, v: explicit(q, k, v, visible(5, 5), 1.0, 2.0))
+
+
+# Matrices.
+
+case("linear", {}, [randn(2, 3, 7), randn(5, 7), randn(5)], F.linear)
+case("matmul", {}, [randn(4, 6), randn(6, 5)], torch.matmul)
+case("matmul_broadcast", {}, [randn(2, 1, 3, 4), randn(5, 4, 6)], torch.matmul)
+
+
+# Indexing and order. sort is stable (its input has ties); topk and argmax have none.
+
+TIES = fixed([[0.5, -1.5, 2, 0.5, 2, -3, 0.25], [1, 1, 1, -1, -1, 4, 4]])
+
+case("embedding", {}, [ints(9, 2, 6), randn(9, 5)], F.embedding)
+case("gather", {"dim": 1}, [randn(3, 6, 2), ints(6, 3, 4, 2)], lambda x, i: torch.gather(x, 1, i))
+case("topk", {"k": 3, "dim": -1, "largest": True, "sorted": True}, [randn(3, 8)], lambda x: torch.topk(x, 3, -1))
+case("sort", {"dim": -1, "descending": False, "stable": True}, [TIES], lambda x: torch.sort(x, dim=-1, stable=True), smooth=False)
+case("sort_descending", {"dim": -1, "descending": True, "stable": True}, [TIES],
+     lambda x: torch.sort(x, dim=-1, stable=True, descending=True), smooth=False)
+case("argmax", {"dim": -1, "keepdim": False}, [randn(4, 9)], lambda x: torch.argmax(x, -1), smooth=False)
+case("one_hot", {"num_classes": 6}, [ints(6, 2, 5)], lambda i: F.one_hot(i, 6), smooth=False)
+case("pad", {"pad": [1, 2, 0, 3], "mode": "constant", "value": -0.5}, [randn(2, 3, 4)],
+     lambda x: F.pad(x, (1, 2, 0, 3), value=-0.5))
+case("pad_reflect", {"pad": [3, 2], "mode": "reflect"}, [randn(2, 2, 5)], lambda x: F.pad(x, (3, 2), "reflect"))
+
+
+# Reductions and scans.
+
+case("cumsum", {"dim": 1}, [randn(2, 6, 3)], lambda x: torch.cumsum(x, 1))
+case("var", {"dim": -1, "correction": 1, "keepdim": False}, [rows], lambda x: torch.var(x, -1))
+case("var_biased", {"dim": -1, "correction": 0, "keepdim": True}, [rows],
+     lambda x: torch.var(x, -1, correction=0, keepdim=True))
+
+
+# Cross entropy. x0 logits [tokens, vocab], x1 targets [tokens]; ignored targets count neither above nor below the fraction.
+
+LOGITS = randn(7, 9, scale=3.0)
+TARGETS = fixed([3, 0, -100, 8, 5, -100, 2], torch.int64)
+
+case("cross_entropy", {"reduction": "mean"}, [LOGITS, ints(9, 7)], F.cross_entropy)
+for reduction in ["mean", "sum", "none"]:
+    case(f"cross_entropy_ignore_smooth_{reduction}", {"ignore_index": -100, "label_smoothing": 0.1, "reduction": reduction},
+         [LOGITS, TARGETS],
+         lambda x, t, r=reduction: F.cross_entropy(x, t, ignore_index=-100, label_smoothing=0.1, reduction=r))
+
+
+def make(name, attr, inputs, function, smooth):
+    """Runs one case and writes its file; returns the bytes written."""
+    g = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    drawn = [draw(g) for draw in inputs]
+    x = [t.double().requires_grad_() if t.is_floating_point() else t for t in drawn]
+    floats = [t for t in x if t.is_floating_point()]
+    out = function(*x)
+    out = list(out) if isinstance(out, tuple) else [out]
+    suffix = [""] if len(out) == 1 else [str(i) for i in range(len(out))]
+
+    file = {f"x{i}": t if t.is_floating_point() else t.int() for i, t in enumerate(drawn)}
+    for s, y in zip(suffix, out):
+        if not y.is_floating_point():
+            file["y" + s] = y.int()
+            continue
+        assert y.dtype == torch.float64
+        dy = torch.randn(y.shape, generator=g)
+        file |= {"y" + s: y.detach(), "dy" + s: dy}
+        grads = iter(torch.autograd.grad(y, floats, dy.double()))
+        file |= {f"dx{i}": next(grads) for i, t in enumerate(x) if t.is_floating_point()}
+        assert all(t.isfinite().all() for k, t in file.items() if k[0] in "yd"), name
+    if smooth:
+        first = (lambda *a: function(*a)[0]) if len(out) > 1 else function
+        assert torch.autograd.gradcheck(first, x, eps=1e-6, atol=1e-5, rtol=1e-5), name
+
+    path = os.path.join(folder("ops"), name + ".safetensors")
+    save_file({k: t.contiguous() for k, t in file.items()}, path, metadata={"attr": json.dumps(attr)})
+    os.chmod(path, 0o644)
+    return os.path.getsize(path)
+
+
+def check_attention():
+    """PyTorch's kernels and the explicit formula agree where both apply (softcap so large that tanh is the identity)."""
+    g = torch.Generator().manual_seed(0)
+    q, k, v = [draw(g).double() for draw in OFFSET]
+    for ok in [visible(3, 7), visible(3, 7, 2)]:
+        torch.testing.assert_close(sdpa(q, k, v, ok, enable_gqa=True), explicit(q, k, v, ok, 8**-0.5, 1e6), rtol=1e-9, atol=1e-9)
+
+
+if __name__ == "__main__":
+    torch.use_deterministic_algorithms(True)
+    check_attention()
+    total = sum(make(*c) for c in CASES)
+    assert total < 200_000, total
+    print(len(CASES), "cases,", total, "bytes")

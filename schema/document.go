@@ -1,0 +1,120 @@
+// Package schema loads CUE documents: it validates them against the CUE
+// definitions built into the binary, reports every mistake at the line where
+// it was written, and turns what is valid into plain Go values.
+//
+// It is the only importer of the CUE libraries. It does not know what an op
+// or a stage means, nor any shape: see compiler and executor.
+package schema
+
+import "pipe.dev/compiler/ir"
+
+// Document is one validated file, every default filled in. Pipeline or Recipe
+// is set, or Models has at least one architecture.
+type Document struct {
+	File     string
+	Name     string    // the top-level field that holds the pipeline, recipe or first model
+	Pipeline *Pipeline // a field of pipeline.#Pipeline
+	Recipe   *Recipe   // a field of train.#Recipe
+	Models   []*Model  // fields of op.#Graph
+	Hash     string    // "sha256:..." of the resolved document
+	resolved []byte
+}
+
+// Pipeline is an inference pipeline: models, inputs, a graph of stages, outputs.
+type Pipeline struct {
+	Name    string
+	Inputs  []Input
+	Models  []ModelRef
+	Stages  []Stage // in document order
+	Outputs []Output
+	Pos     ir.Pos
+}
+
+// Input is a declared input. Its token is "inputs.NAME".
+type Input struct {
+	Name  string
+	Type  string // "text", "int", "float", "bool", "model", "tensor", "list"
+	Doc   string // the comment above it in the document
+	Value any    // string, json.Number, bool, []any; nil if an optional input has none
+	Pos   ir.Pos
+}
+
+// ModelRef names a model that stages use. Its token is "models.NAME".
+type ModelRef struct {
+	Name    string
+	From    string // path of a folder
+	Context int    // tokens of the key/value cache; 0 means what the model was trained on
+	Cache   string // element type of the key/value cache
+	Pos     ir.Pos
+}
+
+// Stage is one step of a pipeline. Its token is its ID.
+type Stage struct {
+	ID     string
+	Stage  string         // a row of the stage table: "generate"
+	Fields map[string]any // as encoding/json gives them with UseNumber
+	Pos    ir.Pos
+	At     map[string]ir.Pos // where single fields were written; may lack some
+}
+
+// Output is a result of a pipeline.
+type Output struct {
+	Name string
+	From string // token
+	Type string // "text", "ids", "tensor", "tensors"
+	Pos  ir.Pos
+}
+
+// Recipe is a validated training recipe. The fields are not looked at here.
+type Recipe struct {
+	Name   string
+	Fields map[string]any
+	Pos    ir.Pos
+}
+
+// Model is an architecture: a tree of nodes, with stacks not yet expanded.
+type Model struct {
+	Group
+	Name   string         // top-level field, or the folder it was made for
+	Arch   string         // model_type, if it was made from a config.json
+	Config map[string]any // config.json with the architecture's defaults settled
+	// Context is the number of positions the model was trained on; 0 if it says none.
+	Context int
+	// Ignore lists patterns (path.Match, on whole names) of tensors that
+	// checkpoints of this architecture carry and that it does not use.
+	Ignore []string
+	// Prefixes lists prefixes that a checkpoint may lack or add in front of every name.
+	Prefixes []string
+	Pos      ir.Pos
+}
+
+// Group is a named group of nodes: a graph or a layer. Its value is that of Out.
+type Group struct {
+	ID    string
+	Nodes []Node // in document order
+	Out   string // token
+}
+
+// Node is an op, a nested group, or a repeated group: one of Op, Group and
+// Repeat is set. Inside the bodies of a Repeat, IDs and tokens hold "{i}".
+type Node struct {
+	ID     string
+	Op     string // a row of the op table, or "input"
+	Param  string // checkpoint prefix of its weights
+	Tied   string // id of the node whose weights it shares, or ""
+	Fields map[string]any
+	Pos    ir.Pos
+	At     map[string]ir.Pos // where single fields were written; may lack some
+
+	Group  *Group
+	Repeat *Repeat
+}
+
+// Repeat is N copies of a body, one after the other. Copy 0 reads X, copy i
+// the output of copy i-1; the token "ID.i.in" names what copy i reads.
+type Repeat struct {
+	N      int
+	X      string
+	Kinds  []string          // which body each copy has, repeated cyclically; nil if there is one
+	Bodies map[string]*Group // by kind
+}

@@ -1,0 +1,234 @@
+// Package checkpoint reads and writes model weights in the safetensors format:
+// a single file, or a Hugging Face folder with model.safetensors or with
+// shards and their model.safetensors.index.json.
+//
+// Open reads headers only and proves them; Prove holds them against what a
+// plan wants and reports every mismatch at once; View then gives the bytes of a
+// tensor without a copy, from a file mapped into memory. Where the system
+// cannot map files, tensors are read when they are asked for.
+//
+// The header is read here and not by github.com/nlpodyssey/safetensors because
+// that library rejects a whole file for one tensor of a dtype it does not know
+// (all 8-bit floats), keeps the last of duplicate keys without a word, decodes
+// a header of 100 MB before it looks at the length of the data, and has neither
+// files nor shards. Its reader and writer serve as the second opinion in tests.
+//
+// Not here: other formats, conversion between element types, machines whose
+// byte order is big-endian, and defence against a file that another program
+// shortens while it is mapped (the system answers that with a signal).
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"pipe.dev/compiler/ir"
+)
+
+// Tensor is what the header says of one tensor.
+type Tensor struct {
+	Name   string
+	Raw    string   // dtype as the file spells it: "BF16", "F8_E4M3"
+	DType  ir.DType // ir.Invalid when pipe cannot compute with Raw
+	Shape  []int    // outermost first; empty for a scalar; not to be changed
+	Bytes  int64    // length of the data
+	File   string   // the file or shard that holds it
+	Offset int64    // of the data in File, in bytes; any alignment
+}
+
+// Checkpoint is an open checkpoint. Its methods may be called concurrently,
+// but for Close.
+type Checkpoint struct {
+	path     string
+	tensors  []Tensor       // in natural order of their names
+	index    map[string]int // into tensors
+	metadata map[string]string
+	files    map[string]contents // by Tensor.File
+
+	mu     sync.RWMutex
+	closed bool
+}
+
+// Open opens the checkpoint at path: a .safetensors file, an index.json, or a
+// folder. In a folder it takes model.safetensors, else
+// model.safetensors.index.json, else the only index or the only .safetensors
+// file there is. It reads and proves the headers, and no data. Every error is
+// an *Error.
+func Open(path string) (*Checkpoint, error) {
+	file, err := locate(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Checkpoint{path: path, index: map[string]int{}, metadata: map[string]string{}, files: map[string]contents{}}
+	if isIndex(file) {
+		err = c.openShards(file)
+	} else {
+		var h header
+		if h, err = c.openFile(file); err == nil {
+			c.tensors, c.metadata = h.tensors, h.metadata
+		}
+	}
+	if err != nil {
+		c.Close() // err is what matters
+		return nil, err
+	}
+	slices.SortFunc(c.tensors, func(a, b Tensor) int { return naturalCompare(a.Name, b.Name) })
+	for i, t := range c.tensors {
+		c.index[t.Name] = i
+	}
+	return c, nil
+}
+
+// openFile reads the header of one file and keeps its contents for View.
+func (c *Checkpoint) openFile(file string) (header, error) {
+	f, size, err := openRegular(file)
+	if err != nil {
+		return header{}, err
+	}
+	h, err := readHeader(f, size)
+	if err != nil {
+		f.Close()
+		return header{}, FileError(file, err)
+	}
+	for i := range h.tensors {
+		h.tensors[i].File = file
+	}
+	m, err := mapFile(f, size)
+	if err != nil {
+		return header{}, FileError(file, err)
+	}
+	c.files[file] = m
+	return h, nil
+}
+
+// openRegular opens a file to read and returns its length in bytes. Anything
+// but a regular file is refused before it is opened, since opening a pipe
+// could wait for ever.
+func openRegular(file string) (*os.File, int64, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, 0, FileError(file, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errorf(file, "is not a regular file")
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0, FileError(file, err)
+	}
+	if info, err = f.Stat(); err != nil {
+		f.Close()
+		return nil, 0, FileError(file, err)
+	}
+	return f, info.Size(), nil
+}
+
+// Path returns what Open was given.
+func (c *Checkpoint) Path() string { return c.path }
+
+// Tensors lists all tensors in the natural order of their names: layers.2
+// before layers.10.
+func (c *Checkpoint) Tensors() []Tensor { return slices.Clone(c.tensors) }
+
+// Lookup finds a tensor by its name.
+func (c *Checkpoint) Lookup(name string) (Tensor, bool) {
+	i, ok := c.index[name]
+	if !ok {
+		return Tensor{}, false
+	}
+	return c.tensors[i], true
+}
+
+// Metadata returns the __metadata__ of the file. Of shards it is the union;
+// where they disagree, the first shard by name counts.
+func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.metadata) }
+
+// View returns the bytes of a tensor, little-endian, outermost axis first.
+// They must not be written to, may be at any alignment, and are valid until
+// Close.
+func (c *Checkpoint) View(name string) ([]byte, error) {
+	t, ok := c.Lookup(name)
+	if !ok {
+		return nil, errorf(c.path, "has no tensor %q%s", name, suggestion(nearest(name, c.names())))
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.closed {
+		return nil, &Error{File: c.path, Msg: "is closed", Err: fs.ErrClosed}
+	}
+	if t.Bytes == 0 {
+		return []byte{}, nil
+	}
+	b, err := c.files[t.File].view(t.Offset, t.Bytes)
+	if err != nil {
+		return nil, FileError(t.File, fmt.Errorf("tensor %q: %w", name, err))
+	}
+	return b, nil
+}
+
+// Release tells the system that the pages of a tensor are not needed any more,
+// so that they stop counting as memory of this process. The views of it stay
+// valid; touching them reads the file again. Pages shared with a neighbour are
+// kept. Without memory mapping it does nothing.
+func (c *Checkpoint) Release(name string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if t, ok := c.Lookup(name); ok && !c.closed {
+		c.files[t.File].release(t.Offset, t.Bytes)
+	}
+}
+
+// Close unmaps the files; every view is invalid then, and touching one ends
+// the process. Closing again does nothing.
+func (c *Checkpoint) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	var errs []error
+	for _, file := range slices.Sorted(maps.Keys(c.files)) {
+		if err := c.files[file].close(); err != nil {
+			errs = append(errs, FileError(file, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Type returns the type of t; its DType is ir.Invalid when pipe cannot compute
+// with it.
+func (t Tensor) Type() ir.Type { return ir.T(t.DType, t.Shape...) }
+
+// label names the file in messages about all of the checkpoint: the one file,
+// or the folder of several.
+func (c *Checkpoint) label() string {
+	if len(c.files) == 1 {
+		for file := range c.files {
+			return file
+		}
+	}
+	return c.path
+}
+
+// shard returns " in FILE" for a tensor of one of several files.
+func (c *Checkpoint) shard(t Tensor) string {
+	if len(c.files) > 1 {
+		return " in " + filepath.Base(t.File)
+	}
+	return ""
+}
+
+func (c *Checkpoint) names() []string {
+	names := make([]string, len(c.tensors))
+	for i, t := range c.tensors {
+		names[i] = t.Name
+	}
+	return names
+}

@@ -1,0 +1,49 @@
+//go:build unix
+
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// mapping is a file mapped into memory, read-only.
+type mapping struct{ data []byte }
+
+// mapFile maps the size > 0 bytes of f and closes it.
+func mapFile(f *os.File, size int64) (contents, error) {
+	defer f.Close()
+	if size > math.MaxInt {
+		return nil, fmt.Errorf("has %d bytes, more than this machine can map", size)
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("cannot map %d bytes: %w", size, err)
+	}
+	return &mapping{data}, nil
+}
+
+func (m *mapping) view(offset, n int64) ([]byte, error) {
+	return m.data[offset : offset+n : offset+n], nil
+}
+
+// release drops the pages that lie wholly inside the range. A later access
+// reads them again, from the page cache or the file.
+func (m *mapping) release(offset, n int64) {
+	page := int64(os.Getpagesize())
+	from := (offset + page - 1) / page * page
+	to := (offset + n) / page * page
+	if to > from {
+		// Advice only: there is nothing to do if the system declines.
+		_ = unix.Madvise(m.data[from:to], unix.MADV_DONTNEED)
+	}
+}
+
+func (m *mapping) close() error {
+	data := m.data
+	m.data = nil
+	return unix.Munmap(data)
+}

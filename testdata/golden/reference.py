@@ -37,3 +37,10 @@ def write_json(path, value):
     with open(path, "w") as f:
         json.dump(value, f, indent=2)
         f.write("\n")
+
+
+def write_cases(path, head, cases):
+    """JSON {head..., "cases": [...]} with one line an entry."""
+    lines = [f"{json.dumps(k)}: {json.dumps(v)}," for k, v in head.items()]
+    with open(path, "w") as f:
+        f.write("\n".join(["{", *lines, '"cases": [', ",\n".join(json.dumps(c) for c in cases), "]", "}", ""]))

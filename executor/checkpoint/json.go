@@ -18,6 +18,9 @@ type jsonReader struct{ dec *json.Decoder }
 // hold those.
 const maxKey = 1024
 
+// maxAxes is the most numbers that an array may hold.
+const maxAxes = 64
+
 // readJSON parses text, one object and nothing after it, calling each with
 // every key in turn; each must consume the value.
 func readJSON(text []byte, each func(r jsonReader, key string) error) error {
@@ -65,7 +68,7 @@ func (r jsonReader) object(each func(key string) error) error {
 	return err
 }
 
-// sizes reads an array of integers that are not negative.
+// sizes reads an array of integers that are not negative, at most maxAxes.
 func (r jsonReader) sizes(what string) ([]int64, error) {
 	if err := r.delim('[', what+" as an array"); err != nil {
 		return nil, err
@@ -88,6 +91,9 @@ func (r jsonReader) sizes(what string) ([]int64, error) {
 			return nil, fmt.Errorf("%s holds %s, which is not a whole number", what, short(num.String()))
 		case n < 0:
 			return nil, fmt.Errorf("%s holds the negative %d", what, n)
+		}
+		if len(out) == maxAxes {
+			return nil, fmt.Errorf("%s holds more than %d numbers", what, maxAxes)
 		}
 		out = append(out, n)
 	}

@@ -48,6 +48,9 @@ type Def struct {
 	// depends on the same row of the first input and on nothing else of it,
 	// so that choosing rows before or after is the same.
 	Rows bool
+	// Elementwise says that element i of the output depends on element i of
+	// every input, after broadcasting.
+	Elementwise bool
 	// Cached lists ports whose past values an incremental run keeps in a
 	// State, when the attribute Cache is set.
 	Cached []int

@@ -1,0 +1,141 @@
+package tokenizer
+
+import (
+	"strconv"
+	"unicode/utf8"
+)
+
+const replacement = "\uFFFD"
+
+// byteFallback makes tokens <0x00> to <0xFF> bytes again: a run of them becomes its text if it is UTF-8 as a whole, else
+// one U+FFFD a byte. What a run becomes is therefore certain only at its end.
+type byteFallback struct{}
+
+func readByteFallback(*config, object) ([]decoder, error) { return []decoder{byteFallback{}}, nil }
+
+func (byteFallback) fuses() bool { return false }
+
+func (byteFallback) open(next sink, fused bool) sink {
+	return wholeIf(fused, &fallbackBytes{next: next})
+}
+
+type fallbackBytes struct {
+	next sink
+	run  []byte
+}
+
+func (f *fallbackBytes) push(token []byte) error {
+	if len(token) == 6 && string(token[:3]) == "<0x" && token[5] == '>' {
+		if b, err := strconv.ParseUint(string(token[3:5]), 16, 8); err == nil {
+			f.run = append(f.run, byte(b))
+			return nil
+		}
+	}
+	if err := f.end(); err != nil {
+		return err
+	}
+	return f.next.push(token)
+}
+
+func (f *fallbackBytes) end() error {
+	if len(f.run) == 0 {
+		return nil
+	}
+	run := f.run
+	f.run = f.run[:0]
+	if utf8.Valid(run) {
+		return f.next.push(run)
+	}
+	for range run {
+		if err := f.next.push([]byte(replacement)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fallbackBytes) flush() error {
+	if err := f.end(); err != nil {
+		return err
+	}
+	return f.next.flush()
+}
+
+// byteLevelDecoder makes each character the byte it stands for (see byteRune), a token with any other character its
+// own bytes, and joins all; what is not UTF-8 becomes U+FFFD, one for each longest beginning of a character.
+type byteLevelDecoder struct{}
+
+func readByteLevelDecoder(*config, object) ([]decoder, error) {
+	return []decoder{byteLevelDecoder{}}, nil
+}
+
+func (byteLevelDecoder) fuses() bool { return true }
+
+func (byteLevelDecoder) open(next sink, fused bool) sink {
+	return wholeIf(fused, &levelBytes{next: next})
+}
+
+type levelBytes struct {
+	next      sink
+	held, buf []byte // held: bytes of text whose characters are not all complete
+}
+
+func (l *levelBytes) push(token []byte) error {
+	n := len(l.held)
+	for i := 0; i < len(token); {
+		r, size := utf8.DecodeRune(token[i:])
+		b, ok := runeByte(r)
+		if !ok {
+			l.held = append(l.held[:n], token...)
+			break
+		}
+		l.held = append(l.held, b)
+		i += size
+	}
+	return l.pass(false)
+}
+
+// pass hands on the characters that are complete; at the end all of them.
+func (l *levelBytes) pass(end bool) error {
+	rest := l.held
+	l.buf = l.buf[:0]
+	for len(rest) > 0 {
+		if rest[0] < utf8.RuneSelf {
+			l.buf = append(l.buf, rest[0])
+			rest = rest[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && n == 1 {
+			if n = beginning(rest); n == len(rest) && !end && !utf8.FullRune(rest) {
+				break
+			}
+			l.buf = append(l.buf, replacement...)
+		} else {
+			l.buf = append(l.buf, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	l.held = append(l.held[:0], rest...)
+	if len(l.buf) == 0 {
+		return nil
+	}
+	return l.next.push(l.buf)
+}
+
+// beginning is the length of the longest beginning of a UTF-8 character that s starts with, at least 1.
+func beginning(s []byte) int {
+	for n := min(3, len(s)); n > 1; n-- {
+		if !utf8.FullRune(s[:n]) {
+			return n
+		}
+	}
+	return 1
+}
+
+func (l *levelBytes) flush() error {
+	if err := l.pass(true); err != nil {
+		return err
+	}
+	return l.next.flush()
+}

@@ -1,0 +1,96 @@
+package tokenizer
+
+import (
+	"fmt"
+	"strings"
+)
+
+// kind is a row of a table of normalizers, pre-tokenizers, models, post-processors or decoders: the "type" that a
+// tokenizer.json gives and the function that reads its attributes.
+type kind[T any] struct {
+	name string
+	read func(c *config, o object) (T, error)
+}
+
+// config is what readers of kinds need besides their own attributes.
+type config struct {
+	classes *classes // of runes, shared by all scanners
+}
+
+// pick reads v by the row of the table that its "type" names.
+func pick[T any](c *config, v value, table func() []kind[T]) (T, error) {
+	var none T
+	o, err := v.object()
+	if err != nil {
+		return none, err
+	}
+	t, err := o.need("type")
+	if err != nil {
+		return none, err
+	}
+	name, err := t.str()
+	if err != nil {
+		return none, err
+	}
+	rows := table()
+	known := make([]string, len(rows))
+	for i, row := range rows {
+		if row.name == name {
+			return row.read(c, o)
+		}
+		known[i] = row.name
+	}
+	return none, t.errorf("%.60q is not known%s; known are %s", name, nearest(name, known), strings.Join(known, ", "))
+}
+
+// sequence reads the items of an array field, each by the table.
+func sequence[T any](c *config, o object, key string, table func() []kind[T]) ([]T, error) {
+	list, err := o.need(key)
+	if err != nil {
+		return nil, err
+	}
+	var all []T
+	err = list.items(func(item value) error {
+		one, err := pick(c, item, table)
+		all = append(all, one)
+		return err
+	})
+	return all, err
+}
+
+// nearest is a suggestion for a misspelt name, or "".
+func nearest(name string, known []string) string {
+	best, at := 1+len(name)/3, ""
+	for _, k := range known {
+		if n := distance(strings.ToLower(name), strings.ToLower(k)); n < best || n == best && at == "" {
+			best, at = n, k
+		}
+	}
+	if at == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q", at)
+}
+
+// distance is the Levenshtein distance in bytes; long names count as far.
+func distance(a, b string) int {
+	if len(a) > 60 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

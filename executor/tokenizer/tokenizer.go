@@ -1,0 +1,208 @@
+// Package tokenizer turns text into the ids of a Hugging Face tokenizer.json and back.
+//
+// A text goes through the file's added tokens, normalizer, pre-tokenizer, model and post-processor; ids go back through
+// its decoder. Each of these is a kind named by "type", and a row in a table of this package (normalizers,
+// preTokenizers, models, postProcessors, decoders): another kind is a file and a line.
+//
+// The ids and the text equal those of the Rust library "tokenizers" 0.23, but for characters that its Unicode tables
+// class otherwise than Go's.
+//
+// Non-goals: training; offsets; pairs of texts; truncation and padding, which a file may ask for and which are left to
+// the caller; files other than tokenizer.json.
+package tokenizer
+
+import (
+	"fmt"
+	"sync"
+)
+
+// Tokenizer is read from one file and then never changes: any number of goroutines may use it at once.
+type Tokenizer struct {
+	name      string
+	voc       *vocabulary
+	added     map[int32]*addedToken
+	special   map[string]bool // contents of special added tokens
+	raw       finder          // of added tokens sought in the text as it is
+	normal    finder          // of those sought in the normalized text
+	normalize normalizer      // nil: none
+	split     []preTokenizer
+	model     model
+	wrap      wrap
+	decoders  []decoder
+	joined    bool // tokens are decoded without spaces between
+	bos       int32
+	eos       []int32
+	runs      sync.Pool // of *run
+}
+
+// Parse reads the bytes of a tokenizer.json. The name is for errors, which are one line: name:line:column: path: fact.
+func Parse(name string, data []byte) (*Tokenizer, error) {
+	root, err := parseDocument(name, data)
+	if err != nil {
+		return nil, err
+	}
+	o, err := root.object()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{name: name, added: map[int32]*addedToken{}, special: map[string]bool{}, bos: -1}
+	t.runs.New = func() any { return &run{t: t} }
+	c := &config{classes: newClasses()}
+	if v := o.byName["normalizer"]; !v.absent() {
+		if t.normalize, err = pick(c, v, normalizers); err != nil {
+			return nil, err
+		}
+	}
+	if v := o.byName["pre_tokenizer"]; !v.absent() {
+		if t.split, err = pick(c, v, preTokenizers); err != nil {
+			return nil, err
+		}
+	}
+	if v := o.byName["post_processor"]; !v.absent() {
+		if t.wrap, err = pick(c, v, postProcessors); err != nil {
+			return nil, err
+		}
+	}
+	if v := o.byName["decoder"]; !v.absent() {
+		t.joined = true
+		if t.decoders, err = pick(c, v, decoders); err != nil {
+			return nil, err
+		}
+	}
+	v, err := o.need("model")
+	if err != nil {
+		return nil, err
+	}
+	if t.model, err = readModel(c, v); err != nil {
+		return nil, err
+	}
+	t.voc = t.model.vocabulary()
+	if n := len(t.split); n > 0 {
+		if last, ok := t.split[n-1].(*byteLevel); ok {
+			last.write = false
+			t.model.bytewise()
+		}
+	}
+	if v := o.byName["added_tokens"]; !v.absent() {
+		if err := t.add(v); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range append(append([]int32(nil), t.wrap.before...), t.wrap.after...) {
+		if _, ok := t.Token(id); !ok {
+			return nil, o.byName["post_processor"].errorf("id %d is not in the vocabulary", id)
+		}
+	}
+	return t, nil
+}
+
+// add enters the added tokens; those that are in the model's vocabulary keep its id.
+func (t *Tokenizer) add(v value) error {
+	list, err := readAdded(v)
+	if err != nil {
+		return err
+	}
+	limit := sparse(len(t.voc.tokens) + len(list))
+	for i := range list {
+		a := &list[i]
+		if id := t.voc.id(a.content); id >= 0 && id != a.id {
+			return v.errorf("token %.60q has id %d here and %d in the vocabulary", a.content, a.id, id)
+		} else if id < 0 {
+			if int64(a.id) > limit {
+				return v.errorf("id %d is absurd for a vocabulary of %d tokens", a.id, len(t.voc.ids))
+			}
+			if err := t.voc.add(a.content, a.id); err != nil {
+				return v.errorf("%v", err)
+			}
+		}
+		a.normal = a.content
+		if a.normalized && t.normalize != nil {
+			if a.normal, err = t.normalize(a.content); err != nil {
+				return v.errorf("token %.60q: %v", a.content, err)
+			}
+		}
+		t.added[a.id] = a
+		if a.special {
+			t.special[a.content] = true
+		}
+	}
+	for _, a := range list {
+		switch a := t.added[a.id]; { // of two entries for one token the later stands
+		case a.normal == "":
+		case a.normalized:
+			t.normal.add(a.normal, a)
+		default:
+			t.raw.add(a.normal, a)
+		}
+	}
+	return nil
+}
+
+// Encode appends the ids of text to dst. With special, the post-processor's tokens (begin of text and the like) are
+// put around them; the added tokens in the text are found either way. Text that is not UTF-8 is an error. The cost is
+// at most n log n for n bytes.
+func (t *Tokenizer) Encode(dst []int32, text string, special bool) ([]int32, error) {
+	if at := invalidUTF8(text); at >= 0 {
+		return dst, fmt.Errorf("text is not UTF-8 at byte %d", at)
+	}
+	before := len(dst)
+	if special {
+		dst = append(dst, t.wrap.before...)
+	}
+	r := t.runs.Get().(*run)
+	r.dst = dst
+	err := t.encode(r, text)
+	dst, r.dst = r.dst, nil
+	t.runs.Put(r)
+	if err != nil {
+		return dst[:before], fmt.Errorf("%s: %w", t.name, err)
+	}
+	if special {
+		dst = append(dst, t.wrap.after...)
+	}
+	return dst, nil
+}
+
+func (t *Tokenizer) encode(r *run, text string) error {
+	id := func(id int32) { r.dst = append(r.dst, id) }
+	return t.raw.cut(text, func(part string, start int) error {
+		if t.normalize != nil {
+			var err error
+			if part, err = t.normalize(part); err != nil {
+				return err
+			}
+		}
+		return t.normal.cut(part, func(piece string, at int) error {
+			return r.next(0, piece, start == 0 && at == 0)
+		}, id)
+	}, id)
+}
+
+// Size is the number of ids, gaps included: 1 + the largest.
+func (t *Tokenizer) Size() int { return len(t.voc.tokens) }
+
+// Token is the token of an id as the file spells it.
+func (t *Tokenizer) Token(id int32) (string, bool) {
+	if id < 0 || int(id) >= len(t.voc.tokens) || !t.voc.has[id] {
+		return "", false
+	}
+	return t.voc.tokens[id], true
+}
+
+// ID is the id of a token as the file spells it.
+func (t *Tokenizer) ID(token string) (int32, bool) {
+	id, ok := t.voc.ids[token]
+	return id, ok
+}
+
+// IsSpecial tells whether an id is that of a special added token.
+func (t *Tokenizer) IsSpecial(id int32) bool {
+	a := t.added[id]
+	return a != nil && a.special
+}
+
+// BOS is the id that begins a text, if the files beside tokenizer.json name one.
+func (t *Tokenizer) BOS() (int32, bool) { return max(t.bos, 0), t.bos >= 0 }
+
+// EOS is the ids that end a text, by the files beside tokenizer.json; the caller must not change it.
+func (t *Tokenizer) EOS() []int32 { return t.eos }

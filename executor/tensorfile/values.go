@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/checkpoint"
 	"pipe.dev/kernels/half"
 )
 
@@ -58,7 +59,8 @@ func (t Tensor) Float32s() []float32 {
 }
 
 // Int32s returns the elements in C order. It fails on the first element that
-// is out of range or not a whole number, and names its index.
+// is out of range or not a whole number, and names its index; the error is a
+// *checkpoint.Error about the tensor.
 func (t Tensor) Int32s() ([]int32, error) {
 	out := make([]int32, t.elems())
 	for i := range out {
@@ -91,7 +93,7 @@ func (t Tensor) misfit(i int, value, fact string) error {
 		at[a] = rest % sizes[a]
 		rest /= sizes[a]
 	}
-	return fmt.Errorf("tensor %q: element %v is %s, which %s", t.Name, at, value, fact)
+	return &checkpoint.Error{File: fmt.Sprintf("tensor %q", t.Name), Msg: fmt.Sprintf("element %v is %s, which %s", at, value, fact)}
 }
 
 // elems returns the number of whole elements in Data.

@@ -1,0 +1,73 @@
+package compiler
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+)
+
+// bind gives numbers to the named sizes of g.
+func bind(_ *context, g *ir.Graph, sizes map[string]int) (*ir.Graph, error) {
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		if sizes[name] <= 0 {
+			return nil, fmt.Errorf("size %s is %d, want at least 1", name, sizes[name])
+		}
+	}
+	out := &ir.Graph{}
+	at := make([]*ir.Node, len(g.Nodes))
+	value := func(v ir.Value) ir.Value {
+		if !v.Valid() {
+			return v
+		}
+		return ir.Value{Node: at[v.Node.ID], Out: v.Out}
+	}
+	for _, n := range g.Nodes {
+		m := &ir.Node{Op: n.Op, Attr: op.Bind(n.Attr, sizes), Pos: n.Pos}
+		for _, v := range n.In {
+			m.In = append(m.In, value(v))
+		}
+		for _, t := range n.Types {
+			bound := t.Bind(sizes)
+			if !bound.Known() {
+				return nil, &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("the size of %v is not given", bound)}
+			}
+			m.Types = append(m.Types, bound)
+		}
+		out.Add(m)
+		at[n.ID] = m
+	}
+	for _, v := range g.Inputs {
+		out.Inputs = append(out.Inputs, value(v))
+	}
+	for _, s := range g.States {
+		bound := *s
+		bound.Read, bound.Next = value(s.Read), value(s.Next)
+		out.States = append(out.States, &bound)
+	}
+	for _, o := range g.Outputs {
+		out.Outputs = append(out.Outputs, ir.Output{Name: o.Name, Value: value(o.Value)})
+	}
+	return out, nil
+}
+
+// Names lists the named sizes of a graph's inputs and states, sorted.
+func Names(g *ir.Graph) []string {
+	found := map[string]bool{}
+	for _, n := range g.Nodes {
+		if n.Op != ir.OpInput && n.Op != ir.OpState {
+			continue
+		}
+		for _, d := range n.Types[0].Shape {
+			if !d.Known() {
+				for name := range strings.SplitSeq(d.Syms, "*") {
+					found[name] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}

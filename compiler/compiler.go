@@ -1,0 +1,201 @@
+// Package compiler turns an architecture into plans: it elaborates the
+// document's nodes into a graph, rewrites the graph by a literal table of
+// passes, and, for each set of sizes, orders the nodes and places their memory.
+//
+// It knows a device only through Target, and no op by more than its row in
+// compiler/op, but in the passes that fuse ops, which name what they fuse.
+package compiler
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/schema"
+)
+
+// Kernel is what the compiler must know of a kernel.
+type Kernel interface {
+	// Scratch returns the bytes of temporary memory that one run needs.
+	Scratch(attr any, in, out []ir.Type) int64
+	// InPlace says that output 0 may lie exactly where input i lies.
+	InPlace(i int) bool
+}
+
+// Target is what the compiler must know of a device. The functions are those
+// of kernels.Backend.
+type Target struct {
+	Name        string
+	Align       int64 // of every tensor, bytes
+	Kernel      func(op string, attr any, in, out []ir.Type) (Kernel, bool)
+	Layout      func(op string, attr any, i int, weight ir.Type) ir.Layout
+	Accepts     func(op string, attr any, i int, weight ir.Type, l ir.Layout) bool
+	LayoutBytes func(l ir.Layout, weight ir.Type) int64
+}
+
+// Entry says which program to make of a model.
+type Entry struct {
+	Name string // of the plan: "forward", "step"
+	// Cache is the element type in which past keys and values are kept. When
+	// it is set, the program continues a sequence: it has an input "past"
+	// [batch], the number of positions before this call, and states of kind
+	// Cache with room for "ctx" positions.
+	Cache ir.DType
+	// Last makes the program compute its output only for one position of each
+	// sequence, given by the input "last" [batch].
+	Last bool
+	// Take names nodes whose values are outputs as well.
+	Take []string
+}
+
+// Options say how to compile.
+type Options struct {
+	Entry  Entry
+	Target Target
+	// Weight gives the element type in which a weight is stored; nil, or false,
+	// means f32.
+	Weight func(path string) (ir.DType, bool)
+	// Trace, if set, sees the graph after elaboration and after every pass.
+	Trace func(pass string, g *ir.Graph)
+}
+
+// Program is a model compiled for a target, with sizes still to be named.
+// It is safe for concurrent use.
+type Program struct {
+	table *op.Table
+	opt   Options
+	graph *ir.Graph
+
+	mu    sync.Mutex
+	plans map[string]*plan.Plan
+}
+
+// pass rewrites a graph. It must leave the meaning as it is.
+type pass struct {
+	name  string
+	run   func(*context, *ir.Graph) (*ir.Graph, error)
+	after []string // passes that must come before this one
+	why   string
+}
+
+type context struct {
+	table *op.Table
+	opt   *Options
+}
+
+// passes run in this order; verify runs after each. Those before "bind" see
+// named sizes and run once; those from "bind" on run for every set of sizes.
+var passes = []pass{
+	{name: "narrow", run: narrow,
+		why: "rows that nobody reads are dropped while layers are still whole ops"},
+	{name: "fold", run: fold, after: []string{"narrow"},
+		why: "identities and constants hide the patterns that fuse looks for"},
+	{name: "cse", run: cse, after: []string{"fold"},
+		why: "equal values become one, so that patterns with one use are seen as such"},
+	{name: "fuse", run: fuse, after: []string{"cse"},
+		why: "patterns are matched before lowering takes ops apart that have a kernel only as a whole"},
+	{name: "lower", run: lower, after: []string{"fuse"},
+		why: "what has no kernel on the target becomes simpler ops"},
+	{name: "share", run: cse, after: []string{"lower"},
+		why: "lowering repeats work, as the rotary table of every layer"},
+	{name: "chain", run: chain, after: []string{"share"},
+		why: "elementwise ops that are left become one pass over memory"},
+}
+
+// Passes lists the names of the passes, in order.
+func Passes() []string {
+	names := []string{"elaborate"}
+	for _, p := range passes {
+		names = append(names, p.name)
+	}
+	return append(names, "bind", "schedule")
+}
+
+// Compile elaborates m and runs the passes on it.
+func Compile(m *schema.Model, t *op.Table, o Options) (*Program, error) {
+	c := &context{table: t, opt: &o}
+	g, err := elaborate(c, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.check("elaborate", g); err != nil {
+		return nil, err
+	}
+	return Optimize(g, t, o)
+}
+
+// Optimize runs the passes on a graph that was made by other means.
+func Optimize(g *ir.Graph, t *op.Table, o Options) (*Program, error) {
+	c := &context{table: t, opt: &o}
+	done := map[string]bool{}
+	for _, p := range passes {
+		for _, before := range p.after {
+			if !done[before] {
+				return nil, fmt.Errorf("pass %s runs before %s", p.name, before)
+			}
+		}
+		next, err := p.run(c, g)
+		if err != nil {
+			return nil, fmt.Errorf("pass %s: %w", p.name, err)
+		}
+		if err := c.check(p.name, next); err != nil {
+			return nil, err
+		}
+		g, done[p.name] = next, true
+	}
+	return &Program{table: t, opt: o, graph: g, plans: map[string]*plan.Plan{}}, nil
+}
+
+// check verifies g and shows it to whoever traces.
+func (c *context) check(name string, g *ir.Graph) error {
+	if err := verify(c.table, g); err != nil {
+		return fmt.Errorf("after pass %s: %w", name, err)
+	}
+	if c.opt.Trace != nil {
+		c.opt.Trace(name, g)
+	}
+	return nil
+}
+
+// Graph returns the graph after the passes that do not depend on sizes.
+func (p *Program) Graph() *ir.Graph { return p.graph }
+
+// Plan returns the plan for the given sizes: every name in the shapes of the
+// program, as "batch", "seq", and "ctx" if it has a cache. Plans are made once
+// for each set of sizes.
+func (p *Program) Plan(sizes map[string]int) (*plan.Plan, error) {
+	var key string
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		key += fmt.Sprintf("%s=%d ", name, sizes[name])
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if made, ok := p.plans[key]; ok {
+		return made, nil
+	}
+	c := &context{table: p.table, opt: &p.opt}
+	g, err := bind(c, p.graph, sizes)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.check("bind", g); err != nil {
+		return nil, err
+	}
+	if g, err = schedule(c, g); err != nil {
+		return nil, err
+	}
+	if err := c.check("schedule", g); err != nil {
+		return nil, err
+	}
+	made, err := place(c, g)
+	if err != nil {
+		return nil, err
+	}
+	made.Sizes = maps.Clone(sizes)
+	p.plans[key] = made
+	return made, nil
+}

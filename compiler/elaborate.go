@@ -1,0 +1,237 @@
+package compiler
+
+import (
+	"fmt"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/schema"
+)
+
+// elaborator builds the graph of a model, node by node, inputs first.
+type elaborator struct {
+	*op.Builder
+	opt    *Options
+	flat   *flat
+	done   map[*instance][]ir.Value
+	doing  map[*instance]bool
+	attrs  map[*schema.Node]any
+	states map[string]ir.Value
+	past   ir.Value // input "past", of an incremental run
+}
+
+// elaborate turns a model's nodes into a graph: weights and caches become
+// states under their layer paths, stacks are expanded, and shapes are inferred
+// with the names that the document gives them.
+func elaborate(c *context, m *schema.Model) (*ir.Graph, error) {
+	f, err := flatten(m)
+	if err != nil {
+		return nil, err
+	}
+	e := &elaborator{
+		Builder: op.NewBuilder(c.table), opt: c.opt, flat: f,
+		done: map[*instance][]ir.Value{}, doing: map[*instance]bool{},
+		attrs: map[*schema.Node]any{}, states: map[string]ir.Value{},
+	}
+	for _, at := range f.ops { // all, so that a mistake in an unused node is told too
+		if _, err := e.node(at); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.outputs(m); err != nil {
+		return nil, err
+	}
+	return prune(e.Graph), nil
+}
+
+// outputs names the results: the model's own, and those asked for by path.
+func (e *elaborator) outputs(m *schema.Model) error {
+	out, err := e.token(m.Out)
+	if err != nil {
+		return &op.Error{Pos: m.Pos, Op: "out", Err: err}
+	}
+	entry := e.opt.Entry
+	if entry.Last {
+		if t := out.Type(); t.Rank() < 2 {
+			return &op.Error{Pos: m.Pos, Op: "out", Err: fmt.Errorf("%v has no axis of positions", t)}
+		}
+		last := e.Graph.AddInput("last", ir.Type{DType: ir.I32, Shape: out.Type().Shape[:1]}, m.Pos)
+		e.Pos = out.Node.Pos
+		out = e.Apply("pick", nil, out, last)[0]
+	}
+	e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: "out", Value: out})
+	for _, path := range entry.Take {
+		v, err := e.token(path)
+		if err != nil {
+			return fmt.Errorf("take: %w", err)
+		}
+		e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: path, Value: v})
+	}
+	return e.Err()
+}
+
+// token returns the value that a token names.
+func (e *elaborator) token(token string) (ir.Value, error) {
+	at, output, err := e.flat.resolve(token)
+	if err != nil {
+		return ir.Value{}, err
+	}
+	values, err := e.node(at)
+	if err != nil {
+		return ir.Value{}, err
+	}
+	if output == "" {
+		return values[0], nil
+	}
+	if d, ok := e.Table.Lookup(at.node.Op); ok {
+		for i, name := range d.Outputs {
+			if name == output {
+				return values[i], nil
+			}
+		}
+	}
+	return ir.Value{}, fmt.Errorf("node %q has no output %q", at.id, output)
+}
+
+// node builds one op, after the ops it reads.
+func (e *elaborator) node(at *instance) ([]ir.Value, error) {
+	if out, ok := e.done[at]; ok {
+		return out, nil
+	}
+	fail := func(err error) ([]ir.Value, error) {
+		if _, placed := err.(*op.Error); placed {
+			return nil, err
+		}
+		return nil, &op.Error{Pos: at.pos(), Op: at.node.Op, Err: err}
+	}
+	if e.doing[at] {
+		return fail(fmt.Errorf("reads its own output"))
+	}
+	e.doing[at] = true
+	if at.node.Op == ir.OpInput {
+		v, err := e.input(at)
+		if err != nil {
+			return fail(err)
+		}
+		e.done[at] = []ir.Value{v}
+		return e.done[at], nil
+	}
+	d, ok := e.Table.Lookup(at.node.Op)
+	if !ok {
+		return fail(fmt.Errorf("unknown op"))
+	}
+	attr, ok := e.attrs[at.node]
+	if !ok {
+		var err error
+		if attr, err = d.Decode(at.node.Fields); err != nil {
+			return fail(err)
+		}
+		e.attrs[at.node] = attr
+	}
+	in, err := e.ports(at, d)
+	if err != nil {
+		return fail(err)
+	}
+	if in, err = e.params(at, d, attr, in); err != nil {
+		return fail(err)
+	}
+	e.Pos = at.pos()
+	if in, err = e.incremental(at, d, at.node.Fields, in); err != nil {
+		return fail(err)
+	}
+	e.done[at] = e.Apply(d.Name, attr, in...)
+	return e.done[at], e.Err()
+}
+
+func (e *elaborator) input(at *instance) (ir.Value, error) {
+	dtype, _ := at.node.Fields["dtype"].(string)
+	d, err := ir.ParseDType(dtype)
+	if err != nil {
+		return ir.Value{}, err
+	}
+	list, _ := at.node.Fields["shape"].([]any)
+	t := ir.Type{DType: d}
+	for _, x := range list {
+		dim, err := ir.ParseDim(fmt.Sprint(x))
+		if err != nil {
+			return ir.Value{}, err
+		}
+		t.Shape = append(t.Shape, dim)
+	}
+	return e.Graph.AddInput(at.id, t, at.pos()), nil
+}
+
+// ports collects the inputs that the document names.
+func (e *elaborator) ports(at *instance, d *op.Def) ([]ir.Value, error) {
+	var in []ir.Value
+	for _, p := range d.Ports {
+		x, given := at.node.Fields[p.Name]
+		if !given {
+			if !p.Optional {
+				return nil, fmt.Errorf("%s is missing", p.Name)
+			}
+			in = append(in, ir.Value{})
+			continue
+		}
+		list, many := x.([]any)
+		if !many {
+			list = []any{x}
+		}
+		for _, x := range list {
+			text, _ := x.(string)
+			v, err := e.token(at.sub.apply(text))
+			if err != nil {
+				return nil, err
+			}
+			in = append(in, v)
+		}
+	}
+	return in, nil
+}
+
+// params appends the weights, as states under the node's checkpoint name.
+func (e *elaborator) params(at *instance, d *op.Def, attr any, in []ir.Value) ([]ir.Value, error) {
+	if d.Params == nil {
+		return in, nil
+	}
+	params, err := d.Params(typesOf(in), attr)
+	if err != nil {
+		return nil, err
+	}
+	prefix := at.sub.apply(at.node.Param)
+	if at.node.Tied != "" {
+		tied, _, err := e.flat.resolve(at.sub.apply(at.node.Tied))
+		if err != nil {
+			return nil, err
+		}
+		prefix = tied.sub.apply(tied.node.Param)
+	}
+	for _, p := range params {
+		path := strings.TrimPrefix(prefix+"."+p.Name, ".")
+		v, err := e.weight(path, p, at.pos())
+		if err != nil {
+			return nil, err
+		}
+		in = append(in, v)
+	}
+	return in, nil
+}
+
+func (e *elaborator) weight(path string, p op.Param, pos ir.Pos) (ir.Value, error) {
+	t := ir.Type{DType: ir.F32, Shape: p.Shape}
+	if e.opt.Weight != nil {
+		if d, ok := e.opt.Weight(path); ok {
+			t.DType = d
+		}
+	}
+	if v, ok := e.states[path]; ok {
+		if !v.Type().Equal(t) {
+			return v, fmt.Errorf("weight %s is shared, as %v and as %v", path, v.Type(), t)
+		}
+		return v, nil
+	}
+	s := e.Graph.AddState(ir.State{Path: path, Kind: ir.Weight, Pos: pos, Init: p.Init}, t)
+	e.states[path] = s.Read
+	return s.Read, nil
+}

@@ -1,0 +1,142 @@
+package compiler
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/schema"
+)
+
+// instance is one op of a document after stacks were expanded.
+type instance struct {
+	node *schema.Node // the template; several instances share it
+	id   string
+	sub  substitution
+}
+
+// substitution replaces "{i}" in ids and tokens by the index of each stack
+// around a node, outermost first.
+type substitution []string
+
+func (s substitution) apply(text string) string {
+	for _, index := range s {
+		text = strings.Replace(text, "{i}", index, 1)
+	}
+	return text
+}
+
+// flat is a model as a list of ops.
+type flat struct {
+	ops   []*instance
+	byID  map[string]*instance
+	alias map[string]string // token of a group or a repeat's input -> token
+	out   string
+}
+
+func flatten(m *schema.Model) (*flat, error) {
+	f := &flat{byID: map[string]*instance{}, alias: map[string]string{}, out: m.Out}
+	return f, f.group(&m.Group, nil)
+}
+
+func (f *flat) group(g *schema.Group, sub substitution) error {
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		id := sub.apply(n.ID)
+		switch {
+		case n.Group != nil:
+			f.alias[id] = sub.apply(n.Group.Out)
+			if err := f.group(n.Group, sub); err != nil {
+				return err
+			}
+		case n.Repeat != nil:
+			if err := f.repeat(n, id, sub); err != nil {
+				return err
+			}
+		default:
+			if f.byID[id] != nil {
+				return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("two nodes are called %q", id)}
+			}
+			at := &instance{node: n, id: id, sub: sub}
+			f.ops = append(f.ops, at)
+			f.byID[id] = at
+		}
+	}
+	return nil
+}
+
+func (f *flat) repeat(n *schema.Node, id string, sub substitution) error {
+	r := n.Repeat
+	previous := sub.apply(r.X)
+	for i := range r.N {
+		var body *schema.Group
+		if len(r.Kinds) > 0 {
+			kind := r.Kinds[i%len(r.Kinds)]
+			if body = r.Bodies[kind]; body == nil {
+				return &op.Error{Pos: n.Pos, Op: "repeat", Err: fmt.Errorf("kind %q has no body", kind)}
+			}
+		} else if len(r.Bodies) != 1 {
+			return &op.Error{Pos: n.Pos, Op: "repeat", Err: fmt.Errorf("%d bodies but no kinds to choose by", len(r.Bodies))}
+		}
+		for _, only := range r.Bodies {
+			if body == nil {
+				body = only
+			}
+		}
+		index := strconv.Itoa(i)
+		inner := append(append(substitution{}, sub...), index)
+		f.alias[id+"."+index+".in"] = previous
+		if err := f.group(body, inner); err != nil {
+			return err
+		}
+		previous = inner.apply(body.Out)
+		f.alias[id+"."+index] = previous
+	}
+	f.alias[id] = previous
+	return nil
+}
+
+// resolve follows groups to the op whose output a token names. The token of a
+// further output of an op is "id#name".
+func (f *flat) resolve(token string) (at *instance, output string, err error) {
+	for hops := 0; ; hops++ {
+		next, ok := f.alias[token]
+		if !ok {
+			break
+		}
+		if hops > len(f.alias) {
+			return nil, "", fmt.Errorf("%q refers to itself", token)
+		}
+		token = next
+	}
+	id, output, _ := strings.Cut(token, "#")
+	if at = f.byID[id]; at == nil {
+		return nil, "", fmt.Errorf("there is no node %q%s", token, f.hint(token))
+	}
+	return at, output, nil
+}
+
+func (f *flat) hint(token string) string {
+	var known []string
+	for id := range f.byID {
+		known = append(known, id)
+	}
+	for id := range f.alias {
+		if !strings.HasSuffix(id, ".in") {
+			known = append(known, id)
+		}
+	}
+	if s := schema.Suggest(token, known); s != "" {
+		return " (" + s + ")"
+	}
+	return ""
+}
+
+// pos is where the instance was written, under its own path.
+func (at *instance) pos() ir.Pos {
+	p := at.node.Pos
+	p.Path = at.id
+	return p
+}

@@ -1,0 +1,104 @@
+package compiler
+
+import (
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+)
+
+// fuseSiLU: x * sigmoid(x) -> act silu.
+func fuseSiLU(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	var x ir.Value
+	if n.Op != "mul" || !either(n, func(a, b ir.Value) bool {
+		x = a
+		s := r.from(b, "sigmoid")
+		return s != nil && s.In[0] == a
+	}) {
+		return nil
+	}
+	return r.Apply("act", op.ActAttr{Fn: "silu"}, r.at[x])
+}
+
+// fuseMatMul: x @ W, for a weight W, -> linear.
+func fuseMatMul(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	if n.Op != "matmul" {
+		return nil
+	}
+	a := n.Attr.(op.MatMulAttr)
+	x, w := n.In[0], n.In[1]
+	transposed := a.TransB
+	if t := r.from(w, "transpose"); t != nil && t.In[0].Type().Rank() == 2 && t.Attr == (op.TransposeAttr{Perm: "1,0"}) {
+		w, transposed = t.In[0], !transposed
+	}
+	if w.Node.Op != ir.OpState || w.Type().Rank() != 2 || a.TransA || x.Type().Rank() < 2 || x.Type().DType != ir.F32 {
+		return nil
+	}
+	out := last(n.Types[0])
+	if !out.Known() {
+		return nil
+	}
+	return r.Apply("linear", op.LinearAttr{OutFeatures: out.N, Transpose: !transposed}, r.at[x], r.at[w])
+}
+
+// fuseBias: linear + b -> linear with a bias.
+func fuseBias(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	var l *ir.Node
+	var bias ir.Value
+	if n.Op != "add" || !either(n, func(a, b ir.Value) bool {
+		l, bias = r.from(a, "linear"), b
+		return l != nil && vector(b, last(n.Types[0])) && b.Type().DType.Float()
+	}) {
+		return nil
+	}
+	attr := l.Attr.(op.LinearAttr)
+	if attr.Bias || attr.Act != "" || !l.Types[0].Equal(n.Types[0]) {
+		return nil
+	}
+	attr.Bias = true
+	return r.Apply("linear", attr, r.at[l.In[0]], r.at[l.In[1]], r.at[bias])
+}
+
+// fuseActivation: act(linear) -> linear with an activation.
+func fuseActivation(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	var fn string
+	switch n.Op {
+	case "act":
+		if fn = n.Attr.(op.ActAttr).Fn; fn == "leaky_relu" {
+			return nil // it has a parameter
+		}
+	case "sigmoid", "tanh":
+		fn = n.Op
+	default:
+		return nil
+	}
+	l := r.from(n.In[0], "linear")
+	if l == nil || l.Attr.(op.LinearAttr).Act != "" {
+		return nil
+	}
+	attr := l.Attr.(op.LinearAttr)
+	attr.Act = fn
+	in := make([]ir.Value, len(l.In))
+	for i, v := range l.In {
+		in[i] = r.at[v]
+	}
+	return r.Apply("linear", attr, in...)
+}
+
+// fuseGated: act(linear(x)) * linear(x) -> gated_linear.
+func fuseGated(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	var gate, up *ir.Node
+	if n.Op != "mul" || !either(n, func(a, b ir.Value) bool {
+		gate, up = r.from(a, "linear"), r.from(b, "linear")
+		return gate != nil && up != nil && gate.Attr.(op.LinearAttr).Act != "" && up.Attr.(op.LinearAttr).Act == ""
+	}) {
+		return nil
+	}
+	g, u := gate.Attr.(op.LinearAttr), up.Attr.(op.LinearAttr)
+	if gate.In[0] != up.In[0] || g.Bias || u.Bias || g.Transpose || u.Transpose || g.OutFeatures != u.OutFeatures {
+		return nil
+	}
+	if gate.In[1].Type().DType != up.In[1].Type().DType {
+		return nil
+	}
+	return r.Apply("gated_linear", op.GatedLinearAttr{OutFeatures: g.OutFeatures, Act: g.Act},
+		r.at[gate.In[0]], r.at[gate.In[1]], r.at[up.In[1]])
+}

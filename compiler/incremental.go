@@ -1,0 +1,60 @@
+package compiler
+
+import (
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+)
+
+// incremental turns the inputs of an op into those of a run that continues a
+// sequence: ports that count past positions read the graph's input, and ports
+// whose past values are kept read a cache, to which the new values were
+// appended. In other runs it changes nothing.
+func (e *elaborator) incremental(at *instance, d *op.Def, fields map[string]any, in []ir.Value) ([]ir.Value, error) {
+	if e.opt.Entry.Cache == ir.Invalid {
+		return in, nil
+	}
+	for i, p := range d.Ports {
+		if p.Implicit == "past" && !in[i].Valid() {
+			past, err := e.pastInput(at, in)
+			if err != nil {
+				return nil, err
+			}
+			in[i] = past
+		}
+	}
+	if kept, _ := fields["cache"].(bool); !kept {
+		return in, nil
+	}
+	for _, i := range d.Cached {
+		past, err := e.pastInput(at, in)
+		if err != nil {
+			return nil, err
+		}
+		t := in[i].Type()
+		if t.Rank() < 2 {
+			return nil, fmt.Errorf("%s is %v, which has no axis of positions to keep", d.Ports[i].Name, t)
+		}
+		shape := append([]ir.Dim{t.Shape[0], ir.Sym("ctx")}, t.Shape[2:]...)
+		s := e.Graph.AddState(ir.State{
+			Path: at.id + "." + d.Ports[i].Name, Kind: ir.Cache, Pos: at.pos(), Init: "zeros",
+		}, ir.Type{DType: e.opt.Entry.Cache, Shape: shape})
+		s.Next = e.Apply("cache_append", nil, s.Read, in[i], past)[0]
+		in[i] = s.Next
+	}
+	return in, e.Err()
+}
+
+// pastInput is the graph's input that counts the positions before this call,
+// one number for each sequence.
+func (e *elaborator) pastInput(at *instance, in []ir.Value) (ir.Value, error) {
+	if e.past.Valid() {
+		return e.past, nil
+	}
+	if len(in) == 0 || !in[0].Valid() || in[0].Type().Rank() == 0 {
+		return e.past, fmt.Errorf("its first input has no axis of sequences")
+	}
+	e.past = e.Graph.AddInput("past", ir.Type{DType: ir.I32, Shape: in[0].Type().Shape[:1]}, at.pos())
+	return e.past, nil
+}

@@ -1,0 +1,304 @@
+package compiler
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/compiler/plan"
+)
+
+// place decides where every tensor of a scheduled graph lies. Tensors whose
+// lives do not meet share memory; an output takes over the memory of an input
+// that dies with it, where the kernel allows; views cost nothing; a state is
+// changed where it lies if nobody reads its old value afterwards.
+func place(c *context, g *ir.Graph) (*plan.Plan, error) {
+	p := &placer{c: c, g: g, last: lastReads(g), at: map[ir.Value]*block{}, state: map[string]int{}}
+	p.states()
+	for i, n := range g.Nodes {
+		if err := p.node(i, n); err != nil {
+			return nil, err
+		}
+	}
+	p.writeStates()
+	work := arrange(p.blocks, c.opt.Target.Align)
+	return p.plan(work), nil
+}
+
+// block is memory that one tensor, or several in turn, lie in.
+type block struct {
+	state      int // index in the plan's states, or plan.Work
+	bytes      int64
+	start, end int // first and last node that it must hold for
+	offset     int64
+}
+
+// step is a node with its scratch.
+type step struct {
+	node    *ir.Node
+	scratch *block
+	size    int64
+}
+
+type placer struct {
+	c      *context
+	g      *ir.Graph
+	last   map[ir.Value]int // last node that reads a value or a view of it
+	at     map[ir.Value]*block
+	blocks []*block // of the work arena
+	state  map[string]int
+	list   []plan.State
+	steps  []step
+	copies []plan.Step
+	copied map[ir.Value]int // values to be copied to a state at the end
+}
+
+// lastReads finds the last node that reads each value, through views as well;
+// len(g.Nodes) if the value is wanted after the run.
+func lastReads(g *ir.Graph) map[ir.Value]int {
+	last := map[ir.Value]int{}
+	for _, o := range g.Outputs {
+		last[o.Value] = len(g.Nodes)
+	}
+	for _, s := range g.States {
+		if s.Next.Valid() {
+			last[s.Next] = len(g.Nodes)
+		}
+	}
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		n := g.Nodes[i]
+		for _, v := range n.In {
+			if v.Valid() {
+				last[v] = max(last[v], i)
+			}
+		}
+		if isView(n.Op) {
+			last[n.In[0]] = max(last[n.In[0]], last[ir.Value{Node: n}])
+		}
+	}
+	return last
+}
+
+// states fixes the layout and size of every state.
+func (p *placer) states() {
+	readers := map[ir.Value][]*ir.Node{}
+	for _, n := range p.g.Nodes {
+		for _, v := range n.In {
+			if v.Valid() && v.Node.Op == ir.OpState && !slices.Contains(readers[v], n) {
+				readers[v] = append(readers[v], n)
+			}
+		}
+	}
+	sorted := slices.Clone(p.g.States)
+	slices.SortFunc(sorted, func(a, b *ir.State) int { return cmp.Compare(a.Path, b.Path) })
+	for _, s := range sorted {
+		t := s.Read.Type()
+		made := plan.State{Path: s.Path, Kind: s.Kind, Type: t, Init: s.Init, Pos: s.Pos, Bytes: t.Bytes()}
+		if s.Kind == ir.Weight && !s.Next.Valid() {
+			made.Layout = p.layout(s.Read, readers[s.Read])
+			made.Bytes = p.c.opt.Target.LayoutBytes(made.Layout, t)
+		}
+		p.state[s.Path] = len(p.list)
+		p.list = append(p.list, made)
+	}
+}
+
+// layout picks the layout of a weight that every reader can read and one
+// reads fastest; row-major if there is none.
+func (p *placer) layout(v ir.Value, readers []*ir.Node) ir.Layout {
+	target := p.c.opt.Target
+	all := func(f func(n *ir.Node, i int) bool) bool {
+		for _, n := range readers {
+			for i, x := range n.In {
+				if x == v && !f(n, i) {
+					return false
+				}
+			}
+		}
+		return true
+	}
+	var chosen ir.Layout
+	all(func(n *ir.Node, i int) bool {
+		wish := target.Layout(n.Op, n.Attr, i, v.Type())
+		if wish == "" || isView(n.Op) {
+			return true
+		}
+		if all(func(n *ir.Node, i int) bool {
+			return !isView(n.Op) && target.Accepts(n.Op, n.Attr, i, v.Type(), wish)
+		}) {
+			chosen = wish
+			return false
+		}
+		return true
+	})
+	return chosen
+}
+
+// node gives memory to the outputs of node i and records its step.
+func (p *placer) node(i int, n *ir.Node) error {
+	out := ir.Value{Node: n}
+	switch {
+	case n.Op == ir.OpState:
+		p.at[out] = &block{state: p.state[n.Attr.(ir.StateAttr).Path]}
+		return nil
+	case n.Op == ir.OpInput:
+		p.at[out] = p.block(n.Types[0].Bytes(), -1, len(p.g.Nodes))
+		return nil
+	case isView(n.Op):
+		p.at[out] = p.at[n.In[0]]
+		return nil
+	}
+	k, ok := p.c.kernel(n)
+	if !ok {
+		return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s has no kernel for %v", p.c.opt.Target.Name, n.Types[0])}
+	}
+	s := step{node: n, size: k.Scratch(n.Attr, typesOf(n.In), n.Types)}
+	if s.size > 0 {
+		s.scratch = p.block(s.size, i, i)
+	}
+	p.steps = append(p.steps, s)
+	for o, t := range n.Types {
+		out.Out = o
+		end := max(i, p.last[out])
+		if o == 0 {
+			if b := p.reuse(i, n, k, t); b != nil {
+				b.end = max(b.end, end)
+				p.at[out] = b
+				continue
+			}
+		}
+		p.at[out] = p.block(t.Bytes(), i, end)
+	}
+	return nil
+}
+
+// block returns new memory in the work arena.
+func (p *placer) block(bytes int64, start, end int) *block {
+	b := &block{state: plan.Work, bytes: bytes, start: start, end: end}
+	p.blocks = append(p.blocks, b)
+	return b
+}
+
+// reuse returns the memory of an input that output 0 of node i may lie in.
+func (p *placer) reuse(i int, n *ir.Node, k Kernel, t ir.Type) *block {
+	for x, v := range n.In {
+		if !v.Valid() || !k.InPlace(x) || v.Type().Bytes() != t.Bytes() || v.Type().DType != t.DType {
+			continue
+		}
+		b := p.at[v]
+		if b.state != plan.Work {
+			if p.becomes(v, ir.Value{Node: n}, i) {
+				return b
+			}
+			continue
+		}
+		if b.end == i && b.start >= 0 && !p.readTwice(n, b, x) {
+			return b
+		}
+	}
+	return nil
+}
+
+// readTwice reports whether another input of n than x lies in b: a kernel in
+// place may overwrite it before it is read.
+func (p *placer) readTwice(n *ir.Node, b *block, x int) bool {
+	for y, v := range n.In {
+		if y != x && v.Valid() && p.at[v] == b {
+			return true
+		}
+	}
+	return false
+}
+
+// becomes reports whether next, made by node i, is the next value of the state
+// that v reads, and nothing reads the old one later.
+func (p *placer) becomes(v, next ir.Value, i int) bool {
+	for _, s := range p.g.States {
+		if s.Read == v && s.Next == next {
+			return p.last[v] == i
+		}
+	}
+	return false
+}
+
+// writeStates copies to states what was not made in their memory.
+func (p *placer) writeStates() {
+	p.copied = map[ir.Value]int{}
+	for _, s := range p.g.States {
+		if s.Next.Valid() && p.at[s.Next].state != p.state[s.Path] {
+			p.copied[s.Next] = p.state[s.Path]
+		}
+	}
+}
+
+// plan writes everything down, now that offsets are known.
+func (p *placer) plan(work int64) *plan.Plan {
+	out := &plan.Plan{Name: p.c.opt.Entry.Name, Backend: p.c.opt.Target.Name, States: p.list, WorkBytes: work}
+	for _, s := range p.steps {
+		n := s.node
+		made := plan.Step{Op: n.Op, Attr: n.Attr, Pos: n.Pos, FLOPs: p.c.table.FLOPs(n), Scratch: plan.Place{State: plan.None}}
+		if s.scratch != nil {
+			made.Scratch = plan.Place{State: plan.Work, Offset: s.scratch.offset, Type: ir.T(ir.U8, int(s.size))}
+		}
+		for _, v := range n.In {
+			made.In = append(made.In, p.place(v))
+		}
+		for o := range n.Types {
+			made.Out = append(made.Out, p.place(ir.Value{Node: n, Out: o}))
+		}
+		made.Bytes = traffic(p.list, made)
+		out.Steps = append(out.Steps, made)
+	}
+	for _, s := range p.g.States {
+		to, ok := p.copied[s.Next]
+		if !ok || to != p.state[s.Path] {
+			continue
+		}
+		t := s.Read.Type()
+		made := plan.Step{Op: "reshape", Attr: op.ReshapeAttr{Shape: op.MakeDims(t.Shape...)}, Pos: s.Pos,
+			In: []plan.Place{p.place(s.Next)}, Out: []plan.Place{{State: to, Type: t}}, Scratch: plan.Place{State: plan.None}}
+		made.Bytes = traffic(p.list, made)
+		out.Steps = append(out.Steps, made)
+	}
+	for _, v := range p.g.Inputs {
+		out.Inputs = append(out.Inputs, plan.Port{Name: v.Node.InputName(), Place: p.place(v), Path: v.Node.Pos.Path})
+	}
+	for _, o := range p.g.Outputs {
+		out.Outputs = append(out.Outputs, plan.Port{Name: o.Name, Place: p.place(o.Value), Path: o.Value.Node.Pos.Path})
+	}
+	return out
+}
+
+func (p *placer) place(v ir.Value) plan.Place {
+	if !v.Valid() {
+		return plan.Place{State: plan.None}
+	}
+	b := p.at[v]
+	return plan.Place{State: b.state, Offset: b.offset, Type: v.Type()}
+}
+
+// traffic counts the bytes that a step reads and writes. Of a table that is
+// looked up, only the rows that are read count.
+func traffic(states []plan.State, s plan.Step) int64 {
+	var sum int64
+	for i, in := range s.In {
+		switch {
+		case in.State == plan.None:
+		case in.State >= 0 && (s.Op == "embedding" && i == 1 || s.Op == "gather" && i == 0):
+			sum += s.Out[0].Type.Bytes()
+		case in.State >= 0 && s.Op == "cache_append":
+			sum += s.In[1].Type.Bytes()
+			return sum + s.In[1].Type.Bytes()
+		case in.State >= 0 && states[in.State].Layout != "":
+			sum += states[in.State].Bytes
+		default:
+			sum += in.Type.Bytes()
+		}
+	}
+	for _, out := range s.Out {
+		sum += out.Type.Bytes()
+	}
+	return sum
+}

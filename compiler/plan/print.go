@@ -1,0 +1,213 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+)
+
+// String prints the plan as text that can be compared with diff: sizes and
+// totals, then states, inputs and outputs, then one line a step:
+//
+//	linear{outfeatures=64} w+0 f32[1,1,64], model.norm.weight -> w+256 f32[1,1,64]  8.2k flop 16.9 kB  # model.lm_head
+//
+// "w+256" is byte 256 of the work arena; a state is named by its path.
+func (p *Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "plan %s on %s%s\n", p.Name, p.Backend, p.sizes())
+	fmt.Fprintf(&b, "hash %s\n", p.Hash())
+	fmt.Fprintf(&b, "weights %d bytes, cache %d, work %d, peak %d\n",
+		p.StateBytes(ir.Weight), p.StateBytes(ir.Cache), p.WorkBytes, p.PeakBytes())
+	fmt.Fprintf(&b, "each run %d flop, %d bytes moved, %d steps\n\n", p.FLOPs(), p.BytesMoved(), len(p.Steps))
+	b.WriteString(p.body())
+	return b.String()
+}
+
+func (p *Plan) sizes() string {
+	var s string
+	for _, name := range slices.Sorted(maps.Keys(p.Sizes)) {
+		s += fmt.Sprintf(" %s=%d", name, p.Sizes[name])
+	}
+	return s
+}
+
+// Hash identifies the program: sizes, memory and steps, not where on this
+// machine the documents lie.
+func (p *Plan) Hash() string {
+	sum := sha256.Sum256([]byte(p.Name + " " + p.Backend + p.sizes() + fmt.Sprint(p.WorkBytes) + "\n" + p.body()))
+	return fmt.Sprintf("sha256:%x", sum[:16])
+}
+
+func (p *Plan) body() string {
+	var b strings.Builder
+	for _, s := range p.States {
+		layout := ""
+		if s.Layout != "" {
+			layout = " as " + string(s.Layout)
+		}
+		fmt.Fprintf(&b, "%s %s %v%s %d\n", s.Kind, s.Path, s.Type, layout, s.Bytes)
+	}
+	for _, in := range p.Inputs {
+		fmt.Fprintf(&b, "input %s = %s\n", in.Name, p.place(in.Place))
+	}
+	for _, out := range p.Outputs {
+		fmt.Fprintf(&b, "output %s = %s\n", out.Name, p.place(out.Place))
+	}
+	b.WriteByte('\n')
+	for _, s := range p.Steps {
+		b.WriteString(s.Op)
+		if s.Attr != nil {
+			b.WriteString(attrString(s.Attr))
+		}
+		fmt.Fprintf(&b, " %s -> %s", p.places(s.In), p.places(s.Out))
+		if s.Scratch.State != None {
+			fmt.Fprintf(&b, " scratch %s", p.place(s.Scratch))
+		}
+		fmt.Fprintf(&b, "  %s flop %sB", SI(s.FLOPs), SI(s.Bytes))
+		if s.Pos.Path != "" {
+			b.WriteString("  # " + s.Pos.Path)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// attrString shortens the data of constants.
+func attrString(attr any) string {
+	s := ir.AttrString(attr)
+	if len(s) > 400 {
+		return fmt.Sprintf("{%d bytes, %x}", len(s), sha256.Sum256([]byte(s)))
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0xFFFD {
+			return '.'
+		}
+		return r
+	}, s)
+}
+
+func (p *Plan) places(list []Place) string {
+	s := make([]string, len(list))
+	for i, at := range list {
+		s[i] = p.place(at)
+	}
+	return strings.Join(s, ", ")
+}
+
+func (p *Plan) place(at Place) string {
+	switch at.State {
+	case None:
+		return "none"
+	case Work:
+		return fmt.Sprintf("w+%d %v", at.Offset, at.Type)
+	}
+	return p.States[at.State].Path
+}
+
+// SI writes a count with three digits and a decimal prefix: "8.19k", "1.05M".
+func SI(n int64) string {
+	const prefixes = " kMGTPE"
+	x, i := float64(n), 0
+	for x >= 999.5 && i < len(prefixes)-1 {
+		x /= 1000
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d", n)
+	}
+	return fmt.Sprintf("%.3g%c", x, prefixes[i])
+}
+
+// MarshalJSON gives the plan to programs: name, sizes, hash, peak_bytes,
+// weight_bytes, cache_bytes, work_bytes, flops, bytes_moved, states, inputs,
+// outputs and steps.
+func (p *Plan) MarshalJSON() ([]byte, error) {
+	type tensor struct {
+		Memory string `json:"memory"`
+		Offset int64  `json:"offset"`
+		Type   string `json:"type"`
+	}
+	type step struct {
+		Op      string   `json:"op"`
+		Attr    string   `json:"attr,omitempty"`
+		In      []tensor `json:"in"`
+		Out     []tensor `json:"out"`
+		Scratch int64    `json:"scratch_bytes,omitempty"`
+		FLOPs   int64    `json:"flops"`
+		Bytes   int64    `json:"bytes_moved"`
+		Path    string   `json:"path,omitempty"`
+		At      string   `json:"at,omitempty"`
+	}
+	type state struct {
+		Path   string `json:"path"`
+		Kind   string `json:"kind"`
+		Type   string `json:"type"`
+		Layout string `json:"layout,omitempty"`
+		Bytes  int64  `json:"bytes"`
+	}
+	type port struct {
+		Name string `json:"name"`
+		tensor
+	}
+	place := func(at Place) tensor {
+		switch at.State {
+		case None:
+			return tensor{Memory: "none"}
+		case Work:
+			return tensor{"work", at.Offset, at.Type.String()}
+		}
+		return tensor{p.States[at.State].Path, at.Offset, at.Type.String()}
+	}
+	all := func(list []Place) []tensor {
+		out := []tensor{}
+		for _, at := range list {
+			out = append(out, place(at))
+		}
+		return out
+	}
+	out := struct {
+		Name    string         `json:"name"`
+		Backend string         `json:"backend"`
+		Sizes   map[string]int `json:"sizes"`
+		Hash    string         `json:"hash"`
+		Peak    int64          `json:"peak_bytes"`
+		Weights int64          `json:"weight_bytes"`
+		Cache   int64          `json:"cache_bytes"`
+		Work    int64          `json:"work_bytes"`
+		FLOPs   int64          `json:"flops"`
+		Bytes   int64          `json:"bytes_moved"`
+		States  []state        `json:"states"`
+		Inputs  []port         `json:"inputs"`
+		Outputs []port         `json:"outputs"`
+		Steps   []step         `json:"steps"`
+	}{p.Name, p.Backend, p.Sizes, p.Hash(), p.PeakBytes(), p.StateBytes(ir.Weight), p.StateBytes(ir.Cache), p.WorkBytes,
+		p.FLOPs(), p.BytesMoved(), []state{}, []port{}, []port{}, []step{}}
+	for _, s := range p.States {
+		out.States = append(out.States, state{s.Path, s.Kind.String(), s.Type.String(), string(s.Layout), s.Bytes})
+	}
+	for _, x := range p.Inputs {
+		out.Inputs = append(out.Inputs, port{x.Name, place(x.Place)})
+	}
+	for _, x := range p.Outputs {
+		out.Outputs = append(out.Outputs, port{x.Name, place(x.Place)})
+	}
+	for _, s := range p.Steps {
+		made := step{Op: s.Op, In: all(s.In), Out: all(s.Out), FLOPs: s.FLOPs, Bytes: s.Bytes, Path: s.Pos.Path}
+		if s.Attr != nil {
+			made.Attr = attrString(s.Attr)
+		}
+		if s.Scratch.State != None {
+			made.Scratch = s.Scratch.Type.Bytes()
+		}
+		if s.Pos.File != "" {
+			made.At = fmt.Sprintf("%s:%d:%d", s.Pos.File, s.Pos.Line, s.Pos.Col)
+		}
+		out.Steps = append(out.Steps, made)
+	}
+	return json.Marshal(out)
+}

@@ -38,19 +38,7 @@ type Target struct {
 }
 
 // Entry says which program to make of a model.
-type Entry struct {
-	Name string // of the plan: "forward", "step"
-	// Cache is the element type in which past keys and values are kept. When
-	// it is set, the program continues a sequence: it has an input "past"
-	// [batch], the number of positions before this call, and states of kind
-	// Cache with room for "ctx" positions.
-	Cache ir.DType
-	// Last makes the program compute its output only for one position of each
-	// sequence, given by the input "last" [batch].
-	Last bool
-	// Take names nodes whose values are outputs as well.
-	Take []string
-}
+type Entry = plan.Entry
 
 // Options say how to compile.
 type Options struct {

@@ -1,0 +1,209 @@
+// Package decode makes text token by token: it feeds a prompt through plans
+// for several lengths, keeps the key/value cache, samples, decodes, and stops.
+//
+// It serves one sequence at a time. Batched and continuous decoding are not
+// its business.
+package decode
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/sampler"
+	"pipe.dev/executor/session"
+)
+
+// Generator continues sequences of ids. It holds sessions of one model that
+// differ in how many positions one call takes, and share states.
+type Generator struct {
+	steps   []*step // by size, the smallest first
+	context int     // positions that the cache holds
+	vocab   int
+
+	raw    []byte // logits as the device gives them
+	logits []float32
+	tokens []int32 // of the current sequence
+	past   int     // positions in the cache
+	ran    *step   // the last call
+}
+
+// step is one session, and the buffers of its inputs.
+type step struct {
+	run        *session.Session
+	ids        string // name of the input
+	size       int    // positions of one call
+	input      []byte
+	past, last [4]byte
+}
+
+// New returns a generator over sessions of the entry that continues a
+// sequence: inputs of ids [1, size], "past" [1] and "last" [1], output "out"
+// [1, 1, vocab] in f32. context is the size "ctx" they were compiled for.
+func New(sessions []*session.Session, context int) (*Generator, error) {
+	g := &Generator{context: context}
+	for _, s := range sessions {
+		st, vocab, err := newStep(s)
+		if err != nil {
+			return nil, err
+		}
+		if g.vocab != 0 && vocab != g.vocab {
+			return nil, fmt.Errorf("plans of one model give %d and %d logits", g.vocab, vocab)
+		}
+		g.vocab = vocab
+		g.steps = append(g.steps, st)
+	}
+	slices.SortFunc(g.steps, func(a, b *step) int { return a.size - b.size })
+	if len(g.steps) == 0 || g.steps[0].size != 1 {
+		return nil, errors.New("a generator needs a plan for one position")
+	}
+	g.raw = make([]byte, 4*g.vocab)
+	g.logits = make([]float32, g.vocab)
+	g.tokens = make([]int32, 0, context)
+	return g, nil
+}
+
+func newStep(s *session.Session) (*step, int, error) {
+	st := &step{run: s}
+	p := s.Plan()
+	for _, in := range p.Inputs {
+		if in.Name == "past" || in.Name == "last" {
+			continue
+		}
+		t := in.Place.Type
+		if st.ids != "" || t.DType != ir.I32 || t.Rank() != 2 || t.Shape[0].N != 1 {
+			return nil, 0, fmt.Errorf("input %s is %v: a model that makes text has one input, of ids [batch,seq] in i32", in.Name, t)
+		}
+		st.ids, st.size = in.Name, t.Shape[1].N
+	}
+	if st.ids == "" {
+		return nil, 0, errors.New("a model that makes text has an input of ids")
+	}
+	st.input = make([]byte, 4*st.size)
+	for _, out := range p.Outputs {
+		if t := out.Place.Type; out.Name == "out" && t.DType == ir.F32 && t.Rank() == 3 && t.Shape[1].N == 1 {
+			return st, t.Shape[2].N, nil
+		}
+	}
+	return nil, 0, errors.New("a model that makes text has one output, of logits [batch,seq,vocab] in f32")
+}
+
+// Vocab is the number of logits.
+func (g *Generator) Vocab() int { return g.vocab }
+
+// Context is the number of positions a sequence may have.
+func (g *Generator) Context() int { return g.context }
+
+// ContextError says that a sequence is longer than the cache.
+type ContextError struct {
+	Prompt, Want, Context int // tokens of the prompt, tokens to be made, positions there are
+}
+
+func (e *ContextError) Error() string {
+	if e.Prompt >= e.Context {
+		return fmt.Sprintf("the prompt has %d tokens and the context %d positions: shorten it, or use a model or a context with more",
+			e.Prompt, e.Context)
+	}
+	return fmt.Sprintf("the prompt has %d tokens and %d more were asked for, but the context has %d positions: set max_tokens to %d at most",
+		e.Prompt, e.Want, e.Context, e.Context-e.Prompt)
+}
+
+// Start begins a new sequence with a prompt, and computes what follows it.
+// want is how many tokens will be asked for at most.
+func (g *Generator) Start(ctx context.Context, prompt []int32, want int) error {
+	if len(prompt) == 0 {
+		return errors.New("the prompt is empty and the tokenizer adds no token to start from")
+	}
+	if len(prompt)+want > g.context {
+		return &ContextError{len(prompt), want, g.context}
+	}
+	for i, id := range prompt {
+		if id < 0 || int(id) >= g.vocab {
+			return fmt.Errorf("token %d of the prompt is id %d, and the model has %d", i, id, g.vocab)
+		}
+	}
+	g.tokens, g.past = append(g.tokens[:0], prompt...), 0
+	for g.past < len(prompt) {
+		if err := g.call(ctx, g.pick(len(prompt)-g.past)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pick returns the step for n positions: the smallest that takes all, else the
+// largest there is.
+func (g *Generator) pick(n int) *step {
+	for _, st := range g.steps {
+		if st.size >= n {
+			return st
+		}
+	}
+	return g.steps[len(g.steps)-1]
+}
+
+// call feeds the next tokens, as many as st takes. Positions after the last
+// token hold id 0; what they put into the cache is overwritten before it is
+// seen.
+func (g *Generator) call(ctx context.Context, st *step) error {
+	n := min(st.size, len(g.tokens)-g.past)
+	le := binary.LittleEndian
+	for i := range st.size {
+		var id int32
+		if i < n {
+			id = g.tokens[g.past+i]
+		}
+		le.PutUint32(st.input[4*i:], uint32(id))
+	}
+	le.PutUint32(st.past[:], uint32(g.past))
+	le.PutUint32(st.last[:], uint32(n-1))
+	if err := st.run.Write(st.ids, st.input); err != nil {
+		return err
+	}
+	if err := st.run.Write("past", st.past[:]); err != nil {
+		return err
+	}
+	if err := st.run.Write("last", st.last[:]); err != nil {
+		return err
+	}
+	if err := st.run.Run(ctx); err != nil {
+		return err
+	}
+	if err := st.run.Read("out", g.raw); err != nil {
+		return err
+	}
+	for i := range g.logits {
+		g.logits[i] = math.Float32frombits(le.Uint32(g.raw[4*i:]))
+	}
+	g.past, g.ran = g.past+n, st
+	return nil
+}
+
+// Next samples the next token from what was computed last.
+func (g *Generator) Next(s *sampler.Sampler) (int32, error) {
+	return s.Next(g.logits, g.tokens, len(g.tokens))
+}
+
+// Push appends a token and computes what follows it. It does not allocate.
+func (g *Generator) Push(ctx context.Context, id int32) error {
+	if len(g.tokens) >= g.context {
+		return &ContextError{len(g.tokens), 1, g.context}
+	}
+	g.tokens = append(g.tokens, id)
+	return g.call(ctx, g.steps[0])
+}
+
+// Logits are those of the next token; valid until the next call.
+func (g *Generator) Logits() []float32 { return g.logits }
+
+// trace finds where NaN came from, in the last call.
+func (g *Generator) trace(ctx context.Context, err error) error {
+	if where := g.ran.run.Trace(ctx); where != nil {
+		return where
+	}
+	return err
+}

@@ -1,0 +1,77 @@
+package model
+
+import (
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+)
+
+// FitError says that a run needs more memory than it may have, before
+// anything was read.
+type FitError struct {
+	Name                 string // of the model that needs most
+	Weights, Cache, Work int64  // bytes of that model
+	Need, Limit          int64  // bytes, of all models together
+	Advice               string // what would fit
+}
+
+func (e *FitError) Error() string {
+	return fmt.Sprintf("%s needs %s (weights %s, cache %s, work %s) and %s are allowed: %s",
+		e.Name, Size(e.Need), Size(e.Weights), Size(e.Cache), Size(e.Work), Size(e.Limit), e.Advice)
+}
+
+// Fit returns a *FitError if models together need more than limit bytes.
+func Fit(models []*Model, limit int64) error {
+	var need int64
+	var largest *Model
+	for _, m := range models {
+		need += m.PeakBytes()
+		if largest == nil || m.PeakBytes() > largest.PeakBytes() {
+			largest = m
+		}
+	}
+	if need <= limit || largest == nil {
+		return nil
+	}
+	return &FitError{
+		Name: largest.opt.Name, Weights: largest.StateBytes(ir.Weight), Cache: largest.StateBytes(ir.Cache), Work: largest.WorkBytes(),
+		Need: need, Limit: limit, Advice: largest.advice(need, limit),
+	}
+}
+
+// advice finds a shorter context that fits.
+func (m *Model) advice(need, limit int64) string {
+	other := need - m.PeakBytes()
+	for c := m.context / 2; c >= 16 && len(m.text) > 0; c /= 2 {
+		plans, err := m.textPlans(c)
+		if err != nil {
+			break
+		}
+		peak := other + stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache)
+		var work int64
+		for _, p := range plans {
+			work = max(work, p.WorkBytes)
+		}
+		if peak+work <= limit {
+			return fmt.Sprintf("a context of %d positions would fit (--set %s.context=%d), or --mem %s", c, m.opt.Name, c, Size(need))
+		}
+	}
+	return fmt.Sprintf("no shorter context would fit; --mem %s would", Size(need))
+}
+
+// Size writes bytes as people read them, rounded up so that the number is
+// enough when it is given back: "1.2 MiB".
+func Size(bytes int64) string {
+	const units = "KMGTPE"
+	if bytes < 1024 {
+		return fmt.Sprintf("%dB", bytes)
+	}
+	x, i := float64(bytes)/1024, 0
+	for x >= 1024 && i < len(units)-1 {
+		x, i = x/1024, i+1
+	}
+	if up := float64(int64(x*10+0.999999)) / 10; up >= x {
+		x = up
+	}
+	return fmt.Sprintf("%.1f%ciB", x, units[i])
+}

@@ -1,0 +1,183 @@
+package model
+
+import (
+	"context"
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/decode"
+	"pipe.dev/executor/session"
+)
+
+// lengths are the numbers of positions for which a prompt is compiled; longer
+// prompts go through the largest in turns.
+var lengths = []int{1, 8, 32, 128, 512}
+
+// Text asks for what making text needs: plans that continue one sequence, for
+// several lengths of prompts.
+func (m *Model) Text() error {
+	t, err := m.Tokenizer()
+	if err != nil {
+		return err
+	}
+	m.context = m.opt.Context
+	if m.context == 0 {
+		m.context = m.arch.Context
+	}
+	if m.context <= 0 {
+		return fmt.Errorf("%s: config.json says no number of positions; set context", m.opt.Dir)
+	}
+	if m.text, err = m.textPlans(m.context); err != nil {
+		return err
+	}
+	m.want(m.text...)
+	for _, p := range m.text {
+		for _, out := range p.Outputs {
+			if shape := out.Place.Type.Shape; out.Name == "out" && shape[len(shape)-1].N < t.Size() {
+				return &VocabError{m.opt.Dir, t.Size(), shape[len(shape)-1].N}
+			}
+		}
+	}
+	return nil
+}
+
+// VocabError says that a tokenizer has ids that the model lacks.
+type VocabError struct {
+	Dir            string
+	Tokens, Logits int
+}
+
+func (e *VocabError) Error() string {
+	return fmt.Sprintf("%s: tokenizer.json has ids up to %d, and the model has %d: they do not belong together", e.Dir, e.Tokens-1, e.Logits)
+}
+
+func (m *Model) textPlans(context int) ([]*plan.Plan, error) {
+	var list []*plan.Plan
+	entry := plan.Entry{Name: "step", Cache: m.opt.Cache, Last: true}
+	for _, n := range lengths {
+		if n > context {
+			break
+		}
+		p, err := m.plan(entry, map[string]int{"batch": 1, "seq": n, "ctx": context})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// Forward asks for a plan that runs the model once over whole sequences, and
+// gives the values of the nodes in take besides its output.
+func (m *Model) Forward(batch, seq int, take []string) (*plan.Plan, error) {
+	p, err := m.plan(plan.Entry{Name: "forward", Take: take}, map[string]int{"batch": batch, "seq": seq})
+	if err != nil {
+		return nil, err
+	}
+	m.want(p)
+	return p, nil
+}
+
+// WorkBytes is the size of the work arena, which the plans share.
+func (m *Model) WorkBytes() int64 {
+	var most int64
+	for _, p := range m.plans {
+		most = max(most, p.WorkBytes)
+	}
+	return most
+}
+
+// StateBytes is the memory of the states of one kind of all plans.
+func (m *Model) StateBytes(k ir.Kind) int64 { return stateBytes(m.plans, k) }
+
+func stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
+	var sum int64
+	seen := map[string]bool{}
+	for _, p := range plans {
+		for _, s := range p.States {
+			if s.Kind == k && !seen[s.Path] {
+				seen[s.Path] = true
+				sum += s.Bytes
+			}
+		}
+	}
+	return sum
+}
+
+// PeakBytes is what the model will allocate or map.
+func (m *Model) PeakBytes() int64 {
+	return m.StateBytes(ir.Weight) + m.StateBytes(ir.Cache) + m.WorkBytes()
+}
+
+// Bytes is what the model has allocated or mapped.
+func (m *Model) Bytes() int64 {
+	if m.store == nil {
+		return 0
+	}
+	return m.store.Bytes() + m.arena.Size()
+}
+
+// Load proves the checkpoint against the plans, reads the weights and
+// allocates the rest. Call it once, when all that is wanted was asked for.
+func (m *Model) Load(ctx context.Context) error {
+	if err := m.prove(); err != nil {
+		return err
+	}
+	m.store = session.NewStore(m.opt.Backend)
+	arena, err := m.opt.Backend.Alloc(m.WorkBytes())
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.opt.Dir, err)
+	}
+	m.arena = arena
+	total, done := m.StateBytes(ir.Weight), int64(0)
+	for _, p := range m.plans {
+		if err := m.store.Reserve(p.States); err != nil {
+			return err
+		}
+		for i := range p.States {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			err := m.store.Load(m.ckpt, m.tensorName, p.States[i:i+1], func(bytes int64) {
+				done += bytes
+				if m.opt.Progress != nil {
+					m.opt.Progress(done, total)
+				}
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// session binds a plan once.
+func (m *Model) session(p *plan.Plan) (*session.Session, error) {
+	if s, ok := m.sessions[p]; ok {
+		return s, nil
+	}
+	if m.store == nil {
+		return nil, fmt.Errorf("%s is not loaded", m.opt.Dir)
+	}
+	s, err := session.Bind(m.opt.Backend, p, m.store, m.arena)
+	if err != nil {
+		return nil, err
+	}
+	m.sessions[p] = s
+	return s, nil
+}
+
+// Generator returns what makes text. Text must have been asked for.
+func (m *Model) Generator() (*decode.Generator, error) {
+	var list []*session.Session
+	for _, p := range m.text {
+		s, err := m.session(p)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return decode.New(list, m.context)
+}

@@ -1,0 +1,204 @@
+// Package model opens a model folder and makes it ready to run: architecture,
+// checkpoint headers, tokenizer, plans, and, once all of that is known to fit,
+// weights and memory.
+//
+// How a plan is compiled is not its business: it is given a function for that.
+package model
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/session"
+	"pipe.dev/executor/tokenizer"
+	"pipe.dev/kernels"
+	"pipe.dev/schema"
+)
+
+// Program makes plans of one model for different sizes.
+type Program interface {
+	Plan(sizes map[string]int) (*plan.Plan, error)
+}
+
+// Compile makes a program of an architecture; weight gives the element type in
+// which a weight is stored.
+type Compile func(m *schema.Model, e plan.Entry, weight func(path string) (ir.DType, bool)) (Program, error)
+
+// Options say which model to open and how to run it.
+type Options struct {
+	Name     string // in the document, for messages: "models.llm"
+	Dir      string // the model folder
+	Context  int    // positions of the key/value cache; 0 means as many as the model was trained on
+	Cache    ir.DType
+	Backend  kernels.Backend
+	Compile  Compile
+	Progress func(done, total int64) // bytes of weights, while they are read; may be nil
+}
+
+// Model is an opened model. Text and Forward say what it is to be used for;
+// Load then reads it; after that it can be run. It is not safe for concurrent
+// use.
+type Model struct {
+	opt       Options
+	arch      *schema.Model
+	ckpt      *checkpoint.Checkpoint
+	tokenizer *tokenizer.Tokenizer
+	programs  map[string]Program
+	plans     []*plan.Plan // everything that was asked for
+	text      []*plan.Plan // those that continue a sequence
+	context   int          // of text
+	store     *session.Store
+	arena     kernels.Buffer
+	sessions  map[*plan.Plan]*session.Session
+}
+
+// Open reads the architecture and the headers of the checkpoint, no weight.
+func Open(o Options) (*Model, error) {
+	if st, err := os.Stat(o.Dir); err != nil {
+		return nil, checkpoint.FileError(o.Dir, err)
+	} else if !st.IsDir() {
+		return nil, &checkpoint.Error{File: o.Dir, Msg: "is a file; a model is a folder with config.json, tokenizer.json and weights in safetensors"}
+	}
+	arch, err := schema.LoadModel(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	ckpt, err := checkpoint.Open(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.Cache == ir.Invalid {
+		o.Cache = ir.F32
+	}
+	return &Model{opt: o, arch: arch, ckpt: ckpt, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}}, nil
+}
+
+// Close gives memory and files back.
+func (m *Model) Close() error {
+	var first error
+	keep := func(err error) {
+		if err != nil && first == nil {
+			first = err
+		}
+	}
+	if m.store != nil {
+		keep(m.store.Free())
+	}
+	if m.arena != nil {
+		keep(m.arena.Free())
+	}
+	keep(m.ckpt.Close())
+	m.store, m.arena = nil, nil
+	return first
+}
+
+// Dir is the model folder.
+func (m *Model) Dir() string { return m.opt.Dir }
+
+// Name is the model's name in the document.
+func (m *Model) Name() string { return m.opt.Name }
+
+// Plans are all plans that were asked for.
+func (m *Model) Plans() []*plan.Plan { return m.plans }
+
+// Tokenizer returns the folder's tokenizer, read at the first call.
+func (m *Model) Tokenizer() (*tokenizer.Tokenizer, error) {
+	if m.tokenizer == nil {
+		t, err := tokenizer.Open(m.opt.Dir)
+		if err != nil {
+			return nil, err
+		}
+		m.tokenizer = t
+	}
+	return m.tokenizer, nil
+}
+
+// program compiles an entry once.
+func (m *Model) program(e plan.Entry) (Program, error) {
+	key := fmt.Sprintf("%+v", e)
+	if p, ok := m.programs[key]; ok {
+		return p, nil
+	}
+	p, err := m.opt.Compile(m.arch, e, m.weight)
+	if err != nil {
+		return nil, err
+	}
+	m.programs[key] = p
+	return p, nil
+}
+
+// plan compiles an entry for sizes.
+func (m *Model) plan(e plan.Entry, sizes map[string]int) (*plan.Plan, error) {
+	program, err := m.program(e)
+	if err != nil {
+		return nil, err
+	}
+	return program.Plan(sizes)
+}
+
+// want remembers that plans will be run.
+func (m *Model) want(plans ...*plan.Plan) {
+	for _, p := range plans {
+		if !slices.Contains(m.plans, p) {
+			m.plans = append(m.plans, p)
+		}
+	}
+}
+
+// weight is the element type in which a weight stays. What the checkpoint has
+// and no kernel reads becomes f32.
+func (m *Model) weight(path string) (ir.DType, bool) {
+	t, ok := m.ckpt.Lookup(m.tensorName(path))
+	if !ok || t.DType != ir.BF16 && t.DType != ir.F16 {
+		return ir.F32, true
+	}
+	return t.DType, true
+}
+
+// tensorName is the checkpoint's name for a weight: its path, or its path with
+// a prefix that the architecture says checkpoints may lack or add.
+func (m *Model) tensorName(path string) string {
+	if _, ok := m.ckpt.Lookup(path); ok {
+		return path
+	}
+	for _, prefix := range m.arch.Prefixes {
+		for _, name := range []string{prefix + path, strings.TrimPrefix(path, prefix)} {
+			if _, ok := m.ckpt.Lookup(name); ok {
+				return name
+			}
+		}
+	}
+	return path
+}
+
+// prove compares the plans' weights with the headers of the checkpoint: every
+// name, shape and type, all mismatches at once.
+func (m *Model) prove() error {
+	var wants []checkpoint.Want
+	seen := map[string]bool{}
+	for _, p := range m.plans {
+		for _, s := range p.States {
+			if s.Kind != ir.Weight || seen[s.Path] {
+				continue
+			}
+			seen[s.Path] = true
+			w := checkpoint.Want{Name: m.tensorName(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}}
+			if s.Type.DType == ir.F32 {
+				w.DTypes = append(w.DTypes, ir.BF16, ir.F16, ir.F64)
+			}
+			wants = append(wants, w)
+		}
+	}
+	return m.ckpt.Prove(wants, func(name string) bool {
+		return slices.ContainsFunc(m.arch.Ignore, func(pattern string) bool {
+			ok, err := filepath.Match(pattern, name)
+			return ok && err == nil
+		})
+	})
+}

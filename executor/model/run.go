@@ -1,0 +1,80 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/tensorfile"
+)
+
+// Run makes one call of a plan that Forward gave. inputs are by the name of
+// the model's inputs; their shapes must be the plan's. Integers are converted
+// to the element type of the input. It returns the outputs in the plan's
+// order, under the names "logits" for the model's own and the paths of nodes.
+func (m *Model) Run(ctx context.Context, p *plan.Plan, inputs map[string]tensorfile.Tensor) ([]tensorfile.Tensor, error) {
+	s, err := m.session(p)
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range p.Inputs {
+		t, ok := inputs[in.Name]
+		if !ok {
+			return nil, fmt.Errorf("%s: input %s has no value", m.opt.Name, in.Name)
+		}
+		data, err := m.input(in, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s: input %s: %w", m.opt.Name, in.Name, err)
+		}
+		if err := s.Write(in.Name, data); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.Run(ctx); err != nil {
+		return nil, err
+	}
+	var outs []tensorfile.Tensor
+	for _, out := range p.Outputs {
+		t := tensorfile.Tensor{Name: out.Name, Type: out.Place.Type, Data: make([]byte, out.Place.Type.Bytes())}
+		if t.Name == "out" {
+			t.Name = "logits"
+		}
+		if err := s.Read(out.Name, t.Data); err != nil {
+			return nil, err
+		}
+		outs = append(outs, t)
+	}
+	return outs, nil
+}
+
+// input converts a tensor to what a plan's input wants.
+func (m *Model) input(in plan.Port, t tensorfile.Tensor) ([]byte, error) {
+	want := in.Place.Type
+	if !slices.Equal(t.Type.Sizes(), want.Sizes()) {
+		return nil, fmt.Errorf("is %v, want %v", t.Type, want)
+	}
+	switch want.DType {
+	case t.Type.DType:
+		return t.Data, nil
+	case ir.I32:
+		ids, err := t.Int32s()
+		if err != nil {
+			return nil, err
+		}
+		return tensorfile.FromInt32s(t.Name, ids, want.Sizes()...).Data, nil
+	case ir.F32:
+		return tensorfile.FromFloat32s(t.Name, t.Float32s(), want.Sizes()...).Data, nil
+	}
+	return nil, fmt.Errorf("is %v, want %v", t.Type.DType, want.DType)
+}
+
+// Inputs are the names of the inputs of a plan that Forward gave.
+func Inputs(p *plan.Plan) []string {
+	var names []string
+	for _, in := range p.Inputs {
+		names = append(names, in.Name)
+	}
+	return names
+}

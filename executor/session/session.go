@@ -1,0 +1,139 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/kernels"
+)
+
+// Session is a plan bound to a device. It runs one call at a time.
+type Session struct {
+	plan    *plan.Plan
+	steps   []kernels.Step
+	inputs  map[string]kernels.Tensor
+	outputs map[string]kernels.Tensor
+	outs    [][]kernels.Tensor // of every step, to look for NaN
+}
+
+// Bind resolves the kernels of p over the states in store and the work arena,
+// which must have at least p.WorkBytes bytes and may be shared by sessions
+// that do not run at the same time. A missing kernel or state fails here.
+func Bind(b kernels.Backend, p *plan.Plan, store *Store, arena kernels.Buffer) (*Session, error) {
+	if arena == nil || arena.Size() < p.WorkBytes {
+		return nil, fmt.Errorf("plan %s needs a work arena of %d bytes", p.Name, p.WorkBytes)
+	}
+	s := &Session{plan: p, inputs: map[string]kernels.Tensor{}, outputs: map[string]kernels.Tensor{}}
+	at := func(place plan.Place) (kernels.Tensor, error) { return tensor(p, store, arena, place) }
+	all := func(places []plan.Place) (list []kernels.Tensor, err error) {
+		list = make([]kernels.Tensor, len(places))
+		for i, place := range places {
+			if list[i], err = at(place); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
+	}
+	for _, st := range p.Steps {
+		k, ok := b.Kernel(st.Op, st.Attr, typesOf(st.In), typesOf(st.Out))
+		if !ok {
+			return nil, fmt.Errorf("%v: %s: %s has no kernel for it", st.Pos, st.Op, b.Name())
+		}
+		args := kernels.Args{Attr: st.Attr}
+		var err error
+		if args.In, err = all(st.In); err == nil {
+			args.Out, err = all(st.Out)
+		}
+		if err == nil {
+			args.Scratch, err = at(st.Scratch)
+		}
+		if err != nil {
+			return nil, err
+		}
+		run, err := k.Bind(args)
+		if err != nil {
+			return nil, fmt.Errorf("%v: %s: %w", st.Pos, st.Op, err)
+		}
+		s.steps = append(s.steps, run)
+		s.outs = append(s.outs, args.Out)
+	}
+	for _, ports := range []struct {
+		list []plan.Port
+		into map[string]kernels.Tensor
+	}{{p.Inputs, s.inputs}, {p.Outputs, s.outputs}} {
+		for _, port := range ports.list {
+			t, err := at(port.Place)
+			if err != nil {
+				return nil, err
+			}
+			ports.into[port.Name] = t
+		}
+	}
+	return s, nil
+}
+
+func tensor(p *plan.Plan, store *Store, arena kernels.Buffer, at plan.Place) (kernels.Tensor, error) {
+	switch at.State {
+	case plan.None:
+		return kernels.Tensor{}, nil
+	case plan.Work:
+		return kernels.Tensor{Buffer: arena, Offset: at.Offset, DType: at.Type.DType, Shape: at.Type.Sizes()}, nil
+	}
+	st := p.States[at.State]
+	t, ok := store.Tensor(st.Path)
+	if !ok {
+		return t, fmt.Errorf("state %s was not loaded", st.Path)
+	}
+	if t.Layout != st.Layout || t.DType != st.Type.DType {
+		return t, fmt.Errorf("state %s was loaded as %v %q, plan %s reads %v %q", st.Path, t.DType, t.Layout, p.Name, st.Type.DType, st.Layout)
+	}
+	t.Shape = at.Type.Sizes() // a view of a state has a shape of its own
+	return t, nil
+}
+
+func typesOf(places []plan.Place) []ir.Type {
+	out := make([]ir.Type, len(places))
+	for i, at := range places {
+		out[i] = at.Type
+	}
+	return out
+}
+
+// Plan returns what the session runs.
+func (s *Session) Plan() *plan.Plan { return s.plan }
+
+// Write sets an input: elements in C order, little-endian.
+func (s *Session) Write(name string, data []byte) error {
+	t, ok := s.inputs[name]
+	if !ok {
+		return fmt.Errorf("plan %s has no input %q", s.plan.Name, name)
+	}
+	if want := t.Len() * t.DType.Size(); len(data) != want {
+		return fmt.Errorf("input %s has %d bytes, want %d", name, len(data), want)
+	}
+	return t.Buffer.Write(t.Offset, data)
+}
+
+// Read copies an output.
+func (s *Session) Read(name string, dst []byte) error {
+	t, ok := s.outputs[name]
+	if !ok {
+		return fmt.Errorf("plan %s has no output %q", s.plan.Name, name)
+	}
+	if want := t.Len() * t.DType.Size(); len(dst) != want {
+		return fmt.Errorf("output %s has %d bytes, want %d", name, want, len(dst))
+	}
+	return t.Buffer.Read(t.Offset, dst)
+}
+
+// Run makes one call of the plan. It does not allocate.
+func (s *Session) Run(ctx context.Context) error {
+	for i, run := range s.steps {
+		if err := run(ctx); err != nil {
+			return fmt.Errorf("%v: %s: %w", s.plan.Steps[i].Pos, s.plan.Steps[i].Op, err)
+		}
+	}
+	return ctx.Err()
+}

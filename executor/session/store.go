@@ -1,0 +1,164 @@
+// Package session runs plans: a Store holds the states of a model on a device,
+// and a Session is a plan whose kernels are bound to a store and to a work
+// arena.
+//
+// It does not know how a plan came about, nor what its numbers mean.
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/kernels"
+)
+
+// Store holds the states of one model on one device, by path. Plans of the
+// same model share it.
+type Store struct {
+	backend kernels.Backend
+	states  map[string]held
+	bytes   int64
+}
+
+type held struct {
+	tensor kernels.Tensor
+	bytes  int64
+	mapped bool // lies in a file's pages, not in memory of our own
+}
+
+// NewStore returns an empty store.
+func NewStore(b kernels.Backend) *Store { return &Store{backend: b, states: map[string]held{}} }
+
+// Bytes is the memory of all states, whether allocated or mapped from a file.
+func (s *Store) Bytes() int64 { return s.bytes }
+
+// Tensor returns the memory of a state.
+func (s *Store) Tensor(path string) (kernels.Tensor, bool) {
+	h, ok := s.states[path]
+	return h.tensor, ok
+}
+
+// Reserve allocates the states of kind Cache that the store lacks, as zeros.
+func (s *Store) Reserve(states []plan.State) error {
+	for _, st := range states {
+		if st.Kind != ir.Cache {
+			continue
+		}
+		if _, ok := s.states[st.Path]; ok {
+			continue
+		}
+		if err := s.allocate(st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) allocate(st plan.State) error {
+	b, err := s.backend.Alloc(st.Bytes)
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.Path, err)
+	}
+	s.hold(st, b, false)
+	return nil
+}
+
+func (s *Store) hold(st plan.State, b kernels.Buffer, mapped bool) {
+	s.states[st.Path] = held{
+		tensor: kernels.Tensor{Buffer: b, DType: st.Type.DType, Shape: st.Type.Sizes(), Layout: st.Layout},
+		bytes:  st.Bytes, mapped: mapped,
+	}
+	s.bytes += st.Bytes
+}
+
+// Load reads the states of kind Weight that the store lacks from c, whose
+// headers must have been proven. Row-major weights are used where the file is
+// mapped if the device can; others are packed, and their pages given back.
+// NaN or infinity in a weight is an error. name gives the name that c has for a
+// path. progress, if not nil, hears bytes.
+func (s *Store) Load(c *checkpoint.Checkpoint, name func(path string) string, states []plan.State, progress func(bytes int64)) error {
+	for _, st := range states {
+		if st.Kind != ir.Weight {
+			continue
+		}
+		if _, ok := s.states[st.Path]; ok {
+			continue
+		}
+		if err := s.load(c, name(st.Path), st); err != nil {
+			return err
+		}
+		if progress != nil {
+			progress(st.Bytes)
+		}
+	}
+	return nil
+}
+
+func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error {
+	t, ok := c.Lookup(name)
+	if !ok {
+		return &checkpoint.Error{File: c.Path(), Msg: fmt.Sprintf("has no tensor %q", name)}
+	}
+	data, err := c.View(name)
+	if err != nil {
+		return err
+	}
+	if i := checkpoint.FirstNaN(t.DType, data); i >= 0 {
+		return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: element %d is NaN or infinite", name, i)}
+	}
+	native := t.DType == st.Type.DType
+	if st.Layout == "" && native {
+		if b, ok := s.backend.Map(data); ok {
+			s.hold(st, b, true)
+			return nil
+		}
+	}
+	if !native {
+		if data, err = convert(t.DType, st.Type.DType, data); err != nil {
+			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", name, err)}
+		}
+	}
+	b, err := s.backend.Alloc(st.Bytes)
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.Path, err)
+	}
+	if err := s.backend.Pack(st.Layout, st.Type, b, 0, data); err != nil {
+		return fmt.Errorf("%s: %w", st.Path, err)
+	}
+	s.hold(st, b, false)
+	c.Release(name)
+	return nil
+}
+
+// Free gives all memory back. Sessions bound to the store must not run again.
+func (s *Store) Free() error {
+	var first error
+	for path, h := range s.states {
+		if !h.mapped {
+			if err := h.tensor.Buffer.Free(); err != nil && first == nil {
+				first = err
+			}
+		}
+		delete(s.states, path)
+	}
+	s.bytes = 0
+	return first
+}
+
+// convert changes the element type of a tensor, where a plan stores it in
+// another than the checkpoint: f64 becomes f32, rounded to nearest even.
+func convert(from, to ir.DType, data []byte) ([]byte, error) {
+	if from != ir.F64 || to != ir.F32 {
+		return nil, fmt.Errorf("%v cannot be read as %v", from, to)
+	}
+	out := make([]byte, 0, len(data)/2)
+	for ; len(data) >= 8; data = data[8:] {
+		x := math.Float64frombits(binary.LittleEndian.Uint64(data))
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(x)))
+	}
+	return out, nil
+}

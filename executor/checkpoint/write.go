@@ -114,7 +114,10 @@ func (t Data) check() error {
 		shape[i] = int64(n)
 	}
 	want, ok := tensorBytes(shape, 8*t.Type.DType.Size())
-	if !ok || want != int64(len(t.Bytes)) {
+	if !ok {
+		return fmt.Errorf("type %s has more bytes than can be counted", t.Type)
+	}
+	if want != int64(len(t.Bytes)) {
 		return fmt.Errorf("type %s takes %d bytes, but it has %d", t.Type, want, len(t.Bytes))
 	}
 	return nil

@@ -100,19 +100,34 @@ func readEntry(f *zip.File) (Tensor, error) {
 		return Tensor{}, err
 	}
 	defer r.Close()
-	b := bufio.NewReader(r)
+	w := &watched{r: r}
+	b := bufio.NewReader(w)
 	t, err := readNPY(b, int64(f.UncompressedSize64))
-	if err != nil {
-		return Tensor{}, err
+	if err == nil {
+		_, _ = b.ReadByte() // the checksum is compared at the end, which w sees
 	}
-	// The checksum is compared at the end of the entry.
-	switch _, err := b.ReadByte(); {
-	case err == nil:
-		return Tensor{}, fmt.Errorf("expands to more than the %d bytes it says", f.UncompressedSize64)
-	case err != io.EOF:
-		return Tensor{}, fmt.Errorf("is damaged: %w", err)
+	switch {
+	case w.err == io.ErrUnexpectedEOF, w.err == zip.ErrFormat:
+		return Tensor{}, fmt.Errorf("is damaged: it does not expand to the %d bytes it says", f.UncompressedSize64)
+	case w.err != nil:
+		return Tensor{}, fmt.Errorf("is damaged: %w", w.err)
 	}
-	return t, nil
+	return t, err
+}
+
+// watched keeps the error of a reader, other than its end, so that damage to
+// an archive is not taken for a short array.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
 }
 
 func writeNPZFile(path string, ts []Tensor) error {

@@ -126,7 +126,7 @@ func (f *finder) find(s string, i int) (start, end int, token *addedToken) {
 
 // cut calls text with each part of s that is no added token, and id with the others, in order.
 func (f *finder) cut(s string, text func(part string, start int) error, id func(int32)) error {
-	done := 0
+	done, blanks := 0, 0 // blanks: the end of the white space that a token last took after it
 	if f.nodes != nil {
 		for start, end, t := f.find(s, 0); t != nil; start, end, t = f.find(s, end) {
 			from, to := start, end
@@ -137,7 +137,10 @@ func (f *finder) cut(s string, text func(part string, start int) error, id func(
 				from = done + len(strings.TrimRightFunc(s[done:from], unicode.IsSpace))
 			}
 			if t.rstrip {
-				to = len(s) - len(strings.TrimLeftFunc(s[to:], unicode.IsSpace))
+				if to >= blanks {
+					blanks = len(s) - len(strings.TrimLeftFunc(s[to:], unicode.IsSpace))
+				}
+				to = blanks
 			}
 			if done < from {
 				if err := text(s[done:from], done); err != nil {

@@ -207,7 +207,7 @@ func (b *bpe) encodeCached(s *scratch, dst []int32, word string) []int32 {
 	}
 	start := len(dst)
 	dst = b.encodeWord(s, dst, word)
-	slot.keep(word, dst[start:])
+	b.cache.keep(slot, word, dst[start:])
 	return dst
 }
 

@@ -82,26 +82,26 @@ func TestSharedStrings(t *testing.T) {
 				t.Fatalf("%d texts and %d references, want 70", len(texts), len(want))
 			}
 			for i, text := range texts {
-				checkBoth(t, tok, text, want[i])
+				checkIDs(t, tok, text, want[i].IDs)
+				checkDecode(t, tok, want[i].IDs, false, want[i].Dec)
 			}
 		})
 	}
 }
 
-// checkBoth encodes, decodes and streams.
-func checkBoth(t *testing.T, tok *Tokenizer, text string, want reference) {
+func checkIDs(t *testing.T, tok *Tokenizer, text string, want []int32) {
 	t.Helper()
 	ids, err := tok.Encode(nil, text, true)
 	if err != nil {
 		t.Errorf("%.80q: %v", text, err)
 		return
 	}
-	if !slices.Equal(ids, want.IDs) {
-		t.Errorf("%.80q: ids\n%v, want\n%v", text, ids, want.IDs)
+	if !slices.Equal(ids, want) {
+		t.Errorf("%.80q: ids\n%v, want\n%v", text, ids, want)
 	}
-	checkDecode(t, tok, want.IDs, false, want.Dec)
 }
 
+// checkDecode decodes at once and as a stream.
 func checkDecode(t *testing.T, tok *Tokenizer, ids []int32, skip bool, want string) {
 	t.Helper()
 	text, err := tok.Decode(ids, skip)
@@ -156,4 +156,19 @@ func TestSharedShakespeare(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSharedFolder(t *testing.T) {
+	tok, err := Open(sharedFile(t, "llm", "stories260K"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bos, ok := tok.BOS()
+	if !ok || bos != 1 || !slices.Equal(tok.EOS(), []int32{2}) || tok.Size() != 512 {
+		t.Errorf("BOS %d %v, EOS %v, size %d; want 1, 2, 512", bos, ok, tok.EOS(), tok.Size())
+	}
+	var golden struct{ IDs []int32 }
+	readJSON(t, sharedFile(t, "golden", "stories260K_greedy_96.json"), &golden)
+	text := string(readFile(t, sharedFile(t, "golden", "stories260K_greedy_96.txt")))
+	checkDecode(t, tok, golden.IDs, true, strings.TrimSuffix(text, "\n"))
 }

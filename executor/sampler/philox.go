@@ -1,0 +1,32 @@
+package sampler
+
+import "math/bits"
+
+// philox is Philox4x32-10: 128 random bits as a function of a counter and a
+// key, with no state.
+//
+//	ten rounds: (c0, c1, c2, c3) = (hi(B c2)^c1^k0, lo(B c2), hi(A c0)^c3^k1, lo(A c0)); k += W
+//
+// Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1,
+// 2, 3", SC11 (doi 10.1145/2063384.2063405).
+func philox(counter [4]uint32, key [2]uint32) [4]uint32 {
+	const (
+		multiplyA, multiplyB = 0xD2511F53, 0xCD9E8D57
+		weylA, weylB         = 0x9E3779B9, 0xBB67AE85 // golden ratio, sqrt(3)-1
+	)
+	c, k := counter, key
+	for range 10 {
+		hiA, loA := bits.Mul32(multiplyA, c[0])
+		hiB, loB := bits.Mul32(multiplyB, c[2])
+		c = [4]uint32{hiB ^ c[1] ^ k[0], loB, hiA ^ c[3] ^ k[1], loA}
+		k[0], k[1] = k[0]+weylA, k[1]+weylB
+	}
+	return c
+}
+
+// uniform returns the number in [0, 1) that belongs to a seed and a position:
+// the seed is the key, the position the counter, and the first 53 bits count.
+func uniform(seed, position uint64) float64 {
+	r := philox([4]uint32{uint32(position), uint32(position >> 32)}, [2]uint32{uint32(seed), uint32(seed >> 32)})
+	return float64(uint64(r[0])<<21|uint64(r[1])>>11) * 0x1p-53
+}

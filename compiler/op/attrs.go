@@ -126,6 +126,7 @@ type SortAttr struct {
 type ActAttr struct {
 	Fn    string  `cue:"fn!: \"silu\" | \"gelu\" | \"gelu_tanh\" | \"quick_gelu\" | \"relu\" | \"leaky_relu\" | \"sigmoid\" | \"tanh\" | \"softplus\" | \"mish\" | \"elu\" | \"relu2\"" doc:"the function"`
 	Slope float64 `cue:"slope: number | *0.01" doc:"slope below zero, of leaky_relu"`
+	Alpha float64 `cue:"alpha: number | *1" doc:"scale below zero, of elu"`
 }
 
 // ElementwiseAttr is a chain of elementwise ops in reverse Polish notation
@@ -165,6 +166,7 @@ type RopeAttr struct {
 	TrainedLength   int     `cue:"trained_length: int & >0 | *2048" doc:"llama3, yarn: positions the model was trained on"`
 	BetaFast        float64 `cue:"beta_fast: number & >0 | *32" doc:"yarn: above this many turns a frequency is kept"`
 	BetaSlow        float64 `cue:"beta_slow: number & >0 | *1" doc:"yarn: below this many turns it is divided by factor"`
+	NoTruncate      bool    `cue:"no_truncate: bool | *false" doc:"yarn: do not round the pairs where blending starts and ends"`
 	AttentionFactor float64 `cue:"attention_factor: number & >=0 | *0" doc:"yarn: scale of cosine and sine; 0 means 0.1 ln(factor) + 1"`
 }
 

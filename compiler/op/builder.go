@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 )
@@ -13,6 +14,7 @@ type Builder struct {
 	Graph *ir.Graph
 	Pos   ir.Pos // given to the nodes that follow
 	err   error
+	keep  func(n *ir.Node) bool // while a graph is lowered: what stays as it is
 }
 
 // NewBuilder returns a builder on a new graph.
@@ -29,7 +31,8 @@ func (b *Builder) Fail(err error) {
 }
 
 // Apply appends one node and returns its outputs. The zero Value leaves an
-// optional port out.
+// optional port out. After an error the outputs are placeholders, which may be
+// handed on but not used.
 func (b *Builder) Apply(name string, attr any, in ...ir.Value) []ir.Value {
 	bad := []ir.Value{{Node: &ir.Node{Types: make([]ir.Type, 8)}}}
 	if b.err != nil {
@@ -45,13 +48,17 @@ func (b *Builder) Apply(name string, attr any, in ...ir.Value) []ir.Value {
 		b.Fail(&Error{Pos: b.Pos, Op: name, Err: err})
 		return b.broken(name, bad)
 	}
-	return b.Graph.Add(&ir.Node{Op: name, In: in, Attr: attr, Types: types, Pos: b.Pos})
+	n := &ir.Node{Op: name, In: slices.Clone(in), Attr: attr, Types: types, Pos: b.Pos}
+	if b.keep != nil && d.Lower != nil && !b.keep(n) {
+		return b.lower(d, n)
+	}
+	return b.Graph.Add(n)
 }
 
 // broken stands for the outputs of an op that could not be built, so that
 // formulas may go on until the error is looked at.
 func (b *Builder) broken(name string, bad []ir.Value) []ir.Value {
-	out := bad
+	out := slices.Clip(bad)
 	if d, ok := b.Table.Lookup(name); ok {
 		for len(out) < len(d.Outputs) {
 			out = append(out, ir.Value{Node: bad[0].Node, Out: len(out)})

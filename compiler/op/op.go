@@ -9,6 +9,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 )
@@ -48,9 +49,6 @@ type Def struct {
 	// depends on the same row of the first input and on nothing else of it,
 	// so that choosing rows before or after is the same.
 	Rows bool
-	// Elementwise says that element i of the output depends on element i of
-	// every input, after broadcasting.
-	Elementwise bool
 	// Cached lists ports whose past values an incremental run keeps in a
 	// State, when the attribute Cache is set.
 	Cached []int
@@ -100,12 +98,13 @@ type Table struct {
 
 // NewTable checks defs and indexes them. An incomplete definition is an error.
 func NewTable(defs ...Def) (*Table, error) {
-	t := &Table{defs: defs, byName: map[string]int{}, byTitle: map[string]int{}}
+	t := &Table{defs: slices.Clone(defs), byName: map[string]int{}, byTitle: map[string]int{}}
 	for i, d := range defs {
 		if err := t.check(d); err != nil {
 			return nil, err
 		}
 		t.byName[d.Name] = i
+		t.defs[i].Infer = checked(d)
 		if d.Title != "" {
 			t.byTitle[d.Title] = i
 		}

@@ -1,0 +1,175 @@
+package op
+
+import (
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+)
+
+// Lowered appends g to b's graph, with every operation that has a Lower rule
+// and that keep does not claim written in simpler ones, again and again. A nil
+// keep claims none. Inputs, outputs and states of g become those of b's
+// graph. It returns where g's values are; check Err before use.
+func (b *Builder) Lowered(g *ir.Graph, keep func(n *ir.Node) bool) map[ir.Value]ir.Value {
+	if keep == nil {
+		keep = func(*ir.Node) bool { return false }
+	}
+	saved, pos := b.keep, b.Pos
+	b.keep = keep
+	defer func() { b.keep, b.Pos = saved, pos }()
+
+	at := make(map[ir.Value]ir.Value, len(g.Nodes))
+	states := make(map[ir.Value]*ir.State, len(g.States))
+	for _, s := range g.States {
+		states[s.Read] = s
+	}
+	made := map[*ir.State]*ir.State{}
+	for _, n := range g.Nodes {
+		v := ir.Value{Node: n}
+		b.Pos = n.Pos
+		switch n.Op {
+		case ir.OpInput:
+			at[v] = b.Graph.AddInput(n.InputName(), n.Types[0], n.Pos)
+		case ir.OpState:
+			s, ok := states[v]
+			if !ok {
+				b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%v is not a state of the graph", v)})
+				return at
+			}
+			made[s] = b.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init}, n.Types[0])
+			at[v] = made[s].Read
+		default:
+			in := make([]ir.Value, len(n.In))
+			for i, x := range n.In {
+				in[i] = at[x]
+			}
+			out := b.Apply(n.Op, n.Attr, in...)
+			if b.err != nil {
+				return at
+			}
+			for i, y := range out {
+				at[ir.Value{Node: n, Out: i}] = y
+			}
+		}
+	}
+	for _, s := range g.States {
+		if s.Next.Valid() {
+			made[s].Next = at[s.Next]
+		}
+	}
+	for _, o := range g.Outputs {
+		b.Graph.Outputs = append(b.Graph.Outputs, ir.Output{Name: o.Name, Value: at[o.Value]})
+	}
+	return at
+}
+
+// lower writes n, which is not in the graph, in simpler operations.
+func (b *Builder) lower(d *Def, n *ir.Node) []ir.Value {
+	out := d.Lower(b, n)
+	if b.err != nil {
+		return out
+	}
+	if len(out) != len(n.Types) {
+		b.Fail(&Error{Pos: b.Pos, Op: n.Op, Err: fmt.Errorf("is lowered to %d values, want %d", len(out), len(n.Types))})
+		return out
+	}
+	for i, v := range out {
+		if !v.Type().Equal(n.Types[i]) {
+			b.Fail(&Error{Pos: b.Pos, Op: n.Op, Err: fmt.Errorf("is lowered to %v, want %v", v.Type(), n.Types[i])})
+		}
+	}
+	return out
+}
+
+// Grad appends the gradients of y, seeded by dy, for each of xs: the sum over
+// all elements of y of dy times the derivative. A zero Value stands where
+// nothing flows. What lies between xs and y must be lowered to operations that
+// have a gradient.
+func (b *Builder) Grad(y, dy ir.Value, xs ...ir.Value) []ir.Value {
+	out := make([]ir.Value, len(xs))
+	if b.err != nil {
+		return out
+	}
+	if !dy.Type().Equal(y.Type()) {
+		b.Fail(&Error{Pos: b.Pos, Op: "grad", Err: fmt.Errorf("the value is %v but its gradient %v", y.Type(), dy.Type())})
+		return out
+	}
+	pos := b.Pos
+	defer func() { b.Pos = pos }()
+	needed := b.dependents(y.Node.ID, xs)
+	sums := map[ir.Value]ir.Value{y: dy}
+	for i := y.Node.ID; i >= 0 && b.err == nil; i-- {
+		if n := b.Graph.Nodes[i]; needed[i] {
+			b.backward(n, sums, needed)
+		}
+	}
+	for i, x := range xs {
+		out[i] = sums[x]
+	}
+	return out
+}
+
+// dependents marks the nodes up to last that depend on xs, or are among them.
+func (b *Builder) dependents(last int, xs []ir.Value) []bool {
+	needed := make([]bool, last+1)
+	for _, x := range xs {
+		if x.Node.ID <= last {
+			needed[x.Node.ID] = true
+		}
+	}
+	for i, n := range b.Graph.Nodes[:last+1] {
+		for _, v := range n.In {
+			if v.Valid() && needed[v.Node.ID] {
+				needed[i] = true
+			}
+		}
+	}
+	return needed
+}
+
+// backward adds what n's outputs got to the sums of its inputs.
+func (b *Builder) backward(n *ir.Node, sums map[ir.Value]ir.Value, needed []bool) {
+	dy := make([]ir.Value, len(n.Types))
+	some := false
+	for i := range dy {
+		dy[i] = sums[ir.Value{Node: n, Out: i}]
+		some = some || dy[i].Valid()
+	}
+	wanted := false
+	for _, v := range n.In {
+		wanted = wanted || v.Valid() && needed[v.Node.ID] && v.Type().DType.Float()
+	}
+	if !some || !wanted {
+		return
+	}
+	d, ok := b.Table.Lookup(n.Op)
+	b.Pos = n.Pos
+	switch {
+	case !ok:
+		b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("unknown op")})
+		return
+	case d.NoGrad:
+		return
+	case d.Grad == nil:
+		b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("has no gradient of its own; the graph must be lowered first")})
+		return
+	}
+	dx := d.Grad(b, n, dy)
+	if b.err != nil {
+		return
+	}
+	for k, g := range dx {
+		x := n.In[k]
+		if !g.Valid() || !x.Valid() || !needed[x.Node.ID] {
+			continue
+		}
+		if !g.Type().Equal(x.Type()) {
+			b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("gradient of input %d is %v, want %v", k, g.Type(), x.Type())})
+			return
+		}
+		if have, ok := sums[x]; ok {
+			g = b.Add(have, g)
+		}
+		sums[x] = g
+	}
+}

@@ -1,0 +1,20 @@
+package op
+
+import "slices"
+
+// New returns the table of all operations, in documentation order.
+func New() (*Table, error) {
+	return NewTable(slices.Concat(
+		elementwiseDefs(),
+		compareDefs(),
+		[]Def{constant(), fill(), iotaDef()},
+		[]Def{matmul(), linear(), gatedLinear(), embedding()},
+		shapeDefs(),
+		indexDefs(),
+		reduceDefs(),
+		[]Def{sortDef(), topk()},
+		[]Def{softmax(), logSoftmax(), act(), elementwise()},
+		[]Def{rmsNorm(), layerNorm()},
+		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), cacheAppend()},
+	)...)
+}

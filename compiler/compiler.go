@@ -2,8 +2,10 @@
 // document's nodes into a graph, rewrites the graph by a literal table of
 // passes, and, for each set of sizes, orders the nodes and places their memory.
 //
-// It knows a device only through Target, and no op by more than its row in
-// compiler/op, but in the passes that fuse ops, which name what they fuse.
+// It knows a device only by the contract in kernels: which kernels it has, which
+// layouts they read, what scratch they need; it runs none. It knows no op by
+// more than its row in compiler/op, but in the passes that fuse ops, which name
+// what they fuse.
 package compiler
 
 import (
@@ -15,27 +17,9 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/kernels"
 	"pipe.dev/schema"
 )
-
-// Kernel is what the compiler must know of a kernel.
-type Kernel interface {
-	// Scratch returns the bytes of temporary memory that one run needs.
-	Scratch(attr any, in, out []ir.Type) int64
-	// InPlace says that output 0 may lie exactly where input i lies.
-	InPlace(i int) bool
-}
-
-// Target is what the compiler must know of a device. The functions are those
-// of kernels.Backend.
-type Target struct {
-	Name        string
-	Align       int64 // of every tensor, bytes
-	Kernel      func(op string, attr any, in, out []ir.Type) (Kernel, bool)
-	Layout      func(op string, attr any, i int, weight ir.Type) ir.Layout
-	Accepts     func(op string, attr any, i int, weight ir.Type, l ir.Layout) bool
-	LayoutBytes func(l ir.Layout, weight ir.Type) int64
-}
 
 // Entry says which program to make of a model.
 type Entry = plan.Entry
@@ -43,7 +27,7 @@ type Entry = plan.Entry
 // Options say how to compile.
 type Options struct {
 	Entry  Entry
-	Target Target
+	Target kernels.Backend
 	// Weight gives the element type in which a weight is stored; nil, or false,
 	// means f32.
 	Weight func(path string) (ir.DType, bool)

@@ -5,6 +5,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
 )
 
 // lower replaces every op without a kernel on the target by its meaning in
@@ -18,7 +19,7 @@ func lower(c *context, g *ir.Graph) (*ir.Graph, error) {
 				return nil
 			}
 			if d.Lower == nil {
-				r.Fail(&op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s has no kernel for %v", c.opt.Target.Name, n.Types[0].DType)})
+				r.Fail(&op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s has no kernel for %v", c.opt.Target.Name(), n.Types[0].DType)})
 				return nil
 			}
 			changed = true
@@ -39,7 +40,7 @@ func (c *context) hasKernel(n *ir.Node) bool {
 	return ok || isView(n.Op)
 }
 
-func (c *context) kernel(n *ir.Node) (Kernel, bool) {
+func (c *context) kernel(n *ir.Node) (kernels.Kernel, bool) {
 	return c.opt.Target.Kernel(n.Op, n.Attr, typesOf(n.In), n.Types)
 }
 

@@ -1,6 +1,8 @@
 package compiler
 
 import (
+	"slices"
+
 	"pipe.dev/compiler/ir"
 )
 
@@ -62,12 +64,11 @@ func (p *picker) byRows(n *ir.Node) bool {
 
 // everyInput reports whether n is elementwise over inputs of its own shape.
 func (p *picker) everyInput(n *ir.Node) bool {
-	d, ok := p.c.table.Lookup(n.Op)
-	if !ok || !d.Elementwise || n.Types[0].Rank() < 2 {
+	if !elementwise(n.Op) || n.Types[0].Rank() < 2 {
 		return false
 	}
 	for _, v := range n.In {
-		if !v.Valid() || !v.Type().With(n.Types[0].Shape...).Equal(v.Type()) {
+		if !slices.Equal(v.Type().Shape, n.Types[0].Shape) {
 			return false
 		}
 	}

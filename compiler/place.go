@@ -8,6 +8,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/kernels"
 )
 
 // place decides where every tensor of a scheduled graph lies. Tensors whose
@@ -23,7 +24,7 @@ func place(c *context, g *ir.Graph) (*plan.Plan, error) {
 		}
 	}
 	p.writeStates()
-	work := arrange(p.blocks, c.opt.Target.Align)
+	work := arrange(p.blocks, c.opt.Target.Align())
 	return p.plan(work), nil
 }
 
@@ -152,7 +153,7 @@ func (p *placer) node(i int, n *ir.Node) error {
 	}
 	k, ok := p.c.kernel(n)
 	if !ok {
-		return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s has no kernel for %v", p.c.opt.Target.Name, n.Types[0])}
+		return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s has no kernel for %v", p.c.opt.Target.Name(), n.Types[0])}
 	}
 	s := step{node: n, size: k.Scratch(n.Attr, typesOf(n.In), n.Types)}
 	if s.size > 0 {
@@ -182,7 +183,7 @@ func (p *placer) block(bytes int64, start, end int) *block {
 }
 
 // reuse returns the memory of an input that output 0 of node i may lie in.
-func (p *placer) reuse(i int, n *ir.Node, k Kernel, t ir.Type) *block {
+func (p *placer) reuse(i int, n *ir.Node, k kernels.Kernel, t ir.Type) *block {
 	for x, v := range n.In {
 		if !v.Valid() || !k.InPlace(x) || v.Type().Bytes() != t.Bytes() || v.Type().DType != t.DType {
 			continue
@@ -235,7 +236,7 @@ func (p *placer) writeStates() {
 
 // plan writes everything down, now that offsets are known.
 func (p *placer) plan(work int64) *plan.Plan {
-	out := &plan.Plan{Name: p.c.opt.Entry.Name, Backend: p.c.opt.Target.Name, States: p.list, WorkBytes: work}
+	out := &plan.Plan{Name: p.c.opt.Entry.Name, Backend: p.c.opt.Target.Name(), States: p.list, WorkBytes: work}
 	for _, s := range p.steps {
 		n := s.node
 		made := plan.Step{Op: n.Op, Attr: n.Attr, Pos: n.Pos, FLOPs: p.c.table.FLOPs(n), Scratch: plan.Place{State: plan.None}}

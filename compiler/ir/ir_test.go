@@ -1,0 +1,105 @@
+package ir
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDim(t *testing.T) {
+	batch, seq := Sym("batch"), Sym("seq")
+	for _, c := range []struct{ got, want string }{
+		{D(4).Mul(seq).Mul(batch).Mul(D(2)).String(), "8*batch*seq"},
+		{seq.Mul(D(0)).String(), "0"},
+		{batch.Mul(seq).Bind(map[string]int{"seq": 3}).String(), "3*batch"},
+		{batch.Mul(seq).Bind(map[string]int{"seq": 3, "batch": 2}).String(), "6"},
+		{T(BF16, 2, 3).With(batch, D(3)).String(), "bf16[batch,3]"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %s, want %s", c.got, c.want)
+		}
+	}
+	if q, ok := D(6).Mul(batch).Mul(seq).Div(D(3).Mul(batch)); !ok || q.String() != "2*seq" {
+		t.Errorf("6*batch*seq / 3*batch = %v, %v", q, ok)
+	}
+	for _, by := range []Dim{D(4), Sym("ctx"), D(0)} {
+		if q, ok := D(6).Mul(batch).Div(by); ok {
+			t.Errorf("6*batch / %v = %v, want no result", by, q)
+		}
+	}
+}
+
+func TestParseDim(t *testing.T) {
+	for _, s := range []string{"12", "batch", "4*batch*seq"} {
+		if d, err := ParseDim(s); err != nil || d.String() != s {
+			t.Errorf("ParseDim(%q) = %v, %v", s, d, err)
+		}
+	}
+	for _, s := range []string{"", "-3", "Batch", "4*", "a+b"} {
+		if d, err := ParseDim(s); err == nil {
+			t.Errorf("ParseDim(%q) = %v, want an error", s, d)
+		}
+	}
+}
+
+func TestDTypes(t *testing.T) {
+	for _, d := range DTypes() {
+		if got, err := ParseDType(d.String()); err != nil || got != d {
+			t.Errorf("ParseDType(%q) = %v, %v", d.String(), got, err)
+		}
+		if d.Size() == 0 || d.Float() && d.Int() {
+			t.Errorf("%v: size %d, float %v, int %v", d, d.Size(), d.Float(), d.Int())
+		}
+	}
+	if _, err := ParseDType("f99"); err == nil {
+		t.Error("f99 is a dtype")
+	}
+}
+
+// small is a graph of x + w, with w becoming the sum.
+func small() (*Graph, *Node, *State) {
+	g := &Graph{}
+	x := g.AddInput("x", T(F32, 2), Pos{Path: "x"})
+	w := g.AddState(State{Path: "w"}, T(F32, 2))
+	n := &Node{Op: "add", In: []Value{x, w.Read}, Types: []Type{T(F32, 2)}, Attr: struct{ Axis int }{1}, Pos: Pos{Path: "sum"}}
+	y := g.Add(n)[0]
+	w.Next = y
+	g.Outputs = []Output{{"y", y}}
+	return g, n, w
+}
+
+func TestPrint(t *testing.T) {
+	g, _, _ := small()
+	want := `%0 = input{name=x} f32[2]  # x
+%1 = state{path=w} f32[2]
+%2 = add{axis=1}(%0, %1) f32[2]  # sum
+next weight w = %2
+output y = %2
+`
+	if got := g.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestVerify(t *testing.T) {
+	g, _, _ := small()
+	if err := g.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func(*Graph, *Node, *State){
+		"does not come before": func(g *Graph, n *Node, _ *State) { n.In[0] = Value{Node: n} },
+		"has number 7":         func(g *Graph, n *Node, _ *State) { n.ID = 7 },
+		"has no dtype":         func(g *Graph, n *Node, _ *State) { n.Types[0].DType = Invalid },
+		"has no output":        func(g *Graph, n *Node, _ *State) { n.Types = nil },
+		"is not a value":       func(g *Graph, n *Node, _ *State) { g.Outputs[0].Value.Out = 3 },
+		"and becomes":          func(g *Graph, n *Node, _ *State) { n.Types = []Type{T(F32, 3)} },
+		"is not read":          func(g *Graph, n *Node, s *State) { s.Path = "other" },
+		"two states":           func(g *Graph, n *Node, s *State) { g.States = append(g.States, s) },
+		"two inputs":           func(g *Graph, n *Node, s *State) { g.Inputs = append(g.Inputs, g.Inputs[0]) },
+	} {
+		g, n, s := small()
+		damage(g, n, s)
+		if err := g.Verify(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("want an error saying %q, have %v", name, err)
+		}
+	}
+}

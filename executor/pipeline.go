@@ -1,0 +1,192 @@
+// Package executor runs documents: a pipeline's stages from its inputs to its
+// outputs.
+//
+// Everything that can be known before a run is checked before it: kinds of
+// values along every edge, plans, memory, and the headers of checkpoints.
+package executor
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/model"
+	"pipe.dev/executor/stage"
+	"pipe.dev/kernels"
+	"pipe.dev/schema"
+)
+
+// Options say how to run a pipeline.
+type Options struct {
+	Backend  kernels.Backend
+	Compile  model.Compile
+	Stages   *stage.Table
+	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil
+}
+
+// Pipeline is a pipeline whose models are opened and whose plans are made.
+type Pipeline struct {
+	doc    *schema.Pipeline
+	opt    Options
+	models []*model.Model
+	known  map[string]stage.Value // models and inputs by token
+	kinds  map[string]stage.Kind  // what each token gives
+	calls  map[string]*call
+	order  []*call // a call comes after those it reads
+}
+
+// call is a stage with the tokens that it reads.
+type call struct {
+	stage.Call
+	def  *stage.Def
+	doc  *schema.Stage
+	from map[string]string            // token by port
+	maps map[string]map[string]string // token by port and name
+}
+
+// Prepare opens the models of doc and makes the plans that its stages need.
+// Close the result.
+func Prepare(doc *schema.Pipeline, o Options) (p *Pipeline, err error) {
+	p = &Pipeline{doc: doc, opt: o, known: map[string]stage.Value{}, kinds: map[string]stage.Kind{}, calls: map[string]*call{}}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if err := p.link(); err != nil {
+		return nil, err
+	}
+	if err := p.inputs(); err != nil {
+		return nil, err
+	}
+	if err := p.open(); err != nil {
+		return nil, err
+	}
+	for _, c := range p.order {
+		p.fill(c, p.known)
+		if c.def.Prepare == nil {
+			continue
+		}
+		if err := c.def.Prepare(&c.Call); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Close gives the memory and files of the models back.
+func (p *Pipeline) Close() error {
+	var first error
+	for _, m := range p.models {
+		if err := m.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Models are the opened models, in the order of the document.
+func (p *Pipeline) Models() []*model.Model { return p.models }
+
+// Fit returns a *model.FitError if the models need more than limit bytes.
+func (p *Pipeline) Fit(limit int64) error { return model.Fit(p.models, limit) }
+
+func (p *Pipeline) open() error {
+	for _, ref := range p.doc.Models {
+		cache := ir.F32
+		if ref.Cache != "" {
+			var err error
+			if cache, err = ir.ParseDType(ref.Cache); err != nil {
+				return &schema.Error{Pos: ref.Pos, Msg: err.Error()}
+			}
+		}
+		name := "models." + ref.Name
+		o := model.Options{Name: name, Dir: ref.From, Context: ref.Context, Cache: cache,
+			Backend: p.opt.Backend, Compile: p.opt.Compile}
+		if p.opt.Progress != nil {
+			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }
+		}
+		m, err := model.Open(o)
+		if err != nil {
+			return err
+		}
+		p.models = append(p.models, m)
+		p.known[name] = m
+	}
+	return nil
+}
+
+// fill gives a call the values that are known.
+func (p *Pipeline) fill(c *call, values map[string]stage.Value) {
+	c.In, c.Maps = map[string]stage.Value{}, map[string]map[string]stage.Value{}
+	for port, token := range c.from {
+		c.In[port] = values[token]
+	}
+	for port, tokens := range c.maps {
+		c.Maps[port] = map[string]stage.Value{}
+		for name, token := range tokens {
+			c.Maps[port][name] = values[token]
+		}
+	}
+}
+
+// Run reads the weights, runs the stages and hands every output to emit, in
+// the order of the document: values as stage.Kind says, texts perhaps as
+// stage.Chunks that are still being made.
+func (p *Pipeline) Run(ctx context.Context, emit func(out schema.Output, v stage.Value) error) error {
+	for _, m := range p.models {
+		if len(m.Plans()) == 0 {
+			continue
+		}
+		if err := m.Load(ctx); err != nil {
+			return err
+		}
+	}
+	values := maps.Clone(p.known)
+	readers := p.readers()
+	for _, c := range p.order {
+		p.fill(c, values)
+		v, err := c.def.Run(ctx, &c.Call)
+		if err == nil && readers[c.ID] > 1 {
+			v, err = stage.Collect(v) // what is read twice must be kept
+		}
+		if err != nil {
+			return err
+		}
+		values[c.ID] = v
+	}
+	for _, out := range p.doc.Outputs {
+		if err := emit(out, values[out.From]); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// readers counts who reads each token.
+func (p *Pipeline) readers() map[string]int {
+	n := map[string]int{}
+	for _, c := range p.order {
+		for _, token := range c.tokens() {
+			n[token]++
+		}
+	}
+	for _, out := range p.doc.Outputs {
+		n[out.From]++
+	}
+	return n
+}
+
+func (c *call) tokens() []string {
+	var list []string
+	for _, port := range slices.Sorted(maps.Keys(c.from)) {
+		list = append(list, c.from[port])
+	}
+	for _, port := range slices.Sorted(maps.Keys(c.maps)) {
+		for _, name := range slices.Sorted(maps.Keys(c.maps[port])) {
+			list = append(list, c.maps[port][name])
+		}
+	}
+	return list
+}

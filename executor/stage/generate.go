@@ -1,0 +1,68 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"pipe.dev/executor/decode"
+	"pipe.dev/executor/sampler"
+)
+
+// GenerateAttr describes how a text is continued.
+type GenerateAttr struct {
+	MaxTokens         int      `cue:"max_tokens: int & >0 | *128" doc:"how many tokens to make at most"`
+	Temperature       float64  `cue:"temperature: number & >=0 | *0.8" doc:"0 takes the likeliest token; more is more varied"`
+	TopK              int      `cue:"top_k: int & >=0 | *0" doc:"choose among this many likeliest tokens; 0 means all"`
+	TopP              float64  `cue:"top_p: number & >0 & <=1 | *1" doc:"choose among the likeliest tokens that have this probability together"`
+	MinP              float64  `cue:"min_p: number & >=0 & <1 | *0" doc:"leave out tokens less likely than this share of the likeliest"`
+	RepetitionPenalty float64  `cue:"repetition_penalty: number & >0 | *1" doc:"above 1 makes tokens that occurred less likely"`
+	Seed              int      `cue:"seed: int & >=0 | *0" doc:"the same seed gives the same text"`
+	Stop              []string `cue:"stop: [...string & !=\"\"] | *[]" doc:"strings that end the text and are no part of it"`
+	IgnoreEOS         bool     `cue:"ignore_eos: bool | *false" doc:"go on after the token that ends a text"`
+	Special           bool     `cue:"special: bool | *false" doc:"keep special tokens in the text"`
+}
+
+func generate() *Def {
+	return &Def{
+		Name: "generate", Title: "Generate", Result: IDs,
+		Doc: "continues ids by sampling one token after the other, with a key/value cache.",
+		Ports: []Port{
+			{Name: "x", Doc: "the ids to continue", Kinds: []Kind{IDs}},
+			{Name: "model", Doc: "the model", Kinds: []Kind{Model}},
+		},
+		Attr:    GenerateAttr{},
+		Prepare: func(c *Call) error { return c.Model("model").Text() },
+		Run:     runGenerate,
+	}
+}
+
+func runGenerate(ctx context.Context, c *Call) (Value, error) {
+	m, a := c.Model("model"), c.Attr.(GenerateAttr)
+	t, err := m.Tokenizer()
+	if err != nil {
+		return nil, err
+	}
+	g, err := m.Generator()
+	if err != nil {
+		return nil, err
+	}
+	x, err := Collect(c.In["x"])
+	if err != nil {
+		return nil, err
+	}
+	prompt, ok := x.([]int32)
+	if !ok {
+		return nil, errKind(x, IDs)
+	}
+	r := decode.Request{
+		Prompt: prompt, MaxTokens: a.MaxTokens, Stop: a.Stop, Decoder: t.Stream(!a.Special),
+		Sampler: sampler.Options{Temperature: a.Temperature, TopK: a.TopK, TopP: a.TopP, MinP: a.MinP,
+			RepetitionPenalty: a.RepetitionPenalty, Seed: uint64(a.Seed)},
+	}
+	if !a.IgnoreEOS {
+		r.End = t.EOS()
+	}
+	return Tokens(g.Text(ctx, r)), nil
+}
+
+func errKind(v Value, want Kind) error { return fmt.Errorf("x is %s, want %s", KindOf(v), want) }

@@ -1,0 +1,93 @@
+// Package stage says what the steps of a pipeline are: an explicit table of
+// definitions, one file each. A definition's attribute struct yields its CUE
+// definition and its documentation.
+//
+// A stage knows models only through executor/model, and never by name.
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"pipe.dev/compiler/attr"
+	"pipe.dev/executor/model"
+)
+
+// Def defines one stage.
+type Def struct {
+	Name   string // "generate"
+	Title  string // "Generate": documents call it pipeline.#Generate
+	Doc    string // one line
+	Ports  []Port
+	Attr   any // zero value of the attribute struct, nil if there is none
+	Result Kind
+
+	// Prepare says what the run will need of the models, before anything is
+	// read. Values that are not known yet are nil. It may be nil.
+	Prepare func(c *Call) error
+	// Run computes the result.
+	Run func(ctx context.Context, c *Call) (Value, error)
+}
+
+// Port is an input of a stage.
+type Port struct {
+	Name  string
+	Doc   string
+	Kinds []Kind // what it accepts
+	Map   bool   // several inputs, each under a name of the document's choice
+}
+
+// Call is one use of a stage in a pipeline.
+type Call struct {
+	ID   string
+	Attr any
+	In   map[string]Value            // by port
+	Maps map[string]map[string]Value // by port and name, for ports that are maps
+	kept any                         // what Prepare leaves for Run
+}
+
+// Model returns the model at a port.
+func (c *Call) Model(port string) *model.Model {
+	m, _ := c.In[port].(*model.Model)
+	return m
+}
+
+// Table holds every stage by name.
+type Table struct {
+	defs []*Def
+	at   map[string]*Def
+}
+
+// New returns the table of all stages, in documentation order.
+func New() (*Table, error) {
+	return NewTable(tokenize(), generate(), detokenize(), run())
+}
+
+// NewTable checks defs and indexes them.
+func NewTable(defs ...*Def) (*Table, error) {
+	t := &Table{defs: defs, at: map[string]*Def{}}
+	for _, d := range defs {
+		if d.Name == "" || d.Title == "" || d.Doc == "" || d.Result == "" || d.Run == nil || t.at[d.Name] != nil {
+			return nil, fmt.Errorf("stage %q: need a name of its own, Title, Doc, Result and Run", d.Name)
+		}
+		if _, err := attr.Fields(d.Attr); err != nil {
+			return nil, fmt.Errorf("stage %s: %w", d.Name, err)
+		}
+		for _, p := range d.Ports {
+			if p.Doc == "" || len(p.Kinds) == 0 {
+				return nil, fmt.Errorf("stage %s: port %s: need Doc and Kinds", d.Name, p.Name)
+			}
+		}
+		t.at[d.Name] = d
+	}
+	return t, nil
+}
+
+// Defs returns all stages, in order.
+func (t *Table) Defs() []*Def { return t.defs }
+
+// Lookup finds a stage by name.
+func (t *Table) Lookup(name string) (*Def, bool) {
+	d, ok := t.at[name]
+	return d, ok
+}

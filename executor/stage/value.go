@@ -1,0 +1,83 @@
+package stage
+
+import (
+	"iter"
+	"strings"
+
+	"pipe.dev/executor/decode"
+	"pipe.dev/executor/tensorfile"
+)
+
+// Kind says what flows along an edge of a pipeline.
+type Kind string
+
+// The kinds, and the Go type of each.
+const (
+	Text    Kind = "text"    // string, or Chunks while it is being made
+	IDs     Kind = "ids"     // []int32, or Tokens while they are being made
+	Tensor  Kind = "tensor"  // tensorfile.Tensor
+	Tensors Kind = "tensors" // []tensorfile.Tensor
+	Model   Kind = "model"   // *model.Model
+	Number  Kind = "number"  // float64
+	Flag    Kind = "flag"    // bool
+	List    Kind = "list"    // []any
+)
+
+// Value is what flows: one of the types named at the kinds.
+type Value any
+
+// Tokens are ids and their text while they are being made. They can be read
+// once.
+type Tokens iter.Seq2[decode.Piece, error]
+
+// Chunks are parts of a text while it is being made. They can be read once.
+type Chunks iter.Seq2[string, error]
+
+// Collect waits for what is still being made: Tokens become []int32, Chunks a
+// string. Other values stay as they are.
+func Collect(v Value) (Value, error) {
+	switch v := v.(type) {
+	case Tokens:
+		ids := []int32{}
+		for p, err := range v {
+			if err != nil {
+				return nil, err
+			}
+			if p.ID != decode.NoToken {
+				ids = append(ids, p.ID)
+			}
+		}
+		return ids, nil
+	case Chunks:
+		var text strings.Builder
+		for s, err := range v {
+			if err != nil {
+				return text.String(), err
+			}
+			text.WriteString(s)
+		}
+		return text.String(), nil
+	}
+	return v, nil
+}
+
+// KindOf returns the kind of a value.
+func KindOf(v Value) Kind {
+	switch v.(type) {
+	case string, Chunks:
+		return Text
+	case []int32, Tokens:
+		return IDs
+	case tensorfile.Tensor:
+		return Tensor
+	case []tensorfile.Tensor:
+		return Tensors
+	case float64:
+		return Number
+	case bool:
+		return Flag
+	case []any:
+		return List
+	}
+	return Model
+}

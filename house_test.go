@@ -1,0 +1,107 @@
+package pipe_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// imports is the table of docs/design.md: which packages of this project a
+// package may import. A pattern stands for the packages that it matches; the
+// first row that matches a package counts.
+var imports = []struct {
+	pkg  string
+	may  []string
+	also string // why
+}{
+	{".", nil, "only embeds the CUE trees"},
+	{"compiler/ir", nil, "the graph stands on nothing"},
+	{"compiler/attr", []string{"compiler/ir"}, "named sizes stand in attributes"},
+	{"compiler/op", []string{"compiler/ir", "compiler/attr"}, ""},
+	{"compiler/plan", []string{"compiler/ir"}, ""},
+	{"compiler", []string{"compiler/*", "schema", "kernels", "kernels/half"}, "a target is a kernels.Backend; it runs none"},
+	{"schema", []string{"compiler/ir", "."}, "for positions; for the embedded CUE trees"},
+	{"kernels", []string{"compiler/ir"}, ""},
+	{"kernels/half", nil, "conversions, for kernels and readers alike"},
+	{"kernels/kerneltest", []string{"kernels", "kernels/half", "compiler/op", "compiler/attr", "compiler/ir"}, ""},
+	{"kernels/cpu", []string{"kernels", "kernels/half", "kernels/cpu/*", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
+	{"kernels/cpu/*", []string{"kernels/cpu/*"}, ""},
+	{"executor/stage", []string{"executor/*", "compiler/ir", "compiler/attr", "compiler/plan"}, ""},
+	{"executor/session", []string{"kernels", "kernels/half", "compiler/ir", "compiler/plan", "executor/checkpoint"}, ""},
+	{"executor/decode", []string{"compiler/ir", "executor/session", "executor/sampler"}, ""},
+	{"executor/model", []string{"kernels", "schema", "compiler/ir", "compiler/plan", "executor/*"}, ""},
+	{"executor/*", []string{"compiler/ir", "kernels/half", "executor/checkpoint"}, "files and streams"},
+	{"executor", []string{"kernels", "schema", "compiler/ir", "compiler/attr", "compiler/plan", "executor/*"}, ""},
+	{"cmd/*", []string{".", "*", "*/*", "*/*/*"}, "wires everything"},
+}
+
+// cue is the only package that may import the CUE libraries.
+const cue = "schema"
+
+func TestImports(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, "pipe.dev"), "/")
+		if name == "" {
+			name = "."
+		}
+		row := slices.IndexFunc(imports, func(r struct {
+			pkg  string
+			may  []string
+			also string
+		}) bool {
+			return matches(r.pkg, name)
+		})
+		if row < 0 {
+			t.Errorf("package %s has no row in the table of imports", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "cuelang.org/") && name != cue {
+				t.Errorf("%s imports %s: only %s may", name, i, cue)
+			}
+			ours, ok := strings.CutPrefix(i, "pipe.dev")
+			if !ok {
+				continue
+			}
+			if ours = strings.TrimPrefix(ours, "/"); ours == "" {
+				ours = "."
+			}
+			if !slices.ContainsFunc(imports[row].may, func(pattern string) bool { return matches(pattern, ours) }) {
+				t.Errorf("%s imports %s: it may import %v", name, ours, imports[row].may)
+			}
+		}
+	}
+}
+
+func matches(pattern, name string) bool {
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}

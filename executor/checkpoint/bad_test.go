@@ -220,15 +220,19 @@ func TestFolderChoice(t *testing.T) {
 	}
 }
 
-// The index decides between two copies; a tensor that it does not name counts.
+// The index decides between two copies, however it spells a file; a tensor
+// that it does not name counts.
 func TestIndexIsTheAuthority(t *testing.T) {
 	dir := folder(t, map[string]string{
-		"model.safetensors.index.json": `{"weight_map":{"a":"y.safetensors","b":"x.safetensors"}}`,
+		"model.safetensors.index.json": `{"weight_map":{"a":"y.safetensors","b":"./x.safetensors","c":"d/../y.safetensors"}}`,
 		"x.safetensors":                file(`{`+one+`,"b":{"dtype":"I8","shape":[1],"data_offsets":[4,5]}}`, 5),
-		"y.safetensors":                file(`{`+one+`,"c":{"dtype":"I8","shape":[1],"data_offsets":[4,5]}}`, 5),
+		"y.safetensors":                file(`{`+one+`,"c":{"dtype":"I8","shape":[1],"data_offsets":[4,5]},"d":{"dtype":"I8","shape":[1],"data_offsets":[5,6]}}`, 6),
 	})
 	c := open(t, dir)
-	want := map[string]string{"a": "y.safetensors", "b": "x.safetensors", "c": "y.safetensors"}
+	if len(c.files) != 2 {
+		t.Errorf("%d files are open, want 2", len(c.files))
+	}
+	want := map[string]string{"a": "y.safetensors", "b": "x.safetensors", "c": "y.safetensors", "d": "y.safetensors"}
 	if n := len(c.Tensors()); n != len(want) {
 		t.Errorf("%d tensors, want %d", n, len(want))
 	}

@@ -122,23 +122,23 @@ func readTensor(r jsonReader, base, size int64) (t Tensor, err error) {
 		return t, fmt.Errorf("its data end at byte %d, but the file has only %d bytes of data: truncated or out of range", ends[1], size-base)
 	}
 	t.Offset, t.Bytes = base+ends[0], ends[1]-ends[0]
-	t.Shape = make([]int, len(shape))
-	for i, n := range shape {
-		if n > math.MaxInt {
-			return t, fmt.Errorf("shape holds %d, more than this machine can address", n)
-		}
-		t.Shape[i] = int(n)
-	}
 	var width int
 	t.DType, width = parseDType(t.Raw)
 	known := width > 0
 	// The size of an unknown dtype is left open, but its shape must be countable.
 	want, ok := tensorBytes(shape, max(width, 1))
 	if !ok {
-		return t, fmt.Errorf("shape %v of %s has more bytes than can be counted", t.Shape, short(t.Raw))
+		return t, fmt.Errorf("shape %v of %s has more bytes than can be counted", shape, short(t.Raw))
 	}
 	if known && want != t.Bytes {
-		return t, fmt.Errorf("shape %v of %s takes %d bytes, data_offsets give it %d", t.Shape, t.Raw, want, t.Bytes)
+		return t, fmt.Errorf("shape %v of %s takes %d bytes, data_offsets give it %d", shape, t.Raw, want, t.Bytes)
+	}
+	t.Shape = make([]int, len(shape))
+	for i, n := range shape {
+		if n > math.MaxInt {
+			return t, fmt.Errorf("shape holds %d, more than this machine can address", n)
+		}
+		t.Shape[i] = int(n)
 	}
 	return t, nil
 }

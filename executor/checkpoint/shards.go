@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	pathpkg "path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -160,7 +161,7 @@ func parseIndex(text []byte) (map[string]string, error) {
 			if !filepath.IsLocal(filepath.FromSlash(shard)) || strings.ContainsAny(shard, "\x00\\") {
 				return fmt.Errorf("places tensor %q in %q, which is not a file inside the folder", name, short(shard))
 			}
-			weights[name] = shard
+			weights[name] = pathpkg.Clean(shard) // so that each file is opened once
 			return nil
 		})
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -140,7 +141,7 @@ func TestWriteRefuses(t *testing.T) {
 		{[]Data{{"a", ir.T(ir.Invalid, 2), nil}}, nil, "dtype invalid cannot be written"},
 		{[]Data{{"a", ir.Type{DType: ir.F32, Shape: []ir.Dim{ir.Sym("batch")}}, nil}}, nil, "has sizes that are not numbers"},
 		{[]Data{{"a", ir.T(ir.F32, -1), nil}}, nil, "has a negative size"},
-		{[]Data{{"a", ir.T(ir.F32, 1<<62), nil}}, nil, "more bytes than can be counted"},
+		{[]Data{{"a", ir.T(ir.F32, math.MaxInt, math.MaxInt), nil}}, nil, "more bytes than can be counted"},
 		{[]Data{f32("__metadata__", 1)}, nil, "the name cannot be used"},
 		{[]Data{f32("\xff", 1)}, nil, "the name cannot be used"},
 		{nil, map[string]string{"k": "\xff"}, `metadata "k" is not UTF-8`},

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
@@ -106,8 +107,16 @@ func (t Tensor) check() error {
 	switch {
 	case t.Type.DType == ir.Invalid || !t.Type.Known():
 		return fmt.Errorf("tensor %q has type %s, which is not fully known", t.Name, t.Type)
-	case t.Type.Bytes() != int64(len(t.Data)):
-		return fmt.Errorf("tensor %q has type %s of %d bytes, but %d bytes of data", t.Name, t.Type, t.Type.Bytes(), len(t.Data))
+	case slices.ContainsFunc(t.Type.Sizes(), func(n int) bool { return n < 0 }):
+		return fmt.Errorf("tensor %q has type %s with a negative size", t.Name, t.Type)
+	}
+	size := t.Type.DType.Size()
+	n, ok := product(t.Type.Sizes(), size)
+	switch {
+	case !ok:
+		return fmt.Errorf("tensor %q has type %s with more bytes than can be counted", t.Name, t.Type)
+	case n*size != len(t.Data):
+		return fmt.Errorf("tensor %q has type %s of %d bytes, but %d bytes of data", t.Name, t.Type, n*size, len(t.Data))
 	}
 	return nil
 }

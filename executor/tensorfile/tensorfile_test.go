@@ -199,6 +199,8 @@ func TestWriteRefuses(t *testing.T) {
 		{"x.safetensors", []Tensor{a, a}, `tensor "a" is there twice`},
 		{"x.npy", []Tensor{FromInt32s("a", []int32{1, 2}, 3)}, "type i32[3] of 12 bytes, but 8 bytes of data"},
 		{"x.npy", []Tensor{{"a", ir.Type{DType: ir.F32, Shape: []ir.Dim{ir.Sym("n")}}, nil}}, "is not fully known"},
+		{"x.npy", []Tensor{{"a", ir.T(ir.F32, -1, -1), make([]byte, 4)}}, "with a negative size"},
+		{"x.npz", []Tensor{{"a", ir.T(ir.F32, math.MaxInt/2+1, 4), nil}}, "more bytes than can be counted"},
 		{"x.npy", []Tensor{{"a", ir.T(ir.Invalid), nil}}, "is not fully known"},
 		{"x.npy", []Tensor{FromInt32s("a", []int32{1}, slices.Repeat([]int{1}, 65)...)}, "65 axes, more than the limit of 64"},
 	} {

@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -57,42 +59,30 @@ func readAdded(v value) ([]addedToken, error) {
 	return all, err
 }
 
-// finder finds the added tokens of a text: at each place the longest, going on after it. It is a trie; the cost is
-// the length of the text times the length of the longest token at worst, and next to nothing where no token begins.
+// finder finds the added tokens of a text: at each place the longest, going on after it. The cost is the length of the
+// text times that of the longest token at worst, and next to nothing where no token begins.
 type finder struct {
-	nodes  []finderNode
-	starts [256]bool
-	only   int // the one byte that all tokens start with, or -1
+	tokens []*addedToken // sorted by normal
+	starts [256]bool     // first bytes of tokens
+	only   int           // the one byte that all tokens start with, or -1
 }
 
-type finderNode struct {
-	next  map[byte]int32
-	token *addedToken // that ends here
-}
-
-func (f *finder) add(content string, t *addedToken) {
-	if f.nodes == nil {
-		f.nodes = []finderNode{{}}
-		f.only = int(content[0])
+// newFinder makes a finder of tokens, whose normal are not empty; of equal ones the later stands.
+func newFinder(tokens []*addedToken) *finder {
+	f := &finder{only: -1}
+	byText := map[string]*addedToken{}
+	for _, t := range tokens {
+		byText[t.normal] = t
 	}
-	if f.only != int(content[0]) {
-		f.only = -1
+	for text, t := range byText {
+		f.tokens = append(f.tokens, t)
+		f.starts[text[0]] = true
 	}
-	f.starts[content[0]] = true
-	at := int32(0)
-	for i := range len(content) {
-		n, ok := f.nodes[at].next[content[i]]
-		if !ok {
-			n = int32(len(f.nodes))
-			f.nodes = append(f.nodes, finderNode{})
-			if f.nodes[at].next == nil {
-				f.nodes[at].next = map[byte]int32{}
-			}
-			f.nodes[at].next[content[i]] = n
-		}
-		at = n
+	slices.SortFunc(f.tokens, func(a, b *addedToken) int { return strings.Compare(a.normal, b.normal) })
+	if n := len(f.tokens); n > 0 && f.tokens[0].normal[0] == f.tokens[n-1].normal[0] {
+		f.only = int(f.tokens[0].normal[0])
 	}
-	f.nodes[at].token = t
+	return f
 }
 
 // find returns the first token from offset i on and where it lies; the token is nil when there is none.
@@ -107,27 +97,34 @@ func (f *finder) find(s string, i int) (start, end int, token *addedToken) {
 		} else if !f.starts[s[i]] {
 			continue
 		}
-		at := int32(0)
-		for j := i; j < len(s); j++ {
-			n, ok := f.nodes[at].next[s[j]]
-			if !ok {
-				break
-			}
-			if at = n; f.nodes[at].token != nil {
-				end, token = j+1, f.nodes[at].token
-			}
-		}
-		if token != nil {
-			return i, end, token
+		if t := f.longest(s[i:]); t != nil {
+			return i, i + len(t.normal), t
 		}
 	}
 	return len(s), len(s), nil
 }
 
+// longest is the longest token that s starts with, or nil.
+func (f *finder) longest(s string) (found *addedToken) {
+	among := f.tokens // those that start with s[:n]
+	for n := 0; len(among) > 0; n++ {
+		if len(among[0].normal) == n {
+			found, among = among[0], among[1:]
+		}
+		if n == len(s) {
+			break
+		}
+		low := sort.Search(len(among), func(k int) bool { return among[k].normal[n] >= s[n] })
+		among = among[low:]
+		among = among[:sort.Search(len(among), func(k int) bool { return among[k].normal[n] > s[n] })]
+	}
+	return found
+}
+
 // cut calls text with each part of s that is no added token, and id with the others, in order.
 func (f *finder) cut(s string, text func(part string, start int) error, id func(int32)) error {
 	done, blanks := 0, 0 // blanks: the end of the white space that a token last took after it
-	if f.nodes != nil {
+	if len(f.tokens) > 0 {
 		for start, end, t := f.find(s, 0); t != nil; start, end, t = f.find(s, end) {
 			from, to := start, end
 			if t.singleWord && (wordBefore(s[:start]) || wordAfter(s[end:])) {

@@ -27,8 +27,8 @@ type bpe struct {
 	cache          *wordCache
 }
 
-func readBPE(_ *config, o object) (model, error) {
-	b := &bpe{unknown: -1, high: map[rune]int32{}, cache: newWordCache()}
+func readBPE(c *config, o object) (model, error) {
+	b := &bpe{unknown: -1, byteLevel: c.bytewise, high: map[rune]int32{}, cache: newWordCache()}
 	if err := b.readFlags(o); err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func readBPE(_ *config, o object) (model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !b.ignoreMerges && b.prefix == "" && b.suffix == "" {
+	if !c.bytewise && !b.ignoreMerges && b.prefix == "" && b.suffix == "" {
 		b.cuts = newCuts(b.voc, results)
 	}
 	return b, nil
@@ -117,12 +117,7 @@ func (b *bpe) char(r rune) int32 {
 
 // readMerges reads pairs in the order of their rank, each "a b" or ["a", "b"], and returns the ids that they make.
 func (b *bpe) readMerges(v value) ([]int32, error) {
-	count := 0
-	if err := v.items(func(value) error { count++; return nil }); err != nil {
-		return nil, err
-	}
-	b.pairs = newPairTable(count)
-	results := make([]int32, 0, count)
+	var merges [][3]int32 // left, right, result
 	var whole []byte
 	err := v.items(func(item value) error {
 		left, right, err := readMerge(item)
@@ -144,10 +139,15 @@ func (b *bpe) readMerges(v value) ([]int32, error) {
 		if id < 0 {
 			return item.errorf("the merge of %.60q and %.60q is not in the vocabulary", left, right)
 		}
-		b.pairs.set(l, r, int32(len(results)), id)
-		results = append(results, id)
+		merges = append(merges, [3]int32{l, r, id})
 		return nil
 	})
+	b.pairs = newPairTable(len(merges))
+	results := make([]int32, len(merges))
+	for rank, m := range merges {
+		b.pairs.set(m[0], m[1], int32(rank), m[2])
+		results[rank] = m[2]
+	}
 	return results, err
 }
 
@@ -179,11 +179,6 @@ func readMerge(item value) (left, right string, err error) {
 }
 
 func (b *bpe) vocabulary() *vocabulary { return b.voc }
-
-func (b *bpe) bytewise() {
-	b.byteLevel = true
-	b.cuts = nil // made for characters, not for bytes
-}
 
 func (b *bpe) encode(s *scratch, dst []int32, word string) []int32 {
 	if b.cuts == nil {

@@ -225,15 +225,19 @@ func (d *document) hex4(i int) (rune, bool) {
 
 func (d *document) skipNumber(i int) (int, error) {
 	start := i
-	for ; i < len(d.text); i++ {
-		switch c := d.text[i]; {
-		case c >= '0' && c <= '9', c == '-', c == '+', c == '.', c == 'e', c == 'E':
-			continue
-		}
-		break
+	for c := d.at(i); c >= '0' && c <= '9'; c = d.at(i) {
+		i++
 	}
-	digits := strings.TrimPrefix(d.text[start:i], "-")
-	if _, err := strconv.ParseFloat(d.text[start:i], 64); err != nil || len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9' {
+	digits := i - start // an integer that is not negative is by far the usual number
+	for strings.IndexByte("+-.0123456789eE", d.at(i)) >= 0 && i < len(d.text) {
+		i++
+	}
+	if digits == i-start && (digits == 1 || d.text[start] != '0') {
+		return i, nil
+	}
+	s := strings.TrimPrefix(d.text[start:i], "-")
+	leading := len(s) > 1 && s[0] == '0' && s[1] >= '0' && s[1] <= '9'
+	if _, err := strconv.ParseFloat(s, 64); err != nil || leading || s[0] < '0' || s[0] > '9' {
 		return 0, d.errorAt(start, "bad number %.40q", d.text[start:i])
 	}
 	return i, nil

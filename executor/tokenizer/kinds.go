@@ -14,16 +14,22 @@ type kind[T any] struct {
 
 // config is what readers of kinds need besides their own attributes.
 type config struct {
-	classes *classes // of runes, shared by all scanners
+	classes  *classes // of runes, shared by all scanners
+	bytewise bool     // words come to the model as plain bytes: the byte-level pre-tokenizer's characters are implied
 }
 
 // pick reads v by the row of the table that its "type" names.
 func pick[T any](c *config, v value, table func() []kind[T]) (T, error) {
-	var none T
 	o, err := v.object()
 	if err != nil {
+		var none T
 		return none, err
 	}
+	return pickObject(c, o, table)
+}
+
+func pickObject[T any](c *config, o object, table func() []kind[T]) (T, error) {
+	var none T
 	t, err := o.need("type")
 	if err != nil {
 		return none, err

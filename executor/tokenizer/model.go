@@ -4,8 +4,6 @@ package tokenizer
 type model interface {
 	// encode appends the ids of word to dst. It is called by many goroutines, each with a scratch of its own.
 	encode(s *scratch, dst []int32, word string) []int32
-	// bytewise tells the model that words come as plain bytes: the byte-level pre-tokenizer's characters are implied.
-	bytewise()
 	vocabulary() *vocabulary
 }
 
@@ -33,5 +31,5 @@ func readModel(c *config, v value) (model, error) {
 	if o.byName["type"].absent() && !o.byName["merges"].absent() {
 		return readBPE(c, o)
 	}
-	return pick(c, v, models)
+	return pickObject(c, o, models)
 }

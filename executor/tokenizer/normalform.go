@@ -7,8 +7,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// crowd is a number of marks in a row that golang.org/x/text is certain to leave together. Beyond 30 it breaks them
-// up by U+034F (the stream-safe format of UAX #15), which the plain forms do not; a character gives up to four.
+// crowd is a number of characters in a row, each of which may join the one before it (marks, Hangul vowels), that
+// golang.org/x/text is certain to leave together. Beyond 30 it breaks them up by U+034F (the stream-safe format of UAX
+// #15), which the plain forms do not; a character gives up to four.
 const crowd = 7
 
 // normalForm is the Unicode normalization form of s. Source: UAX #15.
@@ -16,11 +17,11 @@ func normalForm(f norm.Form, s string) string {
 	if f.QuickSpanString(s) == len(s) {
 		return s
 	}
-	marks := 0
+	joining := 0
 	for i, r := range s {
-		if r < 0x300 || f.PropertiesString(s[i:]).LeadCCC() == 0 {
-			marks = 0
-		} else if marks++; marks >= crowd {
+		if r < 0x300 || f.PropertiesString(s[i:]).BoundaryBefore() {
+			joining = 0
+		} else if joining++; joining >= crowd {
 			return crowdedForm(f, s)
 		}
 	}

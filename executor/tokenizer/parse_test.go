@@ -59,6 +59,11 @@ func TestParseErrors(t *testing.T) {
 		{`, {"Sequence": {"id": "A"}}`, ``, `t.json:5:61: post_processor.single: has the text 0 times, want once`},
 		{`"special": true`, `"special": 1`, `t.json:2:58: added_tokens[0].special: is a number, want true or false`},
 		{`"a b"`, `"\ud800 b"`, `t.json:9:14: model.merges[0]: has half of a surrogate pair`},
+		{tiny, `[01]`, `t.json:1:2: bad number "01"`},
+		{tiny, `[-]`, `t.json:1:2: bad number "-"`},
+		{tiny, `[1e]`, `t.json:1:2: bad number "1e"`},
+		{tiny, `[1.5e3, -0.1, 0] x`, `t.json:1:18: text after the end of the document`},
+		{tiny, `{"version": "2.0"}`, `t.json:1:13: version: is "2.0", want "1.0"`},
 		{`"type": "BPE"`, `"type": "BPE", "type": "BPE"`, `t.json:8:35: model.type: comes twice`},
 	} {
 		_, err := Parse("t.json", []byte(strings.Replace(tiny, c.old, c.new, 1)))

@@ -22,8 +22,8 @@ type Tokenizer struct {
 	voc       *vocabulary
 	added     map[int32]*addedToken
 	special   map[string]bool // contents of special added tokens
-	raw       finder          // of added tokens sought in the text as it is
-	normal    finder          // of those sought in the normalized text
+	raw       *finder         // of added tokens sought in the text as it is
+	normal    *finder         // of those sought in the normalized text
 	normalize normalizer      // nil: none
 	split     []preTokenizer
 	model     model
@@ -45,8 +45,13 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{name: name, added: map[int32]*addedToken{}, special: map[string]bool{}, bos: -1}
+	t := &Tokenizer{name: name, added: map[int32]*addedToken{}, special: map[string]bool{}, raw: newFinder(nil), normal: newFinder(nil), bos: -1}
 	t.runs.New = func() any { return &run{t: t} }
+	if v := o.byName["version"]; !v.absent() {
+		if s, err := v.str(); err != nil || s != "1.0" {
+			return nil, v.errorf("is %.20s, want \"1.0\"", v.doc.text[v.start:v.end])
+		}
+	}
 	c := &config{classes: newClasses()}
 	if v := o.byName["normalizer"]; !v.absent() {
 		if t.normalize, err = pick(c, v, normalizers); err != nil {
@@ -69,6 +74,11 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
+	if n := len(t.split); n > 0 {
+		if last, ok := t.split[n-1].(*byteLevel); ok {
+			last.write, c.bytewise = false, true
+		}
+	}
 	v, err := o.need("model")
 	if err != nil {
 		return nil, err
@@ -77,12 +87,6 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.voc = t.model.vocabulary()
-	if n := len(t.split); n > 0 {
-		if last, ok := t.split[n-1].(*byteLevel); ok {
-			last.write = false
-			t.model.bytewise()
-		}
-	}
 	if v := o.byName["added_tokens"]; !v.absent() {
 		if err := t.add(v); err != nil {
 			return nil, err
@@ -126,15 +130,17 @@ func (t *Tokenizer) add(v value) error {
 			t.special[a.content] = true
 		}
 	}
+	var raw, normal []*addedToken
 	for _, a := range list {
 		switch a := t.added[a.id]; { // of two entries for one token the later stands
 		case a.normal == "":
 		case a.normalized:
-			t.normal.add(a.normal, a)
+			normal = append(normal, a)
 		default:
-			t.raw.add(a.normal, a)
+			raw = append(raw, a)
 		}
 	}
+	t.raw, t.normal = newFinder(raw), newFinder(normal)
 	return nil
 }
 

@@ -26,7 +26,7 @@ texts = ["", " ", "  ", "a", " a", "a ", "   a   b   ", "the cat", "the cat and 
          "\n\n\n", " \n \n", "a\r\n\r\nb\t\tc", "x  \n  y", "Mädchen über", "Ma\u0308dchen u\u0308ber \u1e69 q\u0307\u0323", "ﬁne ﬂow Ⅷ x²", "İstanbul ΣΑΣ ß ẞ",
          "你好，世界", "안녕 \u1112\u1161\u11ab", "😀👨‍👩‍👧", "hello, world! (the end)...", "\u00a0nbsp\u3000wide\u2028line\u0085", "snake_case x_y2 a-b--c", "▁the ▁▁cat", "Ġthe Ċ",
          "<s>the</s>", "the<s> cat </s>and", "<tok>", "a <tok> b", "a<tok>b", "  <tok>  <tok>the", "the [Word] [Word]s x[Word] [Word]", "longlonglonger long", "the  <strip>  cat<strip>",
-         "<0x41><0x0A> x", "\x00\x01\x7f", "xxyxxx", "aXbXXc", "CamelCaseHTTPServer", "the" * 40, "ab" * 50, " " * 70, "a" + "\u0301\u0323" * 40 + "b", "\u1112\u1161\u11ab\u09c7\u09bex\u1112\u0301\u1161 e" + "\u0302\u0301\u0327" * 15 + "\u0915\u093c\u0344"]
+         "<0x41><0x0A> x", "\x00\x01\x7f", "xxyxxx", "aXbXXc", "CamelCaseHTTPServer", "the" * 40, "ab" * 50, " " * 70, "a" + "\u0301\u0323" * 40 + "b", "\u1112\u1161\u11ab\u09c7\u09bex\u1112\u0301\u1161 e" + "\u0302\u0301\u0327" * 15 + "\u0915\u093c\u0344", "\u116d" * 35 + "\u11a8"]
 pool = list("abcdehlot ThA  \n\t'.,-_12▁") + ["the", " cat", "ä", "\u0308", "世", "界", "😀", "<s>", "<tok>", "'s", "\r\n", "[Word]"]
 texts += ["".join(rng.choice(pool) for _ in range(rng.randrange(2, 14))) for _ in range(12)]
 

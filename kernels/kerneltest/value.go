@@ -1,0 +1,216 @@
+package kerneltest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// checkValue compares be's kernel for d, or its lowering where be has none,
+// with the reference on one variant of a case.
+func checkValue(be kernels.Backend, table *op.Table, d *op.Def, c op.Case, v variant) error {
+	out, err := d.Infer(v.in, c.Attr)
+	if err != nil {
+		return err
+	}
+	x := sample(d.Name, c, v.in)
+	want, err := table.Reference(d.Name, c.Attr, x, v.in)
+	if err != nil {
+		return err
+	}
+	data := make([][]byte, len(x))
+	for i, t := range v.in {
+		if t.DType != ir.Invalid {
+			data[i] = Encode(t.DType, x[i])
+		}
+	}
+	k, ok := be.Kernel(d.Name, c.Attr, v.in, out)
+	switch {
+	case ok:
+		return checkKernel(be, k, d, c, v, out, data, want)
+	case v.name != "":
+		return errSkip // not claimed
+	case d.Lower == nil:
+		return fmt.Errorf("%s has no kernel for %s of %v", be.Name(), d.Name, v.in)
+	}
+	got, err := runLowered(be, table, d, c, v.in, data)
+	if err != nil {
+		return fmt.Errorf("lowered: %w", err)
+	}
+	return compare(c, out, got, want)
+}
+
+// compare checks each output at the tolerance of the case, widened by one unit
+// in the last place of a narrow result.
+func compare(c op.Case, types []ir.Type, got [][]byte, want [][]float64) error {
+	tol := c.Tol
+	if tol == 0 {
+		tol = 1e-6
+	}
+	for i, t := range types {
+		if err := near(t.DType, Decode(t.DType, got[i]), want[i], tol+epsilon(t.DType)); err != nil {
+			return fmt.Errorf("output %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// layoutsOf lists the layouts of the inputs to try: those the backend
+// prefers, and row-major where it can read that.
+func layoutsOf(be kernels.Backend, name string, attr any, in []ir.Type) [][]ir.Layout {
+	prefers, plain := make([]ir.Layout, len(in)), make([]ir.Layout, len(in))
+	for i, t := range in {
+		if !t.DType.Float() {
+			continue
+		}
+		prefers[i] = be.Layout(name, attr, i, t)
+		if prefers[i] != "" && !be.Accepts(name, attr, i, t, "") {
+			plain[i] = prefers[i]
+		}
+	}
+	if slices.Equal(plain, prefers) {
+		return [][]ir.Layout{plain}
+	}
+	return [][]ir.Layout{prefers, plain}
+}
+
+func checkKernel(be kernels.Backend, k kernels.Kernel, d *op.Def, c op.Case, v variant, out []ir.Type, data [][]byte, want [][]float64) error {
+	for _, layouts := range layoutsOf(be, d.Name, c.Attr, v.in) {
+		once, err := runTwice(be, k, c, v.in, out, data, layouts)
+		if err == nil {
+			err = compare(c, out, once, want)
+		}
+		if err == nil {
+			err = checkInPlace(be, k, c, v.in, out, data, layouts, once)
+		}
+		if err != nil {
+			return fmt.Errorf("%s with inputs laid out as %q: %w", d.Name, layouts, err)
+		}
+	}
+	return nil
+}
+
+// runTwice runs a kernel twice over poisoned outputs and asks for the same bits.
+func runTwice(be kernels.Backend, k kernels.Kernel, c op.Case, in, out []ir.Type, data [][]byte, layouts []ir.Layout) (once [][]byte, err error) {
+	b, err := bind(be, k, c.Attr, in, out, data, layouts, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.free()) }()
+	if once, err = b.run(-1); err != nil {
+		return nil, err
+	}
+	for _, r := range b.out {
+		if err := r.tensor.Buffer.Write(r.tensor.Offset, bytes.Repeat([]byte{poison}, int(r.size))); err != nil {
+			return nil, err
+		}
+	}
+	twice, err := b.run(-1)
+	if err != nil {
+		return nil, fmt.Errorf("second run: %w", err)
+	}
+	for i := range once {
+		if !bytes.Equal(once[i], twice[i]) {
+			return nil, fmt.Errorf("output %d differs between two runs", i)
+		}
+	}
+	return once, nil
+}
+
+// checkInPlace lays output 0 over each input that the kernel claims it may lie
+// over, and asks for the same bits as before.
+func checkInPlace(be kernels.Backend, k kernels.Kernel, c op.Case, in, out []ir.Type, data [][]byte, layouts []ir.Layout, want [][]byte) error {
+	for i, t := range in {
+		if !k.InPlace(i) || t.DType == ir.Invalid || !slices.Equal(t.Shape, out[0].Shape) || t.Bytes() != out[0].Bytes() || layouts[i] != "" {
+			continue
+		}
+		b, err := bind(be, k, c.Attr, in, out, data, layouts, i)
+		if err != nil {
+			return err
+		}
+		got, err := b.run(i)
+		if err := errors.Join(err, b.free()); err != nil {
+			return fmt.Errorf("in place of input %d: %w", i, err)
+		}
+		for o := range want {
+			if !bytes.Equal(got[o], want[o]) {
+				return fmt.Errorf("output %d differs if it lies in place of input %d", o, i)
+			}
+		}
+	}
+	return nil
+}
+
+// runLowered runs an op as simpler ones that be has kernels for.
+func runLowered(be kernels.Backend, table *op.Table, d *op.Def, c op.Case, in []ir.Type, data [][]byte) ([][]byte, error) {
+	b := op.NewBuilder(table)
+	args, values := make([]ir.Value, len(in)), map[ir.Value][]byte{}
+	for i, t := range in {
+		if t.DType != ir.Invalid {
+			args[i] = b.Graph.AddInput(fmt.Sprint(i), t, ir.Pos{})
+		}
+	}
+	out := b.Apply(d.Name, c.Attr, args...)
+	low := op.NewBuilder(table)
+	at := low.Lowered(b.Graph, func(n *ir.Node) bool {
+		_, ok := be.Kernel(n.Op, n.Attr, typesOf(n.In), n.Types)
+		return ok
+	})
+	if err := errors.Join(b.Err(), low.Err()); err != nil {
+		return nil, err
+	}
+	for i, a := range args {
+		values[at[a]] = data[i]
+	}
+	for _, n := range low.Graph.Nodes {
+		if n.Op == ir.OpInput {
+			continue
+		}
+		if err := runNode(be, n, values); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Op, err)
+		}
+	}
+	y := make([][]byte, len(out))
+	for i, v := range out {
+		y[i] = values[at[v]]
+	}
+	return y, nil
+}
+
+// runNode computes one node of a lowered graph from the bytes of its inputs.
+func runNode(be kernels.Backend, n *ir.Node, values map[ir.Value][]byte) error {
+	in := typesOf(n.In)
+	k, ok := be.Kernel(n.Op, n.Attr, in, n.Types)
+	if !ok {
+		return fmt.Errorf("%s has no kernel for %v", be.Name(), in)
+	}
+	data := make([][]byte, len(in))
+	for i, v := range n.In {
+		data[i] = values[v]
+	}
+	layouts := layoutsOf(be, n.Op, n.Attr, in)
+	b, err := bind(be, k, n.Attr, in, n.Types, data, layouts[len(layouts)-1], -1)
+	if err != nil {
+		return err
+	}
+	out, err := b.run(-1)
+	for i := range out {
+		values[ir.Value{Node: n, Out: i}] = out[i]
+	}
+	return errors.Join(err, b.free())
+}
+
+func typesOf(vs []ir.Value) []ir.Type {
+	out := make([]ir.Type, len(vs))
+	for i, v := range vs {
+		if v.Valid() {
+			out[i] = v.Type()
+		}
+	}
+	return out
+}

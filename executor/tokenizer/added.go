@@ -48,7 +48,12 @@ func readAdded(v value) ([]addedToken, error) {
 			name      string
 			to        *bool
 			otherwise bool
-		}{{"single_word", &t.singleWord, false}, {"lstrip", &t.lstrip, false}, {"rstrip", &t.rstrip, false}, {"normalized", &t.normalized, !t.special}} {
+		}{
+			{"single_word", &t.singleWord, false},
+			{"lstrip", &t.lstrip, false},
+			{"rstrip", &t.rstrip, false},
+			{"normalized", &t.normalized, !t.special},
+		} {
 			if *f.to, err = o.boolean(f.name, f.otherwise); err != nil {
 				return err
 			}

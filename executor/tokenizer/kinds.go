@@ -49,6 +49,14 @@ func pickObject[T any](c *config, o object, table func() []kind[T]) (T, error) {
 	return none, t.errorf("%.60q is not known%s; known are %s", name, nearest(name, known), strings.Join(known, ", "))
 }
 
+// optional reads a field by the table, if it is there.
+func optional[T any](c *config, o object, key string, table func() []kind[T], to *T) (err error) {
+	if v := o.byName[key]; !v.absent() {
+		*to, err = pick(c, v, table)
+	}
+	return err
+}
+
 // sequence reads the items of an array field, each by the table.
 func sequence[T any](c *config, o object, key string, table func() []kind[T]) ([]T, error) {
 	list, err := o.need(key)

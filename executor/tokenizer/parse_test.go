@@ -21,11 +21,9 @@ const tiny = `{
   "merges": ["a b"]}
 }`
 
-func TestParseErrors(t *testing.T) {
-	if _, err := Parse("t.json", []byte(tiny)); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct{ old, new, want string }{
+// parseErrors are changes of tiny, a text for another, and the errors that they give.
+func parseErrors() []struct{ old, new, want string } {
+	return []struct{ old, new, want string }{
 		{tiny, ``, `t.json:1:1: unexpected end of the document`},
 		{tiny, `[]`, `t.json:1:1: is an array, want an object`},
 		{tiny, strings.Repeat("[", 100), `t.json:1:66: nested deeper than 64 levels`},
@@ -65,7 +63,14 @@ func TestParseErrors(t *testing.T) {
 		{tiny, `[1.5e3, -0.1, 0] x`, `t.json:1:18: text after the end of the document`},
 		{tiny, `{"version": "2.0"}`, `t.json:1:13: version: is "2.0", want "1.0"`},
 		{`"type": "BPE"`, `"type": "BPE", "type": "BPE"`, `t.json:8:35: model.type: comes twice`},
-	} {
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	if _, err := Parse("t.json", []byte(tiny)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range parseErrors() {
 		_, err := Parse("t.json", []byte(strings.Replace(tiny, c.old, c.new, 1)))
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%.40q for %.40q:\n%v, want\n%v", c.new, c.old, err, c.want)

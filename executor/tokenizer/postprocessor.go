@@ -51,28 +51,13 @@ func readTemplate(_ *config, o object) (wrap, error) {
 			texts++
 			return nil
 		}
-		token, err := p.need("SpecialToken")
-		if err != nil {
-			return err
-		}
-		t, err := token.object()
-		if err != nil {
-			return err
-		}
-		id, err := t.str("id")
-		if err != nil {
-			return err
-		}
-		ids, known := special[id]
-		switch {
-		case !known:
-			return token.errorf("%.60q is not among special_tokens", id)
-		case texts == 0:
+		ids, err := templateToken(p, special)
+		if texts == 0 {
 			w.before = append(w.before, ids...)
-		default:
+		} else {
 			w.after = append(w.after, ids...)
 		}
-		return nil
+		return err
 	})
 	if err == nil && texts != 1 {
 		err = single.errorf("has the text %d times, want once", texts)
@@ -80,6 +65,28 @@ func readTemplate(_ *config, o object) (wrap, error) {
 	return w, err
 }
 
+// templateToken is the ids of a piece {"SpecialToken": {"id": name}}.
+func templateToken(piece object, special map[string][]int32) ([]int32, error) {
+	token, err := piece.need("SpecialToken")
+	if err != nil {
+		return nil, err
+	}
+	t, err := token.object()
+	if err != nil {
+		return nil, err
+	}
+	name, err := t.str("id")
+	if err != nil {
+		return nil, err
+	}
+	ids, known := special[name]
+	if !known {
+		return nil, token.errorf("%.60q is not among special_tokens", name)
+	}
+	return ids, nil
+}
+
+// templateIDs is the ids of an entry of special_tokens.
 func templateIDs(token value) ([]int32, error) {
 	t, err := token.object()
 	if err != nil {

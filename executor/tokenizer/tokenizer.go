@@ -12,6 +12,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 )
@@ -45,34 +46,13 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{name: name, added: map[int32]*addedToken{}, special: map[string]bool{}, raw: newFinder(nil), normal: newFinder(nil), bos: -1}
+	t := &Tokenizer{
+		name: name, added: map[int32]*addedToken{}, special: map[string]bool{}, raw: newFinder(nil), normal: newFinder(nil), bos: -1,
+	}
 	t.runs.New = func() any { return &run{t: t} }
-	if v := o.byName["version"]; !v.absent() {
-		if s, err := v.str(); err != nil || s != "1.0" {
-			return nil, v.errorf("is %.20s, want \"1.0\"", v.doc.text[v.start:v.end])
-		}
-	}
 	c := &config{classes: newClasses()}
-	if v := o.byName["normalizer"]; !v.absent() {
-		if t.normalize, err = pick(c, v, normalizers); err != nil {
-			return nil, err
-		}
-	}
-	if v := o.byName["pre_tokenizer"]; !v.absent() {
-		if t.split, err = pick(c, v, preTokenizers); err != nil {
-			return nil, err
-		}
-	}
-	if v := o.byName["post_processor"]; !v.absent() {
-		if t.wrap, err = pick(c, v, postProcessors); err != nil {
-			return nil, err
-		}
-	}
-	if v := o.byName["decoder"]; !v.absent() {
-		t.joined = true
-		if t.decoders, err = pick(c, v, decoders); err != nil {
-			return nil, err
-		}
+	if err := t.parts(c, o); err != nil {
+		return nil, err
 	}
 	if n := len(t.split); n > 0 {
 		if last, ok := t.split[n-1].(*byteLevel); ok {
@@ -98,6 +78,21 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 		}
 	}
 	return t, nil
+}
+
+// parts reads all but the model and the added tokens; each may be null or absent.
+func (t *Tokenizer) parts(c *config, o object) error {
+	if v := o.byName["version"]; !v.absent() {
+		if s, err := v.str(); err != nil || s != "1.0" {
+			return v.errorf("is %.20s, want \"1.0\"", v.doc.text[v.start:v.end])
+		}
+	}
+	t.joined = !o.byName["decoder"].absent()
+	return cmp.Or(
+		optional(c, o, "normalizer", normalizers, &t.normalize),
+		optional(c, o, "pre_tokenizer", preTokenizers, &t.split),
+		optional(c, o, "post_processor", postProcessors, &t.wrap),
+		optional(c, o, "decoder", decoders, &t.decoders))
 }
 
 // add enters the added tokens; those that are in the model's vocabulary keep its id.

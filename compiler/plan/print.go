@@ -2,7 +2,6 @@ package plan
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -121,93 +120,4 @@ func SI(n int64) string {
 		return fmt.Sprintf("%d", n)
 	}
 	return fmt.Sprintf("%.3g%c", x, prefixes[i])
-}
-
-// MarshalJSON gives the plan to programs: name, sizes, hash, peak_bytes,
-// weight_bytes, cache_bytes, work_bytes, flops, bytes_moved, states, inputs,
-// outputs and steps.
-func (p *Plan) MarshalJSON() ([]byte, error) {
-	type tensor struct {
-		Memory string `json:"memory"`
-		Offset int64  `json:"offset"`
-		Type   string `json:"type"`
-	}
-	type step struct {
-		Op      string   `json:"op"`
-		Attr    string   `json:"attr,omitempty"`
-		In      []tensor `json:"in"`
-		Out     []tensor `json:"out"`
-		Scratch int64    `json:"scratch_bytes,omitempty"`
-		FLOPs   int64    `json:"flops"`
-		Bytes   int64    `json:"bytes_moved"`
-		Path    string   `json:"path,omitempty"`
-		At      string   `json:"at,omitempty"`
-	}
-	type state struct {
-		Path   string `json:"path"`
-		Kind   string `json:"kind"`
-		Type   string `json:"type"`
-		Layout string `json:"layout,omitempty"`
-		Bytes  int64  `json:"bytes"`
-	}
-	type port struct {
-		Name string `json:"name"`
-		tensor
-	}
-	place := func(at Place) tensor {
-		switch at.State {
-		case None:
-			return tensor{Memory: "none"}
-		case Work:
-			return tensor{"work", at.Offset, at.Type.String()}
-		}
-		return tensor{p.States[at.State].Path, at.Offset, at.Type.String()}
-	}
-	all := func(list []Place) []tensor {
-		out := []tensor{}
-		for _, at := range list {
-			out = append(out, place(at))
-		}
-		return out
-	}
-	out := struct {
-		Name    string         `json:"name"`
-		Backend string         `json:"backend"`
-		Sizes   map[string]int `json:"sizes"`
-		Hash    string         `json:"hash"`
-		Peak    int64          `json:"peak_bytes"`
-		Weights int64          `json:"weight_bytes"`
-		Cache   int64          `json:"cache_bytes"`
-		Work    int64          `json:"work_bytes"`
-		FLOPs   int64          `json:"flops"`
-		Bytes   int64          `json:"bytes_moved"`
-		States  []state        `json:"states"`
-		Inputs  []port         `json:"inputs"`
-		Outputs []port         `json:"outputs"`
-		Steps   []step         `json:"steps"`
-	}{p.Name, p.Backend, p.Sizes, p.Hash(), p.PeakBytes(), p.StateBytes(ir.Weight), p.StateBytes(ir.Cache), p.WorkBytes,
-		p.FLOPs(), p.BytesMoved(), []state{}, []port{}, []port{}, []step{}}
-	for _, s := range p.States {
-		out.States = append(out.States, state{s.Path, s.Kind.String(), s.Type.String(), string(s.Layout), s.Bytes})
-	}
-	for _, x := range p.Inputs {
-		out.Inputs = append(out.Inputs, port{x.Name, place(x.Place)})
-	}
-	for _, x := range p.Outputs {
-		out.Outputs = append(out.Outputs, port{x.Name, place(x.Place)})
-	}
-	for _, s := range p.Steps {
-		made := step{Op: s.Op, In: all(s.In), Out: all(s.Out), FLOPs: s.FLOPs, Bytes: s.Bytes, Path: s.Pos.Path}
-		if s.Attr != nil {
-			made.Attr = attrString(s.Attr)
-		}
-		if s.Scratch.State != None {
-			made.Scratch = s.Scratch.Type.Bytes()
-		}
-		if s.Pos.File != "" {
-			made.At = fmt.Sprintf("%s:%d:%d", s.Pos.File, s.Pos.Line, s.Pos.Col)
-		}
-		out.Steps = append(out.Steps, made)
-	}
-	return json.Marshal(out)
 }

@@ -1,0 +1,33 @@
+# Two commands do everything on a fresh machine with Go and make:
+#   make run    the main job: a language model writes a story
+#   make test   every check there is
+
+MODEL ?= ../shared/data/llm/stories260K
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: run test lint build generate bench fuzz
+
+run: build
+	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
+	./pipe run pipelines/complete.cue --set model=$(MODEL) --set prompt="" --set max_tokens=96 --set temperature=0
+
+build:
+	CGO_ENABLED=0 go build -o pipe ./cmd/pipe
+
+test:
+	go vet ./...
+	go test ./...
+
+lint:
+	go run $(STATICCHECK) ./...
+
+# generate writes what derives from the tables of ops and stages, and the assembly.
+generate:
+	go generate ./...
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz:
+	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+		go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done

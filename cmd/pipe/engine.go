@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pipe.dev/compiler"
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor"
+	"pipe.dev/executor/model"
+	"pipe.dev/executor/stage"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu"
+	"pipe.dev/schema"
+)
+
+// tierVariable forces a tier of CPU kernels: generic, avx2 or avx512. It is
+// the only environment variable that changes what is computed with.
+const tierVariable = "PIPE_CPU_TIER"
+
+// backends are the devices that --device names.
+var backends = map[string]func(threads int) (kernels.Backend, error){
+	"cpu": func(threads int) (kernels.Backend, error) {
+		tier := os.Getenv(tierVariable)
+		b, err := cpu.New(cpu.Options{Threads: threads, Tier: tier})
+		if err != nil && tier != "" {
+			err = fmt.Errorf("%s=%s: %w", tierVariable, tier, err)
+		}
+		return b, err
+	},
+}
+
+// engineFlags are the flags of commands that compile or run.
+type engineFlags struct {
+	set     []string
+	device  string
+	threads int
+	mem     string
+}
+
+func (f *engineFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.set, "set", nil, "set an input or a path of the document: NAME=VALUE, may be repeated")
+	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to compute on")
+	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads to compute with; 0 means one for each core")
+	cmd.Flags().StringVar(&f.mem, "mem", "", "memory the run may use, as 500MiB or 2GB; by default what is available")
+}
+
+// engine is a device, and the tables that documents are compiled by.
+type engine struct {
+	backend kernels.Backend
+	ops     *op.Table
+	stages  *stage.Table
+	limit   int64 // bytes
+}
+
+// open makes the engine ready. Close its backend.
+func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
+	make, ok := backends[f.device]
+	if !ok {
+		var known []string
+		for name := range backends {
+			known = append(known, name)
+		}
+		return nil, usagef(cmd, "unknown device %q%s; there is %s", f.device, didYouMean(f.device, known), strings.Join(known, ", "))
+	}
+	if f.threads < 0 {
+		return nil, usagef(cmd, "--threads is %d, want at least 0", f.threads)
+	}
+	e := &engine{limit: availableMemory()}
+	if f.mem != "" {
+		limit, err := parseBytes(f.mem)
+		if err != nil {
+			return nil, usagef(cmd, "--mem: %v", err)
+		}
+		e.limit = limit
+	}
+	var err error
+	if e.ops, err = op.New(); err != nil {
+		return nil, err
+	}
+	if e.stages, err = stage.New(); err != nil {
+		return nil, err
+	}
+	if e.backend, err = make(f.threads); err != nil {
+		return nil, usagef(cmd, "%v", err)
+	}
+	return e, nil
+}
+
+// compile returns what compiles a model for the engine's device; trace may be nil.
+func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
+	return func(m *schema.Model, entry plan.Entry, weight func(string) (ir.DType, bool)) (model.Program, error) {
+		return compiler.Compile(m, e.ops, compiler.Options{Entry: entry, Target: e.backend, Weight: weight, Trace: trace})
+	}
+}
+
+// prepare opens the models of a pipeline and makes its plans.
+func (e *engine) prepare(doc *schema.Document, o executor.Options) (*executor.Pipeline, error) {
+	o.Backend, o.Stages = e.backend, e.stages
+	if o.Compile == nil {
+		o.Compile = e.compile(nil)
+	}
+	return executor.Prepare(doc.Pipeline, o)
+}
+
+// parseBytes reads a size: a number with an optional decimal (kB, MB, GB) or
+// binary (KiB, MiB, GiB) unit.
+func parseBytes(s string) (int64, error) {
+	units := []struct {
+		name string
+		size float64
+	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+		{"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"T", 1 << 40}, {"B", 1}}
+	number, size := strings.TrimSpace(s), 1.0
+	for _, u := range units {
+		if rest, ok := strings.CutSuffix(number, u.name); ok {
+			number, size = strings.TrimSpace(rest), u.size
+			break
+		}
+	}
+	x, err := strconv.ParseFloat(number, 64)
+	if err != nil || x <= 0 || x*size > 1<<62 {
+		return 0, fmt.Errorf("%q is not a size: want a number with kB, MB, GB, KiB, MiB or GiB", s)
+	}
+	return int64(x * size), nil
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pipe.dev/compiler"
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor"
+	"pipe.dev/executor/model"
+	"pipe.dev/schema"
+)
+
+// planFlags are the flags of pipe plan.
+type planFlags struct {
+	engineFlags
+	resolved bool
+	after    string
+	sizes    []string
+	asJSON   bool
+}
+
+func planCommand(c *console) *cobra.Command {
+	var f planFlags
+	cmd := &cobra.Command{
+		Use:   "plan FILE.cue",
+		Short: "show what a document compiles to: steps, memory, cost",
+		Long: `Show what a document compiles to: every step with its shapes, bytes and FLOPs, the peak memory, and the hash.
+The text is stable, so that two plans can be compared with diff. Only headers of checkpoints are read.`,
+		Args: arguments("FILE.cue"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			doc, err := schema.Load(args[0], schema.Options{Set: f.set})
+			if err != nil {
+				return err
+			}
+			if f.resolved {
+				_, err := c.out.Write(doc.Resolved())
+				return err
+			}
+			if f.after != "" && !slices.Contains(compiler.Passes(), f.after) {
+				return usagef(cmd, "--after: there is no pass %q%s; there are %s", f.after,
+					didYouMean(f.after, compiler.Passes()), strings.Join(compiler.Passes(), ", "))
+			}
+			if doc.Recipe != nil {
+				return notRunnable(doc)
+			}
+			e, err := f.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer e.backend.Close()
+			return f.plan(cmd, c, e, doc)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().BoolVar(&f.resolved, "resolved", false, "print the document with every default filled in instead")
+	cmd.Flags().StringVar(&f.after, "after", "", "print the graphs after a pass instead: "+strings.Join(compiler.Passes(), ", "))
+	cmd.Flags().StringArrayVar(&f.sizes, "size", nil, "of an architecture: a named size, NAME=NUMBER, may be repeated; 1 if not given")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: peak_bytes, flops, hash, steps")
+	cmd.ValidArgsFunction = completeExtension("cue")
+	return cmd
+}
+
+func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.Document) error {
+	var graphs strings.Builder
+	trace := func(pass string, g *ir.Graph) {
+		if pass == f.after {
+			fmt.Fprintf(&graphs, "%s\n", g)
+		}
+	}
+	report := planReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash}
+	if doc.Pipeline != nil {
+		p, err := e.prepare(doc, executor.Options{Compile: e.compile(trace), Partial: true})
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		for _, m := range p.Models() {
+			report.addModel(m)
+		}
+		defer func() { // after the plan was shown
+			if err := p.Fit(e.limit); err != nil {
+				c.log.Warn(err.Error())
+			}
+		}()
+	} else if err := f.architectures(cmd, e, doc, trace, &report); err != nil {
+		return err
+	}
+	switch {
+	case f.after != "":
+		_, err := fmt.Fprint(c.out, graphs.String())
+		return err
+	case f.asJSON:
+		return c.writeJSON(report.json())
+	}
+	_, err := fmt.Fprint(c.out, report.text())
+	return err
+}
+
+// architectures plans the models of a document for sizes from the command line.
+func (f *planFlags) architectures(cmd *cobra.Command, e *engine, doc *schema.Document, trace func(string, *ir.Graph), r *planReport) error {
+	given := map[string]int{}
+	for _, s := range f.sizes {
+		name, number, _ := strings.Cut(s, "=")
+		n, err := strconv.Atoi(number)
+		if err != nil || n <= 0 {
+			return usagef(cmd, "--size %s: want NAME=NUMBER", s)
+		}
+		given[name] = n
+	}
+	for _, m := range doc.Models {
+		p, err := compiler.Compile(m, e.ops, compiler.Options{Entry: plan.Entry{Name: "forward"}, Target: e.backend, Trace: trace})
+		if err != nil {
+			return err
+		}
+		sizes := map[string]int{}
+		names := compiler.Names(p.Graph())
+		for _, name := range names {
+			sizes[name] = max(1, given[name])
+		}
+		for name := range given {
+			if !slices.Contains(names, name) {
+				return usagef(cmd, "--size: %s has no size %q; it has %s", m.Name, name, strings.Join(names, ", "))
+			}
+		}
+		made, err := p.Plan(sizes)
+		if err != nil {
+			return err
+		}
+		r.plans = append(r.plans, modelPlan{m.Name, made})
+		r.peak += made.PeakBytes()
+	}
+	return nil
+}
+
+// modelPlan is a plan and the model that it is of.
+type modelPlan struct {
+	model string
+	plan  *plan.Plan
+}
+
+// planReport is what pipe plan shows.
+type planReport struct {
+	Document, Name, Hash string
+	plans                []modelPlan
+	peak                 int64
+}
+
+func (r *planReport) addModel(m *model.Model) {
+	for _, p := range m.Plans() {
+		r.plans = append(r.plans, modelPlan{m.Name(), p})
+	}
+	r.peak += m.PeakBytes()
+}
+
+func (r *planReport) flops() int64 {
+	var sum int64
+	for _, p := range r.plans {
+		sum += p.plan.FLOPs()
+	}
+	return sum
+}
+
+func (r *planReport) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "document %s\nhash %s\npeak %d bytes (%s)\n", r.Name, r.Hash, r.peak, humanBytes(r.peak))
+	for _, p := range r.plans {
+		fmt.Fprintf(&b, "\nmodel %s\n%s", p.model, p.plan)
+	}
+	return b.String()
+}
+
+// json gives totals first: flops counts each plan once; steps are those of
+// all plans, each with the number of its plan.
+func (r *planReport) json() any {
+	type step struct {
+		Plan int `json:"plan"`
+		plan.StepJSON
+	}
+	type summary struct {
+		Model string `json:"model"`
+		plan.JSON
+		Steps int `json:"steps"`
+	}
+	out := struct {
+		Document string    `json:"document"`
+		Name     string    `json:"name"`
+		Hash     string    `json:"hash"`
+		Peak     int64     `json:"peak_bytes"`
+		FLOPs    int64     `json:"flops"`
+		Plans    []summary `json:"plans"`
+		Steps    []step    `json:"steps"`
+	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), []summary{}, []step{}}
+	for i, p := range r.plans {
+		form := p.plan.JSON()
+		out.Plans = append(out.Plans, summary{Model: p.model, JSON: form, Steps: len(form.Steps)})
+		for _, s := range form.Steps {
+			out.Steps = append(out.Steps, step{i, s})
+		}
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pipe.dev/executor"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/stage"
+	"pipe.dev/executor/tensorfile"
+	"pipe.dev/schema"
+)
+
+func runCommand(c *console) *cobra.Command {
+	var flags engineFlags
+	var out string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "run FILE.cue",
+		Short: "run a document",
+		Long: `Run a document: validate it, compile it, check that it fits into memory, and run it.
+
+Texts go to stdout as they are made. Tensors go to --out: a folder, which gets a .npy file for each,
+or one .npz or .safetensors file.`,
+		Args: arguments("FILE.cue"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			doc, err := schema.Load(args[0], schema.Options{Set: flags.set})
+			if err != nil {
+				return err
+			}
+			if doc.Pipeline == nil {
+				return notRunnable(doc)
+			}
+			e, err := flags.open(cmd)
+			if err != nil {
+				return err
+			}
+			defer e.backend.Close()
+			progress := newProgress(c)
+			defer progress.stop()
+			p, err := e.prepare(doc, executor.Options{Progress: progress.update})
+			if err != nil {
+				return err
+			}
+			defer p.Close()
+			if err := p.Fit(e.limit); err != nil {
+				return err
+			}
+			w := &results{c: c, doc: doc, out: out, json: asJSON, values: map[string]any{}, start: time.Now(), progress: progress}
+			if err := p.Run(cmd.Context(), w.emit); err != nil {
+				w.cut()
+				return err
+			}
+			return w.finish()
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().StringVarP(&out, "out", "o", "", "where tensors go: a folder, or a .npz or .safetensors file")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the outputs as one JSON object")
+	cmd.ValidArgsFunction = completeExtension("cue")
+	return cmd
+}
+
+// notRunnable says why a document that is valid can't be run.
+func notRunnable(doc *schema.Document) error {
+	if doc.Recipe != nil {
+		return &schema.Error{Pos: doc.Recipe.Pos, Msg: "is a training recipe: this version validates recipes (pipe check) and runs pipelines"}
+	}
+	return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: run a pipeline that uses it, or see its plan (pipe plan)"}
+}
+
+// results writes the outputs of a pipeline.
+type results struct {
+	c        *console
+	doc      *schema.Document
+	out      string
+	json     bool
+	values   map[string]any // for --json, by output
+	files    []string
+	tensors  []tensorfile.Tensor
+	start    time.Time
+	progress *progress
+	open     bool // a line of stdout is not ended
+}
+
+func (w *results) emit(out schema.Output, v stage.Value) error {
+	w.progress.stop()
+	switch v := v.(type) {
+	case stage.Chunks:
+		if !w.json {
+			return w.stream(v)
+		}
+	case tensorfile.Tensor:
+		v.Name = out.Name
+		w.tensors = append(w.tensors, v)
+		return nil
+	case []tensorfile.Tensor:
+		w.tensors = append(w.tensors, v...)
+		return nil
+	}
+	all, err := stage.Collect(v)
+	if err != nil {
+		return err
+	}
+	if w.json {
+		w.values[out.Name] = all
+		return nil
+	}
+	_, err = fmt.Fprintln(w.c.out, all)
+	return err
+}
+
+// stream prints a text while it is being made.
+func (w *results) stream(chunks stage.Chunks) error {
+	n, first := 0, time.Duration(0)
+	start, ended := time.Now(), false
+	for text, err := range chunks {
+		if err != nil {
+			return err
+		}
+		if n++; n == 1 {
+			first = time.Since(start)
+		}
+		if text == "" {
+			continue
+		}
+		if _, err := io.WriteString(w.c.out, text); err != nil {
+			return err
+		}
+		ended = strings.HasSuffix(text, "\n")
+		w.open = !ended
+	}
+	if !ended {
+		if _, err := fmt.Fprintln(w.c.out); err != nil {
+			return err
+		}
+		w.open = false
+	}
+	if rest := time.Since(start) - first; n > 1 && rest > 0 {
+		w.c.log.Info("generated", "tokens", n, "tokens_per_second", fmt.Sprintf("%.1f", float64(n-1)/rest.Seconds()),
+			"first_token", first.Round(10*time.Microsecond))
+	}
+	return nil
+}
+
+// cut ends a line that an error interrupted.
+func (w *results) cut() {
+	if w.open {
+		fmt.Fprintln(w.c.out)
+	}
+}
+
+func (w *results) finish() error {
+	if err := w.write(); err != nil {
+		return err
+	}
+	if w.json {
+		return w.c.writeJSON(map[string]any{
+			"document": w.doc.File, "name": w.doc.Name, "hash": w.doc.Hash,
+			"outputs": w.values, "files": append([]string{}, w.files...), "seconds": time.Since(w.start).Seconds(),
+		})
+	}
+	for _, f := range w.files {
+		w.c.log.Info("wrote", "file", f)
+	}
+	return nil
+}
+
+// write writes the tensors to --out, or prints what there are.
+func (w *results) write() error {
+	if len(w.tensors) == 0 {
+		return nil
+	}
+	if w.out == "" {
+		for _, t := range w.tensors {
+			if !w.json {
+				fmt.Fprintf(w.c.out, "%s %v\n", t.Name, t.Type)
+			}
+		}
+		if w.json {
+			return errors.New("tensors are not printed as JSON: name a folder or file with --out")
+		}
+		w.c.log.Warn("tensors were not written: name a folder or file with --out")
+		return nil
+	}
+	if ext := filepath.Ext(w.out); ext == ".npz" || ext == ".safetensors" {
+		w.files = append(w.files, w.out)
+		return tensorfile.Write(w.out, w.tensors)
+	}
+	if err := os.MkdirAll(w.out, 0o755); err != nil {
+		return checkpoint.FileError(w.out, err)
+	}
+	for _, t := range w.tensors {
+		name := filepath.Join(w.out, t.Name+".npy")
+		if err := tensorfile.Write(name, []tensorfile.Tensor{t}); err != nil {
+			return err
+		}
+		w.files = append(w.files, name)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/tokenizer"
+)
+
+// stdin is how errors name the standard input.
+const stdin = "stdin"
+
+func tokenizeCommand(c *console) *cobra.Command {
+	var decode, asJSON, noSpecial bool
+	cmd := &cobra.Command{
+		Use:   "tokenize PATH",
+		Short: "turn text on stdin into token ids, or ids into text",
+		Long: "tokenize reads a text from each line of stdin and writes its ids, separated by spaces, on a line.\n" +
+			"With --decode it reads such lines of ids and writes their text. With --json both sides are one\n" +
+			"JSON array: of strings, and of arrays of ids. PATH is a tokenizer.json or the folder that holds it.\n\n" +
+			"A line ends at a newline, which is no part of the text; a text that holds newlines needs --json.",
+		Example:           "  echo 'Once upon a time' | pipe tokenize model\n  pipe tokenize model --json <texts.json | pipe tokenize model --decode --json",
+		Args:              arguments("PATH"),
+		ValidArgsFunction: completeExtension("json"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, err := tokenizer.Open(args[0])
+			if err != nil {
+				return tokenizerError(err)
+			}
+			in, done := c.input(cmd.Context(), "tokenize")
+			defer done()
+			tr := encoder(t, !noSpecial, asJSON)
+			if decode {
+				tr = decoder(t, noSpecial, asJSON)
+			}
+			w := bufio.NewWriterSize(c.out, blockSize)
+			if asJSON {
+				err = eachItem(cmd.Context(), in, w, tr)
+			} else {
+				err = eachLine(cmd.Context(), in, w, tr)
+			}
+			return errors.Join(w.Flush(), err)
+		},
+	}
+	cmd.Flags().BoolVarP(&decode, "decode", "d", false, "turn ids into text")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "read and write JSON arrays")
+	cmd.Flags().BoolVar(&noSpecial, "no-special", false, "do not add tokens such as the begin of text; with --decode, leave special tokens out")
+	return cmd
+}
+
+// tokenizerError gives what a tokenizer says the exit code of bad data.
+func tokenizerError(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return checkpoint.FileError(e.Path, e)
+	}
+	return &dataError{err}
+}
+
+// translate turns one text into one output, or back. It appends to dst, and
+// gets a line as it stands or one JSON value.
+type translate func(dst, text []byte) ([]byte, error)
+
+// encoder translates text to ids.
+func encoder(t *tokenizer.Tokenizer, special, asJSON bool) translate {
+	var ids []int32
+	return func(dst, text []byte) ([]byte, error) {
+		s := string(text)
+		if asJSON {
+			if err := json.Unmarshal(text, &s); err != nil || len(text) == 0 || text[0] != '"' {
+				return dst, fmt.Errorf("%s is not a string", excerpt(text))
+			}
+		}
+		var err error
+		if ids, err = t.Encode(ids[:0], s, special); err != nil {
+			return dst, err
+		}
+		separator := byte(' ')
+		if asJSON {
+			separator = ','
+			dst = append(dst, '[')
+		}
+		for i, id := range ids {
+			if i > 0 {
+				dst = append(dst, separator)
+			}
+			dst = strconv.AppendInt(dst, int64(id), 10)
+		}
+		if asJSON {
+			dst = append(dst, ']')
+		}
+		return dst, nil
+	}
+}
+
+// decoder translates ids to text.
+func decoder(t *tokenizer.Tokenizer, skipSpecial, asJSON bool) translate {
+	var ids []int32
+	return func(dst, text []byte) ([]byte, error) {
+		ids = ids[:0]
+		if asJSON {
+			if err := json.Unmarshal(text, &ids); err != nil || len(text) == 0 || text[0] != '[' {
+				return dst, fmt.Errorf("%s is not an array of ids", excerpt(text))
+			}
+		} else {
+			for field := range strings.FieldsSeq(string(text)) {
+				id, err := strconv.ParseInt(field, 10, 32)
+				if err != nil {
+					return dst, fmt.Errorf("%s is not an id", excerpt([]byte(field)))
+				}
+				ids = append(ids, int32(id))
+			}
+		}
+		s, err := t.Decode(ids, skipSpecial)
+		if err != nil {
+			return dst, err
+		}
+		if !asJSON {
+			return append(dst, s...), nil
+		}
+		var quoted strings.Builder
+		e := json.NewEncoder(&quoted)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(s); err != nil {
+			return dst, err
+		}
+		return append(dst, strings.TrimSuffix(quoted.String(), "\n")...), nil
+	}
+}
+
+// excerpt quotes the start of bad input.
+func excerpt(text []byte) string {
+	const longest = 40
+	if len(text) > longest {
+		return fmt.Sprintf("%q...", text[:longest])
+	}
+	return fmt.Sprintf("%q", text)
+}

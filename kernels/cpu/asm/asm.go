@@ -1,0 +1,55 @@
+package asm
+
+// Storage is how the elements of a weight, a key or a value are stored.
+type Storage int
+
+// The storages that the kernels can read.
+const (
+	F32 Storage = iota
+	BF16
+	F16
+)
+
+// Panel is the number of output columns that are stored together: a panel
+// holds, for every k, the Panel weights of its columns.
+const Panel = 32
+
+// Gemm is a tile of rows times a panel, for a fixed number of rows m:
+//
+//	for i < m, j < Panel:
+//		acc := load != 0 ? c[i*ldc+j] : 0
+//		for l < k: acc = fma(a[l*m+i], b[l*Panel+j], acc)
+//		c[i*ldc+j] = bias != nil ? acc + bias[j] : acc
+//
+// So every element is one chain over k, whatever the tile, and a chain may be
+// continued by another call with load set.
+type Gemm func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
+
+// Gemv is one row times several neighbouring panels, which lie stride bytes
+// apart. y has Panel elements for each; so has bias, which may be nil. Its
+// chains are those of Gemm.
+type Gemv func(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
+
+// Dots is scores[j] = q . key j, for n > 0 keys of d elements that lie stride
+// bytes apart. With B = d - d%16, the sum is
+//
+//	lane[i]  = chain of fma(key[l], q[l]) over l = i, i+16, ... below B
+//	eight[i] = lane[i] + lane[i+8]
+//	four[i]  = eight[i] + eight[i+4]
+//	rest     = chain of fma(key[l], q[l]) over l = B ... d-1
+//	score    = ((four[0] + four[1]) + (four[2] + four[3])) + rest
+type Dots func(n, d int, q *float32, keys *byte, stride int, scores *float32)
+
+// Mix is acc[l] = fma(p[j], value j[l], acc[l]) for j = 0 ... n-1, n > 0, in
+// this order, and l < d. Values lie stride bytes apart.
+type Mix func(n, d int, p *float32, values *byte, stride int, acc *float32)
+
+// Kernels holds what one instruction set offers, by Storage.
+type Kernels struct {
+	Rows   int       // largest height of a Gemm
+	Panels int       // panels that a Gemv takes
+	Gemm   [3][]Gemm // by height, from 1 to Rows
+	Gemv   [3]Gemv
+	Dots   [3]Dots
+	Mix    [3]Mix
+}

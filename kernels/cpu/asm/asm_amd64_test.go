@@ -1,0 +1,178 @@
+package asm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+
+	"pipe.dev/kernels/half"
+)
+
+// tiers are the kernels that this machine can run.
+func tiers(t *testing.T) map[string]Kernels {
+	out := map[string]Kernels{"generic": Generic()}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && CPUID1()>>29&1 == 1 {
+		out["avx2"] = AVX2()
+	}
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512BW {
+		out["avx512"] = AVX512()
+	}
+	if len(out) == 1 {
+		t.Log("this CPU has neither AVX2 with FMA and F16C nor AVX-512")
+	}
+	return out
+}
+
+// The AVX2 kernels must not use an instruction that only AVX-512 has.
+func TestAVX2NeedsNoAVX512(t *testing.T) {
+	text, err := os.ReadFile("avx2_amd64.s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "Requires:"); n < 20 {
+		t.Fatalf("%d functions say what they require, want 20 or more", n)
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "AVX512") {
+			t.Errorf("%s", line)
+		}
+	}
+}
+
+func random(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// store narrows x, and returns it with the values that were kept.
+func store(s Storage, x []float32) *byte {
+	if s == F32 {
+		return (*byte)(unsafe.Pointer(&x[0]))
+	}
+	out := make([]uint16, len(x))
+	for i, v := range x {
+		if s == BF16 {
+			out[i] = half.F32ToBF16(v)
+			x[i] = half.BF16ToF32(out[i])
+		} else {
+			out[i] = half.F32ToF16(v)
+			x[i] = half.F16ToF32(out[i])
+		}
+	}
+	return (*byte)(unsafe.Pointer(&out[0]))
+}
+
+func sameBits(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			t.Fatalf("%s: element %d is %g, want %g", what, i, got[i], want[i])
+		}
+	}
+}
+
+// Every height, storage and length gives the bits of the chain of FMAs.
+func TestGemm(t *testing.T) {
+	for name, kernels := range tiers(t) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for s := F32; s <= F16; s++ {
+			for m := 1; m <= kernels.Rows; m++ {
+				for _, k := range []int{0, 1, 2, 3, 4, 7, 64} {
+					testGemm(t, fmt.Sprintf("%s %d: %d rows, k %d", name, s, m, k), kernels.Gemm[s][m], r, s, m, k)
+				}
+			}
+		}
+	}
+}
+
+func testGemm(t *testing.T, what string, f Gemm, r *rand.Rand, s Storage, m, k int) {
+	const ldc = 37
+	a, b, bias := random(r, m*k+1), random(r, Panel*k+1), random(r, Panel)
+	w := store(s, b)
+	c := random(r, m*ldc)
+	want := append([]float32(nil), c...)
+	for _, resume := range []int{0, 1} {
+		for _, bp := range []*float32{nil, &bias[0]} {
+			f(k, &a[0], w, &c[0], ldc, bp, resume)
+			for i := range m {
+				for j := range Panel {
+					acc := float32(0)
+					if resume != 0 {
+						acc = want[i*ldc+j]
+					}
+					for l := range k {
+						acc = FMA(a[l*m+i], b[l*Panel+j], acc)
+					}
+					if bp != nil {
+						acc += bias[j]
+					}
+					want[i*ldc+j] = acc
+				}
+			}
+			sameBits(t, what, c, want)
+		}
+	}
+}
+
+func TestGemv(t *testing.T) {
+	for name, kernels := range tiers(t) {
+		r := rand.New(rand.NewPCG(5, 6))
+		one := Generic()
+		p := kernels.Panels
+		for s := F32; s <= F16; s++ {
+			for _, k := range []int{0, 1, 5, 32} {
+				stride := (Panel*k + 3) * sizes[s]
+				x, bias := random(r, k+1), random(r, p*Panel)
+				w := store(s, random(r, p*stride/sizes[s]+1))
+				got, want := random(r, p*Panel), make([]float32, p*Panel)
+				for _, bp := range []*float32{nil, &bias[0]} {
+					kernels.Gemv[s](k, &x[0], w, stride, &got[0], bp)
+					for i := range p {
+						one.Gemv[s](k, &x[0], at(w, i*stride), stride, &want[i*Panel], nil)
+					}
+					if bp != nil {
+						for i := range want {
+							want[i] += bias[i]
+						}
+					}
+					sameBits(t, fmt.Sprintf("%s %d: k %d", name, s, k), got, want)
+				}
+			}
+		}
+	}
+}
+
+func TestDotsAndMix(t *testing.T) {
+	for name, kernels := range tiers(t) {
+		r := rand.New(rand.NewPCG(7, 8))
+		want := Generic()
+		for s := F32; s <= F16; s++ {
+			for _, d := range []int{1, 7, 8, 15, 16, 24, 33, 64, 80, 128, 131} {
+				for _, n := range []int{1, 2, 5} {
+					what := fmt.Sprintf("%s %d: n %d, d %d", name, s, n, d)
+					stride := (d + 2) * sizes[s]
+					keys := store(s, random(r, n*(d+2)))
+					q, p := random(r, d), random(r, n)
+					a, b := make([]float32, n), make([]float32, n)
+					kernels.Dots[s](n, d, &q[0], keys, stride, &a[0])
+					want.Dots[s](n, d, &q[0], keys, stride, &b[0])
+					sameBits(t, what+" dots", a, b)
+					a = random(r, d+1)
+					b = append([]float32(nil), a...)
+					kernels.Mix[s](n, d, &p[0], keys, stride, &a[0])
+					want.Mix[s](n, d, &p[0], keys, stride, &b[0])
+					sameBits(t, what+" mix", a, b)
+				}
+			}
+		}
+	}
+}

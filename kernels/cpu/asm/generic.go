@@ -1,0 +1,148 @@
+package asm
+
+import (
+	"unsafe"
+
+	"pipe.dev/kernels/half"
+)
+
+// genericRows is the height of the portable tiles: small, since there is no
+// vector register to fill.
+const genericRows = 4
+
+// Generic holds the portable loops, which define what the others compute.
+func Generic() Kernels {
+	k := Kernels{Rows: genericRows, Panels: 1}
+	for s := range k.Gemv {
+		st := Storage(s)
+		k.Gemm[s] = []Gemm{nil}
+		for m := 1; m <= genericRows; m++ {
+			k.Gemm[s] = append(k.Gemm[s], gemm(m, st))
+		}
+		k.Gemv[s], k.Dots[s], k.Mix[s] = gemv(st), dots(st), mix(st)
+	}
+	return k
+}
+
+// loader widens len(dst) elements from p on.
+type loader func(dst []float32, p *byte)
+
+var loaders = [3]loader{
+	F32: func(dst []float32, p *byte) {
+		copy(dst, unsafe.Slice((*float32)(unsafe.Pointer(p)), len(dst)))
+	},
+	BF16: func(dst []float32, p *byte) {
+		for i, h := range unsafe.Slice((*uint16)(unsafe.Pointer(p)), len(dst)) {
+			dst[i] = half.BF16ToF32(h)
+		}
+	},
+	F16: func(dst []float32, p *byte) {
+		for i, h := range unsafe.Slice((*uint16)(unsafe.Pointer(p)), len(dst)) {
+			dst[i] = half.F16ToF32(h)
+		}
+	},
+}
+
+var sizes = [3]int{F32: 4, BF16: 2, F16: 2}
+
+func at(p *byte, offset int) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(p), offset)) }
+
+func gemm(m int, s Storage) Gemm {
+	load, size := loaders[s], sizes[s]
+	return func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, resume int) {
+		x := unsafe.Slice(a, k*m)
+		var acc [genericRows][Panel]float32
+		for i := range m {
+			if resume != 0 {
+				copy(acc[i][:], row(c, i*ldc))
+			}
+		}
+		var w [Panel]float32
+		for l := range k {
+			load(w[:], at(b, l*Panel*size))
+			for i := range m {
+				chain(&acc[i], x[l*m+i], &w)
+			}
+		}
+		for i := range m {
+			y := row(c, i*ldc)
+			copy(y, acc[i][:])
+			if bias != nil {
+				for j, v := range row(bias, 0) {
+					y[j] += v
+				}
+			}
+		}
+	}
+}
+
+// row is a panel's width of floats from p[offset] on.
+func row(p *float32, offset int) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(p), 4*offset)), Panel)
+}
+
+// chain continues the sums of one row by one k.
+func chain(acc *[Panel]float32, x float32, w *[Panel]float32) {
+	for j := range acc {
+		acc[j] = FMA(x, w[j], acc[j])
+	}
+}
+
+func gemv(s Storage) Gemv {
+	one := gemm(1, s)
+	return func(k int, x *float32, b *byte, _ int, y *float32, bias *float32) {
+		one(k, x, b, y, Panel, bias, 0)
+	}
+}
+
+func dots(s Storage) Dots {
+	load, size := loaders[s], sizes[s]
+	return func(n, d int, q *float32, keys *byte, stride int, scores *float32) {
+		x := unsafe.Slice(q, d)
+		var k [16]float32
+		out := unsafe.Slice(scores, n)
+		for j := range out {
+			key := at(keys, j*stride)
+			var lane [16]float32
+			l := 0
+			for ; l+16 <= d; l += 16 {
+				load(k[:], at(key, l*size))
+				for i := range lane {
+					lane[i] = FMA(k[i], x[l+i], lane[i])
+				}
+			}
+			var rest float32
+			for ; l < d; l++ {
+				load(k[:1], at(key, l*size))
+				rest = FMA(k[0], x[l], rest)
+			}
+			out[j] = tree(&lane) + rest
+		}
+	}
+}
+
+// tree adds up the lanes in the order that Dots states.
+func tree(lane *[16]float32) float32 {
+	var four [4]float32
+	for i := range four {
+		four[i] = (lane[i] + lane[i+8]) + (lane[i+4] + lane[i+12])
+	}
+	return (four[0] + four[1]) + (four[2] + four[3])
+}
+
+func mix(s Storage) Mix {
+	load, size := loaders[s], sizes[s]
+	return func(n, d int, p *float32, values *byte, stride int, acc *float32) {
+		y := unsafe.Slice(acc, d)
+		var v [Panel]float32
+		for j, w := range unsafe.Slice(p, n) {
+			for l := 0; l < d; l += Panel {
+				tile := v[:min(Panel, d-l)]
+				load(tile, at(values, j*stride+l*size))
+				for i, x := range tile {
+					y[l+i] = FMA(w, x, y[l+i])
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,113 @@
+package cpu
+
+import (
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// linear computes y = act(x Wᵀ + b).
+//
+//	x [..., in]   weight [out, in], or [in, out] if Transpose   bias [out]   y [..., out]
+func linear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.LinearAttr)
+	if !ok {
+		return nil, false
+	}
+	act, ok := actOf(defaultAct(a.Act))
+	return rowProduct{b: b, out: a.OutFeatures, transpose: a.Transpose, bias: a.Bias, weights: 1, act: act}.kernel(in, out, ok)
+}
+
+// gatedLinear computes y = act(x Gᵀ) * (x Uᵀ).
+//
+//	x [..., in]   gate, up [out, in]   y [..., out]
+func gatedLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.GatedLinearAttr)
+	if !ok {
+		return nil, false
+	}
+	act, ok := actOf(defaultAct(a.Act))
+	return rowProduct{b: b, out: a.OutFeatures, weights: 2, act: act}.kernel(in, out, ok)
+}
+
+// defaultAct names an activation function with its default parameters.
+func defaultAct(fn string) op.ActAttr { return op.ActAttr{Fn: fn, Slope: 0.01} }
+
+// rowProduct is the product of the rows of x with one or two weights.
+type rowProduct struct {
+	b               *Backend
+	out, weights    int
+	transpose, bias bool
+	act             unary
+}
+
+func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
+	want := 1 + r.weights
+	if r.bias {
+		want++
+	}
+	if !ok || len(in) != want || len(in[0].Shape) == 0 || !stored(out[0].DType) {
+		return nil, false
+	}
+	for _, t := range in {
+		if !stored(t.DType) {
+			return nil, false
+		}
+	}
+	return kernel{
+		bind: r.bind,
+		scratch: func(_ any, in, _ []ir.Type) int64 {
+			m, k := rows(in[0].Sizes())
+			return productScratch(1, m, k, in[0].DType, 1)
+		},
+	}, true
+}
+
+func (r rowProduct) bind(a kernels.Args) (kernels.Step, error) {
+	vs, err := r.b.views(append(a.In, a.Out...)...)
+	if err != nil {
+		return nil, err
+	}
+	m, k := rows(a.In[0].Shape)
+	p := &product{b: r.b, batch: 1, m: m, n: r.out, k: k, act: inPlace(r.act), y: vs[len(a.In)],
+		x: operand{vec: vs[0], row: k, col: 1, first: []int{0}}}
+	for i := 1; i <= r.weights; i++ {
+		w, err := r.weight(a.In[i], vs[i], k)
+		if err != nil {
+			return nil, err
+		}
+		p.w = append(p.w, w)
+	}
+	if r.weights == 2 && p.w[0].packed != p.w[1].packed {
+		return nil, fmt.Errorf("gate is in layout %q but up in %q", a.In[1].Layout, a.In[2].Layout)
+	}
+	if r.bias {
+		if err := checkWeight("bias", a.In[2], r.out); err != nil {
+			return nil, err
+		}
+		p.bias = vs[2]
+	}
+	if p.y.n != m*r.out {
+		return nil, fmt.Errorf("result has %d elements, want %d x %d", p.y.n, m, r.out)
+	}
+	return p.bind(a)
+}
+
+// weight describes a weight in the layout in which it comes.
+func (r rowProduct) weight(t kernels.Tensor, v vec, k int) (weight, error) {
+	shape := []int{r.out, k}
+	w := weight{vec: v, row: 1, col: k, first: []int{0}}
+	packed := N32
+	if r.transpose {
+		shape = []int{k, r.out}
+		w.row, w.col = r.out, 1
+		packed = N32T
+	}
+	if t.Layout != "" && t.Layout != packed {
+		return weight{}, fmt.Errorf("weight is in layout %q, want %q or row-major", t.Layout, packed)
+	}
+	w.packed = t.Layout != ""
+	return w, checkWeight("weight", t, shape...)
+}

@@ -1,0 +1,57 @@
+package cpu
+
+import (
+	"fmt"
+	"strings"
+
+	"pipe.dev/kernels/cpu/asm"
+)
+
+// TierInfo tells whether this machine has an instruction set.
+type TierInfo struct {
+	Name      string
+	Available bool
+	Why       string // what is missing, or ""
+}
+
+// tier is a set of vector kernels, and what it needs.
+type tier struct {
+	name    string
+	missing func() []string // features that the processor lacks
+	kernels func() asm.Kernels
+}
+
+func generic() tier {
+	return tier{name: "generic", missing: func() []string { return nil }, kernels: asm.Generic}
+}
+
+// Tiers lists the instruction sets that this build knows, the best first.
+func Tiers() []TierInfo {
+	var out []TierInfo
+	for _, t := range tiers() {
+		info := TierInfo{Name: t.name, Available: true}
+		if m := t.missing(); len(m) > 0 {
+			info.Available, info.Why = false, "the CPU lacks "+strings.Join(m, ", ")
+		}
+		out = append(out, info)
+	}
+	return out
+}
+
+// findTier returns the tier called name, or the best.
+func findTier(name string) (tier, error) {
+	var names []string
+	for _, t := range tiers() {
+		missing := t.missing()
+		switch {
+		case name == "" && len(missing) == 0:
+			return t, nil
+		case name == t.name && len(missing) == 0:
+			return t, nil
+		case name == t.name:
+			return tier{}, fmt.Errorf("cpu: tier %s: the CPU lacks %s", name, strings.Join(missing, ", "))
+		}
+		names = append(names, t.name)
+	}
+	return tier{}, fmt.Errorf("cpu: unknown tier %q: want one of %s", name, strings.Join(names, ", "))
+}

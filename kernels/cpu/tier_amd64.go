@@ -1,0 +1,42 @@
+package cpu
+
+import (
+	"golang.org/x/sys/cpu"
+
+	"pipe.dev/kernels/cpu/asm"
+)
+
+// tiers lists the instruction sets, the best first. The last always works.
+func tiers() []tier {
+	return []tier{
+		{name: "avx512", missing: missingAVX512, kernels: asm.AVX512},
+		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2},
+		generic(),
+	}
+}
+
+type feature struct {
+	name string
+	has  bool
+}
+
+func missing(fs ...feature) []string {
+	var out []string
+	for _, f := range fs {
+		if !f.has {
+			out = append(out, f.name)
+		}
+	}
+	return out
+}
+
+func missingAVX2() []string {
+	x := cpu.X86
+	return missing(feature{"AVX2", x.HasAVX2}, feature{"FMA", x.HasFMA}, feature{"F16C", asm.CPUID1()>>29&1 == 1})
+}
+
+func missingAVX512() []string {
+	x := cpu.X86
+	return append(missingAVX2(), missing(feature{"AVX512F", x.HasAVX512F}, feature{"AVX512BW", x.HasAVX512BW},
+		feature{"AVX512DQ", x.HasAVX512DQ}, feature{"AVX512VL", x.HasAVX512VL})...)
+}

@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package cpu
+
+func tiers() []tier { return []tier{generic()} }

@@ -87,7 +87,7 @@ func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 		p.tiles = append(p.tiles, t*p.m/count)
 	}
 	p.block = min(count, maxBlock/height)
-	p.kc = p.k
+	p.kc = max(p.k, 1)
 	if !p.w[0].packed {
 		p.kc = unpackedK
 	} else if p.block > 1 {

@@ -42,6 +42,9 @@ func (s *Store) Tensor(path string) (kernels.Tensor, bool) {
 	return h.tensor, ok
 }
 
+// Mapped reports whether a state lies in the pages of a file.
+func (s *Store) Mapped(path string) bool { return s.states[path].mapped }
+
 // Reserve allocates the states of kind Cache that the store lacks, as zeros.
 func (s *Store) Reserve(states []plan.State) error {
 	for _, st := range states {

@@ -8,6 +8,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu"
 )
 
@@ -17,12 +18,17 @@ func newContext(t *testing.T) (*op.Table, Options) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return table, Options{Entry: Entry{Name: "test"}, Target: target(t)}
+}
+
+func target(t testing.TB) kernels.Backend {
+	t.Helper()
 	be, err := cpu.New(cpu.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { be.Close() })
-	return table, Options{Entry: Entry{Name: "test"}, Target: be}
+	return be
 }
 
 // pattern is a graph written in simple ops, and the op it should become.

@@ -125,10 +125,8 @@ func (t *Table) check(d Def) error {
 	if d.Ref != nil && d.Grad == nil && !d.NoGrad {
 		return fmt.Errorf("op %s: a primitive needs Grad, or NoGrad", d.Name)
 	}
-	if d.Attr != nil {
-		if _, err := fields(d.Attr); err != nil {
-			return fmt.Errorf("op %s: %w", d.Name, err)
-		}
+	if err := checkAttr(d.Attr); err != nil {
+		return fmt.Errorf("op %s: %w", d.Name, err)
 	}
 	return d.checkNames()
 }

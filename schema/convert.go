@@ -1,0 +1,158 @@
+package schema
+
+import (
+	"slices"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+
+	"pipe.dev/compiler/ir"
+)
+
+// The kinds of documents, as #kind says in their definitions.
+const (
+	kindPipeline = "pipeline"
+	kindRecipe   = "recipe"
+	kindGraph    = "graph"
+)
+
+// converter turns evaluated CUE into the Go values of document.go.
+type converter struct {
+	places *places
+	root   cue.Value // the value of the document's top-level field
+	name   string    // of that field
+}
+
+// kindOf says which kind of document a top-level field is, or "".
+func kindOf(v cue.Value) string {
+	kind, err := v.LookupPath(cue.MakePath(cue.Def("#kind"))).String()
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+// pos is where the field at path below the root was written.
+func (c *converter) pos(path string, selectors ...cue.Selector) (ir.Pos, *ast.Field) {
+	name := c.name
+	v := c.root
+	if n := len(selectors); n > 0 {
+		name = selectors[n-1].Unquoted()
+		v = v.LookupPath(cue.MakePath(selectors...))
+	}
+	f := c.places.written(v, name)
+	if f == nil {
+		return ir.Pos{Path: path}, nil
+	}
+	return at(f.Pos(), path), f
+}
+
+func (c *converter) pipeline(o *object) *Pipeline {
+	pos, _ := c.pos(c.name)
+	p := &Pipeline{Name: o.text("name"), Pos: pos}
+	inputs := o.object("inputs")
+	for _, name := range inputs.keys {
+		in := inputs.object(name)
+		pos, f := c.pos("inputs."+name, cue.Str("inputs"), cue.Str(name))
+		p.Inputs = append(p.Inputs, Input{Name: name, Type: in.text("type"), Doc: comment(f), Value: plain(in.get("value")), Pos: pos})
+	}
+	models := o.object("models")
+	for _, name := range models.keys {
+		m := models.object(name)
+		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
+		p.Models = append(p.Models, ModelRef{Name: name, From: m.text("from"), Context: m.int("context"), Cache: m.text("cache"), Pos: pos})
+	}
+	nodes := o.object("nodes")
+	for _, name := range nodes.keys {
+		n := nodes.object(name)
+		pos, f := c.pos("nodes."+name, cue.Str("nodes"), cue.Str(name))
+		p.Stages = append(p.Stages, Stage{ID: n.text("id"), Stage: n.text("stage"), Fields: rest(n, "id", "stage", "out"), Pos: pos, At: fieldsOf(f, pos.Path)})
+	}
+	outputs := o.object("outputs")
+	for _, name := range outputs.keys {
+		out := outputs.object(name)
+		pos, _ := c.pos("outputs."+name, cue.Str("outputs"), cue.Str(name))
+		p.Outputs = append(p.Outputs, Output{Name: name, From: out.text("from"), Type: out.text("type"), Pos: pos})
+	}
+	return p
+}
+
+// rest is what o holds besides keys.
+func rest(o *object, keys ...string) map[string]any {
+	m := map[string]any{}
+	for _, k := range o.keys {
+		if !slices.Contains(keys, k) {
+			m[k] = plain(o.fields[k])
+		}
+	}
+	return m
+}
+
+// comment is the text of the comment above a field.
+func comment(f *ast.Field) string {
+	if f == nil {
+		return ""
+	}
+	var lines []string
+	for _, g := range f.Comments() {
+		if g.Doc || g.Position == 0 {
+			lines = append(lines, strings.TrimSpace(g.Text()))
+		}
+	}
+	return strings.Join(lines, " ")
+}
+
+func (c *converter) model(o *object) *Model {
+	pos, _ := c.pos(c.name)
+	m := &Model{
+		Name: c.name, Context: o.int("context"), Pos: pos,
+		Ignore: o.texts("ignore"), Prefixes: o.texts("prefixes"),
+		Group: *c.group(o, nil),
+	}
+	config := o.object("cfg")
+	if len(config.keys) == 0 {
+		config = o.object("config")
+	}
+	if len(config.keys) > 0 {
+		m.Config = rest(config)
+		m.Arch = config.text("model_type")
+	}
+	return m
+}
+
+// group converts a graph or layer, whose value stands at path below the root.
+func (c *converter) group(o *object, path []cue.Selector) *Group {
+	g := &Group{ID: o.text("id"), Out: o.text("out")}
+	nodes := o.object("nodes")
+	for _, name := range nodes.keys {
+		below := append(slices.Clone(path), cue.Str("nodes"), cue.Str(name))
+		g.Nodes = append(g.Nodes, c.node(nodes.object(name), below))
+	}
+	return g
+}
+
+func (c *converter) node(o *object, path []cue.Selector) Node {
+	pos, f := c.pos(o.text("id"), path...)
+	n := Node{ID: o.text("id"), Pos: pos, At: fieldsOf(f, pos.Path)}
+	switch {
+	case o.get("nodes") != nil:
+		n.Group = c.group(o, path)
+	case o.text("op") == "repeat":
+		n.Repeat = c.repeat(o, path)
+	default:
+		n.Op, n.Param, n.Tied = o.text("op"), o.text("param"), o.text("tied")
+		n.Fields = rest(o, "id", "op", "out", "param", "tied")
+	}
+	return n
+}
+
+func (c *converter) repeat(o *object, path []cue.Selector) *Repeat {
+	r := &Repeat{N: o.int("n"), X: o.text("x"), Kinds: o.texts("kinds"), Bodies: map[string]*Group{}}
+	bodies := o.object("body")
+	for _, kind := range bodies.keys {
+		below := append(slices.Clone(path), cue.Str("body"), cue.Str(kind))
+		r.Bodies[kind] = c.group(bodies.object(kind), below)
+	}
+	return r
+}

@@ -1,0 +1,133 @@
+package schema
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/build"
+	"cuelang.org/go/cue/cuecontext"
+	"cuelang.org/go/cue/load"
+	"cuelang.org/go/cue/parser"
+)
+
+// Options are what the command line adds to a document.
+type Options struct {
+	// Set holds NAME=VALUE. NAME is a declared input of the pipeline, else a
+	// path in the document; VALUE is a CUE literal if it parses as one, else a
+	// string. A later one of the same name wins.
+	Set []string
+	// Source holds documents that are not on disk, by file name.
+	Source map[string][]byte
+}
+
+// Load reads, validates and converts a document. The error is Errors or
+// *Error where the document is at fault, and one line with the file's name
+// where it can't be read.
+func Load(file string, o Options) (*Document, error) {
+	s, err := readSource(file, o)
+	if err != nil {
+		return nil, err
+	}
+	settings, errs := applySettings(s.file, o.Set)
+	if len(errs) > 0 {
+		return nil, errs.err()
+	}
+	e, err := evaluate(s, "", settings)
+	if err != nil {
+		return nil, err
+	}
+	return e.document()
+}
+
+// evaluation is a document with all it imports, evaluated.
+type evaluation struct {
+	source   *source
+	inst     *build.Instance
+	value    cue.Value
+	files    map[string]*ast.File // by the name that positions carry
+	settings []setting
+}
+
+// evaluate builds s and what it imports. In a folder without cue.mod, or if
+// root is given, the built-in module is all there is to import.
+func evaluate(s *source, root string, settings []setting) (*evaluation, error) {
+	e := &evaluation{source: s, files: map[string]*ast.File{s.name: s.file}, settings: settings}
+	overlay := map[string]load.Source{s.abs: load.FromBytes(s.data)}
+	if err := builtinOverlay(overlay); err != nil {
+		return nil, err
+	}
+	cfg := &load.Config{Dir: filepath.Dir(s.abs), Registry: registry{}, Overlay: overlay, ParseFile: e.parser()}
+	if root == "" {
+		root = moduleRoot(cfg.Dir)
+	}
+	if root == "" || root == builtinRoot {
+		cfg.ModuleRoot = cfg.Dir
+		overlay[filepath.Join(cfg.Dir, "cue.mod", "module.cue")] = load.FromString(moduleFile)
+	}
+	e.inst = load.Instances([]string{s.abs}, cfg)[0]
+	if e.inst.Err != nil {
+		return nil, e.diagnose(e.inst.Err)
+	}
+	e.value = cuecontext.New().BuildInstance(e.inst)
+	err := e.value.Err()
+	if err == nil {
+		err = e.value.Validate(cue.Concrete(true))
+	}
+	if err != nil {
+		return nil, e.diagnose(err)
+	}
+	return e, nil
+}
+
+// parser gives the loader the document as it was read and changed by --set,
+// and remembers all files under the names that a person knows them by.
+func (e *evaluation) parser() func(string, any, parser.Config) (*ast.File, error) {
+	var mu sync.Mutex
+	return func(name string, src any, c parser.Config) (*ast.File, error) {
+		if name == e.source.abs {
+			return e.source.file, nil
+		}
+		f, err := parser.ParseFile(shortName(name), src, c, parser.ParseComments)
+		mu.Lock()
+		defer mu.Unlock()
+		e.files[shortName(name)] = f
+		return f, err
+	}
+}
+
+// shortName is how messages call a file: pipe.dev/... if it is built in, and
+// relative to the current folder if it lies below it.
+func shortName(abs string) string {
+	if rest, ok := strings.CutPrefix(filepath.ToSlash(abs), builtinRoot+"/"); ok {
+		return modulePath + "/" + rest
+	}
+	if dir, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(dir, abs); err == nil && !strings.HasPrefix(rel, "..") {
+			return rel
+		}
+	}
+	return abs
+}
+
+// moduleFile is the module of documents in folders without cue.mod; pipe init
+// writes the same.
+var moduleFile = fmt.Sprintf("module: \"pipe.local@v0\"\nlanguage: version: \"v0.17.0\"\ndeps: %q: v: %q\n", moduleMajor, moduleVersion)
+
+// moduleRoot is the nearest folder above dir with a cue.mod/module.cue, or "".
+func moduleRoot(dir string) string {
+	for {
+		if info, err := os.Stat(filepath.Join(dir, "cue.mod", "module.cue")); err == nil && info.Mode().IsRegular() {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return ""
+		}
+		dir = up
+	}
+}

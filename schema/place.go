@@ -1,0 +1,143 @@
+package schema
+
+import (
+	"strings"
+
+	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/token"
+
+	"pipe.dev/compiler/ir"
+)
+
+// label is where a field is written.
+type label struct {
+	name       string
+	field      *ast.Field
+	start, end int // offsets of the whole field in its file
+}
+
+// labels lists the fields of a file in the order of their starts.
+type labels []label
+
+// places finds where the values of an evaluated document were written.
+type places struct {
+	files map[string]*ast.File
+	index map[string]labels
+}
+
+// newPlaces takes the labels of the document from before --set changed it.
+func newPlaces(e *evaluation) *places {
+	return &places{files: e.files, index: map[string]labels{e.source.name: e.source.labels}}
+}
+
+func labelsOf(f *ast.File) labels {
+	var list labels
+	ast.Walk(f, func(n ast.Node) bool {
+		if field, ok := n.(*ast.Field); ok && field.Pos().IsValid() {
+			if name, _, err := ast.LabelName(field.Label); err == nil {
+				list = append(list, label{name, field, field.Pos().Offset(), field.End().Offset()})
+			}
+		}
+		return true
+	}, nil)
+	return list
+}
+
+func (p *places) labels(file string) labels {
+	if list, ok := p.index[file]; ok {
+		return list
+	}
+	var list labels
+	if f := p.files[file]; f != nil {
+		list = labelsOf(f)
+	}
+	p.index[file] = list
+	return list
+}
+
+// field is the innermost field called name around pos, or nil.
+func (p *places) field(name string, pos token.Pos) *ast.Field {
+	var found *ast.Field
+	for _, l := range p.labels(pos.Filename()) {
+		if l.start <= pos.Offset() && pos.Offset() <= l.end && l.name == name {
+			found = l.field
+		}
+	}
+	return found
+}
+
+// written returns the field of v, whose last selector is name: in a file of
+// the user if it stands in one, else in the built-in module.
+func (p *places) written(v cue.Value, name string) *ast.Field {
+	var builtin *ast.Field
+	for _, pos := range conjuncts(v) {
+		f := p.field(name, pos)
+		if f == nil {
+			continue
+		}
+		if !isBuiltin(pos.Filename()) {
+			return f
+		}
+		if builtin == nil || !strings.HasPrefix(pos.Filename(), modulePath+"/schema/") {
+			builtin = f
+		}
+	}
+	return builtin
+}
+
+// conjuncts are the positions of all expressions that make v.
+func conjuncts(v cue.Value) []token.Pos {
+	var out []token.Pos
+	if pos := v.Pos(); pos.IsValid() {
+		out = append(out, pos)
+	}
+	op, args := v.Expr()
+	if op == cue.AndOp {
+		for _, a := range args {
+			out = append(out, conjuncts(a)...)
+		}
+	}
+	return out
+}
+
+func isBuiltin(file string) bool { return strings.HasPrefix(file, modulePath+"/") }
+
+// at is the place of a token position.
+func at(pos token.Pos, path string) ir.Pos {
+	p := pos.Position()
+	return ir.Pos{File: p.Filename, Line: p.Line, Col: p.Column, Path: path}
+}
+
+// fieldsOf gives the places of the fields written directly in f's value.
+func fieldsOf(f *ast.Field, path string) map[string]ir.Pos {
+	out := map[string]ir.Pos{}
+	if f == nil {
+		return out
+	}
+	for _, s := range structs(f.Value) {
+		for _, d := range s.Elts {
+			if inner, ok := d.(*ast.Field); ok {
+				if name, _, err := ast.LabelName(inner.Label); err == nil {
+					out[name] = at(inner.Pos(), path)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// structs are the struct literals that e unifies.
+func structs(e ast.Expr) []*ast.StructLit {
+	switch x := e.(type) {
+	case *ast.StructLit:
+		return []*ast.StructLit{x}
+	case *ast.ParenExpr:
+		return structs(x.X)
+	case *ast.BinaryExpr:
+		if x.Op == token.AND {
+			return append(structs(x.X), structs(x.Y)...)
+		}
+	}
+	return nil
+}

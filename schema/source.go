@@ -1,0 +1,155 @@
+package schema
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+
+	"cuelang.org/go/cue/ast"
+	cueerrors "cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/scanner"
+	"cuelang.org/go/cue/token"
+
+	"pipe.dev/compiler/ir"
+)
+
+// source is a document's text.
+type source struct {
+	name string // as the caller spells it; positions carry it
+	abs  string // where the loader finds it
+	data []byte
+	file *ast.File
+	// labels are those of file as it was written.
+	labels labels
+}
+
+// readSource reads and parses a document. What is wrong with the file as such
+// is an error of one line; what is wrong in its text is Errors.
+func readSource(name string, o Options) (*source, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{name: name, abs: abs}
+	data, given := o.Source[name]
+	if !given {
+		if data, err = readFile(name); err != nil {
+			return nil, err
+		}
+	}
+	s.data = data
+	return s, s.parse()
+}
+
+// readFile is os.ReadFile with errors that begin with the file.
+func readFile(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s: is a folder, want a CUE file", name)
+	}
+	data, err := os.ReadFile(name)
+	if err == nil {
+		return data, nil
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return nil, fmt.Errorf("%s: %w", name, at.Err)
+	}
+	return nil, fmt.Errorf("%s: %w", name, err)
+}
+
+func (s *source) parse() error {
+	if at := invalidUTF8(s.data); at >= 0 {
+		return Errors{{Pos: placeAt(s.name, s.data, at), Msg: fmt.Sprintf("byte 0x%02x is not UTF-8 text", s.data[at])}}
+	}
+	file, err := parser.ParseFile(s.name, s.data, parser.ParseComments)
+	if err != nil {
+		return syntaxErrors(s, err)
+	}
+	if len(file.Decls) == 0 {
+		return Errors{{Pos: ir.Pos{File: s.name}, Msg: "is empty, want a CUE document"}}
+	}
+	s.file, s.labels = file, labelsOf(file)
+	return nil
+}
+
+// invalidUTF8 returns the offset of the first byte that is no UTF-8, or -1.
+func invalidUTF8(data []byte) int {
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && size == 1 {
+			return at
+		}
+		at += size
+	}
+	return -1
+}
+
+func placeAt(name string, data []byte, offset int) ir.Pos {
+	before := data[:offset]
+	return ir.Pos{
+		File: name,
+		Line: bytes.Count(before, []byte("\n")) + 1,
+		Col:  offset - bytes.LastIndexByte(before, '\n'),
+	}
+}
+
+// syntaxErrors keeps the first mistake of each line; an opening bracket that
+// is never closed is told where it stands, not at the end of the file.
+func syntaxErrors(s *source, err error) Errors {
+	if e := unclosed(s); e != nil {
+		return Errors{e}
+	}
+	var list Errors
+	lines := map[int]bool{}
+	for _, e := range cueerrors.Errors(err) {
+		at := e.Position().Position()
+		if lines[at.Line] {
+			continue
+		}
+		lines[at.Line] = true
+		format, args := e.Msg()
+		list = append(list, &Error{Pos: ir.Pos{File: s.name, Line: at.Line, Col: at.Column}, Msg: "syntax: " + fmt.Sprintf(format, args...)})
+	}
+	return list.sorted()
+}
+
+// unclosed finds a bracket that is closed by none or by one of another kind.
+func unclosed(s *source) *Error {
+	closes := map[token.Token]token.Token{token.RBRACE: token.LBRACE, token.RBRACK: token.LBRACK, token.RPAREN: token.LPAREN}
+	type bracket struct {
+		tok token.Token
+		pos token.Pos
+	}
+	var open []bracket
+	var scan scanner.Scanner
+	scan.Init(token.NewFile(s.name, -1, len(s.data)), s.data, func(token.Pos, string, []interface{}) {}, 0)
+	at := func(p token.Pos) ir.Pos { return placeAt(s.name, s.data, p.Offset()) }
+	for {
+		pos, tok, _ := scan.Scan()
+		switch tok {
+		case token.INTERPOLATION: // its brackets belong to the string
+			return nil
+		case token.LBRACE, token.LBRACK, token.LPAREN:
+			open = append(open, bracket{tok, pos})
+		case token.RBRACE, token.RBRACK, token.RPAREN:
+			if len(open) == 0 {
+				return &Error{Pos: at(pos), Msg: fmt.Sprintf("syntax: %v closes nothing", tok)}
+			}
+			last := open[len(open)-1]
+			if last.tok != closes[tok] {
+				return &Error{Pos: at(last.pos), Msg: fmt.Sprintf("syntax: %v is closed by %v in line %d", last.tok, tok, at(pos).Line)}
+			}
+			open = open[:len(open)-1]
+		case token.EOF:
+			if len(open) == 0 {
+				return nil
+			}
+			return &Error{Pos: at(open[len(open)-1].pos), Msg: fmt.Sprintf("syntax: %v is never closed", open[len(open)-1].tok)}
+		}
+	}
+}

@@ -51,6 +51,16 @@ func Fields(attr any) ([]Field, error) {
 	return out, nil
 }
 
+// Describe splits the CUE text of a field into its type and its default, as
+// Markdown.
+func (f Field) Describe() (kind, fallback string) {
+	_, text, _ := strings.Cut(f.CUE, ":")
+	if i := strings.LastIndex(text, "| *"); i >= 0 {
+		return "`" + strings.TrimSpace(text[:i]) + "`", "`" + text[i+3:] + "`"
+	}
+	return "`" + strings.TrimSpace(text) + "`", "must be given"
+}
+
 // Decode returns a copy of zero with the fields of a document's node, as
 // encoding/json decodes them with UseNumber. Fields that zero lacks are left
 // alone.

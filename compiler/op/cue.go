@@ -125,7 +125,7 @@ func (d *Def) writeDocs(b *bytes.Buffer) {
 		rows = append(rows, [3]string{"weight `" + p.Name + "`", fmt.Sprintf("%d-dimensional; a new one is filled by `%s`", len(p.Shape), p.Init), ""})
 	}
 	for _, f := range d.Fields() {
-		kind, fallback := f.describe()
+		kind, fallback := f.Describe()
 		rows = append(rows, [3]string{"`" + f.Name + "`", f.Doc + "; " + kind, fallback})
 	}
 	for _, name := range d.Outputs {
@@ -152,15 +152,6 @@ func (d *Def) nature() string {
 		return "It stands for simpler operations, and has their gradient."
 	}
 	return "It has a gradient."
-}
-
-// describe splits the CUE text of a field into its type and its default.
-func (f Field) describe() (kind, fallback string) {
-	_, text, _ := strings.Cut(f.CUE, ":")
-	if i := strings.LastIndex(text, "| *"); i >= 0 {
-		return "`" + strings.TrimSpace(text[:i]) + "`", "`" + text[i+3:] + "`"
-	}
-	return "`" + strings.TrimSpace(text) + "`", "must be given"
 }
 
 // weights lists the weights that the cases of d have.

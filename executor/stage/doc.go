@@ -33,20 +33,21 @@ func (t *Table) CUE() []byte {
 // Docs writes the page of all stages in Markdown.
 func (t *Table) Docs() []byte {
 	var b strings.Builder
-	b.WriteString("# Stages\n\nThe steps of pipelines, from the package `pipe.dev/schema/pipeline`. Generated from the table of stages.\n")
+	b.WriteString("<!-- Generated from the table of stages. Do not edit. -->\n\n# Stages\n\n" +
+		"The steps of pipelines, from the package `pipe.dev/schema/pipeline`.\n")
 	for _, d := range t.defs {
-		fmt.Fprintf(&b, "\n## #%s\n\n%s %s Gives %s.\n\n| field | | |\n|---|---|---|\n", d.Title, d.Name, d.Doc, d.Result)
+		fmt.Fprintf(&b, "\n## %s\n\n`pipeline.#%s` %s It gives %s.\n\n| field | meaning | default |\n|---|---|---|\n", d.Title, d.Title, d.Doc, d.Result)
 		for _, p := range d.Ports {
 			kinds := make([]string, len(p.Kinds))
 			for i, k := range p.Kinds {
 				kinds[i] = string(k)
 			}
-			fmt.Fprintf(&b, "| `%s!` | %s | %s |\n", p.Name, p.Doc, strings.Join(kinds, " or "))
+			fmt.Fprintf(&b, "| input `%s` | %s; %s | must be given |\n", p.Name, p.Doc, strings.Join(kinds, " or "))
 		}
-		fields, _ := attr.Fields(d.Attr)
+		fields, _ := attr.Fields(d.Attr) // NewTable checked them
 		for _, f := range fields {
-			name, rest, _ := strings.Cut(f.CUE, ": ")
-			fmt.Fprintf(&b, "| `%s` | %s | `%s` |\n", name, f.Doc, strings.ReplaceAll(rest, "|", "\\|"))
+			kind, fallback := f.Describe()
+			fmt.Fprintf(&b, "| `%s` | %s; %s | %s |\n", f.Name, f.Doc, strings.ReplaceAll(kind, "|", "\\|"), fallback)
 		}
 	}
 	return []byte(b.String())

@@ -164,7 +164,7 @@ func TestNewTable(t *testing.T) {
 		"port name":    {func(d *Def) { d.Ports = []Port{{Name: "out", Doc: "x"}} }, "the name out is taken"},
 		"port twice":   {func(d *Def) { d.Ports = append(d.Ports, d.Ports[0]) }, "the name x is taken"},
 		"port doc":     {func(d *Def) { d.Ports = []Port{{Name: "x"}} }, "port x has no doc"},
-		"attribute":    {func(d *Def) { d.Attr = struct{ A []int }{} }, "not a comparable struct"},
+		"attribute":    {func(d *Def) { d.Attr = struct{ A []int }{} }, "are not comparable"},
 	} {
 		d := good
 		c.change(&d)

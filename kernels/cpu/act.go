@@ -46,7 +46,7 @@ func actOf(a op.ActAttr) (unary, bool) {
 		"tanh":       each(func(x float32) float32 { return float32(tanh(x)) }),
 		"softplus":   each(func(x float32) float32 { return float32(softplus(x)) }),
 		"mish":       each(mish),
-		"elu":        each(elu),
+		"elu":        elu(a.Alpha),
 	}[a.Fn]
 	return f, ok
 }
@@ -83,11 +83,14 @@ func mish(x float32) float32 {
 	return float32(float64(x) * w / (w + 2))
 }
 
-func elu(x float32) float32 {
-	if x > 0 {
-		return x
-	}
-	return float32(math.Expm1(float64(x)))
+// elu is x above 0, and alpha (exp(x) - 1) below.
+func elu(alpha float64) unary {
+	return each(func(x float32) float32 {
+		if x > 0 {
+			return x
+		}
+		return float32(alpha * math.Expm1(float64(x)))
+	})
 }
 
 // inPlace is f as a function of one row, nil if f is nil.

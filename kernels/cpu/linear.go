@@ -16,7 +16,7 @@ func linear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	if !ok {
 		return nil, false
 	}
-	act, ok := actOf(defaultAct(a.Act))
+	act, ok := actOf(op.DefaultAct(a.Act))
 	return rowProduct{b: b, out: a.OutFeatures, transpose: a.Transpose, bias: a.Bias, weights: 1, act: act}.kernel(in, out, ok)
 }
 
@@ -28,12 +28,9 @@ func gatedLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 	if !ok {
 		return nil, false
 	}
-	act, ok := actOf(defaultAct(a.Act))
+	act, ok := actOf(op.DefaultAct(a.Act))
 	return rowProduct{b: b, out: a.OutFeatures, weights: 2, act: act}.kernel(in, out, ok)
 }
-
-// defaultAct names an activation function with its default parameters.
-func defaultAct(fn string) op.ActAttr { return op.ActAttr{Fn: fn, Slope: 0.01} }
 
 // rowProduct is the product of the rows of x with one or two weights.
 type rowProduct struct {

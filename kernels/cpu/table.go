@@ -2,9 +2,40 @@ package cpu
 
 // table lists the kernels by op.
 func table() map[string]maker {
-	return map[string]maker{
+	t := map[string]maker{
+		"add": binaryOp(add[float32], add[int32], add[int64]),
+		"sub": binaryOp(sub[float32], sub[int32], sub[int64]),
+		"mul": binaryOp(mul[float32], mul[int32], mul[int64]),
+		"max": binaryOp(greatest[float32], greatest[int32], greatest[int64]),
+		"min": binaryOp(least[float32], least[int32], least[int64]),
+		"div": binaryOp(div, nil, nil),
+		"pow": binaryOp(pow, nil, nil),
+
+		"eq": compareOp(eq[float32], eq[int32], eq[int64], eq[uint8]),
+		"ne": compareOp(ne[float32], ne[int32], ne[int64], ne[uint8]),
+		"lt": compareOp(lt[float32], lt[int32], lt[int64], lt[uint8]),
+		"le": compareOp(le[float32], le[int32], le[int64], le[uint8]),
+		"gt": compareOp(gt[float32], gt[int32], gt[int64], gt[uint8]),
+		"ge": compareOp(ge[float32], ge[int32], ge[int64], ge[uint8]),
+
+		"not":    notOp,
+		"and":    logicOp(and),
+		"or":     logicOp(or),
+		"select": selectOp,
+		"cast":   castOp,
+
 		"matmul":       matmul,
 		"linear":       linear,
 		"gated_linear": gatedLinear,
+
+		"act":         actOp,
+		"elementwise": elementwise,
 	}
+	for name, f := range unaryTable() {
+		t[name] = unaryOp(f, nil, nil)
+	}
+	t["neg"] = unaryOp(neg[float32], neg[int32], neg[int64])
+	t["abs"] = unaryOp(absolute[float32], absolute[int32], absolute[int64])
+	t["sign"] = unaryOp(sign[float32], sign[int32], sign[int64])
+	return t
 }

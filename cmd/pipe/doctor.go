@@ -20,7 +20,7 @@ type diagnosis struct {
 	Memory   memoryState `json:"memory"`
 	CUDA     cudaState   `json:"cuda"`
 	CUECache string      `json:"cue_cache"`
-	Problems []string    `json:"problems"` // what keeps pipe from running
+	Problems []string    `json:"problems"` // what keeps pipe from running; then the exit code is not 0
 }
 
 type cpuState struct {
@@ -48,10 +48,14 @@ func doctorCommand(c *console) *cobra.Command {
 		Args: arguments(),
 		RunE: func(*cobra.Command, []string) error {
 			d := diagnose(os.DirFS("/"), os.Getenv)
+			show := d.print
 			if asJSON {
-				return c.writeJSON(d)
+				show = func(io.Writer) error { return c.writeJSON(d) }
 			}
-			return d.print(c.out)
+			if err := show(c.out); err != nil || len(d.Problems) == 0 {
+				return err
+			}
+			return failure{&usageError{}} // the report says it
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -13,7 +13,7 @@ type cudaState struct {
 	Library string   `json:"library,omitempty"` // the driver library
 	Devices []string `json:"devices"`           // device files
 	Used    bool     `json:"used"`
-	Why     string   `json:"why"` // why CUDA is not used
+	Why     string   `json:"why"` // what was found, and why CUDA is not used
 }
 
 // libraryFolders are where distributions, containers, WSL and NixOS put the
@@ -31,7 +31,7 @@ var deviceFiles = [...]string{"dev/nvidia[0-9]*", "dev/dxg"}
 func findCUDA(root fs.FS, goos string, getenv func(string) string) cudaState {
 	s := cudaState{Devices: []string{}}
 	if goos != "linux" {
-		s.Why = "this version of pipe looks for it on Linux only"
+		s.Why = "it is looked for on Linux only" + notYet
 		return s
 	}
 	for _, dir := range append(strings.Split(getenv("LD_LIBRARY_PATH"), ":"), libraryFolders[:]...) {
@@ -52,14 +52,18 @@ func findCUDA(root fs.FS, goos string, getenv func(string) string) cudaState {
 	case s.Library == "" && len(s.Devices) == 0:
 		s.Why = "no driver: no libcuda.so.1 in the usual folders or LD_LIBRARY_PATH, and no /dev/nvidia*"
 	case s.Library == "":
-		s.Why = "no libcuda.so.1 in the usual folders or LD_LIBRARY_PATH, although there is a device; in a container, start it with the GPU's driver"
+		s.Why = "there is a device, but no libcuda.so.1 in the usual folders or LD_LIBRARY_PATH: a container must be started with the driver"
 	case len(s.Devices) == 0:
 		s.Why = "the driver library is here, but no /dev/nvidia*: there is no GPU, or its kernel module is not loaded"
 	default:
-		s.Why = "this version of pipe computes on the CPU only"
+		s.Why = "a driver and a GPU are here"
 	}
+	s.Why += notYet
 	return s
 }
+
+// notYet ends every reason for now.
+const notYet = "; this version of pipe computes on the CPU only"
 
 // print writes the CUDA lines of pipe doctor.
 func (s cudaState) print(line func(label, format string, args ...any)) {

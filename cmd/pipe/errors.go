@@ -9,7 +9,11 @@ import (
 
 	"pipe.dev/compiler/op"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/decode"
+	"pipe.dev/executor/model"
 	"pipe.dev/executor/sampler"
+	"pipe.dev/executor/session"
+	"pipe.dev/schema"
 )
 
 // The exit codes, the same for all subcommands.
@@ -19,7 +23,7 @@ const (
 	exitUsage       = 2   // unknown command or flag, wrong arguments
 	exitDocument    = 3   // the document is not valid
 	exitFit         = 4   // the run does not fit into memory
-	exitData        = 5   // a data file, checkpoint, tokenizer or input is missing or bad
+	exitData        = 5   // a data file, checkpoint, tokenizer or input is missing or bad, or too long
 	exitNumeric     = 6   // NaN
 	exitInterrupted = 130 // SIGINT or SIGTERM
 )
@@ -32,10 +36,17 @@ var codes = [...]struct {
 	{exitInterrupted, func(err error) bool { return errors.Is(err, context.Canceled) }},
 	{exitUsage, is[*usageError]},
 	{exitNumeric, is[*sampler.NaNError]},
+	{exitNumeric, is[*session.NaNError]},
+	{exitFit, is[*model.FitError]},
+	{exitDocument, is[schema.Errors]},
+	{exitDocument, is[*schema.Error]},
 	{exitDocument, is[*op.Error]},
 	{exitData, is[*dataError]},
 	{exitData, is[*checkpoint.Error]},
+	{exitData, is[*model.VocabError]},
+	{exitData, is[*decode.ContextError]},
 	{exitData, is[*fs.PathError]},
+	{exitData, func(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) }},
 }
 
 // is reports whether err is, or wraps, an error of type T.

@@ -7,10 +7,15 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"pipe.dev/schema"
 )
 
 // commands are the subcommands, in the order in which help lists them.
 var commands = [...]func(*console) *cobra.Command{
+	runCommand,
+	checkCommand,
+	planCommand,
 	inspectCommand,
 	tokenizeCommand,
 	doctorCommand,
@@ -33,7 +38,13 @@ func newRoot(c *console) *cobra.Command {
 			cmd.Help()
 			return &usageError{}
 		},
-		PersistentPreRun: func(*cobra.Command, []string) { c.setLevel() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			c.setLevel()
+			if c.quiet && c.verbose {
+				return usagef(cmd, "--quiet and --verbose exclude each other")
+			}
+			return nil
+		},
 	}
 	root.SetIn(c.in)
 	root.SetOut(c.out)
@@ -41,7 +52,6 @@ func newRoot(c *console) *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.PersistentFlags().BoolVarP(&c.quiet, "quiet", "q", false, "log errors only")
 	root.PersistentFlags().BoolVarP(&c.verbose, "verbose", "v", false, "log every step")
-	root.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	root.SetFlagErrorFunc(flagError)
 	cobra.EnableCommandSorting = false
 	for _, command := range commands {
@@ -100,7 +110,12 @@ func arguments(want ...string) cobra.PositionalArgs {
 // flagError turns what the flag parser says into one line with a suggestion.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	var value *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &value):
+		f := value.GetFlag()
+		return usagef(cmd, "--%s: %q is not of type %s", f.Name, value.GetValue(), f.Value.Type())
+	case !errors.As(err, &unknown):
 		return usagef(cmd, "%v", err)
 	}
 	name := unknown.GetSpecifiedName()
@@ -128,45 +143,17 @@ func names(cmd *cobra.Command) []string {
 	return out
 }
 
-// didYouMean returns "; did you mean X?" for the nearest of known, if one is
-// near: at most a third of its letters differ, or one starts with the other.
+// didYouMean returns "; did you mean X?" for the nearest of known, or for one
+// that got begins, if there is any.
 func didYouMean(got string, known []string) string {
-	best, least := "", 0
+	hint := schema.Suggest(got, known)
 	for _, k := range known {
-		d := distance(strings.ToLower(got), k)
-		if 3*d > max(len(k), len(got)) && !(len(got) > 1 && strings.HasPrefix(k, got)) {
-			continue
-		}
-		if best == "" || d < least {
-			best, least = k, d
+		if hint == "" && len(got) > 1 && strings.HasPrefix(k, got) {
+			hint = "did you mean " + k + "?"
 		}
 	}
-	if best == "" {
+	if hint == "" {
 		return ""
 	}
-	return "; did you mean " + best + "?"
-}
-
-// distance is the Levenshtein distance in bytes, with a swap of neighbours
-// counting as one edit.
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before, last, row = last, row, before
-		row[0] = i + 1
-		for j := range len(b) {
-			change := last[j]
-			if a[i] != b[j] {
-				change++
-			}
-			row[j+1] = min(change, last[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-	}
-	return row[len(b)]
+	return "; " + hint
 }

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"pipe": main})
+}
+
+// TestScript runs testdata/script/*.txtar. Besides testscript's own commands
+// there are those of scriptCommands; $ROOT is the repository, $DATA the folder
+// of real weights, for scripts that begin with [!data] skip.
+func TestScript(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := os.Getenv("PIPE_DATA")
+	if data == "" {
+		data = filepath.Join(root, "..", "shared", "data")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join(root, "testdata", "script"),
+		Cmds:                scriptCommands,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("ROOT", root)
+			e.Setenv("DATA", data)
+			e.Setenv("HOME", filepath.Join(e.WorkDir, ".home"))
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, ".cache"))
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "data" {
+				_, err := os.Stat(data)
+				return err == nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+	})
+}
+
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"fails":       fails,
+	"json":        jsonValue,
+	"safetensors": writeSafetensors,
+	"writehex":    writeHex,
+}
+
+// fails CODE PROGRAM ARGS... runs a program that must exit with CODE, write
+// nothing to stdout and something to stderr.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: fails CODE PROGRAM ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		ts.Fatalf("want exit code %s, got %v", args[0], err)
+	}
+	if got := strconv.Itoa(exit.ExitCode()); got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("failed, and yet wrote to stdout: %s", out)
+	}
+	if errs := ts.ReadFile("stderr"); strings.TrimSpace(errs) == "" || strings.Contains(errs, "goroutine ") {
+		ts.Fatalf("want an error on stderr, got %q", errs)
+	}
+}
+
+// json FILE PATH [VALUE] checks that the JSON in FILE has a value at PATH,
+// names and numbers joined by dots, and that it is VALUE, itself JSON.
+func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: json FILE PATH [VALUE]")
+	}
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	found := true
+	for key := range strings.SplitSeq(args[1], ".") {
+		switch in := v.(type) {
+		case map[string]any:
+			v, found = in[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			if found = err == nil && i < len(in); found {
+				v = in[i]
+			}
+		default:
+			found = false
+		}
+		if !found {
+			break
+		}
+	}
+	same := found
+	if found && len(args) == 3 {
+		var want any
+		ts.Check(json.Unmarshal([]byte(args[2]), &want))
+		same = reflect.DeepEqual(v, want)
+	}
+	if same == neg {
+		ts.Fatalf("%s at %s: found %v, %v", args[0], args[1], found, v)
+	}
+}
+
+// safetensors FILE HEADER BYTES writes a safetensors file: the length of
+// HEADER, a file, then HEADER, then so many zero bytes of data.
+func writeSafetensors(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: safetensors FILE HEADER BYTES")
+	}
+	header := strings.TrimSpace(ts.ReadFile(args[1]))
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	b = append(append(b, header...), make([]byte, n)...)
+	ts.Check(os.MkdirAll(filepath.Dir(ts.MkAbs(args[0])), 0o755))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// writehex FILE HEX... writes bytes.
+func writeHex(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: writehex FILE HEX...")
+	}
+	b, err := hex.DecodeString(strings.Join(args[1:], ""))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// pipeProcess returns the command as a process of its own.
+func pipeProcess(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("signals are not sent on Windows")
+	}
+	return &exec.Cmd{Path: self, Args: append([]string{"pipe"}, args...)}
+}

@@ -49,6 +49,9 @@ type Def struct {
 	// depends on the same row of the first input and on nothing else of it,
 	// so that choosing rows before or after is the same.
 	Rows bool
+	// View says that the output is the first input's memory under another
+	// shape, so that a plan needs no kernel for it.
+	View bool
 	// Cached lists ports whose past values an incremental run keeps in a
 	// State, when the attribute Cache is set.
 	Cached []int

@@ -90,7 +90,7 @@ func pickAll(x []float64, offsets []int) []float64 {
 }
 
 func reshape() Def {
-	return Def{Name: "reshape", Title: "Reshape", Doc: "y = the elements of x in a new shape.", Attr: ReshapeAttr{}, Cost: free,
+	return Def{Name: "reshape", Title: "Reshape", Doc: "y = the elements of x in a new shape.", Attr: ReshapeAttr{}, Cost: free, View: true,
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			shape, err := reshaped(in[0], attr.(ReshapeAttr).Shape)
@@ -176,7 +176,7 @@ func broadcastDef() Def {
 
 // heads: [..., n*d] -> [..., n, d].
 func heads() Def {
-	return Def{Name: "heads", Title: "Heads", Doc: "y = x with its last axis [n*d] split into [n, d].", Attr: HeadsAttr{}, Cost: free,
+	return Def{Name: "heads", Title: "Heads", Doc: "y = x with its last axis [n*d] split into [n, d].", Attr: HeadsAttr{}, Cost: free, View: true,
 		Ports: []Port{{Name: "x", Doc: "[..., n*d]"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			n := attr.(HeadsAttr).N
@@ -202,7 +202,7 @@ func heads() Def {
 
 // mergeHeads: [..., n, d] -> [..., n*d].
 func mergeHeads() Def {
-	return Def{Name: "merge_heads", Title: "MergeHeads", Doc: "y = x with its last two axes [n, d] joined into [n*d].", Cost: free,
+	return Def{Name: "merge_heads", Title: "MergeHeads", Doc: "y = x with its last two axes [n, d] joined into [n*d].", Cost: free, View: true,
 		Ports: []Port{{Name: "x", Doc: "[..., n, d]"}},
 		Infer: func(in []ir.Type, _ any) ([]ir.Type, error) {
 			x := in[0]

@@ -20,9 +20,9 @@ import (
 //
 // Values: kernels of primitives against Ref, those of fused ops against the
 // interpreted lowering, in each layout of the weights. A primitive without a
-// kernel is an error; a fused op without one is run as its lowering. Outputs
-// hold NaN before a run, memory around them is watched, a second run must give
-// the same bits, and claims to work in place are tried.
+// kernel is an error, unless it is a view; a fused op without one is run as its
+// lowering. Outputs hold NaN before a run, memory around them is watched, a
+// second run must give the same bits, and claims to work in place are tried.
 //
 // Gradients: see Gradients.
 func Run(t *testing.T, be kernels.Backend) {

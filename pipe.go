@@ -4,6 +4,8 @@
 // It holds no logic: see schema for what reads the files.
 package pipe
 
+//go:generate go run ./cmd/generate
+
 import "embed"
 
 // CUE is the CUE module pipe.dev: definitions of ops, stages and recipes,

@@ -1,0 +1,65 @@
+// Command generate writes the files that derive from the tables of operations
+// and stages: their CUE definitions and their documentation pages.
+//
+//	go generate .
+//
+// It takes the root of the repository, or the current folder. A test of this
+// package fails while a file differs from what the tables say.
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"pipe.dev/compiler/op"
+	"pipe.dev/executor/stage"
+)
+
+func main() {
+	root := "."
+	if len(os.Args) > 1 {
+		root = os.Args[1]
+	}
+	if err := write(root); err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}
+
+// files are the generated files by their paths below the root.
+func files() (map[string][]byte, error) {
+	ops, err := op.New()
+	if err != nil {
+		return nil, err
+	}
+	stages, err := stage.New()
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{
+		"schema/op/ops.cue":          ops.CUE(),
+		"schema/pipeline/stages.cue": stages.CUE(),
+		"docs/ops.md":                ops.Docs(),
+		"docs/stages.md":             stages.Docs(),
+	}, nil
+}
+
+func write(root string) error {
+	list, err := files()
+	if err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(list)) {
+		name := filepath.Join(root, filepath.FromSlash(path))
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, list[path], 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -62,8 +62,8 @@ func fuseActivation(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	var fn string
 	switch n.Op {
 	case "act":
-		if fn = n.Attr.(op.ActAttr).Fn; fn == "leaky_relu" {
-			return nil // it has a parameter
+		if fn = n.Attr.(op.ActAttr).Fn; fn == "leaky_relu" || fn == "elu" {
+			return nil // they have a parameter
 		}
 	case "sigmoid", "tanh":
 		fn = n.Op

@@ -12,6 +12,11 @@ import (
 func (e *evaluation) document() (*Document, error) {
 	d := &Document{File: e.source.name}
 	places := newPlaces(e)
+	catalog, err := newCatalog(e.files)
+	if err != nil {
+		return nil, err
+	}
+	r := &resolved{catalog: catalog}
 	fields, err := e.value.Fields()
 	if err != nil {
 		return nil, err
@@ -26,6 +31,7 @@ func (e *evaluation) document() (*Document, error) {
 		if err != nil {
 			return nil, err
 		}
+		r.add(name, kind, tree)
 		c := &converter{places: places, root: v, name: name}
 		switch kind {
 		case kindPipeline:
@@ -43,7 +49,11 @@ func (e *evaluation) document() (*Document, error) {
 	if d.Name == "" {
 		return nil, Errors{{Pos: ir.Pos{File: e.source.name}, Msg: "holds no pipeline, recipe or model"}}
 	}
-	return d, nil
+	if d.Hash, err = r.hash(); err != nil {
+		return nil, err
+	}
+	d.resolved, err = r.text(e.inst.PkgName)
+	return d, err
 }
 
 // treeOf gives a concrete struct as a tree.

@@ -20,6 +20,7 @@ var imports = []struct {
 	also string // why
 }{
 	{".", nil, "only embeds the CUE trees"},
+	{"internal/suggest", nil, ""},
 	{"compiler/ir", nil, "the graph stands on nothing"},
 	{"compiler/attr", []string{"compiler/ir"}, "named sizes stand in attributes"},
 	{"compiler/op", []string{"compiler/ir", "compiler/attr"}, ""},
@@ -30,7 +31,7 @@ var imports = []struct {
 	{"kernels/half", nil, "conversions, for kernels and readers alike"},
 	{"kernels/kerneltest", []string{"kernels", "kernels/half", "compiler/op", "compiler/attr", "compiler/ir"}, ""},
 	{"kernels/cpu", []string{"kernels", "kernels/half", "kernels/cpu/*", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
-	{"kernels/cpu/*", []string{"kernels/cpu/*"}, ""},
+	{"kernels/cpu/*", []string{"kernels/cpu/*", "kernels/half"}, ""},
 	{"executor/stage", []string{"executor/*", "compiler/ir", "compiler/attr", "compiler/plan"}, ""},
 	{"executor/session", []string{"kernels", "kernels/half", "compiler/ir", "compiler/plan", "executor/checkpoint"}, ""},
 	{"executor/decode", []string{"compiler/ir", "executor/session", "executor/sampler"}, ""},
@@ -70,6 +71,9 @@ func TestImports(t *testing.T) {
 			}
 			if ours = strings.TrimPrefix(ours, "/"); ours == "" {
 				ours = "."
+			}
+			if ours == "internal/suggest" {
+				continue // a leaf that any error message may use
 			}
 			if !slices.ContainsFunc(imports[row].may, func(pattern string) bool { return matches(pattern, ours) }) {
 				t.Errorf("%s imports %s: it may import %v", name, ours, imports[row].may)

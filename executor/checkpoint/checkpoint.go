@@ -155,7 +155,7 @@ func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.metadata
 func (c *Checkpoint) View(name string) ([]byte, error) {
 	t, ok := c.Lookup(name)
 	if !ok {
-		return nil, errorf(c.path, "has no tensor %q%s", name, suggestion(nearest(name, c.names())))
+		return nil, errorf(c.path, "has no tensor %q%s", name, suggestion(name, c.names()))
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()

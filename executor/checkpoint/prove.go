@@ -127,7 +127,7 @@ func (c *Checkpoint) Prove(wants []Want, ignore func(name string) bool) error {
 	for i, w := range missing {
 		near := ""
 		if i < maxListed && hint == "" {
-			near = suggestion(nearest(w.Name, extra))
+			near = suggestion(w.Name, extra)
 		}
 		out = append(out, Mismatch{Kind: Missing, Name: w.Name, Pos: w.Pos,
 			Fact: fmt.Sprintf("no tensor %q of shape %v%s%s", w.Name, w.Shape, by(w.Pos), near)})

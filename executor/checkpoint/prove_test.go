@@ -151,17 +151,6 @@ func TestProveSeesRenaming(t *testing.T) {
 	}
 }
 
-func TestEditDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "", 3}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"weight", "wieght", 2}, {"a", "a", 0}} {
-		if got := editDistance(c.a, c.b); got != c.want {
-			t.Errorf("editDistance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}
-
 // Proving a large model must cost little, even when nothing fits.
 func BenchmarkProveAllMissing(b *testing.B) {
 	c := &Checkpoint{path: "w", index: map[string]int{}}

@@ -3,66 +3,23 @@ package checkpoint
 import (
 	"fmt"
 	"strings"
+
+	"pipe.dev/internal/suggest"
 )
 
 // The bounds of what is compared, so that a hostile header costs little.
 const (
-	maxName       = 200   // bytes of a name that nearest looks at
-	maxCandidates = 5_000 // names that nearest and renaming look at
+	maxCandidates = 5_000 // names that renaming looks at
 	maxProbes     = 8     // missing names that renaming derives prefixes from
 )
 
-// suggestion returns what to add to a message about a name, given the nearest
-// that exists.
-func suggestion(near string) string {
-	if near == "" {
-		return ""
+// suggestion returns what to add to a message about a name, given those that
+// exist.
+func suggestion(name string, known []string) string {
+	if near := suggest.Nearest(name, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
-	return fmt.Sprintf("; did you mean %q?", near)
-}
-
-// nearest returns the one of names that differs from name in the fewest
-// letters, or "" if that is more than a quarter of it.
-func nearest(name string, names []string) string {
-	if len(name) > maxName {
-		return ""
-	}
-	best, most := "", len(name)/4
-	for i, n := range names {
-		if i == maxCandidates {
-			break
-		}
-		if len(n) > maxName || len(n) > len(name)+most || len(name) > len(n)+most {
-			continue
-		}
-		if d := editDistance(name, n); d <= most && n != name {
-			best, most = n, d-1
-		}
-		if most < 1 {
-			break
-		}
-	}
-	return best
-}
-
-// editDistance counts the bytes to insert, delete or replace to turn a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			d := diagonal
-			if a[i] != b[j] {
-				d = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], d
-		}
-	}
-	return row[len(b)]
+	return ""
 }
 
 // renaming says which change of prefix would turn most of the missing names

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"fmt"
 	"strings"
+
+	"pipe.dev/internal/suggest"
 )
 
 // kind is a row of a table of normalizers, pre-tokenizers, models, post-processors or decoders: the "type" that a
@@ -74,37 +76,8 @@ func sequence[T any](c *config, o object, key string, table func() []kind[T]) ([
 
 // nearest is a suggestion for a misspelt name, or "".
 func nearest(name string, known []string) string {
-	best, at := 1+len(name)/3, ""
-	for _, k := range known {
-		if n := distance(strings.ToLower(name), strings.ToLower(k)); n < best || n == best && at == "" {
-			best, at = n, k
-		}
+	if near := suggest.Nearest(name, known); near != "" {
+		return fmt.Sprintf(", did you mean %q", near)
 	}
-	if at == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q", at)
-}
-
-// distance is the Levenshtein distance in bytes; long names count as far.
-func distance(a, b string) int {
-	if len(a) > 60 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+	return ""
 }

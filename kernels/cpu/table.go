@@ -24,6 +24,28 @@ func table() map[string]maker {
 		"select": selectOp,
 		"cast":   castOp,
 
+		"constant": constant,
+		"fill":     fill,
+		"iota":     iotaOp,
+
+		"transpose":   mover(transpose),
+		"broadcast":   mover(broadcast),
+		"slice":       mover(sliceOf),
+		"reshape":     copyOp,
+		"heads":       copyOp,
+		"merge_heads": copyOp,
+		"concat":      concat,
+		"split":       split,
+		"pad":         pad,
+
+		"gather":        gather,
+		"embedding":     embedding,
+		"take_along":    takeAlong,
+		"pick":          pick,
+		"one_hot":       oneHot,
+		"scatter_add":   scatterOp(false),
+		"scatter_along": scatterOp(true),
+
 		"matmul":       matmul,
 		"linear":       linear,
 		"gated_linear": gatedLinear,

@@ -46,6 +46,21 @@ func table() map[string]maker {
 		"scatter_add":   scatterOp(false),
 		"scatter_along": scatterOp(true),
 
+		"argmax":      argmax,
+		"cumsum":      cumsum,
+		"sort":        sortOp,
+		"topk":        topK,
+		"softmax":     softmaxOp(false),
+		"log_softmax": softmaxOp(true),
+		"rms_norm":    rmsNorm,
+		"layer_norm":  layerNorm,
+
+		"positions":    positions,
+		"rope_table":   ropeTable,
+		"rotate":       rotate,
+		"attention":    attentionOp,
+		"cache_append": cacheAppend,
+
 		"matmul":       matmul,
 		"linear":       linear,
 		"gated_linear": gatedLinear,
@@ -55,6 +70,9 @@ func table() map[string]maker {
 	}
 	for name, f := range unaryTable() {
 		t[name] = unaryOp(f, nil, nil)
+	}
+	for name, r := range recipes() {
+		t[name] = reduceOp(r)
 	}
 	t["neg"] = unaryOp(neg[float32], neg[int32], neg[int64])
 	t["abs"] = unaryOp(absolute[float32], absolute[int32], absolute[int64])

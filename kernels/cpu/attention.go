@@ -1,0 +1,187 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// attention computes softmax(scale q kᵀ + mask) v for grouped heads, one query
+// at a time: its scores against a tile of keys, the exponentials from the
+// greatest score so far, and the sum of values, which is scaled down when a
+// greater score comes (arXiv:1805.02867). Only visible keys are touched, in
+// order from the first, so the result depends neither on the room for keys nor
+// on the other queries.
+//
+//	query [batch, seq, heads, d]   key [batch, t, groups, d]   value [batch, t, groups, dv]
+//	mask repeats to [batch, heads, seq, t]   past [batch]   y [batch, seq, heads, dv]
+type attention struct {
+	b                    *Backend
+	at                   op.AttentionAttr
+	q, k, v, mask, y     vec
+	past                 *pasts
+	seq, heads, d, dv    int
+	keys, groups         int
+	maskStrides          []int // along batch, heads, seq, t
+	scale, softcap       float32
+	queries, perPart     int
+	keyStride, valStride int // bytes from one key of a group to the next
+}
+
+// hidden stands for scores so low that a mask must have made them: a query
+// that has no others gives 0.
+const hidden = -1e29
+
+const (
+	keyTile = 64 // keys that are scored at a time
+
+	// The memory of a worker, in floats.
+	atQuery  = 0
+	atSums   = maxHead
+	atScores = 2 * maxHead
+	atMask   = atScores + keyTile
+)
+
+func attentionOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.AttentionAttr)
+	ok = ok && len(in) == 5
+	for i, t := range in {
+		switch {
+		case !ok:
+		case i < 3:
+			ok = stored(t.DType) && len(t.Shape) == 4
+		case i == 3:
+			ok = t.DType == ir.Invalid || stored(t.DType)
+		case i == 4:
+			ok = t.DType == ir.Invalid || isIndex(t)
+		}
+	}
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return bindAttention(b, a, args) }}, ok && out[0].DType == in[0].DType
+}
+
+func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Step, error) {
+	vs, err := b.views(append(a.In, a.Out[0])...)
+	if err != nil {
+		return nil, err
+	}
+	qs, ks, vals := a.In[0].Shape, a.In[1].Shape, a.In[2].Shape
+	s := &attention{b: b, at: at, q: vs[0], k: vs[1], v: vs[2], mask: vs[3], past: pastOf(vs[4]), y: vs[5],
+		seq: qs[1], heads: qs[2], d: qs[3], dv: vals[3], keys: ks[1], groups: ks[2]}
+	if s.d > maxHead || s.dv > maxHead {
+		return nil, fmt.Errorf("attention: heads of %d and %d elements, more than %d", s.d, s.dv, maxHead)
+	}
+	if s.groups == 0 || s.heads%s.groups != 0 {
+		return nil, fmt.Errorf("attention: %d heads do not divide into %d groups", s.heads, s.groups)
+	}
+	if s.y.n == 0 {
+		return b.step(0, nil), nil
+	}
+	if s.mask.there() {
+		s.maskStrides = repeatStrides(a.In[3].Shape, []int{qs[0], s.heads, s.seq, s.keys})
+	}
+	s.scale, s.softcap = float32(at.Scale), float32(at.Softcap)
+	if at.Scale == 0 {
+		s.scale = float32(1 / math.Sqrt(float64(s.d)))
+	}
+	s.keyStride = s.groups * s.d * s.k.dtype.Size()
+	s.valStride = s.groups * s.dv * s.v.dtype.Size()
+	// Parts are queries of one head; enough of them for about 16K products.
+	s.perPart = max(1, grain*2/max(1, s.keys*(s.d+s.dv)))
+	s.queries = parts(s.seq, s.perPart)
+	return b.step(qs[0]*s.heads*s.queries, s.part), nil
+}
+
+func (s *attention) part(worker, id int) {
+	lo, hi := span(id%s.queries, s.seq, s.perPart)
+	head, batch := id/s.queries%s.heads, id/s.queries/s.heads
+	for i := lo; i < hi; i++ {
+		s.query(s.b.local[worker], batch, head, i)
+	}
+}
+
+// visible returns the range of keys that query i of a sequence sees.
+func (s *attention) visible(batch, i int) (lo, hi int) {
+	hi = s.keys
+	if s.at.Causal {
+		position := s.past.of(batch) + i
+		hi = min(hi, position+1)
+		if s.at.Window > 0 {
+			lo = max(0, position-s.at.Window+1)
+		}
+	}
+	return lo, hi
+}
+
+// query computes one row of the result.
+func (s *attention) query(local []float32, batch, head, i int) {
+	q := s.q.tile(local[atQuery:], ((batch*s.seq+i)*s.heads+head)*s.d, s.d)
+	sum := local[atSums : atSums+s.dv]
+	clear(sum)
+	greatest, total := float32(hidden), 0.
+	group := head / (s.heads / s.groups)
+	lo, hi := s.visible(batch, i)
+	for j := lo; j < hi; j += keyTile {
+		p := local[atScores : atScores+min(keyTile, hi-j)]
+		m := s.scores(local, p, q, batch, head, group, i, j)
+		if m > greatest {
+			if total != 0 {
+				shrink := expAt(greatest, float64(m))
+				total *= shrink
+				for l := range sum {
+					sum[l] *= float32(shrink)
+				}
+			}
+			greatest = m
+		}
+		for l, v := range p {
+			e := expAt(v, float64(greatest))
+			p[l] = float32(e)
+			total += e
+		}
+		value := s.v.at(((batch*s.keys+j)*s.groups + group) * s.dv)
+		if s.dv > 0 {
+			s.b.asm.Mix[s.v.storage()](len(p), s.dv, &p[0], value, s.valStride, &sum[0])
+		}
+	}
+	if total != 0 {
+		for l, v := range sum {
+			sum[l] = float32(float64(v) / total)
+		}
+	}
+	s.y.store(((batch*s.seq+i)*s.heads+head)*s.dv, sum)
+}
+
+// scores writes the scores of the keys from j on to p, and returns the
+// greatest.
+func (s *attention) scores(local, p, q []float32, batch, head, group, i, j int) float32 {
+	key := s.k.at(((batch*s.keys+j)*s.groups + group) * s.d)
+	s.b.asm.Dots[s.k.storage()](len(p), s.d, first(q), key, s.keyStride, &p[0])
+	for l, v := range p {
+		p[l] = v * s.scale
+	}
+	if s.softcap > 0 {
+		for l, v := range p {
+			p[l] = s.softcap * float32(tanh(v/s.softcap))
+		}
+	}
+	if s.mask.there() {
+		st := s.maskStrides
+		at := batch*st[0] + head*st[1] + i*st[2] + j*st[3]
+		if st[3] == 1 {
+			add(p, p, s.mask.tile(local[atMask:], at, len(p)))
+		} else {
+			shift := s.mask.one(at)
+			for l := range p {
+				p[l] += shift
+			}
+		}
+	}
+	m := float32(math.Inf(-1))
+	for _, v := range p {
+		m = max(m, v)
+	}
+	return m
+}

@@ -1,0 +1,123 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// norm computes y = (x - center) * scale * w + bias over the last axis.
+type norm struct {
+	b          *Backend
+	x, w, c, y vec // w and c may be left out
+	dim        int
+	eps        float64
+	center     bool
+	plusOne    bool
+}
+
+// rmsNorm computes y = x / sqrt(mean(x²) + eps) * w.
+//
+//	x, y [rows, dim]   w [dim]
+//
+// Source: arXiv:1910.07467.
+func rmsNorm(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.RMSNormAttr)
+	return norm{b: b, eps: a.Eps, plusOne: a.PlusOne}.kernel(in, out, ok && len(in) == 2)
+}
+
+// layerNorm computes y = (x - mean(x)) / sqrt(var(x) + eps) * w + b.
+//
+//	x, y [rows, dim]   w, b [dim]
+//
+// Source: arXiv:1607.06450.
+func layerNorm(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.LayerNormAttr)
+	want := 1
+	if a.Affine {
+		want = 3
+	}
+	return norm{b: b, eps: a.Eps, center: true}.kernel(in, out, ok && len(in) == want)
+}
+
+func (s norm) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
+	for _, t := range in {
+		ok = ok && stored(t.DType)
+	}
+	return kernel{bind: s.bind, inPlace: func(i int) bool { return i == 0 && in[0].Equal(out[0]) }}, ok && in[0].DType == out[0].DType
+}
+
+func (s norm) bind(a kernels.Args) (kernels.Step, error) {
+	vs, err := s.b.views(append(a.In, a.Out[0])...)
+	if err != nil {
+		return nil, err
+	}
+	n, dim := rows(a.In[0].Shape)
+	s.x, s.y, s.dim = vs[0], vs[len(a.In)], dim
+	for i, v := range vs[1:len(a.In)] {
+		if v.n != dim {
+			return nil, fmt.Errorf("weight %d has %d elements, want %d", i, v.n, dim)
+		}
+	}
+	if len(a.In) > 1 {
+		s.w = vs[1]
+	}
+	if len(a.In) > 2 {
+		s.c = vs[2]
+	}
+	if s.x.n == 0 {
+		return s.b.step(0, nil), nil
+	}
+	perPart := max(1, grain/dim)
+	return s.b.step(parts(n, perPart), func(worker, id int) {
+		lo, hi := span(id, n, perPart)
+		for r := lo; r < hi; r++ {
+			s.row(s.b.local[worker], r*dim)
+		}
+	}), nil
+}
+
+// row normalises the row that begins at element at. Sums are taken in float64.
+func (s *norm) row(local []float32, at int) {
+	bx, by, bw, bc := local[:tile], local[tile:2*tile], local[2*tile:3*tile], local[3*tile:4*tile]
+	var center, sum [1]float64
+	if s.center {
+		for i := 0; i < s.dim; i += tile {
+			sumAlong(center[:], nil, s.x.tile(bx, at+i, min(tile, s.dim-i)))
+		}
+		center[0] /= float64(s.dim)
+	}
+	for i := 0; i < s.dim; i += tile {
+		squaresAlong(sum[:], center[:], s.x.tile(bx, at+i, min(tile, s.dim-i)))
+	}
+	scale := 1 / math.Sqrt(sum[0]/float64(s.dim)+s.eps)
+	for i := 0; i < s.dim; i += tile {
+		n := min(tile, s.dim-i)
+		x := s.x.tile(bx, at+i, n)
+		y := s.y.room(by, at+i, n)
+		for j, v := range x {
+			y[j] = float32((float64(v) - center[0]) * scale)
+		}
+		if s.w.there() {
+			s.weigh(y, s.w.tile(bw, i, n))
+		}
+		if s.c.there() {
+			add(y, y, s.c.tile(bc, i, n))
+		}
+		s.y.done(y, at+i)
+	}
+}
+
+// weigh multiplies by w, or by 1 + w.
+func (s *norm) weigh(y, w []float32) {
+	if !s.plusOne {
+		mul(y, y, w)
+		return
+	}
+	for j, v := range w {
+		y[j] *= 1 + v
+	}
+}

@@ -1,0 +1,337 @@
+package cpu
+
+import (
+	"math"
+	"slices"
+	"unsafe"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// fold adds a tile to what was gathered so far: to acc[0] if the tile lies
+// along a reduced axis, else element by element. aux is what an earlier pass
+// found (a mean, a greatest element), in the same places.
+type fold func(acc, aux []float64, x []float32)
+
+// recipe is a reduction: one or two passes over x, and what is made of them.
+type recipe struct {
+	first         float64 // where acc starts
+	along, across fold
+	// A second pass starts from 0 with between(acc, n) as aux.
+	between         func(acc float64, n int) float64
+	along2, across2 fold
+	last            func(acc, aux float64, n int) float64
+}
+
+func sumAlong(acc, _ []float64, x []float32) { acc[0] += sumOf(x) }
+
+// sumOf adds up x in four chains, in float64.
+func sumOf(x []float32) float64 {
+	var s0, s1, s2, s3 float64
+	for ; len(x) >= 4; x = x[4:] {
+		s0 += float64(x[0])
+		s1 += float64(x[1])
+		s2 += float64(x[2])
+		s3 += float64(x[3])
+	}
+	for _, v := range x {
+		s0 += float64(v)
+	}
+	return (s0 + s1) + (s2 + s3)
+}
+
+func sumAcross(acc, _ []float64, x []float32) {
+	for i, v := range x {
+		acc[i] += float64(v)
+	}
+}
+
+func maxAlong(acc, _ []float64, x []float32) {
+	m := float32(math.Inf(-1))
+	for _, v := range x {
+		m = max(m, v)
+	}
+	acc[0] = max(acc[0], float64(m))
+}
+
+func maxAcross(acc, _ []float64, x []float32) {
+	for i, v := range x {
+		acc[i] = max(acc[i], float64(v))
+	}
+}
+
+func minAlong(acc, _ []float64, x []float32) {
+	for _, v := range x {
+		acc[0] = min(acc[0], float64(v))
+	}
+}
+
+func minAcross(acc, _ []float64, x []float32) {
+	for i, v := range x {
+		acc[i] = min(acc[i], float64(v))
+	}
+}
+
+func squaresAlong(acc, mean []float64, x []float32) {
+	var sum float64
+	for _, v := range x {
+		d := float64(v) - mean[0]
+		sum += d * d
+	}
+	acc[0] += sum
+}
+
+func squaresAcross(acc, mean []float64, x []float32) {
+	for i, v := range x {
+		d := float64(v) - mean[i]
+		acc[i] += d * d
+	}
+}
+
+// expAt is exp(x - m) for a greatest element m.
+func expAt(x float32, m float64) float64 {
+	d := float64(x) - m
+	if d < -700 {
+		return 0
+	}
+	return exp(d)
+}
+
+func expsAlong(acc, m []float64, x []float32) {
+	var sum float64
+	for _, v := range x {
+		sum += expAt(v, m[0])
+	}
+	acc[0] += sum
+}
+
+func expsAcross(acc, m []float64, x []float32) {
+	for i, v := range x {
+		acc[i] += expAt(v, m[i])
+	}
+}
+
+func mean(acc float64, n int) float64 { return acc / float64(n) }
+
+// finite keeps a greatest element that -inf can be subtracted from.
+func finite(m float64, _ int) float64 { return max(m, -1e30) }
+
+func recipes() map[string]recipe {
+	sum := recipe{along: sumAlong, across: sumAcross, last: func(acc, _ float64, _ int) float64 { return acc }}
+	greatest, least, average, spread := sum, sum, sum, sum
+	greatest.first, greatest.along, greatest.across = math.Inf(-1), maxAlong, maxAcross
+	least.first, least.along, least.across = math.Inf(1), minAlong, minAcross
+	average.last = func(acc, _ float64, n int) float64 { return mean(acc, n) }
+	spread.between, spread.along2, spread.across2 = mean, squaresAlong, squaresAcross
+	spread.last = average.last
+	logSum := greatest
+	logSum.between, logSum.along2, logSum.across2 = finite, expsAlong, expsAcross
+	logSum.last = func(acc, m float64, _ int) float64 { return m + math.Log(acc) }
+	return map[string]recipe{"reduce_sum": sum, "reduce_max": greatest, "reduce_min": least,
+		"reduce_mean": average, "variance": spread, "log_sum_exp": logSum}
+}
+
+// reduction is a bound recipe. Axes are kept or gone; the last axis of x is
+// walked as runs, either along (it is gone) or across (it is kept).
+type reduction struct {
+	recipe
+	b             *Backend
+	x, y          vec
+	kept, keptSt  []int // without the last axis
+	gone, goneSt  []int // without the last axis
+	width         int   // of the last axis
+	isAlong       bool
+	n, count      int // elements of a sum; repetitions of a run
+	outer, blocks int
+}
+
+// across is how many neighbouring results a part computes together.
+const across = 256
+
+func reduceOp(r recipe) maker {
+	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+		a, ok := attr.(op.ReduceAttr)
+		ok = ok && len(in) == 1 && stored(in[0].DType) && in[0].DType == out[0].DType
+		return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return bindReduce(b, r, a, args) }}, ok
+	}
+}
+
+func bindReduce(b *Backend, rec recipe, a op.ReduceAttr, args kernels.Args) (kernels.Step, error) {
+	vs, err := b.views(args.In[0], args.Out[0])
+	if err != nil {
+		return nil, err
+	}
+	shape := args.In[0].Shape
+	var axes []int
+	for _, i := range a.Axes.Slice() {
+		axes = append(axes, axis(i, len(shape)))
+	}
+	if len(shape) == 0 {
+		shape = []int{1}
+	}
+	r := &reduction{recipe: rec, b: b, x: vs[0], y: vs[1], n: 1}
+	st := cStrides(shape)
+	last := len(shape) - 1
+	r.width = shape[last]
+	isGone := func(i int) bool { return a.Axes == "" || slices.Contains(axes, i) }
+	r.isAlong = isGone(last)
+	for i, n := range shape {
+		if isGone(i) {
+			r.n *= n
+		}
+		switch {
+		case i == last:
+		case isGone(i):
+			r.gone, r.goneSt = append(r.gone, n), append(r.goneSt, st[i])
+		default:
+			r.kept, r.keptSt = append(r.kept, n), append(r.keptSt, st[i])
+		}
+	}
+	r.gone, r.goneSt = collapse(r.gone, r.goneSt)
+	r.kept, r.keptSt = collapse(r.kept, r.keptSt)
+	r.outer, r.count = prod(r.kept), prod(r.gone)
+	if r.y.n == 0 {
+		return b.step(0, nil), nil
+	}
+	if r.isAlong {
+		perPart := max(1, grain/max(r.n, 1))
+		return b.step(parts(r.outer, perPart), func(worker, id int) {
+			lo, hi := span(id, r.outer, perPart)
+			for o := lo; o < hi; o++ {
+				r.run(b.local[worker], o, 0, 1)
+			}
+		}), nil
+	}
+	r.blocks = parts(r.width, across)
+	return b.step(r.outer*r.blocks, func(worker, id int) {
+		lo, hi := span(id%r.blocks, r.width, across)
+		r.run(b.local[worker], id/r.blocks, lo, hi-lo)
+	}), nil
+}
+
+// run computes width results from column col on of outer index o.
+func (r *reduction) run(local []float32, o, col, width int) {
+	space := unsafe.Slice((*float64)(unsafe.Pointer(&local[2*tile])), 2*across)
+	acc, aux := space[:width], space[across:across+width]
+	base := offset(o, r.kept, r.keptSt) + col
+	for i := range acc {
+		acc[i] = r.first
+	}
+	along, across := r.along, r.across
+	r.pass(local[:tile], base, acc, aux, along, across)
+	if r.between != nil {
+		for i := range acc {
+			aux[i] = r.between(acc[i], r.n)
+			acc[i] = 0
+		}
+		r.pass(local[:tile], base, acc, aux, r.along2, r.across2)
+	}
+	out := local[tile : tile+width]
+	for i := range acc {
+		out[i] = float32(r.last(acc[i], aux[i], r.n))
+	}
+	at := o
+	if !r.isAlong {
+		at = o*r.width + col
+	}
+	r.y.store(at, out)
+}
+
+// pass visits the elements that fall together, in C order.
+func (r *reduction) pass(buf []float32, base int, acc, aux []float64, along, across fold) {
+	for g := range r.count {
+		at := base + offset(g, r.gone, r.goneSt)
+		if !r.isAlong {
+			across(acc, aux, r.x.tile(buf, at, len(acc)))
+			continue
+		}
+		for i := 0; i < r.width; i += tile {
+			along(acc, aux, r.x.tile(buf, at+i, min(tile, r.width-i)))
+		}
+	}
+}
+
+// argmax is the lowest index of the greatest element along an axis.
+//
+//	x [outer, n, inner]   y i32 [outer, inner]
+func argmax(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.AxisAttr)
+	if !ok || len(in) != 1 || out[0].DType != ir.I32 {
+		return nil, false
+	}
+	switch d := in[0].DType; {
+	case stored(d):
+		return argmaxKernel[float32](b, a), true
+	case d == ir.I32:
+		return argmaxKernel[int32](b, a), true
+	case d == ir.I64:
+		return argmaxKernel[int64](b, a), true
+	}
+	return nil, false
+}
+
+func argmaxKernel[T number](b *Backend, a op.AxisAttr) kernels.Kernel {
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+		vs, err := b.views(args.In[0], args.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		x, y := input[T]{vec: vs[0]}, slice[int32](vs[1])
+		_, n, inner := around(args.In[0].Shape, a.Axis)
+		perPart := max(1, grain/max(n, 1))
+		return b.step(parts(len(y), perPart), func(_, id int) {
+			lo, hi := span(id, len(y), perPart)
+			for i := lo; i < hi; i++ {
+				y[i] = int32(x.argmax(i/inner*n*inner+i%inner, n, inner))
+			}
+		}), nil
+	}}
+}
+
+// argmax looks at n elements from place i on, step apart.
+func (in *input[T]) argmax(i, n, step int) int {
+	at := 0
+	var best, one [1]T
+	in.run(best[:], i)
+	for k := 1; k < n; k++ {
+		if in.run(one[:], i+k*step); one[0] > best[0] {
+			at, best = k, one
+		}
+	}
+	return at
+}
+
+// cumsum adds up along an axis, in float64.
+//
+//	x, y [outer, n, inner]
+func cumsum(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.AxisAttr)
+	ok = ok && len(in) == 1 && stored(in[0].DType) && in[0].DType == out[0].DType
+	return kernel{inPlace: sameType(in, out), bind: func(args kernels.Args) (kernels.Step, error) {
+		vs, err := b.views(args.In[0], args.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		outer, n, inner := around(args.In[0].Shape, a.Axis)
+		if vs[0].n == 0 {
+			return b.step(0, nil), nil
+		}
+		perPart := max(1, grain/n)
+		return b.step(parts(outer*inner, perPart), func(_, id int) {
+			lo, hi := span(id, outer*inner, perPart)
+			var one [1]float32
+			for i := lo; i < hi; i++ {
+				at, sum := i/inner*n*inner+i%inner, 0.
+				for range n {
+					vs[0].load(one[:], at)
+					sum += float64(one[0])
+					one[0] = float32(sum)
+					vs[1].store(at, one[:])
+					at += inner
+				}
+			}
+		}), nil
+	}}, ok
+}

@@ -37,15 +37,16 @@ func lower(c *context, g *ir.Graph) (*ir.Graph, error) {
 
 func (c *context) hasKernel(n *ir.Node) bool {
 	_, ok := c.kernel(n)
-	return ok || isView(n.Op)
+	return ok || c.isView(n)
 }
 
 func (c *context) kernel(n *ir.Node) (kernels.Kernel, bool) {
 	return c.opt.Target.Kernel(n.Op, n.Attr, typesOf(n.In), n.Types)
 }
 
-// isView reports whether an op's output is its input's memory under another
-// shape.
-func isView(name string) bool {
-	return name == "reshape" || name == "heads" || name == "merge_heads"
+// isView reports whether a node's output is its first input's memory under
+// another shape.
+func (c *context) isView(n *ir.Node) bool {
+	d, ok := c.table.Lookup(n.Op)
+	return ok && d.View
 }

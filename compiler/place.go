@@ -16,7 +16,7 @@ import (
 // that dies with it, where the kernel allows; views cost nothing; a state is
 // changed where it lies if nobody reads its old value afterwards.
 func place(c *context, g *ir.Graph) (*plan.Plan, error) {
-	p := &placer{c: c, g: g, last: lastReads(g), at: map[ir.Value]*block{}, state: map[string]int{}}
+	p := &placer{c: c, g: g, last: c.lastReads(g), at: map[ir.Value]*block{}, state: map[string]int{}}
 	p.states()
 	for i, n := range g.Nodes {
 		if err := p.node(i, n); err != nil {
@@ -58,7 +58,7 @@ type placer struct {
 
 // lastReads finds the last node that reads each value, through views as well;
 // len(g.Nodes) if the value is wanted after the run.
-func lastReads(g *ir.Graph) map[ir.Value]int {
+func (c *context) lastReads(g *ir.Graph) map[ir.Value]int {
 	last := map[ir.Value]int{}
 	for _, o := range g.Outputs {
 		last[o.Value] = len(g.Nodes)
@@ -75,7 +75,7 @@ func lastReads(g *ir.Graph) map[ir.Value]int {
 				last[v] = max(last[v], i)
 			}
 		}
-		if isView(n.Op) {
+		if c.isView(n) {
 			last[n.In[0]] = max(last[n.In[0]], last[ir.Value{Node: n}])
 		}
 	}
@@ -123,11 +123,11 @@ func (p *placer) layout(v ir.Value, readers []*ir.Node) ir.Layout {
 	var chosen ir.Layout
 	all(func(n *ir.Node, i int) bool {
 		wish := target.Layout(n.Op, n.Attr, i, v.Type())
-		if wish == "" || isView(n.Op) {
+		if wish == "" || p.c.isView(n) {
 			return true
 		}
 		if all(func(n *ir.Node, i int) bool {
-			return !isView(n.Op) && target.Accepts(n.Op, n.Attr, i, v.Type(), wish)
+			return !p.c.isView(n) && target.Accepts(n.Op, n.Attr, i, v.Type(), wish)
 		}) {
 			chosen = wish
 			return false
@@ -147,7 +147,7 @@ func (p *placer) node(i int, n *ir.Node) error {
 	case n.Op == ir.OpInput:
 		p.at[out] = p.block(n.Types[0].Bytes(), -1, len(p.g.Nodes))
 		return nil
-	case isView(n.Op):
+	case p.c.isView(n):
 		p.at[out] = p.at[n.In[0]]
 		return nil
 	}

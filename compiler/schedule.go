@@ -9,9 +9,9 @@ import (
 // schedule orders the nodes of a bound graph so that little memory is in use
 // at a time: of the nodes that are ready, the one that frees most goes first.
 // The document's order stays where that is no better.
-func schedule(_ *context, g *ir.Graph) (*ir.Graph, error) {
-	order := leastMemory(g)
-	if peak(g, order) >= peak(g, g.Nodes) {
+func schedule(c *context, g *ir.Graph) (*ir.Graph, error) {
+	order := c.leastMemory(g)
+	if c.peak(g, order) >= c.peak(g, g.Nodes) {
 		return g, nil
 	}
 	out := &ir.Graph{Inputs: g.Inputs, Outputs: g.Outputs, States: g.States}
@@ -23,7 +23,7 @@ func schedule(_ *context, g *ir.Graph) (*ir.Graph, error) {
 }
 
 // leastMemory is a greedy order.
-func leastMemory(g *ir.Graph) []*ir.Node {
+func (c *context) leastMemory(g *ir.Graph) []*ir.Node {
 	users := make([][]int, len(g.Nodes))
 	waits := make([]int, len(g.Nodes))
 	edge := func(from, to int) {
@@ -51,7 +51,7 @@ func leastMemory(g *ir.Graph) []*ir.Node {
 		}
 	}
 	q := &readyQueue{gain: func(n *ir.Node) int64 {
-		gain := -bytesOf(n)
+		gain := -c.bytesOf(n)
 		for _, v := range n.In {
 			if v.Valid() && reads[v] == 1 && v.Node.Op != ir.OpState && v.Node.Op != ir.OpInput {
 				gain += v.Type().Bytes()
@@ -112,8 +112,8 @@ func (q *readyQueue) Pop() any {
 }
 
 // bytesOf is the new memory a node needs for its outputs.
-func bytesOf(n *ir.Node) int64 {
-	if n.Op == ir.OpState || isView(n.Op) {
+func (c *context) bytesOf(n *ir.Node) int64 {
+	if n.Op == ir.OpState || c.isView(n) {
 		return 0
 	}
 	var sum int64
@@ -124,7 +124,7 @@ func bytesOf(n *ir.Node) int64 {
 }
 
 // peak estimates the most memory in use at a time, for an order of g's nodes.
-func peak(g *ir.Graph, order []*ir.Node) int64 {
+func (c *context) peak(g *ir.Graph, order []*ir.Node) int64 {
 	end := map[*ir.Node]int{}
 	for i, n := range order {
 		end[n] = i
@@ -135,7 +135,7 @@ func peak(g *ir.Graph, order []*ir.Node) int64 {
 		}
 	}
 	for i := len(order) - 1; i >= 0; i-- { // a view keeps what it views
-		if n := order[i]; isView(n.Op) {
+		if n := order[i]; c.isView(n) {
 			end[n.In[0].Node] = max(end[n.In[0].Node], end[n])
 		}
 	}
@@ -144,11 +144,11 @@ func peak(g *ir.Graph, order []*ir.Node) int64 {
 	}
 	free := make([]int64, len(order)+1)
 	for n, i := range end {
-		free[i] += bytesOf(n)
+		free[i] += c.bytesOf(n)
 	}
 	var now, most int64
 	for i, n := range order {
-		now += bytesOf(n)
+		now += c.bytesOf(n)
 		most = max(most, now)
 		now -= free[i]
 	}

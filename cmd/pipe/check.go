@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -163,5 +164,5 @@ func diagnostics(file string, err error) []diagnostic {
 	case errors.As(err, &shape):
 		return []diagnostic{at(shape.Pos, fmt.Sprintf("%s: %v", shape.Op, shape.Err), "")}
 	}
-	return []diagnostic{{File: file, Message: err.Error()}}
+	return []diagnostic{{File: file, Message: strings.TrimPrefix(err.Error(), file+": ")}}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"pipe.dev/schema"
+	"pipe.dev/internal/suggest"
 )
 
 // commands are the subcommands, in the order in which help lists them.
@@ -143,17 +143,10 @@ func names(cmd *cobra.Command) []string {
 	return out
 }
 
-// didYouMean returns "; did you mean X?" for the nearest of known, or for one
-// that got begins, if there is any.
+// didYouMean returns "; did you mean X?" for the nearest of known, or "".
 func didYouMean(got string, known []string) string {
-	hint := schema.Suggest(got, known)
-	for _, k := range known {
-		if hint == "" && len(got) > 1 && strings.HasPrefix(k, got) {
-			hint = "did you mean " + k + "?"
-		}
+	if hint := suggest.DidYouMean(got, known); hint != "" {
+		return "; " + hint
 	}
-	if hint == "" {
-		return ""
-	}
-	return "; " + hint
+	return ""
 }

@@ -63,7 +63,7 @@ func inChain(g *ir.Graph) map[*ir.Node]bool {
 			continue
 		}
 		for _, v := range n.In {
-			if chainable(v.Node) && uses[v] == 1 && slices.Equal(v.Type().Shape, n.Types[0].Shape) {
+			if chainable(v.Node) && uses[v.Node.ID][v.Out] == 1 && slices.Equal(v.Type().Shape, n.Types[0].Shape) {
 				inner[v.Node] = true
 			}
 		}
@@ -86,7 +86,7 @@ func (e *expression) write(n *ir.Node) {
 		if e.inner[x.Node] {
 			e.write(x.Node)
 		} else {
-			e.leaf(e.r.at[x])
+			e.leaf(e.r.now(x))
 		}
 	}
 	e.words = append(e.words, n.Op)

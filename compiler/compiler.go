@@ -84,7 +84,7 @@ func Passes() []string {
 	for _, p := range passes {
 		names = append(names, p.name)
 	}
-	return append(names, "bind", "schedule")
+	return append(names, "bind", "settle", "schedule")
 }
 
 // Compile elaborates m and runs the passes on it.
@@ -155,6 +155,12 @@ func (p *Program) Plan(sizes map[string]int) (*plan.Plan, error) {
 		return nil, err
 	}
 	if err := c.check("bind", g); err != nil {
+		return nil, err
+	}
+	if g, err = settle(c, g); err != nil {
+		return nil, err
+	}
+	if err := c.check("settle", g); err != nil {
 		return nil, err
 	}
 	if g, err = schedule(c, g); err != nil {

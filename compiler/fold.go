@@ -3,6 +3,7 @@ package compiler
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -16,6 +17,19 @@ func fold(c *context, g *ir.Graph) (*ir.Graph, error) {
 			return []ir.Value{v}
 		}
 		return c.constant(r, n, in)
+	})
+}
+
+// settle removes ops that change nothing now that sizes are known.
+func settle(c *context, g *ir.Graph) (*ir.Graph, error) {
+	if !slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool { return identity(n, n.In).Valid() }) {
+		return g, nil
+	}
+	return rewrite(c.table, g, func(_ *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
+		if v := identity(n, in); v.Valid() {
+			return []ir.Value{v}
+		}
+		return nil
 	})
 }
 
@@ -44,6 +58,10 @@ func identity(n *ir.Node, in []ir.Value) ir.Value {
 			}
 		}
 		if ordered(perm) {
+			return x
+		}
+	case "pick": // of a single row
+		if same {
 			return x
 		}
 	case "add", "sub":

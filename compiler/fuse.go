@@ -17,8 +17,8 @@ var fusions = []struct {
 	{"activation", fuseActivation},
 	{"gated_linear", fuseGated},
 	{"softmax", fuseSoftmax},
+	{"layer_norm", fuseLayerNorm}, // before rms_norm, which is part of it
 	{"rms_norm", fuseRMSNorm},
-	{"layer_norm", fuseLayerNorm},
 	{"attention", fuseAttention},
 }
 

@@ -36,10 +36,10 @@ func fuseAttention(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 		return nil
 	}
 	swap := op.TransposeAttr{Perm: "0,2,1,3"}
-	in := []ir.Value{r.Apply("transpose", swap, r.at[q])[0], r.Apply("transpose", swap, r.at[k])[0],
-		r.Apply("transpose", swap, r.at[v])[0], {}, {}}
+	in := []ir.Value{r.Apply("transpose", swap, r.now(q))[0], r.Apply("transpose", swap, r.now(k))[0],
+		r.Apply("transpose", swap, r.now(v))[0], {}, {}}
 	if mask.Valid() {
-		in[3] = r.at[mask]
+		in[3] = r.now(mask)
 	}
 	out := r.Apply("attention", op.AttentionAttr{Scale: m.scale}, in...)
 	return r.Apply("transpose", swap, out[0])

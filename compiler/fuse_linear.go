@@ -15,7 +15,7 @@ func fuseSiLU(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	}) {
 		return nil
 	}
-	return r.Apply("act", op.ActAttr{Fn: "silu"}, r.at[x])
+	return r.Apply("act", op.ActAttr{Fn: "silu"}, r.now(x))
 }
 
 // fuseMatMul: x @ W, for a weight W, -> linear.
@@ -36,7 +36,7 @@ func fuseMatMul(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	if !out.Known() {
 		return nil
 	}
-	return r.Apply("linear", op.LinearAttr{OutFeatures: out.N, Transpose: !transposed}, r.at[x], r.at[w])
+	return r.Apply("linear", op.LinearAttr{OutFeatures: out.N, Transpose: !transposed}, r.now(x), r.now(w))
 }
 
 // fuseBias: linear + b -> linear with a bias.
@@ -54,7 +54,7 @@ func fuseBias(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 		return nil
 	}
 	attr.Bias = true
-	return r.Apply("linear", attr, r.at[l.In[0]], r.at[l.In[1]], r.at[bias])
+	return r.Apply("linear", attr, r.now(l.In[0]), r.now(l.In[1]), r.now(bias))
 }
 
 // fuseActivation: act(linear) -> linear with an activation.
@@ -78,7 +78,7 @@ func fuseActivation(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	attr.Act = fn
 	in := make([]ir.Value, len(l.In))
 	for i, v := range l.In {
-		in[i] = r.at[v]
+		in[i] = r.now(v)
 	}
 	return r.Apply("linear", attr, in...)
 }
@@ -100,5 +100,5 @@ func fuseGated(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 		return nil
 	}
 	return r.Apply("gated_linear", op.GatedLinearAttr{OutFeatures: g.OutFeatures, Act: g.Act},
-		r.at[gate.In[0]], r.at[gate.In[1]], r.at[up.In[1]])
+		r.now(gate.In[0]), r.now(gate.In[1]), r.now(up.In[1]))
 }

@@ -12,7 +12,7 @@ func fuseSoftmax(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	}
 	sum := r.from(n.In[1], "reduce_sum")
 	e := n.In[0].Node
-	if sum == nil || !lastAxis(sum) || sum.In[0] != n.In[0] || e.Op != "exp" || r.uses[n.In[0]] != 2 {
+	if sum == nil || !lastAxis(sum) || sum.In[0] != n.In[0] || e.Op != "exp" || r.reads(n.In[0]) != 2 {
 		return nil
 	}
 	shifted := r.from(e.In[0], "sub")
@@ -23,7 +23,7 @@ func fuseSoftmax(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	if largest == nil || !lastAxis(largest) || largest.In[0] != shifted.In[0] {
 		return nil
 	}
-	return r.Apply("softmax", op.AxisAttr{Axis: -1}, r.at[shifted.In[0]])
+	return r.Apply("softmax", op.AxisAttr{Axis: -1}, r.now(shifted.In[0]))
 }
 
 // normalised matches d * rsqrt(m + eps) or d / sqrt(m + eps), and returns d, m
@@ -77,7 +77,7 @@ func fuseRMSNorm(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	}) {
 		return nil
 	}
-	return r.Apply("rms_norm", op.RMSNormAttr{Eps: eps}, r.at[x], r.at[w])
+	return r.Apply("rms_norm", op.RMSNormAttr{Eps: eps}, r.now(x), r.now(w))
 }
 
 // fuseLayerNorm: (x - mean(x)) * rsqrt(var(x) + eps) * w + b -> layer_norm.
@@ -104,5 +104,5 @@ func fuseLayerNorm(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	}) {
 		return nil
 	}
-	return r.Apply("layer_norm", op.LayerNormAttr{Eps: eps, Affine: true}, r.at[x], r.at[w], r.at[bias])
+	return r.Apply("layer_norm", op.LayerNormAttr{Eps: eps, Affine: true}, r.now(x), r.now(w), r.now(bias))
 }

@@ -9,8 +9,8 @@ import (
 type rewriter struct {
 	*op.Builder
 	old  *ir.Graph
-	at   map[ir.Value]ir.Value // from old to new
-	uses map[ir.Value]int      // of old values, by nodes, outputs and next states
+	at   [][]ir.Value // the new values of each old node
+	uses [][]int      // of the old values of each node, by nodes, outputs and next states
 }
 
 // rule returns what stands for the outputs of old node n, whose new inputs are
@@ -20,7 +20,8 @@ type rule func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value
 // rewrite copies g under f. Nodes that nothing reads any more are left out;
 // inputs stay, and states stay as long as something reads them.
 func rewrite(t *op.Table, g *ir.Graph, f rule) (*ir.Graph, error) {
-	r := &rewriter{Builder: op.NewBuilder(t), old: g, at: map[ir.Value]ir.Value{}, uses: countUses(g)}
+	r := &rewriter{Builder: op.NewBuilder(t), old: g, at: make([][]ir.Value, len(g.Nodes)), uses: countUses(g)}
+	r.Graph.Nodes = make([]*ir.Node, 0, len(g.Nodes))
 	states := map[*ir.Node]*ir.State{}
 	for _, s := range g.States {
 		states[s.Read.Node] = s
@@ -38,7 +39,7 @@ func rewrite(t *op.Table, g *ir.Graph, f rule) (*ir.Graph, error) {
 		default:
 			in := make([]ir.Value, len(n.In))
 			for i, v := range n.In {
-				in[i] = r.at[v]
+				in[i] = r.now(v)
 			}
 			if out = f(r, n, in); out == nil {
 				out = r.Apply(n.Op, n.Attr, in...)
@@ -47,9 +48,7 @@ func rewrite(t *op.Table, g *ir.Graph, f rule) (*ir.Graph, error) {
 		if err := r.Err(); err != nil {
 			return nil, err
 		}
-		for i, v := range out {
-			r.at[ir.Value{Node: n, Out: i}] = v
-		}
+		r.at[n.ID] = out
 	}
 	return r.finish(), nil
 }
@@ -57,7 +56,7 @@ func rewrite(t *op.Table, g *ir.Graph, f rule) (*ir.Graph, error) {
 // finish maps outputs and states and drops what is dead.
 func (r *rewriter) finish() *ir.Graph {
 	for _, o := range r.old.Outputs {
-		r.Graph.Outputs = append(r.Graph.Outputs, ir.Output{Name: o.Name, Value: r.at[o.Value]})
+		r.Graph.Outputs = append(r.Graph.Outputs, ir.Output{Name: o.Name, Value: r.now(o.Value)})
 	}
 	made := map[ir.Value]*ir.State{}
 	for _, s := range r.Graph.States {
@@ -65,31 +64,48 @@ func (r *rewriter) finish() *ir.Graph {
 	}
 	for _, s := range r.old.States {
 		if s.Next.Valid() {
-			made[r.at[s.Read]].Next = r.at[s.Next]
+			made[r.now(s.Read)].Next = r.now(s.Next)
 		}
 	}
 	return prune(r.Graph)
 }
 
-// single reports whether old value v is read exactly once.
-func (r *rewriter) single(v ir.Value) bool { return r.uses[v] == 1 }
+// now returns what stands for an old value in the new graph.
+func (r *rewriter) now(v ir.Value) ir.Value {
+	if !v.Valid() {
+		return v
+	}
+	return r.at[v.Node.ID][v.Out]
+}
 
-func countUses(g *ir.Graph) map[ir.Value]int {
-	uses := map[ir.Value]int{}
+// reads counts who reads old value v.
+func (r *rewriter) reads(v ir.Value) int { return r.uses[v.Node.ID][v.Out] }
+
+// single reports whether old value v is read exactly once.
+func (r *rewriter) single(v ir.Value) bool { return r.reads(v) == 1 }
+
+func countUses(g *ir.Graph) [][]int {
+	uses := make([][]int, len(g.Nodes))
+	all := make([]int, 0, len(g.Nodes))
+	for i, n := range g.Nodes {
+		all = append(all, make([]int, len(n.Types))...)
+		uses[i] = all[len(all)-len(n.Types):]
+	}
+	count := func(v ir.Value) {
+		if v.Valid() {
+			uses[v.Node.ID][v.Out]++
+		}
+	}
 	for _, n := range g.Nodes {
 		for _, v := range n.In {
-			if v.Valid() {
-				uses[v]++
-			}
+			count(v)
 		}
 	}
 	for _, o := range g.Outputs {
-		uses[o.Value]++
+		count(o.Value)
 	}
 	for _, s := range g.States {
-		if s.Next.Valid() {
-			uses[s.Next]++
-		}
+		count(s.Next)
 	}
 	return uses
 }

@@ -48,21 +48,24 @@ type call struct {
 
 // Prepare opens the models of doc and makes the plans that its stages need.
 // Close the result.
-func Prepare(doc *schema.Pipeline, o Options) (p *Pipeline, err error) {
-	p = &Pipeline{doc: doc, opt: o, known: map[string]stage.Value{}, kinds: map[string]stage.Kind{}, calls: map[string]*call{}}
-	defer func() {
-		if err != nil {
-			p.Close()
-		}
-	}()
-	if err := p.link(); err != nil {
+func Prepare(doc *schema.Pipeline, o Options) (*Pipeline, error) {
+	p := &Pipeline{doc: doc, opt: o, known: map[string]stage.Value{}, kinds: map[string]stage.Kind{}, calls: map[string]*call{}}
+	if err := p.prepare(); err != nil {
+		p.Close()
 		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Pipeline) prepare() error {
+	if err := p.link(); err != nil {
+		return err
 	}
 	if err := p.inputs(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.open(); err != nil {
-		return nil, err
+		return err
 	}
 	for _, c := range p.order {
 		p.fill(c, p.known)
@@ -70,10 +73,10 @@ func Prepare(doc *schema.Pipeline, o Options) (p *Pipeline, err error) {
 			continue
 		}
 		if err := c.def.Prepare(&c.Call); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // Close gives the memory and files of the models back.

@@ -60,6 +60,7 @@ func TestScript(t *testing.T) {
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"fails":       fails,
 	"json":        jsonValue,
+	"samejson":    sameJSON,
 	"safetensors": writeSafetensors,
 	"writehex":    writeHex,
 }
@@ -119,6 +120,22 @@ func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if same == neg {
 		ts.Fatalf("%s at %s: found %v, %v", args[0], args[1], found, v)
+	}
+}
+
+// samejson FILE FILE KEY checks that two JSON objects have the same value at
+// KEY.
+func sameJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: samejson FILE FILE KEY")
+	}
+	var v [2]map[string]any
+	for i := range v {
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[i])), &v[i]))
+	}
+	a, b := v[0][args[2]], v[1][args[2]]
+	if a == nil || reflect.DeepEqual(a, b) == neg {
+		ts.Fatalf("%s: %v and %v", args[2], a, b)
 	}
 }
 

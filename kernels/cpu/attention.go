@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -14,7 +15,8 @@ import (
 // greatest score so far, and the sum of values, which is scaled down when a
 // greater score comes (arXiv:1805.02867). Only visible keys are touched, in
 // order from the first, so the result depends neither on the room for keys nor
-// on the other queries.
+// on the other queries. The heads that share a group take turns on a tile of
+// its keys, so that memory is read once.
 //
 //	query [batch, seq, heads, d]   key [batch, t, groups, d]   value [batch, t, groups, dv]
 //	mask repeats to [batch, heads, seq, t]   past [batch]   y [batch, seq, heads, dv]
@@ -25,6 +27,7 @@ type attention struct {
 	past                 *pasts
 	seq, heads, d, dv    int
 	keys, groups         int
+	share, chunk, chunks int   // heads of a group; as many of them as take turns, and how often
 	maskStrides          []int // along batch, heads, seq, t
 	scale, softcap       float32
 	queries, perPart     int
@@ -39,10 +42,12 @@ const (
 	keyTile = 64 // keys that are scored at a time
 
 	// The memory of a worker, in floats.
-	atQuery  = 0
-	atSums   = maxHead
-	atScores = 2 * maxHead
-	atMask   = atScores + keyTile
+	atQuery    = 0
+	atSums     = maxHead
+	atGreatest = 2 * maxHead
+	atTotals   = 3 * maxHead // float64
+	atScores   = 5 * maxHead
+	atMask     = atScores + keyTile
 )
 
 func attentionOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
@@ -88,17 +93,22 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	}
 	s.keyStride = s.groups * s.d * s.k.dtype.Size()
 	s.valStride = s.groups * s.dv * s.v.dtype.Size()
-	// Parts are queries of one head; enough of them for about 16K products.
-	s.perPart = max(1, grain*2/max(1, s.keys*(s.d+s.dv)))
+	s.share = s.heads / s.groups
+	s.chunk = min(s.share, maxHead/max(s.d, s.dv, 1))
+	s.chunks = parts(s.share, s.chunk)
+	// A part is some queries of some heads: about 32K products.
+	s.perPart = max(1, 4*grain/max(1, s.keys*s.chunk*(s.d+s.dv)))
 	s.queries = parts(s.seq, s.perPart)
-	return b.step(qs[0]*s.heads*s.queries, s.part), nil
+	return b.step(qs[0]*s.groups*s.chunks*s.queries, s.part), nil
 }
 
 func (s *attention) part(worker, id int) {
 	lo, hi := span(id%s.queries, s.seq, s.perPart)
-	head, batch := id/s.queries%s.heads, id/s.queries/s.heads
+	unit := id / s.queries
+	batch, group := unit/s.chunks/s.groups, unit/s.chunks%s.groups
+	first, last := span(unit%s.chunks, s.share, s.chunk)
 	for i := lo; i < hi; i++ {
-		s.query(s.b.local[worker], batch, head, i)
+		s.query(s.b.local[worker], batch, group, group*s.share+first, last-first, i)
 	}
 }
 
@@ -115,50 +125,62 @@ func (s *attention) visible(batch, i int) (lo, hi int) {
 	return lo, hi
 }
 
-// query computes one row of the result.
-func (s *attention) query(local []float32, batch, head, i int) {
-	q := s.q.tile(local[atQuery:], ((batch*s.seq+i)*s.heads+head)*s.d, s.d)
-	sum := local[atSums : atSums+s.dv]
-	clear(sum)
-	greatest, total := float32(hidden), 0.
-	group := head / (s.heads / s.groups)
+// query computes query i of n heads of a group, from head on.
+func (s *attention) query(local []float32, batch, group, head, n, i int) {
+	row := (batch*s.seq+i)*s.heads + head
+	q := s.q.tile(local[atQuery:], row*s.d, n*s.d)
+	sums, greatest := local[atSums:atSums+n*s.dv], local[atGreatest:atGreatest+n]
+	totals := unsafe.Slice((*float64)(unsafe.Pointer(&local[atTotals])), n)
+	clear(sums)
+	for h := range n {
+		greatest[h], totals[h] = hidden, 0
+	}
 	lo, hi := s.visible(batch, i)
 	for j := lo; j < hi; j += keyTile {
 		p := local[atScores : atScores+min(keyTile, hi-j)]
-		m := s.scores(local, p, q, batch, head, group, i, j)
-		if m > greatest {
-			if total != 0 {
-				shrink := expAt(greatest, float64(m))
-				total *= shrink
+		key := s.k.at(((batch*s.keys+j)*s.groups + group) * s.d)
+		value := s.v.at(((batch*s.keys+j)*s.groups + group) * s.dv)
+		for h := range n {
+			s.b.asm.Dots[s.k.storage()](len(p), s.d, first(q[h*s.d:]), key, s.keyStride, &p[0])
+			m := s.scores(local, p, batch, head+h, i, j)
+			sum := sums[h*s.dv : (h+1)*s.dv]
+			if m > greatest[h] {
+				shrink := expAt(greatest[h], float64(m))
+				totals[h] *= shrink
 				for l := range sum {
 					sum[l] *= float32(shrink)
 				}
+				greatest[h] = m
 			}
-			greatest = m
-		}
-		for l, v := range p {
-			e := expAt(v, float64(greatest))
-			p[l] = float32(e)
-			total += e
-		}
-		value := s.v.at(((batch*s.keys+j)*s.groups + group) * s.dv)
-		if s.dv > 0 {
-			s.b.asm.Mix[s.v.storage()](len(p), s.dv, &p[0], value, s.valStride, &sum[0])
+			totals[h] = exponentials(p, float64(greatest[h]), totals[h])
+			if s.dv > 0 {
+				s.b.asm.Mix[s.v.storage()](len(p), s.dv, &p[0], value, s.valStride, &sum[0])
+			}
 		}
 	}
-	if total != 0 {
-		for l, v := range sum {
-			sum[l] = float32(float64(v) / total)
+	for h, total := range totals {
+		if total != 0 {
+			for l, v := range sums[h*s.dv : (h+1)*s.dv] {
+				sums[h*s.dv+l] = float32(float64(v) / total)
+			}
 		}
 	}
-	s.y.store(((batch*s.seq+i)*s.heads+head)*s.dv, sum)
+	s.y.store(row*s.dv, sums)
 }
 
-// scores writes the scores of the keys from j on to p, and returns the
+// exponentials turns scores into exponentials and adds them to total.
+func exponentials(p []float32, greatest, total float64) float64 {
+	for l, v := range p {
+		e := expAt(v, greatest)
+		p[l] = float32(e)
+		total += e
+	}
+	return total
+}
+
+// scores turns products with the keys from j on into scores, and returns the
 // greatest.
-func (s *attention) scores(local, p, q []float32, batch, head, group, i, j int) float32 {
-	key := s.k.at(((batch*s.keys+j)*s.groups + group) * s.d)
-	s.b.asm.Dots[s.k.storage()](len(p), s.d, first(q), key, s.keyStride, &p[0])
+func (s *attention) scores(local, p []float32, batch, head, i, j int) float32 {
 	for l, v := range p {
 		p[l] = v * s.scale
 	}

@@ -150,15 +150,22 @@ func selectKernel[T elem](b *Backend, in, out []ir.Type) kernels.Kernel {
 		return b.tiled(len(y), func(local []float32, i, n int) {
 			c := cond.read(tileBuf[uint8](local, 0), i, n)
 			s, t := p.read(tileBuf[T](local, 1), i, n), q.read(tileBuf[T](local, 2), i, n)
-			for j, to := 0, y[i:i+n]; j < len(to); j++ {
-				if c[j] != 0 {
-					to[j] = s[j]
-				} else {
-					to[j] = t[j]
-				}
-			}
+			choose(y[i:i+n], t, s, c)
 		}), nil
 	}}
+}
+
+// choose is y = s where c is set, else t, without a jump that would be guessed
+// wrong half of the time.
+func choose[T elem](y, t, s []T, c []uint8) {
+	t, s, c = t[:len(y)], s[:len(y)], c[:len(y)]
+	for j := range y {
+		v := t[j]
+		if w := s[j]; c[j] != 0 {
+			v = w
+		}
+		y[j] = v
+	}
 }
 
 // raw is a type of d's size that is never widened: only vec.narrow looks at it.

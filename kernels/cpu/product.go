@@ -113,34 +113,36 @@ func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 // panels at once suit best.
 func (p *product) vector() bool { return p.m == 1 && p.w[0].packed }
 
-// pack writes one tile of x as [k][rows of the tile].
-func (p *product) pack(_, id int) {
+// pack writes one tile of x as [k][rows of the tile], in blocks that stay in
+// the cache.
+func (p *product) pack(worker, id int) {
 	tiles := len(p.tiles) - 1
 	z, t := id/tiles, id%tiles
-	lo, hi := p.tiles[t], p.tiles[t+1]
-	dst := p.packed[(z*p.m+lo)*p.k : (z*p.m+hi)*p.k]
-	x := p.x
-	if x.dtype == ir.F32 {
-		packTile(dst, x.f32()[x.first[z]+lo*x.row:], hi-lo, p.k, x.row, x.col)
+	lo, m := p.tiles[t], p.tiles[t+1]-p.tiles[t]
+	dst := p.packed[(z*p.m+lo)*p.k : (z*p.m+lo+m)*p.k]
+	from := p.x.first[z] + lo*p.x.row
+	buf := p.b.local[worker][:packBlock]
+	if p.x.row == 1 {
+		for l := range p.k {
+			p.x.load(dst[l*m:l*m+m], from+l*p.x.col)
+		}
 		return
 	}
-	var one [1]float32
-	for i := range hi - lo {
-		for l := range p.k {
-			x.load(one[:], x.first[z]+(lo+i)*x.row+l*x.col)
-			dst[l*(hi-lo)+i] = one[0]
+	for l := 0; l < p.k; l += packBlock {
+		n := min(packBlock, p.k-l)
+		for i := range m {
+			interleaveRow(dst[l*m+i:], p.x.tile(buf, from+i*p.x.row+l, n), m)
 		}
 	}
 }
 
-// packTile is dst[l*m+i] = x[i*row+l*col].
-func packTile(dst, x []float32, m, k, row, col int) {
-	for l := range k {
-		to := dst[l*m : l*m+m]
-		from := x[l*col:]
-		for i := range to {
-			to[i] = from[i*row]
-		}
+// packBlock is how many elements of a row are packed at a time.
+const packBlock = 128
+
+// interleaveRow is dst[l*m] = x[l].
+func interleaveRow(dst, x []float32, m int) {
+	for l, v := range x {
+		dst[l*m] = v
 	}
 }
 

@@ -281,23 +281,34 @@ func argmaxKernel[T number](b *Backend, a op.AxisAttr) kernels.Kernel {
 		x, y := input[T]{vec: vs[0]}, slice[int32](vs[1])
 		_, n, inner := around(args.In[0].Shape, a.Axis)
 		perPart := max(1, grain/max(n, 1))
-		return b.step(parts(len(y), perPart), func(_, id int) {
+		return b.step(parts(len(y), perPart), func(worker, id int) {
 			lo, hi := span(id, len(y), perPart)
+			buf := tileBuf[T](b.local[worker], 0)
 			for i := lo; i < hi; i++ {
-				y[i] = int32(x.argmax(i/inner*n*inner+i%inner, n, inner))
+				y[i] = int32(x.argmax(buf, i/inner*n*inner+i%inner, n, inner))
 			}
 		}), nil
 	}}
 }
 
 // argmax looks at n elements from place i on, step apart.
-func (in *input[T]) argmax(i, n, step int) int {
+func (in *input[T]) argmax(buf []T, i, n, step int) int {
 	at := 0
 	var best, one [1]T
 	in.run(best[:], i)
-	for k := 1; k < n; k++ {
-		if in.run(one[:], i+k*step); one[0] > best[0] {
-			at, best = k, one
+	if step > 1 {
+		for k := 1; k < n; k++ {
+			if in.run(one[:], i+k*step); one[0] > best[0] {
+				at, best = k, one
+			}
+		}
+		return at
+	}
+	for k := 0; k < n; k += tile {
+		for j, v := range in.read(buf, i+k, min(tile, n-k)) {
+			if v > best[0] {
+				at, best[0] = k+j, v
+			}
 		}
 	}
 	return at

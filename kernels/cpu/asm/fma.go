@@ -1,3 +1,5 @@
+//go:build !arm64 && !ppc64le && !s390x && !riscv64
+
 package asm
 
 import "math"
@@ -13,15 +15,38 @@ func FMA(x, y, z float32) float32 {
 	p := float64(x) * float64(y)
 	c := float64(z)
 	s := p + c
-	// Far from half-way and from the subnormal float32, rounding twice is right.
-	bits := math.Float64bits(s)
-	if bits&0x1fffffff != 0x10000000 && bits&0x7ff<<52 > 0x3810000000000000 {
+	if plain(s) {
 		return float32(s)
 	}
 	return fmaOdd(p, c, s)
 }
 
+// fmas is acc[j] = FMA(x, w[j], acc[j]).
+func fmas(acc []float32, x float32, w []float32) {
+	w = w[:len(acc)]
+	xd := float64(x)
+	for j := range acc {
+		p := xd * float64(w[j])
+		c := float64(acc[j])
+		s := p + c
+		if plain(s) {
+			acc[j] = float32(s)
+		} else {
+			acc[j] = fmaOdd(p, c, s)
+		}
+	}
+}
+
+// plain reports whether s is so far from half-way between two float32, and
+// from the subnormal ones, that rounding it again does no harm.
+func plain(s float64) bool {
+	bits := math.Float64bits(s)
+	return bits&0x1fffffff != 0x10000000 && bits&(0x7ff<<52) > 0x3810000000000000
+}
+
 // fmaOdd rounds p + c, of which s is the nearest float64.
+//
+//go:noinline
 func fmaOdd(p, c, s float64) float32 {
 	t := s - p
 	e := (p - (s - t)) + (c - t) // s + e = p + c exactly (Knuth's two-sum)

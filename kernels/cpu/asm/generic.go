@@ -61,7 +61,7 @@ func gemm(m int, s Storage) Gemm {
 		for l := range k {
 			load(w[:], at(b, l*Panel*size))
 			for i := range m {
-				chain(&acc[i], x[l*m+i], &w)
+				fmas(acc[i][:], x[l*m+i], w[:])
 			}
 		}
 		for i := range m {
@@ -79,13 +79,6 @@ func gemm(m int, s Storage) Gemm {
 // row is a panel's width of floats from p[offset] on.
 func row(p *float32, offset int) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(p), 4*offset)), Panel)
-}
-
-// chain continues the sums of one row by one k.
-func chain(acc *[Panel]float32, x float32, w *[Panel]float32) {
-	for j := range acc {
-		acc[j] = FMA(x, w[j], acc[j])
-	}
 }
 
 func gemv(s Storage) Gemv {
@@ -139,9 +132,7 @@ func mix(s Storage) Mix {
 			for l := 0; l < d; l += Panel {
 				tile := v[:min(Panel, d-l)]
 				load(tile, at(values, j*stride+l*size))
-				for i, x := range tile {
-					y[l+i] = FMA(w, x, y[l+i])
-				}
+				fmas(y[l:l+len(tile)], w, tile)
 			}
 		}
 	}

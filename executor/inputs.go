@@ -30,7 +30,7 @@ func (p *Pipeline) inputs() error {
 	readers := p.readers()
 	for _, in := range p.doc.Inputs {
 		token := "inputs." + in.Name
-		if readers[token] == 0 || in.Value == nil && p.opt.Partial {
+		if readers[token] == 0 {
 			continue
 		}
 		v, err := inputValue(in)

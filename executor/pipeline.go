@@ -23,7 +23,6 @@ type Options struct {
 	Compile  model.Compile
 	Stages   *stage.Table
 	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil
-	Partial  bool                                  // inputs may lack values, to make plans for any; then it can't run
 }
 
 // Pipeline is a pipeline whose models are opened and whose plans are made.

@@ -96,10 +96,9 @@ func TestBadModels(t *testing.T) {
 				os.Truncate(filepath.Join(dir, "model.safetensors"), 70000)
 				return nil
 			}},
-		"missing": {code: exitData, lines: 1, want: `model: .*model\.norm\.weight`,
+		"missing": {code: exitData, lines: 1, want: `model\.safetensors: .*"model\.norm\.weight"`,
 			damage: func(t *testing.T, dir string, list []tensorfile.Tensor) []tensorfile.Tensor {
-				find(list, norm).Name = "model.nrom.weight"
-				return append(list[:0:0], without(list, "model.nrom.weight")...)
+				return without(list, norm)
 			}},
 		"extra": {code: exitData, lines: 1, want: `model\.extra`,
 			damage: func(t *testing.T, dir string, list []tensorfile.Tensor) []tensorfile.Tensor {
@@ -147,9 +146,9 @@ func TestBadModels(t *testing.T) {
 			}},
 		"prompt is not UTF-8": {code: exitData, lines: 1, want: `UTF-8`, args: []string{"--set", "prompt=a\xffb"},
 			damage: func(*testing.T, string, []tensorfile.Tensor) []tensorfile.Tensor { return nil }},
-		"prompt too long": {code: exitFit, lines: 1, want: `context`, args: []string{"--set", "prompt=" + strings.Repeat("word ", 200)},
+		"prompt too long": {code: exitData, lines: 1, want: `context`, args: []string{"--set", "prompt=" + strings.Repeat("word ", 200)},
 			damage: func(*testing.T, string, []tensorfile.Tensor) []tensorfile.Tensor { return nil }},
-		"too many tokens": {code: exitFit, lines: 1, want: `set max_tokens to 127 at most`, args: []string{"--set", "max_tokens=500"},
+		"too many tokens": {code: exitData, lines: 1, want: `set max_tokens to 127 at most`, args: []string{"--set", "max_tokens=500"},
 			damage: func(*testing.T, string, []tensorfile.Tensor) []tensorfile.Tensor { return nil }},
 		"too little memory": {code: exitFit, lines: 1, want: `models\.llm needs .* and 50\.0KiB are allowed: .*--mem`, args: []string{"--mem", "50KiB"},
 			damage: func(*testing.T, string, []tensorfile.Tensor) []tensorfile.Tensor { return nil }},

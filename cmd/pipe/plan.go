@@ -75,7 +75,7 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 	}
 	report := planReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash}
 	if doc.Pipeline != nil {
-		p, err := e.prepare(doc, executor.Options{Compile: e.compile(trace), Partial: true})
+		p, err := e.prepare(doc, executor.Options{Compile: e.compile(trace)})
 		if err != nil {
 			return err
 		}

@@ -113,16 +113,7 @@ func (s *Sampler) Next(logits []float32, history []int32, position int) (int32, 
 	if s.o.Temperature == 0 {
 		return int32(n), nil
 	}
-	// One pass in the order of ids finds the token that the number falls on. Rounding may leave the number beyond the
-	// last sum: that is the last candidate's.
-	total := sum(s.weight[:n])
-	rest := uniform(s.o.Seed, uint64(position)) * total
-	for i, w := range s.weight[:n-1] {
-		if rest -= w; rest < 0 {
-			return s.id[i], nil
-		}
-	}
-	return s.id[n-1], nil
+	return s.id[draw(s.weight[:n], uniform(s.o.Seed, uint64(position)))], nil
 }
 
 // Probabilities writes to dst [vocab] the probability with which Next would

@@ -178,11 +178,41 @@ func (s *Sampler) topP(n int) int {
 	return kept
 }
 
-// sum adds in the order of the ids.
-func sum(w []float64) float64 {
-	total := 0.0
-	for _, v := range w {
-		total += v
+// draw returns the index on which u, in [0, 1), falls when the weights are laid
+// end to end, in their order. One weight at least is positive.
+func draw(weight []float64, u float64) int {
+	const block = 256 // whole blocks are passed over by their sums
+	rest, from := u*sum(weight), 0
+	for ; from+block < len(weight); from += block {
+		w := sum(weight[from : from+block])
+		if rest < w {
+			break
+		}
+		rest -= w
 	}
-	return total
+	for i, w := range weight[from:] {
+		if rest < w {
+			return from + i
+		}
+		rest -= w
+	}
+	// Rounding left it beyond the end.
+	last := len(weight) - 1
+	for weight[last] == 0 {
+		last--
+	}
+	return last
+}
+
+// sum adds in an order that only the length fixes.
+func sum(w []float64) float64 {
+	var a, b, c, d float64
+	i := 0
+	for ; i+4 <= len(w); i += 4 {
+		a, b, c, d = a+w[i], b+w[i+1], c+w[i+2], d+w[i+3]
+	}
+	for ; i < len(w); i++ {
+		a += w[i]
+	}
+	return (a + b) + (c + d)
 }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -78,6 +80,9 @@ func encoder(t *tokenizer.Tokenizer, special, asJSON bool) translate {
 			if err := json.Unmarshal(text, &s); err != nil || len(text) == 0 || text[0] != '"' {
 				return dst, fmt.Errorf("%s is not a string", excerpt(text))
 			}
+			if at := loneSurrogate(text); at >= 0 {
+				return dst, fmt.Errorf("%s is half a character: its other half is missing", text[at:at+6])
+			}
 		}
 		var err error
 		if ids, err = t.Encode(ids[:0], s, special); err != nil {
@@ -99,6 +104,36 @@ func encoder(t *tokenizer.Tokenizer, special, asJSON bool) translate {
 		}
 		return dst, nil
 	}
+}
+
+// loneSurrogate returns where in a valid JSON string an escape stands that is
+// half of a surrogate pair without the other half, or -1. encoding/json would
+// replace it without a word.
+func loneSurrogate(text []byte) int {
+	unit := func(i int) rune {
+		if i+6 > len(text) || text[i] != '\\' || text[i+1] != 'u' {
+			return 0
+		}
+		n, err := strconv.ParseUint(string(text[i+2:i+6]), 16, 16)
+		if err != nil {
+			return 0
+		}
+		return rune(n)
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		switch u := unit(i); {
+		case !utf16.IsSurrogate(u):
+			i++ // over what is escaped
+		case utf16.DecodeRune(u, unit(i+6)) == utf8.RuneError:
+			return i
+		default:
+			i += 11
+		}
+	}
+	return -1
 }
 
 // decoder translates ids to text.

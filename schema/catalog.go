@@ -19,8 +19,14 @@ type catalog struct {
 
 // definition is one op or stage.
 type definition struct {
-	title string   // "#RMSNorm"
-	ports []string // fields that hold tokens: one, a list, or a struct of them
+	title string // "#RMSNorm"
+	ports []port
+}
+
+// port is a field that holds a token, or several.
+type port struct {
+	name       string
+	list, dict bool
 }
 
 // The files that define ops and stages.
@@ -92,7 +98,9 @@ func readDefinition(field *ast.Field, key string) (string, definition) {
 				name = strings.Trim(lit.Value, `"`)
 			}
 			if label != "out" && label != "outs" && holdsToken(f.Value) {
-				def.ports = append(def.ports, label)
+				_, list := f.Value.(*ast.ListLit)
+				_, dict := f.Value.(*ast.StructLit)
+				def.ports = append(def.ports, port{label, list, dict})
 			}
 		}
 	}

@@ -17,6 +17,7 @@ func (e *evaluation) document() (*Document, error) {
 		return nil, err
 	}
 	r := &resolved{catalog: catalog}
+	var errs Errors
 	fields, err := e.value.Fields()
 	if err != nil {
 		return nil, err
@@ -32,16 +33,7 @@ func (e *evaluation) document() (*Document, error) {
 			return nil, err
 		}
 		r.add(name, kind, tree)
-		c := &converter{places: places, root: v, name: name}
-		switch kind {
-		case kindPipeline:
-			d.Pipeline = c.pipeline(tree)
-		case kindRecipe:
-			pos, _ := c.pos(name)
-			d.Recipe = &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos}
-		case kindGraph:
-			d.Models = append(d.Models, c.model(tree))
-		}
+		errs = append(errs, d.add(&converter{places: places, root: v, name: name}, kind, tree, catalog)...)
 		if d.Name == "" || kind != kindGraph {
 			d.Name = name
 		}
@@ -49,11 +41,59 @@ func (e *evaluation) document() (*Document, error) {
 	if d.Name == "" {
 		return nil, Errors{{Pos: ir.Pos{File: e.source.name}, Msg: "holds no pipeline, recipe or model"}}
 	}
+	if len(errs) > 0 {
+		return nil, errs.err()
+	}
 	if d.Hash, err = r.hash(); err != nil {
 		return nil, err
 	}
 	d.resolved, err = r.text(e.inst.PkgName)
 	return d, err
+}
+
+// add converts one top-level field and checks its tokens.
+func (d *Document) add(c *converter, kind string, tree *object, catalog *catalog) Errors {
+	switch kind {
+	case kindPipeline:
+		if d.Pipeline != nil {
+			pos, _ := c.pos(c.name)
+			return Errors{{Pos: pos, Msg: "is a second pipeline; a file holds one"}}
+		}
+		d.Pipeline = c.pipeline(tree)
+		return checkPipeline(d.Pipeline, catalog)
+	case kindRecipe:
+		pos, _ := c.pos(c.name)
+		if d.Recipe != nil {
+			return Errors{{Pos: pos, Msg: "is a second recipe; a file holds one"}}
+		}
+		d.Recipe = &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos}
+	case kindGraph:
+		m := c.model(tree)
+		d.Models = append(d.Models, m)
+		return checkModel(m, catalog)
+	}
+	return nil
+}
+
+// tokenErrors checks tokens in what is valid of a document with mistakes.
+func (e *evaluation) tokenErrors() Errors {
+	catalog, err := newCatalog(e.files)
+	if err != nil {
+		return nil
+	}
+	var out Errors
+	d := &Document{}
+	for _, f := range documentFields(e.source.file) {
+		v := e.value.LookupPath(cue.MakePath(cue.Str(fieldName(f))))
+		kind := kindOf(v)
+		tree, ok := lenientTree(v).(*object)
+		if kind == "" || !ok {
+			continue
+		}
+		c := &converter{places: newPlaces(e), root: v, name: fieldName(f)}
+		out = append(out, d.add(c, kind, tree, catalog)...)
+	}
+	return out
 }
 
 // treeOf gives a concrete struct as a tree.

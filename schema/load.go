@@ -13,6 +13,7 @@ import (
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/load"
 	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/mod/modfile"
 )
 
 // Options are what the command line adds to a document.
@@ -53,13 +54,33 @@ type evaluation struct {
 	settings []setting
 }
 
-// evaluate builds s and what it imports. In a folder without cue.mod, or if
-// root is given, the built-in module is all there is to import.
+// evaluate builds s and what it imports, and validates it. In a folder without
+// cue.mod, or if root is given, the built-in module is all there is to import.
 func evaluate(s *source, root string, settings []setting) (*evaluation, error) {
-	e := &evaluation{source: s, files: map[string]*ast.File{s.name: s.file}, settings: settings}
+	e := &evaluation{source: s, settings: settings, files: map[string]*ast.File{s.name: s.file}}
+	if err := e.build(root); err != nil {
+		return nil, err
+	}
+	if e.value.Validate(cue.Concrete(true)) == nil {
+		return e, nil
+	}
+	found := collect(e.value)
+	if at := unresolved(found); len(at) > 0 && tolerate(s.file, at) && e.build(root) == nil {
+		// Names that are not in scope kept everything else from being looked at.
+		found = append(found, collect(e.value)...)
+	}
+	if errs := e.diagnose(found); len(errs) > 0 {
+		return nil, errs.err()
+	}
+	return nil, e.value.Validate(cue.Concrete(true))
+}
+
+// build loads and builds the document.
+func (e *evaluation) build(root string) error {
+	s := e.source
 	overlay := map[string]load.Source{s.abs: load.FromBytes(s.data)}
 	if err := builtinOverlay(overlay); err != nil {
-		return nil, err
+		return err
 	}
 	cfg := &load.Config{Dir: filepath.Dir(s.abs), Registry: registry{}, Overlay: overlay, ParseFile: e.parser()}
 	if root == "" {
@@ -71,17 +92,10 @@ func evaluate(s *source, root string, settings []setting) (*evaluation, error) {
 	}
 	e.inst = load.Instances([]string{s.abs}, cfg)[0]
 	if e.inst.Err != nil {
-		return nil, e.diagnose(e.inst.Err)
+		return e.loadErrors(e.inst.Err)
 	}
 	e.value = cuecontext.New().BuildInstance(e.inst)
-	err := e.value.Err()
-	if err == nil {
-		err = e.value.Validate(cue.Concrete(true))
-	}
-	if err != nil {
-		return nil, e.diagnose(err)
-	}
-	return e, nil
+	return nil
 }
 
 // parser gives the loader the document as it was read and changed by --set,
@@ -119,9 +133,16 @@ func shortName(abs string) string {
 var moduleFile = fmt.Sprintf("module: \"pipe.local@v0\"\nlanguage: version: \"v0.17.0\"\ndeps: %q: v: %q\n", moduleMajor, moduleVersion)
 
 // moduleRoot is the nearest folder above dir with a cue.mod/module.cue, or "".
+// The folder of the built-in module itself counts as none, so that documents
+// mean the same everywhere.
 func moduleRoot(dir string) string {
 	for {
-		if info, err := os.Stat(filepath.Join(dir, "cue.mod", "module.cue")); err == nil && info.Mode().IsRegular() {
+		name := filepath.Join(dir, "cue.mod", "module.cue")
+		if data, err := os.ReadFile(name); err == nil {
+			f, err := modfile.ParseNonStrict(data, name)
+			if err == nil && f.QualifiedModule() == moduleMajor {
+				return ""
+			}
 			return dir
 		}
 		up := filepath.Dir(dir)

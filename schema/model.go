@@ -33,7 +33,7 @@ func LoadModel(dir string) (*Model, error) {
 	}
 	dropNulls(config)
 	root := "/pipe.model"
-	s := &source{name: modulePath + "/model.cue", abs: filepath.Join(root, "model.cue"), data: []byte(modelSource)}
+	s := &source{name: modulePath + "/model.cue", shown: name, abs: filepath.Join(root, "model.cue"), data: []byte(modelSource)}
 	if s.file, err = parser.ParseFile(s.name, s.data); err != nil {
 		return nil, err
 	}

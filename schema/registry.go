@@ -64,12 +64,19 @@ func foreign(m module.Version) error {
 
 // builtinOverlay adds the files of the built-in module under builtinRoot.
 func builtinOverlay(overlay map[string]load.Source) error {
+	return walkBuiltin(func(path string) error {
+		data, err := pipe.CUE.ReadFile(path)
+		overlay[builtinRoot+"/"+path] = load.FromBytes(data)
+		return err
+	})
+}
+
+// walkBuiltin calls each with the path of every file of the built-in module.
+func walkBuiltin(each func(path string) error) error {
 	return fs.WalkDir(pipe.CUE, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		data, err := pipe.CUE.ReadFile(path)
-		overlay[builtinRoot+"/"+path] = load.FromBytes(data)
-		return err
+		return each(path)
 	})
 }

@@ -26,6 +26,9 @@ type source struct {
 	file *ast.File
 	// labels are those of file as it was written.
 	labels labels
+	// shown is what messages are about where the text is not a person's: a
+	// config.json; "" otherwise.
+	shown string
 }
 
 // readSource reads and parses a document. What is wrong with the file as such

@@ -15,7 +15,8 @@ func Suggest(word string, known []string) string {
 			continue
 		}
 		d := distance(strings.ToLower(word), strings.ToLower(k))
-		if d < least && d < max(len(word), len(k)) {
+		sameLength := d == least && len(k) == len(word) && len(best) != len(word)
+		if (d < least || sameLength && best != "") && d < max(len(word), len(k)) {
 			best, least = k, d
 		}
 	}

@@ -10,7 +10,13 @@ func softmax() Def {
 			i := n.Attr.(AxisAttr).Axis
 			e := b.Exp(b.Sub(x, b.ReduceMax(x, true, i)))
 			return b.Div(e, b.Sum(e, true, i))
-		})})
+		}),
+		// From y alone, so that no exponential is kept or computed again.
+		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
+			y := ir.Value{Node: n}
+			sum := b.Sum(b.Mul(dy[0], y), true, n.Attr.(AxisAttr).Axis)
+			return []ir.Value{b.Mul(y, b.Sub(dy[0], sum))}
+		}})
 }
 
 func logSoftmax() Def {
@@ -19,7 +25,11 @@ func logSoftmax() Def {
 			i := n.Attr.(AxisAttr).Axis
 			z := b.Sub(x, b.ReduceMax(x, true, i))
 			return b.Sub(z, b.Log(b.Sum(b.Exp(z), true, i)))
-		})})
+		}),
+		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
+			sum := b.Sum(dy[0], true, n.Attr.(AxisAttr).Axis)
+			return []ir.Value{b.Sub(dy[0], b.Mul(b.Exp(ir.Value{Node: n}), sum))}
+		}})
 }
 
 func alongAxis(d Def) Def {

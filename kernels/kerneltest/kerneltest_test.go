@@ -208,6 +208,9 @@ func TestWrongGradients(t *testing.T) {
 			return []ir.Value{b.Mul(dy[0], n.In[1]), {}}
 		}},
 		{"shape", "reduce_sum", "gradient of input 0 is", func(b *op.Builder, n *ir.Node, dy []ir.Value) []ir.Value { return dy }},
+		{"own", "softmax", "own gradient of input 0", func(b *op.Builder, n *ir.Node, dy []ir.Value) []ir.Value {
+			return []ir.Value{b.Mul(ir.Value{Node: n}, dy[0])}
+		}},
 		{"transposed", "transpose", "gradient of input 0", func(b *op.Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 			return []ir.Value{b.Reshape(dy[0], n.In[0].Type().Shape...)}
 		}},

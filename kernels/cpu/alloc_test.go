@@ -10,14 +10,19 @@ import (
 	"pipe.dev/kernels/kerneltest"
 )
 
-// No step allocates: every case of every op that has a kernel is run, in the
-// layouts that the backend prefers.
+// No step allocates, in any tier: every case of every op that has a kernel is
+// run, in the layouts that the backend prefers.
 func TestStepsDoNotAllocate(t *testing.T) {
+	for _, b := range backends(t, 2) {
+		t.Run(b.Tier(), func(t *testing.T) { checkAllocations(t, b) })
+	}
+}
+
+func checkAllocations(t *testing.T, b *Backend) {
 	table, err := op.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := open(t, Options{Threads: 2})
 	checked := 0
 	for _, d := range table.Defs() {
 		for _, c := range d.Cases {

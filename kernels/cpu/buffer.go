@@ -54,7 +54,7 @@ func (b *Backend) Map(data []byte) (kernels.Buffer, bool) {
 		return nil, false
 	}
 	align := uintptr(1) << min(bits.TrailingZeros(uint(len(data))), 3)
-	if uintptr(unsafe.Pointer(&data[0]))%align != 0 || !littleEndian() {
+	if uintptr(unsafe.Pointer(&data[0]))%align != 0 {
 		return nil, false
 	}
 	return &buffer{b: b, data: data, size: int64(len(data))}, true

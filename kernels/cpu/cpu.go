@@ -10,6 +10,7 @@ package cpu
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync/atomic"
 
@@ -47,6 +48,9 @@ type maker func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 // New opens the backend and starts its workers. It fails when the processor
 // lacks the tier.
 func New(o Options) (*Backend, error) {
+	if !littleEndian() {
+		return nil, errors.New("cpu: tensors are little-endian, but this processor is not")
+	}
 	t, err := findTier(o.Tier)
 	if err != nil {
 		return nil, err

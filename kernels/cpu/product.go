@@ -95,7 +95,7 @@ func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 	}
 	// A part should take some microseconds: here nanoseconds to read a panel,
 	// and to multiply it.
-	panel := p.k*asm.Panel*p.w[0].dtype.Size()/20 + p.k*p.block*height*asm.Panel/100
+	panel := p.k*asm.Panel*p.w[0].dtype.Size()/40 + p.k*min(p.m, p.block*height)*asm.Panel/100
 	p.group = max(1, 8000/max(panel, 1))
 	if p.vector() {
 		p.group = (p.group + p.b.asm.Panels - 1) / p.b.asm.Panels * p.b.asm.Panels

@@ -24,23 +24,20 @@ func Generic() Kernels {
 	return k
 }
 
-// loader widens len(dst) elements from p on.
-type loader func(dst []float32, p *byte)
-
-var loaders = [3]loader{
-	F32: func(dst []float32, p *byte) {
+// load widens len(dst) elements from p on.
+func load(s Storage, dst []float32, p *byte) {
+	switch s {
+	case F32:
 		copy(dst, unsafe.Slice((*float32)(unsafe.Pointer(p)), len(dst)))
-	},
-	BF16: func(dst []float32, p *byte) {
+	case BF16:
 		for i, h := range unsafe.Slice((*uint16)(unsafe.Pointer(p)), len(dst)) {
 			dst[i] = half.BF16ToF32(h)
 		}
-	},
-	F16: func(dst []float32, p *byte) {
+	case F16:
 		for i, h := range unsafe.Slice((*uint16)(unsafe.Pointer(p)), len(dst)) {
 			dst[i] = half.F16ToF32(h)
 		}
-	},
+	}
 }
 
 var sizes = [3]int{F32: 4, BF16: 2, F16: 2}
@@ -48,7 +45,7 @@ var sizes = [3]int{F32: 4, BF16: 2, F16: 2}
 func at(p *byte, offset int) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(p), offset)) }
 
 func gemm(m int, s Storage) Gemm {
-	load, size := loaders[s], sizes[s]
+	size := sizes[s]
 	return func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, resume int) {
 		x := unsafe.Slice(a, k*m)
 		var acc [genericRows][Panel]float32
@@ -59,7 +56,7 @@ func gemm(m int, s Storage) Gemm {
 		}
 		var w [Panel]float32
 		for l := range k {
-			load(w[:], at(b, l*Panel*size))
+			load(s, w[:], at(b, l*Panel*size))
 			for i := range m {
 				fmas(acc[i][:], x[l*m+i], w[:])
 			}
@@ -89,7 +86,7 @@ func gemv(s Storage) Gemv {
 }
 
 func dots(s Storage) Dots {
-	load, size := loaders[s], sizes[s]
+	size := sizes[s]
 	return func(n, d int, q *float32, keys *byte, stride int, scores *float32) {
 		x := unsafe.Slice(q, d)
 		var k [16]float32
@@ -99,14 +96,14 @@ func dots(s Storage) Dots {
 			var lane [16]float32
 			l := 0
 			for ; l+16 <= d; l += 16 {
-				load(k[:], at(key, l*size))
+				load(s, k[:], at(key, l*size))
 				for i := range lane {
 					lane[i] = FMA(k[i], x[l+i], lane[i])
 				}
 			}
 			var rest float32
 			for ; l < d; l++ {
-				load(k[:1], at(key, l*size))
+				load(s, k[:1], at(key, l*size))
 				rest = FMA(k[0], x[l], rest)
 			}
 			out[j] = tree(&lane) + rest
@@ -124,14 +121,14 @@ func tree(lane *[16]float32) float32 {
 }
 
 func mix(s Storage) Mix {
-	load, size := loaders[s], sizes[s]
+	size := sizes[s]
 	return func(n, d int, p *float32, values *byte, stride int, acc *float32) {
 		y := unsafe.Slice(acc, d)
 		var v [Panel]float32
 		for j, w := range unsafe.Slice(p, n) {
 			for l := 0; l < d; l += Panel {
 				tile := v[:min(Panel, d-l)]
-				load(tile, at(values, j*stride+l*size))
+				load(s, tile, at(values, j*stride+l*size))
 				fmas(y[l:l+len(tile)], w, tile)
 			}
 		}

@@ -23,7 +23,7 @@ const spin = 100 * time.Microsecond
 type Func func(worker, part int)
 
 // Pool is a set of workers. Its methods may be called from several goroutines;
-// loops run one after another.
+// loops run one after another, so that what a worker owns is never shared.
 type Pool struct {
 	mu      sync.Mutex // held while a loop runs
 	threads int
@@ -62,13 +62,14 @@ func (p *Pool) Threads() int { return p.threads }
 // does not allocate. f must not call Run. After Close, the caller runs
 // everything.
 func (p *Pool) Run(n int, f Func) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if n <= 1 || p.threads == 1 {
 		for i := range n {
 			f(0, i)
 		}
 		return
 	}
-	p.mu.Lock()
 	p.f, p.n = f, int64(n)
 	p.pending.Store(int64(n))
 	p.left.Store(int64(n))
@@ -83,7 +84,6 @@ func (p *Pool) Run(n int, f Func) {
 		}
 	}
 	p.f = nil
-	p.mu.Unlock()
 }
 
 // Close ends the workers and waits for them. It may be called more than once.

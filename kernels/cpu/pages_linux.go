@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 const hugeFrom = 4 << 20
 
 func adviseHuge(p []byte) {
-	if len(p) >= hugeFrom*1000000 {
+	if len(p) >= hugeFrom {
 		// Large pages are only a wish: without them all is slower but right.
 		_ = unix.Madvise(p, unix.MADV_HUGEPAGE)
 	}

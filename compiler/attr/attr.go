@@ -121,6 +121,17 @@ func assign(v reflect.Value, x any) error {
 			v.Set(list)
 			return nil
 		}
+		if v.Kind() == reflect.Array {
+			if len(y) != v.Len() {
+				return fmt.Errorf("%d entries, want %d", len(y), v.Len())
+			}
+			for i, e := range y {
+				if err := assign(v.Index(i), e); err != nil {
+					return fmt.Errorf("[%d]: %w", i, err)
+				}
+			}
+			return nil
+		}
 	case map[string]any:
 		if v.Kind() == reflect.Map {
 			made := reflect.MakeMap(v.Type())

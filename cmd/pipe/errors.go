@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pipe.dev/compiler/op"
+	"pipe.dev/executor"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/decode"
 	"pipe.dev/executor/model"
@@ -44,8 +45,12 @@ var codes = [...]struct {
 	{exitData, is[*dataError]},
 	{exitData, is[*checkpoint.Error]},
 	{exitData, is[*model.VocabError]},
+	{exitData, is[*model.TokenizerError]},
 	{exitData, is[*decode.ContextError]},
+	{exitData, is[*decode.PromptError]},
 	{exitData, is[*fs.PathError]},
+	{exitDocument, func(err error) bool { var e *executor.StageError; return errors.As(err, &e) && !e.Prepared }},
+	{exitData, is[*executor.StageError]},
 	{exitData, func(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) }},
 }
 

@@ -112,18 +112,23 @@ func (e *ContextError) Error() string {
 		e.Prompt, e.Want, e.Context, e.Context-e.Prompt)
 }
 
+// PromptError says why a prompt can't be continued.
+type PromptError struct{ Fact string }
+
+func (e *PromptError) Error() string { return "the prompt " + e.Fact }
+
 // Start begins a new sequence with a prompt, and computes what follows it.
 // want is how many tokens will be asked for at most.
 func (g *Generator) Start(ctx context.Context, prompt []int32, want int) error {
 	if len(prompt) == 0 {
-		return errors.New("the prompt is empty and the tokenizer adds no token to start from")
+		return &PromptError{"is empty, and the tokenizer adds no token to start from"}
 	}
 	if len(prompt)+want > g.context {
 		return &ContextError{len(prompt), want, g.context}
 	}
 	for i, id := range prompt {
 		if id < 0 || int(id) >= g.vocab {
-			return fmt.Errorf("token %d of the prompt is id %d, and the model has %d", i, id, g.vocab)
+			return &PromptError{fmt.Sprintf("has id %d as token %d, and the model has %d", id, i, g.vocab)}
 		}
 	}
 	g.tokens, g.past = append(g.tokens[:0], prompt...), 0

@@ -14,7 +14,8 @@ import (
 type scatterer struct {
 	b                  *Backend
 	along              bool
-	y, x, idx          vec
+	y, x               vec
+	idx                indices
 	sum                []float32 // x in float32
 	outer, m, n, inner int
 }
@@ -35,7 +36,7 @@ func scatterOp(along bool) maker {
 				if err != nil {
 					return nil, err
 				}
-				s := &scatterer{b: b, along: along, y: vs[0], idx: vs[1], x: vs[2]}
+				s := &scatterer{b: b, along: along, y: vs[0], idx: indices{vec: vs[1]}, x: vs[2]}
 				s.outer, s.n, s.inner = around(args.Out[0].Shape, a.Axis)
 				if s.outer*s.n*s.inner == 0 {
 					return b.step(0, nil), nil
@@ -62,18 +63,17 @@ func (s *scatterer) part(worker, id int) {
 	for k := range s.n {
 		clear(s.sum[(o*s.n+k)*s.inner+lo : (o*s.n+k)*s.inner+hi])
 	}
-	idx := indices{vec: s.idx}
 	buf := s.b.local[worker][:scatterWidth]
 	for j := range s.m {
 		at := (o*s.m + j) * s.inner
 		from := s.y.tile(buf, at+lo, hi-lo)
 		if s.along {
 			for e, v := range from {
-				if k := idx.get(at + lo + e); k >= 0 && k < s.n {
+				if k := s.idx.get(at + lo + e); k >= 0 && k < s.n {
 					s.sum[(o*s.n+k)*s.inner+lo+e] += v
 				}
 			}
-		} else if k := idx.get(j); k >= 0 && k < s.n {
+		} else if k := s.idx.get(j); k >= 0 && k < s.n {
 			to := s.sum[(o*s.n+k)*s.inner+lo:]
 			for e, v := range from {
 				to[e] += v

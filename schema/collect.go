@@ -26,12 +26,7 @@ func raise(e errors.Error) raised {
 	for _, a := range args {
 		r.args = append(r.args, fmt.Sprint(a))
 	}
-	r.text = fmt.Sprintf(format, args...)
-	if cause := errors.Unwrap(e); cause != nil && !strings.Contains(r.text, cause.Error()) {
-		if inner := strings.TrimSpace(cause.Error()); inner != "" {
-			r.text += ": " + inner
-		}
-	}
+	r.text = errors.StringWithConfig(e, &errors.Config{OmitPath: true})
 	return r
 }
 

@@ -39,10 +39,10 @@ func (e *evaluation) document() (*Document, error) {
 		}
 	}
 	if d.Name == "" {
-		return nil, Errors{{Pos: ir.Pos{File: e.source.name}, Msg: "holds no pipeline, recipe or model"}}
+		return nil, e.noDocument(places).err()
 	}
 	if len(errs) > 0 {
-		return nil, errs.err()
+		return nil, mergeUses(errs.sorted())
 	}
 	if d.Hash, err = r.hash(); err != nil {
 		return nil, err
@@ -92,6 +92,24 @@ func (e *evaluation) tokenErrors() Errors {
 		}
 		c := &converter{places: newPlaces(e), root: v, name: fieldName(f)}
 		out = append(out, d.add(c, kind, tree, catalog)...)
+	}
+	return out
+}
+
+// noDocument says what a file lacks to be a document.
+func (e *evaluation) noDocument(places *places) Errors {
+	const hint = "write NAME: pipeline.#Pipeline & {...}, train.#Recipe & {...} or op.#Model & {...}"
+	if kind := kindOf(e.value); kind != "" {
+		return Errors{{Pos: ir.Pos{File: e.source.name}, Msg: fmt.Sprintf("the file itself is a %s, want it in a field", kind), Hint: hint}}
+	}
+	var out Errors
+	for _, f := range documentFields(e.source.file) {
+		if f.Pos().IsValid() {
+			out = append(out, &Error{Pos: at(f.Pos(), fieldName(f)), Msg: "is no pipeline, recipe or model", Hint: hint})
+		}
+	}
+	if len(out) == 0 {
+		out = Errors{{Pos: ir.Pos{File: e.source.name}, Msg: "holds no pipeline, recipe or model", Hint: hint}}
 	}
 	return out
 }

@@ -124,6 +124,7 @@ func (c *converter) model(o *object) *Model {
 // group converts a graph or layer, whose value stands at path below the root.
 func (c *converter) group(o *object, path []cue.Selector) *Group {
 	g := &Group{ID: o.text("id"), Out: o.text("out")}
+	g.OutPos, _ = c.pos(strings.TrimPrefix(g.ID+".out", "."), append(slices.Clone(path), cue.Str("out"))...)
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {
 		below := append(slices.Clone(path), cue.Str("nodes"), cue.Str(name))

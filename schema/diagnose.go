@@ -1,10 +1,12 @@
 package schema
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/token"
 
@@ -21,7 +23,9 @@ type diagnosis struct {
 // finding is a mistake, and how likely it is the cause of others.
 type finding struct {
 	*Error
-	consequence bool // of another mistake, if there is any
+	consequence bool   // of another mistake, if there is any
+	path        string // as messages give it
+	list        bool   // of a list's length, which an element may be the cause of
 	at          token.Pos
 }
 
@@ -57,12 +61,13 @@ func (d *diagnosis) causes(found []finding) Errors {
 	for _, f := range found {
 		cause = cause || !f.consequence
 		if f.Msg == unknownFieldMsg {
-			unknown = append(unknown, f.Pos.Path+".")
+			unknown = append(unknown, f.path+".")
 		}
 	}
 	var out Errors
 	for _, f := range found {
-		within := slices.ContainsFunc(unknown, func(path string) bool { return strings.HasPrefix(f.Pos.Path, path) })
+		within := slices.ContainsFunc(unknown, func(path string) bool { return strings.HasPrefix(f.path, path) }) ||
+			f.list && slices.ContainsFunc(found, func(o finding) bool { return strings.HasPrefix(o.path, f.path+".") })
 		if within || f.consequence && cause || followsFromNoNode(f.Error, found) {
 			continue
 		}
@@ -74,10 +79,12 @@ func (d *diagnosis) causes(found []finding) Errors {
 // followsFromNoNode: a node that is no op or stage has no out either.
 func followsFromNoNode(e *Error, found []finding) bool {
 	return slices.ContainsFunc(found, func(f finding) bool {
-		name := f.Pos.Path[strings.LastIndex(f.Pos.Path, ".")+1:]
-		return strings.HasPrefix(f.Msg, "is no ") && (e.Msg == undefinedPrefix+name+".out" || e.Msg == undefinedPrefix+"nodes."+name+".out")
+		name := lastOf(f.Pos.Path)
+		return (strings.HasPrefix(f.Msg, "is no ") || strings.HasPrefix(f.Msg, undefinedPrefix)) && (e.Msg == undefinedPrefix+name+".out" || e.Msg == undefinedPrefix+"nodes."+name+".out")
 	})
 }
+
+func lastOf(path string) string { return path[strings.LastIndex(path, ".")+1:] }
 
 // onePath tells a mistake in a definition once, at its use if there is one.
 func onePath(es Errors) Errors {
@@ -85,7 +92,7 @@ func onePath(es Errors) Errors {
 	for _, e := range es {
 		i := slices.IndexFunc(out, func(o *Error) bool {
 			a, b := o.Pos, e.Pos
-			a.Path, b.Path = "", ""
+			a.Path, b.Path = lastOf(a.Path), lastOf(b.Path)
 			return a == b && o.Msg == e.Msg && (a.Line > 0 || o.Pos.Path == e.Pos.Path)
 		})
 		switch {
@@ -102,9 +109,9 @@ func onePath(es Errors) Errors {
 func (d *diagnosis) explain(group []raised) finding {
 	path := group[0].path
 	pos, exact := d.where(group)
-	f := finding{Error: &Error{Pos: d.place(pos, path)}, at: pos}
+	f := finding{Error: &Error{Pos: d.place(pos, path)}, at: pos, path: d.names.short(path)}
 	switch {
-	case d.unknownField(&f, group), d.missingField(&f, group), d.undefined(&f, group),
+	case d.listLength(&f, group), d.unknownField(&f, group), d.missingField(&f, group), d.undefined(&f, group),
 		d.nodeForToken(&f, group), d.unwanted(&f, group), d.incomplete(&f, group):
 	default:
 		f.Msg = plainText(group)
@@ -116,7 +123,14 @@ func (d *diagnosis) explain(group []raised) finding {
 // plainText is the evaluator's own message, without the summary of a disjunction.
 func plainText(group []raised) string {
 	for _, r := range group {
-		if !isSummary(r) {
+		switch {
+		case isSummary(r):
+		case r.format == "error in call to %s" && r.text == fmt.Sprintf(r.format, r.args[0]): // the cause is lost in disjunctions
+			if slices.Contains([]string{"div", "mod", "quo", "rem"}, r.args[0]) {
+				return r.args[0] + " divides by zero"
+			}
+			return "the call of " + r.args[0] + " fails"
+		default:
 			return firstLine(r.text)
 		}
 	}
@@ -159,6 +173,9 @@ func (d *diagnosis) where(group []raised) (token.Pos, bool) {
 	if best.IsValid() {
 		return best, true
 	}
+	if d.source.config != nil {
+		return d.whereInConfig(path)
+	}
 	for n := len(path); n > 0; n-- {
 		v := d.value.LookupPath(cuePath(path[:n]))
 		if f := d.places.written(v, labelOf(path[:n])); f != nil && !d.isSchema(f.Pos().Filename()) {
@@ -171,6 +188,24 @@ func (d *diagnosis) where(group []raised) (token.Pos, bool) {
 		}
 	}
 	return best, best.IsValid()
+}
+
+// whereInConfig is the innermost field of a config.json on a path.
+func (d *diagnosis) whereInConfig(path []string) (token.Pos, bool) {
+	var e ast.Expr = d.source.config
+	var pos token.Pos
+	names := strings.Split(configPath(path), ".")
+	for i, name := range names {
+		f := member(e, unquote(name))
+		if f == nil {
+			return pos, false
+		}
+		pos, e = f.Value.Pos(), f.Value
+		if i == len(names)-1 {
+			return pos, true
+		}
+	}
+	return pos, false
 }
 
 // isSchema reports whether a file is no document of the user's.

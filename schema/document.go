@@ -93,6 +93,8 @@ type Group struct {
 	ID    string
 	Nodes []Node // in document order
 	Out   string // token
+
+	OutPos ir.Pos // where Out was written
 }
 
 // Node is an op, a nested group, or a repeated group: one of Op, Group and

@@ -52,6 +52,7 @@ type evaluation struct {
 	value    cue.Value
 	files    map[string]*ast.File // by the name that positions carry
 	settings []setting
+	blanked  map[int]bool // offsets of fields whose values were left out, see tolerate.go
 }
 
 // evaluate builds s and what it imports, and validates it. In a folder without
@@ -64,15 +65,11 @@ func evaluate(s *source, root string, settings []setting) (*evaluation, error) {
 	if e.value.Validate(cue.Concrete(true)) == nil {
 		return e, nil
 	}
-	found := collect(e.value)
-	if at := unresolved(found); len(at) > 0 && tolerate(s.file, at) && e.build(root) == nil {
-		// Names that are not in scope kept everything else from being looked at.
-		found = append(found, collect(e.value)...)
-	}
-	if errs := e.diagnose(found); len(errs) > 0 {
+	first := e.value.Validate(cue.Concrete(true))
+	if errs := e.diagnose(e.all(root)); len(errs) > 0 {
 		return nil, errs.err()
 	}
-	return nil, e.value.Validate(cue.Concrete(true))
+	return nil, first
 }
 
 // build loads and builds the document.

@@ -109,13 +109,13 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 	}
 	r := group[first]
 	isIncomplete := strings.HasPrefix(r.format, "incomplete value")
-	consequence := strings.Contains(r.text, "non-concrete") || strings.HasPrefix(r.text, "required field missing") ||
-		strings.Contains(r.text, "cannot reference optional field") || strings.Contains(r.text, "incomplete ") && !isIncomplete || strings.HasPrefix(r.text, "unresolved disjunction")
-	if !isIncomplete && !consequence {
+	if !isIncompleteText(r) {
 		return false
 	}
 	f.Msg = "has no value"
 	path := group[0].path
+	written := d.places.fieldOf(path, f.at)
+	f.consequence = !isIncomplete || written != nil && (refers(written.Value) || d.blanked[written.Pos().Offset()]) || written == nil && d.computed(r)
 	if n := len(path); n > 2 && path[n-1] == "value" && path[n-3] == "inputs" {
 		f.Hint = fmt.Sprintf("give --set %s=...", path[n-2])
 		f.Pos.Path = strings.TrimSuffix(f.Pos.Path, ".value")
@@ -126,8 +126,6 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 			f.Hint = "want " + want
 		}
 	}
-	written := d.places.field(labelOf(path), f.at)
-	f.consequence = consequence || written != nil && refers(written.Value) || written == nil && d.computed(r)
 	return true
 }
 
@@ -150,10 +148,7 @@ func refers(e ast.Expr) bool {
 			return false
 		case *ast.Ident:
 			_, pkg := x.Node.(*ast.ImportSpec)
-			if x.Node != nil && !x.IsPredeclared() && !pkg && !strings.HasPrefix(x.Name, "#") {
-				found = true
-			}
-			if x.Name == "_" && !x.Pos().IsValid() { // see tolerate
+			if !x.IsPredeclared() && !pkg && !strings.HasPrefix(x.Name, "#") {
 				found = true
 			}
 		}
@@ -168,7 +163,8 @@ func mergeUses(es Errors) Errors {
 	lines := map[*Error][]string{}
 	for _, e := range es {
 		i := slices.IndexFunc(out, func(o *Error) bool {
-			return o.Msg == e.Msg && o.Hint == e.Hint && o.Pos.File == e.Pos.File && strings.HasPrefix(e.Msg, undefinedPrefix)
+			return o.Msg == e.Msg && o.Hint == e.Hint && o.Pos.File == e.Pos.File &&
+				(strings.HasPrefix(e.Msg, undefinedPrefix) || strings.HasPrefix(e.Msg, noTokenPrefix))
 		})
 		if i < 0 {
 			out = append(out, e)

@@ -1,14 +1,15 @@
 package schema
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
-	"cuelang.org/go/encoding/json"
+	cuejson "cuelang.org/go/encoding/json"
 )
 
 // modelSource is the document that a config.json is put into.
@@ -23,29 +24,26 @@ auto: arch.#Auto & {config: _}
 // config.json picks and sets up. Mistakes in it are Errors.
 func LoadModel(dir string) (*Model, error) {
 	name := filepath.Join(dir, "config.json")
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	config, err := json.Extract(name, data)
+	config, err := readConfig(name)
 	if err != nil {
 		return nil, err
 	}
-	dropNulls(config)
 	root := "/pipe.model"
-	s := &source{name: modulePath + "/model.cue", shown: name, abs: filepath.Join(root, "model.cue"), data: []byte(modelSource)}
+	s := &source{name: modulePath + "/model.cue", shown: name, config: config, abs: filepath.Join(root, "model.cue"), data: []byte(modelSource)}
+	s.fill = func(f *ast.File) {
+		ast.Walk(f, func(n ast.Node) bool {
+			field, ok := n.(*ast.Field)
+			if ok && fieldName(field) == "config" {
+				field.Value = config
+				return false
+			}
+			return true
+		}, nil)
+	}
 	if s.file, err = parser.ParseFile(s.name, s.data); err != nil {
 		return nil, err
 	}
-	ast.Walk(s.file, func(n ast.Node) bool {
-		if f, ok := n.(*ast.Field); ok {
-			if label, _, _ := ast.LabelName(f.Label); label == "config" {
-				f.Value = config
-				return false
-			}
-		}
-		return true
-	}, nil)
+	s.fill(s.file)
 	e, err := evaluate(s, builtinRoot, nil)
 	if err != nil {
 		return nil, err
@@ -59,6 +57,34 @@ func LoadModel(dir string) (*Model, error) {
 	m := c.model(tree)
 	m.Name = filepath.Base(dir)
 	return m, nil
+}
+
+// readConfig reads a JSON object as a CUE struct.
+func readConfig(name string) (*ast.StructLit, error) {
+	data, err := readFile(name)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(at int, format string, args ...any) error {
+		return Errors{{Pos: placeAt(name, data, max(0, min(at, len(data)))), Msg: fmt.Sprintf(format, args...)}}
+	}
+	if at := invalidUTF8(data); at >= 0 {
+		return nil, fail(at, "byte 0x%02x is not UTF-8 text", data[at])
+	}
+	var syntax *json.SyntaxError
+	if err := json.Unmarshal(data, new(any)); errors.As(err, &syntax) {
+		return nil, fail(int(syntax.Offset)-1, "JSON: %v", syntax)
+	}
+	e, err := cuejson.Extract(name, data)
+	if err != nil {
+		return nil, fail(0, "%s", firstLine(err.Error()))
+	}
+	config, ok := e.(*ast.StructLit)
+	if !ok {
+		return nil, fail(0, "want a JSON object")
+	}
+	dropNulls(config)
+	return config, nil
 }
 
 // dropNulls removes fields that are null: "not set", in a config.json.

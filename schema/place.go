@@ -67,6 +67,14 @@ func (p *places) field(name string, pos token.Pos) *ast.Field {
 	return found
 }
 
+// fieldOf is the innermost field around pos, if it is the one that path names.
+func (p *places) fieldOf(path []string, pos token.Pos) *ast.Field {
+	if l := p.innermost(pos); l != nil && l.name == labelOf(path) {
+		return l.field
+	}
+	return nil
+}
+
 // written returns the field of v, whose last selector is name: in a file of
 // the user if it stands in one, else in the built-in module.
 func (p *places) written(v cue.Value, name string) *ast.Field {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue/ast"
@@ -209,15 +210,19 @@ func (s setting) add(f *ast.File, path []string, value ast.Expr, inputs map[stri
 		}
 		to, path = next, path[1:]
 	}
+	pos := value.Pos() // so that a field that may not be there is told to be this setting's
+	label := func(name string) ast.Label {
+		return &ast.BasicLit{ValuePos: pos, Kind: token.STRING, Value: strconv.Quote(name)}
+	}
 	for i := len(path) - 1; i > 0; i-- {
-		value = ast.NewStruct(&ast.Field{Label: ast.NewString(path[i]), Value: value})
+		value = ast.NewStruct(&ast.Field{Label: label(path[i]), Value: value})
 	}
 	list := structs(to.Value)
 	if len(list) == 0 {
 		return s.unknown(inputs)
 	}
 	last := list[len(list)-1]
-	last.Elts = append(last.Elts, &ast.Field{Label: ast.NewString(path[0]), Value: value})
+	last.Elts = append(last.Elts, &ast.Field{Label: label(path[0]), Value: value})
 	return nil
 }
 

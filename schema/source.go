@@ -10,10 +10,7 @@ import (
 	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
-	cueerrors "cuelang.org/go/cue/errors"
 	"cuelang.org/go/cue/parser"
-	"cuelang.org/go/cue/scanner"
-	"cuelang.org/go/cue/token"
 
 	"pipe.dev/compiler/ir"
 )
@@ -29,6 +26,10 @@ type source struct {
 	// shown is what messages are about where the text is not a person's: a
 	// config.json; "" otherwise.
 	shown string
+	// config is that file.
+	config *ast.StructLit
+	// fill puts what is not text into a parsed file; nil if there is nothing.
+	fill func(*ast.File)
 }
 
 // readSource reads and parses a document. What is wrong with the file as such
@@ -52,7 +53,7 @@ func readSource(name string, o Options) (*source, error) {
 // readFile is os.ReadFile with errors that begin with the file.
 func readFile(name string) ([]byte, error) {
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("%s: is a folder, want a CUE file", name)
+		return nil, fmt.Errorf("%s: is a folder, want a file", name)
 	}
 	data, err := os.ReadFile(name)
 	if err == nil {
@@ -98,61 +99,5 @@ func placeAt(name string, data []byte, offset int) ir.Pos {
 		File: name,
 		Line: bytes.Count(before, []byte("\n")) + 1,
 		Col:  offset - bytes.LastIndexByte(before, '\n'),
-	}
-}
-
-// syntaxErrors keeps the first mistake of each line; an opening bracket that
-// is never closed is told where it stands, not at the end of the file.
-func syntaxErrors(s *source, err error) Errors {
-	if e := unclosed(s); e != nil {
-		return Errors{e}
-	}
-	var list Errors
-	lines := map[int]bool{}
-	for _, e := range cueerrors.Errors(err) {
-		at := e.Position().Position()
-		if lines[at.Line] {
-			continue
-		}
-		lines[at.Line] = true
-		format, args := e.Msg()
-		list = append(list, &Error{Pos: ir.Pos{File: s.name, Line: at.Line, Col: at.Column}, Msg: "syntax: " + fmt.Sprintf(format, args...)})
-	}
-	return list.sorted()
-}
-
-// unclosed finds a bracket that is closed by none or by one of another kind.
-func unclosed(s *source) *Error {
-	closes := map[token.Token]token.Token{token.RBRACE: token.LBRACE, token.RBRACK: token.LBRACK, token.RPAREN: token.LPAREN}
-	type bracket struct {
-		tok token.Token
-		pos token.Pos
-	}
-	var open []bracket
-	var scan scanner.Scanner
-	scan.Init(token.NewFile(s.name, -1, len(s.data)), s.data, func(token.Pos, string, []interface{}) {}, 0)
-	at := func(p token.Pos) ir.Pos { return placeAt(s.name, s.data, p.Offset()) }
-	for {
-		pos, tok, _ := scan.Scan()
-		switch tok {
-		case token.INTERPOLATION: // its brackets belong to the string
-			return nil
-		case token.LBRACE, token.LBRACK, token.LPAREN:
-			open = append(open, bracket{tok, pos})
-		case token.RBRACE, token.RBRACK, token.RPAREN:
-			if len(open) == 0 {
-				return &Error{Pos: at(pos), Msg: fmt.Sprintf("syntax: %v closes nothing", tok)}
-			}
-			last := open[len(open)-1]
-			if last.tok != closes[tok] {
-				return &Error{Pos: at(last.pos), Msg: fmt.Sprintf("syntax: %v is closed by %v in line %d", last.tok, tok, at(pos).Line)}
-			}
-			open = open[:len(open)-1]
-		case token.EOF:
-			if len(open) == 0 {
-				return nil
-			}
-			return &Error{Pos: at(open[len(open)-1].pos), Msg: fmt.Sprintf("syntax: %v is never closed", open[len(open)-1].tok)}
-		}
 	}
 }

@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pipe.dev/compiler/ir"
 )
+
+// noTokenPrefix begins the message of a token that nothing has.
+const noTokenPrefix = "nothing has the token "
 
 // tokenReader is a field that reads a token.
 type tokenReader struct {
@@ -112,7 +116,7 @@ func checkToken(r tokenReader, known map[string]bool, model bool) *Error {
 		if hint == "" {
 			hint = "there are " + strings.Join(names, ", ")
 		}
-		return &Error{Pos: r.pos, Msg: fmt.Sprintf("nothing has the token %q", r.token), Hint: hint}
+		return &Error{Pos: r.pos, Msg: noTokenPrefix + strconv.Quote(r.token), Hint: hint}
 	}
 	if isModel := strings.HasPrefix(r.token, "models."); isModel != model {
 		if model {

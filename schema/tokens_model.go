@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pipe.dev/compiler/ir"
@@ -24,7 +25,7 @@ type modelTokens struct {
 func checkModel(m *Model, c *catalog) Errors {
 	t := &modelTokens{catalog: c, nodes: map[string]*Node{}, alias: map[string][]string{}}
 	t.gather(&m.Group)
-	t.check(&m.Group, m.Pos)
+	t.check(&m.Group)
 	circles := cycles(t.order, func(id string) []tokenReader {
 		n := t.nodes[id]
 		var out []tokenReader
@@ -102,17 +103,16 @@ func (t *modelTokens) want(token string, pos ir.Pos) {
 		return
 	}
 	names := append(slices.Collect(maps.Keys(t.nodes)), slices.Collect(maps.Keys(t.alias))...)
-	t.errs = append(t.errs, &Error{Pos: pos, Msg: fmt.Sprintf("nothing has the token %q", token), Hint: Suggest(token, names)})
+	t.errs = append(t.errs, &Error{Pos: pos, Msg: noTokenPrefix + strconv.Quote(token), Hint: Suggest(token, names)})
 }
 
-func (t *modelTokens) check(g *Group, pos ir.Pos) {
-	pos.Path = strings.TrimPrefix(g.ID+".out", ".")
-	t.want(g.Out, pos)
+func (t *modelTokens) check(g *Group) {
+	t.want(g.Out, g.OutPos)
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
 		switch {
 		case n.Group != nil:
-			t.check(n.Group, placed(n, "out"))
+			t.check(n.Group)
 		case n.Repeat != nil:
 			t.repeat(n)
 		default:
@@ -166,6 +166,6 @@ func (t *modelTokens) repeat(n *Node) {
 			Msg: fmt.Sprintf("has %d bodies and no kinds, which say where each is used", len(kinds))})
 	}
 	for _, k := range kinds {
-		t.check(r.Bodies[k], placed(n, "body"))
+		t.check(r.Bodies[k])
 	}
 }

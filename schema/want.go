@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue/ast"
@@ -69,6 +70,36 @@ func (w wanted) String() string {
 	}
 	slices.Sort(parts)
 	return strings.Join(slices.Compact(parts), " or ")
+}
+
+// listLength: a list has too few or too many elements.
+func (d *diagnosis) listLength(f *finding, group []raised) bool {
+	const format = "incompatible list lengths (%d and %d)"
+	if slices.ContainsFunc(group, func(r raised) bool { return r.format != format && !isSummary(r) }) {
+		return false
+	}
+	i := slices.IndexFunc(group, func(r raised) bool { return r.format == format })
+	l := d.places.innermost(f.at)
+	if i < 0 || l == nil {
+		return false
+	}
+	list, ok := l.field.Value.(*ast.ListLit)
+	if !ok {
+		return false
+	}
+	have := len(list.Elts)
+	f.list = true
+	for _, n := range group[i].args {
+		if n == strconv.Itoa(have) {
+			continue
+		}
+		f.Msg = fmt.Sprintf("want %s elements, have %d", n, have)
+		if want, err := strconv.Atoi(n); err == nil && want > have {
+			f.Msg = fmt.Sprintf("want %d elements at least, have %d", want, have)
+		}
+		return true
+	}
+	return false
 }
 
 func boundText(bounds []string) string {

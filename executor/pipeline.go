@@ -72,7 +72,7 @@ func (p *Pipeline) prepare() error {
 			continue
 		}
 		if err := c.def.Prepare(&c.Call); err != nil {
-			return err
+			return stageError(c.doc.Pos, false, err)
 		}
 	}
 	return nil
@@ -155,7 +155,7 @@ func (p *Pipeline) Run(ctx context.Context, emit func(out schema.Output, v stage
 			v, err = stage.Collect(v) // what is read twice must be kept
 		}
 		if err != nil {
-			return err
+			return stageError(c.doc.Pos, true, err)
 		}
 		values[c.ID] = v
 	}

@@ -83,6 +83,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// Position is the line that asked for the node.
+func (e *Error) Position() ir.Pos { return e.Pos }
+
 func typesOf(vs []ir.Value) []ir.Type {
 	out := make([]ir.Type, len(vs))
 	for i, v := range vs {

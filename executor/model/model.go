@@ -6,7 +6,9 @@
 package model
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,13 +113,22 @@ func (m *Model) Plans() []*plan.Plan { return m.plans }
 func (m *Model) Tokenizer() (*tokenizer.Tokenizer, error) {
 	if m.tokenizer == nil {
 		t, err := tokenizer.Open(m.opt.Dir)
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			return nil, checkpoint.FileError(path.Path, path)
+		}
 		if err != nil {
-			return nil, err
+			return nil, &TokenizerError{err}
 		}
 		m.tokenizer = t
 	}
 	return m.tokenizer, nil
 }
+
+// TokenizerError says what is wrong in a tokenizer's files, and where.
+type TokenizerError struct{ Err error }
+
+func (e *TokenizerError) Error() string { return e.Err.Error() }
+func (e *TokenizerError) Unwrap() error { return e.Err }
 
 // program compiles an entry once.
 func (m *Model) program(e plan.Entry) (Program, error) {

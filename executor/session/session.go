@@ -131,6 +131,9 @@ func (s *Session) Read(name string, dst []byte) error {
 // Run makes one call of the plan. It does not allocate.
 func (s *Session) Run(ctx context.Context) error {
 	for i, run := range s.steps {
+		if i%16 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := run(ctx); err != nil {
 			return fmt.Errorf("%v: %s: %w", s.plan.Steps[i].Pos, s.plan.Steps[i].Op, err)
 		}

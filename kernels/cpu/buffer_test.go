@@ -169,7 +169,7 @@ func TestErrors(t *testing.T) {
 	ids := put(t, b, ir.I32, []float32{1, 7}, "", 2)
 	step := bind(t, b, "embedding", op.EmbeddingAttr{Vocab: 5, Dim: 2}, []kernels.Tensor{ids, put(t, b, ir.F32, nil, "", 5, 2)}, put(t, b, ir.F32, nil, "", 2, 2))
 	for range 2 {
-		if err := step(t.Context()); err == nil || err.Error() != "embedding: index 1 is 7; want 0 to 4" {
+		if err := step(t.Context()); err == nil || err.Error() != "index 1 is 7; want 0 to 4" {
 			t.Errorf("id out of range: %v", err)
 		}
 	}

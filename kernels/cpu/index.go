@@ -15,7 +15,6 @@ import (
 // indices reads places along an axis and remembers one that is out of range.
 type indices struct {
 	vec
-	name  string // of the op, for errors
 	limit int    // places lie below it
 	bad   atomic.Int64
 }
@@ -44,7 +43,7 @@ func (x *indices) step(b *Backend, n int, f pool.Func) kernels.Step {
 	return func(context.Context) error {
 		b.pool.Run(n, f)
 		if i := x.bad.Swap(0); i != 0 {
-			return fmt.Errorf("%s: index %d is %d; want 0 to %d", x.name, i-1, x.get(int(i-1)), x.limit-1)
+			return fmt.Errorf("index %d is %d; want 0 to %d", i-1, x.get(int(i-1)), x.limit-1)
 		}
 		return nil
 	}
@@ -78,7 +77,7 @@ func bindGather(b *Backend, name string, a int, x, ids, y kernels.Tensor) (kerne
 		return nil, err
 	}
 	outer, n, inner := around(x.Shape, a)
-	places := &indices{vec: vs[1], name: name, limit: n}
+	places := &indices{vec: vs[1], limit: n}
 	m := places.n
 	if outer*m*inner == 0 {
 		return b.step(0, nil), nil
@@ -137,7 +136,7 @@ func takeAlong(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		x, y := vs[0], vs[2]
 		_, n, inner := around(args.In[0].Shape, a.Axis)
 		_, m, _ := around(args.In[1].Shape, a.Axis)
-		places := &indices{vec: vs[1], name: "take_along", limit: n}
+		places := &indices{vec: vs[1], limit: n}
 		return places.step(b, parts(y.n, grain), func(_, id int) {
 			lo, hi := span(id, y.n, grain)
 			for i := lo; i < hi; i++ {
@@ -161,7 +160,7 @@ func pick(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 			return nil, err
 		}
 		batch, seq, inner := around(args.In[0].Shape, 1)
-		places := &indices{vec: vs[1], name: "pick", limit: seq}
+		places := &indices{vec: vs[1], limit: seq}
 		return places.step(b, batch, func(_, r int) {
 			if k, ok := places.at(r); ok {
 				at := (r*seq + k) * inner

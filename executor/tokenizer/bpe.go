@@ -99,7 +99,7 @@ func (b *bpe) characters() {
 	b.allBytes = b.prefix == "" && b.suffix == ""
 	for i := range 256 {
 		b.fallback[i] = b.voc.id(fmt.Sprintf("<0x%02X>", i))
-		b.bytes[i] = b.voc.id(string(byteRune(byte(i))))
+		b.bytes[i] = b.voc.id(string(ByteRune(byte(i))))
 		b.allBytes = b.allBytes && b.bytes[i] >= 0
 	}
 }
@@ -180,16 +180,16 @@ func readMerge(item value) (left, right string, err error) {
 
 func (b *bpe) vocabulary() *vocabulary { return b.voc }
 
-func (b *bpe) encode(s *scratch, dst []int32, word string) []int32 {
+func (b *bpe) encode(s *scratch, dst []int32, word string) ([]int32, error) {
 	if b.cuts == nil {
-		return b.encodeCached(s, dst, word)
+		return b.encodeCached(s, dst, word), nil
 	}
 	for len(word) > 0 {
 		n := b.cuts.first(b, word)
 		dst = b.encodeCached(s, dst, word[:n])
 		word = word[n:]
 	}
-	return dst
+	return dst, nil
 }
 
 func (b *bpe) encodeCached(s *scratch, dst []int32, word string) []int32 {

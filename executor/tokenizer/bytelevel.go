@@ -3,7 +3,7 @@ package tokenizer
 import "strings"
 
 // byteLevel is the pre-tokenizer that splits by plainPattern and then writes every byte as one printable character
-// (see byteRune). When it comes last, that writing is left to the model, which then reads bytes.
+// (see ByteRune). When it comes last, that writing is left to the model, which then reads bytes.
 // Source: the encoder of openai/gpt-2.
 type byteLevel struct {
 	space   bool // put before a text that does not start with one
@@ -46,8 +46,8 @@ func (p *byteLevel) emit(r *run, at int, text string, first bool) error {
 	return r.next(at, text, first)
 }
 
-// byteRune is the character that stands for a byte: itself where Latin-1 prints it, else U+0100 and up, in order.
-func byteRune(b byte) rune {
+// ByteRune is the character that stands for a byte in byte-level tokens: itself where Latin-1 prints it, else U+0100 and up, in order.
+func ByteRune(b byte) rune {
 	switch {
 	case b <= ' ':
 		return 0x100 + rune(b)
@@ -77,7 +77,7 @@ func runeByte(r rune) (byte, bool) {
 // appendByteRunes appends the characters of the bytes of text; all are below U+0800.
 func appendByteRunes(dst []byte, text string) []byte {
 	for i := range len(text) {
-		r := byteRune(text[i])
+		r := ByteRune(text[i])
 		if r < 0x80 {
 			dst = append(dst, byte(r))
 		} else {

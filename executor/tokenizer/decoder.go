@@ -25,6 +25,7 @@ func decoders() []kind[[]decoder] {
 		{"Replace", readReplaceDecoder},
 		{"Sequence", readDecoderSequence},
 		{"Strip", readStripDecoder},
+		{"WordPiece", readWordPieceDecoder},
 	}
 }
 

@@ -66,7 +66,7 @@ func TestKinds(t *testing.T) {
 				t.Fatalf("%d results for %d texts", len(c.Results), len(texts))
 			}
 			for i, x := range c.Results {
-				checkIDs(t, tok, texts[i], x.ids)
+				checkIDs(t, tok, texts[i], true, x.ids)
 				for skip, want := range map[bool]any{false: x.decoded, true: x.skip} {
 					switch want := want.(type) {
 					case string:

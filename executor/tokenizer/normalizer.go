@@ -12,6 +12,7 @@ type normalizer func(text string) (string, error)
 
 func normalizers() []kind[normalizer] {
 	return []kind[normalizer]{
+		{"BertNormalizer", readBertNormalizer},
 		{"Lowercase", plain(lowercase)},
 		{"NFC", plain(func(s string) string { return normalForm(norm.NFC, s) })},
 		{"NFD", plain(func(s string) string { return normalForm(norm.NFD, s) })},

@@ -8,6 +8,7 @@ type preTokenizer interface {
 
 func preTokenizers() []kind[[]preTokenizer] {
 	return []kind[[]preTokenizer]{
+		{"BertPreTokenizer", readBertPreTokenizer},
 		{"ByteLevel", readByteLevel},
 		{"Digits", readDigits},
 		{"Metaspace", readMetaspace},
@@ -45,6 +46,7 @@ func (r *run) next(at int, text string, first bool) error {
 	if at < len(r.t.split) {
 		return r.t.split[at].split(r, at+1, text, first)
 	}
-	r.dst = r.t.model.encode(&r.scratch, r.dst, text)
-	return nil
+	var err error
+	r.dst, err = r.t.model.encode(&r.scratch, r.dst, text)
+	return err
 }

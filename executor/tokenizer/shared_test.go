@@ -58,6 +58,7 @@ type reference struct {
 	Dec string  `json:"dec"`
 }
 
+// sharedNames are tokenizers whose texts come back as they were; bert's come back in small letters.
 var sharedNames = []string{"gpt2", "qwen2_5"}
 
 func sharedTokenizer(t testing.TB, name string) *Tokenizer {
@@ -71,7 +72,7 @@ func sharedTokenizer(t testing.TB, name string) *Tokenizer {
 }
 
 func TestSharedStrings(t *testing.T) {
-	for _, name := range sharedNames {
+	for _, name := range slices.Concat(sharedNames, []string{"bert"}) {
 		t.Run(name, func(t *testing.T) {
 			tok := sharedTokenizer(t, name)
 			var texts []string
@@ -82,16 +83,16 @@ func TestSharedStrings(t *testing.T) {
 				t.Fatalf("%d texts and %d references, want 70", len(texts), len(want))
 			}
 			for i, text := range texts {
-				checkIDs(t, tok, text, want[i].IDs)
+				checkIDs(t, tok, text, false, want[i].IDs)
 				checkDecode(t, tok, want[i].IDs, false, want[i].Dec)
 			}
 		})
 	}
 }
 
-func checkIDs(t *testing.T, tok *Tokenizer, text string, want []int32) {
+func checkIDs(t *testing.T, tok *Tokenizer, text string, special bool, want []int32) {
 	t.Helper()
-	ids, err := tok.Encode(nil, text, true)
+	ids, err := tok.Encode(nil, text, special)
 	if err != nil {
 		t.Errorf("%.80q: %v", text, err)
 		return
@@ -135,7 +136,7 @@ func checkDecode(t *testing.T, tok *Tokenizer, ids []int32, skip bool, want stri
 
 func TestSharedShakespeare(t *testing.T) {
 	text := string(readFile(t, sharedFile(t, "train", "tinyshakespeare.txt")))
-	for _, name := range sharedNames {
+	for _, name := range slices.Concat(sharedNames, []string{"bert"}) {
 		t.Run(name, func(t *testing.T) {
 			tok := sharedTokenizer(t, name)
 			var want []int32
@@ -151,7 +152,7 @@ func TestSharedShakespeare(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if back != text {
+			if back != text && name != "bert" {
 				t.Fatal("the text does not come back")
 			}
 		})

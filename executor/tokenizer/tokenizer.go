@@ -7,7 +7,7 @@
 // The ids and the text equal those of the Rust library "tokenizers" 0.23, but for characters that its Unicode tables
 // class otherwise than Go's.
 //
-// Non-goals: training; offsets; pairs of texts; truncation and padding, which a file may ask for and which are left to
+// Non-goals: training, which is package train's; offsets; pairs of texts; truncation and padding, which a file may ask for and which are left to
 // the caller; files other than tokenizer.json.
 package tokenizer
 

@@ -203,3 +203,16 @@ func (v value) integer() (int32, error) {
 	}
 	return int32(n), nil
 }
+
+// number is any number.
+func (v value) number() (float64, error) {
+	if k := v.kind(); k != '-' && (k < '0' || k > '9') {
+		return 0, v.errorf("is %s, want a number", v.is())
+	}
+	s := v.doc.text[v.start:v.end]
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, v.errorf("is %.40s, beyond a float64", s)
+	}
+	return x, nil
+}

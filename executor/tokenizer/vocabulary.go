@@ -17,10 +17,6 @@ const maxID = 1<<24 - 1
 
 // readVocabulary reads an object of token: id. Ids are distinct, not negative, and not far beyond the number of tokens.
 func readVocabulary(v value) (*vocabulary, error) {
-	type entry struct {
-		token string
-		id    int32
-	}
 	var entries []entry
 	bytes, largest := 0, int32(-1)
 	err := v.fields(func(token string, id value) error {
@@ -42,6 +38,17 @@ func readVocabulary(v value) (*vocabulary, error) {
 	if int64(largest) > sparse(len(entries)) {
 		return nil, v.errorf("id %d is absurd for a vocabulary of %d tokens", largest, len(entries))
 	}
+	return newVocabulary(v, entries, bytes, largest)
+}
+
+// entry is a token and its id.
+type entry struct {
+	token string
+	id    int32
+}
+
+// newVocabulary enters tokens of so many bytes in all, with ids up to the largest; v is what errors point to.
+func newVocabulary(v value, entries []entry, bytes int, largest int32) (*vocabulary, error) {
 	voc := &vocabulary{ids: make(map[string]int32, len(entries)), tokens: make([]string, largest+1), has: make([]bool, largest+1)}
 	var text strings.Builder // one copy of all tokens, so that the file's text can be freed
 	text.Grow(bytes)

@@ -80,7 +80,9 @@ def template(before, after, ids):
 
 def tokens(m, **flags):
     n = len(model[m]["vocab"])
-    known = [added(s, model[m]["vocab"][s], special=True) for s in special]
+    vocab = model[m]["vocab"]
+    vocab = vocab if isinstance(vocab, dict) else renumber(token for token, _ in vocab)
+    known = [added(s, vocab[s], special=True) for s in special]
     return known + [added("<tok>", n, special=True, **flags), added("[Word]", n + 1, single_word=True, **flags), added("long", n + 2, **flags),
                     added("longlonger", n + 3, **flags), added("<strip>", n + 4, lstrip=True, rstrip=True, **flags)]
 
@@ -150,6 +152,43 @@ case("unknown each", "plain", {"unk_token": "<unk>"}, normalizer=llama)
 case("partial fallback", "partial", normalizer=llama)
 case("partial fallback, fused", "partial", {"fuse_unk": True}, normalizer=llama)
 case("affixes", "affixed", pre_tokenizer={"type": "Whitespace"}, decoder={"type": "BPEDecoder", "suffix": "</w>"})
+
+def learnt(empty, trainer, pre):
+    """A small model of another kind. The trainers of the library order some tokens at random: regenerating changes the file."""
+    t = Tokenizer(empty)
+    t.pre_tokenizer = pre
+    t.train_from_iterator(corpus, trainer)
+    return json.loads(t.to_str())["model"]
+
+
+bert_special = ["[UNK]", "[CLS]", "[SEP]"]
+pieces = learnt(models.WordPiece(unk_token="[UNK]"), trainers.WordPieceTrainer(vocab_size=150, special_tokens=bert_special, show_progress=False), pre_tokenizers.BertPreTokenizer())
+uni = learnt(models.Unigram(), trainers.UnigramTrainer(vocab_size=90, special_tokens=special, unk_token="<unk>", show_progress=False), pre_tokenizers.Metaspace())
+model["pieces"] = pieces
+model["uni"] = uni
+model["uni bytes"] = dict(uni, vocab=uni["vocab"] + [["<0x%02X>" % i, -20.0 - i / 1024] for i in range(256)], byte_fallback=True)
+model["uni some"] = dict(uni, vocab=uni["vocab"] + [["<0xE4>", -9.0], ["<0xB8>", -9.0], ["<0x96>", -9.0], ["世界", -7.5]], byte_fallback=True)
+model["level"] = {"type": "WordLevel", "vocab": renumber(["<unk>", "<s>", "</s>", "the", "cat", "▁the", "▁cat", "hello", "end", "x"]), "unk_token": "<unk>"}
+bert = lambda clean=True, chinese=True, accents=None, lower=True: {"type": "BertNormalizer", "clean_text": clean, "handle_chinese_chars": chinese, "strip_accents": accents, "lowercase": lower}
+wp = lambda prefix="##", cleanup=True: {"type": "WordPiece", "prefix": prefix, "cleanup": cleanup}
+case("word piece", "pieces", normalizer=bert(), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=wp(), post_processor=template(["[CLS]"], ["[SEP]"], {"[CLS]": [1], "[SEP]": [2]}))
+case("word piece, short words", "pieces", {"max_input_chars_per_word": 5}, normalizer=bert(), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=wp(cleanup=False))
+case("word piece, other prefix", "pieces", {"continuing_subword_prefix": "#"}, normalizer=bert(), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=wp(prefix="#"))
+case("word piece, absent prefix", "pieces", {"continuing_subword_prefix": "@@@"}, pre_tokenizer={"type": "Whitespace"}, decoder=wp(prefix="@@@"))
+case("word piece, case and accents", "pieces", normalizer=bert(lower=False), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=wp())
+case("word piece, lower with accents", "pieces", normalizer=bert(accents=False, clean=False), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=wp())
+case("word piece, accents off", "pieces", normalizer=bert(accents=True, chinese=False, lower=False), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=wp())
+case("word piece, fused", "pieces", normalizer=bert(), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=decs({"type": "Fuse"}, wp()))
+case("bert normalizer, bytes", "bytes", normalizer=bert(lower=False, accents=True), pre_tokenizer=both({"type": "BertPreTokenizer"}, level(False, False)), decoder=bl)
+for scheme in ["always", "first", "never"]:
+    case("unigram " + scheme, "uni", pre_tokenizer=meta(scheme), decoder=meta(scheme), added_tokens=tokens("uni"))
+case("unigram, whole texts", "uni", normalizer=llama, decoder=llama_decoder)
+case("unigram, white space", "uni", pre_tokenizer=both({"type": "WhitespaceSplit"}, meta("always")), decoder=meta("always"))
+case("unigram, bytes", "uni bytes", pre_tokenizer=meta("always"), decoder=decs(meta("always"), {"type": "ByteFallback"}))
+case("unigram, some bytes", "uni some", pre_tokenizer=meta("first", False), decoder=decs(meta("first"), {"type": "ByteFallback"}))
+case("unigram, bytes not used", "uni bytes", {"byte_fallback": False}, normalizer=llama, decoder=llama_decoder)
+case("word level", "level", normalizer={"type": "Lowercase"}, pre_tokenizer={"type": "Whitespace"})
+case("word level, metaspace", "level", pre_tokenizer=meta("always"), decoder=meta("always"), added_tokens=tokens("level"))
 
 with open(os.path.join(here, "kinds.json.gz"), "wb") as f:
     f.write(gzip.compress(('{"texts": ' + json.dumps(texts, ensure_ascii=False) + ',\n"models": ' + json.dumps(model, ensure_ascii=False, separators=(",", ":")) + ',\n"cases": [\n' +

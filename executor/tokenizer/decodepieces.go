@@ -1,0 +1,60 @@
+package tokenizer
+
+import (
+	"bytes"
+	"strings"
+)
+
+// readWordPieceDecoder joins the tokens marked by the prefix to what they follow and puts a space before the others;
+// with cleanup, spaces before English punctuation and contractions vanish.
+func readWordPieceDecoder(_ *config, o object) ([]decoder, error) {
+	text := "##"
+	if !o.byName["prefix"].absent() {
+		var err error
+		if text, err = o.str("prefix"); err != nil {
+			return nil, err
+		}
+	}
+	prefix := []byte(text)
+	clean, err := o.boolean("cleanup", true)
+	if err != nil {
+		return nil, err
+	}
+	artifacts := artifacts()
+	return []decoder{edit{func(dst, token []byte, n int) ([]byte, error) {
+		if n > 0 {
+			rest, joined := bytes.CutPrefix(token, prefix)
+			if !joined {
+				dst = append(dst, ' ')
+			}
+			token = rest
+		}
+		start := len(dst)
+		dst = append(dst, token...)
+		if !clean {
+			return dst, nil
+		}
+		if start > 0 && dst[start-1] == ' ' {
+			start--
+		}
+		return append(dst[:start], clearArtifacts(artifacts, string(dst[start:]))...), nil
+	}}}, nil
+}
+
+// artifacts are the spaces that splitting English leaves, each with its cure, in the order in which they are cured.
+func artifacts() [][2]string {
+	return [][2]string{
+		{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"},
+		{" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+	}
+}
+
+func clearArtifacts(all [][2]string, s string) string {
+	if strings.IndexByte(s, ' ') < 0 {
+		return s
+	}
+	for _, a := range all {
+		s = strings.ReplaceAll(s, a[0], a[1])
+	}
+	return s
+}

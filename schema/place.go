@@ -79,20 +79,48 @@ func (p *places) fieldOf(path []string, pos token.Pos) *ast.Field {
 // the user if it stands in one, else in the built-in module.
 func (p *places) written(v cue.Value, name string) *ast.Field {
 	var builtin *ast.Field
-	for _, pos := range conjuncts(v) {
+	try := func(pos token.Pos) *ast.Field {
 		f := p.field(name, pos)
-		if f == nil {
-			continue
-		}
-		if !isBuiltin(pos.Filename()) {
+		switch {
+		case f == nil:
+		case !isBuiltin(pos.Filename()):
 			return f
-		}
-		if builtin == nil || !strings.HasPrefix(pos.Filename(), modulePath+"/schema/") {
+		case builtin == nil || isLanguage(builtin.Pos().Filename()):
 			builtin = f
+		}
+		return nil
+	}
+	// What the struct holds was mostly written with it, and is cheap to ask.
+	if f := try(v.Pos()); f != nil {
+		return f
+	}
+	if fields, err := v.Fields(); err == nil {
+		for fields.Next() && (builtin == nil || isLanguage(builtin.Pos().Filename())) {
+			x := fields.Value()
+			switch label := fields.Selector().Unquoted(); {
+			case label == "op" || label == "id" || label == "param", x.IncompleteKind()&(cue.StructKind|cue.ListKind) != 0:
+				continue
+			}
+			for _, pos := range conjuncts(x) {
+				if f := try(pos); f != nil {
+					return f
+				}
+			}
+		}
+	}
+	if builtin != nil && !isLanguage(builtin.Pos().Filename()) {
+		return builtin
+	}
+	for _, pos := range conjuncts(v) {
+		if f := try(pos); f != nil {
+			return f
 		}
 	}
 	return builtin
 }
+
+// isLanguage reports whether a file defines ops, stages or recipes.
+func isLanguage(file string) bool { return strings.HasPrefix(file, modulePath+"/schema/") }
 
 // conjuncts are the positions of all expressions that make v.
 func conjuncts(v cue.Value) []token.Pos {

@@ -237,9 +237,15 @@ func (p *placer) writeStates() {
 // plan writes everything down, now that offsets are known.
 func (p *placer) plan(work int64) *plan.Plan {
 	out := &plan.Plan{Name: p.c.opt.Entry.Name, Backend: p.c.opt.Target.Name(), States: p.list, WorkBytes: work}
+	ends := map[int][]plan.Place{} // by the last node that needs a block
+	for _, b := range p.blocks {
+		if b.bytes > 0 {
+			ends[b.end] = append(ends[b.end], plan.Place{State: plan.Work, Offset: b.offset, Type: ir.T(ir.U8, int(b.bytes))})
+		}
+	}
 	for _, s := range p.steps {
 		n := s.node
-		made := plan.Step{Op: n.Op, Attr: n.Attr, Pos: n.Pos, FLOPs: p.c.table.FLOPs(n), Scratch: plan.Place{State: plan.None}}
+		made := plan.Step{Op: n.Op, Attr: n.Attr, Pos: n.Pos, FLOPs: p.c.table.FLOPs(n), Scratch: plan.Place{State: plan.None}, Frees: ends[n.ID]}
 		if s.scratch != nil {
 			made.Scratch = plan.Place{State: plan.Work, Offset: s.scratch.offset, Type: ir.T(ir.U8, int(s.size))}
 		}

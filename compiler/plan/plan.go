@@ -24,7 +24,8 @@ type Step struct {
 	Op      string
 	Attr    any
 	In, Out []Place
-	Scratch Place // U8 in the work arena; State None if there is none
+	Scratch Place   // U8 in the work arena; State None if there is none
+	Frees   []Place // work memory that held something until this step, and is free after it
 	FLOPs   int64
 	Bytes   int64 // read and written, counting every tensor once
 	Pos     ir.Pos

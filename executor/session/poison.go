@@ -9,73 +9,50 @@ import (
 	"pipe.dev/kernels"
 )
 
-// RunPoisoned makes the same call as Run, but fills all work memory that no
-// later step and no output needs with NaN, before the first step and after
-// every one. If a plan lets tensors share memory while both are needed, its
-// outputs differ from those of Run. It is for tests and for hunting.
+// RunPoisoned makes the same call as Run, but fills work memory with NaN
+// before the first step, and whatever the plan says is free after each step.
+// If a plan frees memory that is still needed, or lets tensors share memory
+// while both are, its outputs differ from those of Run. It is for tests and
+// for hunting.
 func (s *Session) RunPoisoned(ctx context.Context, arena kernels.Buffer) error {
-	live := s.live(arena)
-	for i := range len(s.steps) + 1 {
-		if err := poison(arena, live[i]); err != nil {
-			return err
-		}
-		if i == len(s.steps) {
-			break
-		}
-		if err := s.steps[i](ctx); err != nil {
-			return err
-		}
+	if err := s.poisonAll(arena); err != nil {
+		return err
 	}
-	return nil
-}
-
-// grain is the resolution of liveness: what tensors are aligned to.
-const grain = 64
-
-// live says, for the moment before each step and for the end, which grains of
-// the arena hold something that is still needed.
-func (s *Session) live(arena kernels.Buffer) [][]bool {
-	p := s.plan
-	now := make([]bool, (arena.Size()+grain-1)/grain)
-	mark := func(at plan.Place, needed bool) {
-		if at.State == plan.Work && at.Type.Bytes() > 0 {
-			for g := at.Offset / grain; g <= (at.Offset+at.Type.Bytes()-1)/grain; g++ {
-				now[g] = needed
+	for i, run := range s.steps {
+		if err := run(ctx); err != nil {
+			return err
+		}
+		for _, at := range s.plan.Steps[i].Frees {
+			if err := poison(arena, at.Offset, at.Type.Bytes()); err != nil {
+				return err
 			}
 		}
 	}
-	for _, port := range append(append([]plan.Port{}, p.Outputs...), p.Inputs...) {
-		mark(port.Place, true)
-	}
-	out := make([][]bool, len(p.Steps)+1)
-	out[len(p.Steps)] = slices.Clone(now)
-	for i := len(p.Steps) - 1; i >= 0; i-- {
-		for _, at := range p.Steps[i].Out {
-			mark(at, false)
-		}
-		for _, at := range p.Steps[i].In {
-			mark(at, true)
-		}
-		for _, port := range p.Inputs {
-			mark(port.Place, true)
-		}
-		out[i] = slices.Clone(now)
-	}
-	return out
+	return nil
 }
 
-// poison fills the grains that are not live with bytes that are NaN in every
-// floating-point type, and far out of range as integers.
-func poison(arena kernels.Buffer, live []bool) error {
-	nan := bytes.Repeat([]byte{0xFF}, grain)
-	for g, needed := range live {
-		if needed {
-			continue
-		}
-		at := int64(g) * grain
-		if err := arena.Write(at, nan[:min(grain, arena.Size()-at)]); err != nil {
+// poisonAll fills everything but the inputs.
+func (s *Session) poisonAll(arena kernels.Buffer) error {
+	var inputs []plan.Place
+	for _, port := range s.plan.Inputs {
+		inputs = append(inputs, port.Place)
+	}
+	slices.SortFunc(inputs, func(a, b plan.Place) int { return int(a.Offset - b.Offset) })
+	var at int64
+	for _, in := range inputs {
+		if err := poison(arena, at, in.Offset-at); err != nil {
 			return err
 		}
+		at = in.Offset + in.Type.Bytes()
 	}
-	return nil
+	return poison(arena, at, s.plan.WorkBytes-at)
+}
+
+// poison fills memory with bytes that are NaN in every floating-point type,
+// and far out of range as integers.
+func poison(arena kernels.Buffer, offset, n int64) error {
+	if n <= 0 {
+		return nil
+	}
+	return arena.Write(offset, bytes.Repeat([]byte{0xFF}, int(n)))
 }

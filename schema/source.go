@@ -59,11 +59,23 @@ func readFile(name string) ([]byte, error) {
 	if err == nil {
 		return data, nil
 	}
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return nil, fmt.Errorf("%s: %w", name, at.Err)
+	return nil, pathError(name, err)
+}
+
+// pathError names the file that an error of the system is about, once.
+func pathError(name string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil, fmt.Errorf("%s: %w", name, err)
+	var at *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		err = at.Err
+	case errors.As(err, &link):
+		err = link.Err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 func (s *source) parse() error {

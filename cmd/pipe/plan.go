@@ -36,7 +36,7 @@ The text is stable, so that two plans can be compared with diff. Only headers of
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := schema.Load(args[0], schema.Options{Set: f.set})
 			if err != nil {
-				return err
+				return documentError(err)
 			}
 			if f.resolved {
 				_, err := c.out.Write(doc.Resolved())

@@ -18,6 +18,7 @@ var commands = [...]func(*console) *cobra.Command{
 	planCommand,
 	inspectCommand,
 	tokenizeCommand,
+	initCommand,
 	doctorCommand,
 	versionCommand,
 }

@@ -33,7 +33,7 @@ or one .npz or .safetensors file.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := schema.Load(args[0], schema.Options{Set: flags.set})
 			if err != nil {
-				return err
+				return documentError(err)
 			}
 			if doc.Pipeline == nil {
 				return notRunnable(doc)

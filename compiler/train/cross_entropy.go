@@ -1,0 +1,52 @@
+package train
+
+import (
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+)
+
+// CrossEntropyAttr describes the negative log-probability of classes.
+type CrossEntropyAttr struct {
+	IgnoreIndex    int     `cue:"ignore_index: int | *-100" doc:"targets of this value count nothing"`
+	LabelSmoothing float64 `cue:"label_smoothing: number & >=0 & <1 | *0" doc:"share of the target that is spread over all classes"`
+	ZLoss          float64 `cue:"z_loss: number & >=0 | *0" doc:"factor of ln(sum of exp(logits))², which keeps logits near 0"`
+}
+
+func crossEntropy() *Objective {
+	return &Objective{
+		Def: Def{Name: "cross_entropy", Title: "CrossEntropy", Attr: CrossEntropyAttr{},
+			Doc:    "the mean over tokens of z - y[target], where z = ln(sum of exp(y)): the negative log-probability of targets, in nats.",
+			Source: "torch.nn.functional.cross_entropy; label smoothing arXiv:1512.00567, z_loss arXiv:2204.02311"},
+		Output: "[..., classes]",
+		Inputs: []Input{
+			{Name: "targets", Doc: "the class of each row", DType: ir.I32, Layout: "[...]", Shape: rowsOf},
+			perRow(),
+		},
+		loss: func(b *op.Builder, l Loss) (ir.Value, ir.Value) {
+			at, y := l.Attr.(CrossEntropyAttr), l.Y
+			lastKnown(b, "cross_entropy", y)
+			t := l.In["targets"]
+			valid := b.Ne(t, b.Fill(float64(at.IgnoreIndex), t.Type().DType))
+			z := b.LogSumExp(y, false, -1)
+			loss := b.Sub(z, chosen(b, y, b.Select(valid, t, b.Fill(0, t.Type().DType))))
+			if at.LabelSmoothing > 0 { // the mean of -log-probabilities is z - mean(y)
+				even := b.Sub(z, b.Mean(y, false, -1))
+				loss = b.Add(b.Mul(loss, b.Scalar(1-at.LabelSmoothing, y)), b.Mul(even, b.Scalar(at.LabelSmoothing, y)))
+			}
+			if at.ZLoss > 0 {
+				loss = b.Add(loss, b.Mul(b.Mul(z, z), b.Scalar(at.ZLoss, y)))
+			}
+			weights := b.Cast(valid, y.Type().DType)
+			if w, ok := l.In["weights"]; ok && w.Valid() {
+				weights = b.Mul(weights, w)
+			}
+			l.In = map[string]ir.Value{"weights": weights}
+			return total(b, loss, l)
+		},
+	}
+}
+
+// chosen returns y[..., index[...]]: y [..., classes], index [...] -> [...].
+func chosen(b *op.Builder, y, index ir.Value) ir.Value {
+	return b.Reshape(b.TakeAlong(y, b.Reshape(index, column(y)...), -1), index.Type().Shape...)
+}

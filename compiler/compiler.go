@@ -9,6 +9,7 @@
 package compiler
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,8 @@ type Options struct {
 	// Weight gives the element type in which a weight is stored; nil, or false,
 	// means f32.
 	Weight func(path string) (ir.DType, bool)
+	// Training, if set, makes a program that learns, of an entry without cache.
+	Training *Training
 	// Trace, if set, sees the graph after elaboration and after every pass.
 	Trace func(pass string, g *ir.Graph)
 }
@@ -62,7 +65,9 @@ type context struct {
 // passes run in this order; verify runs after each. Those before "bind" see
 // named sizes and run once; those from "bind" on run for every set of sizes.
 var passes = []pass{
-	{name: "narrow", run: narrow,
+	{name: "learn", run: learn,
+		why: "gradients are those of the document's ops, before any is changed or fused"},
+	{name: "narrow", run: narrow, after: []string{"learn"},
 		why: "rows that nobody reads are dropped while layers are still whole ops"},
 	{name: "fold", run: fold, after: []string{"narrow"},
 		why: "identities and constants hide the patterns that fuse looks for"},
@@ -112,7 +117,7 @@ func Optimize(g *ir.Graph, t *op.Table, o Options) (*Program, error) {
 		}
 		next, err := p.run(c, g)
 		if err != nil {
-			return nil, fmt.Errorf("pass %s: %w", p.name, err)
+			return nil, within("pass "+p.name, err)
 		}
 		if err := c.check(p.name, next); err != nil {
 			return nil, err
@@ -122,10 +127,20 @@ func Optimize(g *ir.Graph, t *op.Table, o Options) (*Program, error) {
 	return &Program{table: t, opt: o, graph: g, plans: map[string]*plan.Plan{}}, nil
 }
 
+// within says in which pass an error occurred, unless the error names the line
+// of the document: then the line comes first and the pass is nobody's concern.
+func within(pass string, err error) error {
+	var placed *op.Error
+	if errors.As(err, &placed) && placed.Pos.File != "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", pass, err)
+}
+
 // check verifies g and shows it to whoever traces.
 func (c *context) check(name string, g *ir.Graph) error {
 	if err := verify(c.table, g); err != nil {
-		return fmt.Errorf("after pass %s: %w", name, err)
+		return within("after pass "+name, err)
 	}
 	if c.opt.Trace != nil {
 		c.opt.Trace(name, g)

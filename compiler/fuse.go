@@ -61,4 +61,10 @@ func vector(v ir.Value, n ir.Dim) bool {
 	return t.Rank() == 1 && t.Shape[0] == n
 }
 
-func last(t ir.Type) ir.Dim { return t.Shape[t.Rank()-1] }
+// last is the size of the last axis; of a scalar the zero Dim, which no axis has.
+func last(t ir.Type) ir.Dim {
+	if t.Rank() == 0 {
+		return ir.Dim{}
+	}
+	return t.Shape[t.Rank()-1]
+}

@@ -97,7 +97,7 @@ func (p *placer) states() {
 	for _, s := range sorted {
 		t := s.Read.Type()
 		made := plan.State{Path: s.Path, Kind: s.Kind, Type: t, Init: s.Init, Pos: s.Pos, Bytes: t.Bytes()}
-		if s.Kind == ir.Weight && !s.Next.Valid() {
+		if s.Kind == ir.Weight && !s.Next.Valid() && !s.Changes {
 			made.Layout = p.layout(s.Read, readers[s.Read])
 			made.Bytes = p.c.opt.Target.LayoutBytes(made.Layout, t)
 		}

@@ -73,11 +73,13 @@ type Kind uint8
 
 // The kinds of state.
 const (
-	Weight Kind = iota // read from a checkpoint; optimizer steps may change it
-	Cache              // zero at the start of a sequence, as keys and values of past tokens
+	Weight   Kind = iota // read from a checkpoint; optimizer steps may change it
+	Cache                // zero at the start of a sequence, as keys and values of past tokens
+	Moment               // what an optimizer keeps of past gradients
+	Gradient             // the sum of the gradients of micro-batches
 )
 
-func (k Kind) String() string { return [...]string{"weight", "cache"}[k] }
+func (k Kind) String() string { return [...]string{"weight", "cache", "moment", "gradient"}[k] }
 
 // State is memory that outlives one run of the graph: a weight, a key/value
 // cache, later an optimizer moment or a random-number counter.
@@ -88,6 +90,9 @@ type State struct {
 	Next Value // its value when the run ends; the zero Value if unchanged
 	Pos  Pos
 	Init string // how a new model fills it: "zeros", "ones", "normal", "uniform"
+	// Changes says that another program of the same model changes it, so that
+	// it must lie as that program reads it.
+	Changes bool
 }
 
 // Output is a named result of the graph.

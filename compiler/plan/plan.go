@@ -74,7 +74,11 @@ func (p *Plan) StateBytes(k ir.Kind) int64 {
 
 // PeakBytes is what running the plan alone allocates.
 func (p *Plan) PeakBytes() int64 {
-	return p.StateBytes(ir.Weight) + p.StateBytes(ir.Cache) + p.WorkBytes
+	sum := p.WorkBytes
+	for _, s := range p.States {
+		sum += s.Bytes
+	}
+	return sum
 }
 
 // FLOPs is the floating-point operations of one run.

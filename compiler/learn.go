@@ -1,0 +1,239 @@
+package compiler
+
+import (
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/compiler/train"
+)
+
+// Training says how a model learns: what is made small, and how its weights
+// change by their gradients. All of it becomes part of the graph.
+type Training struct {
+	Phase         Phase
+	Objective     *train.Objective
+	ObjectiveAttr any
+	Optimizer     *train.Optimizer
+	OptimizerAttr any
+	// Trained says which weights change; nil means all.
+	Trained func(path string, shape []ir.Dim) bool
+	// Decays says to which weights weight decay applies; nil means all.
+	Decays    func(path string, shape []ir.Dim) bool
+	ClipNorm  float64 // bound of the norm of all gradients together; 0 is none
+	ClipValue float64 // bound of every element of the gradients; 0 is none
+}
+
+// Phase is a part of a training step.
+type Phase string
+
+// The phases. A step is either Step, or Accumulate for each micro-batch and
+// then Update; both give the same, since sums are added and divided by the
+// counts of all micro-batches. All but Update have outputs "loss" (the sum)
+// and "count"; Step and Update have the output "grad_norm" and the inputs "lr"
+// and "step", scalars, the step counting from 1.
+const (
+	Step       Phase = "step"
+	Accumulate Phase = "accumulate"
+	Update     Phase = "update"
+	Evaluate   Phase = "evaluate"
+)
+
+// learn turns the graph of a model into that of a training phase.
+func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
+	t := c.opt.Training
+	if t == nil {
+		return g, nil
+	}
+	l := &learner{Builder: op.NewBuilder(c.table), t: t, old: g}
+	switch t.Phase {
+	case Evaluate:
+		l.forward(func(*ir.Node) bool { return true })
+	case Step:
+		sum, count := l.forward(l.hasGradient)
+		l.update(l.gradients(sum), count)
+	case Accumulate:
+		sum, count := l.forward(l.hasGradient)
+		l.accumulate(l.gradients(sum), count)
+	case Update:
+		l.fromSums()
+	default:
+		return nil, fmt.Errorf("there is no phase %q", t.Phase)
+	}
+	if l.Err() != nil {
+		return nil, l.Err()
+	}
+	return prune(l.Graph), nil
+}
+
+type learner struct {
+	*op.Builder
+	t       *Training
+	old     *ir.Graph
+	weights []*ir.State // those that change, in the order of the graph
+}
+
+// hasGradient says which ops stay whole: those with a gradient of their own.
+func (l *learner) hasGradient(n *ir.Node) bool {
+	d, ok := l.Table.Lookup(n.Op)
+	return ok && d.Grad != nil
+}
+
+// forward writes the model and its loss; keep says which ops stay whole.
+func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
+	whole := op.NewBuilder(l.Table)
+	at := whole.Lowered(l.old, func(*ir.Node) bool { return true })
+	whole.Pos = ir.Pos{Path: l.t.Objective.Name}
+	y := at[l.old.Outputs[0].Value]
+	types, err := l.t.Objective.Types(y.Type())
+	if err != nil {
+		l.Fail(err)
+		return sum, count
+	}
+	in := map[string]ir.Value{}
+	for _, p := range l.t.Objective.Inputs {
+		in[p.Name] = whole.Graph.AddInput(p.Name, types[p.Name], whole.Pos)
+	}
+	sum, count = l.t.Objective.Loss(whole, train.Loss{Attr: l.t.ObjectiveAttr, Y: y, In: in})
+	if whole.Err() != nil {
+		l.Fail(whole.Err())
+		return sum, count
+	}
+	whole.Graph.Outputs = []ir.Output{{Name: "loss", Value: sum}, {Name: "count", Value: count}}
+	at = l.Lowered(whole.Graph, keep)
+	for _, s := range l.Graph.States {
+		l.trained(s)
+	}
+	return at[sum], at[count]
+}
+
+// trained notes a weight that changes.
+func (l *learner) trained(s *ir.State) {
+	t := s.Read.Type()
+	if s.Kind == ir.Weight && t.DType.Float() && (l.t.Trained == nil || l.t.Trained(s.Path, t.Shape)) {
+		s.Changes = true
+		l.weights = append(l.weights, s)
+	}
+}
+
+func (l *learner) output(name string, v ir.Value) {
+	l.Graph.Outputs = append(l.Graph.Outputs, ir.Output{Name: name, Value: v})
+}
+
+// gradients are those of the sum of losses, for each weight that changes.
+func (l *learner) gradients(sum ir.Value) []ir.Value {
+	if l.Err() != nil {
+		return nil
+	}
+	if len(l.weights) == 0 {
+		l.Fail(fmt.Errorf("no weight is trained"))
+		return nil
+	}
+	xs := make([]ir.Value, len(l.weights))
+	for i, s := range l.weights {
+		xs[i] = s.Read
+	}
+	grads := l.Grad(sum, l.Scalar(1, sum), xs...)
+	for i, g := range grads {
+		if !g.Valid() && l.Err() == nil { // the loss does not depend on it
+			grads[i] = l.Fill(0, xs[i].Type().DType, xs[i].Type().Shape...)
+		}
+	}
+	return grads
+}
+
+// update writes the step of the optimizer. grads are those of the sum.
+func (l *learner) update(grads []ir.Value, count ir.Value) {
+	if l.Err() != nil {
+		return
+	}
+	l.Pos = ir.Pos{Path: "mean"}
+	for i, g := range grads {
+		grads[i] = l.Div(g, l.Cast(count, g.Type().DType))
+	}
+	l.Pos = ir.Pos{Path: "clip"}
+	if l.t.ClipValue > 0 {
+		grads = train.ClipByValue(l.Builder, grads, l.t.ClipValue)
+	}
+	var norm ir.Value
+	if l.t.ClipNorm > 0 {
+		grads, norm = train.ClipByNorm(l.Builder, grads, l.t.ClipNorm)
+	} else {
+		norm = train.GlobalNorm(l.Builder, grads)
+	}
+	l.output("grad_norm", norm)
+	lr := l.Graph.AddInput("lr", ir.T(ir.F32), ir.Pos{Path: "lr"})
+	step := l.Graph.AddInput("step", ir.T(ir.F32), ir.Pos{Path: "step"})
+	for i, w := range l.weights {
+		l.weight(w, grads[i], lr, step)
+	}
+}
+
+// weight writes the step of one weight.
+func (l *learner) weight(w *ir.State, grad, lr, step ir.Value) {
+	t := w.Read.Type()
+	part := l.t.Optimizer.Part(l.t.OptimizerAttr, w.Path, t.Shape)
+	l.Pos = ir.Pos{Path: part.Optimizer.Name + "." + w.Path}
+	var slots []*ir.State
+	var values []ir.Value
+	for _, s := range part.Optimizer.Slots(part.Attr, t) {
+		made := l.Graph.AddState(ir.State{Path: w.Path + "#" + s.Name, Kind: ir.Moment, Init: s.Init, Pos: l.Pos}, s.Type)
+		slots, values = append(slots, made), append(values, made.Read)
+	}
+	if part.Rate != 1 {
+		lr = l.Mul(lr, l.Scalar(part.Rate, lr))
+	}
+	next, values := part.Optimizer.Update(l.Builder, train.Update{
+		Attr: part.Attr, W: w.Read, G: grad, LR: lr, Step: step, Slots: values,
+		Decay: l.t.Decays == nil || l.t.Decays(w.Path, t.Shape),
+	})
+	w.Next = next
+	for i, s := range slots {
+		s.Next = values[i]
+	}
+}
+
+// sums are the states that gradients and counts are added up in.
+func (l *learner) sums() (grads []*ir.State, count *ir.State) {
+	for _, w := range l.weights {
+		t := w.Read.Type()
+		grads = append(grads, l.Graph.AddState(ir.State{Path: w.Path + "#grad", Kind: ir.Gradient, Init: "zeros", Pos: w.Pos}, t.As(ir.F32)))
+	}
+	return grads, l.Graph.AddState(ir.State{Path: "#count", Kind: ir.Gradient, Init: "zeros"}, ir.T(ir.F32))
+}
+
+// accumulate adds the gradients and the count of a micro-batch.
+func (l *learner) accumulate(grads []ir.Value, count ir.Value) {
+	if l.Err() != nil {
+		return
+	}
+	l.Pos = ir.Pos{Path: "accumulate"}
+	sums, all := l.sums()
+	for i, s := range sums {
+		s.Next = l.Add(s.Read, l.Cast(grads[i], ir.F32))
+	}
+	all.Next = l.Add(all.Read, l.Cast(count, ir.F32))
+}
+
+// fromSums updates by what was accumulated, and begins the sums anew.
+func (l *learner) fromSums() {
+	for _, s := range l.old.States {
+		if s.Kind == ir.Weight {
+			made := l.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init}, s.Read.Type())
+			l.trained(made)
+		}
+	}
+	sums, count := l.sums()
+	grads := make([]ir.Value, len(sums))
+	for i, s := range sums {
+		grads[i] = l.Cast(s.Read, l.weights[i].Read.Type().DType)
+	}
+	l.update(grads, count.Read)
+	if l.Err() != nil {
+		return
+	}
+	l.Pos = ir.Pos{Path: "begin"}
+	for _, s := range append(sums, count) {
+		s.Next = l.Fill(0, ir.F32, s.Read.Type().Shape...)
+	}
+}

@@ -1,0 +1,110 @@
+package data
+
+import (
+	"fmt"
+	"slices"
+
+	"pipe.dev/internal/suggest"
+)
+
+// Attr describes one source of training data.
+type Attr struct {
+	Files         []string          `cue:"files!: [string, ...string]" doc:"files, folders (all files in them that a kind of source reads) and patterns as *.jsonl; .gz is unpacked"`
+	Kind          string            `cue:"kind: \"text\" | \"jsonl\" | \"json\" | \"csv\" | \"parquet\" | *\"auto\"" doc:"what the files are; auto goes by their names"`
+	Format        string            `cue:"format: \"alpaca\" | \"sharegpt\" | \"messages\" | \"preference\" | *\"text\"" doc:"what a row holds"`
+	Fields        map[string]string `cue:"fields: {[string]: string} | *{}" doc:"the names of the format's fields in the files, where they differ: {instruction: \"question\"}"`
+	Document      string            `cue:"document: \"line\" | \"paragraph\" | *\"file\"" doc:"what one document is in files of text; blank lines end paragraphs"`
+	Layout        string            `cue:"layout: \"chatml\" | *\"headings\"" doc:"how a conversation becomes text"`
+	TrainOnPrompt bool              `cue:"train_on_prompt: bool | *false" doc:"the loss counts prompts too, not only answers"`
+	Special       bool              `cue:"special: bool | *true" doc:"put around each document what the tokenizer puts around a text, as a token that begins it"`
+	OnError       string            `cue:"on_error: \"skip\" | *\"stop\"" doc:"what a bad row does: stop the run, or be left out and counted"`
+	Weight        float64           `cue:"weight: number & >0 | *1" doc:"the share of predicted tokens that this source gives, beside the weights of the others"`
+	Validation    float64           `cue:"validation: number & >=0 & <1 | *0" doc:"the share at the end that is kept for validation: of the tokens if documents are files, else of the documents"`
+}
+
+// Defaults returns the Attr of a document that gives nothing but files.
+func Defaults(files ...string) Attr {
+	return Attr{
+		Files: files, Kind: "auto", Format: "text", Document: "file", Layout: "headings", Special: true,
+		OnError: "stop", Weight: 1,
+	}
+}
+
+// check reports what the schema would not let through: Attr may be made in Go.
+func (a *Attr) check() error {
+	if len(a.Files) == 0 {
+		return fmt.Errorf("files: none given")
+	}
+	kinds := []string{"auto"}
+	for _, s := range sources {
+		kinds = append(kinds, s.name)
+	}
+	var named []string
+	for _, f := range formats {
+		named = append(named, f.name)
+	}
+	var styles []string
+	for _, l := range layouts {
+		styles = append(styles, l.Name())
+	}
+	for _, c := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"kind", a.Kind, kinds},
+		{"format", a.Format, named},
+		{"layout", a.Layout, styles},
+		{"document", a.Document, []string{"file", "line", "paragraph"}},
+		{"on_error", a.OnError, []string{"stop", "skip"}},
+	} {
+		if err := oneOf(c.name, c.value, c.allowed); err != nil {
+			return err
+		}
+	}
+	if !(a.Weight > 0) {
+		return fmt.Errorf("weight: is %v, want more than 0", a.Weight)
+	}
+	if !(a.Validation >= 0 && a.Validation < 1) {
+		return fmt.Errorf("validation: is %v, want at least 0 and less than 1", a.Validation)
+	}
+	f := a.format()
+	for k := range a.Fields {
+		if !slices.Contains(f.fields, k) {
+			return fmt.Errorf("fields: format %s has no field %s, it has %v%s", f.name, k, f.fields, hint(k, f.fields))
+		}
+	}
+	return nil
+}
+
+func (a *Attr) format() *format {
+	for i := range formats {
+		if formats[i].name == a.Format {
+			return &formats[i]
+		}
+	}
+	panic("data: format not checked")
+}
+
+func (a *Attr) layout() Layout {
+	for _, l := range layouts {
+		if l.Name() == a.Layout {
+			return l
+		}
+	}
+	panic("data: layout not checked")
+}
+
+func oneOf(name, value string, allowed []string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return fmt.Errorf("%s: is %q, want one of %v%s", name, value, allowed, hint(value, allowed))
+}
+
+// hint is "; did you mean X?", or "".
+func hint(word string, known []string) string {
+	if s := suggest.DidYouMean(word, known); s != "" {
+		return "; " + s
+	}
+	return ""
+}

@@ -1,0 +1,48 @@
+package data
+
+import (
+	"fmt"
+
+	"pipe.dev/executor/checkpoint"
+)
+
+// RowError is a row that cannot be used. Its text is one line: file:line: field: fact. It unwraps to a
+// *checkpoint.Error, as do all errors about files.
+type RowError struct {
+	File  string
+	Line  int    // from 1; in Parquet files the number of the row
+	Field string // or "" where it concerns the whole row
+	Msg   string // the fact
+}
+
+func (e *RowError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Field, e.Msg)
+}
+
+// Unwrap returns the error as one about a file.
+func (e *RowError) Unwrap() error {
+	return &checkpoint.Error{File: fmt.Sprintf("%s:%d", e.File, e.Line), Msg: e.Msg}
+}
+
+// maxKept is how many messages about skipped rows are kept.
+const maxKept = 8
+
+// Skipped says which rows were left out.
+type Skipped struct {
+	Rows  int64    `json:"rows"`
+	First []string `json:"first,omitempty"` // the messages of the first 8
+}
+
+func (s *Skipped) add(e *RowError) {
+	if s.Rows++; len(s.First) < maxKept {
+		s.First = append(s.First, e.Error())
+	}
+}
+
+// errorf returns an error about a file.
+func errorf(file, format string, args ...any) error {
+	return &checkpoint.Error{File: file, Msg: fmt.Sprintf(format, args...)}
+}

@@ -94,13 +94,13 @@ func comment(f *ast.Field) string {
 	if f == nil {
 		return ""
 	}
-	var lines []string
-	for _, g := range f.Comments() {
+	var words []string
+	for _, g := range ast.Comments(f) {
 		if g.Doc || g.Position == 0 {
-			lines = append(lines, strings.TrimSpace(g.Text()))
+			words = append(words, strings.Fields(g.Text())...)
 		}
 	}
-	return strings.Join(lines, " ")
+	return strings.Join(words, " ")
 }
 
 func (c *converter) model(o *object) *Model {

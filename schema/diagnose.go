@@ -246,10 +246,7 @@ func (d *diagnosis) place(pos token.Pos, path []string) ir.Pos {
 
 // loadErrors explains why an import can't be resolved.
 func (e *evaluation) loadErrors(err error) error {
-	var out Errors
-	for _, imp := range unknownImports(e.source) {
-		out = append(out, imp)
-	}
+	out := unknownImports(e.source)
 	if len(out) == 0 {
 		for _, x := range errors.Errors(err) {
 			r := raise(x)

@@ -115,6 +115,9 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 	f.Msg = "has no value"
 	path := group[0].path
 	written := d.places.fieldOf(path, f.at)
+	if written != nil && !d.blanked[written.Pos().Offset()] && d.twoDefaults(f, written.Value) {
+		return true
+	}
 	f.consequence = !isIncomplete || written != nil && (refers(written.Value) || d.blanked[written.Pos().Offset()]) || written == nil && d.computed(r)
 	if n := len(path); n > 2 && path[n-1] == "value" && path[n-3] == "inputs" {
 		f.Hint = fmt.Sprintf("give --set %s=...", path[n-2])
@@ -126,6 +129,25 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 			f.Hint = "want " + want
 		}
 	}
+	return true
+}
+
+// noValuePrefix begins the message of a value that two defaults leave open.
+const noValuePrefix = "has no value: "
+
+// twoDefaults: what an expression refers to has a default that differs from
+// the one that the schema has for the value.
+func (d *diagnosis) twoDefaults(f *finding, e ast.Expr) bool {
+	target := d.places.target(e)
+	if target == nil {
+		return false
+	}
+	literal := defaultOf(target.Value)
+	if literal == nil {
+		return false
+	}
+	f.Msg = noValuePrefix + fmt.Sprintf("%s has the default %s, and here there is another", exprText(e), exprText(literal))
+	f.Hint = fmt.Sprintf("write %s: %s without *", fieldName(target), exprText(literal))
 	return true
 }
 
@@ -164,7 +186,7 @@ func mergeUses(es Errors) Errors {
 	for _, e := range es {
 		i := slices.IndexFunc(out, func(o *Error) bool {
 			return o.Msg == e.Msg && o.Hint == e.Hint && o.Pos.File == e.Pos.File &&
-				(strings.HasPrefix(e.Msg, undefinedPrefix) || strings.HasPrefix(e.Msg, noTokenPrefix))
+				slices.ContainsFunc([]string{undefinedPrefix, noTokenPrefix, noValuePrefix}, func(p string) bool { return strings.HasPrefix(e.Msg, p) })
 		})
 		if i < 0 {
 			out = append(out, e)

@@ -274,7 +274,7 @@ func (w *cueWriter) node(n *object) {
 			return
 		}
 		w.fields(x.(*object), func(_ string, x any) {
-			w.b.WriteString("op.#Graph & ")
+			w.b.WriteString("op.#Layer & ")
 			w.group(x.(*object))
 		})
 	})

@@ -48,6 +48,7 @@ func applySettings(f *ast.File, set []string) ([]setting, Errors) {
 			errs = append(errs, err)
 		}
 	}
+	settle(f)
 	return settings, errs
 }
 
@@ -136,10 +137,55 @@ func isLiteral(e ast.Expr) bool {
 // override is what stands in place of old so that it has the given value:
 // bounds and types stay, a value is replaced.
 func override(old, value ast.Expr) ast.Expr {
+	if b, ok := old.(*ast.BinaryExpr); ok && b.Op == token.AND && !isConstraint(old) {
+		switch {
+		case isConstraint(b.X):
+			return and(b.X, override(b.Y, value))
+		case isConstraint(b.Y):
+			return and(override(b.X, value), b.Y)
+		}
+	}
 	if !isConstraint(old) {
 		return value
 	}
-	return &ast.BinaryExpr{X: &ast.ParenExpr{X: old}, Op: token.AND, Y: value}
+	return and(old, value)
+}
+
+func and(x, y ast.Expr) ast.Expr {
+	return &ast.BinaryExpr{X: &ast.ParenExpr{X: x}, Op: token.AND, Y: y}
+}
+
+// settle gives every input of a pipeline that has a default that default as
+// its value. As a default it would meet those of the stages it configures, and
+// two different defaults are no value.
+func settle(f *ast.File) {
+	for _, in := range declaredInputs(f) {
+		if v := member(in.Value, "value"); v != nil {
+			if d := defaultOf(v.Value); d != nil {
+				v.Value = and(v.Value, d)
+			}
+		}
+	}
+}
+
+// defaultOf is the literal that a disjunction marks as its default, or nil.
+func defaultOf(e ast.Expr) ast.Expr {
+	switch x := e.(type) {
+	case *ast.ParenExpr:
+		return defaultOf(x.X)
+	case *ast.UnaryExpr:
+		if x.Op == token.MUL && isLiteral(x.X) {
+			return x.X
+		}
+	case *ast.BinaryExpr:
+		if x.Op == token.OR {
+			if d := defaultOf(x.X); d != nil {
+				return d
+			}
+			return defaultOf(x.Y)
+		}
+	}
+	return nil
 }
 
 // isConstraint reports whether e allows several values.

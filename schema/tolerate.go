@@ -109,6 +109,7 @@ func (e *evaluation) rebuild(ed *edits, root string) error {
 			s.apply(f)
 		}
 	}
+	settle(f)
 	e.source.file = f
 	err = e.build(root)
 	e.source.file = written

@@ -1,0 +1,395 @@
+package schema
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const golden = "../testdata/golden/"
+
+// header reads the shapes in all safetensors files of a folder.
+func header(t *testing.T, dir string) map[string][]int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "model*.safetensors"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s has no weights: %v", dir, err)
+	}
+	shapes := map[string][]int{}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tensors map[string]struct{ Shape []int }
+		if err := json.Unmarshal(data[8:8+binary.LittleEndian.Uint64(data)], &tensors); err != nil {
+			t.Fatal(err)
+		}
+		delete(tensors, "__metadata__")
+		for name, x := range tensors {
+			shapes[name] = x.Shape
+		}
+	}
+	return shapes
+}
+
+// expand calls each with every op of a group, stacks expanded.
+func expand(g *Group, replace func(string) string, each func(id string, n *Node, replace func(string) string)) {
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		switch {
+		case n.Group != nil:
+			expand(n.Group, replace, each)
+		case n.Repeat != nil:
+			for k := range n.Repeat.N {
+				kind := slices.Sorted(maps.Keys(n.Repeat.Bodies))[0]
+				if len(n.Repeat.Kinds) > 0 {
+					kind = n.Repeat.Kinds[k%len(n.Repeat.Kinds)]
+				}
+				expand(n.Repeat.Bodies[kind], func(s string) string {
+					return strings.ReplaceAll(replace(s), "{i}", strconv.Itoa(k))
+				}, each)
+			}
+		default:
+			each(replace(n.ID), n, replace)
+		}
+	}
+}
+
+func same(s string) string { return s }
+
+// weights are the names of the tensors that a model wants, and their first size.
+func weights(m *Model) map[string]int {
+	out := map[string]int{}
+	number := func(n *Node, field string) int {
+		x, _ := n.Fields[field].(json.Number)
+		i, _ := strconv.Atoi(x.String())
+		return i
+	}
+	expand(&m.Group, same, func(_ string, n *Node, replace func(string) string) {
+		prefix := replace(n.Param)
+		if n.Tied != "" {
+			return
+		}
+		switch n.Op {
+		case "linear":
+			out[prefix+".weight"] = number(n, "out_features")
+			if n.Fields["bias"] == true {
+				out[prefix+".bias"] = number(n, "out_features")
+			}
+		case "embedding":
+			out[prefix+".weight"] = number(n, "vocab")
+		case "rms_norm":
+			out[prefix+".weight"] = 0 // as x
+		}
+	})
+	return out
+}
+
+// The weights that an architecture wants are those of real checkpoints, by
+// name and first size, and every token names a node.
+func TestLoadModelWeights(t *testing.T) {
+	dirs, err := filepath.Glob(golden + "arch/*")
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no models", err)
+	}
+	for _, dir := range dirs {
+		m, err := LoadModel(dir)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		have := header(t, dir)
+		for name, size := range weights(m) {
+			shape, ok := have[name]
+			if !ok {
+				t.Errorf("%s: wants %s, which is not there", dir, name)
+			} else if size != 0 && shape[0] != size {
+				t.Errorf("%s: %s has size %d, wanted %d", dir, name, shape[0], size)
+			}
+			delete(have, name)
+		}
+		for name := range have {
+			if !slices.ContainsFunc(m.Ignore, func(p string) bool { ok, _ := path.Match(p, name); return ok }) {
+				t.Errorf("%s: nothing wants %s", dir, name)
+			}
+		}
+		c, err := newCatalog(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if errs := checkModel(m, c); len(errs) > 0 {
+			t.Error(errs)
+		}
+		if m.Context != 128 || m.Name != filepath.Base(dir) {
+			t.Errorf("%s: context %d, name %s", dir, m.Context, m.Name)
+		}
+	}
+}
+
+// Both spellings of config.json give the same model.
+func TestLoadModelClassic(t *testing.T) {
+	files, err := filepath.Glob(golden + "arch/*/config.classic.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := LoadModel(filepath.Dir(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := configure(t, string(data))
+		a, _ := json.Marshal(have.Group)
+		b, _ := json.Marshal(want.Group)
+		if string(a) != string(b) {
+			t.Errorf("%s differs from config.json:\n%s\n%s", file, a, b)
+		}
+		if have.Context != want.Context || !reflect.DeepEqual(have.Ignore, want.Ignore) {
+			t.Errorf("%s: %d %q, want %d %q", file, have.Context, have.Ignore, want.Context, want.Ignore)
+		}
+	}
+}
+
+// configure loads a config.json of the given text.
+func configure(t *testing.T, text string) *Model {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	m, err := LoadModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// tiny is a config.json with more fields put in.
+func tiny(modelType, more string) string {
+	return fmt.Sprintf(`{"model_type": %q, "vocab_size": 96, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 6,
+		"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128%s}`, modelType, more)
+}
+
+// values collects one field of all ops of a kind, in order, as text.
+func values(m *Model, op, field string) []string {
+	var out []string
+	expand(&m.Group, same, func(_ string, n *Node, _ func(string) string) {
+		if n.Op == op {
+			out = append(out, fmt.Sprint(n.Fields[field]))
+		}
+	})
+	return out
+}
+
+// Windows of attention are those of transformers.
+func TestLoadModelWindows(t *testing.T) {
+	for _, c := range []struct{ modelType, more, want string }{
+		{"llama", `, "sliding_window": 8`, "0 0 0 0 0 0"},
+		{"mistral", `, "sliding_window": 8`, "8 8 8 8 8 8"},
+		{"mistral", `, "sliding_window": null`, "0 0 0 0 0 0"},
+		{"qwen2", `, "sliding_window": 8, "use_sliding_window": false, "max_window_layers": 2`, "0 0 0 0 0 0"},
+		{"qwen2", `, "sliding_window": 8, "use_sliding_window": true, "max_window_layers": 4`, "0 0 0 0 8 8"},
+		{"qwen2", `, "sliding_window": 8, "use_sliding_window": true, "max_window_layers": 0`, "8 8 8 8 8 8"},
+		{"qwen2", `, "sliding_window": 8, "layer_types": ["full_attention", "sliding_attention", "full_attention",
+			"sliding_attention", "full_attention", "full_attention"]`, "0 8 0 8 0 0"},
+	} {
+		if have := strings.Join(values(configure(t, tiny(c.modelType, c.more)), "attention", "window"), " "); have != c.want {
+			t.Errorf("%s%s: windows %s, want %s", c.modelType, c.more, have, c.want)
+		}
+	}
+}
+
+// Activations and biases go by the config.
+func TestLoadModelOptions(t *testing.T) {
+	for _, c := range []struct{ modelType, more, op, field, want string }{
+		{"llama", "", "act", "fn", "silu"},
+		{"llama", `, "hidden_act": "gelu_pytorch_tanh"`, "act", "fn", "gelu_tanh"},
+		{"llama", "", "linear", "bias", "false false false false false false false"},
+		{"llama", `, "attention_bias": true, "mlp_bias": true`, "linear", "bias", "true true true true true true true"},
+		{"qwen2", "", "linear", "bias", "true true true false false false false"},
+		{"llama", `, "rms_norm_eps": 1e-5`, "rms_norm", "eps", "0.00001 0.00001"},
+		{"llama", `, "head_dim": 16`, "rope", "dim", "16 16"},
+		{"llama", ``, "rope", "dim", "12 12"},
+	} {
+		have := values(configure(t, tiny(c.modelType, c.more)), c.op, c.field)
+		want := strings.Fields(c.want)
+		if !slices.Equal(have[:len(want)], want) {
+			t.Errorf("%s%s: %s.%s is %q, want %q", c.modelType, c.more, c.op, c.field, have[:len(want)], want)
+		}
+	}
+}
+
+// The fields of op.#Rope that a config gives mean the frequencies that
+// transformers computes, for every kind of scaling that is known; the others
+// are refused.
+func TestLoadModelRotary(t *testing.T) {
+	data, err := os.ReadFile(golden + "rope/frequencies.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Cases []struct {
+			Name    string
+			Config  map[string]any
+			InvFreq []float64 `json:"inv_freq"`
+			Scaling float64   `json:"attention_scaling"`
+		}
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, c := range file.Cases {
+		config := map[string]any{"model_type": "llama", "vocab_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+		maps.Copy(config, c.Config)
+		config["hidden_size"] = c.Config["head_dim"]
+		text, err := json.Marshal(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(c.Name, "dynamic") || strings.HasPrefix(c.Name, "longrope") {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "config.json"), text, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := LoadModel(dir); err == nil || !strings.Contains(err.Error(), "rope_scaling.rope_type: want one of") {
+				t.Errorf("%s: %v", c.Name, err)
+			}
+			continue
+		}
+		m := configure(t, string(text))
+		get := func(field string) float64 {
+			x, err := strconv.ParseFloat(values(m, "rope", field)[0], 64)
+			if err != nil {
+				t.Fatalf("%s: %s: %v", c.Name, field, err)
+			}
+			return x
+		}
+		scale := 1.0
+		if values(m, "rope", "scaling")[0] == "yarn" {
+			if scale = get("attention_factor"); scale == 0 {
+				scale = 0.1*math.Log(get("factor")) + 1
+			}
+		}
+		if math.Abs(scale-c.Scaling) > 1e-12 {
+			t.Errorf("%s: attention factor %v, want %v", c.Name, scale, c.Scaling)
+		}
+		for i, want := range c.InvFreq {
+			if have := frequency(m, get, i); math.Abs(have-want) > 1e-9*want {
+				t.Errorf("%s: frequency %d is %v, want %v", c.Name, i, have, want)
+			}
+		}
+		checked++
+	}
+	if checked < 8 {
+		t.Errorf("only %d cases", checked)
+	}
+}
+
+// frequency is what the fields of op.#Rope say of pair i (arXiv:2104.09864,
+// arXiv:2309.00071, and Llama 3.1's rule).
+func frequency(m *Model, get func(string) float64, i int) float64 {
+	dim, theta, factor, trained := get("dim"), get("theta"), get("factor"), get("trained_length")
+	f := math.Pow(theta, -2*float64(i)/dim)
+	switch values(m, "rope", "scaling")[0] {
+	case "linear":
+		return f / factor
+	case "llama3":
+		turns := trained * f / (2 * math.Pi)
+		low, high := get("low_freq_factor"), get("high_freq_factor")
+		keep := min(1, max(0, (turns-low)/(high-low)))
+		return f*keep + f/factor*(1-keep)
+	case "yarn":
+		at := func(turns float64) float64 {
+			return dim * math.Log(trained/(turns*2*math.Pi)) / (2 * math.Log(theta))
+		}
+		low, high := at(get("beta_fast")), at(get("beta_slow"))
+		if values(m, "rope", "no_truncate")[0] == "false" {
+			low, high = math.Floor(low), math.Ceil(high)
+		}
+		low, high = max(low, 0), min(high, dim-1)
+		ramp := min(1, max(0, (float64(i)-low)/(high-low)))
+		return f*(1-ramp) + f/factor*ramp
+	}
+	return f
+}
+
+// Every node's place is the line of an architecture or layer where it is written.
+func TestLoadModelPlaces(t *testing.T) {
+	m, err := LoadModel(golden + "arch/llama31")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	expand(&m.Group, same, func(id string, node *Node, _ func(string) string) {
+		n++
+		data, err := os.ReadFile("../" + strings.TrimPrefix(node.Pos.File, "pipe.dev/"))
+		if err != nil {
+			t.Errorf("%s: %v", id, err)
+			return
+		}
+		line := strings.Split(string(data), "\n")[node.Pos.Line-1]
+		last := id[strings.LastIndex(id, ".")+1:]
+		if !strings.HasPrefix(line[node.Pos.Col-1:], last+": op.#") {
+			t.Errorf("%s: %v is %q", id, node.Pos, line)
+		}
+	})
+	if n < 40 {
+		t.Errorf("%d nodes", n)
+	}
+}
+
+// A model that others trained loads, with the context it was trained on.
+func TestLoadModelReal(t *testing.T) {
+	dir := os.Getenv("PIPE_DATA")
+	if dir == "" {
+		dir = "../../shared/data"
+	}
+	if _, err := os.Stat(dir); err != nil {
+		t.Skip("no real data: ", err)
+	}
+	dir = filepath.Join(dir, "llm", "stories260K")
+	m, err := LoadModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := header(t, dir)
+	for name := range weights(m) {
+		if _, ok := have[name]; !ok {
+			t.Errorf("wants %s, which is not there", name)
+		}
+	}
+	if m.Context != 512 || len(weights(m)) != 47 || m.Arch != "llama" {
+		t.Errorf("context %d, %d weights, %s", m.Context, len(weights(m)), m.Arch)
+	}
+}
+
+func TestLoadModelMissing(t *testing.T) {
+	dir := t.TempDir()
+	_, err := LoadModel(dir)
+	if want := filepath.Join(dir, "config.json") + ": no such file or directory"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func BenchmarkLoadModel(b *testing.B) {
+	for b.Loop() {
+		if _, err := LoadModel(golden + "arch/llama"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

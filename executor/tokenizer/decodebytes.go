@@ -61,7 +61,7 @@ func (f *fallbackBytes) flush() error {
 	return f.next.flush()
 }
 
-// byteLevelDecoder makes each character the byte it stands for (see byteRune), a token with any other character its
+// byteLevelDecoder makes each character the byte it stands for (see ByteRune), a token with any other character its
 // own bytes, and joins all; what is not UTF-8 becomes U+FFFD, one for each longest beginning of a character.
 type byteLevelDecoder struct{}
 

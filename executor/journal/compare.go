@@ -1,0 +1,221 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Comparison sets runs side by side.
+type Comparison struct {
+	Runs        []Compared   `json:"runs"`
+	Differences []Difference `json:"differences"` // in the order of the first document that has the line
+}
+
+// Compared is one of the runs.
+type Compared struct {
+	Summary
+	Best         *Number `json:"best_loss,omitempty"`
+	BestStep     int64   `json:"best_loss_step"` // of the first row with Best, or -1
+	BestEval     *Number `json:"best_eval_loss,omitempty"`
+	BestEvalStep int64   `json:"best_eval_loss_step"`
+}
+
+// Difference is a line of the resolved documents that is not the same in all.
+type Difference struct {
+	Path   string   `json:"path"`   // the labels around the line and its own, by dots
+	Values []string `json:"values"` // for each run; "" where it is absent
+}
+
+// Compare sets the runs in these folders side by side: their final and best
+// losses, and the lines of resolved.cue in which they differ.
+func Compare(folders ...string) (*Comparison, error) {
+	c := &Comparison{}
+	var documents []document
+	for _, folder := range folders {
+		s := Summarize(folder)
+		if s.State == Damaged {
+			return nil, errorf(folder, "%s", strings.TrimPrefix(s.Problem, folder+": "))
+		}
+		rows, err := ReadMetrics(folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		run := Compared{Summary: s}
+		run.Best, run.BestStep = best(rows, Loss)
+		run.BestEval, run.BestEvalStep = best(rows, EvalLoss)
+		for _, r := range slices.Backward(rows) {
+			if n := number(r, EvalLoss); n != nil {
+				run.EvalLoss = n
+				break
+			}
+		}
+		c.Runs = append(c.Runs, run)
+		text, err := readFile(osDisk{}, filepath.Join(folder, resolvedName))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		documents = append(documents, flatten(string(text)))
+	}
+	c.Differences = differences(documents)
+	return c, nil
+}
+
+// best returns the least value of a name and the step where it was first met.
+func best(rows []Row, name string) (*Number, int64) {
+	var least *Number
+	step := int64(-1)
+	for _, r := range rows {
+		if n := number(r, name); n != nil && (least == nil || *n < *least || *least != *least) {
+			least, step = n, r.Step
+		}
+	}
+	return least, step
+}
+
+// document is the lines of a CUE document by the labels that lead to them.
+type document struct {
+	paths []string
+	lines map[string]string
+}
+
+// flatten takes a document apart, line by line, as the formatter lays it out:
+// a line that ends with a bracket opens a level, one that begins with its
+// counterpart closes it. It knows no CUE beyond that, so in text over several
+// lines a level may be missed; the lines still compare.
+func flatten(text string) document {
+	d := document{lines: map[string]string{}}
+	type level struct {
+		path string
+		n    int // lines without labels so far
+	}
+	stack := []level{{}}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "//") {
+			continue
+		}
+		if strings.ContainsRune("}])", rune(line[0])) {
+			if len(stack) > 1 {
+				stack = stack[:len(stack)-1]
+			}
+			continue
+		}
+		top := &stack[len(stack)-1]
+		labels, value := splitLabels(line)
+		if len(labels) == 0 {
+			labels = []string{fmt.Sprint(top.n)}
+			top.n++
+		}
+		path := strings.TrimPrefix(top.path+"."+strings.Join(labels, "."), ".")
+		if strings.ContainsRune("{[(", rune(value[len(value)-1])) {
+			stack = append(stack, level{path: path})
+			if value = strings.TrimSpace(value[:len(value)-1]); value == "" {
+				continue
+			}
+		}
+		for _, twice := d.lines[path]; twice; _, twice = d.lines[path] {
+			path += "'"
+		}
+		d.paths = append(d.paths, path)
+		d.lines[path] = strings.TrimSuffix(value, ",")
+	}
+	return d
+}
+
+// splitLabels takes the labels from the front of a line: a: b: 3 has two. The
+// value is never empty.
+func splitLabels(line string) (labels []string, value string) {
+	for {
+		i := 0
+		if quote := line[0]; quote == '"' {
+			for i = 1; i < len(line) && line[i] != quote; i++ {
+				if line[i] == '\\' {
+					i++
+				}
+			}
+			i++
+		} else {
+			for i < len(line) && (line[i] == '_' || line[i] == '#' || line[i] == '$' || line[i] == '?' || line[i] == '!' ||
+				line[i] >= '0' && line[i] <= '9' || line[i]|0x20 >= 'a' && line[i]|0x20 <= 'z') {
+				i++
+			}
+		}
+		if i == 0 || i+1 >= len(line) || line[i] != ':' {
+			return labels, line
+		}
+		rest := strings.TrimSpace(line[i+1:])
+		if rest == "" {
+			return labels, line
+		}
+		labels, line = append(labels, strings.Trim(line[:i], `"`)), rest
+	}
+}
+
+// differences lists the lines that are not the same in all documents.
+func differences(documents []document) []Difference {
+	var list []Difference
+	seen := map[string]bool{}
+	for _, d := range documents {
+		for _, path := range d.paths {
+			if seen[path] {
+				continue
+			}
+			seen[path] = true
+			values := make([]string, len(documents))
+			same := true
+			for i, other := range documents {
+				values[i] = other.lines[path]
+				same = same && values[i] == values[0]
+			}
+			if !same {
+				list = append(list, Difference{path, values})
+			}
+		}
+	}
+	return list
+}
+
+// Table is the text of the comparison: a column for each run.
+func (c *Comparison) Table() string {
+	rows := [][]string{{""}, {"run"}, {"state"}, {"steps"}, {"final loss"}, {"best loss"}, {"final eval loss"}, {"best eval loss"}, {"time"}}
+	for _, r := range c.Runs {
+		at := func(n *Number, step int64) string {
+			if n == nil {
+				return "-"
+			}
+			return fmt.Sprintf("%s at %d", lossText(n), step)
+		}
+		for i, cell := range []string{
+			r.Name, r.Hash[:min(len(r.Hash), hashDigits)], string(r.State), fmt.Sprint(max(r.Step, 0)),
+			lossText(r.Loss), at(r.Best, r.BestStep), lossText(r.EvalLoss), at(r.BestEval, r.BestEvalStep),
+			span(r.Updated.Sub(r.Started)),
+		} {
+			rows[i] = append(rows[i], cell)
+		}
+	}
+	for _, d := range c.Differences {
+		row := []string{d.Path}
+		for _, v := range d.Values {
+			row = append(row, shorten(v))
+		}
+		rows = append(rows, row)
+	}
+	return table(rows)
+}
+
+// shorten keeps a cell of a table to 40 letters.
+func shorten(v string) string {
+	const most = 40
+	switch letters := []rune(strings.ReplaceAll(v, "\t", " ")); {
+	case v == "":
+		return "-"
+	case len(letters) > most:
+		return string(letters[:most-3]) + "..."
+	default:
+		return string(letters)
+	}
+}

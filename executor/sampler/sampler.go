@@ -13,6 +13,8 @@ package sampler
 import (
 	"fmt"
 	"math"
+
+	"pipe.dev/internal/philox"
 )
 
 // Options say how to choose. The zero value is greedy.
@@ -113,7 +115,7 @@ func (s *Sampler) Next(logits []float32, history []int32, position int) (int32, 
 	if s.o.Temperature == 0 {
 		return int32(n), nil
 	}
-	return s.id[draw(s.weight[:n], uniform(s.o.Seed, uint64(position)))], nil
+	return s.id[draw(s.weight[:n], philox.Uniform(s.o.Seed, uint64(position)))], nil
 }
 
 // Probabilities writes to dst [vocab] the probability with which Next would

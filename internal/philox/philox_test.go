@@ -1,6 +1,9 @@
-package sampler
+package philox
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // TestPhilox: the known answers that the authors publish (Random123, tests/kat_vectors).
 func TestPhilox(t *testing.T) {
@@ -22,7 +25,7 @@ func TestPhilox(t *testing.T) {
 			[4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1},
 		},
 	} {
-		if got := philox(c.counter, c.key); got != c.want {
+		if got := Bits(c.counter, c.key); got != c.want {
 			t.Errorf("%08x under %08x: %08x, want %08x", c.counter, c.key, got, c.want)
 		}
 	}
@@ -33,7 +36,7 @@ func TestUniform(t *testing.T) {
 	mean, all := 0.0, map[float64]bool{}
 	const draws = 100_000
 	for i := range uint64(draws) {
-		u := uniform(1<<40, i<<20)
+		u := Uniform(1<<40, i<<20)
 		if u < 0 || u >= 1 {
 			t.Fatalf("draw %d: %v", i, u)
 		}
@@ -46,10 +49,30 @@ func TestUniform(t *testing.T) {
 	if len(all) != draws {
 		t.Errorf("%d of %d draws differ", len(all), draws)
 	}
-	if a, b := uniform(1, 0), uniform(1|1<<40, 0); a == b {
+	if a, b := Uniform(1, 0), Uniform(1|1<<40, 0); a == b {
 		t.Error("the upper half of the seed counts for nothing")
 	}
-	if a, b := uniform(1, 0), uniform(1, 1<<40); a == b {
+	if a, b := Uniform(1, 0), Uniform(1, 1<<40); a == b {
 		t.Error("the upper half of the position counts for nothing")
+	}
+}
+
+// TestNormal: mean 0, variance 1, and the tails that a normal distribution has.
+func TestNormal(t *testing.T) {
+	const draws = 200_000
+	var sum, squares float64
+	beyond := 0
+	for i := range uint64(draws) {
+		x := Normal(7, i)
+		sum, squares = sum+x, squares+x*x
+		if math.Abs(x) > 1.959964 {
+			beyond++
+		}
+	}
+	if mean, variance := sum/draws, squares/draws; math.Abs(mean) > 0.01 || math.Abs(variance-1) > 0.02 {
+		t.Errorf("mean %v, variance %v", mean, variance)
+	}
+	if share := float64(beyond) / draws; math.Abs(share-0.05) > 0.002 {
+		t.Errorf("%v lie beyond 1.96, want 0.05", share)
 	}
 }

@@ -21,31 +21,37 @@ type Data struct {
 	Bytes []byte  // little-endian, outermost axis first
 }
 
-// Write writes a safetensors file, whole or not at all, as Replace does. The
-// same tensors and metadata give the same bytes whatever their order: tensors
-// are sorted by element size, largest first, and then by name, so that each is
-// aligned to its element, as the reference implementation also sees to; the
-// metadata are sorted by key. metadata may be nil.
+// Write writes a safetensors file, whole or not at all, as Replace does.
 func Write(path string, tensors []Data, metadata map[string]string) error {
+	if _, err := marshalHeader(tensors, metadata); err != nil { // before a file is made
+		return FileError(path, err)
+	}
+	return Replace(path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
+}
+
+// Encode writes tensors in the form of a safetensors file. The same tensors
+// and metadata give the same bytes whatever their order: tensors are sorted by
+// element size, largest first, and then by name, so that each is aligned to its
+// element, as the reference implementation also sees to; the metadata are
+// sorted by key. metadata may be nil.
+func Encode(w io.Writer, tensors []Data, metadata map[string]string) error {
 	sorted := slices.Clone(tensors)
 	slices.SortStableFunc(sorted, func(a, b Data) int {
 		return cmp.Or(cmp.Compare(b.Type.DType.Size(), a.Type.DType.Size()), cmp.Compare(a.Name, b.Name))
 	})
 	head, err := marshalHeader(sorted, metadata)
 	if err != nil {
-		return FileError(path, err)
+		return err
 	}
-	return Replace(path, func(w io.Writer) error {
-		if _, err := w.Write(head); err != nil {
+	if _, err := w.Write(head); err != nil {
+		return err
+	}
+	for _, t := range sorted {
+		if _, err := w.Write(t.Bytes); err != nil {
 			return err
 		}
-		for _, t := range sorted {
-			if _, err := w.Write(t.Bytes); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // marshalHeader returns the length and the header for tensors in this order,

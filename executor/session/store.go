@@ -45,10 +45,10 @@ func (s *Store) Tensor(path string) (kernels.Tensor, bool) {
 // Mapped reports whether a state lies in the pages of a file.
 func (s *Store) Mapped(path string) bool { return s.states[path].mapped }
 
-// Reserve allocates the states of kind Cache that the store lacks, as zeros.
+// Reserve allocates the states that the store lacks, as zeros, but for weights.
 func (s *Store) Reserve(states []plan.State) error {
 	for _, st := range states {
-		if st.Kind != ir.Cache {
+		if st.Kind == ir.Weight {
 			continue
 		}
 		if _, ok := s.states[st.Path]; ok {
@@ -59,6 +59,33 @@ func (s *Store) Reserve(states []plan.State) error {
 		}
 	}
 	return nil
+}
+
+// New allocates a weight and fills it with values in C order, row-major.
+func (s *Store) New(st plan.State, data []byte) error {
+	if err := s.allocate(st); err != nil {
+		return err
+	}
+	t := s.states[st.Path].tensor
+	return s.backend.Pack(st.Layout, st.Type, t.Buffer, t.Offset, data)
+}
+
+// Read copies a state that lies row-major.
+func (s *Store) Read(path string, dst []byte) error {
+	h, ok := s.states[path]
+	if !ok || h.tensor.Layout != "" {
+		return fmt.Errorf("state %s is not held row by row", path)
+	}
+	return h.tensor.Buffer.Read(h.tensor.Offset, dst)
+}
+
+// Write replaces a state that lies row-major.
+func (s *Store) Write(path string, src []byte) error {
+	h, ok := s.states[path]
+	if !ok || h.tensor.Layout != "" {
+		return fmt.Errorf("state %s is not held row by row", path)
+	}
+	return h.tensor.Buffer.Write(h.tensor.Offset, src)
 }
 
 func (s *Store) allocate(st plan.State) error {

@@ -1,0 +1,140 @@
+package learn
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/data"
+)
+
+// The files of a checkpoint: the weights as any program reads them, what the
+// optimizer keeps, and where the run stands.
+const (
+	weightsFile   = "model.safetensors"
+	optimizerFile = "optimizer.safetensors"
+	standFile     = "trainer.json"
+)
+
+// stand is where a run stands after a step.
+type stand struct {
+	Step   int           `json:"step"`
+	Tokens int64         `json:"tokens"`
+	Data   data.Position `json:"data"`
+}
+
+// Save writes a checkpoint through file, which is called for each of its files.
+func (t *Trainer) Save(file func(name string, fill func(io.Writer) error) error) error {
+	if err := t.saveStates(file, weightsFile, ir.Weight); err != nil {
+		return err
+	}
+	if err := t.saveStates(file, optimizerFile, ir.Moment); err != nil {
+		return err
+	}
+	return file(standFile, func(w io.Writer) error {
+		return json.NewEncoder(w).Encode(stand{t.step, t.tokens, t.train.Position()})
+	})
+}
+
+func (t *Trainer) saveStates(file func(string, func(io.Writer) error) error, name string, k ir.Kind) error {
+	var list []checkpoint.Data
+	for _, s := range t.states(k) {
+		d := checkpoint.Data{Name: s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
+		if err := t.store.Read(s.Path, d.Bytes); err != nil {
+			return err
+		}
+		list = append(list, d)
+	}
+	return file(name, func(w io.Writer) error { return checkpoint.Encode(w, list, map[string]string{"format": "pt"}) })
+}
+
+// Stand returns where the data stood at a checkpoint: a trainer that takes it up
+// needs a loader that begins there. path gives the place of each file.
+func Stand(path func(name string) string) (data.Position, error) {
+	s, err := readStand(path(standFile))
+	return s.Data, err
+}
+
+func readStand(file string) (s stand, err error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err == nil && s.Step < 0 {
+		err = fmt.Errorf("step %d is negative", s.Step)
+	}
+	if err != nil {
+		return s, checkpoint.FileError(file, err)
+	}
+	return s, nil
+}
+
+// Restore takes weights, moments and the count of steps from a checkpoint.
+func (t *Trainer) Restore(path func(name string) string) error {
+	s, err := readStand(path(standFile))
+	if err != nil {
+		return err
+	}
+	t.step, t.tokens = s.Step, s.Tokens
+	for name, k := range map[string]ir.Kind{weightsFile: ir.Weight, optimizerFile: ir.Moment} {
+		if err := t.restoreStates(path(name), k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Trainer) restoreStates(file string, k ir.Kind) error {
+	c, err := checkpoint.Open(file)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	states := t.states(k)
+	var wants []checkpoint.Want
+	for _, s := range states {
+		wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}})
+	}
+	if err := c.Prove(wants, nil); err != nil {
+		return err
+	}
+	for _, s := range states {
+		data, err := c.View(s.Path)
+		if err != nil {
+			return err
+		}
+		if k == ir.Weight {
+			err = t.store.New(s, data)
+		} else {
+			err = t.store.Write(s.Path, data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Load takes the weights from a model's checkpoint; name gives the name that
+// it has for a path. The headers must have been proven.
+func (t *Trainer) Load(c *checkpoint.Checkpoint, name func(string) string) error {
+	return t.store.Load(c, name, t.states(ir.Weight), nil)
+}
+
+// states lists the states of one kind of all plans, once each.
+func (t *Trainer) states(k ir.Kind) []plan.State {
+	var list []plan.State
+	for _, p := range t.plans.all() {
+		for _, s := range p.States {
+			if s.Kind == k && !slices.ContainsFunc(list, func(x plan.State) bool { return x.Path == s.Path }) {
+				list = append(list, s)
+			}
+		}
+	}
+	return list
+}

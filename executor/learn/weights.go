@@ -1,0 +1,60 @@
+package learn
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/internal/philox"
+	"pipe.dev/kernels/half"
+)
+
+// NewWeight returns the values of a new weight: zeros or ones as the op says,
+// else normal with the given standard deviation. They depend on the seed, the
+// path and the place in the weight, and on nothing else.
+func NewWeight(s plan.State, seed uint64, std float64) ([]byte, error) {
+	h := fnv.New64a()
+	h.Write([]byte(s.Path))
+	key := seed ^ h.Sum64()
+	out := make([]byte, 0, s.Type.Bytes())
+	for i := range s.Type.Elems() {
+		var x float64
+		switch s.Init {
+		case "zeros":
+		case "ones":
+			x = 1
+		case "normal", "uniform":
+			x = std * philox.Normal(key, uint64(i))
+		default:
+			return nil, fmt.Errorf("weight %s: no way to fill it is called %q", s.Path, s.Init)
+		}
+		switch s.Type.DType {
+		case ir.F32:
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(x)))
+		case ir.BF16:
+			out = binary.LittleEndian.AppendUint16(out, half.F32ToBF16(float32(x)))
+		case ir.F16:
+			out = binary.LittleEndian.AppendUint16(out, half.F32ToF16(float32(x)))
+		default:
+			return nil, fmt.Errorf("weight %s is %v, which is not trained", s.Path, s.Type)
+		}
+	}
+	return out, nil
+}
+
+// Initialise fills every weight anew.
+func (t *Trainer) Initialise(seed uint64, std float64) error {
+	for _, s := range t.states(ir.Weight) {
+		data, err := NewWeight(s, seed, std)
+		if err != nil {
+			return err
+		}
+		if err := t.store.New(s, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}

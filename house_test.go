@@ -26,7 +26,6 @@ var imports = []struct {
 	{"compiler/op", []string{"compiler/ir", "compiler/attr"}, ""},
 	{"compiler/plan", []string{"compiler/ir"}, ""},
 	{"compiler/train", []string{"compiler/ir", "compiler/attr", "compiler/op"}, ""},
-	{"compiler/train", []string{"compiler/ir", "compiler/op", "compiler/attr"}, "formulas alone; whoever builds the step's graph calls it"},
 	{"compiler", []string{"compiler/*", "schema", "kernels", "kernels/half"}, "a target is a kernels.Backend; it runs none"},
 	{"schema", []string{"compiler/ir", "."}, "for positions; for the embedded CUE trees"},
 	{"kernels", []string{"compiler/ir"}, ""},

@@ -3,7 +3,7 @@ package tokenizer
 import "strings"
 
 // byteLevel is the pre-tokenizer that splits by plainPattern and then writes every byte as one printable character
-// (see ByteRune). When it comes last, that writing is left to the model, which then reads bytes.
+// (see ByteRune). When it comes last, that writing is left to a model that reads bytes.
 // Source: the encoder of openai/gpt-2.
 type byteLevel struct {
 	space   bool // put before a text that does not start with one

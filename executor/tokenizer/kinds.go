@@ -17,7 +17,7 @@ type kind[T any] struct {
 // config is what readers of kinds need besides their own attributes.
 type config struct {
 	classes  *classes // of runes, shared by all scanners
-	bytewise bool     // words come to the model as plain bytes: the byte-level pre-tokenizer's characters are implied
+	bytewise bool     // the byte-level pre-tokenizer comes last: to bpe, words come as plain bytes, its characters implied
 }
 
 // pick reads v by the row of the table that its "type" names.

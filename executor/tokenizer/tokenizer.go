@@ -54,10 +54,9 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 	if err := t.parts(c, o); err != nil {
 		return nil, err
 	}
+	var last *byteLevel
 	if n := len(t.split); n > 0 {
-		if last, ok := t.split[n-1].(*byteLevel); ok {
-			last.write, c.bytewise = false, true
-		}
+		last, c.bytewise = t.split[n-1].(*byteLevel)
 	}
 	v, err := o.need("model")
 	if err != nil {
@@ -65,6 +64,9 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 	}
 	if t.model, err = readModel(c, v); err != nil {
 		return nil, err
+	}
+	if _, reads := t.model.(*bpe); reads && last != nil {
+		last.write = false
 	}
 	t.voc = t.model.vocabulary()
 	if v := o.byName["added_tokens"]; !v.absent() {

@@ -187,6 +187,8 @@ case("unigram, white space", "uni", pre_tokenizer=both({"type": "WhitespaceSplit
 case("unigram, bytes", "uni bytes", pre_tokenizer=meta("always"), decoder=decs(meta("always"), {"type": "ByteFallback"}))
 case("unigram, some bytes", "uni some", pre_tokenizer=meta("first", False), decoder=decs(meta("first"), {"type": "ByteFallback"}))
 case("unigram, bytes not used", "uni bytes", {"byte_fallback": False}, normalizer=llama, decoder=llama_decoder)
+case("unigram, byte level", "uni", {"unk_id": 0}, pre_tokenizer=level(), decoder=bl)
+case("word piece, byte level", "pieces", pre_tokenizer=level(), decoder=bl)
 case("word level", "level", normalizer={"type": "Lowercase"}, pre_tokenizer={"type": "Whitespace"})
 case("word level, metaspace", "level", pre_tokenizer=meta("always"), decoder=meta("always"), added_tokens=tokens("level"))
 

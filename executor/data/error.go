@@ -2,6 +2,8 @@ package data
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 
 	"pipe.dev/executor/checkpoint"
 )
@@ -17,14 +19,33 @@ type RowError struct {
 
 func (e *RowError) Error() string {
 	if e.Field == "" {
-		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg)
+		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, clean(e.Msg))
 	}
-	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, e.Field, e.Msg)
+	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, clean(e.Field), clean(e.Msg))
+}
+
+// clean makes one line of what may hold names from a file.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// clip shortens a name from a file.
+func clip(name string) string {
+	const most = 40
+	if r := []rune(name[:min(len(name), 4*most)]); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return name
 }
 
 // Unwrap returns the error as one about a file.
 func (e *RowError) Unwrap() error {
-	return &checkpoint.Error{File: fmt.Sprintf("%s:%d", e.File, e.Line), Msg: e.Msg}
+	return &checkpoint.Error{File: fmt.Sprintf("%s:%d", e.File, e.Line), Msg: clean(e.Msg)}
 }
 
 // maxKept is how many messages about skipped rows are kept.

@@ -93,7 +93,12 @@ func missing(name string, have map[string]any) error {
 	if n := len(known) - most; n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
-	return faultf(name, "missing; there are %s%s%s", strings.Join(known[:min(len(known), most)], ", "), more, hint(name, known))
+	near := hint(name, known)
+	known = known[:min(len(known), most)]
+	for i, k := range known {
+		known[i] = clip(k)
+	}
+	return faultf(name, "missing; there are %s%s%s", strings.Join(known, ", "), more, near)
 }
 
 func kindOf(v any) string {

@@ -64,7 +64,8 @@ func (d *Dataset) Seek(o BatchOptions, steps int64) (Position, error) {
 			return Position{}, io.EOF
 		}
 	}
-	return *l.plan.pos, nil
+	l.plan.pos.copyTo(&l.now)
+	return l.Position(), nil
 }
 
 // Next fills dst with the next batch; io.EOF after the last. It uses dst's memory, and allocates nothing once that and

@@ -40,7 +40,9 @@ func (p *Position) copyTo(to *Position) {
 		pending = make([][]Piece, len(p.Pending))
 	}
 	for i, list := range p.Pending {
-		pending[i] = append(pending[i][:0], list...)
+		if pending[i] = append(pending[i][:0], list...); pending[i] == nil {
+			pending[i] = []Piece{} // as JSON has it
+		}
 	}
 	to.Pending = pending
 }

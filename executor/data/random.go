@@ -11,10 +11,11 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// random is 64 random bits as a function of a key and a counter, with no state.
+// random is 64 random bits as a function of a key and a counter, with no state: the counter-th number of SplitMix64 from
+// a seed that is a hash of the key.
 func random(key, counter uint64) uint64 {
-	const golden = 0x9e3779b97f4a7c15
-	return mix(mix(key+golden) ^ mix(counter*golden+key))
+	const golden = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio
+	return mix(mix(key+golden) + (counter+1)*golden)
 }
 
 // below is a random number in [0, n) as a function of a key and a counter. The bias is less than n / 2^64.

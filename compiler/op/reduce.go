@@ -161,7 +161,23 @@ func logSumExp() Def {
 			m := b.Max(b.one("reduce_max", at, x), b.Scalar(lowest, x))
 			y := b.Add(b.Log(b.one("reduce_sum", at, b.Exp(b.Sub(x, m)))), m)
 			return b.Reshape(y, n.Types[0].Shape...)
-		})}, wantFloat)
+		}),
+		Grad: logSumExpGrad}, wantFloat)
+}
+
+// logSumExpGrad: dx = softmax(x) dy, so that no gradient goes through the
+// greatest element, where it cancels.
+func logSumExpGrad(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
+	x := b.wide(n.In[0])
+	g, gone := b.unreduced(n, b.wide(dy[0]))
+	var share ir.Value
+	if len(gone) == 1 {
+		share = b.Softmax(x, gone[0])
+	} else {
+		y, _ := b.unreduced(n, b.wide(ir.Value{Node: n}))
+		share = b.Exp(b.Sub(x, y))
+	}
+	return []ir.Value{b.Cast(b.Mul(share, g), n.In[0].Type().DType)}
 }
 
 // lowest stands below all values of interest and is finite in f32.

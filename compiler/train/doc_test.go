@@ -87,6 +87,19 @@ func TestCUE(t *testing.T) {
 	}
 }
 
+// All tables stand in one CUE package, so their titles differ.
+func TestTitles(t *testing.T) {
+	taken := map[string]string{}
+	for _, tab := range tables(t) {
+		for _, d := range tab.defs {
+			if other, dup := taken[d.Title]; dup {
+				t.Errorf("%s and %s are both #%s", d.Name, other, d.Title)
+			}
+			taken[d.Title] = d.Name
+		}
+	}
+}
+
 // decodeFields reads "gamma: 0.9".
 func decodeFields(t *testing.T, text string) map[string]any {
 	t.Helper()

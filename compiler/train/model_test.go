@@ -96,7 +96,7 @@ func TestModelGradients(t *testing.T) {
 		In: map[string]ir.Value{"targets": fused.Graph.AddInput("targets", ir.T(ir.I32, 1, n), ir.Pos{})}})
 	g.Outputs = nil
 	b := op.NewBuilder(table)
-	at := b.Lowered(g, nil)
+	at := b.Lowered(g, ownGradient(table))
 	if fused.Err() != nil || b.Err() != nil {
 		t.Fatal(fused.Err(), b.Err())
 	}

@@ -51,8 +51,20 @@ func (e *evaluation) document() (*Document, error) {
 	return d, err
 }
 
-// add converts one top-level field and checks its tokens.
+// add converts one top-level field and checks its tokens. What is wrong is
+// told in the document, even if a definition wrote it.
 func (d *Document) add(c *converter, kind string, tree *object, catalog *catalog) Errors {
+	errs := d.convert(c, kind, tree, catalog)
+	for _, e := range errs {
+		if isBuiltin(e.Pos.File) {
+			path := e.Pos.Path
+			e.Pos, _ = c.pos(path)
+		}
+	}
+	return errs
+}
+
+func (d *Document) convert(c *converter, kind string, tree *object, catalog *catalog) Errors {
 	switch kind {
 	case kindPipeline:
 		if d.Pipeline != nil {

@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -26,6 +27,9 @@ type finding struct {
 	consequence bool   // of another mistake, if there is any
 	path        string // as messages give it
 	list        bool   // of a list's length, which an element may be the cause of
+	raw         []string
+	exact       bool // at is the value itself, not something around it
+	alternative bool // differs from one value, which may be a default only
 	at          token.Pos
 }
 
@@ -50,7 +54,37 @@ func (e *evaluation) diagnose(all []raised) Errors {
 			found = append(found, finding{Error: err})
 		}
 	}
-	return d.causes(found)
+	return d.causes(d.misspelt(found))
+}
+
+// misspelt tells fields that are unknown because what they are in has a
+// misspelt name, or does not belong there: that instead.
+func (d *diagnosis) misspelt(found []finding) []finding {
+	var more []finding
+	for _, f := range found {
+		if f.Msg != unknownFieldMsg || f.exact && len(f.raw) < 3 {
+			continue
+		}
+		for n := 1; n < len(f.raw)-1; n++ {
+			parent, name := f.raw[:n], unquote(f.raw[n])
+			field := d.places.written(d.value.LookupPath(cuePath(parent)), labelOf(parent))
+			if field == nil || d.isSchema(field.Pos().Filename()) {
+				continue
+			}
+			own := member(field.Value, name)
+			known := slices.DeleteFunc(fieldNames(d.value.LookupPath(cuePath(parent))), func(s string) bool {
+				return slices.Contains(members(field.Value), s)
+			})
+			hint := Suggest(name, known)
+			if own == nil || hint == "" && (f.exact || n < len(f.raw)-2) {
+				continue
+			}
+			path := f.raw[:n+1]
+			more = append(more, finding{Error: &Error{Pos: d.place(own.Pos(), path), Msg: unknownFieldMsg, Hint: hint}, at: own.Pos(), path: d.names.short(path)})
+			break
+		}
+	}
+	return append(found, more...)
 }
 
 // causes leaves out what follows from other mistakes, and tells what is told
@@ -67,13 +101,20 @@ func (d *diagnosis) causes(found []finding) Errors {
 	var out Errors
 	for _, f := range found {
 		within := slices.ContainsFunc(unknown, func(path string) bool { return strings.HasPrefix(f.path, path) }) ||
-			f.list && slices.ContainsFunc(found, func(o finding) bool { return strings.HasPrefix(o.path, f.path+".") })
+			f.list && slices.ContainsFunc(found, func(o finding) bool { return strings.HasPrefix(o.path, f.path+".") }) ||
+			f.alternative && slices.ContainsFunc(found, func(o finding) bool { return sibling(o.path, f.path) && !o.alternative })
 		if within || f.consequence && cause || followsFromNoNode(f.Error, found) {
 			continue
 		}
 		out = append(out, f.Error)
 	}
 	return mergeUses(onePath(out.sorted()))
+}
+
+// sibling reports whether two paths are of elements of the same list.
+func sibling(a, b string) bool {
+	isElement := func(s string) bool { _, err := strconv.Atoi(lastOf(s)); return err == nil }
+	return a != b && isElement(a) && isElement(b) && strings.TrimSuffix(a, lastOf(a)) == strings.TrimSuffix(b, lastOf(b))
 }
 
 // followsFromNoNode: a node that is no op or stage has no out either.
@@ -109,7 +150,7 @@ func onePath(es Errors) Errors {
 func (d *diagnosis) explain(group []raised) finding {
 	path := group[0].path
 	pos, exact := d.where(group)
-	f := finding{Error: &Error{Pos: d.place(pos, path)}, at: pos, path: d.names.short(path)}
+	f := finding{Error: &Error{Pos: d.place(pos, path)}, at: pos, exact: exact, raw: path, path: d.names.short(path)}
 	switch {
 	case d.listLength(&f, group), d.unknownField(&f, group), d.missingField(&f, group), d.undefined(&f, group),
 		d.nodeForToken(&f, group), d.unwanted(&f, group), d.incomplete(&f, group):

@@ -69,6 +69,7 @@ type Output struct {
 type Recipe struct {
 	Name   string
 	Fields map[string]any
+	Model  *Model // the architecture of model.config; nil if there is none
 	Pos    ir.Pos
 }
 

@@ -21,8 +21,10 @@ func (d *diagnosis) unknownField(f *finding, group []raised) bool {
 	}
 	path := group[0].path
 	name := labelOf(path)
-	known := slices.DeleteFunc(fieldNames(d.value.LookupPath(cuePath(path[:len(path)-1]))), func(s string) bool {
-		return s == name || s == "id" || s == "out"
+	known := fieldNames(d.value.LookupPath(cuePath(path[:len(path)-1])))
+	graph := slices.Contains(known, "nodes")
+	known = slices.DeleteFunc(known, func(s string) bool { // ids and tokens are computed, but what a graph gives is not
+		return s == name || s == "id" || s == "out" && !graph
 	})
 	f.Msg = unknownFieldMsg
 	if f.Hint = Suggest(name, known); f.Hint == "" && len(known) > 0 {
@@ -118,12 +120,14 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 	if written != nil && !d.blanked[written.Pos().Offset()] && d.twoDefaults(f, written.Value) {
 		return true
 	}
-	f.consequence = !isIncomplete || written != nil && (refers(written.Value) || d.blanked[written.Pos().Offset()]) || written == nil && d.computed(r)
+	blanked := written != nil && d.blanked[written.Pos().Offset()]
+	f.consequence = !isIncomplete || blanked
 	if n := len(path); n > 2 && path[n-1] == "value" && path[n-3] == "inputs" {
 		f.Hint = fmt.Sprintf("give --set %s=...", path[n-2])
 		f.Pos.Path = strings.TrimSuffix(f.Pos.Path, ".value")
 		return true
 	}
+	f.consequence = f.consequence || written != nil && refers(written.Value) || written == nil && d.computed(r)
 	if isIncomplete && len(r.args) > 0 {
 		if want := (wanted{types: r.args[:1]}).String(); want != "" {
 			f.Hint = "want " + want
@@ -153,7 +157,7 @@ func (d *diagnosis) twoDefaults(f *finding, e ast.Expr) bool {
 
 // computed reports whether the definition of a value computes it from others.
 func (d *diagnosis) computed(r raised) bool {
-	for _, p := range r.pos {
+	for _, p := range append(slices.Clone(r.pos), conjuncts(d.value.LookupPath(cuePath(r.path)))...) {
 		if f := d.places.field(labelOf(r.path), p); f != nil && d.isSchema(p.Filename()) && refers(f.Value) {
 			return true
 		}

@@ -15,8 +15,10 @@ func Suggest(word string, known []string) string {
 			continue
 		}
 		d := distance(strings.ToLower(word), strings.ToLower(k))
-		sameLength := d == least && len(k) == len(word) && len(best) != len(word)
-		if (d < least || sameLength && best != "") && d < max(len(word), len(k)) {
+		if d >= max(len(word), len(k)) || d > least || best == "" && d == least {
+			continue
+		}
+		if d < least || closer(word, k, best) {
 			best, least = k, d
 		}
 	}
@@ -24,6 +26,23 @@ func Suggest(word string, known []string) string {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %s?", best)
+}
+
+// closer decides between two words of equal distance: by what they begin with,
+// then by their length.
+func closer(word, a, b string) bool {
+	if pa, pb := commonPrefix(word, a), commonPrefix(word, b); pa != pb {
+		return pa > pb
+	}
+	return len(a) == len(word) && len(b) != len(word)
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // distance is the number of letters to insert, delete, replace or swap with

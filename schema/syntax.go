@@ -21,6 +21,9 @@ func syntaxErrors(s *source, err error) Errors {
 	end := false
 	for _, e := range errors.Errors(err) {
 		at := e.Position().Position()
+		if len(list) > 0 && s.closes(at.Line) {
+			continue // what follows from a mistake further up
+		}
 		format, args := e.Msg()
 		msg := fmt.Sprintf(format, args...)
 		if strings.Contains(msg, "found 'EOF'") {
@@ -32,7 +35,7 @@ func syntaxErrors(s *source, err error) Errors {
 			list = append(list, s.syntaxError(at.Line, at.Column, msg))
 		}
 	}
-	if e := brackets(s); e != nil && (end && len(list) == 0 || strings.HasSuffix(e.Msg, "closes nothing")) {
+	if e := brackets(s); e != nil && (end && len(list) == 0 || !strings.HasSuffix(e.Msg, "is never closed")) {
 		return Errors{e}
 	}
 	if len(list) == 0 {
@@ -40,6 +43,16 @@ func syntaxErrors(s *source, err error) Errors {
 		list = Errors{s.syntaxError(at.Line, at.Col, "the file ends too early")}
 	}
 	return list.sorted()
+}
+
+// closes reports whether a line begins by closing a bracket.
+func (s *source) closes(line int) bool {
+	lines := strings.Split(string(s.data), "\n")
+	if line < 1 || line > len(lines) {
+		return false
+	}
+	text := strings.TrimSpace(lines[line-1])
+	return text != "" && strings.Contains("}])", text[:1])
 }
 
 // assignment is a line that gives a field its value by =.
@@ -74,7 +87,8 @@ var opens = map[token.Token]token.Token{token.RBRACE: token.LBRACE, token.RBRACK
 // are indented, it is the one that the indentation shows.
 func brackets(s *source) *Error {
 	var open []bracket
-	var suspect *bracket
+	var unclosed *bracket // whose closing one is that of another, by the indentation
+	stray := -1           // a closing one that closes another's, by the indentation
 	fail := func(offset int, format string, args ...any) *Error {
 		return &Error{Pos: placeAt(s.name, s.data, offset), Msg: "syntax: " + fmt.Sprintf(format, args...)}
 	}
@@ -88,25 +102,32 @@ func brackets(s *source) *Error {
 		case token.LBRACE, token.LBRACK, token.LPAREN:
 			open = append(open, bracket{tok, pos.Offset(), indentAt(s.data, pos.Offset())})
 		case token.RBRACE, token.RBRACK, token.RPAREN:
+			indent := indentAt(s.data, pos.Offset())
 			if len(open) == 0 {
+				if stray >= 0 {
+					return fail(stray, "%v has no opening one of its own", tok)
+				}
 				return fail(pos.Offset(), "%v closes nothing", tok)
 			}
 			last := open[len(open)-1]
 			if last.tok != opens[tok] {
 				return fail(last.offset, "%v is never closed", last.tok)
 			}
-			if suspect == nil && startsLine(s.data, pos.Offset()) && indentAt(s.data, pos.Offset()) < last.indent {
-				suspect = &last
+			if unclosed == nil && startsLine(s.data, pos.Offset()) && indent < last.indent {
+				unclosed = &last
+			}
+			if stray < 0 && indent > last.indent {
+				stray = pos.Offset()
 			}
 			open = open[:len(open)-1]
 		case token.EOF:
 			if len(open) == 0 {
 				return nil
 			}
-			if suspect == nil {
-				suspect = &open[0]
+			if unclosed == nil {
+				unclosed = &open[0]
 			}
-			return fail(suspect.offset, "%v is never closed", suspect.tok)
+			return fail(unclosed.offset, "%v is never closed", unclosed.tok)
 		}
 	}
 }

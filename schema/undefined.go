@@ -36,6 +36,11 @@ func (d *diagnosis) undefined(f *finding, group []raised) bool {
 				return true
 			}
 			if operand {
+				if len(r.args) > 1 && typeNames[r.args[1]] != "" {
+					f.Pos, f.at = d.place(pos, r.path), pos
+					f.Msg = fmt.Sprintf("%s is %s, which has no fields", r.args[0], typeNames[r.args[1]])
+					return true
+				}
 				continue
 			}
 			f.Pos = d.place(pos, r.path)

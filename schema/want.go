@@ -115,6 +115,18 @@ func boundText(bounds []string) string {
 	return strings.Join(parts, " and ")
 }
 
+// brief is a value as messages show it.
+func brief(s string) string {
+	const most = 60
+	switch {
+	case strings.HasPrefix(s, "{") && len(s) > 2:
+		return "a struct"
+	case len(s) > most:
+		return s[:most] + "..."
+	}
+	return s
+}
+
 // unwanted: a value is not among those allowed.
 func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 	have, w, ok := d.sides(f, group)
@@ -131,11 +143,12 @@ func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 		}
 		return true
 	}
-	f.Msg = fmt.Sprintf("want %s, have %s", w, have)
+	f.alternative = len(w.types) == 0 && len(w.bounds) == 0 && len(w.choices) == 1
+	f.Msg = fmt.Sprintf("want %s, have %s", w, brief(have))
 	if len(w.types) == 0 && len(w.bounds) == 0 {
 		f.Hint = Suggest(strings.Trim(have, `"`), unquoteAll(w.choices))
 		if len(w.choices) > 1 {
-			f.Msg = fmt.Sprintf("want one of %s, have %s", strings.Join(w.choices, ", "), have)
+			f.Msg = fmt.Sprintf("want one of %s, have %s", strings.Join(w.choices, ", "), brief(have))
 		}
 	}
 	if expr := d.places.exprAt(f.at); strings.HasSuffix(expr, ".out") && f.Hint == "" {

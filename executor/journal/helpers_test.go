@@ -1,9 +1,12 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"pipe.dev/executor/checkpoint"
+	"strings"
 	"testing"
 	"time"
 )
@@ -47,5 +50,19 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// isOneLine proves that err is a *checkpoint.Error of one line with text in it.
+func isOneLine(t *testing.T, err error, text string) {
+	t.Helper()
+	var e *checkpoint.Error
+	switch {
+	case !errors.As(err, &e):
+		t.Fatalf("%T %v is no *checkpoint.Error", err, err)
+	case strings.ContainsAny(err.Error(), "\n\r"):
+		t.Fatalf("%q has several lines", err.Error())
+	case !strings.Contains(err.Error(), text):
+		t.Fatalf("%q does not say %q", err.Error(), text)
 	}
 }

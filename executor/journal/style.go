@@ -98,11 +98,12 @@ func (f *figure) line(name string, points plotter.XYs, c color.NRGBA, width floa
 	}
 	style := draw.LineStyle{Color: c, Width: vg.Points(width)}
 	// The rasterizer's time grows with the square of a line's crossings of a
-	// row of pixels, so that a line that goes up and down is drawn in pieces.
+	// row of pixels, so that a line that goes up and down is drawn in pieces,
+	// which overlap.
 	const piece = 64
 	drawn := thinned(points, 2*plotWidth)
 	for i := 0; i == 0 || i < len(drawn)-1; i += piece {
-		f.Add(&plotter.Line{XYs: drawn[i:min(i+piece+1, len(drawn))], LineStyle: style})
+		f.Add(&plotter.Line{XYs: drawn[i:min(i+piece+2, len(drawn))], LineStyle: style})
 	}
 	if len(points) == 1 {
 		f.dots(points, c, 3)
@@ -250,6 +251,8 @@ func label(ticks []plot.Tick) {
 		case greatest >= 1e4 && greatest < 1e12 && t.Value != 0:
 			scale, suffix := prefix(greatest)
 			ticks[i].Label = strconv.FormatFloat(t.Value/scale, 'g', 6, 64) + suffix
+		case greatest < 1.01e-2 && t.Value != 0:
+			ticks[i].Label = scientific(t.Value)
 		default:
 			ticks[i].Label = number3(t.Value)
 		}
@@ -301,17 +304,18 @@ func number3(v float64) string {
 	switch {
 	case a < 1e-15:
 		return "0"
-	case a >= 1e12 || a < 0.99e-2:
-		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, 64), "e")
-		if len(mantissa) > 6 {
-			mantissa, exponent, _ = strings.Cut(strconv.FormatFloat(v, 'e', 2, 64), "e")
-			mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
-		}
-		n, _ := strconv.Atoi(exponent) // strconv wrote it
-		return fmt.Sprintf("%se%d", mantissa, n)
+	case a >= 1e12 || a < 0.99e-3:
+		return scientific(v)
 	case a >= 1e4:
 		scale, letter := prefix(a)
 		return strconv.FormatFloat(v/scale, 'g', 6, 64) + letter
 	}
 	return strconv.FormatFloat(v, 'g', 6, 64)
+}
+
+// scientific writes v as 3e-4, with at most three digits.
+func scientific(v float64) string {
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', 2, 64), "e")
+	n, _ := strconv.Atoi(exponent) // strconv wrote it
+	return fmt.Sprintf("%se%d", strings.TrimRight(strings.TrimRight(mantissa, "0"), "."), n)
 }

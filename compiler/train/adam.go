@@ -47,10 +47,12 @@ func adamW() *Optimizer {
 }
 
 func adamSlots(at AdamWAttr, w ir.Type) []Slot {
-	if at.AMSGrad {
-		return zeros(w, "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+	out := zeros(w, "exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+	out[1].Positive, out[2].Positive = true, true
+	if !at.AMSGrad {
+		out = out[:2]
 	}
-	return zeros(w, "exp_avg", "exp_avg_sq")
+	return out
 }
 
 // adamStep moves w by the gradient g.

@@ -98,7 +98,7 @@ func TestOptimizersInF32(t *testing.T) {
 			for name, v := range d.eval(t, in) {
 				in[name] = v
 			}
-			if k := slices.Index([]int{1, 2, 7, 20}, i+1); k >= 0 { // STEPS of train.py
+			if k := slices.Index(kept(), i+1); k >= 0 {
 				near(t, fmt.Sprintf("w.0 after %d steps", i+1), in["w"], after[k*n:(k+1)*n], 1e-6)
 			}
 		}

@@ -29,6 +29,8 @@ type Slot struct {
 	Name string  // "exp_avg": PyTorch's name where it has one
 	Type ir.Type // at least f32
 	Init string  // "zeros"
+
+	Positive bool // never below 0
 }
 
 // Update is one weight at one step.

@@ -103,7 +103,7 @@ func (t *Table[R]) Lookup(name string) (R, bool) {
 
 // Optimizers returns the table of all optimizers.
 func Optimizers() (*Table[*Optimizer], error) {
-	return newTable("optimizer", sgd(), adam(), adamW(), rmsProp(), adagrad(), lion(), muon(), adafactor())
+	return newTable("optimizer", sgd(), adam(), adamW(), rmsProp(), adagrad(), lion(), muon(), adafactor(), adamW8(), lion8())
 }
 
 // Objectives returns the table of all objectives.

@@ -15,7 +15,7 @@ type AdagradAttr struct {
 func adagrad() *Optimizer {
 	return &Optimizer{
 		Def: Def{Name: "adagrad", Title: "Adagrad", Attr: AdagradAttr{},
-			Doc:    "s = s + g²; w = w - lr g / (sqrt(s) + eps).",
+			Doc:    "the gradient over the root of the sum of squares: s = s + g²; w = w - lr g / (sqrt(s) + eps).",
 			Source: "torch.optim.Adagrad; Duchi et al. 2011"},
 		LR:    1e-2,
 		slots: func(_ any, w ir.Type) []Slot { return zeros(w, "sum") },

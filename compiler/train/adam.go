@@ -21,7 +21,7 @@ type AdamWAttr struct {
 func adam() *Optimizer {
 	return &Optimizer{
 		Def: Def{Name: "adam", Title: "Adam", Attr: AdamAttr{},
-			Doc:    "m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; w = w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps).",
+			Doc:    "the mean of gradients over the root of the mean of their squares: m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g²; w = w - lr m/(1 - b1^t) / (sqrt(v/(1 - b2^t)) + eps).",
 			Source: "torch.optim.Adam; arXiv:1412.6980, amsgrad arXiv:1904.09237"},
 		LR:    1e-3,
 		slots: func(a any, w ir.Type) []Slot { return adamSlots(AdamWAttr(a.(AdamAttr)), w) },

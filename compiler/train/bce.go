@@ -58,7 +58,7 @@ func focal() *Objective {
 // binary completes an objective of logits and of targets between 0 and 1,
 // element by element.
 func binary(d Def, loss func(b *op.Builder, y, t ir.Value, attr any) ir.Value) *Objective {
-	return &Objective{Def: d, Output: "[...], logits",
+	return &Objective{Def: d, Output: "[...]",
 		Inputs: []Input{likeOutput("targets", "from 0 to 1", "[...]"), element()},
 		loss: func(b *op.Builder, l Loss) (ir.Value, ir.Value) {
 			return total(b, loss(b, l.Y, l.In["targets"], l.Attr), l)

@@ -11,7 +11,7 @@ type LionAttr struct {
 func lion() *Optimizer {
 	return &Optimizer{
 		Def: Def{Name: "lion", Title: "Lion", Attr: LionAttr{},
-			Doc:    "w = w (1 - lr weight_decay) - lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g.",
+			Doc:    "the sign of a mean of gradients: w = w (1 - lr weight_decay) - lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g.",
 			Source: "arXiv:2302.06675, algorithm 2"},
 		LR:    1e-4,
 		slots: func(_ any, w ir.Type) []Slot { return zeros(w, "exp_avg") },

@@ -29,7 +29,7 @@ type MuonAttr struct {
 func muon() *Optimizer {
 	return &Optimizer{
 		Def: Def{Name: "muon", Title: "Muon", Attr: MuonAttr{},
-			Doc:    "for matrices: m = momentum m + (1 - momentum) g; w = w (1 - lr weight_decay) - lr k O, where O is m made nearly orthogonal by Newton-Schulz iterations and k depends on the sizes; AdamW for other weights.",
+			Doc:    "orthogonal steps for matrices: m = momentum m + (1 - momentum) g; w = w (1 - lr weight_decay) - lr k O, where O is m made nearly orthogonal by Newton-Schulz iterations and k depends on the sizes; AdamW for other weights.",
 			Source: "torch.optim.Muon; K. Jordan 2024, arXiv:2502.16982"},
 		LR:    2e-2,
 		slots: func(_ any, w ir.Type) []Slot { return zeros(w, "momentum_buffer") },

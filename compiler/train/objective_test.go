@@ -229,3 +229,24 @@ func TestLossErrors(t *testing.T) {
 		}
 	}
 }
+
+// A narrow output is computed with in f32, and gets a gradient of its type.
+func TestNarrowOutput(t *testing.T) {
+	for _, o := range newObjectives(t).Defs() {
+		y := ir.T(ir.BF16, 4, 3, 8)
+		if o.Name == "info_nce" {
+			y = ir.T(ir.BF16, 4, 8)
+		}
+		types, err := o.Types(y)
+		if err != nil {
+			t.Fatal(err)
+		}
+		types["y"] = y
+		b := lossGraph(t, o, attributes(t, &o.Def, nil), types, []string{"y"})
+		for i, want := range []ir.Type{ir.T(ir.F32), ir.T(ir.F32), y} {
+			if got := b.Graph.Outputs[i].Value.Type(); !got.Equal(want) {
+				t.Errorf("%s: %s is %v, want %v", o.Name, b.Graph.Outputs[i].Name, got, want)
+			}
+		}
+	}
+}

@@ -119,8 +119,8 @@ func (o *Optimizer) complete() error {
 
 func (o *Optimizer) rows() []attr.Row {
 	rate := strconv.FormatFloat(o.LR, 'g', -1, 64)
-	return []attr.Row{{CUE: "lr: number & >0 & <=100 | *" + rate, Label: "`lr`",
-		Doc: "learning rate, which the schedule multiplies", Note: "`number & >0 & <=100`", Default: "`" + rate + "`"}}
+	return []attr.Row{{CUE: "lr: number & >0 & <=10 | *" + rate, Label: "`lr`",
+		Doc: "learning rate, which the schedule multiplies", Note: "`number & >0 & <=10`", Default: "`" + rate + "`"}}
 }
 
 // wideType is t in at least f32.

@@ -14,7 +14,7 @@ type RMSPropAttr struct {
 func rmsProp() *Optimizer {
 	return &Optimizer{
 		Def: Def{Name: "rmsprop", Title: "RMSProp", Attr: RMSPropAttr{},
-			Doc:    "v = alpha v + (1 - alpha) g²; w = w - lr g / (sqrt(v) + eps); centered takes v - mean(g)² below the root.",
+			Doc:    "the gradient over the root of the mean of squares: v = alpha v + (1 - alpha) g²; w = w - lr g / (sqrt(v) + eps); centered takes v - mean(g)² below the root.",
 			Source: "torch.optim.RMSprop; Tieleman and Hinton 2012, centered arXiv:1308.0850"},
 		LR: 1e-2,
 		slots: func(a any, w ir.Type) []Slot {

@@ -62,7 +62,7 @@ func (w *Writer) File(name string, fill func(w io.Writer) error) (err error) {
 		return fileError(path, err)
 	}
 	s := newSum()
-	b := bufio.NewWriterSize(io.MultiWriter(f, s), 1<<20)
+	b := bufio.NewWriterSize(io.MultiWriter(f, s), 1<<16)
 	err = fill(b)
 	if err == nil {
 		err = b.Flush()

@@ -57,7 +57,7 @@ func sumFile(d filesystem, path string) (sum, error) {
 	}
 	defer f.Close()
 	s := newSum()
-	if _, err := io.CopyBuffer(s, struct{ io.Reader }{f}, make([]byte, 1<<20)); err != nil {
+	if _, err := io.CopyBuffer(s, struct{ io.Reader }{f}, make([]byte, 1<<16)); err != nil {
 		return sum{}, err
 	}
 	return s.done(), nil

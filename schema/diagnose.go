@@ -96,13 +96,13 @@ func firstLine(s string) string {
 
 // loadErrors explains why an import can't be resolved.
 func (e *evaluation) loadErrors(err error) error {
-	out := unknownImports(e.source)
+	out := unknownImports(e.source, err)
 	if len(out) == 0 {
 		for _, x := range errors.Errors(err) {
 			r := raise(x)
-			file := &Error{Pos: ir.Pos{File: e.source.name}, Msg: firstLine(r.text)}
+			file := &Error{Pos: ir.Pos{File: e.source.name}, Msg: strings.TrimPrefix(firstLine(r.text), "import failed: ")}
 			for _, p := range r.pos {
-				if p.IsValid() && file.Pos.Line == 0 {
+				if p.IsValid() && (file.Pos.Line == 0 || p.Filename() != e.source.name) {
 					file.Pos = at(p, "")
 				}
 			}

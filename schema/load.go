@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/load"
 	"cuelang.org/go/cue/parser"
-	"cuelang.org/go/mod/modfile"
 )
 
 // Options are what the command line adds to a document.
@@ -38,7 +36,7 @@ func Load(file string, o Options) (*Document, error) {
 	if len(errs) > 0 {
 		return nil, errs.err()
 	}
-	e, err := evaluate(s, "", settings)
+	e, err := evaluate(s, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -55,37 +53,34 @@ type evaluation struct {
 	blanked  map[int]bool // offsets of fields whose values were left out, see tolerate.go
 }
 
-// evaluate builds s and what it imports, and validates it. In a folder without
-// cue.mod, or if root is given, the built-in module is all there is to import.
-func evaluate(s *source, root string, settings []setting) (*evaluation, error) {
+// evaluate builds s and what it imports, and validates it.
+func evaluate(s *source, settings []setting) (*evaluation, error) {
 	e := &evaluation{source: s, settings: settings, files: map[string]*ast.File{s.name: s.file}}
-	if err := e.build(root); err != nil {
+	if err := e.build(); err != nil {
 		return nil, err
 	}
 	if e.value.Validate(cue.Concrete(true)) == nil {
 		return e, nil
 	}
 	first := e.value.Validate(cue.Concrete(true))
-	if errs := e.diagnose(e.all(root)); len(errs) > 0 {
+	if errs := e.diagnose(e.all()); len(errs) > 0 {
 		return nil, errs.err()
 	}
 	return nil, first
 }
 
 // build loads and builds the document.
-func (e *evaluation) build(root string) error {
+func (e *evaluation) build() error {
 	s := e.source
 	overlay := map[string]load.Source{s.abs: load.FromBytes(s.data)}
 	if err := builtinOverlay(overlay); err != nil {
 		return err
 	}
 	cfg := &load.Config{Dir: filepath.Dir(s.abs), Registry: registry{}, Overlay: overlay, ParseFile: e.parser()}
-	if root == "" {
-		root = moduleRoot(cfg.Dir)
-	}
-	if root == "" || root == builtinRoot {
-		cfg.ModuleRoot = cfg.Dir
-		overlay[filepath.Join(cfg.Dir, "cue.mod", "module.cue")] = load.FromString(moduleFile)
+	if s.shown != "" {
+		ownModule(cfg)
+	} else {
+		chooseModule(cfg)
 	}
 	e.inst = load.Instances([]string{s.abs}, cfg)[0]
 	if e.inst.Err != nil {
@@ -123,29 +118,4 @@ func shortName(abs string) string {
 		}
 	}
 	return abs
-}
-
-// moduleFile is the module of documents in folders without cue.mod; pipe init
-// writes the same.
-var moduleFile = fmt.Sprintf("module: \"pipe.local@v0\"\nlanguage: version: \"v0.17.0\"\ndeps: %q: v: %q\n", moduleMajor, moduleVersion)
-
-// moduleRoot is the nearest folder above dir with a cue.mod/module.cue, or "".
-// The folder of the built-in module itself counts as none, so that documents
-// mean the same everywhere.
-func moduleRoot(dir string) string {
-	for {
-		name := filepath.Join(dir, "cue.mod", "module.cue")
-		if data, err := os.ReadFile(name); err == nil {
-			f, err := modfile.ParseNonStrict(data, name)
-			if err == nil && f.QualifiedModule() == moduleMajor {
-				return ""
-			}
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return ""
-		}
-		dir = up
-	}
 }

@@ -44,7 +44,7 @@ func LoadModel(dir string) (*Model, error) {
 		return nil, err
 	}
 	s.fill(s.file)
-	e, err := evaluate(s, builtinRoot, nil)
+	e, err := evaluate(s, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -120,12 +120,7 @@ func (p *places) inScope(pos token.Pos) []string {
 				out = append(out, x.Ident.Name)
 			case *ast.ImportDecl:
 				for _, spec := range x.Specs {
-					name := unquote(spec.Path.Value)
-					name = name[strings.LastIndexAny(name, "/:")+1:]
-					if spec.Name != nil {
-						name = spec.Name.Name
-					}
-					out = append(out, name)
+					out = append(out, importName(spec))
 				}
 			}
 		}
@@ -140,6 +135,16 @@ func (p *places) inScope(pos token.Pos) []string {
 	return out
 }
 
+// importName is the name that an import has in its file.
+func importName(spec *ast.ImportSpec) string {
+	if spec.Name != nil {
+		return spec.Name.Name
+	}
+	path := unquote(spec.Path.Value)
+	return path[strings.LastIndexAny(path, "/:")+1:]
+}
+
+// fieldName is the label of a field, or "" if it is computed.
 func fieldName(f *ast.Field) string {
 	name, _, err := ast.LabelName(f.Label)
 	if err != nil {

@@ -31,7 +31,7 @@ func (ed *edits) size() int {
 
 // all gathers the errors of the document, round by round, and leaves e.value
 // as it is without them.
-func (e *evaluation) all(root string) []raised {
+func (e *evaluation) all() []raised {
 	found := collect(e.value)
 	ed := &edits{map[int]bool{}, map[int]bool{}, map[int]bool{}, map[string]bool{}}
 	seen := map[string]bool{}
@@ -40,12 +40,12 @@ func (e *evaluation) all(root string) []raised {
 	}
 	for range rounds {
 		before := ed.size()
-		if !e.plan(ed, found) || ed.size() == before || e.rebuild(ed, root) != nil {
+		if !e.plan(ed, found) || ed.size() == before || e.rebuild(ed) != nil {
 			break
 		}
 		var fresh []raised
 		for _, r := range collect(e.value) {
-			if !seen[r.key()] && !strings.HasPrefix(r.text, "imported and not used") {
+			if !seen[r.key()] {
 				fresh = append(fresh, r)
 			}
 		}
@@ -94,7 +94,7 @@ func (e *evaluation) plan(ed *edits, found []raised) bool {
 
 // rebuild evaluates the document as edited. The places of fields stay those of
 // the document as it was written.
-func (e *evaluation) rebuild(ed *edits, root string) error {
+func (e *evaluation) rebuild(ed *edits) error {
 	written := e.source.file
 	f, err := parser.ParseFile(e.source.name, e.source.data, parser.ParseComments)
 	if err != nil {
@@ -111,7 +111,7 @@ func (e *evaluation) rebuild(ed *edits, root string) error {
 	}
 	settle(f)
 	e.source.file = f
-	err = e.build(root)
+	err = e.build()
 	e.source.file = written
 	return err
 }
@@ -144,6 +144,24 @@ func (ed *edits) apply(f *ast.File) {
 		}
 		return true
 	}, nil)
+	dropUnused(f)
+}
+
+// dropUnused removes imports that are not used any more: they would be
+// mistakes of their own.
+func dropUnused(f *ast.File) {
+	used := map[ast.Node]bool{}
+	ast.Walk(f, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			used[id.Node] = true
+		}
+		return true
+	}, nil)
+	for _, d := range f.Decls {
+		if imports, ok := d.(*ast.ImportDecl); ok {
+			imports.Specs = slices.DeleteFunc(imports.Specs, func(s *ast.ImportSpec) bool { return !used[s] })
+		}
+	}
 }
 
 // isIncompleteText reports whether an error only says that a value is not known.

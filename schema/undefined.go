@@ -112,8 +112,9 @@ func packages() []string {
 	return out
 }
 
-// unknownImports finds imports below pipe.dev that are not there.
-func unknownImports(s *source) Errors {
+// unknownImports finds imports below pipe.dev that are not there, and others
+// that err is about.
+func unknownImports(s *source, err error) Errors {
 	var out Errors
 	known := packages()
 	for spec := range s.file.ImportSpecs() {
@@ -121,7 +122,7 @@ func unknownImports(s *source) Errors {
 		dir, ours := strings.CutPrefix(name, modulePath+"/")
 		dir, _, _ = strings.Cut(dir, ":")
 		if !ours && name != modulePath {
-			if host, _, _ := strings.Cut(name, "/"); strings.Contains(host, ".") {
+			if host, _, _ := strings.Cut(name, "/"); strings.Contains(host, ".") && strings.Contains(err.Error(), name) {
 				out = append(out, &Error{Pos: at(spec.Path.Pos(), ""), Msg: fmt.Sprintf("can't import %s", name),
 					Hint: "only pipe.dev and CUE's own packages are built in"})
 			}

@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-
-	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/token"
 )
 
 // wanted is what a schema allows for a value.
@@ -72,36 +68,7 @@ func (w wanted) String() string {
 	return strings.Join(slices.Compact(parts), " or ")
 }
 
-// listLength: a list has too few or too many elements.
-func (d *diagnosis) listLength(f *finding, group []raised) bool {
-	const format = "incompatible list lengths (%d and %d)"
-	if slices.ContainsFunc(group, func(r raised) bool { return r.format != format && !isSummary(r) }) {
-		return false
-	}
-	i := slices.IndexFunc(group, func(r raised) bool { return r.format == format })
-	l := d.places.innermost(f.at)
-	if i < 0 || l == nil {
-		return false
-	}
-	list, ok := l.field.Value.(*ast.ListLit)
-	if !ok {
-		return false
-	}
-	have := len(list.Elts)
-	f.list = true
-	for _, n := range group[i].args {
-		if n == strconv.Itoa(have) {
-			continue
-		}
-		f.Msg = fmt.Sprintf("want %s elements, have %d", n, have)
-		if want, err := strconv.Atoi(n); err == nil && want > have {
-			f.Msg = fmt.Sprintf("want %d elements at least, have %d", want, have)
-		}
-		return true
-	}
-	return false
-}
-
+// boundText writes bounds as a person would.
 func boundText(bounds []string) string {
 	var parts []string
 	for _, b := range bounds {
@@ -206,6 +173,7 @@ func (d *diagnosis) sides(f *finding, group []raised) (have string, w wanted, ok
 
 var outOfBound = regexp.MustCompile(`\(out of bound (.+)\)$`)
 
+// boundOf is the bound that a value breaks.
 func boundOf(r raised) string {
 	if m := outOfBound.FindStringSubmatch(r.text); m != nil {
 		return m[1]
@@ -249,6 +217,7 @@ func (d *diagnosis) schemaSays(group []raised) bool {
 	return len(places) < 2
 }
 
+// otherLine is the line of the other of two values of a field.
 func (d *diagnosis) otherLine(f *finding, group []raised) int {
 	for _, r := range group {
 		for _, p := range r.pos {
@@ -260,22 +229,4 @@ func (d *diagnosis) otherLine(f *finding, group []raised) int {
 		}
 	}
 	return 0
-}
-
-// elementAt is the index of the list element at pos, or -1.
-func (p *places) elementAt(pos token.Pos) int {
-	l := p.innermost(pos)
-	if l == nil {
-		return -1
-	}
-	list, ok := l.field.Value.(*ast.ListLit)
-	if !ok {
-		return -1
-	}
-	for i, e := range list.Elts {
-		if e.Pos().IsValid() && e.Pos().Offset() <= pos.Offset() && pos.Offset() < e.End().Offset() {
-			return i
-		}
-	}
-	return -1
 }

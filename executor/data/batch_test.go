@@ -128,13 +128,13 @@ func chiSquared(n int, counts []int) (x float64) {
 // TestResume goes on from every batch of every kind of options, with the position through JSON, with and without
 // prefetching, and by Seek.
 func TestResume(t *testing.T) {
-	a, _ := corpus(t, 40, 60, 1)
-	b, _ := corpus(t, 15, 30, 2)
+	a, _ := corpus(t, 25, 60, 1)
+	b, _ := corpus(t, 10, 30, 2)
 	b.Weight = 0.4
 	d := Mix(openSet(t, a, Options{}), openSet(t, b, Options{}))
 	for name, o := range variants() {
 		want := all(t, loader(t, d, o, Position{}), 1000)
-		if len(want) < 20 || len(want) == 1000 {
+		if len(want) < 10 || len(want) == 1000 {
 			t.Fatalf("%s: %d batches", name, len(want))
 		}
 		o.Prefetch = 3

@@ -102,7 +102,7 @@ func load(files []string, key string, a *Attr, o *Options, c *coder) (*store, er
 		if err := encode(&b, key, files, a, o, c); err != nil {
 			return nil, err
 		}
-		return parseStore("tokens in memory", b.Bytes())
+		return parseStore("tokens in memory", b.Bytes(), func() {})
 	}
 	if err := os.MkdirAll(o.Cache, 0o777); err != nil {
 		return nil, checkpoint.FileError(o.Cache, err)

@@ -17,9 +17,9 @@ type mapping struct {
 	touched atomic.Int64 // bytes, since pages were last dropped
 }
 
-// What reading costs in memory: the pages around a place come with it, and are dropped after so many bytes.
+// What reading costs in memory: a place may bring in a whole huge page, and pages are dropped after so many bytes.
 const (
-	around    = 64 << 10
+	around    = 2 << 20
 	mostPages = 64 << 20
 )
 
@@ -46,6 +46,9 @@ func mapFile(path string) (*mapping, error) {
 // touch counts what was read, and drops the pages when they get many. Others may read at the same time: a dropped page
 // comes again from the file.
 func (m *mapping) touch(n int) {
+	if len(m.data) <= mostPages {
+		return // they cannot
+	}
 	if m.touched.Add(int64(n)+around) > mostPages {
 		m.release()
 	}

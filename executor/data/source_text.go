@@ -10,7 +10,7 @@ import (
 )
 
 // chunk is about how many bytes of a file of text one row has.
-const chunk = 1 << 20
+const chunk = 256 << 10
 
 func readText(o *opened, name string, a *Attr, yield func(Row) error) error {
 	switch a.Document {

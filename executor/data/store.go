@@ -157,22 +157,22 @@ func openStore(path string) (*store, error) {
 	if err != nil {
 		return nil, checkpoint.FileError(path, err)
 	}
-	s, err := parseStore(path, m.data)
+	s, err := parseStore(path, m.data, m.release)
 	if err != nil {
 		m.close()
 		return nil, err
 	}
-	m.release()
 	s.file = m
 	return s, nil
 }
 
-func parseStore(path string, b []byte) (*store, error) {
+// parseStore verifies a token file. It calls release now and then, when what it read so far is not needed for now.
+func parseStore(path string, b []byte, release func()) (*store, error) {
 	if len(b) < storeHead+storeTail || !bytes.HasPrefix(b, []byte(storeMagic)) {
 		return nil, errorf(path, "is no token file: %d bytes without its magic", len(b))
 	}
 	body, tail := b[:len(b)-storeTail], b[len(b)-storeTail:]
-	if have, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(tail[4:]); have != want {
+	if have, want := checksum(body, release), binary.LittleEndian.Uint32(tail[4:]); have != want {
 		return nil, errorf(path, "is damaged: its CRC-32C is %08x, the file says %08x", have, want)
 	}
 	n := int64(binary.LittleEndian.Uint32(tail))
@@ -197,6 +197,9 @@ func parseStore(path string, b []byte) (*store, error) {
 	s.tokens, s.starts = rest[:f.Tokens*int64(f.Width)], rest[size:]
 	last := int64(0)
 	for i := range f.Documents + 1 {
+		if i%(verified/8) == 0 {
+			release()
+		}
 		at := s.start(i)
 		if at < last || i == 0 && at != 0 || i == f.Documents && at != f.Tokens {
 			return nil, errorf(path, "is damaged: document %d starts at token %d of %d, after one at %d", i, at, f.Tokens, last)
@@ -204,6 +207,19 @@ func parseStore(path string, b []byte) (*store, error) {
 		last = at
 	}
 	return s, nil
+}
+
+// verified is how many bytes are read before release is called.
+const verified = 16 << 20
+
+func checksum(b []byte, release func()) (sum uint32) {
+	for len(b) > 0 {
+		n := min(len(b), verified)
+		sum = crc32.Update(sum, castagnoli, b[:n])
+		b = b[n:]
+		release()
+	}
+	return sum
 }
 
 // start is the number of the first token of a document.

@@ -21,7 +21,7 @@ func (t *Tokenizer) Words(each func(word string)) func(text string) error {
 	r := &run{t: &Tokenizer{split: t.split, model: wordSink(each)}}
 	return func(text string) error {
 		if at := invalidUTF8(text); at >= 0 {
-			return fmt.Errorf("text is not UTF-8 at byte %d", at)
+			return fmt.Errorf("not UTF-8 at byte %d", at)
 		}
 		if t.normalize != nil {
 			var err error

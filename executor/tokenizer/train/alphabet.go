@@ -190,9 +190,9 @@ func (r *run) dressed(a affix) string {
 
 // tooSmall is the error that says the least vocabulary that works.
 func (r *run) tooSmall(special, characters, affixed int) error {
-	what := fmt.Sprintf("%d special tokens and %d characters", special, characters)
+	what := fmt.Sprintf("%d special, %d characters", special, characters)
 	if affixed > 0 {
-		what = fmt.Sprintf("%d special tokens, %d characters and %d marked ones", special, characters, affixed)
+		what = fmt.Sprintf("%d special, %d characters, %d marked characters", special, characters, affixed)
 	}
 	return fmt.Errorf("vocab_size is %d, want %d at least: %s", r.VocabSize, special+characters+affixed, what)
 }

@@ -131,6 +131,7 @@ func checkTogether(a *Attr) error {
 		alien("wordpiece", "end_of_word_suffix", a.Suffix != ""),
 		alien("wordpiece", "byte_fallback", a.ByteFallback),
 		alien("wordpiece", "max_token_length", a.MaxTokenLength > 0),
+		alien("wordpiece", "fuse_unk", a.FuseUnknown),
 	} {
 		if err != nil {
 			return err

@@ -2,8 +2,10 @@ package train
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"runtime"
+	"strings"
 
 	"pipe.dev/executor/tokenizer"
 )
@@ -84,6 +86,9 @@ func runOrdered(a Attr, texts iter.Seq2[string, error], progress Progress, threa
 	f := partsOf(&a)
 	t, err := tokenizer.Parse("tokenizer.json", f.encode(&a, nil))
 	if err != nil {
+		if _, fact, ok := strings.Cut(err.Error(), "pattern.Regex: "); ok {
+			return nil, fmt.Errorf("pattern: %s", fact)
+		}
 		return nil, err
 	}
 	r := &run{Attr: a, threads: threads, progress: progress, affixed: affixed}

@@ -121,6 +121,9 @@ func digamma(x float64) float64 {
 	return y + math.Log(x) + s*(1.0/24-s*(7.0/960-s*(31.0/8064-s*127.0/30720)))
 }
 
+// exact is the fraction that scores are rounded to: readers of JSON that take a short way are exact to 15 digits.
+const exact = 1e12
+
 // finish makes the vocabulary: special tokens, then size pieces with the best scores first. All characters are among
 // them, the others are the first of the model; those that the model lacks are a little better than its worst piece.
 func finish(v *vocabulary, m *pieceModel, characters []rune, special, size int) *model {
@@ -157,7 +160,7 @@ func finish(v *vocabulary, m *pieceModel, characters []rune, special, size int) 
 	out := &model{tokens: v.tokens[:special:special], scores: make([]float64, special)}
 	for _, p := range chosen {
 		out.tokens = append(out.tokens, p.text)
-		out.scores = append(out.scores, p.score)
+		out.scores = append(out.scores, math.Round(p.score*exact)/exact)
 	}
 	return out
 }

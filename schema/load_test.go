@@ -143,6 +143,26 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// What --set can't mean is told as its own.
+func TestSetErrors(t *testing.T) {
+	for set, want := range map[string]string{
+		"prompt=caf\xe9": "--set prompt: byte 0xe9 is not UTF-8 text",
+		"=3":             "--set =3: want NAME=VALUE",
+		"a b=3":          "--set a b: is neither an input nor a path of fields, as nodes.reply.max_tokens",
+		"nodes.#x=3":     "--set nodes.#x: #x is no name of a field",
+		"special=1":      "--set special: want true or false, have 1",
+		"n=":             "--set n: want a whole number, have nothing",
+		"stop=a":         `--set stop: want a list, as ["a", "b"], have a`,
+		"promt=x":        "--set promt: is no input; the document has extra, model, n, prompt, special, stop, t (did you mean prompt?)",
+		"stop=[1]":       `--set stop: want text, have 1`,
+	} {
+		_, err := Load("x.cue", Options{Source: map[string][]byte{"x.cue": []byte(chat)}, Set: []string{"model=m", set}})
+		if fmt.Sprint(err) != want {
+			t.Errorf("--set %s: %v, want %s", set, err, want)
+		}
+	}
+}
+
 // A path sets what the document writes, and what it leaves out.
 func TestSetPath(t *testing.T) {
 	d := loadText(t, chat, "model=m", "nodes.reply.top_k=40", "models.llm.context=128", "chat.nodes.reply.temperature=0", "name=talk", "n=1", "n=2")
@@ -169,8 +189,8 @@ var documents = map[string][]string{
 	"../pipelines/complete.cue": {"model=m"},
 	"../pipelines/forward.cue":  {"model=m", "ids=ids.npy", `take=["model.norm"]`},
 	"../recipes/finetune.cue":   nil,
-	"testdata/net.cue":          nil,
-	"testdata/kinds.cue":        nil,
+	"testdata/net/net.cue":          nil,
+	"testdata/kinds/kinds.cue":        nil,
 }
 
 // The resolved document loads again, to the same hash and the same text.

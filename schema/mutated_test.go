@@ -35,7 +35,7 @@ func mutate(text string, rng *rand.Rand) string {
 // in it, and in no words of the evaluator's own.
 func TestMutated(t *testing.T) {
 	texts := []string{chat}
-	for _, name := range []string{"../recipes/finetune.cue", "testdata/net.cue", "testdata/kinds.cue"} {
+	for _, name := range []string{"../recipes/finetune.cue", "testdata/net/net.cue", "testdata/kinds/kinds.cue"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

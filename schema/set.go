@@ -3,11 +3,11 @@ package schema
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/literal"
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
 
@@ -38,6 +38,10 @@ func applySettings(f *ast.File, set []string) ([]setting, Errors) {
 		s := setting{name, value}
 		if !ok || name == "" {
 			errs = append(errs, &Error{Pos: ir.Pos{File: "--set " + text}, Msg: "want NAME=VALUE"})
+			continue
+		}
+		if at := invalidUTF8([]byte(value)); at >= 0 {
+			errs = append(errs, s.errorf("", "byte 0x%02x is not UTF-8 text", value[at]))
 			continue
 		}
 		settings = slices.DeleteFunc(settings, func(earlier setting) bool { return earlier.name == name })
@@ -99,10 +103,11 @@ func (s setting) literal() ast.Expr {
 	return e
 }
 
+// quoted is the value as text.
 func (s setting) quoted() ast.Expr {
-	e, err := parser.ParseExpr(s.file(), strconv.Quote(s.value))
-	if err != nil { // what Go quotes in a way that CUE does not know
-		return ast.NewString(s.value)
+	e, err := parser.ParseExpr(s.file(), literal.String.Quote(s.value))
+	if err != nil {
+		return ast.NewString(s.value) // without a place
 	}
 	return e
 }

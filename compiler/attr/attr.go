@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -54,11 +55,53 @@ func Fields(attr any) ([]Field, error) {
 // Describe splits the CUE text of a field into its type and its default, as
 // Markdown.
 func (f Field) Describe() (kind, fallback string) {
-	_, text, _ := strings.Cut(f.CUE, ":")
-	if i := strings.LastIndex(text, "| *"); i >= 0 {
-		return "`" + strings.TrimSpace(text[:i]) + "`", "`" + text[i+3:] + "`"
+	kind, fallback = f.split()
+	if fallback == "" {
+		return "`" + kind + "`", "must be given"
 	}
-	return "`" + strings.TrimSpace(text) + "`", "must be given"
+	return "`" + kind + "`", "`" + fallback + "`"
+}
+
+// split gives the alternatives of a field and the one marked by * as its
+// default, "" if none is. Among strings the default is an alternative too.
+func (f Field) split() (kind, fallback string) {
+	_, text, _ := strings.Cut(f.CUE, ":")
+	var kept []string
+	at, strs := 0, true
+	for _, a := range alternatives(text) {
+		d, ok := strings.CutPrefix(a, "*")
+		strs = strs && strings.HasPrefix(d, "\"")
+		if ok {
+			fallback, at = d, len(kept)
+		} else {
+			kept = append(kept, a)
+		}
+	}
+	if fallback != "" && strs && !slices.Contains(kept, fallback) {
+		kept = slices.Insert(kept, at, fallback)
+	}
+	return strings.Join(kept, " | "), fallback
+}
+
+// alternatives splits a CUE expression at each | outside of brackets and strings.
+func alternatives(text string) []string {
+	var out []string
+	depth, start, quoted := 0, 0, false
+	for i, c := range text {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case strings.ContainsRune("([{", c):
+			depth++
+		case strings.ContainsRune(")]}", c):
+			depth--
+		case c == '|' && depth == 0:
+			out = append(out, strings.TrimSpace(text[start:i]))
+			start = i + 1
+		}
+	}
+	return append(out, strings.TrimSpace(text[start:]))
 }
 
 // Decode returns a copy of zero with the fields of a document's node, as

@@ -92,3 +92,21 @@ func TestEntry(t *testing.T) {
 		t.Errorf("table:\n%s\nwant:\n%s", d.String(), wantTable)
 	}
 }
+
+// Types and defaults are read off the CUE text, wherever the default stands.
+func TestDescribe(t *testing.T) {
+	for _, c := range []struct{ cue, kind, fallback string }{
+		{"x: number | *1e-6", "`number`", "`1e-6`"},
+		{"x!: int & >0", "`int & >0`", "must be given"},
+		{`x: "a" | "b" | *"a"`, "`\"a\" | \"b\"`", "`\"a\"`"},
+		{`x: *"a" | "b"`, "`\"a\" | \"b\"`", "`\"a\"`"},
+		{`x: [...("a" | "b")] | *["a"]`, "`[...(\"a\" | \"b\")]`", "`[\"a\"]`"},
+		{"x: 0 | number & >=1 | *2", "`0 | number & >=1`", "`2`"},
+		{"x: number & <0 | *-0.8", "`number & <0`", "`-0.8`"},
+		{`x: string & !="|" | *"*"`, "`string & !=\"|\"`", "`\"*\"`"},
+	} {
+		if kind, fallback := (Field{CUE: c.cue}).Describe(); kind != c.kind || fallback != c.fallback {
+			t.Errorf("%s: %s, default %s; want %s, default %s", c.cue, kind, fallback, c.kind, c.fallback)
+		}
+	}
+}

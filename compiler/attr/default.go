@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Default returns a copy of zero with the defaults that its CUE fields name
-// after "| *", so that Go code gets what a document gets that says nothing.
+// Default returns a copy of zero with the defaults that its CUE fields mark
+// by *, so that Go code gets what a document gets that says nothing.
 // Fields that must be given keep what zero has. A default that is not JSON is
 // an error.
 func Default(zero any) (any, error) {
@@ -17,15 +17,15 @@ func Default(zero any) (any, error) {
 	}
 	m := map[string]any{}
 	for _, f := range fs {
-		i := strings.LastIndex(f.CUE, "| *")
-		if i < 0 {
+		_, fallback := f.split()
+		if fallback == "" {
 			continue
 		}
-		d := json.NewDecoder(strings.NewReader(f.CUE[i+3:]))
+		d := json.NewDecoder(strings.NewReader(fallback))
 		d.UseNumber()
 		var x any
 		if err := d.Decode(&x); err != nil {
-			return nil, fmt.Errorf("%s: default %s: %w", f.Name, f.CUE[i+3:], err)
+			return nil, fmt.Errorf("%s: default %s: %w", f.Name, fallback, err)
 		}
 		m[f.Name] = x
 	}

@@ -43,7 +43,7 @@ func muon() *Optimizer {
 			m := s.mix(s.slots[0], s.g, at.Momentum)
 			direction := m
 			if at.Nesterov {
-				direction = s.mix(m, s.g, at.Momentum)
+				direction = s.Add(s.g, s.Mul(s.Sub(m, s.g), s.c(at.Momentum)))
 			}
 			rate := s.Mul(s.lr, s.c(ratio))
 			return s.Sub(s.shrunk(at.WeightDecay), s.Mul(orthogonal(s, direction, at), rate)), []ir.Value{m}

@@ -18,6 +18,7 @@ func normalizers() []kind[normalizer] {
 		{"NFD", plain(func(s string) string { return normalForm(norm.NFD, s) })},
 		{"NFKC", plain(func(s string) string { return normalForm(norm.NFKC, s) })},
 		{"NFKD", plain(func(s string) string { return normalForm(norm.NFKD, s) })},
+		{"Precompiled", readPrecompiled},
 		{"Prepend", readPrepend},
 		{"Replace", readReplaceNormalizer},
 		{"Sequence", readNormalizerSequence},

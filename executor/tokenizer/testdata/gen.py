@@ -6,10 +6,12 @@ kinds.json: {"models": {name: model}, "cases": [{"name", "model", "change": fiel
 "parts": the other fields of a tokenizer.json, "results": [[ids, decoded, decoded without special tokens]]}], "texts"};
 a decoded text is 0 where it is the text, 1 where the library panics.
 """
+import base64
 import gzip
 import json
 import os
 import random
+import struct
 
 import tokenizers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -187,6 +189,38 @@ case("unigram, white space", "uni", pre_tokenizer=both({"type": "WhitespaceSplit
 case("unigram, bytes", "uni bytes", pre_tokenizer=meta("always"), decoder=decs(meta("always"), {"type": "ByteFallback"}))
 case("unigram, some bytes", "uni some", pre_tokenizer=meta("first", False), decoder=decs(meta("first"), {"type": "ByteFallback"}))
 case("unigram, bytes not used", "uni bytes", {"byte_fallback": False}, normalizer=llama, decoder=llama_decoder)
+
+
+def charsmap(rules):
+    """A precompiled_charsmap: a double-array trie of the rules' left sides, whose values are places of the right sides."""
+    blob, root = b"", {}
+    for text, new in rules.items():
+        node = root
+        for c in text.encode():
+            node = node.setdefault(c, {})
+        node[0] = len(blob)
+        blob += new.encode() + b"\0"
+    units, used = {}, {0}
+
+    def place(at, node):
+        base = next(b for b in range(1, 1 << 20) if all(b ^ c not in used for c in node))
+        used.update(base ^ c for c in node)
+        units[at] = units.get(at, 0) | (at ^ base) << 10 | (0 in node) << 8
+        for c, child in node.items():
+            if c == 0:
+                units[base] = child | 1 << 31
+            else:
+                units[base ^ c] = c
+                place(base ^ c, child)
+
+    place(0, root)
+    size = (max(units) | 255) + 1
+    return struct.pack("<I", 4 * size) + b"".join(struct.pack("<I", units.get(i, 0)) for i in range(size)) + blob
+
+
+rules = {"a": "b", "e": "", "e\u0301": "\u00e9", "\u0301": "", "\u0323": "!", "\ufb01": "fi", "\u2167": "VIII", "x\u00b2": "xx", "\u00b2": "2", "\u00df": "ss", "\t": " ",
+         "\r\n": "\n", "\u4e16": "[\u4e16]", "\U0001f600": ":)", "\u00e4": "a\u0308", "\u1112": "H", "\u3000": " ", "\u200d": ""}
+case("precompiled", "bytes", normalizer={"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap(rules)).decode()}, pre_tokenizer=level(), decoder=bl)
 case("unigram, byte level", "uni", {"unk_id": 0}, pre_tokenizer=level(), decoder=bl)
 case("word piece, byte level", "pieces", pre_tokenizer=level(), decoder=bl)
 case("word level", "level", normalizer={"type": "Lowercase"}, pre_tokenizer={"type": "Whitespace"})

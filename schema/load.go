@@ -109,7 +109,7 @@ func (e *evaluation) parser() func(string, any, parser.Config) (*ast.File, error
 // shortName is how messages call a file: pipe.dev/... if it is built in, and
 // relative to the current folder if it lies below it.
 func shortName(abs string) string {
-	if rest, ok := strings.CutPrefix(filepath.ToSlash(abs), builtinRoot+"/"); ok {
+	if rest, ok := strings.CutPrefix(filepath.ToSlash(abs), filepath.ToSlash(builtinRoot())+"/"); ok {
 		return modulePath + "/" + rest
 	}
 	if dir, err := os.Getwd(); err == nil {

@@ -189,8 +189,8 @@ var documents = map[string][]string{
 	"../pipelines/complete.cue": {"model=m"},
 	"../pipelines/forward.cue":  {"model=m", "ids=ids.npy", `take=["model.norm"]`},
 	"../recipes/finetune.cue":   nil,
-	"testdata/net/net.cue":          nil,
-	"testdata/kinds/kinds.cue":        nil,
+	"testdata/net/net.cue":      nil,
+	"testdata/kinds/kinds.cue":  nil,
 }
 
 // The resolved document loads again, to the same hash and the same text.

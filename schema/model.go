@@ -28,8 +28,7 @@ func LoadModel(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := "/pipe.model"
-	s := &source{name: modulePath + "/model.cue", shown: name, config: config, abs: filepath.Join(root, "model.cue"), data: []byte(modelSource)}
+	s := &source{name: modulePath + "/model.cue", shown: name, config: config, abs: filepath.Join(virtual("pipe.model"), "model.cue"), data: []byte(modelSource)}
 	s.fill = func(f *ast.File) {
 		ast.Walk(f, func(n ast.Node) bool {
 			field, ok := n.(*ast.Field)

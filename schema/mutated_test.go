@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -31,6 +32,48 @@ func mutate(text string, rng *rand.Rand) string {
 	return text[:at[0]] + put + text[at[1]:]
 }
 
+// The same of a config.json: whatever is wrong is told of that file.
+func TestMutatedConfig(t *testing.T) {
+	const seed, runs = 2, 120
+	rng := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	name := filepath.Join(dir, "config.json")
+	base, err := os.ReadFile(golden + "arch/llama31/config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mistakes := 0
+	for range runs {
+		text := mutate(string(base), rng)
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadModel(dir)
+		if err == nil {
+			continue
+		}
+		mistakes++
+		var es Errors
+		if !errors.As(err, &es) {
+			t.Errorf("%T: %v\n%s", err, err, text)
+		}
+		for _, e := range es {
+			if line := e.Error(); !strings.HasPrefix(line, name+":") || inner.MatchString(line) || strings.Contains(line, "\n") || strings.Contains(line, "auto.") {
+				t.Errorf("%s\n%s", line, text)
+			}
+		}
+		if len(es) > 3 {
+			t.Errorf("%d lines\n%v\n%s", len(es), err, text)
+		}
+	}
+	if mistakes < runs/4 {
+		t.Errorf("%d of %d files have mistakes", mistakes, runs)
+	}
+}
+
+// inner are words of the evaluator's own.
+var inner = regexp.MustCompile(`empty disjunction|conflicting values|errors in|not allowed|pipe\.dev/schema/\S+:\d`)
+
 // Whatever is wrong with a document, it is told in few lines that name a place
 // in it, and in no words of the evaluator's own.
 func TestMutated(t *testing.T) {
@@ -45,7 +88,6 @@ func TestMutated(t *testing.T) {
 	const seed, runs = 1, 240
 	rng := rand.New(rand.NewPCG(seed, 0))
 	place := regexp.MustCompile(`^(x\.cue(:\d+:\d+)?|--set model): `)
-	inner := regexp.MustCompile(`empty disjunction|conflicting values|errors in|not allowed|pipe\.dev/schema/\S+:\d`)
 	mistakes, long := 0, 0
 	for i := range runs {
 		text := mutate(texts[i%len(texts)], rng)

@@ -44,6 +44,9 @@ func (n pathNames) short(path []string) string {
 	if len(n.documents) == 1 && path[0] == n.documents[0] && len(path) > 1 {
 		path = path[1:]
 	}
+	path = slices.DeleteFunc(slices.Clone(path), func(s string) bool { // checks of definitions
+		return strings.HasPrefix(s, "_") && s != path[0]
+	})
 	if !graph {
 		return strings.Join(path, ".")
 	}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"cuelang.org/go/cue/load"
 	"cuelang.org/go/mod/modfile"
@@ -21,14 +22,23 @@ const (
 	moduleVersion = "v0.1.0"
 )
 
-// builtinRoot is where the built-in module appears to lie. Nothing needs to
-// be there: an overlay gives the files, since the loader insists on OS paths.
-const builtinRoot = "/" + modulePath
+// virtual is a folder at the root of the file system. Nothing needs to be
+// there: an overlay gives the files, since the loader insists on OS paths.
+func virtual(name string) string {
+	dir, err := filepath.Abs(string(filepath.Separator) + name)
+	if err != nil { // no current folder, which a path from the root does not need
+		return string(filepath.Separator) + name
+	}
+	return dir
+}
+
+// builtinRoot is where the built-in module appears to lie.
+func builtinRoot() string { return virtual(modulePath) }
 
 // builtinFS tells the loader where the overlay has the files of the module.
 type builtinFS struct{ embed.FS }
 
-func (builtinFS) OSRoot() string { return builtinRoot }
+func (builtinFS) OSRoot() string { return builtinRoot() }
 
 // registry serves the built-in module and nothing else, from memory.
 type registry struct{}
@@ -66,7 +76,7 @@ func foreign(m module.Version) error {
 func builtinOverlay(overlay map[string]load.Source) error {
 	return walkBuiltin(func(path string) error {
 		data, err := pipe.CUE.ReadFile(path)
-		overlay[builtinRoot+"/"+path] = load.FromBytes(data)
+		overlay[filepath.Join(builtinRoot(), filepath.FromSlash(path))] = load.FromBytes(data)
 		return err
 	})
 }

@@ -113,7 +113,9 @@ func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 	f.alternative = len(w.types) == 0 && len(w.bounds) == 0 && len(w.choices) == 1
 	f.Msg = fmt.Sprintf("want %s, have %s", w, brief(have))
 	if len(w.types) == 0 && len(w.bounds) == 0 {
-		f.Hint = Suggest(strings.Trim(have, `"`), unquoteAll(w.choices))
+		if strings.HasPrefix(have, `"`) {
+			f.Hint = Suggest(unquote(have), unquoteAll(w.choices))
+		}
 		if len(w.choices) > 1 {
 			f.Msg = fmt.Sprintf("want one of %s, have %s", strings.Join(w.choices, ", "), brief(have))
 		}

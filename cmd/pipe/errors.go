@@ -10,7 +10,9 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/executor"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/data"
 	"pipe.dev/executor/decode"
+	"pipe.dev/executor/learn"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/sampler"
 	"pipe.dev/executor/session"
@@ -48,6 +50,8 @@ var codes = [...]struct {
 	{exitData, is[*model.TokenizerError]},
 	{exitData, is[*decode.ContextError]},
 	{exitData, is[*decode.PromptError]},
+	{exitData, is[*data.RowError]},
+	{exitUsage, is[*learn.FinishedError]},
 	{exitData, is[*fs.PathError]},
 	{exitDocument, func(err error) bool { var e *executor.StageError; return errors.As(err, &e) && !e.Prepared }},
 	{exitData, is[*executor.StageError]},

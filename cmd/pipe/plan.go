@@ -12,6 +12,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor"
+	"pipe.dev/executor/learn"
 	"pipe.dev/executor/model"
 	"pipe.dev/schema"
 )
@@ -22,6 +23,7 @@ type planFlags struct {
 	resolved bool
 	after    string
 	sizes    []string
+	root     string
 	asJSON   bool
 }
 
@@ -46,9 +48,6 @@ The text is stable, so that two plans can be compared with diff. Only headers of
 				return usagef(cmd, "--after: there is no pass %q%s; there are %s", f.after,
 					didYouMean(f.after, compiler.Passes()), strings.Join(compiler.Passes(), ", "))
 			}
-			if doc.Recipe != nil {
-				return notRunnable(doc)
-			}
 			e, err := f.open(cmd)
 			if err != nil {
 				return err
@@ -61,6 +60,7 @@ The text is stable, so that two plans can be compared with diff. Only headers of
 	cmd.Flags().BoolVar(&f.resolved, "resolved", false, "print the document with every default filled in instead")
 	cmd.Flags().StringVar(&f.after, "after", "", "print the graphs after a pass instead: "+strings.Join(compiler.Passes(), ", "))
 	cmd.Flags().StringArrayVar(&f.sizes, "size", nil, "of an architecture: a named size, NAME=NUMBER, may be repeated; 1 if not given")
+	cmd.Flags().StringVar(&f.root, "runs", "runs", "folder of the runs of recipes, where encoded data are kept")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: peak_bytes, flops, hash, steps")
 	cmd.ValidArgsFunction = completeExtension("cue")
 	return cmd
@@ -74,7 +74,17 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 		}
 	}
 	report := planReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash}
-	if doc.Pipeline != nil {
+	if doc.Recipe != nil {
+		r, err := learn.Prepare(doc, e.trainOptions(c, f.root, trace))
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		for _, p := range r.Plans() {
+			report.plans = append(report.plans, modelPlan{"model", p})
+		}
+		report.peak = r.PeakBytes()
+	} else if doc.Pipeline != nil {
 		p, err := e.prepare(doc, executor.Options{Compile: e.compile(trace)})
 		if err != nil {
 			return err

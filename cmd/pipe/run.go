@@ -20,60 +20,64 @@ import (
 
 func runCommand(c *console) *cobra.Command {
 	var flags engineFlags
-	var out string
+	var out, root string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "run FILE.cue",
-		Short: "run a document",
+		Short: "run a document: a pipeline, or a training recipe",
 		Long: `Run a document: validate it, compile it, check that it fits into memory, and run it.
 
-Texts go to stdout as they are made. Tensors go to --out: a folder, which gets a .npy file for each,
-or one .npz or .safetensors file.`,
+Of a pipeline, texts go to stdout as they are made, and tensors to --out: a folder, which gets a .npy file for each,
+or one .npz or .safetensors file.
+
+A recipe trains. Its run is a folder below --runs: the resolved document, plans, metrics, plots, checkpoints, and the
+model. The same document goes on from its last checkpoint if it was interrupted.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := schema.Load(args[0], schema.Options{Set: flags.set})
 			if err != nil {
 				return documentError(err)
 			}
-			if doc.Pipeline == nil {
-				return notRunnable(doc)
+			if doc.Pipeline == nil && doc.Recipe == nil {
+				return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: run a pipeline that uses it, or see its plan (pipe plan)"}
 			}
 			e, err := flags.open(cmd)
 			if err != nil {
 				return err
 			}
 			defer e.backend.Close()
-			progress := newProgress(c)
-			defer progress.stop()
-			p, err := e.prepare(doc, executor.Options{Progress: progress.update})
-			if err != nil {
-				return err
+			if doc.Recipe != nil {
+				return trainDocument(cmd, c, e, doc, root, asJSON)
 			}
-			defer p.Close()
-			if err := p.Fit(e.limit); err != nil {
-				return err
-			}
-			w := &results{c: c, doc: doc, out: out, json: asJSON, values: map[string]any{}, start: time.Now(), progress: progress}
-			if err := p.Run(cmd.Context(), w.emit); err != nil {
-				w.cut()
-				return err
-			}
-			return w.finish()
+			return runPipeline(cmd, e, &results{c: c, doc: doc, out: out, json: asJSON, values: map[string]any{}})
 		},
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVarP(&out, "out", "o", "", "where tensors go: a folder, or a .npz or .safetensors file")
+	cmd.Flags().StringVar(&root, "runs", "runs", "folder of the runs of recipes")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the outputs as one JSON object")
 	cmd.ValidArgsFunction = completeExtension("cue")
 	return cmd
 }
 
-// notRunnable says why a document that is valid can't be run.
-func notRunnable(doc *schema.Document) error {
-	if doc.Recipe != nil {
-		return &schema.Error{Pos: doc.Recipe.Pos, Msg: "is a training recipe: this version validates recipes (pipe check) and runs pipelines"}
+// runPipeline runs a pipeline and writes its outputs.
+func runPipeline(cmd *cobra.Command, e *engine, w *results) error {
+	w.progress = newProgress(w.c)
+	defer w.progress.stop()
+	p, err := e.prepare(w.doc, executor.Options{Progress: w.progress.update})
+	if err != nil {
+		return err
 	}
-	return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: run a pipeline that uses it, or see its plan (pipe plan)"}
+	defer p.Close()
+	if err := p.Fit(e.limit); err != nil {
+		return err
+	}
+	w.start = time.Now()
+	if err := p.Run(cmd.Context(), w.emit); err != nil {
+		w.cut()
+		return err
+	}
+	return w.finish()
 }
 
 // results writes the outputs of a pipeline.

@@ -11,7 +11,7 @@ type Entry struct {
 	Title string // documents call it by this: #Title
 	Doc   string // what it is, after its title: "turns text into ids."
 	Embed string // a definition that it stands on, "" for none: "#Stage"
-	Field string // the field that tells rows apart: "stage", "name"
+	Field string // the field that tells rows apart: "stage", "name"; "" for none
 	Name  string // what that field says
 	Rows  []Row  // fields besides the attributes
 	Attr  any    // zero value of the attribute struct
@@ -50,7 +50,9 @@ func (e Entry) WriteCUE(b *strings.Builder) error {
 	if e.Embed != "" {
 		fmt.Fprintf(b, "\t%s\n", e.Embed)
 	}
-	fmt.Fprintf(b, "\t%s: %q\n", e.Field, e.Name)
+	if e.Field != "" {
+		fmt.Fprintf(b, "\t%s: %q\n", e.Field, e.Name)
+	}
 	for _, r := range rows {
 		if r.CUE != "" {
 			fmt.Fprintf(b, "\t// %s\n\t%s\n", r.Doc, r.CUE)

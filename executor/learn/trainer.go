@@ -45,6 +45,7 @@ type Config struct {
 	Rate       func(step int) float64 // learning rate of a step, from 1
 	LogEvery   int                    // steps; the first and the last are logged too
 	EvalEvery  int                    // steps; 0 is only at the end
+	EvalParts  int                    // batches of an evaluation; 0 is all
 	SaveEvery  int                    // steps; 0 is only at the end
 }
 
@@ -242,7 +243,10 @@ func (t *Trainer) Evaluate(ctx context.Context) (float64, error) {
 	}
 	defer l.Close()
 	var sum, count float64
-	for {
+	for n := 0; t.cfg.EvalParts == 0 || n < t.cfg.EvalParts; n++ {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		if err := l.Next(&t.batch); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {

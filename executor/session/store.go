@@ -14,6 +14,7 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/half"
 )
 
 // Store holds the states of one model on one device, by path. Plans of the
@@ -180,15 +181,24 @@ func (s *Store) Free() error {
 }
 
 // convert changes the element type of a tensor, where a plan stores it in
-// another than the checkpoint: f64 becomes f32, rounded to nearest even.
+// another than the checkpoint: to f32, rounded to nearest even.
 func convert(from, to ir.DType, data []byte) ([]byte, error) {
-	if from != ir.F64 || to != ir.F32 {
+	var read func(b []byte) float32
+	switch from {
+	case ir.F64:
+		read = func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }
+	case ir.BF16:
+		read = func(b []byte) float32 { return half.BF16ToF32(binary.LittleEndian.Uint16(b)) }
+	case ir.F16:
+		read = func(b []byte) float32 { return half.F16ToF32(binary.LittleEndian.Uint16(b)) }
+	}
+	if read == nil || to != ir.F32 {
 		return nil, fmt.Errorf("%v cannot be read as %v", from, to)
 	}
-	out := make([]byte, 0, len(data)/2)
-	for ; len(data) >= 8; data = data[8:] {
-		x := math.Float64frombits(binary.LittleEndian.Uint64(data))
-		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(x)))
+	size := from.Size()
+	out := make([]byte, 0, len(data)/size*4)
+	for ; len(data) >= size; data = data[size:] {
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(read(data)))
 	}
 	return out, nil
 }

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pipe.dev/compiler"
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/learn"
+	"pipe.dev/executor/model"
+	"pipe.dev/schema"
+)
+
+// compileTraining returns what compiles the phases of a recipe.
+func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Compile {
+	return func(m *schema.Model, r *learn.Recipe, phase string, weight func(string) (ir.DType, bool)) (model.Program, error) {
+		return compiler.Compile(m, e.ops, compiler.Options{
+			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace,
+			Training: &compiler.Training{
+				Phase: compiler.Phase(phase), Objective: r.Objective, ObjectiveAttr: r.ObjectiveAttr,
+				Optimizer: r.Optimizer, OptimizerAttr: r.OptimizerAttr, Trained: r.Trained, Decays: r.Decays,
+				ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue,
+			},
+		})
+	}
+}
+
+// trainOptions are what surrounds a recipe.
+func (e *engine) trainOptions(c *console, root string, trace func(pass string, g *ir.Graph)) learn.Options {
+	return learn.Options{Backend: e.backend, Compile: e.compileTraining(trace), Root: root, Version: thisBuild().Version,
+		Warn: func(err error) { c.log.Warn(err.Error()) }}
+}
+
+// trainDocument runs a recipe.
+func trainDocument(cmd *cobra.Command, c *console, e *engine, doc *schema.Document, root string, asJSON bool) error {
+	r, err := learn.Prepare(doc, e.trainOptions(c, root, nil))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := r.Fit(e.limit); err != nil {
+		return err
+	}
+	w := &training{c: c, json: asJSON, steps: r.Recipe.Steps.Steps}
+	err = r.Execute(cmd.Context(), learn.Hear{Begin: w.begin, Step: w.step, Saved: func(folder string) {
+		c.log.Debug("saved", "folder", folder)
+	}})
+	if err != nil {
+		return err
+	}
+	return w.end(doc)
+}
+
+// training shows how a run goes on.
+type training struct {
+	c      *console
+	json   bool
+	folder string
+	first  int // steps done before this process
+	steps  int
+	last   learn.Event
+	eval   *float64
+}
+
+func (w *training) begin(folder string, step, steps int) {
+	w.folder, w.first = folder, step
+	if step > 0 {
+		w.c.log.Info("goes on", "run", folder, "step", step, "of", steps)
+	} else {
+		w.c.log.Info("begins", "run", folder, "steps", steps)
+	}
+}
+
+func (w *training) step(e learn.Event) {
+	w.last = e
+	if !e.Log {
+		return
+	}
+	left := time.Duration(float64(e.Elapsed) / float64(e.Step-w.first) * float64(w.steps-e.Step))
+	args := []any{"step", fmt.Sprintf("%d/%d", e.Step, w.steps), "loss", fmt.Sprintf("%.4f", e.Loss)}
+	if e.Eval != nil {
+		w.eval = e.Eval
+		args = append(args, "eval_loss", fmt.Sprintf("%.4f", *e.Eval))
+	}
+	args = append(args, "grad_norm", fmt.Sprintf("%.3f", e.GradNorm), "lr", fmt.Sprintf("%.3g", e.Rate),
+		"tokens_per_second", math.Round(e.Speed), "eta", left.Round(time.Second))
+	w.c.log.Info("trained", args...)
+}
+
+// end says where the results are.
+func (w *training) end(doc *schema.Document) error {
+	if w.json {
+		out := map[string]any{"document": doc.File, "name": doc.Name, "hash": doc.Hash, "run": w.folder, "model": w.folder + "/model",
+			"steps": w.last.Step, "loss": w.last.Loss, "tokens": w.last.Tokens, "seconds": w.last.Elapsed.Seconds()}
+		if w.eval != nil {
+			out["eval_loss"] = *w.eval
+		}
+		return w.c.writeJSON(out)
+	}
+	_, err := fmt.Fprintln(w.c.out, w.folder)
+	return err
+}

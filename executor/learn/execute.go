@@ -1,0 +1,175 @@
+package learn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"pipe.dev/executor/data"
+	"pipe.dev/executor/journal"
+)
+
+// Hear is told what happens in a run.
+type Hear struct {
+	Begin func(folder string, step, steps int) // where the run is written, and from which step it goes on
+	Step  func(Event)                          // after each step
+	Saved func(folder string)                  // after each checkpoint
+}
+
+// Execute trains: a new run, or one that was interrupted from its last
+// checkpoint on. It writes the run folder, and at the end the model as a folder
+// that any program reads. When ctx ends, it saves before it returns the
+// context's error.
+func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
+	run, found, err := r.openRun()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, run.Close()) }()
+	t, err := r.trainer(run, found)
+	if err != nil {
+		return err
+	}
+	defer func() { t.train.Close(); err = errors.Join(err, t.Close()) }()
+	hear.Begin(run.Folder, t.Step(), r.Recipe.Steps.Steps)
+	save := func() error {
+		if err := run.Save(int64(t.Step()), r.Recipe.Save.Keep, func(w *journal.Writer) error { return t.Save(w.File) }); err != nil {
+			return err
+		}
+		hear.Saved(filepath.Join(run.Folder, "checkpoints"))
+		return nil
+	}
+	saved := t.Step()
+	err = t.Run(ctx, func(e Event) error {
+		hear.Step(e)
+		if e.Log {
+			if err := run.Log(row(e, t.Bytes())); err != nil {
+				return err
+			}
+		}
+		if e.Eval != nil || e.Save {
+			if err := run.Plot(); err != nil {
+				return err
+			}
+		}
+		if !e.Save {
+			return nil
+		}
+		saved = e.Step
+		return save()
+	})
+	if errors.Is(err, context.Canceled) && t.Step() > saved {
+		return errors.Join(save(), err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.export(t, filepath.Join(run.Folder, "model")); err != nil {
+		return err
+	}
+	return run.Finish()
+}
+
+// row is what the journal keeps of a step.
+func row(e Event, memory int64) journal.Row {
+	values := map[string]float64{
+		journal.Loss: e.Loss, journal.LearningRate: e.Rate, journal.GradNorm: e.GradNorm,
+		journal.Tokens: float64(e.Tokens), journal.TokensPerSecond: e.Speed, journal.Memory: float64(memory),
+	}
+	if e.Eval != nil {
+		values[journal.EvalLoss] = *e.Eval
+	}
+	return journal.Row{Step: int64(e.Step), Values: values}
+}
+
+// openRun makes the run folder, or opens that of an interrupted run; found is
+// the checkpoint to go on from.
+func (r *Run) openRun() (*journal.Run, *journal.Checkpoint, error) {
+	runs := journal.Runs{Root: r.opt.Root, Version: r.opt.Version, Steps: int64(r.Recipe.Steps.Steps)}
+	files := map[string][]byte{"resolved.cue": r.doc.Resolved()}
+	for _, p := range r.Plans() {
+		files["plan-"+p.Name+".txt"] = []byte(p.String())
+	}
+	hash := r.doc.Hash[len("sha256:"):]
+	run, err := runs.Create(r.Recipe.Name, hash, files)
+	if !errors.Is(err, fs.ErrExist) {
+		return run, nil, err
+	}
+	if run, err = runs.Open(r.Recipe.Name, hash); err != nil {
+		return nil, nil, err
+	}
+	found, warnings, err := run.Latest()
+	for _, w := range warnings {
+		r.opt.Warn(errors.New(w))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		found, err = nil, nil
+	}
+	if err == nil && !run.About.Finished.IsZero() {
+		err = &FinishedError{run.Folder}
+	}
+	step := int64(-1)
+	if found != nil {
+		step = found.Step
+	}
+	if err == nil {
+		err = run.Resume(step)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, run.Close())
+	}
+	return run, found, nil
+}
+
+// FinishedError says that a run of the same document is there and finished.
+type FinishedError struct{ Folder string }
+
+func (e *FinishedError) Error() string {
+	return e.Folder + ": this run is finished: the same document gives the same bits; change it, or remove the folder, to train again"
+}
+
+// trainer makes the trainer of a new run, or of a checkpoint.
+func (r *Run) trainer(run *journal.Run, found *journal.Checkpoint) (*Trainer, error) {
+	var from data.Position
+	if found != nil {
+		var err error
+		if from, err = Stand(found.Path); err != nil {
+			return nil, err
+		}
+	}
+	loader, err := r.loader(from)
+	if err != nil {
+		return nil, err
+	}
+	c := Config{
+		Steps: r.Recipe.Steps.Steps, Accumulate: r.Recipe.Steps.Accumulate, Rate: r.Recipe.LearningRate, LogEvery: r.Recipe.Steps.LogEvery,
+		EvalEvery: r.Recipe.Evaluate.Every, EvalParts: r.Recipe.Evaluate.Batches, SaveEvery: r.Recipe.Save.Every,
+	}
+	var eval func() (*data.Loader, error)
+	if r.eval != nil {
+		eval = r.evalLoader
+	}
+	t, err := New(r.opt.Backend, &r.plans, c, loader, eval)
+	if err != nil {
+		loader.Close()
+		return nil, err
+	}
+	if found != nil {
+		err = t.Restore(found.Path)
+	} else {
+		err = r.weights(t)
+	}
+	if err == nil {
+		err = t.Bind(r.opt.Backend)
+	}
+	if err != nil {
+		loader.Close()
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// file writes a file of a folder, whole or not at all.
+type file = func(name string, fill func(io.Writer) error) error

@@ -1,0 +1,84 @@
+package learn
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/data"
+)
+
+// copied are the files of a model folder that training does not change.
+var copied = []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json"}
+
+// export writes the trained model as a Hugging Face folder.
+func (r *Run) export(t *Trainer, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return checkpoint.FileError(dir, err)
+	}
+	write := func(name string, fill func(io.Writer) error) error {
+		return checkpoint.Replace(filepath.Join(dir, name), fill)
+	}
+	if err := t.saveStates(write, weightsFile, ir.Weight); err != nil {
+		return err
+	}
+	config := map[string]any{}
+	for k, v := range r.model.Config {
+		config[k] = v
+	}
+	for _, key := range []string{"dtype", "torch_dtype"} {
+		delete(config, key)
+	}
+	config["dtype"] = "float32"
+	if err := writeJSON(write, "config.json", config); err != nil {
+		return err
+	}
+	if c, ok := r.encoder.(*data.Characters); ok {
+		return writeJSON(write, "tokenizer.json", characterTokenizer(c))
+	}
+	for _, name := range copied {
+		text, err := os.ReadFile(filepath.Join(r.Recipe.Model.From, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = write(name, func(w io.Writer) error { _, err := w.Write(text); return err })
+		}
+		if err != nil {
+			return checkpoint.FileError(name, err)
+		}
+	}
+	return nil
+}
+
+func writeJSON(write file, name string, v any) error {
+	return write(name, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	})
+}
+
+// characterTokenizer is a vocabulary of characters in the form of a
+// tokenizer.json: byte-pair encoding without a single merge.
+func characterTokenizer(c *data.Characters) any {
+	vocab := map[string]int32{}
+	for id := range int32(c.Size()) {
+		text, err := c.Decode([]int32{id}, false)
+		if err == nil {
+			vocab[text] = id
+		}
+	}
+	return map[string]any{
+		"version": "1.0", "truncation": nil, "padding": nil, "added_tokens": []any{}, "normalizer": nil, "pre_tokenizer": nil,
+		"post_processor": nil, "decoder": map[string]any{"type": "Fuse"},
+		"model": map[string]any{"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": nil, "end_of_word_suffix": nil,
+			"fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": vocab, "merges": []any{}},
+	}
+}

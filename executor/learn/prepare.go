@@ -1,0 +1,306 @@
+package learn
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/data"
+	"pipe.dev/executor/model"
+	"pipe.dev/executor/tokenizer"
+	"pipe.dev/kernels"
+	"pipe.dev/schema"
+)
+
+// Compile makes the program of one phase of a recipe: "step", "accumulate",
+// "update" or "evaluate".
+type Compile func(m *schema.Model, r *Recipe, phase string, weight func(path string) (ir.DType, bool)) (model.Program, error)
+
+// Options are what surrounds a recipe.
+type Options struct {
+	Backend kernels.Backend
+	Compile Compile
+	Root    string      // folder of runs
+	Version string      // of pipe, noted in the run
+	Warn    func(error) // is told of skipped rows and of checkpoints that are damaged; may be nil
+}
+
+// Run is a recipe whose data are read and whose plans are made.
+type Run struct {
+	Recipe  *Recipe
+	doc     *schema.Document
+	opt     Options
+	model   *schema.Model
+	encoder data.Encoder
+	train   *data.Dataset
+	eval    *data.Dataset // nil if there is none
+	plans   Plans
+}
+
+// Prepare reads the architecture and the data of a recipe, and makes its
+// plans. Close the result.
+func Prepare(doc *schema.Document, o Options) (*Run, error) {
+	r := &Run{doc: doc, opt: o}
+	if o.Warn == nil {
+		r.opt.Warn = func(error) {}
+	}
+	if err := r.prepare(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Run) prepare() error {
+	var err error
+	if r.Recipe, err = Decode(r.doc.Recipe); err != nil {
+		return err
+	}
+	r.model = r.doc.Recipe.Model
+	if from := r.Recipe.Model.From; from != "" {
+		if r.model, err = schema.LoadModel(from); err != nil {
+			return err
+		}
+	}
+	if r.model == nil {
+		return r.mistake("model: give from, a folder, or config, an architecture to train from scratch")
+	}
+	if r.encoder, err = r.openEncoder(); err != nil {
+		return err
+	}
+	if err := r.checkVocabulary(); err != nil {
+		return err
+	}
+	if err := r.openData(); err != nil {
+		return err
+	}
+	return r.compile()
+}
+
+// Close gives the data back.
+func (r *Run) Close() {
+	for _, d := range []*data.Dataset{r.train, r.eval} {
+		if d != nil {
+			d.Close()
+		}
+	}
+}
+
+// mistake is an error of the document.
+func (r *Run) mistake(format string, args ...any) error {
+	return &schema.Error{Pos: r.doc.Recipe.Pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+// openEncoder finds what turns text into ids.
+func (r *Run) openEncoder() (data.Encoder, error) {
+	if r.Recipe.Tokenizer == "characters" {
+		all := append(append([]data.Attr{}, r.Recipe.Train...), r.Recipe.Eval...)
+		return charactersOf(all)
+	}
+	if r.Recipe.Model.From == "" {
+		return nil, r.mistake(`data.tokenizer is "model", and a model without a folder has none: use "characters"`)
+	}
+	t, err := tokenizer.Open(r.Recipe.Model.From)
+	if err != nil {
+		return nil, &model.TokenizerError{Err: err}
+	}
+	return t, nil
+}
+
+// charactersOf makes the vocabulary of the characters of several sources.
+func charactersOf(sources []data.Attr) (*data.Characters, error) {
+	seen := map[rune]bool{}
+	for _, a := range sources {
+		err := data.Texts(a, data.Options{}, func(text string) error {
+			for _, c := range text {
+				seen[c] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return data.NewCharacters(string(slices.Collect(maps.Keys(seen)))), nil
+}
+
+// checkVocabulary compares the ids that there may be with those that the model
+// has.
+func (r *Run) checkVocabulary() error {
+	number, ok := r.model.Config["vocab_size"].(json.Number)
+	if !ok {
+		return nil // a graph of its own; its embedding reports ids that it lacks
+	}
+	have, err := number.Int64()
+	if err == nil && int64(r.encoder.Size()) > have {
+		return r.mistake("model: vocab_size is %d, but the data need %d", have, r.encoder.Size())
+	}
+	return nil
+}
+
+// openData encodes the sources, or takes them from the cache.
+func (r *Run) openData() error {
+	o, err := r.dataOptions()
+	if err != nil {
+		return err
+	}
+	open := func(sources []data.Attr) (*data.Dataset, error) {
+		var sets []*data.Dataset
+		for _, a := range sources {
+			d, err := data.Open(a, r.encoder, o)
+			if err != nil {
+				return nil, err
+			}
+			sets = append(sets, d)
+		}
+		return data.Mix(sets...), nil
+	}
+	all, err := open(r.Recipe.Train)
+	if err != nil {
+		return err
+	}
+	r.train, r.eval = all.Split()
+	if len(r.Recipe.Eval) > 0 {
+		if r.eval, err = open(r.Recipe.Eval); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) dataOptions() (data.Options, error) {
+	o := data.Options{Cache: filepath.Join(r.opt.Root, ".tokens"), Report: r.opt.Warn}
+	switch e := r.encoder.(type) {
+	case *data.Characters:
+		o.Identity = e.Identity()
+	case *tokenizer.Tokenizer:
+		file := filepath.Join(r.Recipe.Model.From, "tokenizer.json")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return o, checkpoint.FileError(file, err)
+		}
+		o.Identity = fmt.Sprintf("%x", sha256.Sum256(text))
+		if end := e.EOS(); len(end) > 0 {
+			o.End = end[:1]
+		}
+	}
+	return o, nil
+}
+
+// compile makes the plans of all phases that the recipe needs.
+func (r *Run) compile() error {
+	phases := map[string]**plan.Plan{"step": &r.plans.Step}
+	if r.Recipe.Steps.Accumulate > 1 {
+		phases = map[string]**plan.Plan{"accumulate": &r.plans.Accumulate, "update": &r.plans.Update}
+	}
+	if r.eval != nil {
+		phases["evaluate"] = &r.plans.Evaluate
+	}
+	for phase, to := range phases {
+		program, err := r.opt.Compile(r.model, r.Recipe, phase, func(string) (ir.DType, bool) { return ir.F32, true })
+		if err != nil {
+			return err
+		}
+		sizes := map[string]int{"batch": r.Recipe.Batch.Batch, "seq": r.Recipe.Batch.Seq}
+		if phase == "update" {
+			sizes = map[string]int{}
+		}
+		if *to, err = program.Plan(sizes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Plans are the plans of all phases.
+func (r *Run) Plans() []*plan.Plan { return r.plans.all() }
+
+// PeakBytes is what training will allocate: all states, and one work arena.
+func (r *Run) PeakBytes() int64 { return r.StateBytes() + r.WorkBytes() }
+
+// StateBytes is the memory of weights, moments and sums of gradients.
+func (r *Run) StateBytes() int64 {
+	var sum int64
+	seen := map[string]bool{}
+	for _, p := range r.Plans() {
+		for _, s := range p.States {
+			if !seen[s.Path] {
+				seen[s.Path] = true
+				sum += s.Bytes
+			}
+		}
+	}
+	return sum
+}
+
+// WorkBytes is the size of the work arena.
+func (r *Run) WorkBytes() int64 {
+	var most int64
+	for _, p := range r.Plans() {
+		most = max(most, p.WorkBytes)
+	}
+	return most
+}
+
+// Fit returns a *model.FitError if training needs more than limit bytes.
+func (r *Run) Fit(limit int64) error {
+	if need := r.PeakBytes(); need > limit {
+		return &model.FitError{Name: r.Recipe.Name, Weights: r.StateBytes(), Work: r.WorkBytes(), Need: need, Limit: limit,
+			Advice: fmt.Sprintf("a smaller batch with accumulate would need less; --mem %s is enough", model.Size(need))}
+	}
+	return nil
+}
+
+// loader gives the training batches from a position.
+func (r *Run) loader(from data.Position) (*data.Loader, error) {
+	o := r.Recipe.Batch
+	o.Prefetch = 2
+	if o.Rows == "bucket" {
+		return nil, r.mistake(`batch.rows is "bucket": training in rows of several lengths is not there yet; use "pad"`)
+	}
+	return r.train.Batches(o, from)
+}
+
+// evalLoader gives the evaluation batches, the same every time.
+func (r *Run) evalLoader() (*data.Loader, error) {
+	o := r.Recipe.Batch
+	if o.Order == "random" || r.Recipe.Evaluate.Batches > 0 {
+		o.Order = "shuffle" // the same rows every time, from everywhere
+	}
+	o.Epochs, o.Long = 1, "split"
+	return r.eval.Batches(o, data.Position{})
+}
+
+// weights puts the weights of a new run into a trainer.
+func (r *Run) weights(t *Trainer) error {
+	if r.Recipe.Model.From == "" || r.Recipe.Model.Init == "random" {
+		return t.Initialise(r.Recipe.Seed, r.Recipe.Model.Std)
+	}
+	c, err := checkpoint.Open(r.Recipe.Model.From)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	name := func(path string) string { return path }
+	var wants []checkpoint.Want
+	for _, s := range t.states(ir.Weight) {
+		wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
+	}
+	ignore := func(tensor string) bool {
+		for _, pattern := range r.model.Ignore {
+			if ok, err := filepath.Match(pattern, tensor); ok && err == nil {
+				return true
+			}
+		}
+		return false
+	}
+	return errors.Join(c.Prove(wants, ignore), t.Load(c, name))
+}

@@ -1,0 +1,224 @@
+package learn
+
+import (
+	"fmt"
+	"strings"
+
+	"pipe.dev/compiler/attr"
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/train"
+	"pipe.dev/executor/data"
+	"pipe.dev/schema"
+)
+
+// The parts of a recipe that are no tables. Their tags give the definitions in
+// schema/train.
+
+// ModelAttr says what is trained.
+type ModelAttr struct {
+	From   string   `cue:"from?: string & !=\"\"" doc:"a folder with config.json; its tokenizer is used, and its weights unless init says otherwise"`
+	Init   string   `cue:"init: *\"checkpoint\" | \"random\"" doc:"where weights come from: the folder's files, or random numbers; a model without folder is random"`
+	Std    float64  `cue:"std: number & >0 & <1 | *0.02" doc:"standard deviation of random weights"`
+	Freeze []string `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
+}
+
+// StepsAttr says how long training goes on, and what bounds a step.
+type StepsAttr struct {
+	Steps      int     `cue:"steps!: int & >0" doc:"steps of the optimizer"`
+	Accumulate int     `cue:"accumulate: int & >0 | *1" doc:"batches of one step; it equals a step with all of them at once"`
+	ClipNorm   float64 `cue:"clip_norm: number & >=0 | *0" doc:"bound of the norm of all gradients together; 0 is none"`
+	ClipValue  float64 `cue:"clip_value: number & >=0 | *0" doc:"bound of every element of the gradients; 0 is none"`
+	LogEvery   int     `cue:"log_every: int & >0 | *10" doc:"steps between lines of the log"`
+}
+
+// EvalAttr says when the loss on the evaluation data is measured.
+type EvalAttr struct {
+	Every   int `cue:"every: int & >=0 | *0" doc:"steps between evaluations; 0 is only at the end"`
+	Batches int `cue:"batches: int & >=0 | *0" doc:"how many batches each takes, the same every time; 0 is all"`
+}
+
+// SaveAttr says when checkpoints are written.
+type SaveAttr struct {
+	Every int `cue:"every: int & >=0 | *0" doc:"steps between checkpoints; 0 is only at the end, and when the run is interrupted"`
+	Keep  int `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
+}
+
+// Recipe is a decoded training recipe.
+type Recipe struct {
+	Name      string
+	Seed      uint64
+	Model     ModelAttr
+	Train     []data.Attr
+	Eval      []data.Attr
+	Tokenizer string // "model", or "characters" of the training data
+	Batch     data.BatchOptions
+	Steps     StepsAttr
+	Evaluate  EvalAttr
+	Save      SaveAttr
+	Rate      float64 // base learning rate
+
+	Objective     *train.Objective
+	ObjectiveAttr any
+	Optimizer     *train.Optimizer
+	OptimizerAttr any
+	Schedule      *train.Schedule
+	ScheduleAttr  any
+	Decay         []train.Rule
+}
+
+// Decode reads the fields of a recipe that the schema has validated.
+func Decode(r *schema.Recipe) (*Recipe, error) {
+	d := decoder{fields: r.Fields}
+	out := &Recipe{Name: r.Name, Model: part[ModelAttr](&d, "model"), Steps: part[StepsAttr](&d, "train"),
+		Evaluate: part[EvalAttr](&d, "eval"), Save: part[SaveAttr](&d, "save"), Batch: part[data.BatchOptions](&d, "batch")}
+	seed := part[struct {
+		Seed int `cue:"seed: int" doc:"seed"`
+	}](&decoder{fields: map[string]any{"": r.Fields}}, "")
+	out.Seed, out.Batch.Seed = uint64(seed.Seed), seed.Seed
+	sources := d.object("data")
+	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
+	out.Tokenizer, _ = sources["tokenizer"].(string)
+	d.tables(out)
+	if d.err != nil {
+		return nil, &schema.Error{Pos: r.Pos, Msg: d.err.Error()}
+	}
+	return out, nil
+}
+
+// decoder keeps the first error.
+type decoder struct {
+	fields map[string]any
+	err    error
+}
+
+func (d *decoder) fail(err error) {
+	if d.err == nil && err != nil {
+		d.err = err
+	}
+}
+
+// object is a part of the recipe, empty if it is absent.
+func (d *decoder) object(name string) map[string]any {
+	m, _ := d.fields[name].(map[string]any)
+	return m
+}
+
+// part decodes a part by its attribute struct.
+func part[T any](d *decoder, name string) T {
+	var zero T
+	a, err := attr.Decode(zero, d.object(name))
+	if err != nil {
+		d.fail(fmt.Errorf("%s: %w", name, err))
+		return zero
+	}
+	return a.(T)
+}
+
+func (d *decoder) sources(x any) []data.Attr {
+	list, _ := x.([]any)
+	var out []data.Attr
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		a, err := attr.Decode(data.Attr{}, m)
+		if err != nil {
+			d.fail(fmt.Errorf("data: %w", err))
+			return nil
+		}
+		out = append(out, a.(data.Attr))
+	}
+	return out
+}
+
+// tables looks up what is chosen by name.
+func (d *decoder) tables(r *Recipe) {
+	optimizers, err := train.Optimizers()
+	d.fail(err)
+	objectives, err := train.Objectives()
+	d.fail(err)
+	schedules, err := train.Schedules()
+	d.fail(err)
+	if d.err != nil {
+		return
+	}
+	r.Optimizer, r.OptimizerAttr = choose(d, optimizers, "optimizer")
+	r.Objective, r.ObjectiveAttr = choose(d, objectives, "objective")
+	r.Schedule, r.ScheduleAttr = choose(d, schedules, "schedule")
+	lr := part[struct {
+		LR float64 `cue:"lr: number" doc:"learning rate"`
+	}](d, "optimizer")
+	r.Rate = lr.LR
+	if list, ok := d.fields["decay"].([]any); ok {
+		for _, e := range list {
+			m, _ := e.(map[string]any)
+			pattern, _ := m["pattern"].(string)
+			decay, _ := m["decay"].(bool)
+			r.Decay = append(r.Decay, train.Rule{Pattern: pattern, Decay: decay})
+		}
+	}
+}
+
+// named is a row of one of the tables of training.
+type named interface {
+	Decode(m map[string]any) (any, error)
+}
+
+// table is one of them.
+type table[R named] interface {
+	Lookup(name string) (R, bool)
+	Names() []string
+}
+
+func choose[R named](d *decoder, t table[R], field string) (R, any) {
+	var none R
+	m := d.object(field)
+	name, _ := m["name"].(string)
+	row, ok := t.Lookup(name)
+	if !ok {
+		d.fail(fmt.Errorf("%s: there is no %q; there are %s", field, name, strings.Join(t.Names(), ", ")))
+		return none, nil
+	}
+	a, err := row.Decode(m)
+	if err != nil {
+		d.fail(fmt.Errorf("%s: %w", field, err))
+	}
+	return row, a
+}
+
+// Trained says which weights change.
+func (r *Recipe) Trained(path string, _ []ir.Dim) bool {
+	for _, p := range r.Model.Freeze {
+		if train.Match(p, path) {
+			return false
+		}
+	}
+	return true
+}
+
+// Decays says to which weights weight decay applies.
+func (r *Recipe) Decays(path string, shape []ir.Dim) bool {
+	return train.Decays(path, shape, r.Decay)
+}
+
+// LearningRate is the rate of a step, from 1.
+func (r *Recipe) LearningRate(step int) float64 {
+	return r.Rate * r.Schedule.At(r.ScheduleAttr, step-1, r.Steps.Steps)
+}
+
+// CUE writes the definitions of the parts, for schema/train/parts.cue.
+func CUE() ([]byte, error) {
+	var b strings.Builder
+	b.WriteString("// Code generated from the parts of recipes. DO NOT EDIT.\n\npackage train\n")
+	for _, e := range []attr.Entry{
+		{Title: "ModelPart", Doc: "says what is trained.", Attr: ModelAttr{}},
+		{Title: "Source", Doc: "is one source of data.", Attr: data.Attr{}},
+		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},
+		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},
+		{Title: "Eval", Doc: "says when the loss on the evaluation data is measured.", Attr: EvalAttr{}},
+		{Title: "Save", Doc: "says when checkpoints are written.", Attr: SaveAttr{}},
+	} {
+		if err := e.WriteCUE(&b); err != nil {
+			return nil, err
+		}
+	}
+	return []byte(b.String()), nil
+}

@@ -67,7 +67,10 @@ func (c *converter) pipeline(o *object) *Pipeline {
 	for _, name := range nodes.keys {
 		n := nodes.object(name)
 		pos, f := c.pos("nodes."+name, cue.Str("nodes"), cue.Str(name))
-		p.Stages = append(p.Stages, Stage{ID: n.text("id"), Stage: n.text("stage"), Fields: rest(n, "id", "stage", "out"), Pos: pos, At: fieldsOf(f, pos.Path)})
+		p.Stages = append(p.Stages, Stage{
+			ID: n.text("id"), Stage: n.text("stage"), Fields: rest(n, "id", "stage", "out"),
+			Pos: pos, At: fieldsOf(f, pos.Path),
+		})
 	}
 	outputs := o.object("outputs")
 	for _, name := range outputs.keys {

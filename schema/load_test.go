@@ -143,6 +143,49 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// Bounds and types that an input declares stay when its value is set; the
+// value itself is replaced.
+func TestSetBounds(t *testing.T) {
+	const text = `package x
+
+import "pipe.dev/schema/pipeline"
+
+x: pipeline.#Pipeline & {
+	name: "x"
+	inputs: {
+		a: {type: "float", value: 0.5 & >=0 & <=2}
+		b: {type: "int", value: >=1 & 3}
+		c: {type: "int", value: -1}
+		d: {type: "int", value: int}
+		e: {type: "int", value: (>0 & <9 | *4)}
+		f: {type: "list", value: [...int]}
+		g: {type: "text", value: "a" | *"b"}
+		h: {type: "bool", value: !true}
+	}
+	outputs: {}
+}
+`
+	for _, c := range []struct{ set, input, want string }{
+		{"a=1.5", "a", "1.5"}, {"a=3", "a", "--set a: want <=2, have 3"}, {"a=-1", "a", "--set a: want >=0, have -1"},
+		{"b=2", "b", "2"}, {"b=0", "b", "--set b: want >=1, have 0"},
+		{"c=4", "c", "4"}, {"c=+4", "c", "4"}, {"d=7", "d", "7"},
+		{"e=8", "e", "8"}, {"e=9", "e", "--set e: want <9, have 9"}, {"c=1", "e", "4"},
+		{"f=[1, -2]", "f", "[1,-2]"}, {"f=[1, x]", "f", `--set f: want a list, as ["a", "b"], have [1, x]`},
+		{"g=a", "g", `"a"`}, {"c=2", "g", `"b"`}, {"g=c", "g", `--set g: want one of "a", "b", have "c"`},
+		{"h=true", "h", "true"}, {"inputs.h={type: \"bool\", value: true}", "h", "true"},
+	} {
+		set := []string{"d=1", "f=[]", c.set}
+		d, err := Load("x.cue", Options{Source: map[string][]byte{"x.cue": []byte(text)}, Set: set})
+		have := fmt.Sprint(err)
+		if err == nil {
+			have = input(t, d, c.input)
+		}
+		if have != c.want {
+			t.Errorf("--set %s gives %s, want %s", c.set, have, c.want)
+		}
+	}
+}
+
 // What --set can't mean is told as its own.
 func TestSetErrors(t *testing.T) {
 	for set, want := range map[string]string{

@@ -28,7 +28,10 @@ func LoadModel(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{name: modulePath + "/model.cue", shown: name, config: config, abs: filepath.Join(virtual("pipe.model"), "model.cue"), data: []byte(modelSource)}
+	s := &source{
+		name: modulePath + "/model.cue", abs: filepath.Join(virtual("pipe.model"), "model.cue"), data: []byte(modelSource),
+		shown: name, config: config,
+	}
 	s.fill = func(f *ast.File) {
 		ast.Walk(f, func(n ast.Node) bool {
 			field, ok := n.(*ast.Field)

@@ -79,12 +79,28 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 			return Errors{{Pos: pos, Msg: "is a second recipe; a file holds one"}}
 		}
 		d.Recipe = &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos}
+		d.Recipe.Model, _ = c.recipeModel()
 	case kindGraph:
 		m := c.model(tree)
 		d.Models = append(d.Models, m)
 		return checkModel(m, catalog)
 	}
 	return nil
+}
+
+// recipeModel gives the architecture of a recipe's model.config, if it has one.
+func (c *converter) recipeModel() (*Model, error) {
+	v := c.root.LookupPath(cue.ParsePath("model.#graph.model"))
+	if !v.Exists() {
+		return nil, nil
+	}
+	tree, err := treeOf(v)
+	if err != nil {
+		return nil, err
+	}
+	m := (&converter{places: c.places, root: v, name: c.name + ".model"}).model(tree)
+	m.Name = c.name
+	return m, nil
 }
 
 // tokenErrors checks tokens in what is valid of a document with mistakes.

@@ -214,13 +214,13 @@ func TestSetPath(t *testing.T) {
 	if want := "40 0 2 128 talk"; have != want {
 		t.Errorf("%s, want %s", have, want)
 	}
-	r, err := Load("../recipes/finetune.cue", Options{Set: []string{"train.steps=40", "optimizer.lr=1e-3", "eval.every=5", "model.adapter.targets=[\"fc\"]"}})
+	r, err := Load("../recipes/full-finetune.cue", Options{Set: []string{"train.steps=40", "optimizer.lr=1e-3", "eval.every=5", "model.adapter.targets=[\"fc\"]"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := r.Recipe.Fields
 	have = joined(f["schedule"].(map[string]any)["warmup_steps"], f["optimizer"].(map[string]any)["lr"], f["eval"], f["model"].(map[string]any)["adapter"].(map[string]any)["targets"])
-	if want := "2 0.001 map[every:5 metrics:[loss]] [fc]"; have != want {
+	if want := "2 0.001 map[batches:0 every:5] [fc]"; have != want {
 		t.Errorf("%s, want %s", have, want)
 	}
 }
@@ -229,11 +229,11 @@ func joined(xs ...any) string { return strings.TrimSuffix(fmt.Sprintln(xs...), "
 
 // documents are all that the module has, and what must be set to load them.
 var documents = map[string][]string{
-	"../pipelines/complete.cue": {"model=m"},
-	"../pipelines/forward.cue":  {"model=m", "ids=ids.npy", `take=["model.norm"]`},
-	"../recipes/finetune.cue":   nil,
-	"testdata/net/net.cue":      nil,
-	"testdata/kinds/kinds.cue":  nil,
+	"../pipelines/complete.cue":    {"model=m"},
+	"../pipelines/forward.cue":     {"model=m", "ids=ids.npy", `take=["model.norm"]`},
+	"../recipes/full-finetune.cue": nil,
+	"testdata/net/net.cue":         nil,
+	"testdata/kinds/kinds.cue":     nil,
 }
 
 // The resolved document loads again, to the same hash and the same text.

@@ -78,7 +78,7 @@ var inner = regexp.MustCompile(`empty disjunction|conflicting values|errors in|n
 // in it, and in no words of the evaluator's own.
 func TestMutated(t *testing.T) {
 	texts := []string{chat}
-	for _, name := range []string{"../recipes/finetune.cue", "testdata/net/net.cue", "testdata/kinds/kinds.cue"} {
+	for _, name := range []string{"../recipes/full-finetune.cue", "testdata/net/net.cue", "testdata/kinds/kinds.cue"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,10 @@ import (
 	"slices"
 
 	"pipe.dev/compiler/op"
+	"pipe.dev/compiler/train"
+	"pipe.dev/executor/learn"
 	"pipe.dev/executor/stage"
+	"pipe.dev/schema"
 )
 
 func main() {
@@ -39,12 +42,44 @@ func files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{
-		"schema/op/ops.cue":          ops.CUE(),
-		"schema/pipeline/stages.cue": stages.CUE(),
-		"docs/ops.md":                ops.Docs(),
-		"docs/stages.md":             stages.Docs(),
-	}, nil
+	optimizers, err := train.Optimizers()
+	if err != nil {
+		return nil, err
+	}
+	objectives, err := train.Objectives()
+	if err != nil {
+		return nil, err
+	}
+	schedules, err := train.Schedules()
+	if err != nil {
+		return nil, err
+	}
+	parts, err := learn.CUE()
+	if err != nil {
+		return nil, err
+	}
+	list := map[string][]byte{
+		"schema/train/optimizers.cue": optimizers.CUE(),
+		"schema/train/objectives.cue": objectives.CUE(),
+		"schema/train/schedules.cue":  schedules.CUE(),
+		"schema/train/parts.cue":      parts,
+		"docs/optimizers.md":          optimizers.Docs(),
+		"docs/objectives.md":          objectives.Docs(),
+		"docs/schedules.md":           schedules.Docs(),
+		"schema/op/ops.cue":           ops.CUE(),
+		"schema/pipeline/stages.cue":  stages.CUE(),
+		"docs/ops.md":                 ops.Docs(),
+		"docs/stages.md":              stages.Docs(),
+	}
+	for path, text := range list {
+		if filepath.Ext(path) != ".cue" {
+			continue
+		}
+		if list[path], err = schema.Format(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return list, nil
 }
 
 func write(root string) error {

@@ -14,6 +14,12 @@ func (t *Table[R]) CUE() []byte {
 	kind := strings.ToUpper(t.kind[:1]) + t.kind[1:]
 	fmt.Fprintf(&b, "// Code generated from the table of %ss. DO NOT EDIT.\n\npackage train\n\n", t.kind)
 	fmt.Fprintf(&b, "// #%sName is the name of any %s.\n#%sName: %s\n", kind, t.kind, kind, `"`+strings.Join(t.Names(), `" | "`)+`"`)
+	fmt.Fprintf(&b, "\n// _%ss are those of each name.\n_%ss: {\n", t.kind, t.kind)
+	for _, r := range t.list {
+		d := r.def()
+		fmt.Fprintf(&b, "\t%s: #%s\n", d.Name, d.Title)
+	}
+	b.WriteString("}\n")
 	for _, r := range t.list {
 		must(t.entry(r).WriteCUE(&b))
 	}

@@ -7,16 +7,16 @@ import (
 
 // BatchOptions say how a data set becomes batches.
 type BatchOptions struct {
-	Batch   int    `cue:"batch: int & >0" doc:"rows of a batch"`
-	Seq     int    `cue:"seq: int & >0" doc:"tokens of a row"`
+	Batch   int    `cue:"batch!: int & >0" doc:"rows of a batch"`
+	Seq     int    `cue:"seq!: int & >0" doc:"tokens of a row"`
 	Order   string `cue:"order: \"random\" | \"file\" | *\"shuffle\"" doc:"shuffle takes everything once before anything twice, by a permutation of the seed; random draws anew each time; file keeps the order of the files"`
 	Rows    string `cue:"rows: \"window\" | \"pad\" | \"bucket\" | *\"pack\"" doc:"what fills a row: a window of the text as one stream, several documents, one document, or one document with those of its length"`
 	Buckets []int  `cue:"buckets: [...int & >0] | *[]" doc:"the lengths of rows for rows: \"bucket\", ascending; the last is seq"`
 	Long    string `cue:"long: \"cut\" | \"skip\" | *\"split\"" doc:"what happens to a document longer than a row: it is split over several rows, loses its end, or is left out"`
 	Isolate bool   `cue:"isolate: bool | *true" doc:"documents in a row do not see each other"`
-	Seed    int    `cue:"seed: int & >=0 | *0" doc:"chooses the order"`
 	Epochs  int    `cue:"epochs: int & >=0 | *0" doc:"how often each source is gone through; 0 is without end"`
 
+	Seed     int   // chooses the order
 	Pad      int32 // the id in padding
 	Rank     int   // this process gives the Rank-th of World equal blocks of a batch's rows
 	World    int   // 0 counts as 1

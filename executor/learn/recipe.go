@@ -22,6 +22,15 @@ type ModelAttr struct {
 	Freeze []string `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
 }
 
+// AdapterAttr describes low-rank adaptation: to the product of chosen linear
+// layers, y = x Wᵀ, is added alpha/rank x Aᵀ Bᵀ, and A and B alone are trained.
+// Source: arXiv:2106.09685.
+type AdapterAttr struct {
+	Rank    int      `cue:"rank: int & >0 & <=1024 | *16" doc:"size of what x is projected to"`
+	Alpha   float64  `cue:"alpha: number & >0 | *32" doc:"times 1/rank, the factor of the added product"`
+	Targets []string `cue:"targets: [string, ...string] | *[\"q_proj\", \"k_proj\", \"v_proj\", \"o_proj\", \"gate_proj\", \"up_proj\", \"down_proj\"]" doc:"last parts, or patterns, of the paths of linear layers"`
+}
+
 // StepsAttr says how long training goes on, and what bounds a step.
 type StepsAttr struct {
 	Steps      int     `cue:"steps!: int & >0" doc:"steps of the optimizer"`
@@ -210,6 +219,7 @@ func CUE() ([]byte, error) {
 	b.WriteString("// Code generated from the parts of recipes. DO NOT EDIT.\n\npackage train\n")
 	for _, e := range []attr.Entry{
 		{Title: "ModelPart", Doc: "says what is trained.", Attr: ModelAttr{}},
+		{Title: "LoRA", Doc: "trains a low-rank difference of linear layers. Source: arXiv:2106.09685.", Attr: AdapterAttr{}},
 		{Title: "Source", Doc: "is one source of data.", Attr: data.Attr{}},
 		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},
 		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},

@@ -32,7 +32,7 @@ func (d *diagnosis) listLength(f *finding, group []raised) bool {
 		}
 		f.Msg = fmt.Sprintf("want %s elements, have %d", n, have)
 		if want, err := strconv.Atoi(n); err == nil && want > have {
-			f.Msg = fmt.Sprintf("want %d elements at least, have %d", want, have)
+			f.Msg = fmt.Sprintf("want %d or more elements, have %d", want, have)
 		}
 		return true
 	}

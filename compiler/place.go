@@ -23,7 +23,6 @@ func place(c *context, g *ir.Graph) (*plan.Plan, error) {
 			return nil, err
 		}
 	}
-	p.writeStates()
 	work := arrange(p.blocks, c.opt.Target.Align())
 	return p.plan(work), nil
 }
@@ -52,8 +51,6 @@ type placer struct {
 	state  map[string]int
 	list   []plan.State
 	steps  []step
-	copies []plan.Step
-	copied map[ir.Value]int // values to be copied to a state at the end
 }
 
 // lastReads finds the last node that reads each value, through views as well;
@@ -224,16 +221,6 @@ func (p *placer) becomes(v, next ir.Value, i int) bool {
 	return false
 }
 
-// writeStates copies to states what was not made in their memory.
-func (p *placer) writeStates() {
-	p.copied = map[ir.Value]int{}
-	for _, s := range p.g.States {
-		if s.Next.Valid() && p.at[s.Next].state != p.state[s.Path] {
-			p.copied[s.Next] = p.state[s.Path]
-		}
-	}
-}
-
 // plan writes everything down, now that offsets are known.
 func (p *placer) plan(work int64) *plan.Plan {
 	out := &plan.Plan{Name: p.c.opt.Entry.Name, Backend: p.c.opt.Target.Name(), States: p.list, WorkBytes: work}
@@ -258,9 +245,9 @@ func (p *placer) plan(work int64) *plan.Plan {
 		made.Bytes = traffic(p.list, made)
 		out.Steps = append(out.Steps, made)
 	}
-	for _, s := range p.g.States {
-		to, ok := p.copied[s.Next]
-		if !ok || to != p.state[s.Path] {
+	for _, s := range p.g.States { // copy what was not made in the state's memory
+		to := p.state[s.Path]
+		if !s.Next.Valid() || p.at[s.Next].state == to {
 			continue
 		}
 		t := s.Read.Type()

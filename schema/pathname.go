@@ -47,6 +47,9 @@ func (n pathNames) short(path []string) string {
 	path = slices.DeleteFunc(slices.Clone(path), func(s string) bool { // checks of definitions
 		return strings.HasPrefix(s, "_") && s != path[0]
 	})
+	if i := slices.Index(path, "#graph"); i > 0 && i+1 < len(path) { // a recipe's model, made of its config
+		path = slices.Delete(path, i, i+2)
+	}
 	if !graph {
 		return strings.Join(path, ".")
 	}

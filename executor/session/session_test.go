@@ -124,6 +124,65 @@ func TestState(t *testing.T) {
 	}
 }
 
+// TestSharedNext checks that states whose next values are one and the same all
+// take it.
+func TestSharedNext(t *testing.T) {
+	table, err := op.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	be, err := cpu.New(cpu.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	b := op.NewBuilder(table)
+	x := b.Graph.AddInput("x", ir.T(ir.F32, 2), ir.Pos{})
+	one := b.Graph.AddState(ir.State{Path: "one", Kind: ir.Gradient}, ir.T(ir.F32, 2))
+	two := b.Graph.AddState(ir.State{Path: "two", Kind: ir.Gradient}, ir.T(ir.F32, 2))
+	old := b.Add(one.Read, two.Read)
+	one.Next, two.Next = b.Exp(x), b.Exp(x) // equal nodes become one
+	b.Graph.Outputs = []ir.Output{{Name: "old", Value: old}}
+	p, err := compiler.Optimize(b.Graph, table, compiler.Options{Entry: plan.Entry{Name: "test"}, Target: be})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := p.Plan(map[string]int{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := NewStore(be)
+	arena, err := be.Alloc(made.WorkBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Bind(be, made, store, arena)
+	if err == nil {
+		t.Fatal("bound to states that are not there")
+	}
+	if err := store.Reserve(made.States); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Bind(be, made, store, arena); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []float32{0, 2} { // exp(0) + exp(0)
+		if err := errors.Join(s.Write("x", make([]byte, 8)), s.Run(context.Background())); err != nil {
+			t.Fatal(err)
+		}
+		var out [8]byte
+		if err := s.Read("old", out[:]); err != nil {
+			t.Fatal(err)
+		}
+		if got := math.Float32frombits(binary.LittleEndian.Uint32(out[4:])); got != want {
+			t.Errorf("the states add up to %v, want %v", got, want)
+		}
+	}
+	if err := errors.Join(store.Free(), arena.Free()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPoison checks that freed memory may be overwritten, and that a plan that
 // frees too early is caught.
 func TestPoison(t *testing.T) {

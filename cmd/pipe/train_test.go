@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tinyRecipe trains a small model on the characters of the licence.
+func tinyRecipe(t *testing.T, change ...string) string {
+	t.Helper()
+	text := `package recipes
+
+import "pipe.dev/schema/train"
+
+tiny: train.#Recipe & {
+	name: "tiny"
+	model: config: {
+		model_type:              "llama"
+		vocab_size:              96
+		hidden_size:             32
+		intermediate_size:       64
+		num_hidden_layers:       2
+		num_attention_heads:     2
+		max_position_embeddings: 32
+		tie_word_embeddings:     true
+	}
+	data: {
+		train: [{files: ["../../LICENSE"], kind: "text", validation: 0.1}]
+		tokenizer: "characters"
+	}
+	batch: {batch: 4, seq: 24, order: "random", rows: "window"}
+	optimizer: {name: "adamw", lr: 3e-3}
+	schedule: {name: "cosine", warmup_steps: 5}
+	train: {steps: 60, clip_norm: 1, log_every: 5}
+	eval: {every: 30, batches: 4}
+	save: {every: 10, keep: 2}
+}
+`
+	for i := 0; i < len(change); i += 2 {
+		if !strings.Contains(text, change[i]) {
+			t.Fatalf("the recipe has no %q", change[i])
+		}
+		text = strings.Replace(text, change[i], change[i+1], 1)
+	}
+	file := filepath.Join(t.TempDir(), "tiny.cue")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// trained is what a finished run printed.
+type trained struct {
+	Run   string  `json:"run"`
+	Model string  `json:"model"`
+	Steps int     `json:"steps"`
+	Loss  float64 `json:"loss"`
+	Eval  float64 `json:"eval_loss"`
+}
+
+func train(t *testing.T, file, runs string, flags ...string) trained {
+	t.Helper()
+	code, out, errs := pipeCommand(append([]string{"run", file, "--runs", runs, "--json"}, flags...)...)
+	var r trained
+	if err := json.Unmarshal([]byte(out), &r); code != 0 || err != nil {
+		t.Fatalf("exit code %d, %v: %s%s", code, err, out, errs)
+	}
+	return r
+}
+
+func weightsOf(t *testing.T, r string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(r, "model", "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestTrain checks that a run learns, that it has the same bits with any number
+// of threads, that its folder holds what it should, and that the model runs.
+func TestTrain(t *testing.T) {
+	file := tinyRecipe(t)
+	a := train(t, file, t.TempDir(), "--threads", "1")
+	b := train(t, file, t.TempDir(), "--threads", "3")
+	if !bytes.Equal(weightsOf(t, a.Run), weightsOf(t, b.Run)) {
+		t.Error("one thread and three give different weights")
+	}
+	if a.Steps != 60 || a.Loss > 3.2 || a.Eval > 3.3 || a.Loss != b.Loss {
+		t.Errorf("%+v: want 60 steps that learn something", a)
+	}
+	for _, name := range []string{"resolved.cue", "plan-step.txt", "plan-evaluate.txt", "run.json", "metrics.jsonl", "plots/loss.png",
+		"checkpoints/step-00000060/model.safetensors", "checkpoints/step-00000060/optimizer.safetensors", "model/config.json", "model/tokenizer.json"} {
+		if info, err := os.Stat(filepath.Join(a.Run, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if list, _ := filepath.Glob(filepath.Join(a.Run, "checkpoints", "step-*")); len(list) != 2 {
+		t.Errorf("%d checkpoints stay, want 2: %v", len(list), list)
+	}
+	code, out, errs := pipeCommand("run", "../../pipelines/complete.cue", "--quiet", "--set", "model="+a.Model,
+		"--set", "prompt=the ", "--set", "max_tokens=10", "--set", "temperature=0")
+	if code != 0 || len([]rune(strings.TrimSuffix(out, "\n"))) != 10 {
+		t.Errorf("the trained model says %q: exit code %d, %s", out, code, errs)
+	}
+	code, _, errs = pipeCommand("run", file, "--runs", filepath.Dir(a.Run))
+	if code != exitUsage || !strings.Contains(errs, "this run is finished") {
+		t.Errorf("a second run of the same document: exit code %d, %s", code, errs)
+	}
+}
+
+// TestTrainKilled kills a run again and again, at any moment, and takes it up
+// each time: the weights are those of a run that never stopped.
+func TestTrainKilled(t *testing.T) {
+	file := tinyRecipe(t)
+	want := train(t, file, t.TempDir())
+	runs := t.TempDir()
+	kills := 0
+	for try := range 60 {
+		cmd := pipeProcess(t, "run", file, "--runs", runs, "--json", "--quiet")
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- cmd.Wait() }()
+		select {
+		case err := <-done:
+			var r trained
+			if err != nil || json.Unmarshal(out.Bytes(), &r) != nil {
+				t.Fatalf("after %d kills: %v: %s", kills, err, errs.String())
+			}
+			if kills < 3 {
+				t.Skipf("this machine is too fast to be killed: %d kills", kills)
+			}
+			if !bytes.Equal(weightsOf(t, r.Run), weightsOf(t, want.Run)) || r.Loss != want.Loss || r.Eval != want.Eval {
+				t.Errorf("after %d kills the run ends with other weights: %+v, want %+v", kills, r, want)
+			}
+			return
+		case <-time.After(time.Duration(150+37*try) * time.Millisecond):
+			kills++
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			<-done
+		}
+	}
+	t.Fatal("the run never ends")
+}
+
+// TestTrainInterrupted checks that an interrupted run saves, exits with 130,
+// and goes on where it was.
+func TestTrainInterrupted(t *testing.T) {
+	file := tinyRecipe(t, "steps: 60", "steps: 100000", "every: 10, keep", "every: 0, keep")
+	runs := t.TempDir()
+	cmd := pipeProcess(t, "run", file, "--runs", runs)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 1<<16)
+	for seen := ""; !strings.Contains(seen, "step=5/"); {
+		n, err := stderr.Read(buffer)
+		if err != nil {
+			t.Fatalf("%v: %s", err, seen)
+		}
+		seen += string(buffer[:n])
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := stderr.Read(buffer); err != nil {
+			break
+		}
+	}
+	err = cmd.Wait()
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != exitInterrupted {
+		t.Fatalf("got %v, want exit code %d", err, exitInterrupted)
+	}
+	if list, _ := filepath.Glob(filepath.Join(runs, "tiny-*", "checkpoints", "step-*", "model.safetensors")); len(list) != 1 {
+		t.Errorf("%d checkpoints, want the one of the interrupt", len(list))
+	}
+}
+
+// TestAccumulate checks that two micro-batches make the step of one batch.
+func TestAccumulate(t *testing.T) {
+	whole := train(t, tinyRecipe(t, "order: \"random\"", "order: \"file\""), t.TempDir())
+	parts := train(t, tinyRecipe(t, "order: \"random\"", "order: \"file\"", "batch: 4", "batch: 2", "steps: 60", "steps: 60, accumulate: 2"), t.TempDir())
+	if d := whole.Loss - parts.Loss; d > 1e-3 || d < -1e-3 {
+		t.Errorf("losses are %v and %v", whole.Loss, parts.Loss)
+	}
+}
+
+// TestTrainMistakes checks what goes wrong in a run: exit codes, one line each.
+func TestTrainMistakes(t *testing.T) {
+	for want, c := range map[string]struct {
+		code   int
+		change []string
+	}{
+		"vocab_size is 8, but the data need":                   {exitDocument, []string{"vocab_size:              96", "vocab_size: 8"}},
+		"nowhere.txt: no such file":                            {exitData, []string{"../../LICENSE", "nowhere.txt"}},
+		"is NaN or infinite":                                   {exitNumeric, []string{"lr: 3e-3", "lr: 10", "clip_norm: 1", "clip_norm: 0", "steps: 60", "steps: 2000", "{name: \"adamw\"", "{name: \"sgd\""}},
+		`data.tokenizer is "model"`:                            {exitDocument, []string{`tokenizer: "characters"`, `tokenizer: "model"`}},
+		"optimizer.name: want one of":                          {exitDocument, []string{"adamw", "adamm"}},
+		"num_attention_heads":                                  {exitDocument, []string{"num_attention_heads:     2", "num_attention_heads: 3"}},
+		"model.config.hidden_size: want a whole number, have \"32\"": {exitDocument, []string{"hidden_size:             32", `hidden_size: "32"`}},
+	} {
+		code, out, errs := pipeCommand("run", tinyRecipe(t, c.change...), "--runs", t.TempDir(), "--quiet")
+		if code != c.code || !strings.Contains(errs, want) || out != "" || strings.Count(errs, "\n") != 1 {
+			t.Errorf("want exit code %d and %q, have %d: %s", c.code, want, code, errs)
+		}
+	}
+	code, _, errs := pipeCommand("run", tinyRecipe(t), "--runs", t.TempDir(), "--mem", "100KiB")
+	if code != exitFit || !strings.Contains(errs, "--mem") {
+		t.Errorf("with little memory: exit code %d: %s", code, errs)
+	}
+}
+
+// TestTrainPeak checks that the plan's peak is what a run allocates.
+func TestTrainPeak(t *testing.T) {
+	file := tinyRecipe(t)
+	code, out, errs := pipeCommand("plan", file, "--json", "--runs", t.TempDir())
+	var plan struct {
+		Peak int64 `json:"peak_bytes"`
+	}
+	if err := json.Unmarshal([]byte(out), &plan); code != 0 || err != nil {
+		t.Fatalf("exit code %d, %v: %s", code, err, errs)
+	}
+	r := train(t, file, t.TempDir())
+	rows, err := os.ReadFile(filepath.Join(r.Run, "metrics.jsonl"))
+	if err != nil || !bytes.Contains(rows, fmt.Appendf(nil, `"memory":%d`, plan.Peak)) {
+		t.Errorf("the plan says %d bytes, the run: %v %s", plan.Peak, err, rows[:min(300, len(rows))])
+	}
+}

@@ -10,7 +10,7 @@ import (
 //	RAYON_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false python3 testdata/bench.py DATA
 func BenchmarkEncode(b *testing.B) {
 	text := string(readFile(b, sharedFile(b, "train", "tinyshakespeare.txt")))
-	for _, name := range slices.Concat(sharedNames, []string{"stories260K"}) {
+	for _, name := range slices.Concat(sharedNames, []string{"bert", "stories260K"}) {
 		b.Run(name, func(b *testing.B) {
 			tok := benchTokenizer(b, name)
 			ids, err := tok.Encode(nil, text, false)

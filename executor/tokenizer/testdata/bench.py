@@ -22,7 +22,7 @@ def best(f):
     return "%.2f MB/s, first %.2f" % (size / min(times), size / times[0])
 
 
-for name in ["gpt2", "qwen2_5", "stories260K"]:
+for name in ["gpt2", "qwen2_5", "bert", "stories260K"]:
     if name == "stories260K":
         t = Tokenizer.from_file(data + "llm/stories260K/tokenizer.json")
     else:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"unicode/utf8"
 
@@ -106,6 +107,9 @@ func (r *run) symbols(v *vocabulary) (ids []int32, starts []int, err error) {
 	total := 0
 	for _, w := range r.words {
 		total += len(w.text)
+	}
+	if total > math.MaxInt32 {
+		return nil, nil, fmt.Errorf("the different words have %d bytes together, want %d at most: split the text into words", total, math.MaxInt32)
 	}
 	ids, starts = make([]int32, 0, total), make([]int, 0, len(r.words)+1)
 	for _, w := range r.words {

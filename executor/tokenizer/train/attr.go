@@ -3,8 +3,9 @@
 //
 // BPE and WordPiece equal that library's trainer: the same ids and the same merges, ties included. Where its result
 // depends on the order of a hash map, the order of code points stands here: for the ids of characters with a
-// continuing_subword_prefix or end_of_word_suffix, and for characters of equal count at limit_alphabet. Unigram follows
-// the same method, and its scores differ. All results are the same for any number of threads.
+// continuing_subword_prefix or end_of_word_suffix, and for characters of equal count at limit_alphabet. A prefix or
+// suffix that is also a letter of the texts makes that library's merges a matter of chance, which none equals. Unigram
+// follows the same method from better pieces to start with, and its scores differ. All results are the same for any number of threads.
 //
 // Non-goals: reading files; special tokens found in the training text, which is taken as plain text; dropout;
 // truncation and padding.

@@ -67,7 +67,8 @@ def one(items, sequence):
 
 
 def train(attr, corpus):
-    """The tokenizer that attr describes, put together from the library's own parts."""
+    """The tokenizer that attr describes, put together from the library's own parts, and the characters with prefix or
+    suffix in the order of their ids."""
     a = dict(defaults, **attr)
     unk, kind = a["unk_token"] or None, a["kind"]
     prefix = a["continuing_subword_prefix"] or ("##" if kind == "wordpiece" else None)
@@ -123,8 +124,12 @@ def train(attr, corpus):
             trainer = trainers.WordPieceTrainer(**common)
         else:
             trainer = trainers.BpeTrainer(**common)
+    known = []
+    for text in corpus:
+        text = t.normalizer.normalize_str(text) if t.normalizer else text
+        known += [w for w, _ in t.pre_tokenizer.pre_tokenize_str(text)] if t.pre_tokenizer else [text]
     if a["limit_alphabet"]:
-        count = Counter(c for text in corpus for w, _ in t.pre_tokenizer.pre_tokenize_str(t.normalizer.normalize_str(text) if t.normalizer else text) for c in w)
+        count = Counter(c for w in known for c in w)
         order = sorted(count.values(), reverse=True)
         assert order[a["limit_alphabet"] - 1] > order[a["limit_alphabet"]], "the library chooses at random: %s" % [i for i in range(1, len(order)) if order[i - 1] > order[i]]
     t.train_from_iterator(corpus, trainer)
@@ -134,27 +139,17 @@ def train(attr, corpus):
                                                          special_tokens=[(x, special.index(x)) for x in dict.fromkeys(b + e)])
     full = json.loads(t.to_str())
     full["added_tokens"] = full["added_tokens"][:len(special)]  # bytes are tokens, but not special ones
-    return full, len(bytes_too)
+    affixed = []
+    if kind != "unigram" and (prefix or suffix):
+        marked = {(prefix or "") * (i > 0) + c + (suffix or "") * (i == len(w) - 1) for w in known for i, c in enumerate(w)}
+        vocab = full["model"]["vocab"]
+        plain = set(special) | {c for w in known for c in w} | set(initial)
+        affixed = sorted((m for m in marked - plain if m in vocab), key=vocab.get)
+    return full, affixed
 
 
 def compact(full):
     return json.dumps(full, ensure_ascii=False, separators=(",", ":"))
-
-
-def affixed(attr, full):
-    """The marked characters, in the order of their ids: one character when prefix and suffix are taken off."""
-    a = dict(defaults, **attr)
-    prefix = a["continuing_subword_prefix"] or ("##" if a["kind"] == "wordpiece" else "")
-    suffix = a["end_of_word_suffix"]
-    if a["kind"] == "unigram" or not prefix + suffix:
-        return []
-    out = []
-    for token in sorted(full["model"]["vocab"], key=full["model"]["vocab"].get):
-        bare = token.removeprefix(prefix) if prefix else token
-        bare = bare.removesuffix(suffix) if suffix else bare
-        if bare != token and len(bare) == 1 and token not in a["special_tokens"]:
-            out.append(token)
-    return out
 
 
 three = ["<unk>", "<s>", "</s>"]
@@ -163,8 +158,8 @@ cases = []
 
 
 def case(name, **attr):
-    full, _ = train(attr, texts)
-    cases.append({"name": name, "attr": attr, "affixed": affixed(attr, full), "result": compact(full)})
+    full, affixed = train(attr, texts)
+    cases.append({"name": name, "attr": attr, "affixed": affixed, "result": compact(full)})
 
 
 case("byte level", byte_level=True, vocab_size=700)
@@ -228,8 +223,8 @@ for size in 512, 2048, 8000:
     for name, attr in [("byte level", dict(byte_level=True)), ("metaspace", dict(special_tokens=three, unk_token="<unk>")),
                        ("word piece", dict(kind="wordpiece", special_tokens=bert, unk_token="[UNK]", normalizers=["bert"]))]:
         attr["vocab_size"] = size
-        full, _ = train(attr, play)
-        shakespeare.append({"name": "%s %d" % (name, size), "attr": attr, "affixed": affixed(attr, full), "sha256": hashlib.sha256(compact(full).encode()).hexdigest()})
+        full, affixed = train(attr, play)
+        shakespeare.append({"name": "%s %d" % (name, size), "attr": attr, "affixed": affixed, "sha256": hashlib.sha256(compact(full).encode()).hexdigest()})
     out = play[1::10]
     shakespeare.append(unigram("unigram %d" % size, [l for i, l in enumerate(play) if i % 10 != 1], out, vocab_size=size, special_tokens=three, unk_token="<unk>"))
 

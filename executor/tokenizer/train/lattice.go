@@ -26,12 +26,19 @@ const unknownPenalty = 10
 
 func newPieceModel(pieces []piece) *pieceModel {
 	texts := make([]string, len(pieces))
-	low := math.Inf(1)
 	for i, p := range pieces[1:] {
 		texts[i+1] = p.text
+	}
+	return &pieceModel{pieces, trie.New(texts), worst(pieces) - unknownPenalty}
+}
+
+// worst is the lowest score, 0 where no piece is left but the unknown token.
+func worst(pieces []piece) float64 {
+	low := 0.0
+	for _, p := range pieces[1:] {
 		low = min(low, p.score)
 	}
-	return &pieceModel{pieces, trie.New(texts), low - unknownPenalty}
+	return low
 }
 
 // lattice is the ways through one word at a time: the working memory of a goroutine.

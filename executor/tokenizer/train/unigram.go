@@ -128,10 +128,9 @@ const exact = 1e12
 // them, the others are the first of the model; those that the model lacks are a little better than its worst piece.
 func finish(v *vocabulary, m *pieceModel, characters []rune, special, size int) *model {
 	known := map[string]float64{}
-	low := math.Inf(1)
+	low := worst(m.pieces)
 	for _, p := range m.pieces[1:] {
 		known[p.text] = p.score
-		low = min(low, p.score)
 	}
 	var chosen []piece
 	taken := map[string]bool{}

@@ -65,7 +65,9 @@ type context struct {
 // passes run in this order; verify runs after each. Those before "bind" see
 // named sizes and run once; those from "bind" on run for every set of sizes.
 var passes = []pass{
-	{name: "learn", run: learn,
+	{name: "adapt", run: adapt,
+		why: "an adapter is a part of the model that learns"},
+	{name: "learn", run: learn, after: []string{"adapt"},
 		why: "gradients are those of the document's ops, before any is changed or fused"},
 	{name: "narrow", run: narrow, after: []string{"learn"},
 		why: "rows that nobody reads are dropped while layers are still whole ops"},

@@ -16,6 +16,8 @@ type Training struct {
 	ObjectiveAttr any
 	Optimizer     *train.Optimizer
 	OptimizerAttr any
+	// Adapter, if set, is added to the model, and it alone changes.
+	Adapter *Adapter
 	// Trained says which weights change; nil means all.
 	Trained func(path string, shape []ir.Dim) bool
 	// Decays says to which weights weight decay applies; nil means all.
@@ -110,7 +112,11 @@ func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 // trained notes a weight that changes.
 func (l *learner) trained(s *ir.State) {
 	t := s.Read.Type()
-	if s.Kind == ir.Weight && t.DType.Float() && (l.t.Trained == nil || l.t.Trained(s.Path, t.Shape)) {
+	changes := l.t.Trained == nil || l.t.Trained(s.Path, t.Shape)
+	if l.t.Adapter != nil {
+		changes = isAdapter(s.Path)
+	}
+	if s.Kind == ir.Weight && t.DType.Float() && changes {
 		s.Changes = true
 		l.weights = append(l.weights, s)
 	}

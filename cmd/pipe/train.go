@@ -18,13 +18,16 @@ import (
 // compileTraining returns what compiles the phases of a recipe.
 func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Compile {
 	return func(m *schema.Model, r *learn.Recipe, phase string, weight func(string) (ir.DType, bool)) (model.Program, error) {
+		t := &compiler.Training{
+			Phase: compiler.Phase(phase), Objective: r.Objective, ObjectiveAttr: r.ObjectiveAttr,
+			Optimizer: r.Optimizer, OptimizerAttr: r.OptimizerAttr, Trained: r.Trained, Decays: r.Decays,
+			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue,
+		}
+		if a := r.Adapter; a != nil {
+			t.Adapter = &compiler.Adapter{Rank: a.Rank, Alpha: a.Alpha, Targets: a.Target}
+		}
 		return compiler.Compile(m, e.ops, compiler.Options{
-			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace,
-			Training: &compiler.Training{
-				Phase: compiler.Phase(phase), Objective: r.Objective, ObjectiveAttr: r.ObjectiveAttr,
-				Optimizer: r.Optimizer, OptimizerAttr: r.OptimizerAttr, Trained: r.Trained, Decays: r.Decays,
-				ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue,
-			},
+			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,
 		})
 	}
 }

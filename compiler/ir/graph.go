@@ -90,8 +90,8 @@ type State struct {
 	Next Value // its value when the run ends; the zero Value if unchanged
 	Pos  Pos
 	Init string // how a new model fills it: "zeros", "ones", "normal", "uniform"
-	// Changes says that another program of the same model changes it, so that
-	// it must lie as that program reads it.
+	// Changes says that training changes it, in this program or in another of
+	// the same model.
 	Changes bool
 }
 

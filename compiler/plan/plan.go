@@ -40,6 +40,9 @@ type State struct {
 	Bytes  int64 // in its layout
 	Init   string
 	Pos    ir.Pos
+	// Changes says that a run of this plan, or of another of the same model,
+	// changes it.
+	Changes bool
 }
 
 // Port is a named input or output.

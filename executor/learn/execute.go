@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/journal"
 )
@@ -68,6 +69,11 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 	}
 	if err := r.export(t, filepath.Join(run.Folder, "model")); err != nil {
 		return err
+	}
+	if r.Recipe.Adapter != nil {
+		if err := r.exportAdapter(t, filepath.Join(run.Folder, "adapter")); err != nil {
+			return err
+		}
 	}
 	return run.Finish()
 }
@@ -157,9 +163,11 @@ func (r *Run) trainer(run *journal.Run, found *journal.Checkpoint) (*Trainer, er
 		return nil, err
 	}
 	if found != nil {
-		err = t.Restore(found.Path)
+		if err = r.weights(t, t.fixed()); err == nil {
+			err = t.Restore(found.Path)
+		}
 	} else {
-		err = r.weights(t)
+		err = r.weights(t, t.states(ir.Weight))
 	}
 	if err == nil {
 		err = t.Bind(r.opt.Backend)

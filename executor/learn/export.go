@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 )
@@ -24,7 +23,7 @@ func (r *Run) export(t *Trainer, dir string) error {
 	write := func(name string, fill func(io.Writer) error) error {
 		return checkpoint.Replace(filepath.Join(dir, name), fill)
 	}
-	if err := t.saveStates(write, weightsFile, ir.Weight); err != nil {
+	if err := r.exportWeights(t, write); err != nil {
 		return err
 	}
 	config := map[string]any{}

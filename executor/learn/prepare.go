@@ -3,12 +3,12 @@ package learn
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -43,6 +43,7 @@ type Run struct {
 	train   *data.Dataset
 	eval    *data.Dataset // nil if there is none
 	plans   Plans
+	base    *checkpoint.Checkpoint // of the model's folder, once its weights are read
 }
 
 // Prepare reads the architecture and the data of a recipe, and makes its
@@ -85,8 +86,11 @@ func (r *Run) prepare() error {
 	return r.compile()
 }
 
-// Close gives the data back.
+// Close gives the data and the checkpoint back.
 func (r *Run) Close() {
+	if r.base != nil {
+		r.base.Close()
+	}
 	for _, d := range []*data.Dataset{r.train, r.eval} {
 		if d != nil {
 			d.Close()
@@ -279,28 +283,41 @@ func (r *Run) evalLoader() (*data.Loader, error) {
 	return r.eval.Batches(o, data.Position{})
 }
 
-// weights puts the weights of a new run into a trainer.
-func (r *Run) weights(t *Trainer) error {
-	if r.Recipe.Model.From == "" || r.Recipe.Model.Init == "random" {
-		return t.Initialise(r.Recipe.Seed, r.Recipe.Model.Std)
+// weights puts weights as a run begins with them into a trainer: those of the
+// model's folder, and new ones.
+func (r *Run) weights(t *Trainer, all []plan.State) error {
+	isNew := func(s plan.State) bool {
+		return r.Recipe.Model.From == "" || r.Recipe.Model.Init == "random" || s.Init == "kaiming" || strings.HasSuffix(s.Path, ".lora_B.weight")
+	}
+	if err := t.Initialise(slices.DeleteFunc(slices.Clone(all), func(s plan.State) bool { return !isNew(s) }), r.Recipe.Seed, r.Recipe.Model.Std); err != nil {
+		return err
+	}
+	read := slices.DeleteFunc(slices.Clone(all), isNew)
+	if len(read) == 0 {
+		return nil
 	}
 	c, err := checkpoint.Open(r.Recipe.Model.From)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
-	name := func(path string) string { return path }
+	r.base = c // weights that stay may lie in its mapped pages
 	var wants []checkpoint.Want
-	for _, s := range t.states(ir.Weight) {
+	for _, s := range read {
 		wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
 	}
 	ignore := func(tensor string) bool {
-		for _, pattern := range r.model.Ignore {
-			if ok, err := filepath.Match(pattern, tensor); ok && err == nil {
+		for _, s := range t.states(ir.Weight) { // read elsewhere
+			if s.Path == tensor {
 				return true
 			}
 		}
-		return false
+		return slices.ContainsFunc(r.model.Ignore, func(pattern string) bool {
+			ok, err := filepath.Match(pattern, tensor)
+			return ok && err == nil
+		})
 	}
-	return errors.Join(c.Prove(wants, ignore), t.Load(c, name))
+	if err := c.Prove(wants, ignore); err != nil {
+		return err
+	}
+	return t.store.Load(c, func(path string) string { return path }, read, nil)
 }

@@ -2,6 +2,7 @@ package learn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/attr"
@@ -57,6 +58,7 @@ type Recipe struct {
 	Name      string
 	Seed      uint64
 	Model     ModelAttr
+	Adapter   *AdapterAttr // nil if there is none
 	Train     []data.Attr
 	Eval      []data.Attr
 	Tokenizer string // "model", or "characters" of the training data
@@ -84,6 +86,10 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 		Seed int `cue:"seed: int" doc:"seed"`
 	}](&decoder{fields: map[string]any{"": r.Fields}}, "")
 	out.Seed, out.Batch.Seed = uint64(seed.Seed), seed.Seed
+	if m, ok := d.object("model")["adapter"].(map[string]any); ok {
+		a := part[AdapterAttr](&decoder{fields: map[string]any{"adapter": m}}, "adapter")
+		out.Adapter = &a
+	}
 	sources := d.object("data")
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
@@ -201,6 +207,12 @@ func (r *Recipe) Trained(path string, _ []ir.Dim) bool {
 		}
 	}
 	return true
+}
+
+// Target says which linear layers the adapter adapts: those whose path ends
+// with one of the targets, or matches it as a pattern.
+func (a *AdapterAttr) Target(path string) bool {
+	return slices.ContainsFunc(a.Targets, func(t string) bool { return train.Match(t, path) })
 }
 
 // Decays says to which weights weight decay applies.

@@ -13,8 +13,8 @@ import (
 	"pipe.dev/executor/data"
 )
 
-// The files of a checkpoint: the weights as any program reads them, what the
-// optimizer keeps, and where the run stands.
+// The files of a checkpoint: the weights that change, as any program reads
+// them, what the optimizer keeps, and where the run stands.
 const (
 	weightsFile   = "model.safetensors"
 	optimizerFile = "optimizer.safetensors"
@@ -30,10 +30,10 @@ type stand struct {
 
 // Save writes a checkpoint through file, which is called for each of its files.
 func (t *Trainer) Save(file func(name string, fill func(io.Writer) error) error) error {
-	if err := t.saveStates(file, weightsFile, ir.Weight); err != nil {
+	if err := t.saveStates(file, weightsFile, t.changing()); err != nil {
 		return err
 	}
-	if err := t.saveStates(file, optimizerFile, ir.Moment); err != nil {
+	if err := t.saveStates(file, optimizerFile, t.states(ir.Moment)); err != nil {
 		return err
 	}
 	return file(standFile, func(w io.Writer) error {
@@ -41,9 +41,9 @@ func (t *Trainer) Save(file func(name string, fill func(io.Writer) error) error)
 	})
 }
 
-func (t *Trainer) saveStates(file func(string, func(io.Writer) error) error, name string, k ir.Kind) error {
+func (t *Trainer) saveStates(file func(string, func(io.Writer) error) error, name string, states []plan.State) error {
 	var list []checkpoint.Data
-	for _, s := range t.states(k) {
+	for _, s := range states {
 		d := checkpoint.Data{Name: s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
 		if err := t.store.Read(s.Path, d.Bytes); err != nil {
 			return err
@@ -51,6 +51,16 @@ func (t *Trainer) saveStates(file func(string, func(io.Writer) error) error, nam
 		list = append(list, d)
 	}
 	return file(name, func(w io.Writer) error { return checkpoint.Encode(w, list, map[string]string{"format": "pt"}) })
+}
+
+// changing lists the weights that training changes.
+func (t *Trainer) changing() []plan.State {
+	return slices.DeleteFunc(t.states(ir.Weight), func(s plan.State) bool { return !s.Changes })
+}
+
+// fixed lists the weights that stay as they are.
+func (t *Trainer) fixed() []plan.State {
+	return slices.DeleteFunc(t.states(ir.Weight), func(s plan.State) bool { return s.Changes })
 }
 
 // Stand returns where the data stood at a checkpoint: a trainer that takes it up
@@ -74,28 +84,26 @@ func readStand(file string) (s stand, err error) {
 	return s, nil
 }
 
-// Restore takes weights, moments and the count of steps from a checkpoint.
+// Restore takes the weights that change, moments and the count of steps from a
+// checkpoint.
 func (t *Trainer) Restore(path func(name string) string) error {
 	s, err := readStand(path(standFile))
 	if err != nil {
 		return err
 	}
 	t.step, t.tokens = s.Step, s.Tokens
-	for name, k := range map[string]ir.Kind{weightsFile: ir.Weight, optimizerFile: ir.Moment} {
-		if err := t.restoreStates(path(name), k); err != nil {
-			return err
-		}
+	if err := t.restoreStates(path(weightsFile), t.changing()); err != nil {
+		return err
 	}
-	return nil
+	return t.restoreStates(path(optimizerFile), t.states(ir.Moment))
 }
 
-func (t *Trainer) restoreStates(file string, k ir.Kind) error {
+func (t *Trainer) restoreStates(file string, states []plan.State) error {
 	c, err := checkpoint.Open(file)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	states := t.states(k)
 	var wants []checkpoint.Want
 	for _, s := range states {
 		wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}})
@@ -108,7 +116,7 @@ func (t *Trainer) restoreStates(file string, k ir.Kind) error {
 		if err != nil {
 			return err
 		}
-		if k == ir.Weight {
+		if s.Kind == ir.Weight {
 			err = t.store.New(s, data)
 		} else {
 			err = t.store.Write(s.Path, data)
@@ -118,12 +126,6 @@ func (t *Trainer) restoreStates(file string, k ir.Kind) error {
 		}
 	}
 	return nil
-}
-
-// Load takes the weights from a model's checkpoint; name gives the name that
-// it has for a path. The headers must have been proven.
-func (t *Trainer) Load(c *checkpoint.Checkpoint, name func(string) string) error {
-	return t.store.Load(c, name, t.states(ir.Weight), nil)
 }
 
 // states lists the states of one kind of all plans, once each.

@@ -28,6 +28,8 @@ func NewWeight(s plan.State, seed uint64, std float64) ([]byte, error) {
 			x = 1
 		case "normal", "uniform":
 			x = std * philox.Normal(key, uint64(i))
+		case "kaiming": // uniform within 1/sqrt(in), as torch.nn.Linear's
+			x = (2*philox.Uniform(key, uint64(i)) - 1) / math.Sqrt(float64(s.Type.Shape[len(s.Type.Shape)-1].N))
 		default:
 			return nil, fmt.Errorf("weight %s: no way to fill it is called %q", s.Path, s.Init)
 		}
@@ -45,9 +47,9 @@ func NewWeight(s plan.State, seed uint64, std float64) ([]byte, error) {
 	return out, nil
 }
 
-// Initialise fills every weight anew.
-func (t *Trainer) Initialise(seed uint64, std float64) error {
-	for _, s := range t.states(ir.Weight) {
+// Initialise fills weights anew.
+func (t *Trainer) Initialise(weights []plan.State, seed uint64, std float64) error {
+	for _, s := range weights {
 		data, err := NewWeight(s, seed, std)
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 // What goes to a worker at once.
 const (
 	jobRows  = 256
-	jobBytes = 256 << 10
+	jobBytes = 128 << 10
 )
 
 // job is a number of rows to encode, and what comes of them.
@@ -37,7 +37,7 @@ func encode(w io.Writer, key string, files []string, a *Attr, o *Options, c *cod
 	}
 	defer s.close()
 	workers := runtime.GOMAXPROCS(0)
-	todo, order := make(chan *job), make(chan *job, 2*workers)
+	todo, order := make(chan *job), make(chan *job, workers)
 	stop := make(chan struct{})
 	for range workers {
 		go func() {

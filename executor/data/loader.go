@@ -71,15 +71,15 @@ func (d *Dataset) Seek(o BatchOptions, steps int64) (Position, error) {
 // Next fills dst with the next batch; io.EOF after the last. It uses dst's memory, and allocates nothing once that and
 // its own are large enough. With prefetching it exchanges its memory with dst's.
 func (l *Loader) Next(dst *Batch) error {
+	if l.ended {
+		return io.EOF
+	}
 	if l.full == nil {
 		if !l.make(dst) {
 			return io.EOF
 		}
 		l.plan.pos.copyTo(&l.now)
 		return nil
-	}
-	if l.ended {
-		return io.EOF
 	}
 	s := <-l.full
 	if !s.ok {
@@ -99,12 +99,13 @@ func (l *Loader) Position() Position {
 	return p
 }
 
-// Close ends the goroutine of a loader.
+// Close ends the loader and its goroutine; Next gives io.EOF from then on.
 func (l *Loader) Close() {
+	l.ended = true
 	if l.stop != nil {
 		close(l.stop)
 		l.running.Wait()
-		l.full, l.stop, l.ended = nil, nil, true
+		l.full, l.stop = nil, nil
 	}
 }
 

@@ -60,7 +60,7 @@ func resident(t testing.TB, name string) (kB int) {
 
 // TestMemory encodes and reads files much larger than the memory it may take, which is as much for any size.
 func TestMemory(t *testing.T) {
-	const size, most = 64 << 20, 96 << 20 // the tokens of the file have 128 MB
+	const size, most = 64 << 20, 96 << 20 // the tokens have 110 and 128 MB
 	for _, name := range []string{"a.txt", "a.jsonl"} {
 		a := Defaults(large(t, name, size))
 		runtime.GC()
@@ -78,7 +78,7 @@ func TestMemory(t *testing.T) {
 				}
 			}
 		}()
-		readBatches(t, a, 500)
+		readBatches(t, a, 300)
 		close(stop)
 		if grown := (<-done - before) << 10; grown > most {
 			t.Errorf("%s: %d MB for a file of %d MB", name, grown>>20, size>>20)

@@ -53,7 +53,7 @@ func TestShakespeare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
+	t.Cleanup(d.Close)
 	train, rest := d.Split()
 	if x, y := train.Summary().Tokens, rest.Summary().Tokens; x != 1_003_854 || y != 111_540 {
 		t.Errorf("%d and %d tokens", x, y)
@@ -95,7 +95,8 @@ func TestTokens(t *testing.T) {
 		}
 		f.Close()
 		a := Defaults(sharedFile(t, "train", "tinyshakespeare.txt"))
-		d, err := Open(a, sharedTokenizer(t, name), Options{})
+		tok := sharedTokenizer(t, name)
+		d, err := Open(a, tok, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,6 +109,18 @@ func TestTokens(t *testing.T) {
 		}
 		if !slices.Equal(got, ids) {
 			t.Errorf("%s: %d ids, want %d", name, len(got), len(ids))
+		}
+		// So have the ids of much smaller parts.
+		got = got[:0]
+		parts := 0
+		text := strings.NewReader(string(mustRead(t, a.Files[0])))
+		err = readWhole(text, a.Files[0], 2<<10, func(r Row) (err error) {
+			parts++
+			got, err = tok.Encode(got, r.Text, false)
+			return err
+		})
+		if err != nil || !slices.Equal(got, ids) {
+			t.Errorf("%s: %d ids in %d parts, want %d; %v", name, len(got), parts, len(ids), err)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // chunk is about how many bytes of a file of text one row has.
-const chunk = 256 << 10
+const chunk = 128 << 10
 
 func readText(o *opened, name string, a *Attr, yield func(Row) error) error {
 	switch a.Document {
@@ -19,17 +19,17 @@ func readText(o *opened, name string, a *Attr, yield func(Row) error) error {
 	case "paragraph":
 		return readParagraphs(o, name, yield)
 	}
-	return readWhole(o, name, yield)
+	return readWhole(o, name, chunk, yield)
 }
 
-// readWhole gives the file as one document in parts. A part ends at the last line end that no white space follows, where
-// the usual tokenizers split anyway, so that parts encode as the whole would; where a part has none it ends after white
-// space, or else between two characters.
-func readWhole(o *opened, name string, yield func(Row) error) error {
+// readWhole gives the file as one document in parts of about size bytes. A part ends before a single space between two words, where the usual
+// tokenizers split anyway, so that parts encode as the whole would; where there is none it ends after a single line end,
+// or else between two characters.
+func readWhole(o io.Reader, name string, size int, yield func(Row) error) error {
 	r := skipBOM(bufio.NewReaderSize(o, 1<<16))
-	buf, kept, line, follows := make([]byte, 0, 2*chunk), 0, 1, false
+	buf, kept, line, follows := make([]byte, 0, 2*size), 0, 1, false
 	for {
-		n, err := io.ReadFull(r, buf[kept:kept+chunk])
+		n, err := io.ReadFull(r, buf[kept:kept+size])
 		end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !end {
 			return err
@@ -47,27 +47,29 @@ func readWhole(o *opened, name string, yield func(Row) error) error {
 		}
 		follows = true
 		line += bytes.Count(text[:cut], []byte("\n"))
-		kept = copy(buf[:cap(buf)], text[cut:]) // at most half of the text, which is at most a chunk
+		kept = copy(buf[:cap(buf)], text[cut:]) // at most half of the text, which is at most size
 	}
 }
 
 // cutAt is where a part of a longer text may end.
 func cutAt(text []byte) int {
-	space := 0
-	for i := len(text) - 1; i > len(text)/2; i-- {
-		if c := text[i-1]; c != '\n' && c != ' ' || !utf8.FullRune(text[i:]) {
+	line := 0
+	for i := len(text) - 2; i > len(text)/2; i-- {
+		if c := text[i]; c != ' ' && (c != '\n' || line > 0) || !utf8.FullRune(text[i+1:]) {
 			continue
 		}
-		if next, _ := utf8.DecodeRune(text[i:]); unicode.IsSpace(next) {
-			continue
-		}
-		if text[i-1] == '\n' {
+		before, _ := utf8.DecodeLastRune(text[:i])
+		after, _ := utf8.DecodeRune(text[i+1:])
+		switch {
+		case unicode.IsSpace(before) || unicode.IsSpace(after):
+		case text[i] == ' ':
 			return i
+		default:
+			line = i + 1
 		}
-		space = max(space, i)
 	}
-	if space > 0 {
-		return space - 1 // before the space, which belongs to the next word
+	if line > 0 {
+		return line
 	}
 	i := len(text)
 	for n := 0; n < utf8.UTFMax-1 && i > 1 && !utf8.RuneStart(text[i-1]); n++ {

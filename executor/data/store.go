@@ -59,6 +59,7 @@ func newStoreWriter(w io.Writer, dir, key string, size, group int) (*storeWriter
 		return nil, err
 	}
 	s.starts = f
+	_ = os.Remove(f.Name()) // where the system allows it, so that a killed process leaves nothing; else close does it
 	head := make([]byte, storeHead)
 	copy(head, storeMagic)
 	return s, s.write(head)
@@ -102,7 +103,7 @@ func (s *storeWriter) add(ids []uint32) error {
 // close removes the temporary file; finish must come before.
 func (s *storeWriter) close() {
 	s.starts.Close()
-	os.Remove(s.starts.Name())
+	_ = os.Remove(s.starts.Name())
 }
 
 // finish writes what follows the tokens.

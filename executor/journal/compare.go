@@ -83,47 +83,58 @@ type document struct {
 }
 
 // flatten takes a document apart, line by line, as the formatter lays it out:
-// a line that ends with a bracket opens a level, one that begins with its
-// counterpart closes it. It knows no CUE beyond that, so in text over several
-// lines a level may be missed; the lines still compare.
+// brackets at the end of a line open levels, those at its beginning close
+// them, and what has no label in a level is counted. It knows no CUE beyond
+// that, so in text over several lines a level may be missed; the lines still
+// compare.
 func flatten(text string) document {
 	d := document{lines: map[string]string{}}
-	type level struct {
-		path string
-		n    int // lines without labels so far
-	}
-	stack := []level{{}}
+	stack := []*level{{}}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
+		for line != "" && strings.ContainsRune("}])", rune(line[0])) {
+			stack = stack[:max(1, len(stack)-1)]
+			line = strings.TrimLeft(line[1:], ", \t")
+		}
 		if line == "" || strings.HasPrefix(line, "//") {
 			continue
 		}
-		if strings.ContainsRune("}])", rune(line[0])) {
-			if len(stack) > 1 {
-				stack = stack[:len(stack)-1]
-			}
-			continue
-		}
-		top := &stack[len(stack)-1]
 		labels, value := splitLabels(line)
-		if len(labels) == 0 {
-			labels = []string{fmt.Sprint(top.n)}
-			top.n++
-		}
-		path := strings.TrimPrefix(top.path+"."+strings.Join(labels, "."), ".")
-		if strings.ContainsRune("{[(", rune(value[len(value)-1])) {
-			stack = append(stack, level{path: path})
-			if value = strings.TrimSpace(value[:len(value)-1]); value == "" {
-				continue
+		top := stack[len(stack)-1]
+		path := top.below(labels)
+		rest := strings.TrimRight(value, "{[(")
+		for i := range len(value) - len(rest) {
+			inner := &level{path: path}
+			if i > 0 {
+				inner.path = stack[len(stack)-1].below(nil)
 			}
+			stack = append(stack, inner)
+		}
+		if rest = strings.TrimSuffix(strings.TrimSpace(rest), ","); rest == "" {
+			continue
 		}
 		for _, twice := d.lines[path]; twice; _, twice = d.lines[path] {
 			path += "'"
 		}
 		d.paths = append(d.paths, path)
-		d.lines[path] = strings.TrimSuffix(value, ",")
+		d.lines[path] = rest
 	}
 	return d
+}
+
+// level is an open bracket.
+type level struct {
+	path string
+	n    int // members without labels so far
+}
+
+// below is the path of a member with these labels, or the next number.
+func (l *level) below(labels []string) string {
+	if len(labels) == 0 {
+		labels = []string{fmt.Sprint(l.n)}
+		l.n++
+	}
+	return strings.TrimPrefix(l.path+"."+strings.Join(labels, "."), ".")
 }
 
 // splitLabels takes the labels from the front of a line: a: b: 3 has two. The

@@ -7,6 +7,9 @@ import (
 	"gonum.org/v1/plot/plotter"
 )
 
+// maxDrawn is the greatest magnitude that is drawn; more counts as not finite.
+const maxDrawn = 1e100
+
 // curve is a value over steps, as finite points.
 type curve struct {
 	points plotter.XYs
@@ -20,7 +23,7 @@ func curveOf(rows []Row, get func(Row) (float64, bool)) curve {
 		v, ok := get(r)
 		switch {
 		case !ok:
-		case math.IsNaN(v) || math.IsInf(v, 0):
+		case !(math.Abs(v) <= maxDrawn):
 			if c.broken < 0 {
 				c.broken = r.Step
 			}

@@ -138,9 +138,12 @@ func (f *figure) logarithmic() {
 	f.Y.Label.Text += " (log)"
 }
 
+// maxRatio is how far a logarithmic axis may reach.
+const maxRatio = 1e30
+
 // frame sets the vertical range to that of the points and some more.
 func (f *figure) frame(log bool, low, high float64) {
-	if log {
+	if log && low > 0 && high/low <= maxRatio {
 		f.logarithmic()
 		more := math.Pow(high/low, 0.04)
 		if high == low {
@@ -274,6 +277,9 @@ func prefix(v float64) (scale float64, letter string) {
 // logTicks divides a positive range at powers of ten, and at 2 and 5 times
 // them where there are few.
 func logTicks(low, high float64) []plot.Tick {
+	if !(low > 0) || !(high/low <= maxRatio) {
+		return niceTicks(low, high, 5)
+	}
 	decades := math.Log10(high / low)
 	factors := []float64{1}
 	switch {

@@ -46,15 +46,10 @@ func train(runs Runs, keep int, saved func(step int64)) error {
 		if step%crashEvery != 0 {
 			continue
 		}
-		err := run.Save(step, keep, func(out *Writer) error {
-			err := out.File("model/weights.bin", func(o io.Writer) error { return binary.Write(o, binary.LittleEndian, w) })
-			if err != nil {
+		for range 1 + step/crashSteps { // the last one twice, as an interrupt may
+			if err := run.Save(step, keep, state(w, step)); err != nil {
 				return err
 			}
-			return out.File("optimizer.bin", func(o io.Writer) error { return binary.Write(o, binary.LittleEndian, step) })
-		})
-		if err != nil {
-			return err
 		}
 		saved(step)
 	}
@@ -62,6 +57,19 @@ func train(runs Runs, keep int, saved func(step int64)) error {
 		return err
 	}
 	return run.Close()
+}
+
+// state writes the two files of a checkpoint.
+func state(w uint64, step int64) func(*Writer) error {
+	number := func(n any) func(io.Writer) error {
+		return func(o io.Writer) error { return binary.Write(o, binary.LittleEndian, n) }
+	}
+	return func(out *Writer) error {
+		if err := out.File("model/weights.bin", number(w)); err != nil {
+			return err
+		}
+		return out.File("optimizer.bin", number(step))
+	}
 }
 
 // begin makes the run, or opens it at its newest checkpoint.
@@ -207,5 +215,23 @@ func TestDiskFullAtEveryOperation(t *testing.T) {
 			t.Fatalf("full at operation %d: rows\n%swant\n%s", n, got, want)
 		}
 		checkEnd(t, fmt.Sprintf("full at operation %d", n), d, folder, 2, c)
+	}
+}
+
+// A row for which there is no room leaves nothing of itself, so that the next
+// one, when there is room again, follows the one before.
+func TestRoomAgain(t *testing.T) {
+	d := newMemDisk()
+	run, err := Runs{Root: "runs", Now: clock(), disk: d}.Create("room", testHash, nil)
+	must(t, err)
+	must(t, run.Log(Row{Step: 1}))
+	d.left, d.fail = 0, syscall.ENOSPC
+	isOneLine(t, run.Log(Row{Step: 2}), "metrics.jsonl: cannot write: the disk is full")
+	must(t, run.Log(Row{Step: 3}))
+	must(t, run.Close())
+	rows, err := readMetrics(d, run.Folder)
+	must(t, err)
+	if len(rows) != 2 || rows[1].Step != 3 {
+		t.Errorf("rows %+v", rows)
 	}
 }

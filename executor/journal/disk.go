@@ -90,6 +90,20 @@ func makeFolders(d filesystem, path string) error {
 	return nil
 }
 
+// readFile reads a whole file.
+func readFile(d filesystem, path string) ([]byte, error) {
+	f, err := d.open(path, os.O_RDONLY)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return nil, fileError(path, fmt.Errorf("cannot read: %w", err))
+	}
+	return data, nil
+}
+
 // writeFile makes a file with this content and flushes it; its name is not
 // durable until its folder is flushed.
 func writeFile(d filesystem, path string, data []byte) error {

@@ -18,9 +18,6 @@ package journal
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -55,17 +52,6 @@ type Runs struct {
 	Now     func() time.Time  // nil: the system's clock
 
 	disk filesystem // nil: the operating system's
-}
-
-// About is what run.json says.
-type About struct {
-	Name     string            `json:"name"`
-	Hash     string            `json:"hash"` // of the resolved document
-	Started  time.Time         `json:"started"`
-	Finished time.Time         `json:"finished,omitzero"`
-	Version  string            `json:"pipe,omitempty"`
-	Steps    int64             `json:"steps,omitempty"` // planned
-	Host     map[string]string `json:"host,omitempty"`
 }
 
 // Run is a run folder that this process writes. Its methods are for one
@@ -234,22 +220,7 @@ func (r *Run) Finish() error {
 	}
 	about := r.About
 	about.Finished = r.now().UTC().Round(time.Millisecond)
-	if err := r.writeAbout(about); err != nil {
-		return err
-	}
-	return nil
-}
-
-func (r *Run) writeAbout(about About) error {
-	data, err := about.encode()
-	if err != nil {
-		return fileError(r.path(aboutName), err)
-	}
-	if err := replaceFile(r.disk, r.path(aboutName), data); err != nil {
-		return err
-	}
-	r.About = about
-	return nil
+	return r.writeAbout(about)
 }
 
 // Close flushes the files to the disk and unlocks the folder. A run that was
@@ -361,42 +332,4 @@ func checkNames(folder, name, hash string, files map[string][]byte) error {
 
 func alreadyThere(folder string) error {
 	return &checkpoint.Error{File: folder, Msg: "this run is there already", Err: fs.ErrExist}
-}
-
-func (a About) encode() ([]byte, error) {
-	data, err := json.MarshalIndent(a, "", "  ")
-	return append(data, '\n'), err
-}
-
-func readAbout(d filesystem, folder string) (About, error) {
-	path := filepath.Join(folder, aboutName)
-	var a About
-	if info, err := d.stat(folder); err == nil && !info.IsDir() {
-		return a, errorf(folder, "is not a folder")
-	}
-	data, err := readFile(d, path)
-	if err != nil {
-		return a, err
-	}
-	if err := json.Unmarshal(data, &a); err != nil {
-		return a, errorf(path, "does not describe a run: %s", oneLine(err))
-	}
-	if a.Name == "" || a.Hash == "" {
-		return a, errorf(path, "does not describe a run: name or hash is missing")
-	}
-	return a, nil
-}
-
-// readFile reads a whole file.
-func readFile(d filesystem, path string) ([]byte, error) {
-	f, err := d.open(path, os.O_RDONLY)
-	if err != nil {
-		return nil, fileError(path, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fileError(path, fmt.Errorf("cannot read: %w", err))
-	}
-	return data, nil
 }

@@ -144,7 +144,7 @@ func TestBadModels(t *testing.T) {
 				replace(t, dir, "config.json", `"vocab_size": 384`, `"vocab_size": 96`)
 				return nil
 			}},
-		"prompt is not UTF-8": {code: exitData, lines: 1, want: `UTF-8`, args: []string{"--set", "prompt=a\xffb"},
+		"prompt is not UTF-8": {code: exitDocument, lines: 1, want: `UTF-8`, args: []string{"--set", "prompt=a\xffb"},
 			damage: func(*testing.T, string, []tensorfile.Tensor) []tensorfile.Tensor { return nil }},
 		"prompt too long": {code: exitData, lines: 1, want: `context`, args: []string{"--set", "prompt=" + strings.Repeat("word ", 200)},
 			damage: func(*testing.T, string, []tensorfile.Tensor) []tensorfile.Tensor { return nil }},

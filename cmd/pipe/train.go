@@ -69,12 +69,12 @@ type training struct {
 	eval   *float64
 }
 
-func (w *training) begin(folder string, step, steps int) {
-	w.folder, w.first = folder, step
-	if step > 0 {
-		w.c.log.Info("goes on", "run", folder, "step", step, "of", steps)
+func (w *training) begin(folder string, last learn.Event) {
+	w.folder, w.first, w.last, w.eval = folder, last.Step, last, last.Eval
+	if last.Step > 0 {
+		w.c.log.Info("goes on", "run", folder, "step", last.Step, "of", w.steps)
 	} else {
-		w.c.log.Info("begins", "run", folder, "steps", steps)
+		w.c.log.Info("begins", "run", folder, "steps", w.steps)
 	}
 }
 

@@ -15,9 +15,13 @@ func (t *Table[R]) CUE() []byte {
 	fmt.Fprintf(&b, "// Code generated from the table of %ss. DO NOT EDIT.\n\npackage train\n\n", t.kind)
 	fmt.Fprintf(&b, "// #%sName is the name of any %s.\n#%sName: %s\n", kind, t.kind, kind, `"`+strings.Join(t.Names(), `" | "`)+`"`)
 	fmt.Fprintf(&b, "\n// _%ss are those of each name.\n_%ss: {\n", t.kind, t.kind)
-	for _, r := range t.list {
+	width := 0
+	for _, name := range t.Names() {
+		width = max(width, len(name))
+	}
+	for _, r := range t.list { // aligned as cue fmt does
 		d := r.def()
-		fmt.Fprintf(&b, "\t%s: #%s\n", d.Name, d.Title)
+		fmt.Fprintf(&b, "\t%-*s #%s\n", width+1, d.Name+":", d.Title)
 	}
 	b.WriteString("}\n")
 	for _, r := range t.list {

@@ -14,9 +14,9 @@ import (
 
 // Hear is told what happens in a run.
 type Hear struct {
-	Begin func(folder string, step, steps int) // where the run is written, and from which step it goes on
-	Step  func(Event)                          // after each step
-	Saved func(folder string)                  // after each checkpoint
+	Begin func(folder string, last Event) // where the run is written, and the step that it goes on after; 0 if it is new
+	Step  func(Event)                     // after each step
+	Saved func(folder string)             // after each checkpoint
 }
 
 // Execute trains: a new run, or one that was interrupted from its last
@@ -34,7 +34,11 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 		return err
 	}
 	defer func() { t.train.Close(); err = errors.Join(err, t.Close()) }()
-	hear.Begin(run.Folder, t.Step(), r.Recipe.Steps.Steps)
+	last, err := lastEvent(run.Folder, t)
+	if err != nil {
+		return err
+	}
+	hear.Begin(run.Folder, last)
 	save := func() error {
 		if err := run.Save(int64(t.Step()), r.Recipe.Save.Keep, func(w *journal.Writer) error { return t.Save(w.File) }); err != nil {
 			return err
@@ -88,6 +92,24 @@ func row(e Event, memory int64) journal.Row {
 		values[journal.EvalLoss] = *e.Eval
 	}
 	return journal.Row{Step: int64(e.Step), Values: values}
+}
+
+// lastEvent is what the journal says of the step that a run goes on after.
+func lastEvent(folder string, t *Trainer) (Event, error) {
+	e := Event{Step: t.Step(), Tokens: t.tokens}
+	rows, err := journal.ReadMetrics(folder)
+	if err != nil || t.Step() == 0 {
+		return e, err
+	}
+	for _, r := range rows {
+		if loss, ok := r.Values[journal.Loss]; ok {
+			e.Loss = loss
+		}
+		if loss, ok := r.Values[journal.EvalLoss]; ok {
+			e.Eval = &loss
+		}
+	}
+	return e, nil
 }
 
 // openRun makes the run folder, or opens that of an interrupted run; found is

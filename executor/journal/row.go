@@ -147,7 +147,7 @@ func parseRow(line []byte) (Row, error) {
 		case stepKey:
 		case timeKey:
 			t, ok := parseNumber(raw)
-			if !ok || math.Abs(t) > 1e11 {
+			if !ok || !(math.Abs(t) <= 1e11) {
 				return Row{}, fmt.Errorf("time is %.40s, not seconds since 1970", raw)
 			}
 			r.Time = time.UnixMilli(int64(math.Round(t * 1e3))).UTC()

@@ -56,6 +56,13 @@ func Prepare(doc *schema.Pipeline, o Options) (*Pipeline, error) {
 	return p, nil
 }
 
+// Check checks what can be known of doc without its models and inputs: that
+// every stage reads what it can use.
+func Check(doc *schema.Pipeline, stages *stage.Table) error {
+	p := &Pipeline{doc: doc, opt: Options{Stages: stages}, kinds: map[string]stage.Kind{}, calls: map[string]*call{}}
+	return p.link()
+}
+
 func (p *Pipeline) prepare() error {
 	if err := p.link(); err != nil {
 		return err

@@ -20,6 +20,9 @@ type Options struct {
 	// path in the document; VALUE is a CUE literal if it parses as one, else a
 	// string. A later one of the same name wins.
 	Set []string
+	// Unset lets inputs lack a value: they get any of their type, so that
+	// everything else is checked. Such a document can't be run.
+	Unset bool
 	// Source holds documents that are not on disk, by file name.
 	Source map[string][]byte
 }
@@ -35,6 +38,9 @@ func Load(file string, o Options) (*Document, error) {
 	settings, errs := applySettings(s.file, o.Set)
 	if len(errs) > 0 {
 		return nil, errs.err()
+	}
+	if o.Unset {
+		fillInputs(s.file)
 	}
 	e, err := evaluate(s, settings)
 	if err != nil {

@@ -233,3 +233,22 @@ func (s setting) unknown(inputs map[string]*ast.Field) *Error {
 	}
 	return s.errorf(Suggest(s.name, names), "%s", fmt.Sprintf("is no input; the document has %s", strings.Join(names, ", ")))
 }
+
+// samples are values of the types of inputs, for documents that are checked
+// without their inputs.
+var samples = map[string]string{"text": "", "model": "model", "tensor": "tensor.npy", "int": "1", "float": "1", "bool": "false", "list": "[]"}
+
+// fillInputs gives the inputs that have no value one of their type.
+func fillInputs(f *ast.File) {
+	for name, in := range declaredInputs(f) {
+		t := member(in.Value, "type")
+		if t == nil || member(in.Value, "value") != nil {
+			continue
+		}
+		if lit, ok := t.Value.(*ast.BasicLit); ok {
+			if sample, ok := samples[strings.Trim(lit.Value, `"`)]; ok {
+				_ = setting{name, sample}.setInput(in) // a mistake in the input is told by what follows
+			}
+		}
+	}
+}

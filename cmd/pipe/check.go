@@ -11,6 +11,8 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor"
+	"pipe.dev/executor/stage"
 	"pipe.dev/schema"
 )
 
@@ -41,7 +43,8 @@ func checkCommand(c *console) *cobra.Command {
 		Use:   "check FILE.cue...",
 		Short: "validate documents",
 		Long: "check validates documents and reports all mistakes of each, at the line where they were written. The shapes\n" +
-			"inside an architecture are checked as well. Nothing is read but the documents and what they import.",
+			"inside an architecture are checked as well, and the kinds of what the stages of a pipeline read. Nothing is read but\n" +
+			"the documents and what they import; inputs need no values.",
 		Example:           "  pipe check recipe.cue\n  pipe check --json *.cue",
 		Args:              arguments("FILE.cue..."),
 		ValidArgsFunction: completeExtension("cue"),
@@ -88,7 +91,7 @@ func checkCommand(c *console) *cobra.Command {
 // check validates one document, and the shapes of the architectures in it.
 func check(cmd *cobra.Command, file string, set []string) (checked, error) {
 	one := checked{File: file}
-	doc, err := schema.Load(file, schema.Options{Set: set})
+	doc, err := schema.Load(file, schema.Options{Set: set, Unset: true})
 	if err != nil {
 		return one, documentError(err)
 	}
@@ -96,6 +99,13 @@ func check(cmd *cobra.Command, file string, set []string) (checked, error) {
 	switch {
 	case doc.Pipeline != nil:
 		one.Kind = "pipeline"
+		stages, err := stage.New()
+		if err == nil {
+			err = executor.Check(doc.Pipeline, stages)
+		}
+		if err != nil {
+			return one, err
+		}
 	case doc.Recipe != nil:
 		one.Kind = "recipe"
 	default:

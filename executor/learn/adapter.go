@@ -13,44 +13,76 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/kernels/half"
 )
 
-// exportWeights writes the weights of the model. An adapter is merged into
-// them, in float64.
+// exportWeights writes the weights of the model, in the element type that the
+// recipe says. An adapter is merged into them, in float64.
 func (r *Run) exportWeights(t *Trainer, write file) error {
-	all := t.states(ir.Weight)
-	if r.Recipe.Adapter == nil {
-		return t.saveStates(write, weightsFile, all)
-	}
-	c, err := checkpoint.Open(r.Recipe.Model.From)
+	to, err := ir.ParseDType(r.Recipe.Save.DType)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
 	var list []checkpoint.Data
-	for _, s := range all {
-		if s.Changes { // a part of the adapter
+	for _, s := range t.states(ir.Weight) {
+		if r.Recipe.Adapter != nil && s.Changes { // a part of the adapter
 			continue
 		}
-		d := checkpoint.Data{Name: s.Path, Type: s.Type}
-		if d.Bytes, err = c.View(s.Path); err != nil {
+		d := checkpoint.Data{Name: s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
+		if err := t.store.Read(s.Path, d.Bytes); err != nil {
 			return err
 		}
-		if x, ok := c.Lookup(s.Path); ok {
-			d.Type = x.Type()
-		}
-		if merged, err := r.merged(t, s, d); err != nil {
+		merged, err := r.merged(t, s, d)
+		if err != nil {
 			return err
-		} else if merged != nil {
-			d.Type, d.Bytes = d.Type.As(ir.F32), merged
+		}
+		if merged != nil || d.Type.DType != to {
+			if merged == nil {
+				merged = tensorfile.Tensor{Type: d.Type, Data: d.Bytes}.Float64s()
+			}
+			d.Type, d.Bytes = d.Type.As(to), narrowed(to, merged)
+		}
+		if r.Recipe.Adapter != nil && merged == nil { // as the base has it, bit for bit
+			if d, err = r.baseTensor(s.Path); err != nil {
+				return err
+			}
 		}
 		list = append(list, d)
 	}
 	return write(weightsFile, func(w io.Writer) error { return checkpoint.Encode(w, list, map[string]string{"format": "pt"}) })
 }
 
-// merged is W + alpha/rank B A in f32, or nil if the weight is not adapted.
-func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]byte, error) {
+// baseTensor is a tensor of the model's folder as it is there.
+func (r *Run) baseTensor(name string) (checkpoint.Data, error) {
+	x, ok := r.base.Lookup(name)
+	if !ok {
+		return checkpoint.Data{}, &checkpoint.Error{File: r.base.Path(), Msg: "has no tensor " + name}
+	}
+	data, err := r.base.View(name)
+	return checkpoint.Data{Name: name, Type: x.Type(), Bytes: data}, err
+}
+
+// narrowed writes values as little-endian elements, rounded to nearest even.
+func narrowed(to ir.DType, values []float64) []byte {
+	out := make([]byte, 0, len(values)*to.Size())
+	for _, x := range values {
+		switch to {
+		case ir.BF16:
+			out = binary.LittleEndian.AppendUint16(out, half.F32ToBF16(float32(x)))
+		case ir.F16:
+			out = binary.LittleEndian.AppendUint16(out, half.F32ToF16(float32(x)))
+		default:
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(x)))
+		}
+	}
+	return out
+}
+
+// merged is W + alpha/rank B A, or nil if the weight is not adapted.
+func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]float64, error) {
+	if r.Recipe.Adapter == nil {
+		return nil, nil
+	}
 	base := strings.TrimSuffix(s.Path, ".weight")
 	states := t.states(ir.Weight)
 	i := slices.IndexFunc(states, func(x plan.State) bool { return x.Path == base+".lora_A.weight" })
@@ -69,14 +101,14 @@ func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]byte, error
 	w := tensorfile.Tensor{Type: d.Type, Data: d.Bytes}.Float64s()
 	rank, in := r.Recipe.Adapter.Rank, s.Type.Shape[1].N
 	scale := r.Recipe.Adapter.Alpha / float64(rank)
-	out := make([]byte, 0, 4*len(w))
+	out := make([]float64, 0, len(w))
 	for row := range s.Type.Shape[0].N {
 		for col := range in {
 			var sum float64
 			for k := range rank {
 				sum += b[row*rank+k] * a[k*in+col]
 			}
-			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(w[row*in+col]+scale*sum)))
+			out = append(out, w[row*in+col]+scale*sum)
 		}
 	}
 	return out, nil

@@ -33,7 +33,7 @@ func (r *Run) export(t *Trainer, dir string) error {
 	for _, key := range []string{"dtype", "torch_dtype"} {
 		delete(config, key)
 	}
-	config["dtype"] = "float32"
+	config["dtype"] = map[string]string{"f32": "float32", "bf16": "bfloat16", "f16": "float16"}[r.Recipe.Save.DType]
 	if err := writeJSON(write, "config.json", config); err != nil {
 		return err
 	}

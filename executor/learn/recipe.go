@@ -49,8 +49,9 @@ type EvalAttr struct {
 
 // SaveAttr says when checkpoints are written.
 type SaveAttr struct {
-	Every int `cue:"every: int & >=0 | *0" doc:"steps between checkpoints; 0 is only at the end, and when the run is interrupted"`
-	Keep  int `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
+	Every int    `cue:"every: int & >=0 | *0" doc:"steps between checkpoints; 0 is only at the end, and when the run is interrupted"`
+	Keep  int    `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
+	DType string `cue:"dtype: *\"f32\" | \"bf16\" | \"f16\"" doc:"element type of the weights of the model that a finished run writes"`
 }
 
 // Recipe is a decoded training recipe.

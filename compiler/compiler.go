@@ -67,7 +67,9 @@ type context struct {
 var passes = []pass{
 	{name: "adapt", run: adapt,
 		why: "an adapter is a part of the model that learns"},
-	{name: "learn", run: learn, after: []string{"adapt"},
+	{name: "isolate", run: isolate,
+		why: "what a query sees is a part of the model that learns"},
+	{name: "learn", run: learn, after: []string{"adapt", "isolate"},
 		why: "gradients are those of the document's ops, before any is changed or fused"},
 	{name: "narrow", run: narrow, after: []string{"learn"},
 		why: "rows that nobody reads are dropped while layers are still whole ops"},

@@ -18,6 +18,9 @@ type Training struct {
 	OptimizerAttr any
 	// Adapter, if set, is added to the model, and it alone changes.
 	Adapter *Adapter
+	// Isolate keeps documents in a row from seeing each other, by the input
+	// "segments" [batch, seq].
+	Isolate bool
 	// Trained says which weights change; nil means all.
 	Trained func(path string, shape []ir.Dim) bool
 	// Decays says to which weights weight decay applies; nil means all.

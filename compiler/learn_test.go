@@ -235,3 +235,55 @@ func TestGradientOfModel(t *testing.T) {
 		}
 	}
 }
+
+// TestIsolate checks that two documents packed into one row have the losses
+// and the gradients that they have alone.
+func TestIsolate(t *testing.T) {
+	const dir = "../testdata/golden/arch/mistral"
+	m, err := schema.LoadModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	make := func(isolated bool, sizes map[string]int) *program {
+		table, o := newContext(t)
+		o.Training = training(t, Accumulate)
+		o.Training.Isolate = isolated
+		c := &context{table: table, opt: &o}
+		g, err := elaborate(c, m)
+		if err == nil {
+			g, err = isolate(c, g)
+		}
+		if err == nil {
+			g, err = learn(c, g)
+		}
+		if err == nil {
+			g, err = bind(c, g, sizes)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &program{t, table, g}
+	}
+	packed := make(true, map[string]int{"batch": 1, "seq": 9})
+	mixed := make(false, map[string]int{"batch": 1, "seq": 9})
+	first, second := make(false, map[string]int{"batch": 1, "seq": 4}), make(false, map[string]int{"batch": 1, "seq": 5})
+	in := batch(t, dir, 0, 1, 9)
+	in["segments"] = []float64{0, 0, 0, 0, 1, 1, 1, 1, 1}
+	cut := func(from, to int) map[string][]float64 {
+		return map[string][]float64{"ids": in["ids"][from:to], "targets": in["targets"][from:to], "weights": in["weights"][from:to]}
+	}
+	together, apart := weights(t, dir, modelStates(first.graph)), weights(t, dir, modelStates(first.graph))
+	a := packed.run(together, in)["loss"][0]
+	b := first.run(apart, cut(0, 4))["loss"][0] + second.run(apart, cut(4, 9))["loss"][0]
+	if math.Abs(a-b) > 1e-9 {
+		t.Errorf("packed the loss is %v, apart %v", a, b)
+	}
+	for path := range apart {
+		if x := far(together[path], apart[path]); x > 1e-8 {
+			t.Errorf("%s differs by %v", path, x)
+		}
+	}
+	if c := mixed.run(weights(t, dir, modelStates(first.graph)), in)["loss"][0]; math.Abs(a-c) < 1e-3 {
+		t.Error("without isolation the loss is the same: the test proves nothing")
+	}
+}

@@ -16,6 +16,8 @@ var commands = [...]func(*console) *cobra.Command{
 	runCommand,
 	checkCommand,
 	planCommand,
+	dataCommand,
+	runsCommand,
 	inspectCommand,
 	tokenizeCommand,
 	initCommand,

@@ -21,7 +21,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 		t := &compiler.Training{
 			Phase: compiler.Phase(phase), Objective: r.Objective, ObjectiveAttr: r.ObjectiveAttr,
 			Optimizer: r.Optimizer, OptimizerAttr: r.OptimizerAttr, Trained: r.Trained, Decays: r.Decays,
-			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue,
+			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
 		}
 		if a := r.Adapter; a != nil {
 			t.Adapter = &compiler.Adapter{Rank: a.Rank, Alpha: a.Alpha, Targets: a.Target}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -53,14 +54,39 @@ func Prepare(doc *schema.Document, o Options) (*Run, error) {
 	if o.Warn == nil {
 		r.opt.Warn = func(error) {}
 	}
-	if err := r.prepare(); err != nil {
+	err := r.open()
+	if err == nil {
+		err = r.compile()
+	}
+	if err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Run) prepare() error {
+// Show writes the first batches of a recipe's data as text, with what the loss
+// counts visible. Nothing is compiled.
+func Show(doc *schema.Document, o Options, w io.Writer, s data.ShowOptions) error {
+	r := &Run{doc: doc, opt: o}
+	defer r.Close()
+	if err := r.open(); err != nil {
+		return err
+	}
+	l, err := r.loader(data.Position{})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	d, ok := r.encoder.(data.Decoder)
+	if !ok {
+		return r.mistake("data: the tokenizer does not decode")
+	}
+	return data.Show(w, l, d, s)
+}
+
+// open reads the architecture and the data.
+func (r *Run) open() error {
 	var err error
 	if r.Recipe, err = Decode(r.doc.Recipe); err != nil {
 		return err
@@ -80,10 +106,7 @@ func (r *Run) prepare() error {
 	if err := r.checkVocabulary(); err != nil {
 		return err
 	}
-	if err := r.openData(); err != nil {
-		return err
-	}
-	return r.compile()
+	return r.openData()
 }
 
 // Close gives the data and the checkpoint back.

@@ -210,6 +210,12 @@ func (r *Recipe) Trained(path string, _ []ir.Dim) bool {
 	return true
 }
 
+// Isolates reports whether several documents share a row and must not see each
+// other.
+func (r *Recipe) Isolates() bool {
+	return r.Batch.Isolate && (r.Batch.Rows == "pack" || r.Batch.Rows == "window")
+}
+
 // Target says which linear layers the adapter adapts: those whose path ends
 // with one of the targets, or matches it as a pattern.
 func (a *AdapterAttr) Target(path string) bool {

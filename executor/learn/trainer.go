@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"pipe.dev/compiler/plan"
@@ -213,6 +214,11 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 func (t *Trainer) feed(ctx context.Context, s *session.Session) (sum, count float64, err error) {
 	if err := errors.Join(t.ints(s, "ids", t.batch.IDs), t.ints(s, "targets", t.batch.Targets), t.floats(s, "weights", t.batch.Weights)); err != nil {
 		return 0, 0, err
+	}
+	if slices.ContainsFunc(s.Plan().Inputs, func(in plan.Port) bool { return in.Name == "segments" }) {
+		if err := t.ints(s, "segments", t.batch.Segments); err != nil {
+			return 0, 0, err
+		}
 	}
 	if err := s.Run(ctx); err != nil {
 		return 0, 0, err

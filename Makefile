@@ -1,15 +1,18 @@
 # Two commands do everything on a fresh machine with Go and make:
-#   make run    the main job: a language model writes a story
+#   make run    the main job: a language model continues a text
 #   make test   every check there is
 
-MODEL ?= ../shared/data/llm/stories260K
+MODEL ?= models/tiny-llama
+PROMPT ?= 37+58=
+STOP ?= ["."]
+MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: run test lint build generate bench fuzz
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
-	./pipe run pipelines/complete.cue --set model=$(MODEL) --set prompt="" --set max_tokens=96 --set temperature=0
+	./pipe run pipelines/complete.cue --set model='$(MODEL)' --set prompt='$(PROMPT)' --set max_tokens=$(MAX_TOKENS) --set stop='$(STOP)' --set temperature=0
 
 build:
 	CGO_ENABLED=0 go build -o pipe ./cmd/pipe

@@ -156,14 +156,14 @@ func TestSharedNext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Bind(be, made, store, arena)
-	if err == nil {
+	if _, err := Bind(be, made, store, arena); err == nil {
 		t.Fatal("bound to states that are not there")
 	}
 	if err := store.Reserve(made.States); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = Bind(be, made, store, arena); err != nil {
+	s, err := Bind(be, made, store, arena)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []float32{0, 2} { // exp(0) + exp(0)

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint build generate bench fuzz
+.PHONY: run test lint build generate bench fuzz compare-train
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -34,3 +34,9 @@ bench:
 fuzz:
 	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done
+
+# Beside PyTorch, in turns; needs a Python with benchmarks/requirements.txt.
+PYTHON ?= python3
+TEXT ?= ../shared/data/train/tinyshakespeare.txt
+compare-train: build
+	$(PYTHON) benchmarks/compare_train.py $(TEXT)

@@ -137,7 +137,15 @@ func lowerAttention(b *Builder, n *ir.Node) []ir.Value {
 	if at.Causal {
 		s = b.Select(b.visible(at, n.In[4], batch, seq, keys), s, b.Scalar(lowest, s))
 	}
-	y := b.MatMul(b.seen(s), v, false, false)
+	// Every query sees itself, or everything, unless a mask or the room for keys
+	// says otherwise; then no row is all hidden, and this is plain softmax.
+	var weights ir.Value
+	if !n.In[3].Valid() && (!at.Causal || !n.In[4].Valid() && seq == keys) {
+		weights = b.Softmax(s, -1)
+	} else {
+		weights = b.seen(s)
+	}
+	y := b.MatMul(weights, v, false, false)
 	y = b.Reshape(b.Transpose(y, 0, 3, 1, 2, 4), n.Types[0].Shape...)
 	return []ir.Value{b.Cast(y, n.Types[0].DType)}
 }

@@ -31,7 +31,9 @@ Of a pipeline, texts go to stdout as they are made, and tensors to --out: a fold
 or one .npz or .safetensors file.
 
 A recipe trains. Its run is a folder below --runs: the resolved document, plans, metrics, plots, checkpoints, and the
-model. The same document goes on from its last checkpoint if it was interrupted.`,
+model. The same document goes on from its last checkpoint if it was interrupted.
+
+PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor says which there are.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := schema.Load(args[0], schema.Options{Set: flags.set})

@@ -5,14 +5,14 @@ import "testing"
 func TestNearest(t *testing.T) {
 	known := []string{"temperature", "top_k", "top_p", "seed", "SiLU", "model.layers.0.self_attn.q_proj.weight"}
 	for word, want := range map[string]string{
-		"temprature":  "temperature",
-		"temp":        "temperature",
-		"tpo_k":       "top_k",
-		"silu":        "SiLU",
-		"Seed":        "seed",
-		"xyz":         "",
-		"":            "",
-		"temperature": "",
+		"temprature":                            "temperature",
+		"temp":                                  "temperature",
+		"tpo_k":                                 "top_k",
+		"silu":                                  "SiLU",
+		"Seed":                                  "seed",
+		"xyz":                                   "",
+		"":                                      "",
+		"temperature":                           "",
 		"model.layers.0.self_atn.q_proj.weight": "model.layers.0.self_attn.q_proj.weight",
 	} {
 		if got := Nearest(word, known); got != want {

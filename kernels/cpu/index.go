@@ -15,7 +15,7 @@ import (
 // indices reads places along an axis and remembers one that is out of range.
 type indices struct {
 	vec
-	limit int    // places lie below it
+	limit int // places lie below it
 	bad   atomic.Int64
 }
 

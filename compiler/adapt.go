@@ -39,6 +39,12 @@ func adapt(c *context, g *ir.Graph) (*ir.Graph, error) {
 	}
 	a := c.opt.Training.Adapter
 	adapted := map[string][2]ir.Value{}
+	uses := countUses(g)
+	for _, n := range g.Nodes {
+		if path, ok := adaptable(n); ok && a.Targets(strings.TrimSuffix(path, ".weight")) && uses[n.In[1].Node.ID][0] > 1 {
+			return nil, &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s is shared by several layers, so an adapter of one can't be merged into it", path)}
+		}
+	}
 	next, err := rewrite(c.table, g, func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 		path, ok := adaptable(n)
 		if !ok || !a.Targets(strings.TrimSuffix(path, ".weight")) {

@@ -59,6 +59,9 @@ type engine struct {
 	limit   int64 // bytes
 }
 
+// maxThreads bounds --threads: each has memory of its own.
+const maxThreads = 1024
+
 // open makes the engine ready. Close its backend.
 func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	make, ok := backends[f.device]
@@ -69,8 +72,8 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 		}
 		return nil, usagef(cmd, "unknown device %q%s; there is %s", f.device, didYouMean(f.device, known), strings.Join(known, ", "))
 	}
-	if f.threads < 0 {
-		return nil, usagef(cmd, "--threads is %d, want at least 0", f.threads)
+	if f.threads < 0 || f.threads > maxThreads {
+		return nil, usagef(cmd, "--threads is %d, want 0 to %d", f.threads, maxThreads)
 	}
 	e := &engine{limit: availableMemory()}
 	if f.mem != "" {

@@ -45,6 +45,13 @@ func TestFullFinetune(t *testing.T) {
 	if r.Steps != 40 || !(r.Eval < 1) {
 		t.Errorf("%+v: want a loss below 1", r)
 	}
+	// The model that it wrote is in f32: its weights must not be trained where
+	// they lie in the file.
+	before := weightsOf(t, r.Run)
+	again := finetune(t, "full-finetune.cue", t.TempDir(), "--set", "train.steps=3", "--set", "model.from="+r.Model)
+	if again.Steps != 3 || !bytes.Equal(weightsOf(t, r.Run), before) {
+		t.Errorf("%+v: training from an f32 folder changes it, or fails", again)
+	}
 }
 
 // TestAdapterFinetune checks the recipe with an adapter: it learns, the base

@@ -42,7 +42,7 @@ func (r *Run) exportWeights(t *Trainer, write file) error {
 			}
 			d.Type, d.Bytes = d.Type.As(to), narrowed(to, merged)
 		}
-		if r.Recipe.Adapter != nil && merged == nil { // as the base has it, bit for bit
+		if r.Recipe.Adapter != nil && merged == nil && r.base != nil { // as the base has it, bit for bit
 			if d, err = r.baseTensor(s.Path); err != nil {
 				return err
 			}

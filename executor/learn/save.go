@@ -11,6 +11,7 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
+	"pipe.dev/executor/session"
 )
 
 // The files of a checkpoint: the weights that change, as any program reads
@@ -47,6 +48,9 @@ func (t *Trainer) saveStates(file func(string, func(io.Writer) error) error, nam
 		d := checkpoint.Data{Name: s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
 		if err := t.store.Read(s.Path, d.Bytes); err != nil {
 			return err
+		}
+		if i := checkpoint.FirstNaN(s.Type.DType, d.Bytes); i >= 0 { // a checkpoint that holds it is of no use
+			return &session.NaNError{Pos: ir.Pos{Path: s.Path}, Op: "training", Index: i}
 		}
 		list = append(list, d)
 	}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/session"
@@ -205,6 +206,9 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 	norm, err := t.scalar(last, "grad_norm")
 	if err != nil {
 		return Event{}, err
+	}
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return Event{}, &session.NaNError{Pos: ir.Pos{Path: "grad_norm"}, Op: "training"}
 	}
 	t.step++
 	return Event{Step: t.step, Loss: sum / count, GradNorm: norm, Rate: rate, Tokens: t.tokens}, nil

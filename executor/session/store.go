@@ -142,7 +142,7 @@ func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error
 		return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: element %d is NaN or infinite", name, i)}
 	}
 	native := t.DType == st.Type.DType
-	if st.Layout == "" && native {
+	if st.Layout == "" && native && !st.Changes { // what training changes needs memory of its own
 		if b, ok := s.backend.Map(data); ok {
 			s.hold(st, b, true)
 			return nil

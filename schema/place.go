@@ -97,6 +97,9 @@ func (p *places) written(v cue.Value, name string) *ast.Field {
 	if fields, err := v.Fields(); err == nil {
 		for fields.Next() && (builtin == nil || isLanguage(builtin.Pos().Filename())) {
 			x := fields.Value()
+			if fields.Selector().LabelType() != cue.StringLabel { // an element of a list
+				continue
+			}
 			switch label := fields.Selector().Unquoted(); {
 			case label == "op" || label == "id" || label == "param", x.IncompleteKind()&(cue.StructKind|cue.ListKind) != 0:
 				continue

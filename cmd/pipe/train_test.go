@@ -136,11 +136,14 @@ func TestTrainKilled(t *testing.T) {
 		select {
 		case err := <-done:
 			var r trained
+			if folder, _, ok := strings.Cut(errs.String(), ": this run is finished"); ok {
+				if !bytes.Equal(weightsOf(t, folder), weightsOf(t, want.Run)) { // killed after its last act
+					t.Errorf("after %d kills the run ends with other weights", kills)
+				}
+				return
+			}
 			if err != nil || json.Unmarshal(out.Bytes(), &r) != nil {
 				t.Fatalf("after %d kills: %v: %s", kills, err, errs.String())
-			}
-			if kills < 3 {
-				t.Skipf("this machine is too fast to be killed: %d kills", kills)
 			}
 			if !bytes.Equal(weightsOf(t, r.Run), weightsOf(t, want.Run)) || r.Loss != want.Loss || r.Eval != want.Eval {
 				t.Errorf("after %d kills the run ends with other weights: %+v, want %+v", kills, r, want)

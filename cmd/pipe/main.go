@@ -1,4 +1,4 @@
-// Command pipe turns CUE documents into running models; see DESIGN.md.
+// Command pipe turns CUE documents into running models; see docs/design.md.
 //
 // This package holds flags, streams, signals and exit codes, and wires the
 // packages that do the work. Each subcommand is a file.

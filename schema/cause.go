@@ -72,14 +72,17 @@ func (d *diagnosis) causes(found []finding) Errors {
 	return mergeUses(onePath(out.sorted()))
 }
 
-// followsFrom: a list is wrong because of an element; an element differs from
+// followsFrom: a list is wrong because of an element; an element has no value
+// because the list is too short; an element differs from
 // that of a default because another one is wrong; a node that is no op or
 // stage has no out.
 func (f finding) followsFrom(found []finding) bool {
 	return slices.ContainsFunc(found, func(o finding) bool {
 		switch {
 		case f.list:
-			return strings.HasPrefix(o.path, f.path+".")
+			return strings.HasPrefix(o.path, f.path+".") && o.Msg != noValue
+		case o.list && f.Msg == noValue:
+			return strings.HasPrefix(f.path, o.path+".")
 		case f.alternative:
 			return sibling(o.path, f.path) && !o.alternative
 		case strings.HasPrefix(o.Msg, "is no ") || strings.HasPrefix(o.Msg, undefinedPrefix):

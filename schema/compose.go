@@ -78,7 +78,7 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 		if d.Recipe != nil {
 			return Errors{{Pos: pos, Msg: "is a second recipe; a file holds one"}}
 		}
-		d.Recipe = &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos}
+		d.Recipe = &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos, places: written(c.places.document, c.name)}
 		d.Recipe.Model, _ = c.recipeModel()
 	case kindGraph:
 		m := c.model(tree)

@@ -71,6 +71,8 @@ type Recipe struct {
 	Fields map[string]any
 	Model  *Model // the architecture of model.config; nil if there is none
 	Pos    ir.Pos
+
+	places map[string]ir.Pos // of what is written out, by path
 }
 
 // Model is an architecture: a tree of nodes, with stacks not yet expanded.

@@ -8,6 +8,9 @@ import (
 	"cuelang.org/go/cue/ast"
 )
 
+// noValue says that a value is not known.
+const noValue = "has no value"
+
 // noValuePrefix begins the message of a value that two defaults leave open.
 const noValuePrefix = "has no value: "
 
@@ -22,7 +25,7 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 	if !isIncompleteText(r) {
 		return false
 	}
-	f.Msg = "has no value"
+	f.Msg = noValue
 	path := group[0].path
 	written := d.places.fieldOf(path, f.at)
 	if written != nil && !d.blanked[written.Pos().Offset()] && d.twoDefaults(f, written.Value) {

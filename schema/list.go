@@ -16,11 +16,14 @@ func (d *diagnosis) listLength(f *finding, group []raised) bool {
 		return false
 	}
 	i := slices.IndexFunc(group, func(r raised) bool { return r.format == format })
-	l := d.places.innermost(f.at)
-	if i < 0 || l == nil {
+	if i < 0 {
 		return false
 	}
-	list, ok := l.field.Value.(*ast.ListLit)
+	_, e := literalAt(d.source.file, group[0].path)
+	if l := d.places.innermost(f.at); e == nil && l != nil {
+		e = l.field.Value
+	}
+	list, ok := e.(*ast.ListLit)
 	if !ok {
 		return false
 	}

@@ -22,13 +22,14 @@ type labels []label
 
 // places finds where the values of an evaluated document were written.
 type places struct {
-	files map[string]*ast.File
-	index map[string]labels
+	document *ast.File
+	files    map[string]*ast.File
+	index    map[string]labels
 }
 
 // newPlaces takes the labels of the document from before --set changed it.
 func newPlaces(e *evaluation) *places {
-	return &places{files: e.files, index: map[string]labels{e.source.name: e.source.labels}}
+	return &places{document: e.source.file, files: e.files, index: map[string]labels{e.source.name: e.source.labels}}
 }
 
 func labelsOf(f *ast.File) labels {

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"cuelang.org/go/cue"
 )
 
 // wanted is what a schema allows for a value.
@@ -110,6 +113,9 @@ func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 		}
 		return true
 	}
+	if known := d.choices(d.value.LookupPath(cuePath(f.raw))); len(w.choices) > 1 && len(known) > len(w.choices) {
+		w.choices = known // the evaluator gives only the first few
+	}
 	f.alternative = len(w.types) == 0 && len(w.bounds) == 0 && len(w.choices) == 1
 	f.Msg = fmt.Sprintf("want %s, have %s", w, brief(have))
 	if len(w.types) == 0 && len(w.bounds) == 0 {
@@ -125,6 +131,31 @@ func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 		f.Hint = fmt.Sprintf("write %s.value", strings.TrimSuffix(expr, ".out"))
 	}
 	return true
+}
+
+// choices are the texts that a value may be one of, as literals, sorted; nil
+// if it is not to be chosen from a list.
+func (d *diagnosis) choices(v cue.Value) []string {
+	op, args := v.Expr()
+	var list []string
+	for _, a := range args {
+		switch op {
+		case cue.OrOp:
+			s, err := a.String()
+			if err != nil {
+				return nil
+			}
+			list = appendNew(list, strconv.Quote(s))
+		case cue.AndOp, cue.NoOp:
+			if inner, _ := a.Expr(); op == cue.AndOp || inner == cue.OrOp {
+				if found := d.choices(a); len(found) > len(list) {
+					list = found
+				}
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 func unquoteAll(list []string) []string {

@@ -42,6 +42,9 @@ func (d *diagnosis) where(group []raised) (token.Pos, bool) {
 	if d.source.config != nil {
 		return d.whereInConfig(path)
 	}
+	if pos, _ := literalAt(d.source.file, path); pos.IsValid() {
+		return pos, true
+	}
 	for n := len(path); n > 0; n-- {
 		v := d.value.LookupPath(cuePath(path[:n]))
 		if f := d.places.written(v, labelOf(path[:n])); f != nil && !d.isSchema(f.Pos().Filename()) {
@@ -94,13 +97,7 @@ func labelOf(path []string) string {
 
 // place is a position as messages give it.
 func (d *diagnosis) place(pos token.Pos, path []string) ir.Pos {
-	p := at(pos, d.names.short(path))
-	if set, ok := strings.CutPrefix(p.File, "--set "); ok {
-		p = ir.Pos{File: p.File, Path: p.Path}
-		if strings.HasSuffix(p.Path, set) || set == strings.TrimSuffix(strings.TrimPrefix(p.Path, "inputs."), ".value") {
-			p.Path = ""
-		}
-	}
+	p := setPlace(at(pos, d.names.short(path)))
 	if p.File == "" {
 		p.File = d.source.name
 		if d.source.shown != "" {

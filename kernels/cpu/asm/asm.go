@@ -44,12 +44,18 @@ type Dots func(n, d int, q *float32, keys *byte, stride int, scores *float32)
 // this order, and l < d. Values lie stride bytes apart.
 type Mix func(n, d int, p *float32, values *byte, stride int, acc *float32)
 
+// Interleave is dst[l*m+i] = row i[l] for i < m, l < k: rows to columns. Rows
+// lie stride bytes apart; m > 0, and k is a multiple of 16, at least 16. What
+// dst has beyond m*k, up to 15 floats, may be overwritten.
+type Interleave func(m, k int, x *byte, stride int, dst *float32)
+
 // Kernels holds what one instruction set offers, by Storage.
 type Kernels struct {
-	Rows   int       // largest height of a Gemm
-	Panels int       // panels that a Gemv takes
-	Gemm   [3][]Gemm // by height, from 1 to Rows
-	Gemv   [3]Gemv
-	Dots   [3]Dots
-	Mix    [3]Mix
+	Rows       int       // largest height of a Gemm
+	Panels     int       // panels that a Gemv takes
+	Gemm       [3][]Gemm // by height, from 1 to Rows
+	Gemv       [3]Gemv
+	Dots       [3]Dots
+	Mix        [3]Mix
+	Interleave [3]Interleave
 }

@@ -176,3 +176,27 @@ func TestDotsAndMix(t *testing.T) {
 		}
 	}
 }
+
+func TestInterleave(t *testing.T) {
+	for name, kernels := range tiers(t) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for s := F32; s <= F16; s++ {
+			for m := 1; m <= 33; m++ {
+				for _, k := range []int{16, 48} {
+					stride := k + 3
+					x := random(r, m*stride)
+					rows := store(s, x)
+					got := make([]float32, m*k+15)
+					kernels.Interleave[s](m, k, rows, stride*sizes[s], &got[0])
+					want := make([]float32, m*k)
+					for i := range m {
+						for l := range k {
+							want[l*m+i] = x[i*stride+l]
+						}
+					}
+					sameBits(t, fmt.Sprintf("%s %d: %d rows, k %d", name, s, m, k), got, want)
+				}
+			}
+		}
+	}
+}

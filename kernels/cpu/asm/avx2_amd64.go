@@ -49,6 +49,11 @@ func DotsYF32(n int, d int, q *float32, keys *byte, stride int, scores *float32)
 //go:noescape
 func MixYF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// InterleaveYF32 is the Interleave of F32 rows.
+//
+//go:noescape
+func InterleaveYF32(m int, k int, x *byte, stride int, dst *float32)
+
 // Gemm1YBF16 is the Gemm of 1 rows over BF16 weights.
 //
 //go:noescape
@@ -94,6 +99,11 @@ func DotsYBF16(n int, d int, q *float32, keys *byte, stride int, scores *float32
 //go:noescape
 func MixYBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// InterleaveYBF16 is the Interleave of BF16 rows.
+//
+//go:noescape
+func InterleaveYBF16(m int, k int, x *byte, stride int, dst *float32)
+
 // Gemm1YF16 is the Gemm of 1 rows over F16 weights.
 //
 //go:noescape
@@ -138,6 +148,11 @@ func DotsYF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
 //
 //go:noescape
 func MixYF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
+
+// InterleaveYF16 is the Interleave of F16 rows.
+//
+//go:noescape
+func InterleaveYF16(m int, k int, x *byte, stride int, dst *float32)
 
 // PeakY executes n times 10 independent vector multiply-adds of 8 lanes.
 func PeakY(n int)

@@ -1772,6 +1772,109 @@ testone:
 	VZEROUPPER
 	RET
 
+// func InterleaveYF32(m int, k int, x *byte, stride int, dst *float32)
+// Requires: AVX, CMOV
+TEXT ·InterleaveYF32(SB), NOSPLIT, $0-40
+	MOVQ m+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ dst+32(FP), SI
+	XORQ R14, R14
+	MOVQ AX, R15
+	SHLQ $0x02, R15
+	LEAQ -1(AX), DI
+	ANDQ $-8, DI
+
+group:
+	MOVQ  AX, R8
+	SUBQ  DI, R8
+	MOVQ  DI, R10
+	IMULQ BX, R10
+	ADDQ  DX, R10
+	LEAQ  (SI)(DI*4), R13
+	MOVQ  CX, R9
+
+square:
+	MOVQ       R10, R11
+	MOVQ       BX, R12
+	VMOVUPS    (R11), Y0
+	CMPQ       R8, $0x01
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y1
+	CMPQ       R8, $0x02
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y2
+	CMPQ       R8, $0x03
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y3
+	CMPQ       R8, $0x04
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y4
+	CMPQ       R8, $0x05
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y5
+	CMPQ       R8, $0x06
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y6
+	CMPQ       R8, $0x07
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y7
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y2
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VPERM2F128 $0x31, Y5, Y8, Y8
+	VPERM2F128 $0x20, Y4, Y0, Y5
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y6, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y3, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y1, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y5, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y7, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y2, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y8, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y0, (R13)
+	ADDQ       R15, R13
+	ADDQ       $0x20, R10
+	SUBQ       $0x08, R9
+	JNE        square
+	SUBQ       $0x08, DI
+	JGE        group
+	VZEROUPPER
+	RET
+
 // func Gemm1YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·Gemm1YBF16(SB), NOSPLIT, $0-56
@@ -3687,6 +3790,117 @@ testone:
 	VZEROUPPER
 	RET
 
+// func InterleaveYBF16(m int, k int, x *byte, stride int, dst *float32)
+// Requires: AVX, AVX2, CMOV
+TEXT ·InterleaveYBF16(SB), NOSPLIT, $0-40
+	MOVQ m+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ dst+32(FP), SI
+	XORQ R14, R14
+	MOVQ AX, R15
+	SHLQ $0x02, R15
+	LEAQ -1(AX), DI
+	ANDQ $-8, DI
+
+group:
+	MOVQ  AX, R8
+	SUBQ  DI, R8
+	MOVQ  DI, R10
+	IMULQ BX, R10
+	ADDQ  DX, R10
+	LEAQ  (SI)(DI*4), R13
+	MOVQ  CX, R9
+
+square:
+	MOVQ       R10, R11
+	MOVQ       BX, R12
+	VPMOVZXWD  (R11), Y0
+	VPSLLD     $0x10, Y0, Y0
+	CMPQ       R8, $0x01
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VPMOVZXWD  (R11), Y1
+	VPSLLD     $0x10, Y1, Y1
+	CMPQ       R8, $0x02
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VPMOVZXWD  (R11), Y2
+	VPSLLD     $0x10, Y2, Y2
+	CMPQ       R8, $0x03
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VPMOVZXWD  (R11), Y3
+	VPSLLD     $0x10, Y3, Y3
+	CMPQ       R8, $0x04
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VPMOVZXWD  (R11), Y4
+	VPSLLD     $0x10, Y4, Y4
+	CMPQ       R8, $0x05
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VPMOVZXWD  (R11), Y5
+	VPSLLD     $0x10, Y5, Y5
+	CMPQ       R8, $0x06
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VPMOVZXWD  (R11), Y6
+	VPSLLD     $0x10, Y6, Y6
+	CMPQ       R8, $0x07
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VPMOVZXWD  (R11), Y7
+	VPSLLD     $0x10, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y7
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y2
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VPERM2F128 $0x31, Y5, Y8, Y8
+	VPERM2F128 $0x20, Y4, Y0, Y5
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y6, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y3, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y1, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y5, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y7, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y2, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y8, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y0, (R13)
+	ADDQ       R15, R13
+	ADDQ       $0x10, R10
+	SUBQ       $0x08, R9
+	JNE        square
+	SUBQ       $0x08, DI
+	JGE        group
+	VZEROUPPER
+	RET
+
 // func Gemm1YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
 // Requires: AVX, F16C, FMA3
 TEXT ·Gemm1YF16(SB), NOSPLIT, $0-56
@@ -5464,6 +5678,109 @@ valueone:
 testone:
 	TESTQ CX, CX
 	JNE   one
+	VZEROUPPER
+	RET
+
+// func InterleaveYF16(m int, k int, x *byte, stride int, dst *float32)
+// Requires: AVX, CMOV, F16C
+TEXT ·InterleaveYF16(SB), NOSPLIT, $0-40
+	MOVQ m+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ dst+32(FP), SI
+	XORQ R14, R14
+	MOVQ AX, R15
+	SHLQ $0x02, R15
+	LEAQ -1(AX), DI
+	ANDQ $-8, DI
+
+group:
+	MOVQ  AX, R8
+	SUBQ  DI, R8
+	MOVQ  DI, R10
+	IMULQ BX, R10
+	ADDQ  DX, R10
+	LEAQ  (SI)(DI*4), R13
+	MOVQ  CX, R9
+
+square:
+	MOVQ       R10, R11
+	MOVQ       BX, R12
+	VCVTPH2PS  (R11), Y0
+	CMPQ       R8, $0x01
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VCVTPH2PS  (R11), Y1
+	CMPQ       R8, $0x02
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VCVTPH2PS  (R11), Y2
+	CMPQ       R8, $0x03
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VCVTPH2PS  (R11), Y3
+	CMPQ       R8, $0x04
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VCVTPH2PS  (R11), Y4
+	CMPQ       R8, $0x05
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VCVTPH2PS  (R11), Y5
+	CMPQ       R8, $0x06
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VCVTPH2PS  (R11), Y6
+	CMPQ       R8, $0x07
+	CMOVQEQ    R14, R12
+	ADDQ       R12, R11
+	VCVTPH2PS  (R11), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y7
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y2
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VPERM2F128 $0x31, Y5, Y8, Y8
+	VPERM2F128 $0x20, Y4, Y0, Y5
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y6, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y3, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y1, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y5, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y7, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y2, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y8, (R13)
+	ADDQ       R15, R13
+	VMOVUPS    Y0, (R13)
+	ADDQ       R15, R13
+	ADDQ       $0x10, R10
+	SUBQ       $0x08, R9
+	JNE        square
+	SUBQ       $0x08, DI
+	JGE        group
 	VZEROUPPER
 	RET
 

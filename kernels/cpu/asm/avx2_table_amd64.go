@@ -13,8 +13,9 @@ func AVX2() Kernels {
 			{nil, Gemm1YBF16, Gemm2YBF16, Gemm3YBF16, Gemm4YBF16, Gemm5YBF16, Gemm6YBF16},
 			{nil, Gemm1YF16, Gemm2YF16, Gemm3YF16, Gemm4YF16, Gemm5YF16, Gemm6YF16},
 		},
-		Gemv: [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
-		Dots: [3]Dots{DotsYF32, DotsYBF16, DotsYF16},
-		Mix:  [3]Mix{MixYF32, MixYBF16, MixYF16},
+		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
+		Dots:       [3]Dots{DotsYF32, DotsYBF16, DotsYF16},
+		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
+		Interleave: [3]Interleave{InterleaveYF32, InterleaveYBF16, InterleaveYF16},
 	}
 }

@@ -79,6 +79,11 @@ func DotsZF32(n int, d int, q *float32, keys *byte, stride int, scores *float32)
 //go:noescape
 func MixZF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// InterleaveZF32 is the Interleave of F32 rows.
+//
+//go:noescape
+func InterleaveZF32(m int, k int, x *byte, stride int, dst *float32)
+
 // Gemm1ZBF16 is the Gemm of 1 rows over BF16 weights.
 //
 //go:noescape
@@ -154,6 +159,11 @@ func DotsZBF16(n int, d int, q *float32, keys *byte, stride int, scores *float32
 //go:noescape
 func MixZBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// InterleaveZBF16 is the Interleave of BF16 rows.
+//
+//go:noescape
+func InterleaveZBF16(m int, k int, x *byte, stride int, dst *float32)
+
 // Gemm1ZF16 is the Gemm of 1 rows over F16 weights.
 //
 //go:noescape
@@ -228,6 +238,11 @@ func DotsZF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
 //
 //go:noescape
 func MixZF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
+
+// InterleaveZF16 is the Interleave of F16 rows.
+//
+//go:noescape
+func InterleaveZF16(m int, k int, x *byte, stride int, dst *float32)
 
 // PeakZ executes n times 10 independent vector multiply-adds of 16 lanes.
 func PeakZ(n int)

@@ -13,8 +13,9 @@ func AVX512() Kernels {
 			{nil, Gemm1ZBF16, Gemm2ZBF16, Gemm3ZBF16, Gemm4ZBF16, Gemm5ZBF16, Gemm6ZBF16, Gemm7ZBF16, Gemm8ZBF16, Gemm9ZBF16, Gemm10ZBF16, Gemm11ZBF16, Gemm12ZBF16},
 			{nil, Gemm1ZF16, Gemm2ZF16, Gemm3ZF16, Gemm4ZF16, Gemm5ZF16, Gemm6ZF16, Gemm7ZF16, Gemm8ZF16, Gemm9ZF16, Gemm10ZF16, Gemm11ZF16, Gemm12ZF16},
 		},
-		Gemv: [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
-		Dots: [3]Dots{DotsZF32, DotsZBF16, DotsZF16},
-		Mix:  [3]Mix{MixZF32, MixZBF16, MixZF16},
+		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
+		Dots:       [3]Dots{DotsZF32, DotsZBF16, DotsZF16},
+		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
+		Interleave: [3]Interleave{InterleaveZF32, InterleaveZBF16, InterleaveZF16},
 	}
 }

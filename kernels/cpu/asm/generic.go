@@ -19,7 +19,7 @@ func Generic() Kernels {
 		for m := 1; m <= genericRows; m++ {
 			k.Gemm[s] = append(k.Gemm[s], gemm(m, st))
 		}
-		k.Gemv[s], k.Dots[s], k.Mix[s] = gemv(st), dots(st), mix(st)
+		k.Gemv[s], k.Dots[s], k.Mix[s], k.Interleave[s] = gemv(st), dots(st), mix(st), interleave(st)
 	}
 	return k
 }
@@ -130,6 +130,22 @@ func mix(s Storage) Mix {
 				tile := v[:min(Panel, d-l)]
 				load(s, tile, at(values, j*stride+l*size))
 				fmas(y[l:l+len(tile)], w, tile)
+			}
+		}
+	}
+}
+
+func interleave(s Storage) Interleave {
+	size := sizes[s]
+	return func(m, k int, x *byte, stride int, dst *float32) {
+		y := unsafe.Slice(dst, m*k)
+		var row [16]float32
+		for i := range m {
+			for l := 0; l < k; l += len(row) {
+				load(s, row[:], at(x, i*stride+l*size))
+				for j, v := range row {
+					y[(l+j)*m+i] = v
+				}
 			}
 		}
 	}

@@ -32,6 +32,7 @@ func main() {
 		isa.gemv(e)
 		isa.dots(e)
 		isa.mix(e)
+		isa.interleave(e)
 	}
 	isa.peak()
 	if *tier == "avx2" {
@@ -174,7 +175,7 @@ func (s isa) table() string {
 		b.WriteString("},\n")
 	}
 	b.WriteString("\t\t},\n")
-	for _, f := range []string{"Gemv", "Dots", "Mix"} {
+	for _, f := range []string{"Gemv", "Dots", "Mix", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {
 			if i > 0 {

@@ -34,6 +34,7 @@ func AdapterWeights(path string) (a, b string) {
 
 // adapt adds the adapter of a training to its graph, before anything else.
 func adapt(c *context, g *ir.Graph) (*ir.Graph, error) {
+	c.base = g
 	if c.opt.Training == nil || c.opt.Training.Adapter == nil {
 		return g, nil
 	}

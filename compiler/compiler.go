@@ -60,6 +60,7 @@ type pass struct {
 type context struct {
 	table *op.Table
 	opt   *Options
+	base  *ir.Graph // of a training: the model before it is adapted
 }
 
 // passes run in this order; verify runs after each. Those before "bind" see

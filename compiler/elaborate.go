@@ -68,6 +68,9 @@ func (e *elaborator) outputs(m *schema.Model) error {
 		}
 		e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: path, Value: v})
 	}
+	if err := e.lossOutputs(); err != nil {
+		return err
+	}
 	return e.Err()
 }
 

@@ -11,9 +11,11 @@ import (
 // Training says how a model learns: what is made small, and how its weights
 // change by their gradients. All of it becomes part of the graph.
 type Training struct {
-	Phase         Phase
-	Objective     *train.Objective
-	ObjectiveAttr any
+	Phase Phase
+	// Part names one of several parts of a step that have losses and optimizers
+	// of their own, as the two of an adversarial training; "" if there is one.
+	Part          string
+	Losses        []Loss
 	Optimizer     *train.Optimizer
 	OptimizerAttr any
 	// Adapter, if set, is added to the model, and it alone changes.
@@ -35,7 +37,7 @@ type Phase string
 // The phases. A step is either Step, or Accumulate for each micro-batch and
 // then Update; both give the same, since sums are added and divided by the
 // counts of all micro-batches. All but Update have outputs "loss" (the sum)
-// and "count"; Step and Update have the output "grad_norm" and the inputs "lr"
+// and "count", and, of several losses, the mean of each as "loss/NAME"; Step and Update have the output "grad_norm" and the inputs "lr"
 // and "step", scalars, the step counting from 1.
 const (
 	Step       Phase = "step"
@@ -50,7 +52,7 @@ func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
 	if t == nil {
 		return g, nil
 	}
-	l := &learner{Builder: op.NewBuilder(c.table), t: t, old: g}
+	l := &learner{Builder: op.NewBuilder(c.table), t: t, old: g, base: c.base}
 	switch t.Phase {
 	case Evaluate:
 		l.forward(func(*ir.Node) bool { return true })
@@ -75,6 +77,7 @@ type learner struct {
 	*op.Builder
 	t       *Training
 	old     *ir.Graph
+	base    *ir.Graph   // the model without adapters
 	weights []*ir.State // those that change, in the order of the graph
 }
 
@@ -84,28 +87,15 @@ func (l *learner) hasGradient(n *ir.Node) bool {
 	return ok && d.Grad != nil
 }
 
-// forward writes the model and its loss; keep says which ops stay whole.
+// forward writes the model and its losses; keep says which ops stay whole.
 func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
-	whole := op.NewBuilder(l.Table)
-	at := whole.Lowered(l.old, func(*ir.Node) bool { return true })
-	whole.Pos = ir.Pos{Path: l.t.Objective.Name}
-	y := at[l.old.Outputs[0].Value]
-	types, err := l.t.Objective.Types(y.Type())
-	if err != nil {
-		l.Fail(err)
+	w := &lossWriter{Builder: op.NewBuilder(l.Table), t: l.t, model: l.old, base: l.base}
+	sum, count = w.write()
+	if w.Err() != nil {
+		l.Fail(w.Err())
 		return sum, count
 	}
-	in := map[string]ir.Value{}
-	for _, p := range l.t.Objective.Inputs {
-		in[p.Name] = whole.Graph.AddInput(p.Name, types[p.Name], whole.Pos)
-	}
-	sum, count = l.t.Objective.Loss(whole, train.Loss{Attr: l.t.ObjectiveAttr, Y: y, In: in})
-	if whole.Err() != nil {
-		l.Fail(whole.Err())
-		return sum, count
-	}
-	whole.Graph.Outputs = []ir.Output{{Name: "loss", Value: sum}, {Name: "count", Value: count}}
-	at = l.Lowered(whole.Graph, keep)
+	at := l.Lowered(w.Graph, keep)
 	for _, s := range l.Graph.States {
 		l.trained(s)
 	}
@@ -119,7 +109,7 @@ func (l *learner) trained(s *ir.State) {
 	if l.t.Adapter != nil {
 		changes = isAdapter(s.Path)
 	}
-	if s.Kind == ir.Weight && t.DType.Float() && changes {
+	if s.Kind == ir.Weight && t.DType.Float() && changes && !isReference(s.Path) {
 		s.Changes = true
 		l.weights = append(l.weights, s)
 	}
@@ -186,7 +176,7 @@ func (l *learner) weight(w *ir.State, grad, lr, step ir.Value) {
 	var slots []*ir.State
 	var values []ir.Value
 	for _, s := range part.Optimizer.Slots(part.Attr, t) {
-		made := l.Graph.AddState(ir.State{Path: w.Path + "#" + s.Name, Kind: ir.Moment, Init: s.Init, Pos: l.Pos}, s.Type)
+		made := l.Graph.AddState(ir.State{Path: w.Path + "#" + l.t.slot(s.Name), Kind: ir.Moment, Init: s.Init, Pos: l.Pos}, s.Type)
 		slots, values = append(slots, made), append(values, made.Read)
 	}
 	if part.Rate != 1 {
@@ -200,6 +190,14 @@ func (l *learner) weight(w *ir.State, grad, lr, step ir.Value) {
 	for i, s := range slots {
 		s.Next = values[i]
 	}
+}
+
+// slot names what the optimizer of a part keeps of a weight.
+func (t *Training) slot(name string) string {
+	if t.Part == "" {
+		return name
+	}
+	return t.Part + "/" + name
 }
 
 // sums are the states that gradients and counts are added up in.

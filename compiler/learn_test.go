@@ -26,14 +26,16 @@ func training(t testing.TB, phase Phase) *Training {
 	}
 	o, _ := optimizers.Lookup("adamw")
 	j, _ := objectives.Lookup("cross_entropy")
-	made := &Training{Phase: phase, Optimizer: o, Objective: j, ClipNorm: 0.5,
+	loss := Loss{Objective: j, Weight: 1, In: map[string]Source{"targets": {Batch: "targets"}, "weights": {Batch: "weights"}}}
+	made := &Training{Phase: phase, Optimizer: o, ClipNorm: 0.5,
 		Decays: func(_ string, shape []ir.Dim) bool { return len(shape) > 1 }}
 	if made.OptimizerAttr, err = o.Default(); err != nil {
 		t.Fatal(err)
 	}
-	if made.ObjectiveAttr, err = j.Default(); err != nil {
+	if loss.Attr, err = j.Default(); err != nil {
 		t.Fatal(err)
 	}
+	made.Losses = []Loss{loss}
 	return made
 }
 

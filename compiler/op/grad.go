@@ -11,6 +11,29 @@ import (
 // keep claims none. Inputs, outputs and states of g become those of b's
 // graph. It returns where g's values are; check Err before use.
 func (b *Builder) Lowered(g *ir.Graph, keep func(n *ir.Node) bool) map[ir.Value]ir.Value {
+	made := map[string]*ir.State{}
+	at := b.Include(g, keep, func(s *ir.State) ir.Value {
+		made[s.Path] = b.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init}, s.Read.Type())
+		return made[s.Path].Read
+	})
+	if b.err != nil {
+		return at
+	}
+	for _, s := range g.States {
+		if s.Next.Valid() {
+			made[s.Path].Next = at[s.Next]
+		}
+	}
+	for _, o := range g.Outputs {
+		b.Graph.Outputs = append(b.Graph.Outputs, ir.Output{Name: o.Name, Value: at[o.Value]})
+	}
+	return at
+}
+
+// Include appends the values of g to b's graph, lowered as Lowered does. An
+// input that b's graph has already is that input, and state says what each
+// state of g reads. It returns where g's values are; check Err before use.
+func (b *Builder) Include(g *ir.Graph, keep func(n *ir.Node) bool, state func(s *ir.State) ir.Value) map[ir.Value]ir.Value {
 	if keep == nil {
 		keep = func(*ir.Node) bool { return false }
 	}
@@ -23,44 +46,47 @@ func (b *Builder) Lowered(g *ir.Graph, keep func(n *ir.Node) bool) map[ir.Value]
 	for _, s := range g.States {
 		states[s.Read] = s
 	}
-	made := map[*ir.State]*ir.State{}
 	for _, n := range g.Nodes {
 		v := ir.Value{Node: n}
 		b.Pos = n.Pos
 		switch n.Op {
 		case ir.OpInput:
-			at[v] = b.Graph.AddInput(n.InputName(), n.Types[0], n.Pos)
+			at[v] = b.input(n)
 		case ir.OpState:
 			s, ok := states[v]
 			if !ok {
 				b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%v is not a state of the graph", v)})
 				return at
 			}
-			made[s] = b.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init}, n.Types[0])
-			at[v] = made[s].Read
+			at[v] = state(s)
 		default:
 			in := make([]ir.Value, len(n.In))
 			for i, x := range n.In {
 				in[i] = at[x]
 			}
-			out := b.Apply(n.Op, n.Attr, in...)
-			if b.err != nil {
-				return at
-			}
-			for i, y := range out {
+			for i, y := range b.Apply(n.Op, n.Attr, in...) {
 				at[ir.Value{Node: n, Out: i}] = y
 			}
 		}
-	}
-	for _, s := range g.States {
-		if s.Next.Valid() {
-			made[s].Next = at[s.Next]
+		if b.err != nil {
+			return at
 		}
 	}
-	for _, o := range g.Outputs {
-		b.Graph.Outputs = append(b.Graph.Outputs, ir.Output{Name: o.Name, Value: at[o.Value]})
-	}
 	return at
+}
+
+// input is the input of b's graph that n's is, made if need be.
+func (b *Builder) input(n *ir.Node) ir.Value {
+	for _, v := range b.Graph.Inputs {
+		if v.Node.InputName() != n.InputName() {
+			continue
+		}
+		if !v.Type().Equal(n.Types[0]) {
+			b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("input %s is %v, and %v elsewhere", n.InputName(), n.Types[0], v.Type())})
+		}
+		return v
+	}
+	return b.Graph.AddInput(n.InputName(), n.Types[0], n.Pos)
 }
 
 // lower writes n, which is not in the graph, in simpler operations.

@@ -24,7 +24,10 @@ func dpo() *Objective {
 		Inputs: []Input{
 			{Name: "targets", Doc: "the token that each position should give", DType: ir.I32, Layout: "[2*pairs, seq]", Shape: rowsOf},
 			{Name: "weights", Doc: "1 for tokens of the answer, else 0", DType: ir.F32, Layout: "[2*pairs, seq]", Shape: rowsOf},
-			{Name: "reference", Doc: "log-probability of each answer by the reference model", DType: ir.F32, Layout: "[2*pairs]",
+			{Name: "reference", Doc: "log-probability of each answer by the model as it was when training began", DType: ir.F32, Layout: "[2*pairs]",
+				Reference: func(b *op.Builder, y ir.Value, in map[string]ir.Value) ir.Value {
+					return SequenceLogProbs(b, b.Cast(y, wideType(y.Type()).DType), in["targets"], in["weights"])
+				},
 				Shape: func(y []ir.Dim) ([]ir.Dim, error) {
 					if len(y) != 3 {
 						return nil, fmt.Errorf("it has %d axes", len(y))

@@ -29,6 +29,9 @@ type Input struct {
 	Optional  bool
 	// Shape gives the shape for an output of shape y.
 	Shape func(y []ir.Dim) ([]ir.Dim, error)
+	// Reference, if set, computes it from the output of the model as it was when
+	// training began; in holds the inputs before it.
+	Reference func(b *op.Builder, y ir.Value, in map[string]ir.Value) ir.Value
 }
 
 // Loss is one use of an objective.

@@ -15,7 +15,7 @@ type Training struct {
 	// Part names one of several parts of a step that have losses and optimizers
 	// of their own, as the two of an adversarial training; "" if there is one.
 	Part          string
-	Losses        []Loss
+	Losses        []train.Term
 	Optimizer     *train.Optimizer
 	OptimizerAttr any
 	// Adapter, if set, is added to the model, and it alone changes.

@@ -26,7 +26,7 @@ func training(t testing.TB, phase Phase) *Training {
 	}
 	o, _ := optimizers.Lookup("adamw")
 	j, _ := objectives.Lookup("cross_entropy")
-	loss := Loss{Objective: j, Weight: 1, In: map[string]Source{"targets": {Batch: "targets"}, "weights": {Batch: "weights"}}}
+	loss := train.Term{Objective: j, Weight: 1, In: map[string]train.Source{"targets": {Batch: "targets"}, "weights": {Batch: "weights"}}}
 	made := &Training{Phase: phase, Optimizer: o, ClipNorm: 0.5,
 		Decays: func(_ string, shape []ir.Dim) bool { return len(shape) > 1 }}
 	if made.OptimizerAttr, err = o.Default(); err != nil {
@@ -35,7 +35,7 @@ func training(t testing.TB, phase Phase) *Training {
 	if loss.Attr, err = j.Default(); err != nil {
 		t.Fatal(err)
 	}
-	made.Losses = []Loss{loss}
+	made.Losses = []train.Term{loss}
 	return made
 }
 

@@ -11,25 +11,6 @@ import (
 	"pipe.dev/compiler/train"
 )
 
-// Loss is a term of what a training makes small: an objective of values of the
-// model.
-type Loss struct {
-	Name      string // what metrics call it, if there are several
-	Objective *train.Objective
-	Attr      any
-	Y         string            // token of the value that is judged; "" is the model's output
-	In        map[string]Source // of the objective's inputs
-	Weight    float64           // factor of the term's mean
-	Pos       ir.Pos
-}
-
-// Source is where an input of an objective comes from: a value of the model,
-// named by its token, or an input of the batch, or else one number throughout.
-type Source struct {
-	Token, Batch string
-	Value        float64
-}
-
 // referencePrefix begins the paths of the weights of a reference model: a copy
 // of those that training began with, which does not change.
 const referencePrefix = "reference#"
@@ -113,7 +94,7 @@ func (w *lossWriter) write() (sum, count ir.Value) {
 }
 
 // term writes one loss.
-func (w *lossWriter) term(l Loss) (sum, count ir.Value) {
+func (w *lossWriter) term(l train.Term) (sum, count ir.Value) {
 	w.Pos = l.Pos
 	w.Pos.Path = l.Objective.Name
 	y := w.value[l.Y]

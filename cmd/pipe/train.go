@@ -17,10 +17,10 @@ import (
 
 // compileTraining returns what compiles the phases of a recipe.
 func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Compile {
-	return func(m *schema.Model, r *learn.Recipe, phase string, weight func(string) (ir.DType, bool)) (model.Program, error) {
+	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, weight func(string) (ir.DType, bool)) (model.Program, error) {
 		t := &compiler.Training{
-			Phase: compiler.Phase(phase), Objective: r.Objective, ObjectiveAttr: r.ObjectiveAttr,
-			Optimizer: r.Optimizer, OptimizerAttr: r.OptimizerAttr, Trained: r.Trained, Decays: r.Decays,
+			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
+			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Decays: r.Decays,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
 		}
 		if a := r.Adapter; a != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
 
 	"pipe.dev/compiler/ir"
@@ -88,6 +89,7 @@ func row(e Event, memory int64) journal.Row {
 		journal.Loss: e.Loss, journal.LearningRate: e.Rate, journal.GradNorm: e.GradNorm,
 		journal.Tokens: float64(e.Tokens), journal.TokensPerSecond: e.Speed, journal.Memory: float64(memory),
 	}
+	maps.Copy(values, e.More)
 	if e.Eval != nil {
 		values[journal.EvalLoss] = *e.Eval
 	}
@@ -172,14 +174,14 @@ func (r *Run) trainer(run *journal.Run, found *journal.Checkpoint) (*Trainer, er
 		return nil, err
 	}
 	c := Config{
-		Steps: r.Recipe.Steps.Steps, Accumulate: r.Recipe.Steps.Accumulate, Rate: r.Recipe.LearningRate, LogEvery: r.Recipe.Steps.LogEvery,
+		Steps: r.Recipe.Steps.Steps, Accumulate: r.Recipe.Steps.Accumulate, Parts: r.turns(), LogEvery: r.Recipe.Steps.LogEvery,
 		EvalEvery: r.Recipe.Evaluate.Every, EvalParts: r.Recipe.Evaluate.Batches, SaveEvery: r.Recipe.Save.Every,
 	}
-	var eval func() (*data.Loader, error)
+	var eval func() (Loader, error)
 	if r.eval != nil {
 		eval = r.evalLoader
 	}
-	t, err := New(r.opt.Backend, &r.plans, c, loader, eval)
+	t, err := New(r.opt.Backend, r.plans, c, loader, eval)
 	if err != nil {
 		loader.Close()
 		return nil, err
@@ -199,6 +201,17 @@ func (r *Run) trainer(run *journal.Run, found *journal.Checkpoint) (*Trainer, er
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
+}
+
+// turns says when the parts take theirs.
+func (r *Run) turns() []Turn {
+	var out []Turn
+	for i := range r.Recipe.Parts {
+		p := &r.Recipe.Parts[i]
+		turns := (r.Recipe.Steps.Steps + p.Every - 1) / p.Every
+		out = append(out, Turn{Name: p.Name, Every: p.Every, Rate: func(turn int) float64 { return p.LearningRate(turn, turns) }})
+	}
+	return out
 }
 
 // file writes a file of a folder, whole or not at all.

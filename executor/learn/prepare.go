@@ -21,9 +21,9 @@ import (
 	"pipe.dev/schema"
 )
 
-// Compile makes the program of one phase of a recipe: "step", "accumulate",
-// "update" or "evaluate".
-type Compile func(m *schema.Model, r *Recipe, phase string, weight func(path string) (ir.DType, bool)) (model.Program, error)
+// Compile makes the program of one phase of a part of a recipe: "step",
+// "accumulate", "update" or "evaluate".
+type Compile func(m *schema.Model, r *Recipe, p *Part, phase string, weight func(path string) (ir.DType, bool)) (model.Program, error)
 
 // Options are what surrounds a recipe.
 type Options struct {
@@ -106,6 +106,7 @@ func (r *Run) open() error {
 	if err := r.checkVocabulary(); err != nil {
 		return err
 	}
+	r.Recipe.ofText()
 	return r.openData()
 }
 
@@ -222,29 +223,72 @@ func (r *Run) dataOptions() (data.Options, error) {
 	return o, nil
 }
 
-// compile makes the plans of all phases that the recipe needs.
+// compile makes the plans of all parts.
 func (r *Run) compile() error {
-	phases := map[string]**plan.Plan{"step": &r.plans.Step}
-	if r.Recipe.Steps.Accumulate > 1 {
-		phases = map[string]**plan.Plan{"accumulate": &r.plans.Accumulate, "update": &r.plans.Update}
-	}
-	if r.eval != nil {
-		phases["evaluate"] = &r.plans.Evaluate
-	}
-	for phase, to := range phases {
-		program, err := r.opt.Compile(r.model, r.Recipe, phase, func(string) (ir.DType, bool) { return ir.F32, true })
+	for i := range r.Recipe.Parts {
+		p := &r.Recipe.Parts[i]
+		if err := p.complete(); err != nil {
+			return r.mistake("%v", err)
+		}
+		made, err := r.partPlans(p)
 		if err != nil {
 			return err
 		}
-		sizes := map[string]int{"batch": r.Recipe.Batch.Batch, "seq": r.Recipe.Batch.Seq}
-		if phase == "update" {
-			sizes = map[string]int{}
-		}
-		if *to, err = program.Plan(sizes); err != nil {
-			return err
-		}
+		r.plans = append(r.plans, made)
 	}
 	return nil
+}
+
+// partPlans makes the plans of one part, for every length of rows.
+func (r *Run) partPlans(p *Part) (made PartPlans, err error) {
+	lengths := []int{r.Recipe.Batch.Seq}
+	if r.Recipe.Batch.Rows == "bucket" {
+		lengths = r.Recipe.Batch.Buckets
+	}
+	plans := func(phase string) (map[int]*plan.Plan, error) {
+		program, err := r.opt.Compile(r.model, r.Recipe, p, phase, func(string) (ir.DType, bool) { return ir.F32, true })
+		if err != nil {
+			return nil, err
+		}
+		out := map[int]*plan.Plan{}
+		for _, n := range lengths {
+			sizes := map[string]int{"batch": r.Recipe.Batch.Batch, "seq": n}
+			if phase == "update" {
+				sizes = map[string]int{}
+			}
+			if out[n], err = program.Plan(sizes); err != nil {
+				return nil, err
+			}
+			out[n].Name = planName(p.Name, phase, n, len(lengths) > 1 && phase != "update")
+		}
+		return out, nil
+	}
+	if r.Recipe.Steps.Accumulate > 1 {
+		made.Accumulate, err = plans("accumulate")
+		if err != nil {
+			return made, err
+		}
+		update, err := plans("update")
+		if err != nil {
+			return made, err
+		}
+		made.Update = update[r.Recipe.Batch.Seq]
+	} else if made.Step, err = plans("step"); err != nil {
+		return made, err
+	}
+	if r.eval != nil {
+		made.Evaluate, err = plans("evaluate")
+	}
+	return made, err
+}
+
+// planName is how a plan is called: "step", "generator.step", "step.128".
+func planName(part, phase string, seq int, several bool) string {
+	name := strings.TrimPrefix(part+"."+phase, ".")
+	if several {
+		name += fmt.Sprintf(".%d", seq)
+	}
+	return name
 }
 
 // Plans are the plans of all phases.
@@ -290,14 +334,11 @@ func (r *Run) Fit(limit int64) error {
 func (r *Run) loader(from data.Position) (*data.Loader, error) {
 	o := r.Recipe.Batch
 	o.Prefetch = 2
-	if o.Rows == "bucket" {
-		return nil, r.mistake(`batch.rows is "bucket": training in rows of several lengths is not there yet; use "pad"`)
-	}
 	return r.train.Batches(o, from)
 }
 
 // evalLoader gives the evaluation batches, the same every time.
-func (r *Run) evalLoader() (*data.Loader, error) {
+func (r *Run) evalLoader() (Loader, error) {
 	o := r.Recipe.Batch
 	if o.Order == "random" || r.Recipe.Evaluate.Batches > 0 {
 		o.Order = "shuffle" // the same rows every time, from everywhere

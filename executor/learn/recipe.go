@@ -67,20 +67,13 @@ type Recipe struct {
 	Steps     StepsAttr
 	Evaluate  EvalAttr
 	Save      SaveAttr
-	Rate      float64 // base learning rate
-
-	Objective     *train.Objective
-	ObjectiveAttr any
-	Optimizer     *train.Optimizer
-	OptimizerAttr any
-	Schedule      *train.Schedule
-	ScheduleAttr  any
-	Decay         []train.Rule
+	Parts     []Part // at least one
+	Decay     []train.Rule
 }
 
 // Decode reads the fields of a recipe that the schema has validated.
 func Decode(r *schema.Recipe) (*Recipe, error) {
-	d := decoder{fields: r.Fields}
+	d := decoder{fields: r.Fields, pos: r.Pos}
 	out := &Recipe{Name: r.Name, Model: part[ModelAttr](&d, "model"), Steps: part[StepsAttr](&d, "train"),
 		Evaluate: part[EvalAttr](&d, "eval"), Save: part[SaveAttr](&d, "save"), Batch: part[data.BatchOptions](&d, "batch")}
 	seed := part[struct {
@@ -94,7 +87,8 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	sources := d.object("data")
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
-	d.tables(out)
+	out.Parts = d.parts(out)
+	d.decay(out)
 	if d.err != nil {
 		return nil, &schema.Error{Pos: r.Pos, Msg: d.err.Error()}
 	}
@@ -104,6 +98,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 // decoder keeps the first error.
 type decoder struct {
 	fields map[string]any
+	pos    ir.Pos
 	err    error
 }
 
@@ -145,31 +140,14 @@ func (d *decoder) sources(x any) []data.Attr {
 	return out
 }
 
-// tables looks up what is chosen by name.
-func (d *decoder) tables(r *Recipe) {
-	optimizers, err := train.Optimizers()
-	d.fail(err)
-	objectives, err := train.Objectives()
-	d.fail(err)
-	schedules, err := train.Schedules()
-	d.fail(err)
-	if d.err != nil {
-		return
-	}
-	r.Optimizer, r.OptimizerAttr = choose(d, optimizers, "optimizer")
-	r.Objective, r.ObjectiveAttr = choose(d, objectives, "objective")
-	r.Schedule, r.ScheduleAttr = choose(d, schedules, "schedule")
-	lr := part[struct {
-		LR float64 `cue:"lr: number" doc:"learning rate"`
-	}](d, "optimizer")
-	r.Rate = lr.LR
-	if list, ok := d.fields["decay"].([]any); ok {
-		for _, e := range list {
-			m, _ := e.(map[string]any)
-			pattern, _ := m["pattern"].(string)
-			decay, _ := m["decay"].(bool)
-			r.Decay = append(r.Decay, train.Rule{Pattern: pattern, Decay: decay})
-		}
+// decay decodes the rules of weight decay.
+func (d *decoder) decay(r *Recipe) {
+	list, _ := d.fields["decay"].([]any)
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		pattern, _ := m["pattern"].(string)
+		decay, _ := m["decay"].(bool)
+		r.Decay = append(r.Decay, train.Rule{Pattern: pattern, Decay: decay})
 	}
 }
 
@@ -184,9 +162,8 @@ type table[R named] interface {
 	Names() []string
 }
 
-func choose[R named](d *decoder, t table[R], field string) (R, any) {
+func choose[R named](d *decoder, t table[R], field string, m map[string]any) (R, any) {
 	var none R
-	m := d.object(field)
 	name, _ := m["name"].(string)
 	row, ok := t.Lookup(name)
 	if !ok {
@@ -200,8 +177,11 @@ func choose[R named](d *decoder, t table[R], field string) (R, any) {
 	return row, a
 }
 
-// Trained says which weights change.
-func (r *Recipe) Trained(path string, _ []ir.Dim) bool {
+// Trained says which weights a part changes.
+func (r *Recipe) Trained(part *Part, path string) bool {
+	if !part.updates(path) {
+		return false
+	}
 	for _, p := range r.Model.Freeze {
 		if train.Match(p, path) {
 			return false
@@ -227,17 +207,13 @@ func (r *Recipe) Decays(path string, shape []ir.Dim) bool {
 	return train.Decays(path, shape, r.Decay)
 }
 
-// LearningRate is the rate of a step, from 1.
-func (r *Recipe) LearningRate(step int) float64 {
-	return r.Rate * r.Schedule.At(r.ScheduleAttr, step-1, r.Steps.Steps)
-}
-
 // CUE writes the definitions of the parts, for schema/train/parts.cue.
 func CUE() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("// Code generated from the parts of recipes. DO NOT EDIT.\n\npackage train\n")
 	for _, e := range []attr.Entry{
 		{Title: "ModelPart", Doc: "says what is trained.", Attr: ModelAttr{}},
+		{Title: "PhasePart", Doc: "is a part of a training step, which takes turns with others on the same batch.", Attr: PartAttr{}},
 		{Title: "LoRA", Doc: "trains a low-rank difference of linear layers. Source: arXiv:2106.09685.", Attr: AdapterAttr{}},
 		{Title: "Source", Doc: "is one source of data.", Attr: data.Attr{}},
 		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},

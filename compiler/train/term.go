@@ -1,0 +1,22 @@
+package train
+
+import "pipe.dev/compiler/ir"
+
+// Term is one term of what training makes small: an objective of values of a
+// model. The sum of the terms' means, each times its weight, is the loss.
+type Term struct {
+	Name      string // what metrics call it, if there are several
+	Objective *Objective
+	Attr      any
+	Y         string            // token of the value that is judged; "" is the model's output
+	In        map[string]Source // of the objective's inputs
+	Weight    float64
+	Pos       ir.Pos
+}
+
+// Source is where an input of an objective comes from: a value of the model,
+// named by its token, or an input of the batch, or else one number throughout.
+type Source struct {
+	Token, Batch string
+	Value        float64
+}

@@ -1,0 +1,177 @@
+package learn
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/train"
+)
+
+// PartAttr describes a part of a training step: losses, and an optimizer that
+// makes them small by the weights that it may change. Parts take turns on the
+// same batch, in the order of the document.
+type PartAttr struct {
+	Name   string   `cue:"name!: =~\"^[a-z][a-z0-9_]*$\"" doc:"what metrics and plans call it"`
+	Update []string `cue:"update: [string, ...string] | *[\"*\"]" doc:"patterns of the paths of the weights that it changes"`
+	Every  int      `cue:"every: int & >0 | *1" doc:"it takes its turn every so many steps"`
+}
+
+// Part is a decoded part. A recipe without phases has one, of no name.
+type Part struct {
+	PartAttr
+	Losses        []train.Term
+	Optimizer     *train.Optimizer
+	OptimizerAttr any
+	Schedule      *train.Schedule
+	ScheduleAttr  any
+	Rate          float64 // base learning rate
+}
+
+// LearningRate is the rate of the part's n-th turn of all, from 1.
+func (p *Part) LearningRate(turn, turns int) float64 {
+	return p.Rate * p.Schedule.At(p.ScheduleAttr, turn-1, turns)
+}
+
+// updates reports whether the part may change the weight at path.
+func (p *Part) updates(path string) bool {
+	return slices.ContainsFunc(p.Update, func(pattern string) bool { return train.Match(pattern, path) })
+}
+
+// parts decodes the parts of a recipe: its phases, or one of its objective.
+func (d *decoder) parts(r *Recipe) []Part {
+	whole := Part{PartAttr: PartAttr{Update: []string{"*"}, Every: 1}}
+	d.optimizer(&whole, d.fields)
+	list, _ := d.fields["phases"].([]any)
+	if len(list) == 0 {
+		whole.Losses = []train.Term{d.term(d.object("objective"))}
+		return []Part{whole}
+	}
+	var out []Part
+	for _, x := range list {
+		fields, _ := x.(map[string]any)
+		p := whole
+		p.PartAttr = part[PartAttr](&decoder{fields: map[string]any{"": fields}}, "")
+		if slices.ContainsFunc(out, func(q Part) bool { return q.Name == p.Name }) {
+			d.fail(fmt.Errorf("phases: two are named %q", p.Name))
+		}
+		d.optimizer(&p, fields)
+		losses, _ := fields["losses"].([]any)
+		for _, l := range losses {
+			m, _ := l.(map[string]any)
+			p.Losses = append(p.Losses, d.term(m))
+		}
+		nameTerms(p.Losses)
+		out = append(out, p)
+	}
+	return out
+}
+
+// nameTerms gives every loss of a part the name of its objective, with a number
+// where several have the same.
+func nameTerms(list []train.Term) {
+	seen := map[string]int{}
+	for i := range list {
+		name := list[i].Objective.Name
+		seen[name]++
+		if seen[name] > 1 {
+			name = fmt.Sprintf("%s_%d", name, seen[name])
+		}
+		list[i].Name = name
+	}
+}
+
+// optimizer takes the optimizer and the schedule that fields give; those of the
+// recipe stay where they give none.
+func (d *decoder) optimizer(p *Part, fields map[string]any) {
+	optimizers, err := train.Optimizers()
+	d.fail(err)
+	schedules, err := train.Schedules()
+	d.fail(err)
+	if d.err != nil {
+		return
+	}
+	if m, ok := fields["optimizer"].(map[string]any); ok {
+		p.Optimizer, p.OptimizerAttr = choose(d, optimizers, "optimizer", m)
+		p.Rate = part[struct {
+			LR float64 `cue:"lr: number" doc:"learning rate"`
+		}](&decoder{fields: fields}, "optimizer").LR
+	}
+	if m, ok := fields["schedule"].(map[string]any); ok {
+		p.Schedule, p.ScheduleAttr = choose(d, schedules, "schedule", m)
+	}
+}
+
+// lossAttr is what an objective of a recipe says besides its own attributes.
+type lossAttr struct {
+	Y      string  `cue:"y: string | *\"\"" doc:"token of the value that is judged"`
+	Weight float64 `cue:"weight: number | *1" doc:"factor of the mean"`
+}
+
+// term decodes one loss.
+func (d *decoder) term(fields map[string]any) train.Term {
+	objectives, err := train.Objectives()
+	d.fail(err)
+	if d.err != nil {
+		return train.Term{}
+	}
+	more := part[lossAttr](&decoder{fields: map[string]any{"": fields}}, "")
+	t := train.Term{Y: more.Y, Weight: more.Weight, In: map[string]train.Source{}, Pos: d.pos}
+	t.Objective, t.Attr = choose(d, objectives, "objective", fields)
+	inputs, _ := fields["inputs"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		switch x := inputs[name].(type) {
+		case string:
+			t.In[name] = train.Source{Token: x}
+		default:
+			value, err := number(x)
+			d.fail(err)
+			t.In[name] = train.Source{Value: value}
+		}
+	}
+	return t
+}
+
+// number reads a number of a document.
+func number(x any) (float64, error) {
+	n, ok := x.(interface{ Float64() (float64, error) })
+	if !ok {
+		return 0, fmt.Errorf("%v is no number", x)
+	}
+	return n.Float64()
+}
+
+// ofText gives the losses of a recipe on text what they need of its batches:
+// the tokens that follow, and which of them count.
+func (r *Recipe) ofText() {
+	for i := range r.Parts {
+		for _, t := range r.Parts[i].Losses {
+			for _, in := range t.Objective.Inputs {
+				_, given := t.In[in.Name]
+				if !given && (in.Name == "targets" && in.DType == ir.I32 || in.Name == "weights") {
+					t.In[in.Name] = train.Source{Batch: in.Name}
+				}
+			}
+		}
+	}
+}
+
+// complete reports a loss that lacks an input, or names one that there is not.
+func (p *Part) complete() error {
+	for _, t := range p.Losses {
+		var names []string
+		for _, in := range t.Objective.Inputs {
+			names = append(names, in.Name)
+			if _, ok := t.In[in.Name]; !ok && !in.Optional && in.Reference == nil {
+				return fmt.Errorf("objective %s lacks %s, %s: give inputs: %s, a token of the model or a number", t.Objective.Name, in.Name, in.Doc, in.Name)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(t.In)) {
+			if !slices.Contains(names, name) {
+				return fmt.Errorf("objective %s has no input %q; it has %v", t.Objective.Name, name, names)
+			}
+		}
+	}
+	return nil
+}

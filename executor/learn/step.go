@@ -1,0 +1,261 @@
+package learn
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/data"
+	"pipe.dev/executor/session"
+)
+
+// one makes one step: every part whose turn it is, on the same batches.
+func (t *Trainer) one(ctx context.Context) (Event, error) {
+	if err := t.draw(); err != nil {
+		return Event{}, err
+	}
+	e := Event{Step: t.step + 1, More: map[string]float64{}}
+	first := true
+	for i, turn := range t.cfg.Parts {
+		if t.step%turn.Every != 0 {
+			continue
+		}
+		r, err := t.turn(ctx, t.plans[i], turn, t.step/turn.Every+1)
+		if err != nil {
+			return Event{}, err
+		}
+		if first {
+			e.Loss, e.GradNorm, e.Rate, first = r.loss, r.norm, r.rate, false
+		}
+		r.note(turn.Name, e.More)
+	}
+	t.step++
+	e.Tokens = t.tokens
+	return e, nil
+}
+
+// draw takes the batches of a step.
+func (t *Trainer) draw() error {
+	for i := range t.batch {
+		err := t.train.Next(&t.batch[i])
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("the training data ends after %d steps of %d", t.step, t.cfg.Steps)
+		}
+		if err != nil {
+			return err
+		}
+		t.tokens += int64(t.batch[i].Trained)
+	}
+	return nil
+}
+
+// result is what a turn of a part gave.
+type result struct {
+	loss, norm, rate float64
+	terms            map[string]float64 // means of several losses
+}
+
+// note writes what several parts, and several losses, gave.
+func (r *result) note(part string, to map[string]float64) {
+	in := ""
+	if part != "" {
+		in = "/" + part
+		to["loss"+in], to["grad_norm"+in], to["lr"+in] = r.loss, r.norm, r.rate
+	}
+	for name, x := range r.terms {
+		to["loss"+in+"/"+name] = x
+	}
+}
+
+// turn lets one part learn from the batches of the step.
+func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r result, err error) {
+	r.rate = turn.Rate(n)
+	var sum, count float64
+	var last *session.Session
+	for i := range t.batch {
+		b := &t.batch[i]
+		if p.Update == nil {
+			last = t.sessions[p.Step[b.Seq]]
+			err = t.scalars(last, r.rate, n)
+		} else {
+			last = t.sessions[p.Accumulate[b.Seq]]
+		}
+		if err != nil {
+			return r, err
+		}
+		s, c, err := t.feed(ctx, last, b)
+		if err != nil {
+			return r, err
+		}
+		sum, count = sum+s, count+c
+		if err := t.terms(last, &r, 1/float64(len(t.batch))); err != nil {
+			return r, err
+		}
+	}
+	if p.Update != nil {
+		last = t.sessions[p.Update]
+		if err := t.scalars(last, r.rate, n); err != nil {
+			return r, err
+		}
+		if err := last.Run(ctx); err != nil {
+			return r, err
+		}
+	}
+	if r.norm, err = t.scalar(last, "grad_norm"); err != nil {
+		return r, err
+	}
+	if math.IsNaN(r.norm) || math.IsInf(r.norm, 0) {
+		return r, &session.NaNError{Pos: ir.Pos{Path: strings.TrimPrefix(turn.Name+".grad_norm", ".")}, Op: "training"}
+	}
+	r.loss = sum / count
+	return r, nil
+}
+
+// terms adds what each of several losses gave.
+func (t *Trainer) terms(s *session.Session, r *result, share float64) error {
+	for _, out := range s.Plan().Outputs {
+		name, ok := strings.CutPrefix(out.Name, "loss/")
+		if !ok {
+			continue
+		}
+		x, err := t.scalar(s, out.Name)
+		if err != nil {
+			return err
+		}
+		if r.terms == nil {
+			r.terms = map[string]float64{}
+		}
+		r.terms[name] += share * x
+	}
+	return nil
+}
+
+// feed runs one batch, and returns the sum of its losses and their count.
+func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (sum, count float64, err error) {
+	for _, in := range s.Plan().Inputs {
+		if err := t.input(s, in, b); err != nil {
+			return 0, 0, err
+		}
+	}
+	if err := s.Run(ctx); err != nil {
+		return 0, 0, err
+	}
+	if sum, err = t.scalar(s, "loss"); err != nil {
+		return 0, 0, err
+	}
+	if count, err = t.scalar(s, "count"); err != nil {
+		return 0, 0, err
+	}
+	if count == 0 {
+		return 0, 0, fmt.Errorf("no token of a batch is trained")
+	}
+	if math.IsNaN(sum) || math.IsInf(sum, 0) {
+		if where := s.Trace(ctx); where != nil {
+			return 0, 0, where
+		}
+		return 0, 0, &session.NaNError{Op: "loss"}
+	}
+	return sum, count, nil
+}
+
+// input writes what a batch has for an input of a plan.
+func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
+	switch in.Name {
+	case "lr", "step": // see scalars
+		return nil
+	case "ids":
+		return t.ints(s, in.Name, b.IDs)
+	case "targets":
+		return t.ints(s, in.Name, b.Targets)
+	case "weights":
+		return t.floats(s, in.Name, b.Weights)
+	case "segments":
+		return t.ints(s, in.Name, b.Segments)
+	}
+	return fmt.Errorf("batches have nothing for the input %s of %s", in.Name, s.Plan().Name)
+}
+
+// Evaluate returns the mean loss of each part on the evaluation data.
+func (t *Trainer) Evaluate(ctx context.Context) ([]float64, error) {
+	l, err := t.eval()
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	sums, counts := make([]float64, len(t.plans)), make([]float64, len(t.plans))
+	b := &t.batch[0]
+	for n := 0; t.cfg.EvalParts == 0 || n < t.cfg.EvalParts; n++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := l.Next(b); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		if b.Trained == 0 {
+			continue
+		}
+		for i, p := range t.plans {
+			s, c, err := t.feed(ctx, t.sessions[p.Evaluate[b.Seq]], b)
+			if err != nil {
+				return nil, err
+			}
+			sums[i], counts[i] = sums[i]+s, counts[i]+c
+		}
+	}
+	for i := range sums {
+		if counts[i] == 0 {
+			return nil, fmt.Errorf("the evaluation data has no token that counts")
+		}
+		sums[i] /= counts[i]
+	}
+	return sums, nil
+}
+
+// evaluate notes the losses on the evaluation data.
+func (t *Trainer) evaluate(ctx context.Context, e *Event) error {
+	losses, err := t.Evaluate(ctx)
+	if err != nil {
+		return err
+	}
+	e.Eval = &losses[0]
+	for i, turn := range t.cfg.Parts {
+		if turn.Name != "" {
+			e.More["eval_loss/"+turn.Name] = losses[i]
+		}
+	}
+	return nil
+}
+
+func (t *Trainer) scalars(s *session.Session, rate float64, turn int) error {
+	return errors.Join(t.floats(s, "lr", []float32{float32(rate)}), t.floats(s, "step", []float32{float32(turn)}))
+}
+
+func (t *Trainer) ints(s *session.Session, name string, x []int32) error {
+	t.raw = t.raw[:0]
+	for _, v := range x {
+		t.raw = binary.LittleEndian.AppendUint32(t.raw, uint32(v))
+	}
+	return s.Write(name, t.raw)
+}
+
+func (t *Trainer) floats(s *session.Session, name string, x []float32) error {
+	t.raw = t.raw[:0]
+	for _, v := range x {
+		t.raw = binary.LittleEndian.AppendUint32(t.raw, math.Float32bits(v))
+	}
+	return s.Write(name, t.raw)
+}
+
+func (t *Trainer) scalar(s *session.Session, name string) (float64, error) {
+	var b [4]byte
+	err := s.Read(name, b[:])
+	return float64(math.Float32frombits(binary.LittleEndian.Uint32(b[:]))), err
+}

@@ -73,12 +73,17 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 		}
 		d.Pipeline = c.pipeline(tree)
 		return checkPipeline(d.Pipeline, catalog)
-	case kindRecipe:
+	case kindRecipe, kindTokenizer:
 		pos, _ := c.pos(c.name)
-		if d.Recipe != nil {
+		if d.Recipe != nil || d.Tokenizer != nil {
 			return Errors{{Pos: pos, Msg: "is a second recipe; a file holds one"}}
 		}
-		d.Recipe = &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos, places: written(c.places.document, c.name)}
+		r := &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos, places: written(c.places.document, c.name)}
+		if kind == kindTokenizer {
+			d.Tokenizer = r
+			return nil
+		}
+		d.Recipe = r
 		d.Recipe.Model, _ = c.recipeModel()
 	case kindGraph:
 		m := c.model(tree)
@@ -126,7 +131,7 @@ func (e *evaluation) tokenErrors() Errors {
 
 // noDocument says what a file lacks to be a document.
 func (e *evaluation) noDocument(places *places) Errors {
-	const hint = "write NAME: pipeline.#Pipeline & {...}, train.#Recipe & {...} or op.#Model & {...}"
+	const hint = "write NAME: pipeline.#Pipeline & {...}, train.#Recipe & {...}, train.#Tokenizer & {...} or op.#Model & {...}"
 	if kind := kindOf(e.value); kind != "" {
 		return Errors{{Pos: ir.Pos{File: e.source.name}, Msg: fmt.Sprintf("the file itself is a %s, want it in a field", kind), Hint: hint}}
 	}

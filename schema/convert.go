@@ -12,9 +12,10 @@ import (
 
 // The kinds of documents, as #kind says in their definitions.
 const (
-	kindPipeline = "pipeline"
-	kindRecipe   = "recipe"
-	kindGraph    = "graph"
+	kindPipeline  = "pipeline"
+	kindRecipe    = "recipe"
+	kindTokenizer = "tokenizer"
+	kindGraph     = "graph"
 )
 
 // converter turns evaluated CUE into the Go values of document.go.

@@ -8,16 +8,17 @@ package schema
 
 import "pipe.dev/compiler/ir"
 
-// Document is one validated file, every default filled in. Pipeline or Recipe
-// is set, or Models has at least one architecture.
+// Document is one validated file, every default filled in. Pipeline, Recipe or
+// Tokenizer is set, or Models has at least one architecture.
 type Document struct {
-	File     string
-	Name     string    // the top-level field that holds the pipeline, recipe or first model
-	Pipeline *Pipeline // a field of pipeline.#Pipeline
-	Recipe   *Recipe   // a field of train.#Recipe
-	Models   []*Model  // fields of op.#Graph
-	Hash     string    // "sha256:..." of the resolved document
-	resolved []byte
+	File      string
+	Name      string    // the top-level field that holds the pipeline, recipe or first model
+	Pipeline  *Pipeline // a field of pipeline.#Pipeline
+	Recipe    *Recipe   // a field of train.#Recipe
+	Tokenizer *Recipe   // a field of train.#Tokenizer
+	Models    []*Model  // fields of op.#Graph
+	Hash      string    // "sha256:..." of the resolved document
+	resolved  []byte
 }
 
 // Pipeline is an inference pipeline: models, inputs, a graph of stages, outputs.
@@ -65,7 +66,7 @@ type Output struct {
 	Pos  ir.Pos
 }
 
-// Recipe is a validated training recipe. The fields are not looked at here.
+// Recipe is a validated training recipe, of a model or of a tokenizer. The fields are not looked at here.
 type Recipe struct {
 	Name   string
 	Fields map[string]any

@@ -145,7 +145,7 @@ func reduceGroup(o *object) *object {
 }
 
 // The packages that resolved documents import, and the names they have there.
-var importOf = map[string]string{kindPipeline: "schema/pipeline", kindRecipe: "schema/train", kindGraph: "schema/op"}
+var importOf = map[string]string{kindPipeline: "schema/pipeline", kindRecipe: "schema/train", kindTokenizer: "schema/train", kindGraph: "schema/op"}
 
 // text writes the document as CUE.
 func (r *resolved) text(pkg string) ([]byte, error) {
@@ -170,6 +170,9 @@ func (r *resolved) text(pkg string) ([]byte, error) {
 			w.pipeline(f.tree)
 		case kindRecipe:
 			b.WriteString("train.#Recipe & ")
+			w.value(f.tree)
+		case kindTokenizer:
+			b.WriteString("train.#Tokenizer & ")
 			w.value(f.tree)
 		case kindGraph:
 			b.WriteString("op.#Model & ")

@@ -12,6 +12,7 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor"
+	"pipe.dev/executor/learn"
 	"pipe.dev/executor/stage"
 	"pipe.dev/schema"
 )
@@ -20,7 +21,7 @@ import (
 type checked struct {
 	File string `json:"file"`
 	OK   bool   `json:"ok"`
-	Kind string `json:"kind,omitempty"` // pipeline, recipe or architecture
+	Kind string `json:"kind,omitempty"` // pipeline, recipe, tokenizer or architecture
 	Name string `json:"name,omitempty"`
 	Hash string `json:"hash,omitempty"` // of the resolved document
 }
@@ -108,6 +109,11 @@ func check(cmd *cobra.Command, file string, set []string) (checked, error) {
 		}
 	case doc.Recipe != nil:
 		one.Kind = "recipe"
+	case doc.Tokenizer != nil:
+		one.Kind = "tokenizer"
+		if _, err := learn.DecodeVocabulary(doc, learn.Options{}); err != nil {
+			return one, err
+		}
 	default:
 		one.Kind = "architecture"
 		if err := checkShapes(cmd, doc.Models); err != nil {

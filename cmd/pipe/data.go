@@ -26,6 +26,9 @@ count in brackets (or dim, on a terminal), with the borders of documents and the
 			if err != nil {
 				return documentError(err)
 			}
+			if doc.Tokenizer != nil {
+				return usagef(cmd, "%s is the recipe of a tokenizer, which has no batches", args[0])
+			}
 			if doc.Recipe == nil {
 				return usagef(cmd, "%s is no recipe", args[0])
 			}

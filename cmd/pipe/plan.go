@@ -44,6 +44,9 @@ The text is stable, so that two plans can be compared with diff. Only headers of
 				_, err := c.out.Write(doc.Resolved())
 				return err
 			}
+			if doc.Tokenizer != nil {
+				return planTokenizer(c, doc, f.asJSON)
+			}
 			if f.after != "" && !slices.Contains(compiler.Passes(), f.after) {
 				return usagef(cmd, "--after: there is no pass %q%s; there are %s", f.after,
 					didYouMean(f.after, compiler.Passes()), strings.Join(compiler.Passes(), ", "))

@@ -24,14 +24,15 @@ func runCommand(c *console) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "run FILE.cue",
-		Short: "run a document: a pipeline, or a training recipe",
+		Short: "run a document: a pipeline, or a recipe of a model or a tokenizer",
 		Long: `Run a document: validate it, compile it, check that it fits into memory, and run it.
 
 Of a pipeline, texts go to stdout as they are made, and tensors to --out: a folder, which gets a .npy file for each,
 or one .npz or .safetensors file.
 
 A recipe trains. Its run is a folder below --runs: the resolved document, plans, metrics, plots, checkpoints, and the
-model. The same document goes on from its last checkpoint if it was interrupted.
+model. The same document goes on from its last checkpoint if it was interrupted. A recipe of a tokenizer
+(train.#Tokenizer) leaves a folder with tokenizer.json, which the data.tokenizer of other recipes can name.
 
 PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor says which there are.`,
 		Args: arguments("FILE.cue"),
@@ -39,6 +40,9 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 			doc, err := schema.Load(args[0], schema.Options{Set: flags.set})
 			if err != nil {
 				return documentError(err)
+			}
+			if doc.Tokenizer != nil {
+				return trainTokenizer(cmd, c, doc, root, asJSON)
 			}
 			if doc.Pipeline == nil && doc.Recipe == nil {
 				return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: run a pipeline that uses it, or see its plan (pipe plan)"}

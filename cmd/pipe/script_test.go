@@ -59,6 +59,7 @@ func TestScript(t *testing.T) {
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"fails":       fails,
+	"glob":        glob,
 	"json":        jsonValue,
 	"samejson":    sameJSON,
 	"safetensors": writeSafetensors,
@@ -85,6 +86,20 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	if errs := ts.ReadFile("stderr"); strings.TrimSpace(errs) == "" || strings.Contains(errs, "goroutine ") {
 		ts.Fatalf("want an error on stderr, got %q", errs)
 	}
+}
+
+// glob NAME PATTERN sets the environment variable NAME to the only file that
+// PATTERN matches.
+func glob(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: glob NAME PATTERN")
+	}
+	found, err := filepath.Glob(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if len(found) != 1 {
+		ts.Fatalf("%s matches %v, want one file", args[1], found)
+	}
+	ts.Setenv(args[0], found[0])
 }
 
 // json FILE PATH [VALUE] checks that the JSON in FILE has a value at PATH,

@@ -28,6 +28,9 @@ type Options struct {
 	Report   func(error) // is told of skipped rows and of token files made anew; may be nil
 }
 
+// Files lists the files of a source, in order.
+func Files(a Attr, o Options) ([]string, error) { return o.files(&a) }
+
 func (o *Options) files(a *Attr) ([]string, error) {
 	if err := a.check(); err != nil {
 		return nil, err

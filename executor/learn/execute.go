@@ -11,6 +11,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/journal"
+	"pipe.dev/schema"
 )
 
 // Hear is told what happens in a run.
@@ -118,21 +119,29 @@ func lastEvent(folder string, t *Trainer) (Event, error) {
 // the checkpoint to go on from.
 func (r *Run) openRun() (*journal.Run, *journal.Checkpoint, error) {
 	runs := journal.Runs{Root: r.opt.Root, Version: r.opt.Version, Steps: int64(r.Recipe.Steps.Steps)}
-	files := map[string][]byte{"resolved.cue": r.doc.Resolved()}
+	files := map[string][]byte{}
 	for _, p := range r.Plans() {
 		files["plan-"+p.Name+".txt"] = []byte(p.String())
 	}
-	hash := r.doc.Hash[len("sha256:"):]
-	run, err := runs.Create(r.Recipe.Name, hash, files)
+	return openRun(runs, r.doc, r.Recipe.Name, files, r.opt.Warn)
+}
+
+// openRun makes or opens the run folder of a document; files are what stands
+// in it besides the document.
+func openRun(runs journal.Runs, doc *schema.Document, name string, files map[string][]byte, warn func(error)) (*journal.Run, *journal.Checkpoint, error) {
+	all := map[string][]byte{"resolved.cue": doc.Resolved()}
+	maps.Copy(all, files)
+	hash := doc.Hash[len("sha256:"):]
+	run, err := runs.Create(name, hash, all)
 	if !errors.Is(err, fs.ErrExist) {
 		return run, nil, err
 	}
-	if run, err = runs.Open(r.Recipe.Name, hash); err != nil {
+	if run, err = runs.Open(name, hash); err != nil {
 		return nil, nil, err
 	}
 	found, warnings, err := run.Latest()
 	for _, w := range warnings {
-		r.opt.Warn(errors.New(w))
+		warn(errors.New(w))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		found, err = nil, nil

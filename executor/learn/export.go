@@ -10,10 +10,15 @@ import (
 
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
+	"pipe.dev/executor/tokenizer"
 )
 
-// copied are the files of a model folder that training does not change.
-var copied = []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json"}
+// The files that training does not change: those of a tokenizer's folder, and
+// of a model's.
+var (
+	ofTokenizer = []string{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
+	ofModel     = []string{"generation_config.json"}
+)
 
 // export writes the trained model as a Hugging Face folder.
 func (r *Run) export(t *Trainer, dir string) error {
@@ -33,6 +38,9 @@ func (r *Run) export(t *Trainer, dir string) error {
 	for _, key := range []string{"dtype", "torch_dtype"} {
 		delete(config, key)
 	}
+	if t, ok := r.encoder.(*tokenizer.Tokenizer); ok && r.Recipe.Model.From == "" {
+		markEnds(config, t)
+	}
 	config["dtype"] = map[string]string{"f32": "float32", "bf16": "bfloat16", "f16": "float16"}[r.Recipe.Save.DType]
 	if err := writeJSON(write, "config.json", config); err != nil {
 		return err
@@ -40,8 +48,32 @@ func (r *Run) export(t *Trainer, dir string) error {
 	if c, ok := r.encoder.(*data.Characters); ok {
 		return writeJSON(write, "tokenizer.json", characterTokenizer(c))
 	}
-	for _, name := range copied {
-		text, err := os.ReadFile(filepath.Join(r.Recipe.Model.From, name))
+	if err := copyFiles(write, r.tokenizerFolder(), ofTokenizer); err != nil {
+		return err
+	}
+	return copyFiles(write, r.Recipe.Model.From, ofModel)
+}
+
+// markEnds notes the ids that begin and end a text, unless the recipe did.
+func markEnds(config map[string]any, t *tokenizer.Tokenizer) {
+	if _, ok := config["bos_token_id"]; !ok {
+		if id, ok := t.BOS(); ok {
+			config["bos_token_id"] = id
+		}
+	}
+	if _, ok := config["eos_token_id"]; !ok && len(t.EOS()) > 0 {
+		config["eos_token_id"] = t.EOS()[0]
+	}
+}
+
+// copyFiles writes files of a folder as they are; those that it lacks, it lacks
+// on. A folder "" has none.
+func copyFiles(write file, dir string, names []string) error {
+	if dir == "" {
+		return nil
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

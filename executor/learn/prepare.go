@@ -3,8 +3,10 @@ package learn
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/tokenizer"
+	"pipe.dev/internal/suggest"
 	"pipe.dev/kernels"
 	"pipe.dev/schema"
 )
@@ -133,14 +136,33 @@ func (r *Run) openEncoder() (data.Encoder, error) {
 		all := append(append([]data.Attr{}, r.Recipe.Train...), r.Recipe.Eval...)
 		return charactersOf(all)
 	}
-	if r.Recipe.Model.From == "" {
-		return nil, r.mistake(`data.tokenizer is "model", and a model without a folder has none: use "characters"`)
+	dir := r.tokenizerFolder()
+	if dir == "" {
+		return nil, r.mistake(`data.tokenizer is "model", and a model without a folder has none: use "characters", or the folder of a tokenizer`)
 	}
-	t, err := tokenizer.Open(r.Recipe.Model.From)
+	if _, err := os.Stat(dir); dir != r.Recipe.Model.From && errors.Is(err, fs.ErrNotExist) {
+		near := suggest.DidYouMean(dir, []string{"model", "characters"})
+		if near != "" {
+			near = "; " + near
+		}
+		return nil, r.mistake("data.tokenizer: there is no folder %q%s", dir, near)
+	}
+	t, err := tokenizer.Open(dir)
 	if err != nil {
 		return nil, &model.TokenizerError{Err: err}
 	}
 	return t, nil
+}
+
+// tokenizerFolder is where the tokenizer.json lies; "" if there is none.
+func (r *Run) tokenizerFolder() string {
+	switch r.Recipe.Tokenizer {
+	case "characters":
+		return ""
+	case "model":
+		return r.Recipe.Model.From
+	}
+	return r.Recipe.Tokenizer
 }
 
 // charactersOf makes the vocabulary of the characters of several sources.
@@ -210,7 +232,7 @@ func (r *Run) dataOptions() (data.Options, error) {
 	case *data.Characters:
 		o.Identity = e.Identity()
 	case *tokenizer.Tokenizer:
-		file := filepath.Join(r.Recipe.Model.From, "tokenizer.json")
+		file := filepath.Join(r.tokenizerFolder(), "tokenizer.json")
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return o, checkpoint.FileError(file, err)

@@ -9,6 +9,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/data"
+	vocab "pipe.dev/executor/tokenizer/train"
 	"pipe.dev/schema"
 )
 
@@ -62,7 +63,7 @@ type Recipe struct {
 	Adapter   *AdapterAttr // nil if there is none
 	Train     []data.Attr
 	Eval      []data.Attr
-	Tokenizer string // "model", or "characters" of the training data
+	Tokenizer string // "model", "characters" of the training data, or a folder
 	Batch     data.BatchOptions
 	Steps     StepsAttr
 	Evaluate  EvalAttr
@@ -215,6 +216,7 @@ func CUE() ([]byte, error) {
 		{Title: "ModelPart", Doc: "says what is trained.", Attr: ModelAttr{}},
 		{Title: "PhasePart", Doc: "is a part of a training step, which takes turns with others on the same batch.", Attr: PartAttr{}},
 		{Title: "LoRA", Doc: "trains a low-rank difference of linear layers. Source: arXiv:2106.09685.", Attr: AdapterAttr{}},
+		{Title: "TokenizerPart", Doc: "says how texts become tokens.", Attr: vocab.Attr{}},
 		{Title: "Source", Doc: "is one source of data.", Attr: data.Attr{}},
 		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},
 		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},

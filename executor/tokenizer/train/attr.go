@@ -49,5 +49,5 @@ func Defaults() Attr {
 
 // Progress is told how far the training is. A stage is "words" (done: bytes of text read; total is 0, unknown),
 // "merges" (done: tokens) or "rounds" (done: rounds of expectation and maximisation; total is an estimate). It is
-// called by the goroutine that called Run.
-type Progress func(stage string, done, total int64)
+// called by the goroutine that called Run. Its error ends the training and is returned.
+type Progress func(stage string, done, total int64) error

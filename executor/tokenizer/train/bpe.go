@@ -41,10 +41,14 @@ func trainBPE(r *run) (*model, error) {
 		merges = append(merges, [3]int32{left, right, id})
 		m.merge(top, left, right, id)
 		if len(merges)%256 == 0 {
-			r.progress("merges", int64(len(v.tokens)), int64(r.VocabSize))
+			if err := r.progress("merges", int64(len(v.tokens)), int64(r.VocabSize)); err != nil {
+				return nil, err
+			}
 		}
 	}
-	r.progress("merges", int64(len(v.tokens)), int64(len(v.tokens)))
+	if err := r.progress("merges", int64(len(v.tokens)), int64(len(v.tokens))); err != nil {
+		return nil, err
+	}
 	return &model{tokens: v.tokens, merges: lasting(merges)}, nil
 }
 

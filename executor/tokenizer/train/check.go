@@ -9,8 +9,8 @@ import (
 	"pipe.dev/internal/suggest"
 )
 
-// check finds the first mistake in attributes, which documents or Go may have made.
-func check(a *Attr) error {
+// Check finds the first mistake in attributes, which documents or Go may have made. Run does so too.
+func (a *Attr) Check() error {
 	for _, f := range []struct {
 		name  string
 		value string

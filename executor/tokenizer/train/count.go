@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -86,35 +87,40 @@ func countWords(t *tokenizer.Tokenizer, texts iter.Seq2[string, error], threads 
 	return all.words, nil
 }
 
+// errStopped says that a text had an error, which is known elsewhere.
+var errStopped = errors.New("stopped")
+
 // handOut sends the texts in batches and closes work, until texts fail or stop is closed.
 func handOut(texts iter.Seq2[string, error], work chan<- batch, stop <-chan struct{}, progress Progress) error {
 	defer close(work)
 	b, size, done := batch{}, 0, int64(0)
-	send := func() bool {
+	send := func() error {
 		select {
 		case work <- b:
 		case <-stop:
-			return false
+			return errStopped
 		}
 		done += int64(size)
-		progress("words", done, 0)
 		b, size = batch{first: b.first + len(b.texts)}, 0
-		return true
+		return progress("words", done, 0)
 	}
 	for text, err := range texts {
 		if err != nil {
 			if len(b.texts) > 0 {
-				send() // an earlier text may have a mistake
+				_ = send() // an earlier text may have a mistake, and else this error counts
 			}
 			return err
 		}
 		b.texts = append(b.texts, text)
-		if size += len(text); size >= batchBytes && !send() {
-			return nil
+		if size += len(text); size < batchBytes {
+			continue
+		}
+		if err := send(); err != nil {
+			return err
 		}
 	}
 	if len(b.texts) > 0 {
-		send()
+		return send()
 	}
 	return nil
 }

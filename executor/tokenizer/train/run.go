@@ -74,14 +74,14 @@ func runThreads(a Attr, texts iter.Seq2[string, error], progress Progress, threa
 }
 
 func runOrdered(a Attr, texts iter.Seq2[string, error], progress Progress, threads int, affixed []string) ([]byte, error) {
-	if err := check(&a); err != nil {
+	if err := a.Check(); err != nil {
 		return nil, err
 	}
 	if a.Kind == "wordpiece" && a.Prefix == "" {
 		a.Prefix = "##"
 	}
 	if progress == nil {
-		progress = func(string, int64, int64) {}
+		progress = func(string, int64, int64) error { return nil }
 	}
 	f := partsOf(&a)
 	t, err := tokenizer.Parse("tokenizer.json", f.encode(&a, nil))

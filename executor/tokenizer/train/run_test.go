@@ -137,11 +137,12 @@ func TestProgress(t *testing.T) {
 	texts := readTrained(t).Texts
 	for name, a := range kindsOf() {
 		last := map[string][2]int64{}
-		_, err := Run(a, each(texts), func(stage string, done, total int64) {
+		_, err := Run(a, each(texts), func(stage string, done, total int64) error {
 			if done < last[stage][0] || total > 0 && done > total {
 				t.Errorf("%s: %s: %d of %d after %d", name, stage, done, total, last[stage][0])
 			}
 			last[stage] = [2]int64{done, total}
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -156,6 +157,33 @@ func TestProgress(t *testing.T) {
 		for stage, x := range last {
 			if x[0] != x[1] || x[0] == 0 {
 				t.Errorf("%s: %s ends with %d of %d", name, stage, x[0], x[1])
+			}
+		}
+	}
+}
+
+// TestProgressEnds ends the training by the error of each stage.
+func TestProgressEnds(t *testing.T) {
+	texts := readTrained(t).Texts
+	enough := errors.New("enough")
+	for name, a := range kindsOf() {
+		var stages []string
+		if _, err := Run(a, each(texts), func(stage string, _, _ int64) error {
+			stages = append(stages, stage)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(stages)
+		for _, end := range slices.Compact(stages) {
+			file, err := Run(a, each(texts), func(stage string, _, _ int64) error {
+				if stage == end {
+					return enough
+				}
+				return nil
+			})
+			if file != nil || err != enough {
+				t.Errorf("%s, %s: %d bytes, %v", name, end, len(file), err)
 			}
 		}
 	}

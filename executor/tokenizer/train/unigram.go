@@ -32,7 +32,9 @@ func trainUnigram(r *run) (*model, error) {
 			m = newPieceModel(pieces)
 			pieces = maximise(pieces, r.expectation(m))
 			rounds++
-			r.progress("rounds", rounds, rounds+r.roundsLeft(len(pieces), enough))
+			if err := r.progress("rounds", rounds, rounds+r.roundsLeft(len(pieces), enough)); err != nil {
+				return nil, err
+			}
 		}
 		m = newPieceModel(pieces)
 		if len(pieces) <= enough {

@@ -3,7 +3,6 @@ package learn
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"math"
@@ -47,11 +46,11 @@ func DecodeVocabulary(doc *schema.Document, o Options) (*Vocabulary, error) {
 		v.Attr = a.(vocab.Attr)
 		err = v.Attr.Check()
 	}
-	if err != nil {
-		d.fail(fmt.Errorf("tokenizer: %w", err))
-	}
-	if d.err != nil {
-		return nil, &schema.Error{Pos: doc.Tokenizer.Pos, Msg: d.err.Error()}
+	switch {
+	case d.err != nil:
+		return nil, &schema.Error{Pos: doc.Tokenizer.Place("data"), Msg: d.err.Error()}
+	case err != nil:
+		return nil, v.mistake(err)
 	}
 	return v, nil
 }
@@ -134,7 +133,19 @@ func (v *Vocabulary) blame(err error) error {
 	if errors.As(err, &file) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return &schema.Error{Pos: v.doc.Tokenizer.Pos, Msg: "tokenizer: " + err.Error()}
+	return v.mistake(err)
+}
+
+// mistake is an error of the attributes, which begins with the field's name.
+func (v *Vocabulary) mistake(err error) error {
+	field, rest, ok := strings.Cut(err.Error(), ": ")
+	if name, _, is := strings.Cut(err.Error(), " is "); is && len(name) < len(field) {
+		field, rest, ok = name, err.Error()[len(name)+1:], true
+	}
+	if _, known := v.doc.Tokenizer.Fields["tokenizer"].(map[string]any)[field]; !ok || !known {
+		return &schema.Error{Pos: v.doc.Tokenizer.Place("tokenizer"), Msg: err.Error()}
+	}
+	return &schema.Error{Pos: v.doc.Tokenizer.Place("tokenizer." + field), Msg: rest}
 }
 
 // openRun makes the run folder, or takes up that of an interrupted run.

@@ -61,6 +61,10 @@ type context struct {
 	table *op.Table
 	opt   *Options
 	base  *ir.Graph // of a training: the model before it is adapted
+
+	recompute int                     // blocks that remat takes, or AllBlocks
+	again     plan.Again              // what it took
+	waits     map[*ir.Node][]*ir.Node // what nodes wait for besides their inputs
 }
 
 // passes run in this order; verify runs after each. Those before "bind" see
@@ -94,7 +98,7 @@ func Passes() []string {
 	for _, p := range passes {
 		names = append(names, p.name)
 	}
-	return append(names, "bind", "settle", "schedule")
+	return append(names, "bind", "settle", "remat", "schedule")
 }
 
 // Compile elaborates m and runs the passes on it.
@@ -160,7 +164,33 @@ func (p *Program) Graph() *ir.Graph { return p.graph }
 // program, as "batch", "seq", and "ctx" if it has a cache. Plans are made once
 // for each set of sizes.
 func (p *Program) Plan(sizes map[string]int) (*plan.Plan, error) {
-	var key string
+	var blocks int
+	if t := p.opt.Training; t != nil {
+		blocks = t.Recompute
+	}
+	return p.planOnce(sizes, blocks)
+}
+
+// PlanWithin returns the plan with the fewest blocks computed anew whose work
+// arena has at most the given bytes; where there is none, that with the
+// smallest arena.
+func (p *Program) PlanWithin(sizes map[string]int, work int64) (*plan.Plan, error) {
+	least, err := p.planOnce(sizes, 0)
+	for n := 1; err == nil && least.WorkBytes > work; n++ {
+		var next *plan.Plan
+		if next, err = p.planOnce(sizes, n); err != nil || len(next.Again.Blocks) < n {
+			break // there are no more
+		}
+		if next.WorkBytes < least.WorkBytes {
+			least = next
+		}
+	}
+	return least, err
+}
+
+// planOnce makes a plan, or returns it if it was made before.
+func (p *Program) planOnce(sizes map[string]int, blocks int) (*plan.Plan, error) {
+	key := fmt.Sprintf("%d ", blocks)
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		key += fmt.Sprintf("%s=%d ", name, sizes[name])
 	}
@@ -169,7 +199,25 @@ func (p *Program) Plan(sizes map[string]int) (*plan.Plan, error) {
 	if made, ok := p.plans[key]; ok {
 		return made, nil
 	}
-	c := &context{table: p.table, opt: &p.opt}
+	made, err := p.make(sizes, blocks)
+	if err == nil {
+		p.plans[key] = made
+	}
+	return made, err
+}
+
+// late are the passes that see every size.
+var late = []pass{
+	{name: "settle", run: settle,
+		why: "some ops change nothing once sizes are known"},
+	{name: "remat", run: remat, after: []string{"settle"},
+		why: "no pass after it may make one of equal nodes"},
+	{name: "schedule", run: schedule, after: []string{"remat"},
+		why: "what is computed anew must come late"},
+}
+
+func (p *Program) make(sizes map[string]int, blocks int) (*plan.Plan, error) {
+	c := &context{table: p.table, opt: &p.opt, recompute: blocks}
 	g, err := bind(c, p.graph, sizes)
 	if err != nil {
 		return nil, err
@@ -177,23 +225,18 @@ func (p *Program) Plan(sizes map[string]int) (*plan.Plan, error) {
 	if err := c.check("bind", g); err != nil {
 		return nil, err
 	}
-	if g, err = settle(c, g); err != nil {
-		return nil, err
-	}
-	if err := c.check("settle", g); err != nil {
-		return nil, err
-	}
-	if g, err = schedule(c, g); err != nil {
-		return nil, err
-	}
-	if err := c.check("schedule", g); err != nil {
-		return nil, err
+	for _, pass := range late {
+		if g, err = pass.run(c, g); err != nil {
+			return nil, err
+		}
+		if err := c.check(pass.name, g); err != nil {
+			return nil, err
+		}
 	}
 	made, err := place(c, g)
 	if err != nil {
 		return nil, err
 	}
-	made.Sizes = maps.Clone(sizes)
-	p.plans[key] = made
+	made.Sizes, made.Again = maps.Clone(sizes), c.again
 	return made, nil
 }

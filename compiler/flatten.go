@@ -138,5 +138,8 @@ func (f *flat) hint(token string) string {
 func (at *instance) pos() ir.Pos {
 	p := at.node.Pos
 	p.Path = at.id
+	if outer, _, ok := strings.Cut(at.node.ID, "{i}"); ok && len(at.sub) > 0 {
+		p.Block = outer + at.sub[0]
+	}
 	return p
 }

@@ -26,7 +26,10 @@ type Training struct {
 	// Trained says which weights change; nil means all.
 	Trained func(path string, shape []ir.Dim) bool
 	// Decays says to which weights weight decay applies; nil means all.
-	Decays    func(path string, shape []ir.Dim) bool
+	Decays func(path string, shape []ir.Dim) bool
+	// Recompute is the number of blocks, from the first, of which the backward
+	// pass computes anew what it needs; AllBlocks is all of them.
+	Recompute int
 	ClipNorm  float64 // bound of the norm of all gradients together; 0 is none
 	ClipValue float64 // bound of every element of the gradients; 0 is none
 }

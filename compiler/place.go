@@ -16,15 +16,16 @@ import (
 // that dies with it, where the kernel allows; views cost nothing; a state is
 // changed where it lies if nobody reads its old value afterwards.
 func place(c *context, g *ir.Graph) (*plan.Plan, error) {
-	p := &placer{c: c, g: g, last: c.lastReads(g), at: map[ir.Value]*block{}, state: map[string]int{}}
+	p := &placer{c: c, g: g, last: c.lastReads(g), at: map[ir.Value]*block{}, outs: map[int]*block{}, state: map[string]int{}}
 	p.states()
 	for i, n := range g.Nodes {
 		if err := p.node(i, n); err != nil {
 			return nil, err
 		}
 	}
+	ends := p.carries()
 	work := arrange(p.blocks, c.opt.Target.Align())
-	return p.plan(work), nil
+	return p.plan(work, ends), nil
 }
 
 // block is memory that one tensor, or several in turn, lie in.
@@ -47,7 +48,8 @@ type placer struct {
 	g      *ir.Graph
 	last   map[ir.Value]int // last node that reads a value or a view of it
 	at     map[ir.Value]*block
-	blocks []*block // of the work arena
+	outs   map[int]*block // of outputs that lie elsewhere at the end
+	blocks []*block       // of the work arena
 	state  map[string]int
 	list   []plan.State
 	steps  []step
@@ -94,7 +96,8 @@ func (p *placer) states() {
 	for _, s := range sorted {
 		t := s.Read.Type()
 		made := plan.State{Path: s.Path, Kind: s.Kind, Type: t, Init: s.Init, Pos: s.Pos, Bytes: t.Bytes(), Changes: s.Changes || s.Next.Valid()}
-		if s.Kind == ir.Weight && !s.Next.Valid() && p.c.opt.Training == nil { // all phases of a training read the same memory
+		stays := s.Kind == ir.Weight && !s.Next.Valid() && p.last[s.Read] < len(p.g.Nodes)
+		if stays && p.c.opt.Training == nil { // all phases of a training read the same memory
 			made.Layout = p.layout(s.Read, readers[s.Read])
 			made.Bytes = p.c.opt.Target.LayoutBytes(made.Layout, t)
 		}
@@ -187,7 +190,7 @@ func (p *placer) reuse(i int, n *ir.Node, k kernels.Kernel, t ir.Type) *block {
 		}
 		b := p.at[v]
 		if b.state != plan.Work {
-			if p.becomes(v, ir.Value{Node: n}, i) {
+			if p.becomes(v, ir.Value{Node: n}, i) && !p.readTwice(n, b, x) {
 				return b
 			}
 			continue
@@ -222,17 +225,17 @@ func (p *placer) becomes(v, next ir.Value, i int) bool {
 }
 
 // plan writes everything down, now that offsets are known.
-func (p *placer) plan(work int64) *plan.Plan {
+func (p *placer) plan(work int64, ends []carry) *plan.Plan {
 	out := &plan.Plan{Name: p.c.opt.Entry.Name, Backend: p.c.opt.Target.Name(), States: p.list, WorkBytes: work}
-	ends := map[int][]plan.Place{} // by the last node that needs a block
+	frees := map[int][]plan.Place{} // by the last node that needs a block
 	for _, b := range p.blocks {
 		if b.bytes > 0 {
-			ends[b.end] = append(ends[b.end], plan.Place{State: plan.Work, Offset: b.offset, Type: ir.T(ir.U8, int(b.bytes))})
+			frees[b.end] = append(frees[b.end], plan.Place{State: plan.Work, Offset: b.offset, Type: ir.T(ir.U8, int(b.bytes))})
 		}
 	}
 	for _, s := range p.steps {
 		n := s.node
-		made := plan.Step{Op: n.Op, Attr: n.Attr, Pos: n.Pos, FLOPs: p.c.table.FLOPs(n), Scratch: plan.Place{State: plan.None}, Frees: ends[n.ID]}
+		made := plan.Step{Op: n.Op, Attr: n.Attr, Pos: n.Pos, FLOPs: p.c.table.FLOPs(n), Scratch: plan.Place{State: plan.None}, Frees: frees[n.ID]}
 		if s.scratch != nil {
 			made.Scratch = plan.Place{State: plan.Work, Offset: s.scratch.offset, Type: ir.T(ir.U8, int(s.size))}
 		}
@@ -245,22 +248,18 @@ func (p *placer) plan(work int64) *plan.Plan {
 		made.Bytes = traffic(p.list, made)
 		out.Steps = append(out.Steps, made)
 	}
-	for _, s := range p.g.States { // copy what was not made in the state's memory
-		to := p.state[s.Path]
-		if !s.Next.Valid() || p.at[s.Next].state == to {
-			continue
-		}
-		t := s.Read.Type()
-		made := plan.Step{Op: "reshape", Attr: op.ReshapeAttr{Shape: op.MakeDims(t.Shape...)}, Pos: s.Pos,
-			In: []plan.Place{p.place(s.Next)}, Out: []plan.Place{{State: to, Type: t}}, Scratch: plan.Place{State: plan.None}}
-		made.Bytes = traffic(p.list, made)
-		out.Steps = append(out.Steps, made)
+	for _, x := range ends {
+		out.Steps = append(out.Steps, x.step(p.list))
 	}
 	for _, v := range p.g.Inputs {
 		out.Inputs = append(out.Inputs, plan.Port{Name: v.Node.InputName(), Place: p.place(v), Path: v.Node.Pos.Path})
 	}
-	for _, o := range p.g.Outputs {
-		out.Outputs = append(out.Outputs, plan.Port{Name: o.Name, Place: p.place(o.Value), Path: o.Value.Node.Pos.Path})
+	for i, o := range p.g.Outputs {
+		at := p.place(o.Value)
+		if b := p.outs[i]; b != nil {
+			at = b.place(o.Value.Type())
+		}
+		out.Outputs = append(out.Outputs, plan.Port{Name: o.Name, Place: at, Path: o.Value.Node.Pos.Path})
 	}
 	return out
 }
@@ -269,8 +268,7 @@ func (p *placer) place(v ir.Value) plan.Place {
 	if !v.Valid() {
 		return plan.Place{State: plan.None}
 	}
-	b := p.at[v]
-	return plan.Place{State: b.state, Offset: b.offset, Type: v.Type()}
+	return p.at[v].place(v.Type())
 }
 
 // traffic counts the bytes that a step reads and writes. Of a table that is

@@ -39,6 +39,11 @@ func (c *context) leastMemory(g *ir.Graph) []*ir.Node {
 			}
 		}
 	}
+	for i, n := range g.Nodes {
+		for _, before := range c.waits[n] {
+			edge(before.ID, i)
+		}
+	}
 	for _, s := range g.States { // who reads a state goes before who writes it
 		if !s.Next.Valid() {
 			continue

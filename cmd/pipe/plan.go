@@ -87,6 +87,11 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 			report.plans = append(report.plans, modelPlan{"model", p})
 		}
 		report.peak = r.PeakBytes()
+		defer func() { // after the plan was shown
+			if err := r.Fit(e.limit); err != nil {
+				c.log.Warn(err.Error())
+			}
+		}()
 	} else if doc.Pipeline != nil {
 		p, err := e.prepare(doc, executor.Options{Compile: e.compile(trace)})
 		if err != nil {

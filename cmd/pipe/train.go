@@ -11,17 +11,19 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/learn"
-	"pipe.dev/executor/model"
 	"pipe.dev/schema"
 )
 
 // compileTraining returns what compiles the phases of a recipe.
 func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Compile {
-	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, weight func(string) (ir.DType, bool)) (model.Program, error) {
+	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, weight func(string) (ir.DType, bool)) (learn.Program, error) {
 		t := &compiler.Training{
 			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
 			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Decays: r.Decays,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
+		}
+		if r.Steps.Remat == "block" {
+			t.Recompute = compiler.AllBlocks
 		}
 		if a := r.Adapter; a != nil {
 			t.Adapter = &compiler.Adapter{Rank: a.Rank, Alpha: a.Alpha, Targets: a.Target}
@@ -34,7 +36,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 
 // trainOptions are what surrounds a recipe.
 func (e *engine) trainOptions(c *console, root string, trace func(pass string, g *ir.Graph)) learn.Options {
-	return learn.Options{Backend: e.backend, Compile: e.compileTraining(trace), Root: root, Version: thisBuild().Version,
+	return learn.Options{Backend: e.backend, Memory: e.limit, Compile: e.compileTraining(trace), Root: root, Version: thisBuild().Version,
 		Warn: func(err error) { c.log.Warn(err.Error()) }}
 }
 

@@ -8,6 +8,9 @@ type Pos struct {
 	Line int
 	Col  int
 	Path string // layer path, "model.layers.3.self_attn.q_proj"
+	// Block is the path of the layer of a stack that Path lies in,
+	// "model.layers.3"; of stacks within stacks the outer one. It may be empty.
+	Block string
 }
 
 // String gives "file:line:col: path", leaving out what is not known.

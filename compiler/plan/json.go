@@ -19,10 +19,17 @@ type JSON struct {
 	Work    int64          `json:"work_bytes"`
 	FLOPs   int64          `json:"flops"`
 	Bytes   int64          `json:"bytes_moved"`
+	Again   *AgainJSON     `json:"computed_anew,omitempty"`
 	States  []StateJSON    `json:"states"`
 	Inputs  []PortJSON     `json:"inputs"`
 	Outputs []PortJSON     `json:"outputs"`
 	Steps   []StepJSON     `json:"steps"`
+}
+
+// AgainJSON is what the backward pass computes anew.
+type AgainJSON struct {
+	Blocks []string `json:"blocks"`
+	FLOPs  int64    `json:"flops"`
 }
 
 // StepJSON is one step. Path is the layer that asked for it, At the line of
@@ -68,6 +75,9 @@ func (p *Plan) JSON() JSON {
 		Weights: p.StateBytes(ir.Weight), Cache: p.StateBytes(ir.Cache), Work: p.WorkBytes,
 		FLOPs: p.FLOPs(), Bytes: p.BytesMoved(),
 		States: []StateJSON{}, Inputs: p.ports(p.Inputs), Outputs: p.ports(p.Outputs), Steps: []StepJSON{},
+	}
+	if len(p.Again.Blocks) > 0 {
+		out.Again = &AgainJSON{p.Again.Blocks, p.Again.FLOPs}
 	}
 	for _, s := range p.States {
 		out.States = append(out.States, StateJSON{s.Path, s.Kind.String(), s.Type.String(), string(s.Layout), s.Bytes})

@@ -62,6 +62,14 @@ type Plan struct {
 	States    []State // sorted by path
 	Steps     []Step
 	WorkBytes int64 // size of the work arena
+	Again     Again
+}
+
+// Again is what the backward pass of a training computes anew, so that the
+// forward pass need not keep it.
+type Again struct {
+	Blocks []string // paths of the layers, in the order of the forward pass
+	FLOPs  int64    // of one run, counted in the FLOPs of the plan too
 }
 
 // StateBytes is the memory of all states of one kind.
@@ -101,4 +109,9 @@ func (p *Plan) BytesMoved() int64 {
 		sum += s.Bytes
 	}
 	return sum
+}
+
+// Share is how much more p computes, as a part of what it would without.
+func (a Again) Share(p *Plan) float64 {
+	return float64(a.FLOPs) / float64(max(1, p.FLOPs()-a.FLOPs))
 }

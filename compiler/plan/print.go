@@ -22,9 +22,21 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&b, "hash %s\n", p.Hash())
 	fmt.Fprintf(&b, "weights %d bytes, cache %d, work %d, peak %d\n",
 		p.StateBytes(ir.Weight), p.StateBytes(ir.Cache), p.WorkBytes, p.PeakBytes())
-	fmt.Fprintf(&b, "each run %d flop, %d bytes moved, %d steps\n\n", p.FLOPs(), p.BytesMoved(), len(p.Steps))
+	fmt.Fprintf(&b, "each run %d flop, %d bytes moved, %d steps\n", p.FLOPs(), p.BytesMoved(), len(p.Steps))
+	if a := p.Again; len(a.Blocks) > 0 {
+		fmt.Fprintf(&b, "computed anew %s: %d flop of these, %.1f%% more than without\n", a.names(), a.FLOPs, 100*a.Share(p))
+	}
+	b.WriteByte('\n')
 	b.WriteString(p.body())
 	return b.String()
+}
+
+// names lists the blocks, many as the first and the last.
+func (a Again) names() string {
+	if n := len(a.Blocks); n > 3 {
+		return fmt.Sprintf("%d blocks from %s to %s", n, a.Blocks[0], a.Blocks[n-1])
+	}
+	return strings.Join(a.Blocks, ", ")
 }
 
 func (p *Plan) sizes() string {

@@ -26,12 +26,13 @@ import (
 
 // Compile makes the program of one phase of a part of a recipe: "step",
 // "accumulate", "update" or "evaluate".
-type Compile func(m *schema.Model, r *Recipe, p *Part, phase string, weight func(path string) (ir.DType, bool)) (model.Program, error)
+type Compile func(m *schema.Model, r *Recipe, p *Part, phase string, weight func(path string) (ir.DType, bool)) (Program, error)
 
 // Options are what surrounds a recipe.
 type Options struct {
 	Backend kernels.Backend
 	Compile Compile
+	Memory  int64       // bytes that the run may use, for remat: "auto"
 	Root    string      // folder of runs
 	Version string      // of pipe, noted in the run
 	Warn    func(error) // is told of skipped rows and of checkpoints that are damaged; may be nil
@@ -47,6 +48,7 @@ type Run struct {
 	train   *data.Dataset
 	eval    *data.Dataset // nil if there is none
 	plans   Plans
+	phases  []phasePlan
 	base    *checkpoint.Checkpoint // of the model's folder, once its weights are read
 }
 
@@ -258,6 +260,9 @@ func (r *Run) compile() error {
 		}
 		r.plans = append(r.plans, made)
 	}
+	if r.Recipe.Steps.Remat == "auto" {
+		return r.fitPlans()
+	}
 	return nil
 }
 
@@ -282,6 +287,7 @@ func (r *Run) partPlans(p *Part) (made PartPlans, err error) {
 				return nil, err
 			}
 			out[n].Name = planName(p.Name, phase, n, len(lengths) > 1 && phase != "update")
+			r.phases = append(r.phases, phasePlan{program, sizes, out[n], func(p *plan.Plan) { out[n] = p }})
 		}
 		return out, nil
 	}
@@ -315,42 +321,6 @@ func planName(part, phase string, seq int, several bool) string {
 
 // Plans are the plans of all phases.
 func (r *Run) Plans() []*plan.Plan { return r.plans.all() }
-
-// PeakBytes is what training will allocate: all states, and one work arena.
-func (r *Run) PeakBytes() int64 { return r.StateBytes() + r.WorkBytes() }
-
-// StateBytes is the memory of weights, moments and sums of gradients.
-func (r *Run) StateBytes() int64 {
-	var sum int64
-	seen := map[string]bool{}
-	for _, p := range r.Plans() {
-		for _, s := range p.States {
-			if !seen[s.Path] {
-				seen[s.Path] = true
-				sum += s.Bytes
-			}
-		}
-	}
-	return sum
-}
-
-// WorkBytes is the size of the work arena.
-func (r *Run) WorkBytes() int64 {
-	var most int64
-	for _, p := range r.Plans() {
-		most = max(most, p.WorkBytes)
-	}
-	return most
-}
-
-// Fit returns a *model.FitError if training needs more than limit bytes.
-func (r *Run) Fit(limit int64) error {
-	if need := r.PeakBytes(); need > limit {
-		return &model.FitError{Name: r.Recipe.Name, Weights: r.StateBytes(), Work: r.WorkBytes(), Need: need, Limit: limit,
-			Advice: fmt.Sprintf("a smaller batch with accumulate would need less; --mem %s is enough", model.Size(need))}
-	}
-	return nil
-}
 
 // loader gives the training batches from a position.
 func (r *Run) loader(from data.Position) (*data.Loader, error) {

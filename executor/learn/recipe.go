@@ -39,6 +39,7 @@ type StepsAttr struct {
 	Accumulate int     `cue:"accumulate: int & >0 | *1" doc:"batches of one step; it equals a step with all of them at once"`
 	ClipNorm   float64 `cue:"clip_norm: number & >=0 | *0" doc:"bound of the norm of all gradients together; 0 is none"`
 	ClipValue  float64 `cue:"clip_value: number & >=0 | *0" doc:"bound of every element of the gradients; 0 is none"`
+	Remat      string  `cue:"remat: *\"none\" | \"block\" | \"auto\"" doc:"layers of which only what enters them is kept for the backward pass, which computes the rest anew: none, every one, or as few as make the run fit into memory; results have the same bits"`
 	LogEvery   int     `cue:"log_every: int & >0 | *10" doc:"steps between lines of the log"`
 }
 

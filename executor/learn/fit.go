@@ -1,0 +1,106 @@
+package learn
+
+import (
+	"fmt"
+
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/model"
+)
+
+// Program makes the plans of one phase.
+type Program interface {
+	model.Program
+	// PlanWithin makes the plan that computes least anew with a work arena of at
+	// most the given bytes, or the one with the smallest there is.
+	PlanWithin(sizes map[string]int, work int64) (*plan.Plan, error)
+}
+
+// phasePlan is the plan of a phase for one length of rows, with what made it.
+type phasePlan struct {
+	program Program
+	sizes   map[string]int
+	plan    *plan.Plan
+	replace func(*plan.Plan)
+}
+
+// fitPlans replaces plans that do not fit by plans that compute as little anew
+// as makes them fit.
+func (r *Run) fitPlans() error {
+	plans, err := r.within(r.opt.Memory)
+	if err != nil {
+		return err
+	}
+	for i, x := range r.phases {
+		plans[i].Name = x.plan.Name
+		x.replace(plans[i])
+	}
+	return nil
+}
+
+// within gives a plan for each of phases, which compute as little anew as
+// makes the run fit into the given bytes, or use as little memory as they can.
+func (r *Run) within(limit int64) ([]*plan.Plan, error) {
+	var list []*plan.Plan
+	room := limit - r.StateBytes()
+	for _, x := range r.phases {
+		p := x.plan
+		if p.WorkBytes > room {
+			var err error
+			if p, err = x.program.PlanWithin(x.sizes, room); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// PeakBytes is what training will allocate: all states, and one work arena.
+func (r *Run) PeakBytes() int64 { return r.StateBytes() + r.WorkBytes() }
+
+// StateBytes is the memory of weights, moments and sums of gradients.
+func (r *Run) StateBytes() int64 {
+	var sum int64
+	seen := map[string]bool{}
+	for _, p := range r.Plans() {
+		for _, s := range p.States {
+			if !seen[s.Path] {
+				seen[s.Path] = true
+				sum += s.Bytes
+			}
+		}
+	}
+	return sum
+}
+
+// WorkBytes is the size of the work arena.
+func (r *Run) WorkBytes() int64 {
+	var most int64
+	for _, p := range r.Plans() {
+		most = max(most, p.WorkBytes)
+	}
+	return most
+}
+
+// Fit returns a *model.FitError if training needs more than limit bytes.
+func (r *Run) Fit(limit int64) error {
+	if need := r.PeakBytes(); need > limit {
+		return &model.FitError{Name: r.Recipe.Name, Weights: r.StateBytes(), Work: r.WorkBytes(), Need: need, Limit: limit,
+			Advice: r.advice(limit) + fmt.Sprintf("; --mem %s is enough", model.Size(need))}
+	}
+	return nil
+}
+
+// advice says what would need less memory than the recipe does.
+func (r *Run) advice(limit int64) string {
+	if plans, err := r.within(limit); r.Recipe.Steps.Remat == "none" && err == nil {
+		var work int64
+		for _, p := range plans {
+			work = max(work, p.WorkBytes)
+		}
+		if r.StateBytes()+work <= limit {
+			return "it would fit with --set train.remat=auto, or with a smaller batch and accumulate"
+		}
+	}
+	return "a smaller batch with accumulate would need less"
+}

@@ -32,7 +32,7 @@ func missing(fs ...feature) []string {
 
 func missingAVX2() []string {
 	x := cpu.X86
-	return missing(feature{"AVX2", x.HasAVX2}, feature{"FMA", x.HasFMA}, feature{"F16C", asm.CPUID1()>>29&1 == 1})
+	return missing(feature{"AVX2", x.HasAVX2}, feature{"FMA", x.HasFMA}, feature{"F16C", asm.CPUID1()>>29&1 == 1}, feature{"BMI2", x.HasBMI2})
 }
 
 func missingAVX512() []string {

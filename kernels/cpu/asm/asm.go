@@ -58,4 +58,5 @@ type Kernels struct {
 	Dots       [3]Dots
 	Mix        [3]Mix
 	Interleave [3]Interleave
+	Vector
 }

@@ -17,5 +17,6 @@ func AVX2() Kernels {
 		Dots:       [3]Dots{DotsYF32, DotsYBF16, DotsYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
 		Interleave: [3]Interleave{InterleaveYF32, InterleaveYBF16, InterleaveYF16},
+		Vector:     vectorY(),
 	}
 }

@@ -17,5 +17,6 @@ func AVX512() Kernels {
 		Dots:       [3]Dots{DotsZF32, DotsZBF16, DotsZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
 		Interleave: [3]Interleave{InterleaveZF32, InterleaveZBF16, InterleaveZF16},
+		Vector:     vectorZ(),
 	}
 }

@@ -5,5 +5,7 @@
 // threads and no choice of instruction set: see package cpu.
 package asm
 
-//go:generate go run -C ../gen . -tier avx2 -out ../asm/avx2_amd64.s -stubs ../asm/avx2_amd64.go -pkg asm -table ../asm/avx2_table_amd64.go
-//go:generate go run -C ../gen . -tier avx512 -out ../asm/avx512_amd64.s -stubs ../asm/avx512_amd64.go -pkg asm -table ../asm/avx512_table_amd64.go
+//go:generate go run -C ../gen . -tier avx2 -part products -out ../asm/avx2_amd64.s -stubs ../asm/avx2_amd64.go -pkg asm -table ../asm/avx2_table_amd64.go
+//go:generate go run -C ../gen . -tier avx512 -part products -out ../asm/avx512_amd64.s -stubs ../asm/avx512_amd64.go -pkg asm -table ../asm/avx512_table_amd64.go
+//go:generate go run -C ../gen . -tier avx2 -part vectors -out ../asm/avx2_vector_amd64.s -stubs ../asm/avx2_vector_amd64.go -pkg asm -table ../asm/avx2_vector_table_amd64.go -constants ../asm/constants.go
+//go:generate go run -C ../gen . -tier avx512 -part vectors -out ../asm/avx512_vector_amd64.s -stubs ../asm/avx512_vector_amd64.go -pkg asm -table ../asm/avx512_vector_table_amd64.go

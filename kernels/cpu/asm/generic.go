@@ -12,7 +12,7 @@ const genericRows = 4
 
 // Generic holds the portable loops, which define what the others compute.
 func Generic() Kernels {
-	k := Kernels{Rows: genericRows, Panels: 1}
+	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector()}
 	for s := range k.Gemv {
 		st := Storage(s)
 		k.Gemm[s] = []Gemm{nil}

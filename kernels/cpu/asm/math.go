@@ -1,0 +1,243 @@
+package asm
+
+import "math"
+
+// Functions of one float32. Every operation is rounded as written, and FMA
+// once; the vector kernels do the same ones. A product that is added to
+// something is converted to float32, so that no compiler fuses the two.
+
+// lesser and greater pick b unless a is smaller or greater: a NaN in b stays.
+func lesser(a, b float32) float32 {
+	if a < b {
+		return a
+	}
+	return b
+}
+
+func greater(a, b float32) float32 {
+	if a > b {
+		return a
+	}
+	return b
+}
+
+func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
+
+// withSign is x, which has no sign, with the sign of y.
+func withSign(x, y float32) float32 {
+	return math.Float32frombits(math.Float32bits(x) | math.Float32bits(y)&(1<<31))
+}
+
+// parts is x = n ln(2) + r with |r| <= ln(2)/2, and t = roundMagic + n.
+func parts(x float32) (t, r float32) {
+	t = FMA(x, log2e, roundMagic)
+	n := t - roundMagic
+	return t, FMA(-n, ln2Low, FMA(-n, ln2High, x))
+}
+
+// expPoly is (eʳ - 1 - r) / r².
+func expPoly(r float32) float32 {
+	p := FMA(expSeries4, r, expSeries3)
+	p = FMA(p, r, expSeries2)
+	p = FMA(p, r, expSeries1)
+	return FMA(p, r, expSeries0)
+}
+
+// whole is n of t = roundMagic + n.
+func whole(t float32) int32 {
+	return int32(math.Float32bits(t) - math.Float32bits(roundMagic))
+}
+
+// power is 2 to the power n.
+func power(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
+
+// expLowered is eˣ for x <= expHigh, with low added to the remainder: low is
+// what x lacks of the exact argument.
+func expLowered(x, low float32) float32 {
+	t, r := parts(greater(expLow, x))
+	r += low
+	p := FMA(FMA(expPoly(r), r, 1), r, 1)
+	n := whole(t)
+	half := n >> 1 // in two steps, of which only the second rounds
+	return float32(float32(p*power(half)) * power(n-half))
+}
+
+func expOf(x float32) float32 { return expDown(lesser(expHigh, x)) }
+
+// expDown is eˣ for x <= expHigh.
+func expDown(x float32) float32 { return expLowered(x, 0) }
+
+// expm1 is eˣ - 1 for -25 < x < 88.
+func expm1(x float32) float32 {
+	t, r := parts(x)
+	q := FMA(expPoly(r), r*r, r)
+	two := power(whole(t))
+	return FMA(q, two, two-1)
+}
+
+func expm1Of(x float32) float32 { return expm1(greater(expm1Low, lesser(0, x))) }
+
+// gate is sigmoid(x) as numerator and denominator: from e to the power -|x|,
+// which does not overflow.
+func gate(x float32) (over, under float32) {
+	e := expDown(math.Float32frombits(math.Float32bits(x) | 1<<31))
+	if x < 0 {
+		return e, e + 1
+	}
+	return 1, e + 1
+}
+
+func sigmoidOf(x float32) float32 {
+	over, under := gate(x)
+	return over / under
+}
+
+// times is x sigmoid(z).
+func times(x, z float32) float32 {
+	over, under := gate(z)
+	return float32(x*over) / under
+}
+
+// siluOf is -0 where the exponential is zero, also for -inf; so are the other
+// gated functions.
+func siluOf(x float32) float32 {
+	x = greater(expLow, x)
+	return times(x, x)
+}
+
+func quickGeluOf(x float32) float32 {
+	x = greater(expLow, x)
+	return times(x, x*quickSlope)
+}
+
+func geluTanhOf(x float32) float32 {
+	x = greater(expLow, x)
+	return times(x, FMA(x*x, geluCube, geluSlope)*x)
+}
+
+// geluOf is max(x, 0) - a P(X > a) for a = |x|, and P(X > a) is a polynomial
+// times exp(-a²/2), with what a² lost in rounding.
+func geluOf(x float32) float32 {
+	a := lesser(tailHigh, abs(x))
+	g := tail((a-tailCenter)/(a+tailCenter)) * a
+	square := float32(a * a)
+	low := FMA(a, a, -square)
+	return FMA(-g, expLowered(float32(square*-0.5), float32(low*-0.5)), greater(0, x))
+}
+
+func tail(u float32) float32 {
+	p := FMA(tailSeries9, u, tailSeries8)
+	p = FMA(p, u, tailSeries7)
+	p = FMA(p, u, tailSeries6)
+	p = FMA(p, u, tailSeries5)
+	p = FMA(p, u, tailSeries4)
+	p = FMA(p, u, tailSeries3)
+	p = FMA(p, u, tailSeries2)
+	p = FMA(p, u, tailSeries1)
+	return FMA(p, u, tailSeries0)
+}
+
+// tanhOf is (e²ᵃ - 1) / (e²ᵃ + 1) for a = |x|, with the sign of x.
+func tanhOf(x float32) float32 {
+	a := lesser(tanhHigh, abs(x))
+	m := expm1(a + a)
+	return withSign(m/(m+2), x)
+}
+
+// logParts is k ln(2) + ln(1 + f) for -1/4 <= f <= 1/2.
+func logParts(f, k float32) float32 {
+	square := float32(f * f)
+	p := FMA(logSeries7, f, logSeries6)
+	p = FMA(p, f, logSeries5)
+	p = FMA(p, f, logSeries4)
+	p = FMA(p, f, logSeries3)
+	p = FMA(p, f, logSeries2)
+	p = FMA(p, f, logSeries1)
+	p = FMA(p, f, logSeries0)
+	y := float32(float32(p*f) * square)
+	y = FMA(k, ln2Low, y)
+	y = FMA(square, -0.5, y)
+	return FMA(k, ln2High, float32(y+f))
+}
+
+// logOf is -inf at 0 and NaN below.
+func logOf(x float32) float32 {
+	const inf = math.MaxFloat32
+	switch {
+	case x < 0:
+		return float32(math.NaN())
+	case x == 0:
+		return float32(math.Inf(-1))
+	case !(x <= inf):
+		return x
+	}
+	m, k0 := x, float32(0)
+	if x < 0x1p-126 {
+		m, k0 = x*0x1p23, -23
+	}
+	bits := int32(math.Float32bits(m))
+	e := (bits - int32(math.Float32bits(0.75))) >> 23
+	return logParts(math.Float32frombits(uint32(bits-e<<23))-1, float32(e)+k0)
+}
+
+// softplusOf is max(x, 0) + ln(1 + e to the power -|x|).
+func softplusOf(x float32) float32 {
+	e := expDown(math.Float32frombits(math.Float32bits(x) | 1<<31))
+	f, k := e, float32(0)
+	if e > 0.5 {
+		f, k = float32((e-1)*0.5), 1
+	}
+	return logParts(f, k) + greater(0, x)
+}
+
+// mishOf is x w / (w + 2) for w = e (e + 2): tanh(ln(1+e)).
+func mishOf(x float32) float32 {
+	x = greater(expLow, x)
+	e := expDown(lesser(mishHigh, x))
+	w := e * (e + 2)
+	return float32(w/(w+2)) * x
+}
+
+// erfOf is a + a p(a²) for small a = |x|, else 1 - exp(-p(a)), with the sign of x.
+func erfOf(x float32) float32 {
+	a := abs(x)
+	if a < erfSplit {
+		s := x * x
+		p := FMA(erfSeries5, s, erfSeries4)
+		p = FMA(p, s, erfSeries3)
+		p = FMA(p, s, erfSeries2)
+		p = FMA(p, s, erfSeries1)
+		p = FMA(p, s, erfSeries0)
+		return withSign(FMA(a, p, a), x)
+	}
+	b := lesser(erfHigh, a)
+	p := FMA(erfcSeries6, b, erfcSeries5)
+	p = FMA(p, b, erfcSeries4)
+	p = FMA(p, b, erfcSeries3)
+	p = FMA(p, b, erfcSeries2)
+	p = FMA(p, b, erfcSeries1)
+	p = FMA(p, b, erfcSeries0)
+	return withSign(1-expDown(-p), x)
+}
+
+func sqrtOf(x float32) float32 { return float32(math.Sqrt(float64(x))) }
+
+func rsqrtOf(x float32) float32 { return 1 / sqrtOf(x) }
+
+func floorOf(x float32) float32 { return float32(math.Floor(float64(x))) }
+
+// maxOf is a > b ? a : b, and NaN if either is.
+func maxOf(a, b float32) float32 {
+	if a > b || a != a {
+		return a
+	}
+	return b
+}
+
+// minOf is a < b ? a : b, and NaN if either is.
+func minOf(a, b float32) float32 {
+	if a < b || a != a {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,66 @@
+package asm
+
+// Map is y[i] = f(x[i]) for every element of y; y may be x.
+type Map func(y, x []float32)
+
+// Join is y[i] = f(a[i], b[i]) for every element of y, which may be an operand.
+type Join func(y, a, b []float32)
+
+// JoinNumber is a Join with the same number for every element.
+type JoinNumber func(y, a []float32, b float32)
+
+// Vector holds functions over rows of floats. A row is as long as y (or, where
+// nothing is written, x); the other operands have at least as many elements.
+// Errors are in units of the last place (ulp) of the float32 nearest to the
+// exact value, over all of its range, subnormal values and infinities
+// included; the tests measure them.
+//
+// Sums are taken in 16 lanes of float64: element i is added to lane i%16, in
+// order; then
+//
+//	eight[i] = lane[i] + lane[i+8]
+//	four[i]  = eight[i] + eight[i+4]
+//	sum      = (four[0] + four[1]) + (four[2] + four[3])
+type Vector struct {
+	Exp      Map // eˣ, within 1 ulp
+	Expm1    Map // eˣ - 1 for x <= 0, and 0 above, within 1 ulp
+	Log      Map // ln(x), within 1 ulp
+	Tanh     Map // within 2.25 ulp
+	Sigmoid  Map // 1 / (1 + e⁻ˣ), within 2 ulp
+	Erf      Map // within 1 ulp
+	Softplus Map // ln(1 + eˣ), within 1.5 ulp
+
+	// x sigmoid(z), within 3 + 2|z| ulp for x < 0, else 3; z is x, or
+	// 1.702 x, or 2 sqrt(2/pi) (x + 0.044715 x³).
+	Silu, QuickGelu, GeluTanh Map
+
+	Gelu  Map // x P(X <= x) of the normal distribution, within 5 ulp
+	Mish  Map // x tanh(softplus(x)), within 4 ulp
+	Sqrt  Map // rounded once
+	Rsqrt Map // 1 / Sqrt, within 1.5 ulp
+
+	Neg, Abs, Floor Map // exact
+
+	// Rounded once. Max is a > b ? a : b, and Min a < b ? a : b, and NaN if
+	// either operand is. The number of SSub and SDiv comes first.
+	Add, Sub, Mul, Div, Max, Min                   Join
+	AddS, SubS, SSub, MulS, DivS, SDiv, MaxS, MinS JoinNumber
+
+	ScaleMul func(y, x, w []float32, s float32)         // y[i] = (x[i] s) w[i]
+	Center   func(y, x []float32, high, low, s float32) // y[i] = ((x[i] - high) - low) s
+	Elu      func(y, x []float32, alpha float32)        // y[i] = x[i] > 0 ? x[i] : alpha Expm1(x[i])
+	Fill     func(y []float32, v float32)               // y[i] = v
+
+	Sum        func(x []float32) float64
+	SumSquares func(x []float32, mean float64) float64     // of (x[i] - mean)²
+	SumExp     func(y, x []float32, shift float32) float64 // y[i] = Exp(x[i] - shift), and their sum
+	Greatest   func(x []float32) float32                   // NaN if any element is; -inf if there is none
+	Least      func(x []float32) float32                   // NaN if any element is; inf if there is none
+
+	SumInto     func(acc []float64, x []float32)       // acc[i] += x[i]
+	SquaresInto func(acc, mean []float64, x []float32) // acc[i] += (x[i] - mean[i])²
+
+	// Conversions, as package half does them.
+	WidenBF16, WidenF16   func(y []float32, x []uint16)
+	NarrowBF16, NarrowF16 func(y []uint16, x []float32)
+}

@@ -1,0 +1,191 @@
+package asm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// specials are the values at which formulas break.
+func specials() []float32 {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	x := []float32{0, 1, inf, nan, math.MaxFloat32, math.SmallestNonzeroFloat32, 0x1p-126, 0x1.fffffcp-127, 0.5, 0.85, 2, 3, 4, 10, 20, 40, 88.72283, 88.72284, 89, 103.97, 104, 105, 1e30}
+	for _, v := range x[:len(x):len(x)] {
+		x = append(x, -v)
+	}
+	return x
+}
+
+// sample is a row of special values and of all magnitudes.
+func sample(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	special := specials()
+	for i := range x {
+		switch r.IntN(4) {
+		case 0:
+			x[i] = special[r.IntN(len(special))]
+		case 1:
+			x[i] = math.Float32frombits(r.Uint32())
+		default:
+			x[i] = float32(r.NormFloat64() * 6)
+		}
+	}
+	return x
+}
+
+// lengths have every tail.
+func lengths() []int {
+	var out []int
+	for n := range 70 {
+		out = append(out, n)
+	}
+	return append(out, 1024, 1037)
+}
+
+// eachVector runs a test over the vector kernels of this machine.
+func eachVector(t *testing.T, f func(t *testing.T, name string, got, want *Vector, r *rand.Rand)) {
+	want := Generic().Vector
+	for name, kernels := range tiers(t) {
+		f(t, name, &kernels.Vector, &want, rand.New(rand.NewPCG(9, 10)))
+	}
+}
+
+// alike compares bits, but for what a NaN carries.
+func alike(t *testing.T, what string, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) && (got[i] == got[i] || want[i] == want[i]) {
+			t.Fatalf("%s: element %d is %g (%#x), want %g (%#x)", what, i, got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+		}
+	}
+}
+
+// Every tier gives the bits of the Go loops at every length, and writes
+// nothing beyond the end.
+func TestMaps(t *testing.T) {
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for _, c := range exactly {
+			f, g := c.pick(got), c.pick(want)
+			for _, n := range append(lengths(), 20_000) {
+				x := sample(r, n)
+				a, b := make([]float32, n+17), make([]float32, n+17)
+				f(a[:n], x)
+				g(b[:n], x)
+				alike(t, fmt.Sprintf("%s %s of %d", name, c.name, n), a, b)
+				f(x, x)
+				alike(t, fmt.Sprintf("%s %s of %d in place", name, c.name, n), x, b[:n])
+			}
+		}
+	})
+}
+
+func TestJoins(t *testing.T) {
+	joins := map[string]func(v *Vector) Join{
+		"Add": func(v *Vector) Join { return v.Add }, "Sub": func(v *Vector) Join { return v.Sub }, "Mul": func(v *Vector) Join { return v.Mul },
+		"Div": func(v *Vector) Join { return v.Div }, "Max": func(v *Vector) Join { return v.Max }, "Min": func(v *Vector) Join { return v.Min },
+		"ScaleMul": func(v *Vector) Join { return func(y, a, b []float32) { v.ScaleMul(y, a, b, 0.3) } },
+	}
+	numbers := map[string]func(v *Vector) JoinNumber{
+		"AddS": func(v *Vector) JoinNumber { return v.AddS }, "SubS": func(v *Vector) JoinNumber { return v.SubS },
+		"SSub": func(v *Vector) JoinNumber { return v.SSub }, "MulS": func(v *Vector) JoinNumber { return v.MulS },
+		"DivS": func(v *Vector) JoinNumber { return v.DivS }, "SDiv": func(v *Vector) JoinNumber { return v.SDiv },
+		"MaxS": func(v *Vector) JoinNumber { return v.MaxS }, "MinS": func(v *Vector) JoinNumber { return v.MinS },
+		"Elu":    func(v *Vector) JoinNumber { return v.Elu },
+		"Center": func(v *Vector) JoinNumber { return func(y, x []float32, b float32) { v.Center(y, x, b, 0.01, 0.7) } },
+		"Fill":   func(v *Vector) JoinNumber { return func(y, _ []float32, b float32) { v.Fill(y, b) } },
+	}
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for _, n := range lengths() {
+			x, z := sample(r, n), sample(r, n)
+			a, b := make([]float32, n+17), make([]float32, n+17)
+			for op, pick := range joins {
+				pick(got)(a[:n], x, z)
+				pick(want)(b[:n], x, z)
+				alike(t, fmt.Sprintf("%s %s of %d", name, op, n), a, b)
+			}
+			for op, pick := range numbers {
+				v := sample(r, 1)[0]
+				pick(got)(a[:n], x, v)
+				pick(want)(b[:n], x, v)
+				alike(t, fmt.Sprintf("%s %s of %d with %g", name, op, n, v), a, b)
+			}
+		}
+	})
+}
+
+// sameSum compares bits, but for what a NaN carries.
+func sameSum(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Float64bits(got) != math.Float64bits(want) && (got == got || want == want) {
+		t.Fatalf("%s is %g, want %g", what, got, want)
+	}
+}
+
+func TestFolds(t *testing.T) {
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for _, n := range lengths() {
+			for kind, x := range map[string][]float32{"normal": random(r, n), "any": sample(r, n), "zero": make([]float32, n)} {
+				what := fmt.Sprintf("%s: %d %s numbers: ", name, n, kind)
+				sameSum(t, what+"sum", got.Sum(x), want.Sum(x))
+				sameSum(t, what+"squares", got.SumSquares(x, 0.3), want.SumSquares(x, 0.3))
+				a, b := make([]float32, n+17), make([]float32, n+17)
+				sameSum(t, what+"exponentials", got.SumExp(a[:n], x, 0.7), want.SumExp(b[:n], x, 0.7))
+				alike(t, what+"exponentials", a, b)
+				alike(t, what+"greatest", []float32{got.Greatest(x)}, []float32{want.Greatest(x)})
+				alike(t, what+"least", []float32{got.Least(x)}, []float32{want.Least(x)})
+				acc, mean := make([]float64, n+9), make([]float64, n)
+				for i := range mean {
+					acc[i], mean[i] = r.NormFloat64(), r.NormFloat64()
+				}
+				same := append([]float64(nil), acc...)
+				got.SumInto(acc[:n], x)
+				got.SquaresInto(acc[:n], mean, x)
+				want.SumInto(same[:n], x)
+				want.SquaresInto(same[:n], mean, x)
+				for i := range same {
+					sameSum(t, fmt.Sprintf("%scolumn %d", what, i), acc[i], same[i])
+				}
+			}
+		}
+	})
+}
+
+// The conversions are those of package half, for every value of 16 bits and a
+// dense sample of float32.
+func TestConversions(t *testing.T) {
+	narrow := make([]uint16, 1<<16)
+	for i := range narrow {
+		narrow[i] = uint16(i)
+	}
+	var wide []float32
+	for bits := uint64(0); bits < 1<<32; bits += 9973 {
+		wide = append(wide, math.Float32frombits(uint32(bits)))
+	}
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for _, f := range []struct{ got, want func(y []float32, x []uint16) }{{got.WidenBF16, want.WidenBF16}, {got.WidenF16, want.WidenF16}} {
+			for _, n := range append(lengths(), len(narrow)) {
+				a, b := make([]float32, n+17), make([]float32, n+17)
+				f.got(a[:n], narrow[len(narrow)-n:])
+				f.want(b[:n], narrow[len(narrow)-n:])
+				alike(t, fmt.Sprintf("%s: widen %d", name, n), a, b)
+			}
+		}
+		for i, f := range []struct{ got, want func(y []uint16, x []float32) }{{got.NarrowBF16, want.NarrowBF16}, {got.NarrowF16, want.NarrowF16}} {
+			for _, n := range append(lengths(), len(wide)) {
+				x := wide[len(wide)-n:]
+				if n < len(wide) {
+					x = sample(r, n)
+				}
+				a, b := make([]uint16, n+17), make([]uint16, n+17)
+				f.got(a[:n], x)
+				f.want(b[:n], x)
+				for j := range b {
+					if a[j] != b[j] {
+						t.Fatalf("%s: narrow %d of %d to format %d: element %d is %#x, want %#x", name, n, len(x), i, j, a[j], b[j])
+					}
+				}
+			}
+		}
+	})
+}

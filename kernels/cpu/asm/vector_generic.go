@@ -1,0 +1,163 @@
+package asm
+
+import (
+	"math"
+
+	"pipe.dev/kernels/half"
+)
+
+// genericVector holds the loops that define what the vector kernels compute.
+func genericVector() Vector {
+	return Vector{
+		Exp: mapping(expOf), Expm1: mapping(expm1Of), Log: mapping(logOf), Tanh: mapping(tanhOf), Sigmoid: mapping(sigmoidOf), Erf: mapping(erfOf),
+		Silu: mapping(siluOf), Gelu: mapping(geluOf), GeluTanh: mapping(geluTanhOf), QuickGelu: mapping(quickGeluOf),
+		Softplus: mapping(softplusOf), Mish: mapping(mishOf),
+		Sqrt: mapping(sqrtOf), Rsqrt: mapping(rsqrtOf), Floor: mapping(floorOf), Abs: mapping(abs),
+		Neg: mapping(func(x float32) float32 { return -x }),
+
+		Add: join(addOf), Sub: join(subOf), Mul: join(mulOf), Div: join(divOf), Max: join(maxOf), Min: join(minOf),
+		AddS: number(addOf), SubS: number(subOf), MulS: number(mulOf), DivS: number(divOf), MaxS: number(maxOf), MinS: number(minOf),
+		SSub: number(func(a, b float32) float32 { return b - a }),
+		SDiv: number(func(a, b float32) float32 { return b / a }),
+
+		ScaleMul: scaleMul, Center: center, Elu: elu, Fill: fill,
+		Sum: sum, SumSquares: sumSquares, SumExp: sumExp, Greatest: greatest, Least: least,
+		SumInto: sumInto, SquaresInto: squaresInto,
+		WidenBF16: convert(half.BF16ToF32), WidenF16: convert(half.F16ToF32),
+		NarrowBF16: convert(half.F32ToBF16), NarrowF16: convert(half.F32ToF16),
+	}
+}
+
+func mapping(f func(x float32) float32) Map {
+	return func(y, x []float32) {
+		x = x[:len(y)]
+		for i, v := range x {
+			y[i] = f(v)
+		}
+	}
+}
+
+func join(f func(a, b float32) float32) Join {
+	return func(y, a, b []float32) {
+		a, b = a[:len(y)], b[:len(y)]
+		for i := range y {
+			y[i] = f(a[i], b[i])
+		}
+	}
+}
+
+func number(f func(a, b float32) float32) JoinNumber {
+	return func(y, a []float32, b float32) {
+		a = a[:len(y)]
+		for i, v := range a {
+			y[i] = f(v, b)
+		}
+	}
+}
+
+func convert[D, S float32 | uint16](f func(S) D) func(y []D, x []S) {
+	return func(y []D, x []S) {
+		x = x[:len(y)]
+		for i, v := range x {
+			y[i] = f(v)
+		}
+	}
+}
+
+func addOf(a, b float32) float32 { return a + b }
+func subOf(a, b float32) float32 { return a - b }
+func mulOf(a, b float32) float32 { return a * b }
+func divOf(a, b float32) float32 { return a / b }
+
+func scaleMul(y, x, w []float32, s float32) {
+	for i := range y {
+		y[i] = float32(x[i]*s) * w[i]
+	}
+}
+
+func center(y, x []float32, high, low, s float32) {
+	for i := range y {
+		y[i] = ((x[i] - high) - low) * s
+	}
+}
+
+func elu(y, x []float32, alpha float32) {
+	for i, v := range x[:len(y)] {
+		if v > 0 {
+			y[i] = v
+		} else {
+			y[i] = expm1Of(v) * alpha
+		}
+	}
+}
+
+func fill(y []float32, v float32) {
+	for i := range y {
+		y[i] = v
+	}
+}
+
+// fold adds up the lanes of a sum.
+func fold(lane *[16]float64) float64 {
+	var four [4]float64
+	for i := range four {
+		four[i] = (lane[i] + lane[i+8]) + (lane[i+4] + lane[i+12])
+	}
+	return (four[0] + four[1]) + (four[2] + four[3])
+}
+
+func sum(x []float32) float64 {
+	var lane [16]float64
+	for i, v := range x {
+		lane[i%16] += float64(v)
+	}
+	return fold(&lane)
+}
+
+func sumSquares(x []float32, mean float64) float64 {
+	var lane [16]float64
+	for i, v := range x {
+		d := float64(v) - mean
+		lane[i%16] += float64(d * d)
+	}
+	return fold(&lane)
+}
+
+func sumExp(y, x []float32, shift float32) float64 {
+	var lane [16]float64
+	for i, v := range x[:len(y)] {
+		e := expOf(v - shift)
+		y[i] = e
+		lane[i%16] += float64(e)
+	}
+	return fold(&lane)
+}
+
+func greatest(x []float32) float32 {
+	m := float32(math.Inf(-1))
+	for _, v := range x {
+		m = max(m, v)
+	}
+	return m + 0 // no -0
+}
+
+func least(x []float32) float32 {
+	m := float32(math.Inf(1))
+	for _, v := range x {
+		m = min(m, v)
+	}
+	return m + 0
+}
+
+func sumInto(acc []float64, x []float32) {
+	for i, v := range x[:len(acc)] {
+		acc[i] += float64(v)
+	}
+}
+
+func squaresInto(acc, mean []float64, x []float32) {
+	for i, v := range x[:len(acc)] {
+		d := float64(v) - mean[i]
+		acc[i] += float64(d * d)
+	}
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// maps are the functions of one row, element by element.
+var maps = []struct {
+	name   string
+	unroll int
+	f      func(s isa, x VecVirtual) VecVirtual
+}{
+	{"Exp", 1, expOf}, {"Expm1", 1, expm1Of}, {"Log", 1, logOf}, {"Tanh", 1, tanhOf}, {"Sigmoid", 1, sigmoidOf}, {"Erf", 1, erfOf},
+	{"Silu", 1, siluOf}, {"Gelu", 1, geluOf}, {"GeluTanh", 1, geluTanhOf}, {"QuickGelu", 1, quickGeluOf},
+	{"Softplus", 1, softplusOf}, {"Mish", 1, mishOf},
+	{"Sqrt", 1, sqrtOf}, {"Rsqrt", 1, rsqrtOf}, {"Neg", 4, negOf}, {"Abs", 4, absOf}, {"Floor", 4, floorOf},
+}
+
+// joins are the functions of two rows, or of a row and a number.
+var joins = []struct {
+	name    string
+	f       func(s isa, a, b VecVirtual) VecVirtual
+	numbers []string // names with a number as second and as first operand
+}{
+	{"Add", isa.addOf, []string{"AddS"}},
+	{"Sub", isa.subOf, []string{"SubS", "SSub"}},
+	{"Mul", isa.mulOf, []string{"MulS"}},
+	{"Div", isa.divOf, []string{"DivS", "SDiv"}},
+	{"Max", isa.maxOf, []string{"MaxS"}},
+	{"Min", isa.minOf, []string{"MinS"}},
+}
+
+func (s isa) addOf(a, b VecVirtual) VecVirtual { return s.add(a, b) }
+func (s isa) subOf(a, b VecVirtual) VecVirtual { return s.sub(a, b) }
+func (s isa) mulOf(a, b VecVirtual) VecVirtual { return s.mul(a, b) }
+func (s isa) divOf(a, b VecVirtual) VecVirtual { return s.div(a, b) }
+func (s isa) maxOf(a, b VecVirtual) VecVirtual { return s.extreme(VMAXPS, a, b) }
+func (s isa) minOf(a, b VecVirtual) VecVirtual { return s.extreme(VMINPS, a, b) }
+
+// extreme is the one of a and b that f gives; NaN if either is; b if they are
+// equal.
+func (s isa) extreme(f ops, a, b VecVirtual) VecVirtual {
+	v := s.reg()
+	f(b, a, v)
+	return s.pick(unordered, a, a, a, v)
+}
+
+// begin starts a function over rows and returns the registers of its slices,
+// and the length of the first.
+func (s isa) begin(name, signature, doc string, slices ...string) (base []Register, n Register) {
+	TEXT(name+s.suffix, NOSPLIT, signature)
+	Doc(fmt.Sprintf("%s%s is %s.", name, s.suffix, doc))
+	Pragma("noescape")
+	for _, p := range slices {
+		base = append(base, Load(Param(p).Base(), GP64()))
+	}
+	return base, Load(Param(slices[0]).Len(), GP64())
+}
+
+func end() {
+	VZEROUPPER()
+	RET()
+}
+
+// number is a parameter in every lane.
+func (s isa) number(name string) VecVirtual {
+	one, v := XMM(), s.reg()
+	Load(Param(name), one)
+	VBROADCASTSS(one, v)
+	return v
+}
+
+func (s isa) mapping(name string, unroll int, f func(s isa, x VecVirtual) VecVirtual) {
+	p, n := s.begin(name, "func(y, x []float32)", "the Map "+name, "y", "x")
+	s.each(n, unroll, func(ls []lane) {
+		for _, l := range ls {
+			l.store(f(s, l.load(p[1])), p[0])
+		}
+	})
+	end()
+}
+
+func (s isa) join(name string, f func(s isa, a, b VecVirtual) VecVirtual) {
+	p, n := s.begin(name, "func(y, a, b []float32)", "the Join "+name, "y", "a", "b")
+	s.each(n, 4, func(ls []lane) {
+		for _, l := range ls {
+			l.store(f(s, l.load(p[1]), l.load(p[2])), p[0])
+		}
+	})
+	end()
+}
+
+func (s isa) joinNumber(name string, first bool, f func(s isa, a, b VecVirtual) VecVirtual) {
+	p, n := s.begin(name, "func(y, a []float32, b float32)", "the JoinNumber "+name, "y", "a")
+	b := s.number("b")
+	s.each(n, 4, func(ls []lane) {
+		for _, l := range ls {
+			x := l.load(p[1])
+			if first {
+				l.store(f(s, b, x), p[0])
+			} else {
+				l.store(f(s, x, b), p[0])
+			}
+		}
+	})
+	end()
+}
+
+// scaleMul is y = (x*s)*w.
+func (s isa) scaleMul() {
+	p, n := s.begin("ScaleMul", "func(y, x, w []float32, s float32)", "y[i] = (x[i]*s) * w[i]", "y", "x", "w")
+	f := s.number("s")
+	s.each(n, 4, func(ls []lane) {
+		for _, l := range ls {
+			l.store(s.mul(s.mul(l.load(p[1]), f), l.load(p[2])), p[0])
+		}
+	})
+	end()
+}
+
+// center is y = ((x-high) - low) * s.
+func (s isa) center() {
+	p, n := s.begin("Center", "func(y, x []float32, high, low, s float32)", "y[i] = ((x[i]-high) - low) * s", "y", "x")
+	high, low, f := s.number("high"), s.number("low"), s.number("s")
+	s.each(n, 4, func(ls []lane) {
+		for _, l := range ls {
+			l.store(s.mul(s.sub(s.sub(l.load(p[1]), high), low), f), p[0])
+		}
+	})
+	end()
+}
+
+// elu is y = x above 0, else alpha (eˣ - 1).
+func (s isa) elu() {
+	p, n := s.begin("Elu", "func(y, x []float32, alpha float32)", "y[i] = x[i] > 0 ? x[i] : alpha * (exp(x[i]) - 1)", "y", "x")
+	alpha := s.number("alpha")
+	s.each(n, 1, func(ls []lane) {
+		x := ls[0].load(p[1])
+		low := s.mul(expm1Of(s, x), alpha)
+		ls[0].store(s.pick(greater, x, s.c(0), x, low), p[0])
+	})
+	end()
+}
+
+// fill is y = v.
+func (s isa) fill() {
+	p, n := s.begin("Fill", "func(y []float32, v float32)", "y[i] = v", "y")
+	v := s.number("v")
+	s.each(n, 4, func(ls []lane) {
+		for _, l := range ls {
+			l.store(v, p[0])
+		}
+	})
+	end()
+}
+
+// vectors writes all functions over rows.
+func (s isa) vectors() {
+	for _, m := range maps {
+		s.mapping(m.name, m.unroll, m.f)
+	}
+	for _, j := range joins {
+		s.join(j.name, j.f)
+		for i, name := range j.numbers {
+			s.joinNumber(name, i == 1, j.f)
+		}
+	}
+	s.scaleMul()
+	s.center()
+	s.elu()
+	s.fill()
+	s.reductions()
+	s.conversions()
+	s.writePool()
+}
+
+// vectorNames lists the fields of asm.Vector.
+func vectorNames() []string {
+	var out []string
+	for _, m := range maps {
+		out = append(out, m.name)
+	}
+	for _, j := range joins {
+		out = append(append(out, j.name), j.numbers...)
+	}
+	return append(out, "ScaleMul", "Center", "Elu", "Fill",
+		"Sum", "SumSquares", "SumExp", "Greatest", "Least", "SumInto", "SquaresInto",
+		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16")
+}

@@ -22,12 +22,22 @@ type raised struct {
 
 func raise(e errors.Error) raised {
 	format, args := e.Msg()
-	r := raised{path: e.Path(), format: format, pos: errors.Positions(e)}
+	r := raised{path: ofConfig(e.Path()), format: format, pos: errors.Positions(e)}
 	for _, a := range args {
 		r.args = append(r.args, fmt.Sprint(a))
 	}
 	r.text = errors.StringWithConfig(e, &errors.Config{OmitPath: true})
 	return r
+}
+
+// ofConfig is the path in a recipe's config for that of a check that the
+// architecture makes of it.
+func ofConfig(path []string) []string {
+	graph, checks := slices.Index(path, "#graph"), slices.Index(path, "_checks")
+	if graph < 0 || checks < graph {
+		return path
+	}
+	return slices.Concat(path[:graph], []string{"config"}, path[checks+1:])
 }
 
 func (r raised) key() string { return strings.Join(r.path, "\x00") }

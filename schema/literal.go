@@ -83,8 +83,15 @@ func setPlace(p ir.Pos) ir.Pos {
 	return p
 }
 
-// Place is where what stands at a path of the recipe was written, as
-// "model.freeze.0", or what is around it.
+// Written says where what stands at a path of the recipe was written, as
+// "model.freeze.0", and whether it was: defaults and what is computed are not.
+func (r *Recipe) Written(path string) (ir.Pos, bool) {
+	pos, ok := r.places[path]
+	return pos, ok
+}
+
+// Place is where what stands at a path of the recipe was written, or
+// what is around it.
 func (r *Recipe) Place(path string) ir.Pos {
 	for p := path; p != ""; p = p[:max(0, strings.LastIndex(p, "."))] {
 		if pos, ok := r.places[p]; ok {

@@ -44,8 +44,8 @@ func checkCommand(c *console) *cobra.Command {
 		Use:   "check FILE.cue...",
 		Short: "validate documents",
 		Long: "check validates documents and reports all mistakes of each, at the line where they were written. The shapes\n" +
-			"inside an architecture are checked as well, and the kinds of what the stages of a pipeline read. Nothing is read but\n" +
-			"the documents and what they import; inputs need no values.",
+			"inside an architecture are checked as well, the kinds of what the stages of a pipeline read, and the patterns of a\n" +
+			"recipe that trains from scratch. Nothing is read but the documents and what they import; inputs need no values.",
 		Example:           "  pipe check recipe.cue\n  pipe check --json *.cue",
 		Args:              arguments("FILE.cue..."),
 		ValidArgsFunction: completeExtension("cue"),
@@ -59,7 +59,7 @@ func checkCommand(c *console) *cobra.Command {
 				if err := cmd.Context().Err(); err != nil {
 					return err
 				}
-				one, err := check(cmd, file, set)
+				one, err := check(cmd, c, file, set)
 				report.Documents = append(report.Documents, one)
 				if err != nil {
 					report.Diagnostics = append(report.Diagnostics, diagnostics(file, err)...)
@@ -90,7 +90,7 @@ func checkCommand(c *console) *cobra.Command {
 }
 
 // check validates one document, and the shapes of the architectures in it.
-func check(cmd *cobra.Command, file string, set []string) (checked, error) {
+func check(cmd *cobra.Command, c *console, file string, set []string) (checked, error) {
 	one := checked{File: file}
 	doc, err := schema.Load(file, schema.Options{Set: set, Unset: true})
 	if err != nil {
@@ -109,6 +109,9 @@ func check(cmd *cobra.Command, file string, set []string) (checked, error) {
 		}
 	case doc.Recipe != nil:
 		one.Kind = "recipe"
+		if err := checkRecipe(cmd, c, doc); err != nil {
+			return one, err
+		}
 	case doc.Tokenizer != nil:
 		one.Kind = "tokenizer"
 		if _, err := learn.DecodeVocabulary(doc, learn.Options{}); err != nil {
@@ -139,6 +142,16 @@ func checkShapes(cmd *cobra.Command, models []*schema.Model) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// checkRecipe looks at what of a recipe its document alone shows.
+func checkRecipe(cmd *cobra.Command, c *console, doc *schema.Document) error {
+	e, err := (&engineFlags{device: "cpu", threads: 1}).open(cmd)
+	if err != nil {
+		return err
+	}
+	defer e.backend.Close()
+	return learn.Check(doc, e.trainOptions(c, "", nil))
 }
 
 // documentError gives a document that cannot be read the exit code of bad

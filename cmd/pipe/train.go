@@ -34,9 +34,14 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 	}
 }
 
+// weights lists the weights of a model, and its linear layers.
+func (e *engine) weights(m *schema.Model) ([]*ir.State, []string, error) {
+	return compiler.Weights(m, e.ops)
+}
+
 // trainOptions are what surrounds a recipe.
 func (e *engine) trainOptions(c *console, root string, trace func(pass string, g *ir.Graph)) learn.Options {
-	return learn.Options{Backend: e.backend, Memory: e.limit, Compile: e.compileTraining(trace), Root: root, Version: thisBuild().Version,
+	return learn.Options{Backend: e.backend, Memory: e.limit, Compile: e.compileTraining(trace), Weights: e.weights, Root: root, Version: thisBuild().Version,
 		Warn: func(err error) { c.log.Warn(err.Error()) }}
 }
 

@@ -213,10 +213,10 @@ func TestTrainMistakes(t *testing.T) {
 		code   int
 		change []string
 	}{
-		"vocab_size is 8, but the data need":                         {exitDocument, []string{"vocab_size:              96", "vocab_size: 8"}},
+		"vocab_size: is 8, but the data need":                        {exitDocument, []string{"vocab_size:              96", "vocab_size: 8"}},
 		"nowhere.txt: no such file":                                  {exitData, []string{"../../LICENSE", "nowhere.txt"}},
 		"is NaN or infinite":                                         {exitNumeric, []string{"lr: 3e-3", "lr: 10", "clip_norm: 1", "clip_norm: 0", "steps: 60", "steps: 2000", "{name: \"adamw\"", "{name: \"sgd\""}},
-		`data.tokenizer is "model"`:                                  {exitDocument, []string{`tokenizer: "characters"`, `tokenizer: "model"`}},
+		`data.tokenizer: is "model"`:                                 {exitDocument, []string{`tokenizer: "characters"`, `tokenizer: "model"`}},
 		"optimizer.name: want one of":                                {exitDocument, []string{"adamw", "adamm"}},
 		"num_attention_heads":                                        {exitDocument, []string{"num_attention_heads:     2", "num_attention_heads: 3"}},
 		"model.config.hidden_size: want a whole number, have \"32\"": {exitDocument, []string{"hidden_size:             32", `hidden_size: "32"`}},

@@ -1,8 +1,8 @@
 package data
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 
 	"pipe.dev/internal/suggest"
 )
@@ -22,18 +22,11 @@ type Attr struct {
 	Validation    float64           `cue:"validation: number & >=0 & <1 | *0" doc:"the share at the end that is kept for validation: of the tokens if documents are files, else of the documents"`
 }
 
-// Defaults returns the Attr of a document that gives nothing but files.
-func Defaults(files ...string) Attr {
-	return Attr{
-		Files: files, Kind: "auto", Format: "text", Document: "file", Layout: "headings", Special: true,
-		OnError: "stop", Weight: 1,
-	}
-}
-
-// check reports what the schema would not let through: Attr may be made in Go.
-func (a *Attr) check() error {
+// Check reports what the schema would not let through, since Attr may be made
+// in Go, and fields that the format lacks, by an *OptionError.
+func (a *Attr) Check() error {
 	if len(a.Files) == 0 {
-		return fmt.Errorf("files: none given")
+		return &OptionError{"files", "none given"}
 	}
 	kinds := []string{"auto"}
 	for _, s := range sources {
@@ -62,15 +55,15 @@ func (a *Attr) check() error {
 		}
 	}
 	if !(a.Weight > 0) {
-		return fmt.Errorf("weight: is %v, want more than 0", a.Weight)
+		return optionErrorf("weight", "is %v, want more than 0", a.Weight)
 	}
 	if !(a.Validation >= 0 && a.Validation < 1) {
-		return fmt.Errorf("validation: is %v, want at least 0 and less than 1", a.Validation)
+		return optionErrorf("validation", "is %v, want at least 0 and less than 1", a.Validation)
 	}
 	f := a.format()
 	for k := range a.Fields {
 		if !slices.Contains(f.fields, k) {
-			return fmt.Errorf("fields: format %s has no field %s, it has %v%s", f.name, k, f.fields, hint(k, f.fields))
+			return optionErrorf("fields", "format %s has no field %s, it has %s%s", f.name, k, strings.Join(f.fields, ", "), hint(k, f.fields))
 		}
 	}
 	return nil
@@ -98,7 +91,7 @@ func oneOf(name, value string, allowed []string) error {
 	if slices.Contains(allowed, value) {
 		return nil
 	}
-	return fmt.Errorf("%s: is %q, want one of %v%s", name, value, allowed, hint(value, allowed))
+	return optionErrorf(name, "is %q, want one of %v%s", value, allowed, hint(value, allowed))
 }
 
 // hint is "; did you mean X?", or "".

@@ -3,28 +3,20 @@ package data
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"pipe.dev/executor/checkpoint"
 )
 
 // Characters is a vocabulary of single characters: the id of a character is its place among those of a text, sorted by
-// code point. Its file is a JSON array of the characters in order.
+// code point.
 //
 // Source: the character-level data set of github.com/karpathy/nanoGPT.
 type Characters struct {
 	runes []rune // sorted
 	ids   map[rune]int32
 }
-
-// maxCharacters bounds a vocabulary: there are no more code points.
-const maxCharacters = utf8.MaxRune + 1
 
 // NewCharacters makes the vocabulary of the characters in a text.
 func NewCharacters(text string) *Characters {
@@ -35,16 +27,21 @@ func NewCharacters(text string) *Characters {
 	return characters(seen)
 }
 
-// CharactersOf makes the vocabulary of all that a source's documents hold.
-func CharactersOf(a Attr, o Options) (*Characters, error) {
+// CharactersOf makes the vocabulary of all that the documents of sources hold.
+func CharactersOf(sources []Attr, o Options) (*Characters, error) {
 	seen := map[rune]bool{}
-	err := Texts(a, o, func(text string) error {
-		for _, r := range text {
-			seen[r] = true
+	for _, a := range sources {
+		err := Texts(a, o, func(text string) error {
+			for _, r := range text {
+				seen[r] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	return characters(seen), err
+	}
+	return characters(seen), nil
 }
 
 func characters(seen map[rune]bool) *Characters {
@@ -57,43 +54,6 @@ func characters(seen map[rune]bool) *Characters {
 		c.ids[r] = int32(i)
 	}
 	return c
-}
-
-// OpenCharacters reads a file that Save wrote.
-func OpenCharacters(path string) (*Characters, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, checkpoint.FileError(path, err)
-	}
-	var list []string
-	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, errorf(path, "is no JSON array of characters: %v", err)
-	}
-	if len(list) > maxCharacters {
-		return nil, errorf(path, "has %d characters, more than there are", len(list))
-	}
-	seen := map[rune]bool{}
-	last := rune(-1)
-	for i, s := range list {
-		r, n := utf8.DecodeRuneInString(s)
-		if n == 0 || n != len(s) || r == utf8.RuneError && n == 1 {
-			return nil, errorf(path, "element %d is %.20q, want one character", i, s)
-		}
-		if r <= last {
-			return nil, errorf(path, "element %d is %q, which is not after %q: want them sorted", i, r, last)
-		}
-		last, seen[r] = r, true
-	}
-	return characters(seen), nil
-}
-
-// Save writes the vocabulary to a file, whole or not at all.
-func (c *Characters) Save(path string) error {
-	list := make([]string, len(c.runes))
-	for i, r := range c.runes {
-		list[i] = string(r)
-	}
-	return checkpoint.Replace(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(list) })
 }
 
 // Size is the number of characters.

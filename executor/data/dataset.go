@@ -32,7 +32,7 @@ type Options struct {
 func Files(a Attr, o Options) ([]string, error) { return o.files(&a) }
 
 func (o *Options) files(a *Attr) ([]string, error) {
-	if err := a.check(); err != nil {
+	if err := a.Check(); err != nil {
 		return nil, err
 	}
 	return expand(o.Root, a.Files, a.Kind)
@@ -191,6 +191,11 @@ func (d *Dataset) Split() (train, validation *Dataset) {
 		return train, nil
 	}
 	return train, validation
+}
+
+// Paired reports whether documents belong together, as the two answers of a preference.
+func (d *Dataset) Paired() bool {
+	return slices.ContainsFunc(d.parts, func(p part) bool { return p.foot.Group > 1 })
 }
 
 // Close gives back what the data set holds; no Loader may use it afterwards. Data sets that were made of it by Mix and

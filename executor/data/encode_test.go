@@ -48,12 +48,12 @@ func TestFormats(t *testing.T) {
 			intro + "Do.\n\n### Response:\n⟧Yes</s>|" + intro + "Do.\n\n### Response:\n⟧No</s>"},
 	}
 	for _, c := range cases {
-		a := Defaults(write(t, "a.jsonl", c.row))
+		a := defaults(write(t, "a.jsonl", c.row))
 		a.Format = c.format
 		if c.layout != "" {
 			a.Layout = c.layout
 		}
-		b := DefaultBatches(2, 400)
+		b := defaultBatches(2, 400)
 		b.Long = "cut"
 		got := show(t, a, Options{End: []int32{257}}, b, ShowOptions{Batches: 1})
 		for row, want := range strings.Split(c.want, "|⟦") {
@@ -71,10 +71,10 @@ func TestFormats(t *testing.T) {
 }
 
 func TestTrainOnPrompt(t *testing.T) {
-	a := Defaults(write(t, "a.jsonl", `{"instruction": "Do.", "output": "Done"}`))
+	a := defaults(write(t, "a.jsonl", `{"instruction": "Do.", "output": "Done"}`))
 	a.Format, a.TrainOnPrompt = "alpaca", true
 	d := openSet(t, a, Options{})
-	o := DefaultBatches(1, 400)
+	o := defaultBatches(1, 400)
 	o.Epochs = 1
 	l := loader(t, d, o, Position{})
 	if b := all(t, l, 1)[0]; b.Trained != b.Used || b.Used != len(AlpacaPrompt("Do.", ""))+5 {
@@ -84,9 +84,9 @@ func TestTrainOnPrompt(t *testing.T) {
 
 // TestShowJSON holds the JSON form, with two documents in a row, against its meaning.
 func TestShowJSON(t *testing.T) {
-	a := Defaults(write(t, "a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"t\\u001bo\"}"))
+	a := defaults(write(t, "a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"t\\u001bo\"}"))
 	d := openSet(t, a, Options{})
-	o := DefaultBatches(1, 10)
+	o := defaultBatches(1, 10)
 	o.Order = "file"
 	var out strings.Builder
 	if err := Show(&out, loader(t, d, o, Position{}), bytesEncoder{}, ShowOptions{Batches: 1, JSON: true}); err != nil {
@@ -115,9 +115,9 @@ func TestShowJSON(t *testing.T) {
 
 // TestWindowShown: a window over a border shows each token once.
 func TestWindowShown(t *testing.T) {
-	a := Defaults(write(t, "a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}"))
+	a := defaults(write(t, "a.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}"))
 	d := openSet(t, a, Options{})
-	o := DefaultBatches(1, 9)
+	o := defaultBatches(1, 9)
 	o.Order, o.Rows = "file", "window"
 	var out strings.Builder
 	if err := Show(&out, loader(t, d, o, Position{}), bytesEncoder{}, ShowOptions{Batches: 1}); err != nil {
@@ -202,23 +202,6 @@ func TestCharacters(t *testing.T) {
 	if _, err := c.Decode([]int32{3, 10}, false); err == nil || err.Error() != "id 10 at 1 is not among the 10 characters" {
 		t.Errorf("%v", err)
 	}
-	path := filepath.Join(t.TempDir(), "characters.json")
-	if err := c.Save(path); err != nil {
-		t.Fatal(err)
-	}
-	again, err := OpenCharacters(path)
-	if err != nil || !reflect.DeepEqual(again, c) || again.Identity() != c.Identity() {
-		t.Errorf("%v, %v", again, err)
-	}
-	for text, want := range map[string]string{
-		`["a", "bc"]`: `element 1 is "bc", want one character`, `["b", "a"]`: `element 1 is 'a', which is not after 'b': want them sorted`,
-		`{}`: "is no JSON array of characters: json: cannot unmarshal object into Go value of type []string", `[""]`: `element 0 is "", want one character`,
-	} {
-		path := write(t, "c.json", text)
-		if _, err := OpenCharacters(path); err == nil || err.Error() != path+": "+want {
-			t.Errorf("%s: %v, want %s", text, err, want)
-		}
-	}
 }
 
 // TestCache: the token file is used when all is the same, made anew when anything changes or it is damaged.
@@ -243,13 +226,13 @@ func TestCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	memory := openSet(t, a, Options{})
-	want := all(t, loader(t, memory, DefaultBatches(4, 24), Position{}), 30)
+	want := all(t, loader(t, memory, defaultBatches(4, 24), Position{}), 30)
 	same := openSet(t, a, o)
 	if after, err := os.Stat(made[0]); err != nil || !os.SameFile(before, after) {
 		t.Errorf("the file was made anew: %v", err)
 	}
 	for _, d := range []*Dataset{first, same} {
-		if !reflect.DeepEqual(all(t, loader(t, d, DefaultBatches(4, 24), Position{}), 30), want) {
+		if !reflect.DeepEqual(all(t, loader(t, d, defaultBatches(4, 24), Position{}), 30), want) {
 			t.Error("the batches differ from those of tokens in memory")
 		}
 	}
@@ -270,7 +253,7 @@ func TestCache(t *testing.T) {
 	if err := os.Rename(made[0]+".new", made[0]); err != nil {
 		t.Fatal(err)
 	}
-	if again := openSet(t, a, o); !reflect.DeepEqual(all(t, loader(t, again, DefaultBatches(4, 24), Position{}), 30), want) {
+	if again := openSet(t, a, o); !reflect.DeepEqual(all(t, loader(t, again, defaultBatches(4, 24), Position{}), 30), want) {
 		t.Error("the batches differ after a damaged file")
 	}
 	if len(told) != 1 || !strings.Contains(told[0].Error(), "is damaged: its CRC-32C is") {
@@ -298,10 +281,10 @@ func TestCache(t *testing.T) {
 }
 
 func TestSplit(t *testing.T) {
-	a := Defaults(write(t, "a.txt", strings.Repeat("0123456789", 100)))
+	a := defaults(write(t, "a.txt", strings.Repeat("0123456789", 100)))
 	a.Special, a.Validation = false, 0.1
 	train, rest := openSet(t, a, Options{}).Split()
-	o := DefaultBatches(1, 99)
+	o := defaultBatches(1, 99)
 	o.Rows, o.Order, o.Epochs = "window", "file", 1
 	if s, v := train.Summary(), rest.Summary(); s.Tokens != 900 || v.Tokens != 100 || s.Documents != 1 || v.Documents != 1 {
 		t.Errorf("%+v, %+v", s, v)
@@ -342,10 +325,10 @@ func TestPairs(t *testing.T) {
 	for i := range 30 {
 		fmt.Fprintf(&file, "{\"instruction\": \"%02d\", \"chosen\": \"yes%02d\", \"rejected\": \"no%s%02d\"}\n", i, i, strings.Repeat("o", i*4), i)
 	}
-	a := Defaults(write(t, "a.jsonl", file.String()))
+	a := defaults(write(t, "a.jsonl", file.String()))
 	a.Format = "preference"
 	d := openSet(t, a, Options{})
-	o := DefaultBatches(4, 300)
+	o := defaultBatches(4, 300)
 	for _, rows := range []string{"window", "pack"} {
 		o.Rows = rows
 		if _, err := d.Batches(o, Position{}); err == nil || !strings.Contains(err.Error(), "takes pairs apart") {

@@ -24,6 +24,19 @@ func (e *RowError) Error() string {
 	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, clean(e.Field), clean(e.Msg))
 }
 
+// OptionError is a mistake in an Attr or in BatchOptions. Its text is one line:
+// field: fact.
+type OptionError struct {
+	Field string // as documents call it
+	Msg   string // the fact
+}
+
+func (e *OptionError) Error() string { return e.Field + ": " + e.Msg }
+
+func optionErrorf(field, format string, args ...any) error {
+	return &OptionError{field, fmt.Sprintf(format, args...)}
+}
+
 // clean makes one line of what may hold names from a file.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -52,20 +52,19 @@ func (d *Dataset) Batches(o BatchOptions, from Position) (*Loader, error) {
 	return l, nil
 }
 
-// Seek is the position after so many batches from the beginning. It reads lengths of documents, no tokens.
-func (d *Dataset) Seek(o BatchOptions, steps int64) (Position, error) {
+// Count is how many batches there are from the beginning, or most if there are
+// no fewer. It reads lengths of documents, no tokens.
+func (d *Dataset) Count(o BatchOptions, most int64) (int64, error) {
 	o.Prefetch = 0
 	l, err := d.Batches(o, Position{})
 	if err != nil {
-		return Position{}, err
+		return 0, err
 	}
-	for range steps {
-		if !l.plan.plan() {
-			return Position{}, io.EOF
-		}
+	n := int64(0)
+	for n < most && l.plan.plan() {
+		n++
 	}
-	l.plan.pos.copyTo(&l.now)
-	return l.Position(), nil
+	return n, nil
 }
 
 // Next fills dst with the next batch; io.EOF after the last. It uses dst's memory, and allocates nothing once that and

@@ -62,7 +62,7 @@ func resident(t testing.TB, name string) (kB int) {
 func TestMemory(t *testing.T) {
 	const size, most = 64 << 20, 96 << 20 // the tokens have 110 and 128 MB
 	for _, name := range []string{"a.txt", "a.jsonl"} {
-		a := Defaults(large(t, name, size))
+		a := defaults(large(t, name, size))
 		runtime.GC()
 		before, peak := resident(t, "VmRSS"), 0
 		done := make(chan int)
@@ -96,7 +96,7 @@ func readBatches(t testing.TB, a Attr, steps int) {
 	}
 	defer d.Close()
 	for _, rows := range []string{"window", "pack"} {
-		o := DefaultBatches(8, 1024)
+		o := defaultBatches(8, 1024)
 		o.Rows, o.Prefetch = rows, 2
 		l := loader(t, d, o, Position{})
 		var b Batch
@@ -112,7 +112,7 @@ func readBatches(t testing.TB, a Attr, steps int) {
 func BenchmarkOpen(b *testing.B) {
 	for _, name := range []string{"a.txt", "a.jsonl"} {
 		b.Run(name, func(b *testing.B) {
-			a := Defaults(large(b, name, 32<<20))
+			a := defaults(large(b, name, 32<<20))
 			tokens := int64(0)
 			for b.Loop() {
 				d, err := Open(a, bytesEncoder{}, Options{Cache: b.TempDir(), Identity: "bytes"})
@@ -128,7 +128,7 @@ func BenchmarkOpen(b *testing.B) {
 }
 
 func BenchmarkNext(b *testing.B) {
-	a := Defaults(large(b, "a.jsonl", 32<<20))
+	a := defaults(large(b, "a.jsonl", 32<<20))
 	d, err := Open(a, bytesEncoder{}, Options{Cache: b.TempDir(), Identity: "bytes"})
 	if err != nil {
 		b.Fatal(err)
@@ -136,7 +136,7 @@ func BenchmarkNext(b *testing.B) {
 	defer d.Close()
 	for _, rows := range []string{"window", "pad", "pack", "bucket"} {
 		b.Run(rows, func(b *testing.B) {
-			o := DefaultBatches(8, 1024)
+			o := defaultBatches(8, 1024)
 			o.Rows, o.Buckets = rows, []int{64, 128, 1024}
 			l := loader(b, d, o, Position{})
 			var batch Batch

@@ -23,44 +23,48 @@ type BatchOptions struct {
 	Prefetch int   // batches made ahead by a goroutine; 0 makes each when it is asked for
 }
 
-// DefaultBatches returns the options of a document that gives nothing but sizes.
-func DefaultBatches(batch, seq int) BatchOptions {
-	return BatchOptions{Batch: batch, Seq: seq, Order: "shuffle", Rows: "pack", Long: "split", Isolate: true}
+// check holds the options against the data, and settles defaults.
+func (o *BatchOptions) check(d *Dataset) error {
+	o.World = max(o.World, 1)
+	if err := o.Check(); err != nil {
+		return err
+	}
+	switch {
+	case o.Batch%o.World != 0 || o.Rank < 0 || o.Rank >= o.World:
+		return optionErrorf("batch", "%d rows do not divide over %d processes, of which this is number %d", o.Batch, o.World, o.Rank)
+	case len(d.parts) == 0:
+		return fmt.Errorf("the data set has no tokens")
+	}
+	return o.checkGroups(d)
 }
 
-// check reports what the schema would not let through or what does not go together, and settles defaults.
-func (o *BatchOptions) check(d *Dataset) error {
+// Check reports what the schema would not let through, and what does not go
+// together whatever the data are, by an *OptionError.
+func (o *BatchOptions) Check() error {
 	var names []string
 	for _, a := range arrangements {
 		names = append(names, a.name)
 	}
-	o.World = max(o.World, 1)
 	switch err := firstError(
 		oneOf("order", o.Order, []string{"shuffle", "random", "file"}),
 		oneOf("rows", o.Rows, names),
 		oneOf("long", o.Long, []string{"split", "cut", "skip"})); {
 	case err != nil:
 		return err
-	case o.Batch < 1 || o.Seq < 1:
-		return fmt.Errorf("batch of %d rows of %d tokens: want at least 1", o.Batch, o.Seq)
+	case o.Batch < 1:
+		return optionErrorf("batch", "is %d rows, want at least 1", o.Batch)
+	case o.Seq < 1:
+		return optionErrorf("seq", "is %d tokens, want at least 1", o.Seq)
 	case int64(o.Batch)*int64(o.Seq) > 1<<31:
-		return fmt.Errorf("batch of %d rows of %d tokens: more than 2^31 tokens", o.Batch, o.Seq)
-	case o.Batch%o.World != 0 || o.Rank < 0 || o.Rank >= o.World:
-		return fmt.Errorf("batch: %d rows do not divide over %d processes, of which this is number %d", o.Batch, o.World, o.Rank)
+		return optionErrorf("batch", "%d rows of %d tokens are more than 2^31 tokens", o.Batch, o.Seq)
 	case o.Epochs < 0 || o.Prefetch < 0:
-		return fmt.Errorf("epochs %d and prefetch %d: want at least 0", o.Epochs, o.Prefetch)
-	case len(d.parts) == 0:
-		return fmt.Errorf("the data set has no source")
+		return optionErrorf("epochs", "is %d, prefetch %d: want at least 0", o.Epochs, o.Prefetch)
+	case o.Rows == "bucket" && len(o.Buckets) == 0:
+		return optionErrorf("buckets", "none given for rows: \"bucket\"")
+	case o.Rows == "bucket" && (!slices.IsSorted(o.Buckets) || o.Buckets[0] < 1 || o.Buckets[len(o.Buckets)-1] != o.Seq):
+		return optionErrorf("buckets", "are %v, want ascending lengths of which the last is seq, %d", o.Buckets, o.Seq)
 	}
-	if o.Rows == "bucket" {
-		if len(o.Buckets) == 0 {
-			return fmt.Errorf("buckets: none given for rows: \"bucket\"")
-		}
-		if !slices.IsSorted(o.Buckets) || o.Buckets[0] < 1 || o.Buckets[len(o.Buckets)-1] != o.Seq {
-			return fmt.Errorf("buckets: are %v, want ascending lengths of which the last is seq, %d", o.Buckets, o.Seq)
-		}
-	}
-	return o.checkGroups(d)
+	return nil
 }
 
 // checkGroups holds documents that belong together against the options.
@@ -75,11 +79,11 @@ func (o *BatchOptions) checkGroups(d *Dataset) error {
 	case g == 1:
 		return nil
 	case o.Rows == "window" || o.Rows == "pack":
-		return fmt.Errorf("rows: %q takes pairs apart, want \"pad\" or \"bucket\"", o.Rows)
+		return optionErrorf("rows", "%q takes pairs apart, want \"pad\" or \"bucket\"", o.Rows)
 	case o.Long == "split":
-		return fmt.Errorf("long: \"split\" takes pairs apart, want \"cut\" or \"skip\"")
+		return optionErrorf("long", "\"split\" takes pairs apart, want \"cut\" or \"skip\"")
 	case o.Batch/o.World%g != 0:
-		return fmt.Errorf("batch: %d rows for each of %d processes do not hold whole pairs", o.Batch/o.World, o.World)
+		return optionErrorf("batch", "%d rows for each of %d processes do not hold whole pairs", o.Batch/o.World, o.World)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ func TestParquetOfOthers(t *testing.T) {
 	if err := json.Unmarshal(mustRead(t, "testdata/conversations.json"), &want); err != nil {
 		t.Fatal(err)
 	}
-	a := Defaults("testdata/conversations.parquet")
+	a := defaults("testdata/conversations.parquet")
 	var got []map[string]any
 	if err := rows(a.Files, &a, func(r Row) error { got = append(got, r.Values); return nil }); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestParquetOfOthers(t *testing.T) {
 	packed := openSet(t, a, Options{})
 	a.Files = []string{"testdata/conversations.json"}
 	plain := openSet(t, a, Options{})
-	o := DefaultBatches(4, 100)
+	o := defaultBatches(4, 100)
 	if x, y := packed.Summary(), plain.Summary(); x.Documents != 20 || x.Skipped.Rows != 3 || y.Documents != 20 || y.Skipped.Rows != 3 || x.Tokens != y.Tokens {
 		t.Errorf("%+v, %+v", x, y)
 	}
@@ -91,7 +91,7 @@ func TestParquet(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := write(t, "a.parquet", b.String())
-	a := Defaults(path)
+	a := defaults(path)
 	i := 0
 	err := rows([]string{path}, &a, func(r Row) error {
 		if r.Line != i+1 || !reflect.DeepEqual(r.Values, want[i]) {

@@ -1,9 +1,6 @@
 package data
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // planner decides what is in each batch, by the lengths of documents alone.
 type planner struct {
@@ -83,7 +80,7 @@ func (p *planner) fruitful(source int, units int64) error {
 	s := &p.d.parts[source]
 	if p.by.windows {
 		if units < 1 {
-			return fmt.Errorf("%s: has %d tokens, a window of %d needs one more than that", s.name, s.hi-s.lo, p.o.Seq)
+			return errorf(s.name, "has %d tokens, a window of %d needs one more than that", s.hi-s.lo, p.o.Seq)
 		}
 		return nil
 	}
@@ -92,7 +89,10 @@ func (p *planner) fruitful(source int, units int64) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s: none of %d documents has two tokens and fits into a row of %d", s.name, units, p.o.Seq)
+	if p.o.Long == "skip" {
+		return errorf(s.name, "none of its %d documents has two tokens and fits into a row of %d", units, p.o.Seq)
+	}
+	return errorf(s.name, "none of its %d documents has two tokens", units)
 }
 
 // at is the unit that a source gives at a draw.

@@ -20,18 +20,18 @@ func TestAttributes(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	decoded, err := attr.Decode(Defaults(), map[string]any{
+	decoded, err := attr.Decode(defaults(), map[string]any{
 		"files": []any{"a.csv"}, "fields": map[string]any{"text": "body"}, "on_error": "skip", "weight": json.Number("2"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := decoded.(Attr)
-	if err := a.check(); err != nil || a.Files[0] != "a.csv" || a.Fields["text"] != "body" || a.OnError != "skip" || a.Weight != 2 || a.Format != "text" {
+	if err := a.Check(); err != nil || a.Files[0] != "a.csv" || a.Fields["text"] != "body" || a.OnError != "skip" || a.Weight != 2 || a.Format != "text" {
 		t.Errorf("%+v, %v", a, err)
 	}
 	a.Format = "alpacca"
-	if err := a.check(); err == nil || !strings.HasSuffix(err.Error(), "; did you mean alpaca?") {
+	if err := a.Check(); err == nil || !strings.HasSuffix(err.Error(), "; did you mean alpaca?") {
 		t.Errorf("%v", err)
 	}
 }
@@ -39,9 +39,9 @@ func TestAttributes(t *testing.T) {
 // TestShakespeare: the vocabulary and the split that nanoGPT's shakespeare_char prints: 65 characters, 1,003,854 tokens
 // for training and 111,540 for validation.
 func TestShakespeare(t *testing.T) {
-	a := Defaults(sharedFile(t, "train", "tinyshakespeare.txt"))
+	a := defaults(sharedFile(t, "train", "tinyshakespeare.txt"))
 	a.Validation = 0.1
-	c, err := CharactersOf(a, Options{})
+	c, err := CharactersOf([]Attr{a}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestShakespeare(t *testing.T) {
 		t.Errorf("%d and %d tokens", x, y)
 	}
 	text := string(mustRead(t, a.Files[0]))
-	o := DefaultBatches(12, 64)
+	o := defaultBatches(12, 64)
 	o.Rows, o.Order, o.Prefetch = "window", "random", 2
 	for _, b := range all(t, loader(t, train, o, Position{}), 100) {
 		for row := range b.Rows {
@@ -94,7 +94,7 @@ func TestTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.Close()
-		a := Defaults(sharedFile(t, "train", "tinyshakespeare.txt"))
+		a := defaults(sharedFile(t, "train", "tinyshakespeare.txt"))
 		tok := sharedTokenizer(t, name)
 		d, err := Open(a, tok, Options{})
 		if err != nil {
@@ -170,7 +170,7 @@ func TestInstructions(t *testing.T) {
 		{"gsm8k_test.jsonl", "alpaca", map[string]string{"instruction": "question", "output": "answer"}, 1},
 		{"instruction-data-with-preference.json", "preference", nil, 2},
 	} {
-		a := Defaults(sharedFile(t, "train", c.file))
+		a := defaults(sharedFile(t, "train", c.file))
 		a.Format, a.Fields = c.format, c.fields
 		d, err := Open(a, tok, Options{End: []int32{end}})
 		if err != nil {
@@ -187,7 +187,7 @@ func TestInstructions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := DefaultBatches(8, 1024)
+		o := defaultBatches(8, 1024)
 		o.Epochs, o.Pad = 1, end
 		if c.group == 2 {
 			o.Rows, o.Long = "pad", "cut"
@@ -220,7 +220,7 @@ func TestInstructions(t *testing.T) {
 
 // TestNames packs one name after the other.
 func TestNames(t *testing.T) {
-	a := Defaults(sharedFile(t, "train", "names.txt"))
+	a := defaults(sharedFile(t, "train", "names.txt"))
 	a.Document = "line"
 	c := NewCharacters("\nabcdefghijklmnopqrstuvwxyz")
 	d, err := Open(a, c, Options{Begin: []int32{0}, End: []int32{0}})
@@ -230,7 +230,7 @@ func TestNames(t *testing.T) {
 	if s := d.Summary(); s.Documents != 32_033 {
 		t.Errorf("%+v", s)
 	}
-	o := DefaultBatches(32, 64)
+	o := defaultBatches(32, 64)
 	o.Epochs = 1
 	used, slots, first := 0, 0, 0
 	for _, b := range all(t, loader(t, d, o, Position{}), 1000) {

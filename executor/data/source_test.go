@@ -25,26 +25,26 @@ func texts(t testing.TB, a Attr) []string {
 }
 
 func TestSources(t *testing.T) {
-	line := Defaults()
+	line := defaults()
 	line.Document = "line"
-	paragraph := Defaults()
+	paragraph := defaults()
 	paragraph.Document = "paragraph"
-	renamed := Defaults()
+	renamed := defaults()
 	renamed.Fields = map[string]string{"text": "body"}
 	cases := []struct {
 		name, text string
 		attr       Attr
 		want       []string
 	}{
-		{"a.txt", "one\ntwo\n", Defaults(), []string{"one\ntwo\n"}},
-		{"bom.txt", "\ufeffone", Defaults(), []string{"one"}},
+		{"a.txt", "one\ntwo\n", defaults(), []string{"one\ntwo\n"}},
+		{"bom.txt", "\ufeffone", defaults(), []string{"one"}},
 		{"a.txt", "one\r\n\ntwo", line, []string{"one", "two"}},
 		{"a.txt", "\n\none\ntwo\n \n\nthree\n", paragraph, []string{"one\ntwo", "three"}},
-		{"a.jsonl", "{\"text\": \"one\"}\n\n{\"text\": \"t\\u0077o\\n\"}", Defaults(), []string{"one", "two\n"}},
+		{"a.jsonl", "{\"text\": \"one\"}\n\n{\"text\": \"t\\u0077o\\n\"}", defaults(), []string{"one", "two\n"}},
 		{"a.ndjson", "{\"body\": \"one\"}", renamed, []string{"one"}},
-		{"a.json", "[\n{\"text\": \"one\"},\n {\"text\": \"two\"} ]\n", Defaults(), []string{"one", "two"}},
-		{"empty.json", "[]", Defaults(), nil},
-		{"a.csv", "id,text\r\n1,\"o,\nne\"\r\n2,two\n", Defaults(), []string{"o,\nne", "two"}},
+		{"a.json", "[\n{\"text\": \"one\"},\n {\"text\": \"two\"} ]\n", defaults(), []string{"one", "two"}},
+		{"empty.json", "[]", defaults(), nil},
+		{"a.csv", "id,text\r\n1,\"o,\nne\"\r\n2,two\n", defaults(), []string{"o,\nne", "two"}},
 		{"a.tsv", "id\tbody\n1\tone, two\n", renamed, []string{"one, two"}},
 	}
 	for _, c := range cases {
@@ -65,11 +65,11 @@ func TestSources(t *testing.T) {
 
 // TestBadRows holds each fault against its exact message, and what is left when it is skipped.
 func TestBadRows(t *testing.T) {
-	alpaca := Defaults()
+	alpaca := defaults()
 	alpaca.Format = "alpaca"
-	chat := Defaults()
+	chat := defaults()
 	chat.Format = "messages"
-	lines := Defaults()
+	lines := defaults()
 	lines.Document = "line"
 	cases := []struct {
 		name, text string
@@ -77,24 +77,24 @@ func TestBadRows(t *testing.T) {
 		want       string
 		left       int // documents after skipping; -1: it cannot be skipped
 	}{
-		{"a.jsonl", "{\"text\": \"x\"}\n{\"text\": \n", Defaults(), ":2: JSON is broken at byte 9: unexpected end of JSON input", 1},
-		{"a.jsonl", "{\"text\": \"x\"}\n\n[1]\n{\"text\": \"y\"}", Defaults(), ":3: is a JSON array, want an object", 2},
-		{"a.jsonl", "null\n{\"text\": \"y\"}", Defaults(), ":1: is null, want an object", 1},
-		{"a.jsonl", "{\"text\": \"\xff\"}\n{\"text\": \"y\"}", Defaults(), ":1: JSON is not UTF-8 at byte 11", 1},
-		{"a.jsonl", "{\"txet\": \"x\", \"id\": 1}\n{\"text\": \"y\"}", Defaults(), ":1: text: missing; there are id, txet; did you mean txet?", 1},
-		{"a.jsonl", "{\"text\": 7}\n{\"text\": \"y\"}", Defaults(), ":1: text: is the number 7, want a string", 1},
+		{"a.jsonl", "{\"text\": \"x\"}\n{\"text\": \n", defaults(), ":2: JSON is broken at byte 9: unexpected end of JSON input", 1},
+		{"a.jsonl", "{\"text\": \"x\"}\n\n[1]\n{\"text\": \"y\"}", defaults(), ":3: is a JSON array, want an object", 2},
+		{"a.jsonl", "null\n{\"text\": \"y\"}", defaults(), ":1: is null, want an object", 1},
+		{"a.jsonl", "{\"text\": \"\xff\"}\n{\"text\": \"y\"}", defaults(), ":1: JSON is not UTF-8 at byte 11", 1},
+		{"a.jsonl", "{\"txet\": \"x\", \"id\": 1}\n{\"text\": \"y\"}", defaults(), ":1: text: missing; there are id, txet; did you mean txet?", 1},
+		{"a.jsonl", "{\"text\": 7}\n{\"text\": \"y\"}", defaults(), ":1: text: is the number 7, want a string", 1},
 		{"a.jsonl", "{\"instruction\": \"i\", \"output\": null}\n{\"instruction\": \"i\", \"output\": \"o\"}", alpaca, ":1: output: is null, want a string", 1},
-		{"a.json", "[\n\n{\"text\": \"x\"},\n{\"text\":\n[]}, {\"text\": \"y\"}]", Defaults(), ":4: text: is a list, want a string", 2},
-		{"a.json", "[{\"text\": \"x\"},\n\n{\"text\": oops}]", Defaults(), ":3: JSON is broken, so that the rest cannot be read: invalid character 'o' looking for beginning of value", -1},
-		{"a.json", "[{\"text\": \"x\"},\n", Defaults(), ":2: JSON is broken, so that the rest cannot be read: the file ends inside the array", -1},
-		{"a.json", "{\"text\": \"x\"}", Defaults(), ": is not a JSON array: begins with {; for an object in each line the kind is jsonl", -1},
-		{"a.json", "[]\n7", Defaults(), ":2: 7 stands after the array", -1},
-		{"a.csv", "id,text\n1,x\n2\n3,z\n", Defaults(), ":3: has 1 fields, the first row names 2", 2},
-		{"a.csv", "id,text\n1,x\n2,\"a\"b\n3,z\n", Defaults(), ":3: CSV is broken at byte 5 of the line: extraneous or missing \" in quoted-field", 2},
-		{"a.csv", "id,text\n1,\xff\n2,z", Defaults(), ":2: text: text is not UTF-8", 1},
-		{"a.csv", "id,id\n1,x\n", Defaults(), ":1: id: two fields have this name", -1},
+		{"a.json", "[\n\n{\"text\": \"x\"},\n{\"text\":\n[]}, {\"text\": \"y\"}]", defaults(), ":4: text: is a list, want a string", 2},
+		{"a.json", "[{\"text\": \"x\"},\n\n{\"text\": oops}]", defaults(), ":3: JSON is broken, so that the rest cannot be read: invalid character 'o' looking for beginning of value", -1},
+		{"a.json", "[{\"text\": \"x\"},\n", defaults(), ":2: JSON is broken, so that the rest cannot be read: the file ends inside the array", -1},
+		{"a.json", "{\"text\": \"x\"}", defaults(), ": is not a JSON array: begins with {; for an object in each line the kind is jsonl", -1},
+		{"a.json", "[]\n7", defaults(), ":2: 7 stands after the array", -1},
+		{"a.csv", "id,text\n1,x\n2\n3,z\n", defaults(), ":3: has 1 fields, the first row names 2", 2},
+		{"a.csv", "id,text\n1,x\n2,\"a\"b\n3,z\n", defaults(), ":3: CSV is broken at byte 5 of the line: extraneous or missing \" in quoted-field", 2},
+		{"a.csv", "id,text\n1,\xff\n2,z", defaults(), ":2: text: text is not UTF-8", 1},
+		{"a.csv", "id,id\n1,x\n", defaults(), ":1: id: two fields have this name", -1},
 		{"a.txt", "one\ntw\xffo\nthree", lines, ":2: text is not UTF-8 at byte 3 of the line", 2},
-		{"a.txt", "one\ntw\xffo\nthree", Defaults(), ":2: text is not UTF-8", -1},
+		{"a.txt", "one\ntw\xffo\nthree", defaults(), ":2: text is not UTF-8", -1},
 		{"a.jsonl", `{"messages": [{"role": "user", "content": "a"}, {"role": "asistant", "content": "b"}]}`, chat,
 			`:1: messages[1].role: is "asistant", want one of [assistant developer system tool user]; did you mean assistant?`, 0},
 		{"a.jsonl", `{"messages": [{"role": "user", "content": "a"}]}`, chat, ":1: messages: none of 1 turns is the assistant's, so that nothing would be trained", 0},
@@ -161,7 +161,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%v: %s, want %s", c.names, s, c.want)
 		}
 	}
-	a := Defaults("image.png")
+	a := defaults("image.png")
 	if _, err := Open(a, bytesEncoder{}, Options{Root: dir}); err == nil || !strings.Contains(err.Error(), "give a kind") {
 		t.Errorf("unknown ending: %v", err)
 	}
@@ -174,7 +174,7 @@ func TestParts(t *testing.T) {
 	} {
 		text := strings.Repeat(unit, 5*chunk/2/len(unit))
 		path := write(t, "a.txt", text)
-		a := Defaults(path)
+		a := defaults(path)
 		var all strings.Builder
 		parts := 0
 		err := rows([]string{path}, &a, func(r Row) error {
@@ -226,7 +226,7 @@ func fuzzRows(t *testing.T, name string, b []byte) {
 	if err := os.WriteFile(path, b, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	a := Defaults(path)
+	a := defaults(path)
 	last, count := 0, 1+bytes.Count(b, []byte("\n"))
 	for _, a.Format = range []string{"text", "alpaca", "sharegpt", "messages", "preference"} {
 		last = 0

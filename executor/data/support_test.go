@@ -93,3 +93,16 @@ func mustRead(t testing.TB, path string) []byte {
 	}
 	return b
 }
+
+// defaults returns the Attr of a document that gives nothing but files.
+func defaults(files ...string) Attr {
+	return Attr{
+		Files: files, Kind: "auto", Format: "text", Document: "file", Layout: "headings", Special: true,
+		OnError: "stop", Weight: 1,
+	}
+}
+
+// defaultBatches returns the options of a document that gives nothing but sizes.
+func defaultBatches(batch, seq int) BatchOptions {
+	return BatchOptions{Batch: batch, Seq: seq, Order: "shuffle", Rows: "pack", Long: "split", Isolate: true}
+}

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/train"
+	"pipe.dev/internal/suggest"
+	"pipe.dev/schema"
 )
 
 // PartAttr describes a part of a training step: losses, and an optimizer that
@@ -42,25 +45,26 @@ func (p *Part) updates(path string) bool {
 // parts decodes the parts of a recipe: its phases, or one of its objective.
 func (d *decoder) parts(r *Recipe) []Part {
 	whole := Part{PartAttr: PartAttr{Update: []string{"*"}, Every: 1}}
-	d.optimizer(&whole, d.fields)
+	d.optimizer(&whole, "", d.fields)
 	list, _ := d.fields["phases"].([]any)
 	if len(list) == 0 {
-		whole.Losses = []train.Term{d.term(d.object("objective"))}
+		whole.Losses = []train.Term{d.term("objective", d.object("objective"))}
 		return []Part{whole}
 	}
 	var out []Part
-	for _, x := range list {
+	for i, x := range list {
+		path := fmt.Sprintf("phases.%d", i)
 		fields, _ := x.(map[string]any)
 		p := whole
 		p.PartAttr = part[PartAttr](&decoder{fields: map[string]any{"": fields}}, "")
 		if slices.ContainsFunc(out, func(q Part) bool { return q.Name == p.Name }) {
-			d.fail(fmt.Errorf("phases: two are named %q", p.Name))
+			d.fail(path+".name", fmt.Errorf("is %q, as is that of another phase", p.Name))
 		}
-		d.optimizer(&p, fields)
+		d.optimizer(&p, path+".", fields)
 		losses, _ := fields["losses"].([]any)
-		for _, l := range losses {
+		for j, l := range losses {
 			m, _ := l.(map[string]any)
-			p.Losses = append(p.Losses, d.term(m))
+			p.Losses = append(p.Losses, d.term(fmt.Sprintf("%s.losses.%d", path, j), m))
 		}
 		nameTerms(p.Losses)
 		out = append(out, p)
@@ -83,23 +87,23 @@ func nameTerms(list []train.Term) {
 }
 
 // optimizer takes the optimizer and the schedule that fields give; those of the
-// recipe stay where they give none.
-func (d *decoder) optimizer(p *Part, fields map[string]any) {
+// recipe stay where they give none. in is the path before their names.
+func (d *decoder) optimizer(p *Part, in string, fields map[string]any) {
 	optimizers, err := train.Optimizers()
-	d.fail(err)
+	d.fail("", err)
 	schedules, err := train.Schedules()
-	d.fail(err)
+	d.fail("", err)
 	if d.err != nil {
 		return
 	}
 	if m, ok := fields["optimizer"].(map[string]any); ok {
-		p.Optimizer, p.OptimizerAttr = choose(d, optimizers, "optimizer", m)
+		p.Optimizer, p.OptimizerAttr = choose(d, optimizers, in+"optimizer", m)
 		p.Rate = part[struct {
 			LR float64 `cue:"lr: number" doc:"learning rate"`
 		}](&decoder{fields: fields}, "optimizer").LR
 	}
 	if m, ok := fields["schedule"].(map[string]any); ok {
-		p.Schedule, p.ScheduleAttr = choose(d, schedules, "schedule", m)
+		p.Schedule, p.ScheduleAttr = choose(d, schedules, in+"schedule", m)
 	}
 }
 
@@ -109,16 +113,16 @@ type lossAttr struct {
 	Weight float64 `cue:"weight: number | *1" doc:"factor of the mean"`
 }
 
-// term decodes one loss.
-func (d *decoder) term(fields map[string]any) train.Term {
+// term decodes the loss at a path.
+func (d *decoder) term(path string, fields map[string]any) train.Term {
 	objectives, err := train.Objectives()
-	d.fail(err)
+	d.fail("", err)
 	if d.err != nil {
 		return train.Term{}
 	}
 	more := part[lossAttr](&decoder{fields: map[string]any{"": fields}}, "")
-	t := train.Term{Y: more.Y, Weight: more.Weight, In: map[string]train.Source{}, Pos: d.pos}
-	t.Objective, t.Attr = choose(d, objectives, "objective", fields)
+	t := train.Term{Y: more.Y, Weight: more.Weight, In: map[string]train.Source{}, Pos: d.place(path)}
+	t.Objective, t.Attr = choose(d, objectives, path, fields)
 	inputs, _ := fields["inputs"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {
 		switch x := inputs[name].(type) {
@@ -126,7 +130,7 @@ func (d *decoder) term(fields map[string]any) train.Term {
 			t.In[name] = train.Source{Token: x}
 		default:
 			value, err := number(x)
-			d.fail(err)
+			d.fail(path+".inputs."+name, err)
 			t.In[name] = train.Source{Value: value}
 		}
 	}
@@ -164,12 +168,14 @@ func (p *Part) complete() error {
 		for _, in := range t.Objective.Inputs {
 			names = append(names, in.Name)
 			if _, ok := t.In[in.Name]; !ok && !in.Optional && in.Reference == nil {
-				return fmt.Errorf("objective %s lacks %s, %s: give inputs: %s, a token of the model or a number", t.Objective.Name, in.Name, in.Doc, in.Name)
+				return &schema.Error{Pos: t.Pos, Msg: fmt.Sprintf("%s lacks %s, %s", t.Objective.Name, in.Name, in.Doc),
+					Hint: fmt.Sprintf("give inputs: %s, a token of the model or a number", in.Name)}
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(t.In)) {
 			if !slices.Contains(names, name) {
-				return fmt.Errorf("objective %s has no input %q; it has %v", t.Objective.Name, name, names)
+				return &schema.Error{Pos: t.Pos, Msg: fmt.Sprintf("%s has no input %q; it has %s", t.Objective.Name, name, strings.Join(names, ", ")),
+					Hint: suggest.DidYouMean(name, names)}
 			}
 		}
 	}

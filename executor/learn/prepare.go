@@ -2,12 +2,10 @@ package learn
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +30,7 @@ type Compile func(m *schema.Model, r *Recipe, p *Part, phase string, weight func
 type Options struct {
 	Backend kernels.Backend
 	Compile Compile
+	Weights Weights
 	Memory  int64       // bytes that the run may use, for remat: "auto"
 	Root    string      // folder of runs
 	Version string      // of pipe, noted in the run
@@ -52,16 +51,29 @@ type Run struct {
 	base    *checkpoint.Checkpoint // of the model's folder, once its weights are read
 }
 
+func newRun(doc *schema.Document, o Options) *Run {
+	if o.Warn == nil {
+		o.Warn = func(error) {}
+	}
+	return &Run{doc: doc, opt: o}
+}
+
 // Prepare reads the architecture and the data of a recipe, and makes its
 // plans. Close the result.
 func Prepare(doc *schema.Document, o Options) (*Run, error) {
-	r := &Run{doc: doc, opt: o}
-	if o.Warn == nil {
-		r.opt.Warn = func(error) {}
-	}
-	err := r.open()
+	r := newRun(doc, o)
+	err := r.openModel()
 	if err == nil {
-		err = r.compile()
+		err = r.checkModel()
+	}
+	if err == nil {
+		err = r.openInputs()
+	}
+	if err == nil {
+		err = r.checkData()
+	}
+	if err == nil {
+		err = r.compile(r.eval != nil)
 	}
 	if err != nil {
 		r.Close()
@@ -73,9 +85,12 @@ func Prepare(doc *schema.Document, o Options) (*Run, error) {
 // Show writes the first batches of a recipe's data as text, with what the loss
 // counts visible. Nothing is compiled.
 func Show(doc *schema.Document, o Options, w io.Writer, s data.ShowOptions) error {
-	r := &Run{doc: doc, opt: o}
+	r := newRun(doc, o)
 	defer r.Close()
-	if err := r.open(); err != nil {
+	if err := r.openModel(); err != nil {
+		return err
+	}
+	if err := r.openInputs(); err != nil {
 		return err
 	}
 	l, err := r.loader(data.Position{})
@@ -85,17 +100,18 @@ func Show(doc *schema.Document, o Options, w io.Writer, s data.ShowOptions) erro
 	defer l.Close()
 	d, ok := r.encoder.(data.Decoder)
 	if !ok {
-		return r.mistake("data: the tokenizer does not decode")
+		return r.mistake("data.tokenizer", "does not decode")
 	}
 	return data.Show(w, l, d, s)
 }
 
-// open reads the architecture and the data.
-func (r *Run) open() error {
+// openModel reads the recipe and the architecture.
+func (r *Run) openModel() error {
 	var err error
 	if r.Recipe, err = Decode(r.doc.Recipe); err != nil {
 		return err
 	}
+	r.Recipe.ofText()
 	r.model = r.doc.Recipe.Model
 	if from := r.Recipe.Model.From; from != "" {
 		if r.model, err = schema.LoadModel(from); err != nil {
@@ -103,15 +119,20 @@ func (r *Run) open() error {
 		}
 	}
 	if r.model == nil {
-		return r.mistake("model: give from, a folder, or config, an architecture to train from scratch")
+		return r.mistake("model", "give from, a folder, or config, an architecture to train from scratch")
 	}
+	return r.checkOptions()
+}
+
+// openInputs reads the tokenizer and the data.
+func (r *Run) openInputs() error {
+	var err error
 	if r.encoder, err = r.openEncoder(); err != nil {
 		return err
 	}
 	if err := r.checkVocabulary(); err != nil {
 		return err
 	}
-	r.Recipe.ofText()
 	return r.openData()
 }
 
@@ -127,27 +148,19 @@ func (r *Run) Close() {
 	}
 }
 
-// mistake is an error of the document.
-func (r *Run) mistake(format string, args ...any) error {
-	return &schema.Error{Pos: r.doc.Recipe.Pos, Msg: fmt.Sprintf(format, args...)}
-}
-
 // openEncoder finds what turns text into ids.
 func (r *Run) openEncoder() (data.Encoder, error) {
 	if r.Recipe.Tokenizer == "characters" {
-		all := append(append([]data.Attr{}, r.Recipe.Train...), r.Recipe.Eval...)
-		return charactersOf(all)
+		return data.CharactersOf(slices.Concat(r.Recipe.Train, r.Recipe.Eval), data.Options{})
 	}
 	dir := r.tokenizerFolder()
 	if dir == "" {
-		return nil, r.mistake(`data.tokenizer is "model", and a model without a folder has none: use "characters", or the folder of a tokenizer`)
+		return nil, r.mistake("data.tokenizer", `is "model", and a model without a folder has none: use "characters", or the folder of a tokenizer`)
 	}
 	if _, err := os.Stat(dir); dir != r.Recipe.Model.From && errors.Is(err, fs.ErrNotExist) {
-		near := suggest.DidYouMean(dir, []string{"model", "characters"})
-		if near != "" {
-			near = "; " + near
-		}
-		return nil, r.mistake("data.tokenizer: there is no folder %q%s", dir, near)
+		e := r.mistake("data.tokenizer", "there is no folder %q", dir)
+		e.Hint = suggest.DidYouMean(dir, []string{"model", "characters"})
+		return nil, e
 	}
 	t, err := tokenizer.Open(dir)
 	if err != nil {
@@ -165,37 +178,6 @@ func (r *Run) tokenizerFolder() string {
 		return r.Recipe.Model.From
 	}
 	return r.Recipe.Tokenizer
-}
-
-// charactersOf makes the vocabulary of the characters of several sources.
-func charactersOf(sources []data.Attr) (*data.Characters, error) {
-	seen := map[rune]bool{}
-	for _, a := range sources {
-		err := data.Texts(a, data.Options{}, func(text string) error {
-			for _, c := range text {
-				seen[c] = true
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return data.NewCharacters(string(slices.Collect(maps.Keys(seen)))), nil
-}
-
-// checkVocabulary compares the ids that there may be with those that the model
-// has.
-func (r *Run) checkVocabulary() error {
-	number, ok := r.model.Config["vocab_size"].(json.Number)
-	if !ok {
-		return nil // a graph of its own; its embedding reports ids that it lacks
-	}
-	have, err := number.Int64()
-	if err == nil && int64(r.encoder.Size()) > have {
-		return r.mistake("model: vocab_size is %d, but the data need %d", have, r.encoder.Size())
-	}
-	return nil
 }
 
 // openData encodes the sources, or takes them from the cache.
@@ -219,13 +201,21 @@ func (r *Run) openData() error {
 	if err != nil {
 		return err
 	}
-	r.train, r.eval = all.Split()
+	if r.train, r.eval = all.Split(); r.train.Summary().Tokens == 0 {
+		return r.mistake(r.keeper(), "leaves nothing to train on of %d tokens", all.Summary().Tokens)
+	}
 	if len(r.Recipe.Eval) > 0 {
 		if r.eval, err = open(r.Recipe.Eval); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// keeper is the path of the share that the first source keeps for evaluation.
+func (r *Run) keeper() string {
+	i := slices.IndexFunc(r.Recipe.Train, func(a data.Attr) bool { return a.Validation > 0 })
+	return fmt.Sprintf("data.train.%d.validation", max(i, 0))
 }
 
 func (r *Run) dataOptions() (data.Options, error) {
@@ -248,13 +238,13 @@ func (r *Run) dataOptions() (data.Options, error) {
 }
 
 // compile makes the plans of all parts.
-func (r *Run) compile() error {
+func (r *Run) compile(evaluate bool) error {
 	for i := range r.Recipe.Parts {
 		p := &r.Recipe.Parts[i]
 		if err := p.complete(); err != nil {
-			return r.mistake("%v", err)
+			return err
 		}
-		made, err := r.partPlans(p)
+		made, err := r.partPlans(p, evaluate)
 		if err != nil {
 			return err
 		}
@@ -267,7 +257,7 @@ func (r *Run) compile() error {
 }
 
 // partPlans makes the plans of one part, for every length of rows.
-func (r *Run) partPlans(p *Part) (made PartPlans, err error) {
+func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
 	lengths := []int{r.Recipe.Batch.Seq}
 	if r.Recipe.Batch.Rows == "bucket" {
 		lengths = r.Recipe.Batch.Buckets
@@ -304,7 +294,7 @@ func (r *Run) partPlans(p *Part) (made PartPlans, err error) {
 	} else if made.Step, err = plans("step"); err != nil {
 		return made, err
 	}
-	if r.eval != nil {
+	if evaluate {
 		made.Evaluate, err = plans("evaluate")
 	}
 	return made, err
@@ -326,17 +316,27 @@ func (r *Run) Plans() []*plan.Plan { return r.plans.all() }
 func (r *Run) loader(from data.Position) (*data.Loader, error) {
 	o := r.Recipe.Batch
 	o.Prefetch = 2
-	return r.train.Batches(o, from)
+	l, err := r.train.Batches(o, from)
+	return l, r.placed("batch", err)
 }
 
 // evalLoader gives the evaluation batches, the same every time.
 func (r *Run) evalLoader() (Loader, error) {
+	l, err := r.eval.Batches(r.evalOptions(), data.Position{})
+	return l, r.placed("batch", err)
+}
+
+// evalOptions are those of the training batches, but for the order: the same
+// rows every time, and all of every document.
+func (r *Run) evalOptions() data.BatchOptions {
 	o := r.Recipe.Batch
 	if o.Order == "random" || r.Recipe.Evaluate.Batches > 0 {
 		o.Order = "shuffle" // the same rows every time, from everywhere
 	}
-	o.Epochs, o.Long = 1, "split"
-	return r.eval.Batches(o, data.Position{})
+	if o.Epochs = 1; !r.eval.Paired() {
+		o.Long = "split"
+	}
+	return o
 }
 
 // weights puts weights as a run begins with them into a trainer: those of the

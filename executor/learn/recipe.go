@@ -75,7 +75,7 @@ type Recipe struct {
 
 // Decode reads the fields of a recipe that the schema has validated.
 func Decode(r *schema.Recipe) (*Recipe, error) {
-	d := decoder{fields: r.Fields, pos: r.Pos}
+	d := decoder{fields: r.Fields, place: r.Place}
 	out := &Recipe{Name: r.Name, Model: part[ModelAttr](&d, "model"), Steps: part[StepsAttr](&d, "train"),
 		Evaluate: part[EvalAttr](&d, "eval"), Save: part[SaveAttr](&d, "save"), Batch: part[data.BatchOptions](&d, "batch")}
 	seed := part[struct {
@@ -92,7 +92,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	out.Parts = d.parts(out)
 	d.decay(out)
 	if d.err != nil {
-		return nil, &schema.Error{Pos: r.Pos, Msg: d.err.Error()}
+		return nil, &schema.Error{Pos: r.Place(d.at), Msg: d.err.Error()}
 	}
 	return out, nil
 }
@@ -100,13 +100,14 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 // decoder keeps the first error.
 type decoder struct {
 	fields map[string]any
-	pos    ir.Pos
+	place  func(path string) ir.Pos // of a part of the recipe
 	err    error
+	at     string // the part that err is about
 }
 
-func (d *decoder) fail(err error) {
+func (d *decoder) fail(at string, err error) {
 	if d.err == nil && err != nil {
-		d.err = err
+		d.at, d.err = at, err
 	}
 }
 
@@ -121,7 +122,7 @@ func part[T any](d *decoder, name string) T {
 	var zero T
 	a, err := attr.Decode(zero, d.object(name))
 	if err != nil {
-		d.fail(fmt.Errorf("%s: %w", name, err))
+		d.fail(name, err)
 		return zero
 	}
 	return a.(T)
@@ -134,7 +135,7 @@ func (d *decoder) sources(x any) []data.Attr {
 		m, _ := e.(map[string]any)
 		a, err := attr.Decode(data.Attr{}, m)
 		if err != nil {
-			d.fail(fmt.Errorf("data: %w", err))
+			d.fail("data", err)
 			return nil
 		}
 		out = append(out, a.(data.Attr))
@@ -169,12 +170,12 @@ func choose[R named](d *decoder, t table[R], field string, m map[string]any) (R,
 	name, _ := m["name"].(string)
 	row, ok := t.Lookup(name)
 	if !ok {
-		d.fail(fmt.Errorf("%s: there is no %q; there are %s", field, name, strings.Join(t.Names(), ", ")))
+		d.fail(field, fmt.Errorf("there is no %q; there are %s", name, strings.Join(t.Names(), ", ")))
 		return none, nil
 	}
 	a, err := row.Decode(m)
 	if err != nil {
-		d.fail(fmt.Errorf("%s: %w", field, err))
+		d.fail(field, err)
 	}
 	return row, a
 }

@@ -41,13 +41,18 @@ type Phase string
 // then Update; both give the same, since sums are added and divided by the
 // counts of all micro-batches. All but Update have outputs "loss" (the sum)
 // and "count", and, of several losses, the mean of each as "loss/NAME"; Step and Update have the output "grad_norm" and the inputs "lr"
-// and "step", scalars, the step counting from 1.
+// and "step", scalars, the step counting from 1. The sum of squares of the
+// gradient of each weight, before clipping by the norm, is an output too: its
+// name is the weight's after GradSquare.
 const (
 	Step       Phase = "step"
 	Accumulate Phase = "accumulate"
 	Update     Phase = "update"
 	Evaluate   Phase = "evaluate"
 )
+
+// GradSquare is what the names of the outputs for the weights begin with.
+const GradSquare = "grad_square/"
 
 // learn turns the graph of a model into that of a training phase.
 func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
@@ -157,6 +162,7 @@ func (l *learner) update(grads []ir.Value, count ir.Value) {
 	if l.t.ClipValue > 0 {
 		grads = train.ClipByValue(l.Builder, grads, l.t.ClipValue)
 	}
+	squares := train.SquaredNorms(l.Builder, grads) // the norm of all is made of these: cse makes them one
 	var norm ir.Value
 	if l.t.ClipNorm > 0 {
 		grads, norm = train.ClipByNorm(l.Builder, grads, l.t.ClipNorm)
@@ -164,6 +170,9 @@ func (l *learner) update(grads []ir.Value, count ir.Value) {
 		norm = train.GlobalNorm(l.Builder, grads)
 	}
 	l.output("grad_norm", norm)
+	for i, w := range l.weights {
+		l.output(GradSquare+w.Path, l.Cast(squares[i], ir.F32))
+	}
 	lr := l.Graph.AddInput("lr", ir.T(ir.F32), ir.Pos{Path: "lr"})
 	step := l.Graph.AddInput("step", ir.T(ir.F32), ir.Pos{Path: "step"})
 	for i, w := range l.weights {

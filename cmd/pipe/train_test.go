@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pipe.dev/executor/journal"
 )
 
 // tinyRecipe trains a small model on the characters of the licence.
@@ -246,5 +249,53 @@ func TestTrainPeak(t *testing.T) {
 	rows, err := os.ReadFile(filepath.Join(r.Run, "metrics.jsonl"))
 	if err != nil || !bytes.Contains(rows, fmt.Appendf(nil, `"memory":%d`, plan.Peak)) {
 		t.Errorf("the plan says %d bytes, the run: %v %s", plan.Peak, err, rows[:min(300, len(rows))])
+	}
+}
+
+// TestGradientNorms checks that rows have the norms of layers, which make that
+// of all together, that TensorBoard gets them and the distributions, and that
+// those of gradients change nothing of what is learnt.
+func TestGradientNorms(t *testing.T) {
+	file := tinyRecipe(t)
+	var weights [][]byte
+	for _, kind := range []string{"weights", "gradients", "none"} {
+		r := train(t, file, t.TempDir(), "--set", "train.histograms="+kind, "--set", "train.steps=12", "--set", "train.clip_norm=0.1")
+		weights = append(weights, weightsOf(t, r.Run))
+		rows, err := journal.ReadMetrics(r.Run)
+		if err != nil || len(rows) != 4 { // 1, 5, 10, 12
+			t.Fatalf("%d rows, %v", len(rows), err)
+		}
+		for _, row := range rows {
+			var sum float64
+			for _, x := range row.Norms {
+				sum += x * x
+			}
+			if want := row.Values[journal.GradNorm]; len(row.Norms) != 1+2*9+1 || math.Abs(math.Sqrt(sum)-want) > 1e-5*want || want < 0.1 {
+				t.Errorf("step %d: %d norms, together %v, want %v", row.Step, len(row.Norms), math.Sqrt(sum), want)
+			}
+		}
+		events, err := filepath.Glob(filepath.Join(r.Run, "events.*"))
+		if err != nil || len(events) != 1 {
+			t.Fatal(events, err)
+		}
+		data, err := os.ReadFile(events[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tag, want := range map[string]bool{
+			"grad_norm/model.layers.1.mlp.up_proj":            true,
+			"weights/model.layers.1.mlp.up_proj.weight":       kind != "none",
+			"gradients/model.layers.0.input_layernorm.weight": kind == "gradients",
+		} {
+			if bytes.Contains(data, []byte(tag)) != want {
+				t.Errorf("histograms: %s: the events have %s: %v, want %v", kind, tag, !want, want)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(r.Run, "plots", "grad_norm_layers.png")); err != nil {
+			t.Error(err)
+		}
+	}
+	if !bytes.Equal(weights[0], weights[1]) || !bytes.Equal(weights[0], weights[2]) {
+		t.Error("looking at the run has changed it")
 	}
 }

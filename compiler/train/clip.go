@@ -11,6 +11,20 @@ import (
 // torch.nn.utils.clip_grad_norm_ does.
 const normEps = 1e-6
 
+// SquaredNorms writes the sum of squares of each of grads: f32 scalars, f64 of
+// those that are.
+func SquaredNorms(b *op.Builder, grads []ir.Value) []ir.Value {
+	out := make([]ir.Value, len(grads))
+	for i, g := range grads {
+		if b.Err() != nil {
+			return grads
+		}
+		g = b.Cast(g, wideType(g.Type()).DType)
+		out[i] = b.Sum(b.Mul(g, g), false)
+	}
+	return out
+}
+
 // GlobalNorm writes the Euclidean norm of all grads together: the squares of
 // each are summed, then these sums in the order of grads, so that the bits
 // depend on nothing else. The result is an f32 scalar (f64 if all are).
@@ -19,12 +33,10 @@ func GlobalNorm(b *op.Builder, grads []ir.Value) ir.Value {
 		b.Fail(&op.Error{Pos: b.Pos, Op: "global_norm", Err: fmt.Errorf("no gradients")})
 	}
 	var sum ir.Value
-	for i, g := range grads {
+	for i, square := range SquaredNorms(b, grads) {
 		if b.Err() != nil {
-			return b.Scalar(0, g)
+			return b.Scalar(0, square)
 		}
-		g = b.Cast(g, wideType(g.Type()).DType)
-		square := b.Sum(b.Mul(g, g), false)
 		if i == 0 {
 			sum = square
 		} else {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/data"
@@ -35,6 +36,7 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 	if err != nil {
 		return err
 	}
+	t.cfg.Distribution = r.distribution(run)
 	defer func() { t.train.Close(); err = errors.Join(err, t.Close()) }()
 	last, err := lastEvent(run.Folder, t)
 	if err != nil {
@@ -94,7 +96,21 @@ func row(e Event, memory int64) journal.Row {
 	if e.Eval != nil {
 		values[journal.EvalLoss] = *e.Eval
 	}
-	return journal.Row{Step: int64(e.Step), Values: values}
+	return journal.Row{Step: int64(e.Step), Values: values, Norms: e.Norms}
+}
+
+// distribution is what takes the distributions that the recipe wants.
+func (r *Run) distribution(run *journal.Run) func(int, string, []float32) error {
+	kind := r.Recipe.Steps.Histograms
+	if kind == "none" {
+		return nil
+	}
+	return func(step int, tag string, values []float32) error {
+		if kind != "gradients" && !strings.HasPrefix(tag, "weights/") {
+			return nil
+		}
+		return run.Histogram(int64(step), tag, values)
+	}
 }
 
 // lastEvent is what the journal says of the step that a run goes on after.

@@ -281,7 +281,7 @@ func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
 		}
 		return out, nil
 	}
-	if r.Recipe.Steps.Accumulate > 1 {
+	if r.Recipe.Accumulates() {
 		made.Accumulate, err = plans("accumulate")
 		if err != nil {
 			return made, err

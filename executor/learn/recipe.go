@@ -41,6 +41,7 @@ type StepsAttr struct {
 	ClipValue  float64 `cue:"clip_value: number & >=0 | *0" doc:"bound of every element of the gradients; 0 is none"`
 	Remat      string  `cue:"remat: *\"none\" | \"block\" | \"auto\"" doc:"layers of which only what enters them is kept for the backward pass, which computes the rest anew: none, every one, or as few as make the run fit into memory; results have the same bits"`
 	LogEvery   int     `cue:"log_every: int & >0 | *10" doc:"steps between lines of the log"`
+	Histograms string  `cue:"histograms: \"none\" | \"gradients\" | *\"weights\"" doc:"distributions for TensorBoard at evaluations and checkpoints: of the weights that change, or of their gradients too, for which there is room if accumulate is above 1, and is made otherwise"`
 }
 
 // EvalAttr says when the loss on the evaluation data is measured.
@@ -178,6 +179,11 @@ func choose[R named](d *decoder, t table[R], field string, m map[string]any) (R,
 		d.fail(field, err)
 	}
 	return row, a
+}
+
+// Accumulates reports whether gradients are added up apart from the step.
+func (r *Recipe) Accumulates() bool {
+	return r.Steps.Accumulate > 1 || r.Steps.Histograms == "gradients"
 }
 
 // Trained says which weights a part changes.

@@ -20,7 +20,7 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 	if err := t.draw(); err != nil {
 		return Event{}, err
 	}
-	e := Event{Step: t.step + 1, More: map[string]float64{}}
+	e := Event{Step: t.step + 1, More: map[string]float64{}, Norms: map[string]float64{}}
 	first := true
 	for i, turn := range t.cfg.Parts {
 		if t.step%turn.Every != 0 {
@@ -33,11 +33,11 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 		if first {
 			e.Loss, e.GradNorm, e.Rate, first = r.loss, r.norm, r.rate, false
 		}
-		r.note(turn.Name, e.More)
+		r.note(turn.Name, &e)
 	}
 	t.step++
 	e.Tokens = t.tokens
-	return e, nil
+	return e, t.weightDistributions(t.step)
 }
 
 // draw takes the batches of a step.
@@ -59,17 +59,21 @@ func (t *Trainer) draw() error {
 type result struct {
 	loss, norm, rate float64
 	terms            map[string]float64 // means of several losses
+	squares          map[string]float64 // by layer, of the gradient, if the step is logged
 }
 
-// note writes what several parts, and several losses, gave.
-func (r *result) note(part string, to map[string]float64) {
+// note writes what several parts, and several losses, gave, and the norms.
+func (r *result) note(part string, e *Event) {
 	in := ""
 	if part != "" {
 		in = "/" + part
-		to["loss"+in], to["grad_norm"+in], to["lr"+in] = r.loss, r.norm, r.rate
+		e.More["loss"+in], e.More["grad_norm"+in], e.More["lr"+in] = r.loss, r.norm, r.rate
 	}
 	for name, x := range r.terms {
-		to["loss"+in+"/"+name] = x
+		e.More["loss"+in+"/"+name] = x
+	}
+	for layer, x := range r.squares {
+		e.Norms[strings.TrimPrefix(part+"/"+layer, "/")] = float64(float32(math.Sqrt(x)))
 	}
 }
 
@@ -99,6 +103,9 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 		}
 	}
 	if p.Update != nil {
+		if err := t.gradientDistributions(t.step+1, p.Update, turn.Name, count); err != nil {
+			return r, err
+		}
 		last = t.sessions[p.Update]
 		if err := t.scalars(last, r.rate, n); err != nil {
 			return r, err
@@ -112,6 +119,11 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 	}
 	if math.IsNaN(r.norm) || math.IsInf(r.norm, 0) {
 		return r, &session.NaNError{Pos: ir.Pos{Path: strings.TrimPrefix(turn.Name+".grad_norm", ".")}, Op: "training"}
+	}
+	if t.logs(t.step + 1) {
+		if err := t.squares(last, &r); err != nil {
+			return r, err
+		}
 	}
 	r.loss = sum / count
 	return r, nil

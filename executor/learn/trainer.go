@@ -64,6 +64,9 @@ type Config struct {
 	EvalEvery  int    // steps; 0 is only at the end
 	EvalParts  int    // batches of an evaluation; 0 is all
 	SaveEvery  int    // steps; 0 is only at the end
+	// Distribution, if set, is given values of weights, and, if the plans
+	// accumulate them, of gradients, after steps that are evaluated or saved.
+	Distribution func(step int, tag string, values []float32) error
 }
 
 // Turn says when a part of a step takes its turn, and at which learning rate.
@@ -85,6 +88,7 @@ type Event struct {
 	Elapsed  time.Duration      // since this process began to train
 	Eval     *float64           // mean loss of the evaluation after this step
 	More     map[string]float64 // "loss/PART", "grad_norm/PART", "lr/PART", "eval_loss/PART" of several parts; "loss/TERM" of several losses
+	Norms    map[string]float64 // of a step to be logged: the norm of the gradient of each layer, before it is clipped by the norm; as "PART/LAYER" of several parts
 	Log      bool               // whether this step is one to be logged
 	Save     bool               // whether a checkpoint is due after this step
 }
@@ -167,14 +171,11 @@ func (t *Trainer) Run(ctx context.Context, report func(Event) error) error {
 		if err != nil {
 			return err
 		}
-		end := t.step == t.cfg.Steps
-		e.Log = end || t.step == 1 || due(t.step, t.cfg.LogEvery)
-		e.Save = end || due(t.step, t.cfg.SaveEvery)
-		if t.eval != nil && (end || due(t.step, t.cfg.EvalEvery)) {
+		e.Log, e.Save = t.logs(t.step), t.saves(t.step)
+		if t.evaluates(t.step) {
 			if err := t.evaluate(ctx, &e); err != nil {
 				return err
 			}
-			e.Log = true
 		}
 		now := time.Now()
 		e.Elapsed = now.Sub(start)
@@ -187,6 +188,17 @@ func (t *Trainer) Run(ctx context.Context, report func(Event) error) error {
 		}
 	}
 	return nil
+}
+
+// logs, saves and evaluates say what a step is for besides learning.
+func (t *Trainer) logs(step int) bool {
+	return step == t.cfg.Steps || step == 1 || due(step, t.cfg.LogEvery) || t.evaluates(step)
+}
+
+func (t *Trainer) saves(step int) bool { return step == t.cfg.Steps || due(step, t.cfg.SaveEvery) }
+
+func (t *Trainer) evaluates(step int) bool {
+	return t.eval != nil && (step == t.cfg.Steps || due(step, t.cfg.EvalEvery))
 }
 
 func due(step, every int) bool { return every > 0 && step%every == 0 }

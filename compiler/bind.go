@@ -17,6 +17,19 @@ func bind(_ *context, g *ir.Graph, sizes map[string]int) (*ir.Graph, error) {
 			return nil, fmt.Errorf("size %s is %d, want at least 1", name, sizes[name])
 		}
 	}
+	out := sized(g, sizes)
+	for _, n := range out.Nodes {
+		for _, t := range n.Types {
+			if !t.Known() {
+				return nil, &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("the size of %v is not given", t)}
+			}
+		}
+	}
+	return out, nil
+}
+
+// sized copies g with numbers for some of its named sizes.
+func sized(g *ir.Graph, sizes map[string]int) *ir.Graph {
 	out := &ir.Graph{}
 	at := make([]*ir.Node, len(g.Nodes))
 	value := func(v ir.Value) ir.Value {
@@ -31,11 +44,7 @@ func bind(_ *context, g *ir.Graph, sizes map[string]int) (*ir.Graph, error) {
 			m.In = append(m.In, value(v))
 		}
 		for _, t := range n.Types {
-			bound := t.Bind(sizes)
-			if !bound.Known() {
-				return nil, &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("the size of %v is not given", bound)}
-			}
-			m.Types = append(m.Types, bound)
+			m.Types = append(m.Types, t.Bind(sizes))
 		}
 		out.Add(m)
 		at[n.ID] = m
@@ -51,7 +60,7 @@ func bind(_ *context, g *ir.Graph, sizes map[string]int) (*ir.Graph, error) {
 	for _, o := range g.Outputs {
 		out.Outputs = append(out.Outputs, ir.Output{Name: o.Name, Value: value(o.Value)})
 	}
-	return out, nil
+	return out
 }
 
 // Names lists the named sizes of a graph's inputs and states, sorted.

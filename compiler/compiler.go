@@ -32,6 +32,8 @@ type Options struct {
 	// Weight gives the element type in which a weight is stored; nil, or false,
 	// means f32.
 	Weight func(path string) (ir.DType, bool)
+	// Sizes are named sizes that are known already, as the rows of a batch.
+	Sizes map[string]int
 	// Training, if set, makes a program that learns, of an entry without cache.
 	Training *Training
 	// Trace, if set, sees the graph after elaboration and after every pass.
@@ -107,6 +109,9 @@ func Compile(m *schema.Model, t *op.Table, o Options) (*Program, error) {
 	g, err := elaborate(c, m)
 	if err != nil {
 		return nil, err
+	}
+	if len(o.Sizes) > 0 {
+		g = sized(g, o.Sizes)
 	}
 	if err := c.check("elaborate", g); err != nil {
 		return nil, err

@@ -40,10 +40,11 @@ type Phase string
 // The phases. A step is either Step, or Accumulate for each micro-batch and
 // then Update; both give the same, since sums are added and divided by the
 // counts of all micro-batches. All but Update have outputs "loss" (the sum)
-// and "count", and, of several losses, the mean of each as "loss/NAME"; Step and Update have the output "grad_norm" and the inputs "lr"
-// and "step", scalars, the step counting from 1. The sum of squares of the
-// gradient of each weight, before clipping by the norm, is an output too: its
-// name is the weight's after GradSquare.
+// and "count", and outputs "mean/NAME": those of each of several losses, and
+// what an evaluation measures besides; Step and Update have the output
+// "grad_norm" and the inputs "lr" and "step", scalars, the step counting from 1.
+// The sum of squares of the gradient of each weight, before clipping by the
+// norm, is an output too: its name is the weight's after GradSquare.
 const (
 	Step       Phase = "step"
 	Accumulate Phase = "accumulate"
@@ -113,11 +114,12 @@ func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 // trained notes a weight that changes.
 func (l *learner) trained(s *ir.State) {
 	t := s.Read.Type()
+	_, copied := train.ReferenceOf(s.Path)
 	changes := l.t.Trained == nil || l.t.Trained(s.Path, t.Shape)
 	if l.t.Adapter != nil {
 		changes = isAdapter(s.Path)
 	}
-	if s.Kind == ir.Weight && t.DType.Float() && changes && !isReference(s.Path) {
+	if s.Kind == ir.Weight && t.DType.Float() && changes && !copied {
 		s.Changes = true
 		l.weights = append(l.weights, s)
 	}

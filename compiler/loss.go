@@ -11,16 +11,6 @@ import (
 	"pipe.dev/compiler/train"
 )
 
-// referencePrefix begins the paths of the weights of a reference model: a copy
-// of those that training began with, which does not change.
-const referencePrefix = "reference#"
-
-func isReference(path string) bool { return strings.HasPrefix(path, referencePrefix) }
-
-// ReferenceOf gives the path of the weight that a reference model's weight is a
-// copy of.
-func ReferenceOf(path string) (string, bool) { return strings.CutPrefix(path, referencePrefix) }
-
 // lossOutputs makes outputs of the values that losses read, under their tokens.
 func (e *elaborator) lossOutputs() error {
 	if e.opt.Training == nil {
@@ -75,7 +65,7 @@ func (w *lossWriter) write() (sum, count ir.Value) {
 		}
 		if len(w.t.Losses) > 1 {
 			mean := w.Div(s, n)
-			w.Graph.Outputs = append(w.Graph.Outputs, ir.Output{Name: "loss/" + l.Name, Value: mean})
+			w.report(l.Name, mean)
 			if i > 0 {
 				s = w.Mul(mean, count)
 			}
@@ -123,7 +113,18 @@ func (w *lossWriter) term(l train.Term) (sum, count ir.Value) {
 			w.Fail(&op.Error{Pos: l.Pos, Op: l.Objective.Name, Err: fmt.Errorf("has no input %q", name)})
 		}
 	}
-	return l.Objective.Loss(w.Builder, train.Loss{Attr: l.Attr, Y: y, In: in})
+	use := train.Loss{Attr: l.Attr, Y: y, In: in}
+	if sum, count = l.Objective.Loss(w.Builder, use); w.t.Phase == Evaluate {
+		for _, name := range l.Measures {
+			w.report(strings.TrimPrefix(l.Name+"/"+name, "/"), w.Div(l.Objective.Measure(w.Builder, name, use), count))
+		}
+	}
+	return sum, count
+}
+
+// report makes an output of a mean.
+func (w *lossWriter) report(name string, mean ir.Value) {
+	w.Graph.Outputs = append(w.Graph.Outputs, ir.Output{Name: "mean/" + name, Value: mean})
 }
 
 // batch is an input of the batch, shared by losses that read it.
@@ -147,7 +148,7 @@ func (w *lossWriter) referenceOutput() ir.Value {
 	at := w.Include(w.base, all, func(s *ir.State) ir.Value {
 		path := s.Path
 		if !adapted {
-			path = referencePrefix + path
+			path = train.ReferencePrefix + path
 		}
 		for _, have := range w.Graph.States {
 			if have.Path == path {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,6 +32,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 		}
 		return compiler.Compile(m, e.ops, compiler.Options{
 			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,
+			Sizes: map[string]int{"batch": r.Batch.Batch},
 		})
 	}
 }
@@ -96,6 +99,9 @@ func (w *training) step(e learn.Event) {
 		w.eval = e.Eval
 		args = append(args, "eval_loss", fmt.Sprintf("%.4f", *e.Eval))
 	}
+	for _, name := range slices.Sorted(maps.Keys(e.More)) {
+		args = append(args, name, fmt.Sprintf("%.4g", e.More[name]))
+	}
 	args = append(args, "grad_norm", fmt.Sprintf("%.3f", e.GradNorm), "lr", fmt.Sprintf("%.3g", e.Rate),
 		"tokens_per_second", math.Round(e.Speed), "eta", left.Round(time.Second))
 	w.c.log.Info("trained", args...)
@@ -106,6 +112,9 @@ func (w *training) end(doc *schema.Document) error {
 	if w.json {
 		out := map[string]any{"document": doc.File, "name": doc.Name, "hash": doc.Hash, "run": w.folder, "model": w.folder + "/model",
 			"steps": w.last.Step, "loss": w.last.Loss, "tokens": w.last.Tokens, "seconds": w.last.Elapsed.Seconds()}
+		for name, x := range w.last.More {
+			out[name] = x
+		}
 		if w.eval != nil {
 			out["eval_loss"] = *w.eval
 		}

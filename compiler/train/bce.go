@@ -60,6 +60,11 @@ func focal() *Objective {
 func binary(d Def, loss func(b *op.Builder, y, t ir.Value, attr any) ir.Value) *Objective {
 	return &Objective{Def: d, Output: "[...]",
 		Inputs: []Input{likeOutput("targets", "from 0 to 1", "[...]"), element()},
+		Measures: []Measure{{Name: "accuracy", Doc: "the share of elements whose probability is on the target's side of a half", sum: func(b *op.Builder, l Loss) ir.Value {
+			right := b.Eq(b.Gt(l.Y, b.Scalar(0, l.Y)), b.Gt(l.In["targets"], b.Scalar(0.5, l.Y)))
+			sum, _ := total(b, b.Cast(right, l.Y.Type().DType), l)
+			return sum
+		}}},
 		loss: func(b *op.Builder, l Loss) (ir.Value, ir.Value) {
 			return total(b, loss(b, l.Y, l.In["targets"], l.Attr), l)
 		}}

@@ -22,13 +22,17 @@ func crossEntropy() *Objective {
 			{Name: "targets", Doc: "the class of each row", DType: ir.I32, Layout: "[...]", Shape: rowsOf},
 			perRow(),
 		},
+		Measures: []Measure{{Name: "accuracy", Doc: "the share of targets that no other class beats", sum: func(b *op.Builder, l Loss) ir.Value {
+			targets, weights := counted(b, l)
+			right := b.Ge(chosen(b, l.Y, targets), b.ReduceMax(l.Y, false, -1))
+			return b.Sum(b.Mul(b.Cast(right, weights.Type().DType), weights), false)
+		}}},
 		loss: func(b *op.Builder, l Loss) (ir.Value, ir.Value) {
 			at, y := l.Attr.(CrossEntropyAttr), l.Y
 			lastKnown(b, "cross_entropy", y)
-			t := l.In["targets"]
-			valid := b.Ne(t, b.Fill(float64(at.IgnoreIndex), t.Type().DType))
+			targets, weights := counted(b, l)
 			z := b.LogSumExp(y, false, -1)
-			loss := b.Sub(z, chosen(b, y, b.Select(valid, t, b.Fill(0, t.Type().DType))))
+			loss := b.Sub(z, chosen(b, y, targets))
 			if at.LabelSmoothing > 0 { // the mean of -log-probabilities is z - mean(y)
 				even := b.Sub(z, b.Mean(y, false, -1))
 				loss = b.Add(b.Mul(loss, b.Scalar(1-at.LabelSmoothing, y)), b.Mul(even, b.Scalar(at.LabelSmoothing, y)))
@@ -36,14 +40,22 @@ func crossEntropy() *Objective {
 			if at.ZLoss > 0 {
 				loss = b.Add(loss, b.Mul(b.Mul(z, z), b.Scalar(at.ZLoss, y)))
 			}
-			weights := b.Cast(valid, y.Type().DType)
-			if w, ok := l.In["weights"]; ok && w.Valid() {
-				weights = b.Mul(weights, w)
-			}
 			l.In = map[string]ir.Value{"weights": weights}
 			return total(b, loss, l)
 		},
 	}
+}
+
+// counted gives targets that are classes, class 0 where they are to be ignored,
+// and how much each counts.
+func counted(b *op.Builder, l Loss) (targets, weights ir.Value) {
+	t := l.In["targets"]
+	valid := b.Ne(t, b.Fill(float64(l.Attr.(CrossEntropyAttr).IgnoreIndex), t.Type().DType))
+	weights = b.Cast(valid, l.Y.Type().DType)
+	if w, ok := l.In["weights"]; ok && w.Valid() {
+		weights = b.Mul(weights, w)
+	}
+	return b.Select(valid, t, b.Fill(0, t.Type().DType)), weights
 }
 
 // chosen returns y[..., index[...]]: y [..., classes], index [...] -> [...].

@@ -38,21 +38,35 @@ func dpo() *Objective {
 					return y[:1], nil
 				}},
 		},
+		Measures: []Measure{
+			{Name: "accuracy", Doc: "the share of pairs whose chosen answer gained more than the rejected one", sum: func(b *op.Builder, l Loss) ir.Value {
+				d := margins(b, l)
+				return b.Sum(b.Cast(b.Gt(d, b.Scalar(0, d)), d.Type().DType), false)
+			}},
+			{Name: "margin", Doc: "beta (d - d_ref)", sum: func(b *op.Builder, l Loss) ir.Value { return b.Sum(margins(b, l), false) }},
+		},
 		loss: func(b *op.Builder, l Loss) (ir.Value, ir.Value) {
-			at := l.Attr.(DPOAttr)
-			gain := b.Sub(SequenceLogProbs(b, l.Y, l.In["targets"], l.In["weights"]), l.In["reference"])
-			pairs, _ := gain.Type().Shape[0].Div(ir.D(2))
-			gain = b.Reshape(gain, pairs, ir.D(2))
-			d := b.Reshape(b.Sub(b.Slice(gain, 1, 0, 1), b.Slice(gain, 1, 1, 2)), pairs)
-			d = b.Mul(d, b.Scalar(at.Beta, d))
+			d := margins(b, l)
 			// -ln sigmoid(d) is softplus(-d), and softplus(d) = softplus(-d) + d
 			loss := softplus(b, b.Neg(d))
-			if at.LabelSmoothing > 0 {
-				loss = b.Add(loss, b.Mul(d, b.Scalar(at.LabelSmoothing, d)))
+			if smoothing := l.Attr.(DPOAttr).LabelSmoothing; smoothing > 0 {
+				loss = b.Add(loss, b.Mul(d, b.Scalar(smoothing, d)))
 			}
 			return total(b, loss, Loss{})
 		},
 	}
+}
+
+// margins writes beta (d - d_ref) of each pair.
+func margins(b *op.Builder, l Loss) ir.Value {
+	gain := b.Sub(SequenceLogProbs(b, l.Y, l.In["targets"], l.In["weights"]), l.In["reference"])
+	if b.Err() != nil {
+		return gain
+	}
+	pairs, _ := gain.Type().Shape[0].Div(ir.D(2))
+	gain = b.Reshape(gain, pairs, ir.D(2))
+	d := b.Reshape(b.Sub(b.Slice(gain, 1, 0, 1), b.Slice(gain, 1, 1, 2)), pairs)
+	return b.Mul(d, b.Scalar(l.Attr.(DPOAttr).Beta, d))
 }
 
 // SequenceLogProbs writes the log-probability of whole answers: the sum over

@@ -16,8 +16,16 @@ type Objective struct {
 	Def
 	Output string  // the layout of the model's output: "[..., vocab]"
 	Inputs []Input // of the batch, besides the model's own
+	// Measures are what an evaluation may report besides the loss.
+	Measures []Measure
 	// loss writes the sum and the count; y has at least f32 precision.
 	loss func(b *op.Builder, l Loss) (sum, count ir.Value)
+}
+
+// Measure is a mean over what the loss is a mean over.
+type Measure struct {
+	Name, Doc string
+	sum       func(b *op.Builder, l Loss) ir.Value
 }
 
 // Input is data of a batch, or another output of the model: gradients flow
@@ -56,12 +64,37 @@ func (o *Objective) Types(y ir.Type) (map[string]ir.Type, error) {
 
 // Loss writes the sum and the count, scalars of at least f32. Errors stick to b.
 func (o *Objective) Loss(b *op.Builder, l Loss) (sum, count ir.Value) {
-	if b.Err() != nil {
+	if l = o.widened(b, l); b.Err() != nil {
 		return l.Y, l.Y
+	}
+	return o.loss(b, l)
+}
+
+// Measure writes the sum of one of the objective's measures, whose mean has the
+// count of Loss. Errors stick to b.
+func (o *Objective) Measure(b *op.Builder, name string, l Loss) (sum ir.Value) {
+	if l = o.widened(b, l); b.Err() != nil {
+		return l.Y
+	}
+	var names []string
+	for _, m := range o.Measures {
+		if m.Name == name {
+			return m.sum(b, l)
+		}
+		names = append(names, m.Name)
+	}
+	b.Fail(&op.Error{Pos: b.Pos, Op: o.Name, Err: fmt.Errorf("has no measure %q; it has %v", name, names)})
+	return l.Y
+}
+
+// widened checks a use and gives it at least f32 precision.
+func (o *Objective) widened(b *op.Builder, l Loss) Loss {
+	if b.Err() != nil {
+		return l
 	}
 	if err := o.fits(l); err != nil {
 		b.Fail(&op.Error{Pos: b.Pos, Op: o.Name, Err: err})
-		return l.Y, l.Y
+		return l
 	}
 	wide := wideType(l.Y.Type()).DType
 	l.Y = b.Cast(l.Y, wide)
@@ -73,7 +106,7 @@ func (o *Objective) Loss(b *op.Builder, l Loss) (sum, count ir.Value) {
 		in[name] = v
 	}
 	l.In = in
-	return o.loss(b, l)
+	return l
 }
 
 func (o *Objective) fits(l Loss) error {
@@ -114,6 +147,11 @@ func (o *Objective) complete() error {
 			return fmt.Errorf("input %q: need Name, Doc, DType, Layout and Shape", in.Name)
 		}
 	}
+	for _, m := range o.Measures {
+		if m.Name == "" || m.Doc == "" || m.sum == nil {
+			return fmt.Errorf("measure %q: need Name, Doc and sum", m.Name)
+		}
+	}
 	return nil
 }
 
@@ -125,6 +163,9 @@ func (o *Objective) rows() []attr.Row {
 			need = "may be left out"
 		}
 		out = append(out, attr.Row{Label: "input `" + in.Name + "`", Doc: in.Doc, Note: "`" + in.DType.String() + " " + in.Layout + "`", Default: need})
+	}
+	for _, m := range o.Measures {
+		out = append(out, attr.Row{Label: "measure `" + m.Name + "`", Doc: m.Doc, Note: "evaluation", Default: "when asked for"})
 	}
 	return out
 }

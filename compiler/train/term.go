@@ -11,6 +11,7 @@ type Term struct {
 	Y         string            // token of the value that is judged; "" is the model's output
 	In        map[string]Source // of the objective's inputs
 	Weight    float64
+	Measures  []string // of the objective, that evaluations report
 	Pos       ir.Pos
 }
 

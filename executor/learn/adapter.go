@@ -11,6 +11,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
 	"pipe.dev/kernels/half"
@@ -25,7 +26,8 @@ func (r *Run) exportWeights(t *Trainer, write file) error {
 	}
 	var list []checkpoint.Data
 	for _, s := range t.states(ir.Weight) {
-		if r.Recipe.Adapter != nil && s.Changes { // a part of the adapter
+		_, copied := train.ReferenceOf(s.Path)
+		if copied || r.Recipe.Adapter != nil && s.Changes { // a part of the adapter
 			continue
 		}
 		d := checkpoint.Data{Name: s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}

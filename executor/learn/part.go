@@ -43,7 +43,7 @@ func (p *Part) updates(path string) bool {
 }
 
 // parts decodes the parts of a recipe: its phases, or one of its objective.
-func (d *decoder) parts(r *Recipe) []Part {
+func (d *decoder) parts() []Part {
 	whole := Part{PartAttr: PartAttr{Update: []string{"*"}, Every: 1}}
 	d.optimizer(&whole, "", d.fields)
 	list, _ := d.fields["phases"].([]any)
@@ -70,6 +70,25 @@ func (d *decoder) parts(r *Recipe) []Part {
 		out = append(out, p)
 	}
 	return out
+}
+
+// measured reports a measure that no objective of the recipe offers.
+func (r *Recipe) measured() error {
+	for _, m := range r.Evaluate.Measures {
+		var known []string
+		for _, p := range r.Parts {
+			for _, t := range p.Losses {
+				for _, x := range t.Objective.Measures {
+					known = append(known, x.Name)
+				}
+			}
+		}
+		if !slices.Contains(known, m) {
+			slices.Sort(known)
+			return fmt.Errorf("no objective offers %q; there is %v", m, slices.Compact(known))
+		}
+	}
+	return nil
 }
 
 // nameTerms gives every loss of a part the name of its objective, with a number
@@ -132,6 +151,11 @@ func (d *decoder) term(path string, fields map[string]any) train.Term {
 			value, err := number(x)
 			d.fail(path+".inputs."+name, err)
 			t.In[name] = train.Source{Value: value}
+		}
+	}
+	for _, m := range d.measures {
+		if slices.ContainsFunc(t.Objective.Measures, func(x train.Measure) bool { return x.Name == m }) {
+			t.Measures = append(t.Measures, m)
 		}
 	}
 	return t

@@ -13,6 +13,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/model"
@@ -359,7 +360,7 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 	r.base = c // weights that stay may lie in its mapped pages
 	var wants []checkpoint.Want
 	for _, s := range read {
-		wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
+		wants = append(wants, checkpoint.Want{Name: stored(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
 	}
 	ignore := func(tensor string) bool {
 		for _, s := range t.states(ir.Weight) { // read elsewhere
@@ -375,5 +376,13 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 	if err := c.Prove(wants, ignore); err != nil {
 		return err
 	}
-	return t.store.Load(c, func(path string) string { return path }, read, nil)
+	return t.store.Load(c, stored, read, nil)
+}
+
+// stored is the name of the tensor that a weight begins as.
+func stored(path string) string {
+	if of, ok := train.ReferenceOf(path); ok {
+		return of
+	}
+	return path
 }

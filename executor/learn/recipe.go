@@ -46,8 +46,9 @@ type StepsAttr struct {
 
 // EvalAttr says when the loss on the evaluation data is measured.
 type EvalAttr struct {
-	Every   int `cue:"every: int & >=0 | *0" doc:"steps between evaluations; 0 is only at the end"`
-	Batches int `cue:"batches: int & >=0 | *0" doc:"how many batches each takes, the same every time; 0 is all"`
+	Every    int      `cue:"every: int & >=0 | *0" doc:"steps between evaluations; 0 is only at the end"`
+	Batches  int      `cue:"batches: int & >=0 | *0" doc:"how many batches each takes, the same every time; 0 is all"`
+	Measures []string `cue:"measures: [...string] | *[]" doc:"what is measured besides the loss, as the objective offers: \"accuracy\""`
 }
 
 // SaveAttr says when checkpoints are written.
@@ -90,7 +91,9 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	sources := d.object("data")
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
-	out.Parts = d.parts(out)
+	d.measures = out.Evaluate.Measures
+	out.Parts = d.parts()
+	d.fail("eval.measures", out.measured())
 	d.decay(out)
 	if d.err != nil {
 		return nil, &schema.Error{Pos: r.Place(d.at), Msg: d.err.Error()}
@@ -100,10 +103,11 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 
 // decoder keeps the first error.
 type decoder struct {
-	fields map[string]any
-	place  func(path string) ir.Pos // of a part of the recipe
-	err    error
-	at     string // the part that err is about
+	fields   map[string]any
+	place    func(path string) ir.Pos // of a part of the recipe
+	measures []string                 // of evaluations
+	err      error
+	at       string // the part that err is about
 }
 
 func (d *decoder) fail(at string, err error) {

@@ -79,7 +79,7 @@ func (r *result) note(part string, e *Event) {
 
 // turn lets one part learn from the batches of the step.
 func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r result, err error) {
-	r.rate = turn.Rate(n)
+	r = result{rate: turn.Rate(n), terms: map[string]float64{}}
 	var sum, count float64
 	var last *session.Session
 	for i := range t.batch {
@@ -98,7 +98,7 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 			return r, err
 		}
 		sum, count = sum+s, count+c
-		if err := t.terms(last, &r, 1/float64(len(t.batch))); err != nil {
+		if err := t.means(last, 1/float64(len(t.batch)), r.terms); err != nil {
 			return r, err
 		}
 	}
@@ -129,10 +129,10 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 	return r, nil
 }
 
-// terms adds what each of several losses gave.
-func (t *Trainer) terms(s *session.Session, r *result, share float64) error {
+// means adds the outputs "mean/NAME" of a plan, times factor, to what is in to.
+func (t *Trainer) means(s *session.Session, factor float64, to map[string]float64) error {
 	for _, out := range s.Plan().Outputs {
-		name, ok := strings.CutPrefix(out.Name, "loss/")
+		name, ok := strings.CutPrefix(out.Name, "mean/")
 		if !ok {
 			continue
 		}
@@ -140,10 +140,7 @@ func (t *Trainer) terms(s *session.Session, r *result, share float64) error {
 		if err != nil {
 			return err
 		}
-		if r.terms == nil {
-			r.terms = map[string]float64{}
-		}
-		r.terms[name] += share * x
+		to[name] += factor * x
 	}
 	return nil
 }
@@ -193,14 +190,18 @@ func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
 	return fmt.Errorf("batches have nothing for the input %s of %s", in.Name, s.Plan().Name)
 }
 
-// Evaluate returns the mean loss of each part on the evaluation data.
-func (t *Trainer) Evaluate(ctx context.Context) ([]float64, error) {
+// Evaluate returns the mean loss of each part on the evaluation data, as "", and
+// the means of its losses and measures by name.
+func (t *Trainer) Evaluate(ctx context.Context) ([]map[string]float64, error) {
 	l, err := t.eval()
 	if err != nil {
 		return nil, err
 	}
 	defer l.Close()
-	sums, counts := make([]float64, len(t.plans)), make([]float64, len(t.plans))
+	sums, counts := make([]map[string]float64, len(t.plans)), make([]float64, len(t.plans))
+	for i := range sums {
+		sums[i] = map[string]float64{}
+	}
 	b := &t.batch[0]
 	for n := 0; t.cfg.EvalParts == 0 || n < t.cfg.EvalParts; n++ {
 		if err := ctx.Err(); err != nil {
@@ -215,32 +216,45 @@ func (t *Trainer) Evaluate(ctx context.Context) ([]float64, error) {
 			continue
 		}
 		for i, p := range t.plans {
-			s, c, err := t.feed(ctx, t.sessions[p.Evaluate[b.Seq]], b)
+			run := t.sessions[p.Evaluate[b.Seq]]
+			s, c, err := t.feed(ctx, run, b)
+			if err == nil {
+				err = t.means(run, c, sums[i])
+			}
 			if err != nil {
 				return nil, err
 			}
-			sums[i], counts[i] = sums[i]+s, counts[i]+c
+			sums[i][""] += s
+			counts[i] += c
 		}
 	}
 	for i := range sums {
 		if counts[i] == 0 {
 			return nil, fmt.Errorf("the evaluation data has no token that counts")
 		}
-		sums[i] /= counts[i]
+		for name := range sums[i] {
+			sums[i][name] /= counts[i]
+		}
 	}
 	return sums, nil
 }
 
-// evaluate notes the losses on the evaluation data.
+// evaluate notes the losses on the evaluation data, and what is measured.
 func (t *Trainer) evaluate(ctx context.Context, e *Event) error {
-	losses, err := t.Evaluate(ctx)
+	means, err := t.Evaluate(ctx)
 	if err != nil {
 		return err
 	}
-	e.Eval = &losses[0]
+	loss := means[0][""]
+	e.Eval = &loss
 	for i, turn := range t.cfg.Parts {
-		if turn.Name != "" {
-			e.More["eval_loss/"+turn.Name] = losses[i]
+		for name, x := range means[i] {
+			switch {
+			case name != "":
+				e.More["eval/"+strings.TrimPrefix(turn.Name+"/"+name, "/")] = x
+			case turn.Name != "":
+				e.More["eval_loss/"+turn.Name] = x
+			}
 		}
 	}
 	return nil

@@ -83,14 +83,18 @@ type Event struct {
 	Loss     float64 // mean per trained token, nats, of the batches of this step
 	GradNorm float64 // before clipping
 	Rate     float64
-	Tokens   int64              // trained tokens, or examples, since the beginning of the run
-	Speed    float64            // of them a second, since the last event
-	Elapsed  time.Duration      // since this process began to train
-	Eval     *float64           // mean loss of the evaluation after this step
-	More     map[string]float64 // "loss/PART", "grad_norm/PART", "lr/PART", "eval_loss/PART" of several parts; "loss/TERM" of several losses
-	Norms    map[string]float64 // of a step to be logged: the norm of the gradient of each layer, before it is clipped by the norm; as "PART/LAYER" of several parts
-	Log      bool               // whether this step is one to be logged
-	Save     bool               // whether a checkpoint is due after this step
+	Tokens   int64         // trained tokens, or examples, since the beginning of the run
+	Speed    float64       // of them a second, since the last event
+	Elapsed  time.Duration // since this process began to train
+	Eval     *float64      // mean loss of the evaluation after this step
+	// More holds "loss/PART", "grad_norm/PART", "lr/PART" and "eval_loss/PART" of
+	// several parts, "loss/TERM" of several losses, and "eval/NAME" of measures.
+	More map[string]float64
+	// Norms are, of a step to be logged, the norm of the gradient of each layer,
+	// before it is clipped by the norm; as "PART/LAYER" of several parts.
+	Norms map[string]float64
+	Log   bool // whether this step is one to be logged
+	Save  bool // whether a checkpoint is due after this step
 }
 
 // Trainer holds a model in training.

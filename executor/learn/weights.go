@@ -8,6 +8,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/compiler/train"
 	"pipe.dev/internal/philox"
 	"pipe.dev/kernels/half"
 )
@@ -16,8 +17,12 @@ import (
 // else normal with the given standard deviation. They depend on the seed, the
 // path and the place in the weight, and on nothing else.
 func NewWeight(s plan.State, seed uint64, std float64) ([]byte, error) {
+	path := s.Path
+	if of, ok := train.ReferenceOf(path); ok {
+		path = of
+	}
 	h := fnv.New64a()
-	h.Write([]byte(s.Path))
+	h.Write([]byte(path))
 	key := seed ^ h.Sum64()
 	out := make([]byte, 0, s.Type.Bytes())
 	for i := range s.Type.Elems() {

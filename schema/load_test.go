@@ -220,7 +220,7 @@ func TestSetPath(t *testing.T) {
 	}
 	f := r.Recipe.Fields
 	have = joined(f["schedule"].(map[string]any)["warmup_steps"], f["optimizer"].(map[string]any)["lr"], f["eval"], f["model"].(map[string]any)["adapter"].(map[string]any)["targets"])
-	if want := "2 0.001 map[batches:0 every:5] [fc]"; have != want {
+	if want := "2 0.001 map[batches:0 every:5 measures:[]] [fc]"; have != want {
 		t.Errorf("%s, want %s", have, want)
 	}
 }

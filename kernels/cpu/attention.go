@@ -152,7 +152,7 @@ func (s *attention) query(local []float32, batch, group, head, n, i int) {
 				}
 				greatest[h] = m
 			}
-			totals[h] = exponentials(p, float64(greatest[h]), totals[h])
+			totals[h] += s.b.asm.SumExp(p, p, greatest[h])
 			if s.dv > 0 {
 				s.b.asm.Mix[s.v.storage()](len(p), s.dv, &p[0], value, s.valStride, &sum[0])
 			}
@@ -168,16 +168,6 @@ func (s *attention) query(local []float32, batch, group, head, n, i int) {
 	s.y.store(row*s.dv, sums)
 }
 
-// exponentials turns scores into exponentials and adds them to total.
-func exponentials(p []float32, greatest, total float64) float64 {
-	for l, v := range p {
-		e := expAt(v, greatest)
-		p[l] = float32(e)
-		total += e
-	}
-	return total
-}
-
 // scores turns products with the keys from j on into scores, and returns the
 // greatest.
 func (s *attention) scores(local, p []float32, batch, head, i, j int) float32 {
@@ -185,15 +175,15 @@ func (s *attention) scores(local, p []float32, batch, head, i, j int) float32 {
 		p[l] = v * s.scale
 	}
 	if s.softcap > 0 {
-		for l, v := range p {
-			p[l] = s.softcap * float32(tanh(v/s.softcap))
-		}
+		s.b.asm.DivS(p, p, s.softcap)
+		s.b.asm.Tanh(p, p)
+		s.b.asm.MulS(p, p, s.softcap)
 	}
 	if s.mask.there() {
 		st := s.maskStrides
 		at := batch*st[0] + head*st[1] + i*st[2] + j*st[3]
 		if st[3] == 1 {
-			add(p, p, s.mask.tile(local[atMask:], at, len(p)))
+			s.b.asm.Add(p, p, s.mask.tile(local[atMask:], at, len(p)))
 		} else {
 			shift := s.mask.one(at)
 			for l := range p {

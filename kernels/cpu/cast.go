@@ -19,6 +19,8 @@ func castOp(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 	switch d := in[0].DType; {
 	case d == ir.F64:
 		return castFrom[float64](b, in, out)
+	case stored(d) && stored(out[0].DType):
+		return castStored(b, in, out), true
 	case stored(d):
 		return castFrom[float32](b, in, out)
 	case d == ir.I64:
@@ -63,6 +65,24 @@ func nonzero[S convertible](y []uint8, x []S) {
 	for i, v := range x {
 		y[i] = truth(v != 0)
 	}
+}
+
+// castStored converts among f32, bf16 and f16, a row at a time.
+func castStored(b *Backend, in, out []ir.Type) kernels.Kernel {
+	return kernel{inPlace: sameType(in, out), bind: func(a kernels.Args) (kernels.Step, error) {
+		vs, err := b.views(a.In[0], a.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		x, y := vs[0], vs[1]
+		return b.tiled(y.n, func(local []float32, i, n int) {
+			if y.dtype == ir.F32 {
+				x.load(y.f32()[i:i+n], i)
+				return
+			}
+			y.store(i, x.tile(local[:tile], i, n))
+		}), nil
+	}}
 }
 
 func castKernel[D, S convertible](b *Backend, f func(y []D, x []S), in, out []ir.Type) kernels.Kernel {

@@ -114,7 +114,7 @@ func notOp(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 
 func logicOp(f fn2[uint8]) maker {
 	return func(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
-		return binaryKernel(b, f, in, out), len(in) == 2 && allBool(in[0], in[1], out[0])
+		return wholeKernel(b, f, in, out), len(in) == 2 && allBool(in[0], in[1], out[0])
 	}
 }
 

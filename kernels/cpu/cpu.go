@@ -34,6 +34,8 @@ type Backend struct {
 	pool      *pool.Pool
 	local     [][]float32 // by worker: localFloats of memory for tiles
 	table     map[string]maker
+	ones      map[string]fn1[float32] // functions of one operand
+	twos      map[string]float2
 	allocated atomic.Int64
 }
 
@@ -60,6 +62,7 @@ func New(o Options) (*Backend, error) {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	b := &Backend{tier: t.name, asm: t.kernels(), pool: pool.New(threads), table: table()}
+	b.ones, b.twos = ones(&b.asm.Vector), twos(&b.asm.Vector)
 	b.local = make([][]float32, threads)
 	for i := range b.local {
 		b.local[i] = make([]float32, localFloats)

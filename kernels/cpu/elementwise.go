@@ -1,11 +1,11 @@
 package cpu
 
 import (
-	"cmp"
 	"math"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
 )
 
 // fn1 and fn2 compute a tile; y may be an operand.
@@ -17,6 +17,9 @@ type (
 // number are the types that arithmetic is done in.
 type number interface{ float32 | int32 | int64 }
 
+// whole are the number types that no vector function takes.
+type whole interface{ int32 | int64 }
+
 // each1 makes a fn1 of a function in float64.
 func each1(f func(x float64) float64) fn1[float32] {
 	return func(y, x []float32) {
@@ -26,48 +29,56 @@ func each1(f func(x float64) float64) fn1[float32] {
 	}
 }
 
-// unaryTable lists the functions of one operand on float32.
-func unaryTable() map[string]fn1[float32] {
+// float2 is a function of two operands; number and first take a single number
+// as second and as first operand, and may be nil.
+type float2 struct {
+	rows   fn2[float32]
+	number func(y, a []float32, b float32)
+	first  func(y, b []float32, a float32)
+}
+
+// ones lists the functions of one operand on float32.
+func ones(v *asm.Vector) map[string]fn1[float32] {
 	return map[string]fn1[float32]{
-		"neg":     neg[float32],
-		"abs":     absolute[float32],
+		"neg":     fn1[float32](v.Neg),
+		"abs":     fn1[float32](v.Abs),
 		"sign":    sign[float32],
-		"exp":     fn1[float32](each(exp32)),
-		"log":     each1(math.Log),
-		"sqrt":    each1(math.Sqrt),
-		"rsqrt":   each1(func(x float64) float64 { return 1 / math.Sqrt(x) }),
+		"exp":     fn1[float32](v.Exp),
+		"log":     fn1[float32](v.Log),
+		"sqrt":    fn1[float32](v.Sqrt),
+		"rsqrt":   fn1[float32](v.Rsqrt),
 		"sin":     each1(math.Sin),
 		"cos":     each1(math.Cos),
-		"tanh":    fn1[float32](each(func(x float32) float32 { return float32(tanh(x)) })),
-		"sigmoid": fn1[float32](each(func(x float32) float32 { return float32(sigmoid(x)) })),
-		"erf":     each1(math.Erf),
-		"floor":   each1(math.Floor),
+		"tanh":    fn1[float32](v.Tanh),
+		"sigmoid": fn1[float32](v.Sigmoid),
+		"erf":     fn1[float32](v.Erf),
+		"floor":   fn1[float32](v.Floor),
 	}
 }
 
-// binaryTable lists the functions of two operands on float32.
-func binaryTable() map[string]fn2[float32] {
-	return map[string]fn2[float32]{
-		"add": add[float32],
-		"sub": sub[float32],
-		"mul": mul[float32],
-		"div": div,
-		"pow": pow,
-		"max": greatest[float32],
-		"min": least[float32],
+// twos lists the functions of two operands on float32.
+func twos(v *asm.Vector) map[string]float2 {
+	return map[string]float2{
+		"add": {fn2[float32](v.Add), v.AddS, v.AddS},
+		"sub": {fn2[float32](v.Sub), v.SubS, v.SSub},
+		"mul": {fn2[float32](v.Mul), v.MulS, v.MulS},
+		"div": {fn2[float32](v.Div), v.DivS, v.SDiv},
+		"pow": {rows: pow},
+		"max": {rows: fn2[float32](v.Max), number: v.MaxS},
+		"min": {rows: fn2[float32](v.Min), number: v.MinS},
 	}
 }
 
-func neg[T number](y, x []T) {
+func neg[T whole](y, x []T) {
 	for i, v := range x {
 		y[i] = -v
 	}
 }
 
-func absolute[T number](y, x []T) {
+func absolute[T whole](y, x []T) {
 	for i, v := range x {
-		if v <= 0 { // so that -0 becomes 0
-			v = 0 - v
+		if v < 0 {
+			v = -v
 		}
 		y[i] = v
 	}
@@ -86,31 +97,24 @@ func sign[T number](y, x []T) {
 	}
 }
 
-func add[T number](y, a, b []T) {
+func add[T whole](y, a, b []T) {
 	a, b = a[:len(y)], b[:len(y)]
 	for i := range y {
 		y[i] = a[i] + b[i]
 	}
 }
 
-func sub[T number](y, a, b []T) {
+func sub[T whole](y, a, b []T) {
 	a, b = a[:len(y)], b[:len(y)]
 	for i := range y {
 		y[i] = a[i] - b[i]
 	}
 }
 
-func mul[T number](y, a, b []T) {
+func mul[T whole](y, a, b []T) {
 	a, b = a[:len(y)], b[:len(y)]
 	for i := range y {
 		y[i] = a[i] * b[i]
-	}
-}
-
-func div(y, a, b []float32) {
-	a, b = a[:len(y)], b[:len(y)]
-	for i := range y {
-		y[i] = a[i] / b[i]
 	}
 }
 
@@ -120,28 +124,28 @@ func pow(y, a, b []float32) {
 	}
 }
 
-func greatest[T cmp.Ordered](y, a, b []T) {
+func greatest[T whole](y, a, b []T) {
 	for i := range y {
 		y[i] = max(a[i], b[i])
 	}
 }
 
-func least[T cmp.Ordered](y, a, b []T) {
+func least[T whole](y, a, b []T) {
 	for i := range y {
 		y[i] = min(a[i], b[i])
 	}
 }
 
-// unaryOp makes the kernel of a function of one operand. The integer versions
-// may be nil.
-func unaryOp(f fn1[float32], i32 fn1[int32], i64 fn1[int64]) maker {
+// unaryOp makes the kernel of a function of one operand, by its name. The
+// integer versions may be nil.
+func unaryOp(name string, i32 fn1[int32], i64 fn1[int64]) maker {
 	return func(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if len(in) != 1 || in[0].DType != out[0].DType {
 			return nil, false
 		}
 		switch d := in[0].DType; {
 		case stored(d):
-			return unaryKernel(b, f, in, out), true
+			return unaryKernel(b, b.ones[name], in, out), true
 		case d == ir.I32 && i32 != nil:
 			return unaryKernel(b, i32, in, out), true
 		case d == ir.I64 && i64 != nil:
@@ -166,26 +170,26 @@ func unaryKernel[T elem](b *Backend, f fn1[T], in, out []ir.Type) kernels.Kernel
 	}}
 }
 
-// binaryOp makes the kernel of a function of two operands, which repeat to one
-// shape. The integer versions may be nil.
-func binaryOp(f fn2[float32], i32 fn2[int32], i64 fn2[int64]) maker {
+// binaryOp makes the kernel of a function of two operands, by its name, which
+// repeat to one shape. The integer versions may be nil.
+func binaryOp(name string, i32 fn2[int32], i64 fn2[int64]) maker {
 	return func(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if len(in) != 2 || in[0].DType != in[1].DType || in[0].DType != out[0].DType {
 			return nil, false
 		}
 		switch d := in[0].DType; {
 		case stored(d):
-			return binaryKernel(b, f, in, out), true
+			return floatKernel(b, b.twos[name], in, out), true
 		case d == ir.I32 && i32 != nil:
-			return binaryKernel(b, i32, in, out), true
+			return wholeKernel(b, i32, in, out), true
 		case d == ir.I64 && i64 != nil:
-			return binaryKernel(b, i64, in, out), true
+			return wholeKernel(b, i64, in, out), true
 		}
 		return nil, false
 	}
 }
 
-func binaryKernel[T elem](b *Backend, f fn2[T], in, out []ir.Type) kernels.Kernel {
+func wholeKernel[T elem](b *Backend, f fn2[T], in, out []ir.Type) kernels.Kernel {
 	return kernel{inPlace: sameType(in, out), bind: func(a kernels.Args) (kernels.Step, error) {
 		vs, err := b.views(a.In[0], a.In[1], a.Out[0])
 		if err != nil {
@@ -200,4 +204,42 @@ func binaryKernel[T elem](b *Backend, f fn2[T], in, out []ir.Type) kernels.Kerne
 			y.keep(to, i)
 		}), nil
 	}}
+}
+
+// floatKernel takes an operand that stands still along the last axis as a
+// number, a run at a time.
+func floatKernel(b *Backend, f float2, in, out []ir.Type) kernels.Kernel {
+	return kernel{inPlace: sameType(in, out), bind: func(a kernels.Args) (kernels.Step, error) {
+		vs, err := b.views(a.In[0], a.In[1], a.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		shape := a.Out[0].Shape
+		p, q := newInput[float32](vs[0], a.In[0].Shape, shape), newInput[float32](vs[1], a.In[1].Shape, shape)
+		y := output[float32]{vs[2]}
+		return b.tiled(y.n, func(local []float32, i, n int) {
+			to := y.room(tileBuf[float32](local, 0), i, n)
+			switch {
+			case q.still() && f.number != nil:
+				runs(&q, f.number, to, p.read(tileBuf[float32](local, 1), i, n), i)
+			case p.still() && f.first != nil:
+				runs(&p, f.first, to, q.read(tileBuf[float32](local, 1), i, n), i)
+			default:
+				f.rows(to, p.read(tileBuf[float32](local, 1), i, n), q.read(tileBuf[float32](local, 2), i, n))
+			}
+			y.keep(to, i)
+		}), nil
+	}}
+}
+
+// runs calls f for each run of the result from place i on in which an operand
+// stands still.
+func runs(still *input[float32], f func(y, a []float32, b float32), y, a []float32, i int) {
+	last := len(still.shape) - 1
+	width := still.shape[last]
+	for row, col := i/width, i%width; len(y) > 0; row, col = row+1, 0 {
+		n := min(width-col, len(y))
+		f(y[:n], a[:n], still.one(offset(row, still.shape[:last], still.strides)))
+		y, a = y[n:], a[n:]
+	}
 }

@@ -16,7 +16,7 @@ const maxStack = 16
 type word struct {
 	input  int
 	unary  fn1[float32]
-	binary fn2[float32]
+	binary float2
 }
 
 // elementwise computes an expression, a tile at a time, on a stack of tiles.
@@ -30,7 +30,7 @@ func elementwise(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 			return nil, false
 		}
 	}
-	words, err := compile(a.Expr, len(in))
+	words, err := b.compile(a.Expr, len(in))
 	if err != nil {
 		return nil, false
 	}
@@ -40,12 +40,11 @@ func elementwise(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 }
 
 // compile turns an expression into words.
-func compile(expr string, inputs int) ([]word, error) {
+func (b *Backend) compile(expr string, inputs int) ([]word, error) {
 	tokens, err := op.ParseExpr(expr, inputs)
 	if err != nil {
 		return nil, err
 	}
-	ones, twos := unaryTable(), binaryTable()
 	out := make([]word, len(tokens))
 	depth := 0
 	for i, t := range tokens {
@@ -54,9 +53,9 @@ func compile(expr string, inputs int) ([]word, error) {
 		case 0:
 			out[i].input, ok = t.Input, true
 		case 1:
-			out[i].unary, ok = ones[t.Op]
+			out[i].unary, ok = b.ones[t.Op]
 		case 2:
-			out[i].binary, ok = twos[t.Op]
+			out[i].binary, ok = b.twos[t.Op]
 		}
 		if !ok {
 			return nil, fmt.Errorf("expression %q: no function %s", expr, t.Op)
@@ -77,43 +76,100 @@ func bindElementwise(b *Backend, words []word, a kernels.Args) (kernels.Step, er
 	for i := range xs {
 		xs[i] = newInput[float32](vs[i], a.In[i].Shape, a.Out[0].Shape)
 	}
-	y := output[float32]{vs[len(a.In)]}
-	return b.tiled(y.n, func(local []float32, i, n int) {
-		var stack [maxStack][]float32
-		depth := 0
-		for k := range words {
-			w := &words[k]
-			switch {
-			case w.unary != nil:
-				to := target(&y, local, depth-1, i, n, k == len(words)-1)
-				w.unary(to, stack[depth-1])
-				stack[depth-1] = to
-			case w.binary != nil:
-				depth--
-				to := target(&y, local, depth-1, i, n, k == len(words)-1)
-				w.binary(to, stack[depth-1], stack[depth])
-				stack[depth-1] = to
-			default:
-				stack[depth] = xs[w.input].read(tileBuf[float32](local, depth), i, n)
-				depth++
-			}
-		}
-		to := target(&y, local, 0, i, n, true)
-		if &to[0] != &stack[0][0] {
-			copy(to, stack[0]) // an expression of one input
-		}
-		y.keep(to, i)
-	}), nil
+	e := expression{words: words, xs: xs, y: output[float32]{vs[len(a.In)]}}
+	return b.tiled(e.y.n, e.tile), nil
 }
 
-// target is where the value at a depth of the stack is computed; the last
-// value of all goes to the result.
-func target(y *output[float32], local []float32, depth, i, n int, last bool) []float32 {
+// expression is bound words.
+type expression struct {
+	words []word
+	xs    []input[float32]
+	y     output[float32]
+}
+
+// cell is a value on the stack: a tile, or one number in x[0].
+type cell struct {
+	x      []float32
+	number bool
+}
+
+// tile computes n elements from place i on.
+func (e *expression) tile(local []float32, i, n int) {
+	var stack [maxStack]cell
+	depth := 0
+	for k := range e.words {
+		w := &e.words[k]
+		switch {
+		case w.unary != nil:
+			top := &stack[depth-1]
+			to := e.target(local, depth-1, i, n, k, top.number)
+			w.unary(to, top.x)
+			top.x = to
+		case w.binary.rows != nil:
+			depth--
+			x, y := &stack[depth-1], &stack[depth]
+			to := e.target(local, depth-1, i, n, k, x.number && y.number)
+			w.binary.apply(to, x, y, tileBuf[float32](local, maxStack))
+			*x = cell{to, x.number && y.number}
+		default:
+			stack[depth] = e.input(w.input, tileBuf[float32](local, depth), i, n)
+			depth++
+		}
+	}
+	to := e.y.room(tileBuf[float32](local, 0), i, n)
+	if top := &stack[0]; top.number {
+		e.y.rows.Fill(to, top.x[0])
+	} else if &to[0] != &top.x[0] {
+		copy(to, top.x) // an expression of one input
+	}
+	e.y.keep(to, i)
+}
+
+// input is an operand as a tile, or as a number if it has but one element.
+func (e *expression) input(k int, buf []float32, i, n int) cell {
+	x := &e.xs[k]
+	if x.n == 1 {
+		buf[0] = x.one(0)
+		return cell{buf[:1], true}
+	}
+	return cell{x.read(buf, i, n), false}
+}
+
+// target is where the value at a depth of the stack is computed by word k; the
+// last value of all goes to the result.
+func (e *expression) target(local []float32, depth, i, n, k int, number bool) []float32 {
 	buf := tileBuf[float32](local, depth)
-	if last {
-		return y.room(buf, i, n)
+	switch {
+	case number:
+		return buf[:1]
+	case k == len(e.words)-1:
+		return e.y.room(buf, i, n)
 	}
 	return buf[:n]
+}
+
+// apply computes a tile of two values of which either may be a number; buf is
+// free.
+func (f *float2) apply(to []float32, a, b *cell, buf []float32) {
+	switch {
+	case a.number == b.number:
+		f.rows(to, a.x, b.x)
+	case b.number && f.number != nil:
+		f.number(to, a.x, b.x[0])
+	case a.number && f.first != nil:
+		f.first(to, b.x, a.x[0])
+	case a.number:
+		f.rows(to, repeated(buf[:len(to)], a.x[0]), b.x)
+	default:
+		f.rows(to, a.x, repeated(buf[:len(to)], b.x[0]))
+	}
+}
+
+func repeated(buf []float32, v float32) []float32 {
+	for i := range buf {
+		buf[i] = v
+	}
+	return buf
 }
 
 // actOp applies an activation function.
@@ -122,7 +178,7 @@ func actOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	if !ok || a.Fn == "" || len(in) != 1 || !stored(in[0].DType) || in[0].DType != out[0].DType {
 		return nil, false
 	}
-	f, ok := actOf(a)
+	f, ok := b.actOf(a)
 	if !ok {
 		return nil, false
 	}

@@ -16,7 +16,7 @@ func linear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	if !ok {
 		return nil, false
 	}
-	act, ok := actOf(op.DefaultAct(a.Act))
+	act, ok := b.actOf(op.DefaultAct(a.Act))
 	return rowProduct{b: b, out: a.OutFeatures, transpose: a.Transpose, bias: a.Bias, weights: 1, act: act}.kernel(in, out, ok)
 }
 
@@ -28,7 +28,7 @@ func gatedLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 	if !ok {
 		return nil, false
 	}
-	act, ok := actOf(op.DefaultAct(a.Act))
+	act, ok := b.actOf(op.DefaultAct(a.Act))
 	return rowProduct{b: b, out: a.OutFeatures, weights: 2, act: act}.kernel(in, out, ok)
 }
 

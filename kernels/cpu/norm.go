@@ -83,41 +83,52 @@ func (s norm) bind(a kernels.Args) (kernels.Step, error) {
 // row normalises the row that begins at element at. Sums are taken in float64.
 func (s *norm) row(local []float32, at int) {
 	bx, by, bw, bc := local[:tile], local[tile:2*tile], local[2*tile:3*tile], local[3*tile:4*tile]
-	var center, sum [1]float64
+	f := &s.b.asm.Vector
+	var center, sum float64
 	if s.center {
 		for i := 0; i < s.dim; i += tile {
-			sumAlong(center[:], nil, s.x.tile(bx, at+i, min(tile, s.dim-i)))
+			center += f.Sum(s.x.tile(bx, at+i, min(tile, s.dim-i)))
 		}
-		center[0] /= float64(s.dim)
+		center /= float64(s.dim)
 	}
 	for i := 0; i < s.dim; i += tile {
-		squaresAlong(sum[:], center[:], s.x.tile(bx, at+i, min(tile, s.dim-i)))
+		sum += f.SumSquares(s.x.tile(bx, at+i, min(tile, s.dim-i)), center)
 	}
-	scale := 1 / math.Sqrt(sum[0]/float64(s.dim)+s.eps)
+	scale := float32(1 / math.Sqrt(sum/float64(s.dim)+s.eps))
+	high := float32(center)
+	low := float32(center - float64(high))
 	for i := 0; i < s.dim; i += tile {
 		n := min(tile, s.dim-i)
 		x := s.x.tile(bx, at+i, n)
 		y := s.y.room(by, at+i, n)
-		for j, v := range x {
-			y[j] = float32((float64(v) - center[0]) * scale)
-		}
+		var w []float32
 		if s.w.there() {
-			s.weigh(y, s.w.tile(bw, i, n))
+			w = s.weight(bw, i, n)
+		}
+		switch {
+		case s.center:
+			f.Center(y, x, high, low, scale)
+			if w != nil {
+				f.Mul(y, y, w)
+			}
+		case w != nil:
+			f.ScaleMul(y, x, w, scale)
+		default:
+			f.MulS(y, x, scale)
 		}
 		if s.c.there() {
-			add(y, y, s.c.tile(bc, i, n))
+			f.Add(y, y, s.c.tile(bc, i, n))
 		}
 		s.y.done(y, at+i)
 	}
 }
 
-// weigh multiplies by w, or by 1 + w.
-func (s *norm) weigh(y, w []float32) {
-	if !s.plusOne {
-		mul(y, y, w)
-		return
+// weight is w from element i on, or 1 + w.
+func (s *norm) weight(buf []float32, i, n int) []float32 {
+	w := s.w.tile(buf, i, n)
+	if s.plusOne {
+		s.b.asm.AddS(buf[:n], w, 1)
+		return buf[:n]
 	}
-	for j, v := range w {
-		y[j] *= 1 + v
-	}
+	return w
 }

@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"math"
 	"slices"
 	"unsafe"
 
@@ -9,129 +8,6 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
 )
-
-// fold adds a tile to what was gathered so far: to acc[0] if the tile lies
-// along a reduced axis, else element by element. aux is what an earlier pass
-// found (a mean, a greatest element), in the same places.
-type fold func(acc, aux []float64, x []float32)
-
-// recipe is a reduction: one or two passes over x, and what is made of them.
-type recipe struct {
-	first         float64 // where acc starts
-	along, across fold
-	// A second pass starts from 0 with between(acc, n) as aux.
-	between         func(acc float64, n int) float64
-	along2, across2 fold
-	last            func(acc, aux float64, n int) float64
-}
-
-func sumAlong(acc, _ []float64, x []float32) { acc[0] += sumOf(x) }
-
-// sumOf adds up x in four chains, in float64.
-func sumOf(x []float32) float64 {
-	var s0, s1, s2, s3 float64
-	for ; len(x) >= 4; x = x[4:] {
-		s0 += float64(x[0])
-		s1 += float64(x[1])
-		s2 += float64(x[2])
-		s3 += float64(x[3])
-	}
-	for _, v := range x {
-		s0 += float64(v)
-	}
-	return (s0 + s1) + (s2 + s3)
-}
-
-func sumAcross(acc, _ []float64, x []float32) {
-	for i, v := range x {
-		acc[i] += float64(v)
-	}
-}
-
-func maxAlong(acc, _ []float64, x []float32) {
-	m := float32(math.Inf(-1))
-	for _, v := range x {
-		m = max(m, v)
-	}
-	acc[0] = max(acc[0], float64(m))
-}
-
-func maxAcross(acc, _ []float64, x []float32) {
-	for i, v := range x {
-		acc[i] = max(acc[i], float64(v))
-	}
-}
-
-func minAlong(acc, _ []float64, x []float32) {
-	for _, v := range x {
-		acc[0] = min(acc[0], float64(v))
-	}
-}
-
-func minAcross(acc, _ []float64, x []float32) {
-	for i, v := range x {
-		acc[i] = min(acc[i], float64(v))
-	}
-}
-
-func squaresAlong(acc, mean []float64, x []float32) {
-	var sum float64
-	for _, v := range x {
-		d := float64(v) - mean[0]
-		sum += d * d
-	}
-	acc[0] += sum
-}
-
-func squaresAcross(acc, mean []float64, x []float32) {
-	for i, v := range x {
-		d := float64(v) - mean[i]
-		acc[i] += d * d
-	}
-}
-
-// expAt is exp(x - m) for a greatest element m.
-func expAt(x float32, m float64) float64 {
-	d := float64(x) - m
-	if d < -700 {
-		return 0
-	}
-	return exp(d)
-}
-
-func expsAlong(acc, m []float64, x []float32) {
-	var sum float64
-	for _, v := range x {
-		sum += expAt(v, m[0])
-	}
-	acc[0] += sum
-}
-
-func expsAcross(acc, m []float64, x []float32) {
-	for i, v := range x {
-		acc[i] += expAt(v, m[i])
-	}
-}
-
-func mean(acc float64, n int) float64 { return acc / float64(n) }
-
-// finite keeps a greatest element that -inf can be subtracted from.
-func finite(m float64, _ int) float64 { return max(m, -1e30) }
-
-func recipes() map[string]recipe {
-	sum := recipe{along: sumAlong, across: sumAcross, last: func(acc, _ float64, _ int) float64 { return acc }}
-	greatest, least, average, spread := sum, sum, sum, sum
-	greatest.first, greatest.along, greatest.across = math.Inf(-1), maxAlong, maxAcross
-	least.first, least.along, least.across = math.Inf(1), minAlong, minAcross
-	average.last = func(acc, _ float64, n int) float64 { return mean(acc, n) }
-	spread.between, spread.along2, spread.across2 = mean, squaresAlong, squaresAcross
-	spread.last = average.last
-	logSum := greatest
-	logSum.between, logSum.along2, logSum.across2 = finite, expsAlong, expsAcross
-	logSum.last = func(acc, m float64, _ int) float64 { return m + math.Log(acc) }
-	return map[string]recipe{"reduce_sum": sum, "reduce_max": greatest, "reduce_min": least,
-		"reduce_mean": average, "variance": spread, "log_sum_exp": logSum}
-}
 
 // reduction is a bound recipe. Axes are kept or gone; the last axis of x is
 // walked as runs, either along (it is gone) or across (it is kept).
@@ -213,20 +89,20 @@ func bindReduce(b *Backend, rec recipe, a op.ReduceAttr, args kernels.Args) (ker
 
 // run computes width results from column col on of outer index o.
 func (r *reduction) run(local []float32, o, col, width int) {
+	f := folder{rows: &r.b.asm.Vector, buf: local[tile : 2*tile]}
 	space := unsafe.Slice((*float64)(unsafe.Pointer(&local[2*tile])), 2*across)
 	acc, aux := space[:width], space[across:across+width]
 	base := offset(o, r.kept, r.keptSt) + col
 	for i := range acc {
 		acc[i] = r.first
 	}
-	along, across := r.along, r.across
-	r.pass(local[:tile], base, acc, aux, along, across)
+	r.pass(f, local[:tile], base, acc, aux, r.along, r.across)
 	if r.between != nil {
 		for i := range acc {
 			aux[i] = r.between(acc[i], r.n)
 			acc[i] = 0
 		}
-		r.pass(local[:tile], base, acc, aux, r.along2, r.across2)
+		r.pass(f, local[:tile], base, acc, aux, r.along2, r.across2)
 	}
 	out := local[tile : tile+width]
 	for i := range acc {
@@ -240,15 +116,15 @@ func (r *reduction) run(local []float32, o, col, width int) {
 }
 
 // pass visits the elements that fall together, in C order.
-func (r *reduction) pass(buf []float32, base int, acc, aux []float64, along, across fold) {
+func (r *reduction) pass(f folder, buf []float32, base int, acc, aux []float64, along, across fold) {
 	for g := range r.count {
 		at := base + offset(g, r.gone, r.goneSt)
 		if !r.isAlong {
-			across(acc, aux, r.x.tile(buf, at, len(acc)))
+			across(f, acc, aux, r.x.tile(buf, at, len(acc)))
 			continue
 		}
 		for i := 0; i < r.width; i += tile {
-			along(acc, aux, r.x.tile(buf, at+i, min(tile, r.width-i)))
+			along(f, acc, aux, r.x.tile(buf, at+i, min(tile, r.width-i)))
 		}
 	}
 }
@@ -294,20 +170,19 @@ func argmaxKernel[T number](b *Backend, a op.AxisAttr) kernels.Kernel {
 // argmax looks at n elements from place i on, step apart.
 func (in *input[T]) argmax(buf []T, i, n, step int) int {
 	at := 0
-	var best, one [1]T
-	in.run(best[:], i)
+	best := in.element(i)
 	if step > 1 {
 		for k := 1; k < n; k++ {
-			if in.run(one[:], i+k*step); one[0] > best[0] {
-				at, best = k, one
+			if v := in.element(i + k*step); v > best {
+				at, best = k, v
 			}
 		}
 		return at
 	}
 	for k := 0; k < n; k += tile {
 		for j, v := range in.read(buf, i+k, min(tile, n-k)) {
-			if v > best[0] {
-				at, best[0] = k+j, v
+			if v > best {
+				at, best = k+j, v
 			}
 		}
 	}
@@ -332,14 +207,11 @@ func cumsum(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		perPart := max(1, grain/n)
 		return b.step(parts(outer*inner, perPart), func(_, id int) {
 			lo, hi := span(id, outer*inner, perPart)
-			var one [1]float32
 			for i := lo; i < hi; i++ {
 				at, sum := i/inner*n*inner+i%inner, 0.
 				for range n {
-					vs[0].load(one[:], at)
-					sum += float64(one[0])
-					one[0] = float32(sum)
-					vs[1].store(at, one[:])
+					sum += float64(vs[0].one(at))
+					vs[1].set(at, float32(sum))
 					at += inner
 				}
 			}

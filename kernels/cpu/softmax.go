@@ -47,30 +47,35 @@ func softmaxOp(log bool) maker {
 	}
 }
 
-// row computes the row that begins at element at.
+// row computes the row that begins at element at. Exponentials are kept in the
+// result, or computed again where that is narrow.
 func (s *softmax) row(local []float32, at int) {
 	bx, by := local[:tile], local[tile:2*tile]
-	var m, sum [1]float64
-	m[0] = math.Inf(-1)
+	f := &s.b.asm.Vector
+	m, sum := float32(math.Inf(-1)), 0.
 	for i := 0; i < s.n; i += tile {
-		maxAlong(m[:], nil, s.x.tile(bx, at+i, min(tile, s.n-i)))
+		m = max(m, f.Greatest(s.x.tile(bx, at+i, min(tile, s.n-i))))
 	}
-	for i := 0; i < s.n; i += tile {
-		expsAlong(sum[:], m[:], s.x.tile(bx, at+i, min(tile, s.n-i)))
-	}
+	keep := !s.log && s.y.dtype == ir.F32
 	for i := 0; i < s.n; i += tile {
 		x := s.x.tile(bx, at+i, min(tile, s.n-i))
-		y := s.y.room(by, at+i, len(x))
-		if s.log {
-			shift := m[0] + math.Log(sum[0])
-			for j, v := range x {
-				y[j] = float32(float64(v) - shift)
-			}
-		} else {
-			scale := 1 / sum[0]
-			for j, v := range x {
-				y[j] = float32(expAt(v, m[0]) * scale)
-			}
+		e := by[:len(x)]
+		if keep {
+			e = s.y.room(by, at+i, len(x))
+		}
+		sum += f.SumExp(e, x, m)
+	}
+	for i := 0; i < s.n; i += tile {
+		n := min(tile, s.n-i)
+		y := s.y.room(by, at+i, n)
+		switch {
+		case keep:
+			f.MulS(y, y, float32(1/sum))
+		case s.log:
+			f.Center(y, s.x.tile(bx, at+i, n), m, float32(math.Log(sum)), 1)
+		default:
+			f.SumExp(y, s.x.tile(bx, at+i, n), m)
+			f.MulS(y, y, float32(1/sum))
 		}
 		s.y.done(y, at+i)
 	}
@@ -79,31 +84,39 @@ func (s *softmax) row(local []float32, at int) {
 // columns computes neighbouring columns of one outer index.
 func (s *softmax) columns(worker, id int) {
 	local := s.b.local[worker]
+	f := &s.b.asm.Vector
 	blocks := parts(s.inner, across)
 	lo, hi := span(id%blocks, s.inner, across)
 	base, width := id/blocks*s.n*s.inner+lo, hi-lo
-	space := unsafe.Slice((*float64)(unsafe.Pointer(&local[2*tile])), 2*across)
-	m, sum := space[:width], space[across:across+width]
-	for i := range m {
-		m[i], sum[i] = math.Inf(-1), 0
-	}
 	bx, by := local[:tile], local[tile:2*tile]
+	m, last, e := local[2*tile:2*tile+width], local[3*tile:3*tile+width], local[4*tile:4*tile+width]
+	sum := unsafe.Slice((*float64)(unsafe.Pointer(&local[6*tile])), width)
+	clear(sum)
+	f.Fill(m, float32(math.Inf(-1)))
 	for k := range s.n {
-		maxAcross(m, nil, s.x.tile(bx, base+k*s.inner, width))
+		f.Max(m, m, s.x.tile(bx, base+k*s.inner, width))
 	}
 	for k := range s.n {
-		expsAcross(sum, m, s.x.tile(bx, base+k*s.inner, width))
+		f.Sub(e, s.x.tile(bx, base+k*s.inner, width), m)
+		f.Exp(e, e)
+		f.SumInto(sum, e)
+	}
+	for i, v := range sum {
+		if s.log {
+			last[i] = float32(math.Log(v))
+		} else {
+			last[i] = float32(1 / v)
+		}
 	}
 	for k := range s.n {
 		at := base + k*s.inner
-		x := s.x.tile(bx, at, width)
 		y := s.y.room(by, at, width)
-		for j, v := range x {
-			if s.log {
-				y[j] = float32(float64(v) - m[j] - math.Log(sum[j]))
-			} else {
-				y[j] = float32(expAt(v, m[j]) / sum[j])
-			}
+		f.Sub(y, s.x.tile(bx, at, width), m)
+		if s.log {
+			f.Sub(y, y, last)
+		} else {
+			f.Exp(y, y)
+			f.Mul(y, y, last)
 		}
 		s.y.done(y, at)
 	}

@@ -9,13 +9,6 @@ import (
 	"pipe.dev/kernels"
 )
 
-// one returns element i.
-func (v vec) one(i int) float32 {
-	var x [1]float32
-	v.load(x[:], i)
-	return x[0]
-}
-
 // ranked makes a kernel that fills, for every row, the places of its first
 // elements in some order; values follow from the places.
 //

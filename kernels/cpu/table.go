@@ -1,15 +1,17 @@
 package cpu
 
+import "pipe.dev/compiler/op"
+
 // table lists the kernels by op.
 func table() map[string]maker {
 	t := map[string]maker{
-		"add": binaryOp(add[float32], add[int32], add[int64]),
-		"sub": binaryOp(sub[float32], sub[int32], sub[int64]),
-		"mul": binaryOp(mul[float32], mul[int32], mul[int64]),
-		"max": binaryOp(greatest[float32], greatest[int32], greatest[int64]),
-		"min": binaryOp(least[float32], least[int32], least[int64]),
-		"div": binaryOp(div, nil, nil),
-		"pow": binaryOp(pow, nil, nil),
+		"add": binaryOp("add", add[int32], add[int64]),
+		"sub": binaryOp("sub", sub[int32], sub[int64]),
+		"mul": binaryOp("mul", mul[int32], mul[int64]),
+		"max": binaryOp("max", greatest[int32], greatest[int64]),
+		"min": binaryOp("min", least[int32], least[int64]),
+		"div": binaryOp("div", nil, nil),
+		"pow": binaryOp("pow", nil, nil),
 
 		"eq": compareOp(eq[float32], eq[int32], eq[int64], eq[uint8]),
 		"ne": compareOp(ne[float32], ne[int32], ne[int64], ne[uint8]),
@@ -68,14 +70,14 @@ func table() map[string]maker {
 		"act":         actOp,
 		"elementwise": elementwise,
 	}
-	for name, f := range unaryTable() {
-		t[name] = unaryOp(f, nil, nil)
+	for _, name := range op.ElementwiseOps(1) {
+		t[name] = unaryOp(name, nil, nil)
 	}
 	for name, r := range recipes() {
 		t[name] = reduceOp(r)
 	}
-	t["neg"] = unaryOp(neg[float32], neg[int32], neg[int64])
-	t["abs"] = unaryOp(absolute[float32], absolute[int32], absolute[int64])
-	t["sign"] = unaryOp(sign[float32], sign[int32], sign[int64])
+	t["neg"] = unaryOp("neg", neg[int32], neg[int64])
+	t["abs"] = unaryOp("abs", absolute[int32], absolute[int64])
+	t["sign"] = unaryOp("sign", sign[int32], sign[int64])
 	return t
 }

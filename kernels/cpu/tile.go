@@ -73,6 +73,15 @@ func (in *input[T]) read(buf []T, i, n int) []T {
 	return buf[:n]
 }
 
+// element is the operand's own element i.
+func (in *input[T]) element(i int) T {
+	if in.narrow() {
+		x := in.one(i)
+		return *(*T)(unsafe.Pointer(&x))
+	}
+	return slice[T](in.vec)[i]
+}
+
 func (in *input[T]) run(buf []T, at int) {
 	if in.narrow() {
 		in.load(asFloat(buf), at)
@@ -81,13 +90,23 @@ func (in *input[T]) run(buf []T, at int) {
 	copy(buf, slice[T](in.vec)[at:])
 }
 
+// fill repeats the element at place at: what is there, again and again.
 func (in *input[T]) fill(buf []T, at int) {
-	var one [1]T
-	in.run(one[:], at)
-	for j := range buf {
-		buf[j] = one[0]
+	buf[0] = in.element(at)
+	for n := 1; n < len(buf); n *= 2 {
+		copy(buf[n:], buf[:n])
 	}
 }
+
+// still reports whether the operand is one number along a run of the result
+// that is worth a call.
+func (in *input[T]) still() bool {
+	last := len(in.shape) - 1
+	return in.shape != nil && in.strides[last] == 0 && in.shape[last] >= stillRun
+}
+
+// stillRun is the shortest run for which a number takes the place of a row.
+const stillRun = 16
 
 // offset is the element at index i, in C order, of a tensor of some shape with
 // the given strides.

@@ -15,6 +15,7 @@ type vec struct {
 	p     unsafe.Pointer // nil for an input that was left out
 	dtype ir.DType
 	n     int
+	rows  *asm.Vector // how rows are converted; nil only for F32
 }
 
 // view resolves a tensor: its memory, checked for size and alignment. In a
@@ -36,13 +37,13 @@ func (b *Backend) view(t kernels.Tensor) (vec, error) {
 		return vec{}, err
 	}
 	if n == 0 {
-		return vec{p: unsafe.Pointer(&u), dtype: t.DType}, nil
+		return vec{p: unsafe.Pointer(&u), dtype: t.DType, rows: &b.asm.Vector}, nil
 	}
 	p := unsafe.Pointer(&u.data[t.Offset])
 	if uintptr(p)%uintptr(size) != 0 {
 		return vec{}, fmt.Errorf("cpu: a tensor of %v at address ...%x, which is not aligned to %d bytes", t.DType, uintptr(p)&0xff, size)
 	}
-	return vec{p: p, dtype: t.DType, n: n}, nil
+	return vec{p: p, dtype: t.DType, n: n, rows: &b.asm.Vector}, nil
 }
 
 // views resolves tensors, in order.
@@ -107,13 +108,9 @@ func (v vec) load(dst []float32, i int) {
 	case ir.F32:
 		copy(dst, v.f32()[i:i+len(dst)])
 	case ir.BF16:
-		for j, h := range slice[uint16](v)[i : i+len(dst)] {
-			dst[j] = half.BF16ToF32(h)
-		}
+		v.rows.WidenBF16(dst, slice[uint16](v)[i:i+len(dst)])
 	case ir.F16:
-		for j, h := range slice[uint16](v)[i : i+len(dst)] {
-			dst[j] = half.F16ToF32(h)
-		}
+		v.rows.WidenF16(dst, slice[uint16](v)[i:i+len(dst)])
 	}
 }
 
@@ -123,15 +120,32 @@ func (v vec) store(i int, src []float32) {
 	case ir.F32:
 		copy(v.f32()[i:i+len(src)], src)
 	case ir.BF16:
-		dst := slice[uint16](v)[i : i+len(src)]
-		for j, x := range src {
-			dst[j] = half.F32ToBF16(x)
-		}
+		v.rows.NarrowBF16(slice[uint16](v)[i:i+len(src)], src)
 	case ir.F16:
-		dst := slice[uint16](v)[i : i+len(src)]
-		for j, x := range src {
-			dst[j] = half.F32ToF16(x)
-		}
+		v.rows.NarrowF16(slice[uint16](v)[i:i+len(src)], src)
+	}
+}
+
+// one returns element i. Unlike load it takes no memory.
+func (v vec) one(i int) float32 {
+	switch v.dtype {
+	case ir.BF16:
+		return half.BF16ToF32(slice[uint16](v)[i])
+	case ir.F16:
+		return half.F16ToF32(slice[uint16](v)[i])
+	}
+	return v.f32()[i]
+}
+
+// set rounds x to element i.
+func (v vec) set(i int, x float32) {
+	switch v.dtype {
+	case ir.BF16:
+		slice[uint16](v)[i] = half.F32ToBF16(x)
+	case ir.F16:
+		slice[uint16](v)[i] = half.F32ToF16(x)
+	default:
+		v.f32()[i] = x
 	}
 }
 

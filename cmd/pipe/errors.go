@@ -46,6 +46,7 @@ var codes = [...]struct {
 	{exitDocument, is[*op.Error]},
 	{exitData, is[*dataError]},
 	{exitData, is[*checkpoint.Error]},
+	{exitData, is[*checkpoint.MismatchError]},
 	{exitData, is[*model.VocabError]},
 	{exitData, is[*model.TokenizerError]},
 	{exitData, is[*decode.ContextError]},

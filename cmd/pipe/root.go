@@ -18,6 +18,7 @@ var commands = [...]func(*console) *cobra.Command{
 	planCommand,
 	dataCommand,
 	runsCommand,
+	mergeCommand,
 	inspectCommand,
 	tokenizeCommand,
 	initCommand,

@@ -23,7 +23,11 @@ type Data struct {
 
 // Write writes a safetensors file, whole or not at all, as Replace does.
 func Write(path string, tensors []Data, metadata map[string]string) error {
-	if _, err := marshalHeader(tensors, metadata); err != nil { // before a file is made
+	err := checkBytes(tensors) // before a file is made
+	if err == nil {
+		_, err = marshalHeader(tensors, metadata)
+	}
+	if err != nil {
 		return FileError(path, err)
 	}
 	return Replace(path, func(w io.Writer) error { return Encode(w, tensors, metadata) })
@@ -35,6 +39,15 @@ func Write(path string, tensors []Data, metadata map[string]string) error {
 // element, as the reference implementation also sees to; the metadata are
 // sorted by key. metadata may be nil.
 func Encode(w io.Writer, tensors []Data, metadata map[string]string) error {
+	if err := checkBytes(tensors); err != nil {
+		return err
+	}
+	return Stream(w, tensors, metadata, func(d Data) ([]byte, error) { return d.Bytes, nil })
+}
+
+// Stream is Encode for tensors whose bytes fill gives when they are written, so
+// that only one need be in memory.
+func Stream(w io.Writer, tensors []Data, metadata map[string]string, fill func(Data) ([]byte, error)) error {
 	sorted := slices.Clone(tensors)
 	slices.SortStableFunc(sorted, func(a, b Data) int {
 		return cmp.Or(cmp.Compare(b.Type.DType.Size(), a.Type.DType.Size()), cmp.Compare(a.Name, b.Name))
@@ -47,7 +60,14 @@ func Encode(w io.Writer, tensors []Data, metadata map[string]string) error {
 		return err
 	}
 	for _, t := range sorted {
-		if _, err := w.Write(t.Bytes); err != nil {
+		data, err := fill(t)
+		if err == nil && int64(len(data)) != t.Type.Bytes() {
+			err = fmt.Errorf("tensor %q: %d bytes of data, want %d", t.Name, len(data), t.Type.Bytes())
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(data); err != nil {
 			return err
 		}
 	}
@@ -85,7 +105,7 @@ func marshalHeader(tensors []Data, metadata map[string]string) ([]byte, error) {
 		}
 		seen[t.Name] = true
 		shape := strings.ReplaceAll(fmt.Sprint(t.Type.Sizes()), " ", ",")
-		end := offset + int64(len(t.Bytes))
+		end := offset + t.Type.Bytes()
 		fmt.Fprintf(&b, `%s%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`,
 			comma, quote(t.Name), rawName(t.Type.DType), shape, offset, end)
 		comma, offset = ",", end
@@ -119,12 +139,21 @@ func (t Data) check() error {
 		}
 		shape[i] = int64(n)
 	}
-	want, ok := tensorBytes(shape, 8*t.Type.DType.Size())
-	if !ok {
+	if _, ok := tensorBytes(shape, 8*t.Type.DType.Size()); !ok {
 		return fmt.Errorf("type %s has more bytes than can be counted", t.Type)
 	}
-	if want != int64(len(t.Bytes)) {
-		return fmt.Errorf("type %s takes %d bytes, but it has %d", t.Type, want, len(t.Bytes))
+	return nil
+}
+
+// checkBytes proves that tensors have the bytes that their types take.
+func checkBytes(tensors []Data) error {
+	for _, t := range tensors {
+		if err := t.check(); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		if want := t.Type.Bytes(); want != int64(len(t.Bytes)) {
+			return fmt.Errorf("tensor %q: type %s takes %d bytes, but it has %d", t.Name, t.Type, want, len(t.Bytes))
+		}
 	}
 	return nil
 }

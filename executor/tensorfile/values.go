@@ -127,6 +127,24 @@ func (t Tensor) number(i int) float64 {
 	return float64(t.Data[i]) // u8, bool
 }
 
+// AppendFloats appends values as little-endian elements of a floating-point
+// type, rounded to nearest even; those narrower than f32 by way of f32.
+func AppendFloats(data []byte, to ir.DType, values ...float64) []byte {
+	for _, x := range values {
+		switch to {
+		case ir.F64:
+			data = binary.LittleEndian.AppendUint64(data, math.Float64bits(x))
+		case ir.BF16:
+			data = binary.LittleEndian.AppendUint16(data, half.F32ToBF16(float32(x)))
+		case ir.F16:
+			data = binary.LittleEndian.AppendUint16(data, half.F32ToF16(float32(x)))
+		default:
+			data = appendF32(data, float32(x))
+		}
+	}
+	return data
+}
+
 func appendF32(data []byte, f float32) []byte {
 	return binary.LittleEndian.AppendUint32(data, math.Float32bits(f))
 }

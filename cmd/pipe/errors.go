@@ -53,6 +53,7 @@ var codes = [...]struct {
 	{exitData, is[*decode.PromptError]},
 	{exitData, is[*data.RowError]},
 	{exitUsage, is[*learn.FinishedError]},
+	{exitData, is[*learn.EndedError]},
 	{exitData, is[*fs.PathError]},
 	{exitDocument, func(err error) bool { var e *executor.StageError; return errors.As(err, &e) && !e.Prepared }},
 	{exitData, is[*executor.StageError]},

@@ -73,14 +73,13 @@ type training struct {
 	c      *console
 	json   bool
 	folder string
-	first  int // steps done before this process
 	steps  int
 	last   learn.Event
 	eval   *float64
 }
 
 func (w *training) begin(folder string, last learn.Event) {
-	w.folder, w.first, w.last, w.eval = folder, last.Step, last, last.Eval
+	w.folder, w.last, w.eval = folder, last, last.Eval
 	if last.Step > 0 {
 		w.c.log.Info("goes on", "run", folder, "step", last.Step, "of", w.steps)
 	} else {
@@ -93,17 +92,16 @@ func (w *training) step(e learn.Event) {
 	if !e.Log {
 		return
 	}
-	left := time.Duration(float64(e.Elapsed) / float64(e.Step-w.first) * float64(w.steps-e.Step))
 	args := []any{"step", fmt.Sprintf("%d/%d", e.Step, w.steps), "loss", fmt.Sprintf("%.4f", e.Loss)}
 	if e.Eval != nil {
 		w.eval = e.Eval
-		args = append(args, "eval_loss", fmt.Sprintf("%.4f", *e.Eval))
+		args = append(args, "eval_loss", fmt.Sprintf("%.4f", *e.Eval), "eval_time", e.EvalTime.Round(time.Millisecond))
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.More)) {
 		args = append(args, name, fmt.Sprintf("%.4g", e.More[name]))
 	}
 	args = append(args, "grad_norm", fmt.Sprintf("%.3f", e.GradNorm), "lr", fmt.Sprintf("%.3g", e.Rate),
-		"tokens_per_second", math.Round(e.Speed), "eta", left.Round(time.Second))
+		"tokens_per_second", math.Round(e.Speed), "eta", e.Left.Round(time.Second))
 	w.c.log.Info("trained", args...)
 }
 

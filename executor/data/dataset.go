@@ -193,6 +193,9 @@ func (d *Dataset) Split() (train, validation *Dataset) {
 	return train, validation
 }
 
+// Name is the first file of the first source.
+func (d *Dataset) Name() string { return d.parts[0].name }
+
 // Paired reports whether documents belong together, as the two answers of a preference.
 func (d *Dataset) Paired() bool {
 	return slices.ContainsFunc(d.parts, func(p part) bool { return p.foot.Group > 1 })

@@ -3,6 +3,7 @@ package learn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -50,9 +51,12 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 		hear.Saved(filepath.Join(run.Folder, "checkpoints"))
 		return nil
 	}
-	saved := t.Step()
+	saved, skipped := t.Step(), t.skipped
 	err = t.Run(ctx, func(e Event) error {
-		hear.Step(e)
+		if hear.Step(e); e.Skipped > skipped {
+			r.opt.Warn(fmt.Errorf("%s: by step %d, %d batches had no token that is trained, and were skipped", r.train.Name(), e.Step, e.Skipped))
+			skipped = max(2*skipped, e.Skipped) // not every time
+		}
 		if e.Log {
 			if err := run.Log(row(e, t.Bytes())); err != nil {
 				return err
@@ -69,7 +73,8 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 		saved = e.Step
 		return save()
 	})
-	if errors.Is(err, context.Canceled) && t.Step() > saved {
+	var ended *EndedError
+	if (errors.Is(err, context.Canceled) || errors.As(err, &ended)) && t.Step() > saved {
 		return errors.Join(save(), err)
 	}
 	if err != nil {
@@ -94,7 +99,10 @@ func row(e Event, memory int64) journal.Row {
 	}
 	maps.Copy(values, e.More)
 	if e.Eval != nil {
-		values[journal.EvalLoss] = *e.Eval
+		values[journal.EvalLoss], values["eval_seconds"] = *e.Eval, e.EvalTime.Seconds()
+	}
+	if e.Skipped > 0 {
+		values["skipped_batches"] = float64(e.Skipped)
 	}
 	return journal.Row{Step: int64(e.Step), Values: values, Norms: e.Norms}
 }
@@ -113,7 +121,8 @@ func (r *Run) distribution(run *journal.Run) func(int, string, []float32) error 
 	}
 }
 
-// lastEvent is what the journal says of the step that a run goes on after.
+// lastEvent is what the journal says of the step that a run goes on after. An
+// evaluation that is there was not interrupted, or made up for later.
 func lastEvent(folder string, t *Trainer) (Event, error) {
 	e := Event{Step: t.Step(), Tokens: t.tokens}
 	rows, err := journal.ReadMetrics(folder)
@@ -126,6 +135,9 @@ func lastEvent(folder string, t *Trainer) (Event, error) {
 		}
 		if loss, ok := r.Values[journal.EvalLoss]; ok {
 			e.Eval = &loss
+		}
+		if r.Step == int64(t.Step()) {
+			t.pending = nil
 		}
 	}
 	return e, nil
@@ -201,10 +213,11 @@ func (r *Run) trainer(run *journal.Run, found *journal.Checkpoint) (*Trainer, er
 	c := Config{
 		Steps: r.Recipe.Steps.Steps, Accumulate: r.Recipe.Steps.Accumulate, Parts: r.turns(), LogEvery: r.Recipe.Steps.LogEvery,
 		EvalEvery: r.Recipe.Evaluate.Every, EvalParts: r.Recipe.Evaluate.Batches, SaveEvery: r.Recipe.Save.Every,
+		Data: r.train.Name(), Epoch: r.epoch,
 	}
 	var eval func() (Loader, error)
 	if r.eval != nil {
-		eval = r.evalLoader
+		eval, c.EvalData = r.evalLoader, r.eval.Name()
 	}
 	t, err := New(r.opt.Backend, r.plans, c, loader, eval)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -319,6 +320,13 @@ func (r *Run) loader(from data.Position) (*data.Loader, error) {
 	o.Prefetch = 2
 	l, err := r.train.Batches(o, from)
 	return l, r.placed("batch", err)
+}
+
+// epoch is how many batches go once through the training data.
+func (r *Run) epoch() (int64, error) {
+	o := r.Recipe.Batch
+	o.Epochs = 1
+	return r.train.Count(o, math.MaxInt64)
 }
 
 // evalLoader gives the evaluation batches, the same every time.

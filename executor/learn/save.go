@@ -24,9 +24,11 @@ const (
 
 // stand is where a run stands after a step.
 type stand struct {
-	Step   int           `json:"step"`
-	Tokens int64         `json:"tokens"`
-	Data   data.Position `json:"data"`
+	Step    int           `json:"step"`
+	Tokens  int64         `json:"tokens"`
+	Skipped int64         `json:"skipped_batches,omitempty"`
+	Data    data.Position `json:"data"`
+	Pending *Event        `json:"pending,omitempty"` // the step, if its evaluation was interrupted
 }
 
 // Save writes a checkpoint through file, which is called for each of its files.
@@ -38,7 +40,7 @@ func (t *Trainer) Save(file func(name string, fill func(io.Writer) error) error)
 		return err
 	}
 	return file(standFile, func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(stand{t.step, t.tokens, t.train.Position()})
+		return json.NewEncoder(w).Encode(stand{t.step, t.tokens, t.skipped, t.train.Position(), t.pending})
 	})
 }
 
@@ -79,8 +81,8 @@ func readStand(file string) (s stand, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &s)
 	}
-	if err == nil && s.Step < 0 {
-		err = fmt.Errorf("step %d is negative", s.Step)
+	if err == nil && (s.Step < 0 || s.Pending != nil && (s.Pending.Step != s.Step || s.Pending.More == nil)) {
+		err = fmt.Errorf("stands at step %d, which cannot be", s.Step)
 	}
 	if err != nil {
 		return s, checkpoint.FileError(file, err)
@@ -95,7 +97,7 @@ func (t *Trainer) Restore(path func(name string) string) error {
 	if err != nil {
 		return err
 	}
-	t.step, t.tokens = s.Step, s.Tokens
+	t.step, t.tokens, t.skipped, t.pending = s.Step, s.Tokens, s.Skipped, s.Pending
 	if err := t.restoreStates(path(weightsFile), t.changing()); err != nil {
 		return err
 	}

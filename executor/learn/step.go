@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/session"
 )
@@ -36,23 +38,50 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 		r.note(turn.Name, &e)
 	}
 	t.step++
-	e.Tokens = t.tokens
+	e.Tokens, e.Skipped = t.tokens, t.skipped
 	return e, t.weightDistributions(t.step)
 }
 
-// draw takes the batches of a step.
+// draw takes the batches of a step. Those that have nothing to train count
+// nothing in it; where none has anything, others are taken.
 func (t *Trainer) draw() error {
-	for i := range t.batch {
-		err := t.train.Next(&t.batch[i])
-		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("the training data ends after %d steps of %d", t.step, t.cfg.Steps)
+	for empty := int64(0); ; {
+		trained := 0
+		for i := range t.batch {
+			err := t.train.Next(&t.batch[i])
+			if errors.Is(err, io.EOF) {
+				return &EndedError{File: t.cfg.Data, Step: t.step, Steps: t.cfg.Steps}
+			}
+			if err != nil {
+				return err
+			}
+			if trained += t.batch[i].Trained; t.batch[i].Trained == 0 {
+				t.skipped++
+				empty++
+			}
 		}
+		if trained > 0 {
+			t.tokens += int64(trained)
+			return nil
+		}
+		all, err := t.cfg.Epoch()
 		if err != nil {
 			return err
 		}
-		t.tokens += int64(t.batch[i].Trained)
+		if empty > all {
+			return &checkpoint.Error{File: t.cfg.Data, Msg: fmt.Sprintf("none of the %d batches of an epoch has a token that is trained", all)}
+		}
 	}
-	return nil
+}
+
+// EndedError says that the data ended before the last step.
+type EndedError struct {
+	File        string
+	Step, Steps int
+}
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("%s: the training data end after %d of %d steps", e.File, e.Step, e.Steps)
 }
 
 // result is what a turn of a part gave.
@@ -82,8 +111,9 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 	r = result{rate: turn.Rate(n), terms: map[string]float64{}}
 	var sum, count float64
 	var last *session.Session
-	for i := range t.batch {
-		b := &t.batch[i]
+	full := slices.DeleteFunc(slices.Clone(t.batch), func(b data.Batch) bool { return b.Trained == 0 })
+	for i := range full {
+		b := &full[i]
 		if p.Update == nil {
 			last = t.sessions[p.Step[b.Seq]]
 			err = t.scalars(last, r.rate, n)
@@ -98,7 +128,7 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 			return r, err
 		}
 		sum, count = sum+s, count+c
-		if err := t.means(last, 1/float64(len(t.batch)), r.terms); err != nil {
+		if err := t.means(last, 1/float64(len(full)), r.terms); err != nil {
 			return r, err
 		}
 	}
@@ -160,9 +190,6 @@ func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (
 	}
 	if count, err = t.scalar(s, "count"); err != nil {
 		return 0, 0, err
-	}
-	if count == 0 {
-		return 0, 0, fmt.Errorf("no token of a batch is trained")
 	}
 	if math.IsNaN(sum) || math.IsInf(sum, 0) {
 		if where := s.Trace(ctx); where != nil {
@@ -230,7 +257,7 @@ func (t *Trainer) Evaluate(ctx context.Context) ([]map[string]float64, error) {
 	}
 	for i := range sums {
 		if counts[i] == 0 {
-			return nil, fmt.Errorf("the evaluation data has no token that counts")
+			return nil, &checkpoint.Error{File: t.cfg.EvalData, Msg: "the data for evaluation have no token that counts"}
 		}
 		for name := range sums[i] {
 			sums[i][name] /= counts[i]

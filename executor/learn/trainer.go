@@ -67,6 +67,11 @@ type Config struct {
 	// Distribution, if set, is given values of weights, and, if the plans
 	// accumulate them, of gradients, after steps that are evaluated or saved.
 	Distribution func(step int, tag string, values []float32) error
+	// Data and EvalData name what is learnt from and evaluated on, for errors.
+	Data, EvalData string
+	// Epoch is how many batches go once through the data; it is asked only once
+	// batches have nothing to train.
+	Epoch func() (int64, error)
 }
 
 // Turn says when a part of a step takes its turn, and at which learning rate.
@@ -84,9 +89,12 @@ type Event struct {
 	GradNorm float64 // before clipping
 	Rate     float64
 	Tokens   int64         // trained tokens, or examples, since the beginning of the run
-	Speed    float64       // of them a second, since the last event
+	Speed    float64       // of them a second of training, since the last event
+	Skipped  int64         // batches without a token that is trained, since the beginning of the run
 	Elapsed  time.Duration // since this process began to train
+	Left     time.Duration // expected until the last step is done
 	Eval     *float64      // mean loss of the evaluation after this step
+	EvalTime time.Duration // that it took
 	// More holds "loss/PART", "grad_norm/PART", "lr/PART" and "eval_loss/PART" of
 	// several parts, "loss/TERM" of several losses, and "eval/NAME" of measures.
 	More map[string]float64
@@ -107,10 +115,12 @@ type Trainer struct {
 	train    Loader
 	eval     func() (Loader, error) // a loader of all evaluation batches; nil if there is none
 
-	step   int          // done
-	tokens int64        // trained
-	batch  []data.Batch // of a step
-	raw    []byte
+	step    int          // done
+	tokens  int64        // trained
+	skipped int64        // batches with nothing to train
+	pending *Event       // of a step whose evaluation was interrupted
+	batch   []data.Batch // of a step
+	raw     []byte
 }
 
 // New makes a trainer of the plans: states that are no weights are zero, and
@@ -163,35 +173,52 @@ func (t *Trainer) Close() error {
 func (t *Trainer) Step() int { return t.step }
 
 // Run trains until the last step, and reports every step. It stops at the
-// first error of report, after a whole step; so it does when ctx ends. A loss
-// that is not finite is a *session.NaNError that says where it began.
+// first error of report, after a whole step; so it does when ctx ends. A step
+// whose evaluation ctx ended is reported when a trainer that was restored from
+// its checkpoint runs. A loss that is not finite is a *session.NaNError that
+// says where it began; data that end too early are an *EndedError.
 func (t *Trainer) Run(ctx context.Context, report func(Event) error) error {
-	start, last, lastTokens := time.Now(), time.Now(), t.tokens
+	c := clock{start: time.Now(), first: t.step, tokens: t.tokens}
+	if e := t.pending; e != nil {
+		if err := t.finish(ctx, &c, *e, report); err != nil {
+			return err
+		}
+	}
 	for t.step < t.cfg.Steps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		begin := time.Now()
 		e, err := t.one(context.WithoutCancel(ctx))
 		if err != nil {
 			return err
 		}
+		c.busy += time.Since(begin)
 		e.Log, e.Save = t.logs(t.step), t.saves(t.step)
-		if t.evaluates(t.step) {
-			if err := t.evaluate(ctx, &e); err != nil {
-				return err
-			}
-		}
-		now := time.Now()
-		e.Elapsed = now.Sub(start)
 		if e.Log {
-			e.Speed = float64(t.tokens-lastTokens) / now.Sub(last).Seconds()
-			last, lastTokens = now, t.tokens
+			e.Speed = c.speed(t.tokens)
 		}
-		if err := report(e); err != nil {
+		if err := t.finish(ctx, &c, e, report); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// finish evaluates after a step, if that is due, and reports it.
+func (t *Trainer) finish(ctx context.Context, c *clock, e Event, report func(Event) error) error {
+	t.pending = nil
+	if t.evaluates(t.step) {
+		begin := time.Now()
+		if err := t.evaluate(ctx, &e); err != nil {
+			t.pending = &e
+			return err
+		}
+		e.EvalTime = time.Since(begin)
+		c.evals, c.evaluating = c.evals+1, c.evaluating+e.EvalTime
+	}
+	e.Elapsed, e.Left = time.Since(c.start), c.left(t)
+	return report(e)
 }
 
 // logs, saves and evaluates say what a step is for besides learning.

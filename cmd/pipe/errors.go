@@ -54,6 +54,7 @@ var codes = [...]struct {
 	{exitData, is[*data.RowError]},
 	{exitUsage, is[*learn.FinishedError]},
 	{exitData, is[*learn.EndedError]},
+	{exitData, is[*learn.ChangedError]},
 	{exitData, is[*fs.PathError]},
 	{exitDocument, func(err error) bool { var e *executor.StageError; return errors.As(err, &e) && !e.Prepared }},
 	{exitData, is[*executor.StageError]},

@@ -50,6 +50,7 @@ type part struct {
 	weight      float64
 	kept        float64 // the share that is kept for validation
 	byToken     bool    // of tokens, not documents
+	files       []FileSum
 }
 
 // encoderVersion is part of every key: another number makes all token files anew.
@@ -76,7 +77,11 @@ func Open(a Attr, enc Encoder, o Options) (*Dataset, error) {
 	if o.Cache != "" && o.Identity == "" {
 		return nil, errors.New("a cache of tokens needs the identity of the tokenizer")
 	}
-	key, err := keyOf(files, &a, &o, c)
+	sums, err := sumsOf(files)
+	if err != nil {
+		return nil, err
+	}
+	key, err := keyOf(sums, &a, &o, c)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +99,7 @@ func Open(a Attr, enc Encoder, o Options) (*Dataset, error) {
 		byToken = byToken && err == nil && k.name == "text" && a.Document == "file"
 	}
 	return &Dataset{[]part{{
-		store: s, name: files[0], hi: s.foot.Tokens, last: s.foot.Documents, weight: a.Weight, kept: a.Validation, byToken: byToken,
+		store: s, name: files[0], hi: s.foot.Tokens, last: s.foot.Documents, weight: a.Weight, kept: a.Validation, byToken: byToken, files: sums,
 	}}}, nil
 }
 
@@ -115,7 +120,7 @@ func load(files []string, key string, a *Attr, o *Options, c *coder) (*store, er
 }
 
 // keyOf is a hash of all that the tokens depend on.
-func keyOf(files []string, a *Attr, o *Options, c *coder) (string, error) {
+func keyOf(files []FileSum, a *Attr, o *Options, c *coder) (string, error) {
 	layout := a.Layout
 	if o.Layout != nil {
 		layout = o.Layout.Name()
@@ -130,22 +135,12 @@ func keyOf(files []string, a *Attr, o *Options, c *coder) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, path := range files {
-		s, err := pick(path, a.Kind)
+	for _, f := range files {
+		s, err := pick(f.File, a.Kind)
 		if err != nil {
 			return "", err
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			return "", checkpoint.FileError(path, err)
-		}
-		one := sha256.New()
-		_, err = io.Copy(one, f)
-		f.Close()
-		if err != nil {
-			return "", checkpoint.FileError(path, err)
-		}
-		fmt.Fprintf(h, "%s %s %x\n", s.name, filepath.Ext(path), one.Sum(nil))
+		fmt.Fprintf(h, "%s %s %s\n", s.name, filepath.Ext(f.File), f.SHA256)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

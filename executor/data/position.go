@@ -60,10 +60,10 @@ func (d *Dataset) start(o *BatchOptions, from Position) (*Position, error) {
 		return p, nil
 	}
 	if from.Key != key {
-		return nil, fmt.Errorf("the position after %d batches belongs to other data or options: its key is %.12q, theirs is %.12s", from.Step, from.Key, key)
+		return nil, errorf(d.Name(), "the position after %d batches belongs to other data or options: its key is %.12q, theirs is %.12s", from.Step, from.Key, key)
 	}
 	if err := d.inside(o, p); err != nil {
-		return nil, fmt.Errorf("the position after %d batches is damaged: %w", from.Step, err)
+		return nil, errorf(d.Name(), "the position after %d batches is damaged: %v", from.Step, err)
 	}
 	return p, nil
 }

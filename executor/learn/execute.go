@@ -151,13 +151,21 @@ func (r *Run) openRun() (*journal.Run, *journal.Checkpoint, error) {
 	for _, p := range r.Plans() {
 		files["plan-"+p.Name+".txt"] = []byte(p.String())
 	}
-	return openRun(runs, r.doc, r.Recipe.Name, files, r.opt.Warn)
+	in, err := r.inputs()
+	if err != nil {
+		return nil, nil, err
+	}
+	return openRun(runs, r.doc, r.Recipe.Name, in, files, r.opt.Warn)
 }
 
 // openRun makes or opens the run folder of a document; files are what stands
-// in it besides the document.
-func openRun(runs journal.Runs, doc *schema.Document, name string, files map[string][]byte, warn func(error)) (*journal.Run, *journal.Checkpoint, error) {
-	all := map[string][]byte{"resolved.cue": doc.Resolved()}
+// in it besides the document and the inputs.
+func openRun(runs journal.Runs, doc *schema.Document, name string, in inputs, files map[string][]byte, warn func(error)) (*journal.Run, *journal.Checkpoint, error) {
+	made, err := in.encode()
+	if err != nil {
+		return nil, nil, err
+	}
+	all := map[string][]byte{"resolved.cue": doc.Resolved(), inputsFile: made}
 	maps.Copy(all, files)
 	hash := doc.Hash[len("sha256:"):]
 	run, err := runs.Create(name, hash, all)
@@ -174,8 +182,8 @@ func openRun(runs journal.Runs, doc *schema.Document, name string, files map[str
 	if errors.Is(err, fs.ErrNotExist) {
 		found, err = nil, nil
 	}
-	if err == nil && !run.About.Finished.IsZero() {
-		err = &FinishedError{run.Folder}
+	if err == nil {
+		err = in.hold(run, found != nil)
 	}
 	step := int64(-1)
 	if found != nil {
@@ -188,13 +196,6 @@ func openRun(runs journal.Runs, doc *schema.Document, name string, files map[str
 		return nil, nil, errors.Join(err, run.Close())
 	}
 	return run, found, nil
-}
-
-// FinishedError says that a run of the same document is there and finished.
-type FinishedError struct{ Folder string }
-
-func (e *FinishedError) Error() string {
-	return e.Folder + ": this run is finished: the same document gives the same bits; change it, or remove the folder, to train again"
 }
 
 // trainer makes the trainer of a new run, or of a checkpoint.

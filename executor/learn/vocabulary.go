@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -151,7 +152,11 @@ func (v *Vocabulary) mistake(err error) error {
 // openRun makes the run folder, or takes up that of an interrupted run.
 func (v *Vocabulary) openRun() (*journal.Run, error) {
 	runs := journal.Runs{Root: v.opt.Root, Version: v.opt.Version}
-	run, found, err := openRun(runs, v.doc, v.Name, nil, v.opt.Warn)
+	files, err := data.Sums(slices.Concat(v.Train, v.Eval), data.Options{})
+	if err != nil {
+		return nil, err
+	}
+	run, found, err := openRun(runs, v.doc, v.Name, inputs{Data: files}, nil, v.opt.Warn)
 	if found != nil { // a run of a tokenizer saves none
 		err = errors.Join(err, &checkpoint.Error{File: run.Folder, Msg: "is not the run of a tokenizer"}, run.Close())
 	}

@@ -118,6 +118,9 @@ func linearCases() []linearCase {
 		linearCase{m: 30, n: 40, k: packedK + 7, x: f, w: ir.BF16, y: ir.BF16, packed: true, bias: true},
 		linearCase{m: 2, n: 40, k: unpackedK + 3, x: f, w: f, y: f},
 		linearCase{m: 1, n: 40, k: 2*unpackedK + 3, x: f, w: f, y: f, transpose: true},
+		linearCase{m: 400, n: 45, k: 130, x: f, w: f, y: f, bias: true},
+		linearCase{m: 400, n: 45, k: 130, x: f, w: f, y: f, bias: true, transpose: true},
+		linearCase{m: 13, n: 45, k: 1024, x: f, w: f, y: ir.BF16, bias: true, transpose: true},
 		linearCase{m: 300, n: 33, k: 20, x: f, w: f, y: f, packed: true},
 		linearCase{m: 0, n: 33, k: 20, x: f, w: f, y: f, packed: true},
 		linearCase{m: 3, n: 33, k: 0, x: f, w: f, y: f, packed: true, bias: true})

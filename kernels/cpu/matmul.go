@@ -26,8 +26,8 @@ func matmul(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		scratch: func(attr any, in, out []ir.Type) int64 {
 			s := out[0].Sizes()
 			m, k := matrix(in[0].Sizes(), at.TransA)
-			_, col := matrixStrides(in[0].Sizes(), at.TransA)
-			return productScratch(prod(s[:len(s)-2]), m, k, in[0].DType, col)
+			row, col := matrixStrides(in[0].Sizes(), at.TransA)
+			return productScratch(prod(s[:len(s)-2]), m, k, in[0].DType, in[1].DType, row, col)
 		},
 	}, true
 }

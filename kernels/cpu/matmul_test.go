@@ -14,7 +14,7 @@ import (
 // multiply-adds over k.
 func TestMatmul(t *testing.T) {
 	for _, b := range backends(t, 2) {
-		for _, s := range []struct{ m, n, k int }{{1, 7, 65}, {1, 200, 40}, {5, 33, 20}, {13, 64, 3}, {40, 70, 600}} {
+		for _, s := range []struct{ m, n, k int }{{1, 7, 65}, {1, 200, 40}, {5, 33, 20}, {13, 64, 3}, {40, 70, 600}, {20, 33, 1024}, {70, 1024, 9}, {1024, 40, 5}} {
 			for trans := range 4 {
 				for _, d := range []ir.DType{ir.F32, ir.BF16} {
 					testMatmul(t, b, s.m, s.n, s.k, op.MatMulAttr{TransA: trans&1 == 1, TransB: trans&2 == 2}, d)

@@ -10,10 +10,10 @@ import (
 
 // product computes y = f(x w) for batch matrices x [m,k], w [k,n], y [m,n].
 //
-// x is packed into tiles of rows, k-major, once; w comes packed in panels
-// (see N32), or is packed a block at a time by whoever needs it. Every element
-// is one chain of fused multiply-adds over k, so neither tiles nor threads
-// change a bit.
+// Both are read where they lie if the kernels can: else x is packed into tiles
+// of rows, k-major, once, and w, unless it comes in panels (see N32), a panel
+// at a time by whoever needs it. Every element is one chain of fused
+// multiply-adds over k, so neither tiles nor threads change a bit.
 type product struct {
 	b       *Backend
 	batch   int
@@ -24,11 +24,13 @@ type product struct {
 	act     func(y []float32)
 	y       vec
 
-	packed []float32 // x in tiles, or nil if x is read where it lies
-	tiles  []int     // first row of each tile, and m
-	block  int       // tiles that share a pass over a panel
-	group  int       // panels of one part
-	kc     int       // length of a block of k
+	packed  []float32 // x in tiles, or nil if x is read where it lies
+	tiles   []int     // first row of each tile, and m
+	blocks  []int     // first tile of each block that shares a pass over a panel, and the number of tiles
+	group   int       // panels of a unit of work
+	units   int       // of work, for one matrix of the batch: a block times a group
+	perPart int       // units
+	kc      int       // length of a block of k
 }
 
 // operand is x: element (i, k) of batch z is at first[z] + i*row + k*col.
@@ -49,22 +51,37 @@ type weight struct {
 
 // The memory of a worker, in floats.
 const (
-	maxBlock  = 240                        // rows that share a pass over a panel
-	unpackedK = 512                        // rows of w that are packed at a time
-	packedK   = 1024                       // rows of a panel that stay in the cache between tiles
-	atPanel   = 0                          // a block of w, packed
-	atColumn  = unpackedK * asm.Panel      // a column of w on its way there
-	atBias    = atColumn + unpackedK       // bias of the panels at hand
-	atSum     = atBias + 8*asm.Panel       // sums that are not written to y directly
-	atSum2    = atSum + maxBlock*asm.Panel // sums of the second weight
+	maxBlock  = 384                               // rows that share a pass over a panel
+	unpackedK = 512                               // rows of w that are packed at a time
+	packedK   = 1024                              // rows of a panel that stay in the cache between tiles
+	packBlock = 128                               // elements of a row that are packed at a time
+	atPanel   = 0                                 // a block of w, packed
+	atRows    = unpackedK * asm.Panel             // rows on their way to columns
+	atColumns = atRows + asm.Panel*packBlock      // columns of a tile, with what Interleave writes too much
+	atBias    = atColumns + asm.Panel*packBlock/2 // bias of the panels at hand
+	atSum     = atBias + 8*asm.Panel              // sums that are not written to y directly
+	atSum2    = atSum + maxBlock*asm.Panel        // sums of the second weight
 )
 
-// packsX reports whether x must be packed: one contiguous row of f32 needn't.
-func packsX(m int, d ir.DType, col int) bool { return m > 1 || d != ir.F32 || col != 1 }
+// crowded reports whether rows that far apart, in floats, fall on the same few
+// lines of the caches.
+func crowded(stride int) bool { return stride%1024 == 0 }
+
+// packsX reports whether x must be packed. One row of f32 is read where it lies,
+// and beside weights of f32 so is a matrix, unless its rows are crowded.
+func packsX(m int, x, w ir.DType, row, col int) bool {
+	switch {
+	case x == ir.F32 && m == 1 && col == 1:
+		return false
+	case x != ir.F32 || w != ir.F32:
+		return true
+	}
+	return row != 1 && m > 8 && crowded(row)
+}
 
 // productScratch returns the bytes of packed x.
-func productScratch(batch, m, k int, d ir.DType, col int) int64 {
-	if !packsX(m, d, col) {
+func productScratch(batch, m, k int, x, w ir.DType, row, col int) int64 {
+	if !packsX(m, x, w, row, col) {
 		return 0
 	}
 	return 4 * int64(batch) * int64(m) * int64(k)
@@ -75,91 +92,96 @@ func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 	if p.batch*p.m*p.n == 0 {
 		return p.b.step(0, nil), nil
 	}
-	if packsX(p.m, p.x.dtype, p.x.col) {
+	if packsX(p.m, p.x.dtype, p.w[0].dtype, p.x.row, p.x.col) {
 		var err error
 		if p.packed, err = p.b.scratch(a, p.batch*p.m*p.k); err != nil {
 			return nil, err
 		}
 	}
-	height := p.b.asm.Rows
-	count := parts(p.m, height)
-	for t := range count + 1 {
-		p.tiles = append(p.tiles, t*p.m/count)
-	}
-	p.block = min(count, maxBlock/height)
-	p.kc = max(p.k, 1)
-	if !p.w[0].packed {
-		p.kc = unpackedK
-	} else if p.block > 1 {
-		p.kc = packedK
-	}
-	// A part should take some microseconds: here nanoseconds to read a panel,
-	// and to multiply it.
-	panel := p.k*asm.Panel*p.w[0].dtype.Size()/40 + p.k*min(p.m, p.block*height)*asm.Panel/100
-	p.group = max(1, 8000/max(panel, 1))
-	if p.vector() {
-		p.group = (p.group + p.b.asm.Panels - 1) / p.b.asm.Panels * p.b.asm.Panels
-	}
-	n := p.batch * parts(count, p.block) * parts(parts(p.n, asm.Panel), p.group)
-	run := p.b.step(n, p.part)
+	p.divide()
+	run := p.b.step(parts(p.batch*p.units, p.perPart), p.part)
 	if p.packed == nil {
 		return run, nil
 	}
-	pack := p.b.step(p.batch*count, p.pack)
+	pack := p.b.step(p.batch*(len(p.tiles)-1), p.pack)
 	return sequence(pack, run), nil
+}
+
+// divide settles the tiles, the blocks of them, and the parts. Nothing here
+// changes a bit of the result.
+func (p *product) divide() {
+	height := p.b.asm.Rows
+	count := parts(p.m, height)
+	p.tiles = evenly(p.m, count)
+	p.kc = max(p.k, 1)
+	local := !p.w[0].packed && !p.direct(p.w[0])
+	if local {
+		p.kc = min(p.kc, unpackedK)
+	} else if count > 1 {
+		p.kc = min(p.kc, packedK)
+	}
+	p.kc = max(1, parts(p.k, parts(p.k, p.kc)))
+	// A block of x stays in the second-level cache, and there are parts enough
+	// for every thread unless they become too short or pack w too often.
+	panels := parts(p.n, asm.Panel)
+	rows := min(maxBlock, max(4*height, secondCache/2/4/max(p.kc, 1)))
+	shortest := height
+	if local {
+		shortest = 8 * height
+	}
+	for rows/2 >= shortest && p.batch*panels*parts(p.m, rows) < 6*p.b.Threads() {
+		rows /= 2
+	}
+	p.blocks = evenly(count, min(count, parts(p.m, rows)))
+	rows = min(p.m, rows)
+	// Nanoseconds to read a panel, and to multiply it.
+	panel := p.k*asm.Panel*p.w[0].dtype.Size()/40 + p.k*rows*asm.Panel/50
+	p.group = min(panels, max(1, shortPart/max(panel, 1)))
+	if p.vector() {
+		p.group = (p.group + p.b.asm.Panels - 1) / p.b.asm.Panels * p.b.asm.Panels
+	}
+	p.units = (len(p.blocks) - 1) * parts(panels, p.group)
+	p.perPart = max(1, shortPart/max(panel*p.group, 1))
+}
+
+const (
+	secondCache = 1 << 20 // bytes of the second-level cache
+	shortPart   = 4000    // nanoseconds below which a part is not worth claiming
+)
+
+// evenly returns where each of some parts of n begins, and n.
+func evenly(n, parts int) []int {
+	var out []int
+	for t := range parts + 1 {
+		out = append(out, t*n/parts)
+	}
+	return out
 }
 
 // vector reports whether there is one row and packed weights, which several
 // panels at once suit best.
 func (p *product) vector() bool { return p.m == 1 && p.w[0].packed }
 
-// pack writes one tile of x as [k][rows of the tile], in blocks that stay in
-// the cache.
-func (p *product) pack(worker, id int) {
-	tiles := len(p.tiles) - 1
-	z, t := id/tiles, id%tiles
-	lo, m := p.tiles[t], p.tiles[t+1]-p.tiles[t]
-	dst := p.packed[(z*p.m+lo)*p.k : (z*p.m+lo+m)*p.k]
-	from := p.x.first[z] + lo*p.x.row
-	buf := p.b.local[worker][:packBlock]
-	if p.x.row == 1 {
-		for l := range p.k {
-			p.x.load(dst[l*m:l*m+m], from+l*p.x.col)
-		}
-		return
-	}
-	for l := 0; l < p.k; l += packBlock {
-		n := min(packBlock, p.k-l)
-		for i := range m {
-			interleaveRow(dst[l*m+i:], p.x.tile(buf, from+i*p.x.row+l, n), m)
-		}
-	}
-}
-
-// packBlock is how many elements of a row are packed at a time.
-const packBlock = 128
-
-// interleaveRow is dst[l*m] = x[l].
-func interleaveRow(dst, x []float32, m int) {
-	for l, v := range x {
-		dst[l*m] = v
-	}
-}
-
-// part computes a group of panels for a block of tiles.
+// part computes some units of work.
 func (p *product) part(worker, id int) {
+	lo, hi := span(id, p.batch*p.units, p.perPart)
+	for ; lo < hi; lo++ {
+		p.unit(p.b.local[worker], lo/p.units, lo%p.units)
+	}
+}
+
+// unit computes a group of panels for a block of tiles.
+func (p *product) unit(local []float32, z, id int) {
 	panels := parts(p.n, asm.Panel)
-	groups, blocks := parts(panels, p.group), parts(len(p.tiles)-1, p.block)
+	groups := parts(panels, p.group)
 	lo, hi := span(id%groups, panels, p.group)
-	block, z := id/groups%blocks, id/groups/blocks
-	local := p.b.local[worker]
 	if p.vector() {
 		for ; lo+p.b.asm.Panels <= hi; lo += p.b.asm.Panels {
 			p.row(local, z, lo)
 		}
 	}
 	for ; lo < hi; lo++ {
-		p.panel(local, z, block, lo)
+		p.panel(local, z, id/groups, lo)
 	}
 }
 
@@ -176,7 +198,7 @@ func (p *product) row(local []float32, z, panel int) {
 	bias := p.biasOf(local, j, p.b.asm.Panels*asm.Panel)
 	for i, w := range p.w {
 		y := local[atSum+i*(atSum2-atSum):]
-		if p.direct() && width == p.b.asm.Panels*asm.Panel {
+		if p.intoY() && width == p.b.asm.Panels*asm.Panel {
 			y = p.y.f32()[z*p.n+j:]
 		}
 		stride := p.k * asm.Panel * w.dtype.Size()
@@ -185,13 +207,19 @@ func (p *product) row(local []float32, z, panel int) {
 	p.finish(local, z*p.n+j, width, 0, width == p.b.asm.Panels*asm.Panel)
 }
 
-// panel computes one panel of a block of tiles.
+// panel computes one panel of a block of tiles. Of weights that are not packed,
+// a last panel that is not full begins further to the left, and what was
+// computed before is dropped.
 func (p *product) panel(local []float32, z, block, panel int) {
-	lo, hi := span(block, len(p.tiles)-1, p.block)
+	lo, hi := p.blocks[block], p.blocks[block+1]
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
-	direct := p.direct() && width == asm.Panel
-	bias := p.biasOf(local, j, asm.Panel)
+	left := j
+	if !p.w[0].packed {
+		left = max(0, min(j, p.n-asm.Panel))
+	}
+	direct := p.intoY() && width == asm.Panel
+	bias := p.biasOf(local, left, asm.Panel)
 	row0 := p.tiles[lo]
 	for i, w := range p.w {
 		y, ldy := local[atSum+i*(atSum2-atSum):], asm.Panel
@@ -200,7 +228,7 @@ func (p *product) panel(local []float32, z, block, panel int) {
 		}
 		for k0 := 0; k0 == 0 || k0 < p.k; k0 += p.kc {
 			n := min(p.kc, p.k-k0)
-			from, storage := p.weights(local, w, z, panel, k0, n)
+			from := p.weights(local, w, z, left, k0, n)
 			last, load := bias, 0
 			if k0+n < p.k {
 				last = nil
@@ -209,57 +237,37 @@ func (p *product) panel(local []float32, z, block, panel int) {
 				load = 1
 			}
 			for t := lo; t < hi; t++ {
-				r, m := p.tiles[t], p.tiles[t+1]-p.tiles[t]
-				x := p.rows(z, r, k0, m)
-				p.b.asm.Gemm[storage][m](n, x, from, &y[(r-row0)*ldy], ldy, last, load)
+				p.tile(z, t, k0, n, from, &y[(p.tiles[t]-row0)*ldy], ldy, last, load)
 			}
 		}
 	}
 	for r := row0; r < p.tiles[hi]; r++ {
-		p.finish(local, (z*p.m+r)*p.n+j, width, (r-row0)*asm.Panel, direct)
+		p.finish(local, (z*p.m+r)*p.n+j, width, (r-row0)*asm.Panel+j-left, direct)
 	}
 }
 
-// direct reports whether sums may be written where y lies.
-func (p *product) direct() bool { return p.y.dtype == ir.F32 && len(p.w) == 1 }
-
-// rows returns the packed tile of m rows from r on, at k0.
-func (p *product) rows(z, r, k0, m int) *float32 {
-	if p.packed == nil {
-		return first(p.x.f32()[p.x.first[z]+k0:])
+// tile computes n steps of k of a tile.
+func (p *product) tile(z, t, k0, n int, w block, y *float32, ldy int, bias *float32, load int) {
+	r, m := p.tiles[t], p.tiles[t+1]-p.tiles[t]
+	k := &p.b.asm
+	switch {
+	case n == 0:
+		k.ByRow[m](0, nil, 0, nil, 0, y, ldy, bias, load)
+	case p.packed != nil && w.storage != asm.F32:
+		k.Gemm[w.storage][m](n, &p.packed[(z*p.m+r)*p.k+k0*m], w.p, y, ldy, bias, load)
+	case p.packed != nil:
+		k.ByCol[m](n, &p.packed[(z*p.m+r)*p.k+k0*m], m, w.f32(), w.ld, y, ldy, bias, load)
+	case p.m == 1 && w.storage != asm.F32:
+		k.Gemm[w.storage][m](n, &p.x.f32()[p.x.first[z]+k0], w.p, y, ldy, bias, load)
+	case p.x.col == 1:
+		k.ByRow[m](n, &p.x.f32()[p.x.first[z]+r*p.x.row+k0], p.x.row, w.f32(), w.ld, y, ldy, bias, load)
+	default:
+		k.ByCol[m](n, &p.x.f32()[p.x.first[z]+r+k0*p.x.col], p.x.col, w.f32(), w.ld, y, ldy, bias, load)
 	}
-	return first(p.packed[(z*p.m+r)*p.k+k0*m:])
 }
 
-// weights returns n rows of a panel from k0 on, packed.
-func (p *product) weights(local []float32, w weight, z, panel, k0, n int) (*byte, asm.Storage) {
-	if n == 0 {
-		return nil, asm.F32
-	}
-	if w.packed {
-		return w.at((panel*p.k + k0) * asm.Panel), w.storage()
-	}
-	to := vecOf(local[atPanel : atPanel+n*asm.Panel])
-	width := min(p.n-panel*asm.Panel, asm.Panel)
-	from := w.first[z] + k0*w.row + panel*asm.Panel*w.col
-	if width < asm.Panel {
-		clear(to.f32())
-	}
-	if w.col == 1 {
-		for k := range n {
-			w.load(to.f32()[k*asm.Panel:k*asm.Panel+width], from+k*w.row)
-		}
-		return to.at(0), asm.F32
-	}
-	column := local[atColumn : atColumn+n]
-	for j := range width {
-		w.load(column, from+j*w.col)
-		for k, v := range column {
-			to.f32()[k*asm.Panel+j] = v
-		}
-	}
-	return to.at(0), asm.F32
-}
+// intoY reports whether sums may be written where y lies.
+func (p *product) intoY() bool { return p.y.dtype == ir.F32 && len(p.w) == 1 }
 
 // biasOf returns width biases from j on, or nil.
 func (p *product) biasOf(local []float32, j, width int) *float32 {
@@ -278,7 +286,7 @@ func (p *product) biasOf(local []float32, j, width int) *float32 {
 // finish applies the function to width sums that belong at element i of y, and
 // stores them. They are there already if direct, else at offset of the sums.
 func (p *product) finish(local []float32, i, width, offset int, direct bool) {
-	if direct && p.direct() {
+	if direct && p.intoY() {
 		if p.act != nil {
 			p.act(p.y.f32()[i : i+width])
 		}

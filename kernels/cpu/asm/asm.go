@@ -25,6 +25,10 @@ const Panel = 32
 // continued by another call with load set.
 type Gemm func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
 
+// Strided is a Gemm of float32 matrices that lie as they are: row l of b at
+// b[l*ldb], and a[i*lda+l] (by row) or a[l*lda+i] (by column) for Gemm's a.
+type Strided func(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // Gemv is one row times several neighbouring panels, which lie stride bytes
 // apart. y has Panel elements for each; so has bias, which may be nil. Its
 // chains are those of Gemm.
@@ -54,6 +58,8 @@ type Kernels struct {
 	Rows       int       // largest height of a Gemm
 	Panels     int       // panels that a Gemv takes
 	Gemm       [3][]Gemm // by height, from 1 to Rows
+	ByRow      []Strided // by height, from 1 to Rows
+	ByCol      []Strided
 	Gemv       [3]Gemv
 	Dots       [3]Dots
 	Mix        [3]Mix

@@ -125,6 +125,50 @@ func testGemm(t *testing.T, what string, f Gemm, r *rand.Rand, s Storage, m, k i
 	}
 }
 
+// Every height and length gives the same chains over matrices as they lie.
+func TestStrided(t *testing.T) {
+	for name, kernels := range tiers(t) {
+		r := rand.New(rand.NewPCG(3, 5))
+		for m := 1; m <= kernels.Rows; m++ {
+			for _, k := range []int{0, 1, 3, 4, 5, 64} {
+				what := fmt.Sprintf("%s: %d rows, k %d", name, m, k)
+				testStrided(t, what+" by row", kernels.ByRow[m], r, m, k, k+3, 1)
+				testStrided(t, what+" by column", kernels.ByCol[m], r, m, k, 1, m+2)
+			}
+		}
+	}
+}
+
+// Element (i, l) of a is at i*down + l*along.
+func testStrided(t *testing.T, what string, f Strided, r *rand.Rand, m, k, down, along int) {
+	const ldb, ldc = 45, 37
+	lda := max(down, along)
+	a, b, bias := random(r, m*down+k*along), random(r, k*ldb+Panel), random(r, Panel)
+	c := random(r, m*ldc)
+	want := append([]float32(nil), c...)
+	for _, resume := range []int{0, 1} {
+		for _, bp := range []*float32{nil, &bias[0]} {
+			f(k, &a[0], lda, &b[0], ldb, &c[0], ldc, bp, resume)
+			for i := range m {
+				for j := range Panel {
+					acc := float32(0)
+					if resume != 0 {
+						acc = want[i*ldc+j]
+					}
+					for l := range k {
+						acc = FMA(a[i*down+l*along], b[l*ldb+j], acc)
+					}
+					if bp != nil {
+						acc += bias[j]
+					}
+					want[i*ldc+j] = acc
+				}
+			}
+			sameBits(t, what, c, want)
+		}
+	}
+}
+
 func TestGemv(t *testing.T) {
 	for name, kernels := range tiers(t) {
 		r := rand.New(rand.NewPCG(5, 6))

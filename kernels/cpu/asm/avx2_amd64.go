@@ -154,6 +154,66 @@ func MixYF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveYF16(m int, k int, x *byte, stride int, dst *float32)
 
+// ByRow1Y is the ByRow of 1 rows.
+//
+//go:noescape
+func ByRow1Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol1Y is the ByCol of 1 rows.
+//
+//go:noescape
+func ByCol1Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow2Y is the ByRow of 2 rows.
+//
+//go:noescape
+func ByRow2Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol2Y is the ByCol of 2 rows.
+//
+//go:noescape
+func ByCol2Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow3Y is the ByRow of 3 rows.
+//
+//go:noescape
+func ByRow3Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol3Y is the ByCol of 3 rows.
+//
+//go:noescape
+func ByCol3Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow4Y is the ByRow of 4 rows.
+//
+//go:noescape
+func ByRow4Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol4Y is the ByCol of 4 rows.
+//
+//go:noescape
+func ByCol4Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow5Y is the ByRow of 5 rows.
+//
+//go:noescape
+func ByRow5Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol5Y is the ByCol of 5 rows.
+//
+//go:noescape
+func ByCol5Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow6Y is the ByRow of 6 rows.
+//
+//go:noescape
+func ByRow6Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol6Y is the ByCol of 6 rows.
+//
+//go:noescape
+func ByCol6Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // PeakY executes n times 10 independent vector multiply-adds of 8 lanes.
 func PeakY(n int)
 

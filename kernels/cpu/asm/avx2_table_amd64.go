@@ -13,6 +13,8 @@ func AVX2() Kernels {
 			{nil, Gemm1YBF16, Gemm2YBF16, Gemm3YBF16, Gemm4YBF16, Gemm5YBF16, Gemm6YBF16},
 			{nil, Gemm1YF16, Gemm2YF16, Gemm3YF16, Gemm4YF16, Gemm5YF16, Gemm6YF16},
 		},
+		ByRow:      []Strided{nil, ByRow1Y, ByRow2Y, ByRow3Y, ByRow4Y, ByRow5Y, ByRow6Y},
+		ByCol:      []Strided{nil, ByCol1Y, ByCol2Y, ByCol3Y, ByCol4Y, ByCol5Y, ByCol6Y},
 		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
 		Dots:       [3]Dots{DotsYF32, DotsYBF16, DotsYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},

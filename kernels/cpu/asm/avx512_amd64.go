@@ -244,5 +244,125 @@ func MixZF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveZF16(m int, k int, x *byte, stride int, dst *float32)
 
+// ByRow1Z is the ByRow of 1 rows.
+//
+//go:noescape
+func ByRow1Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol1Z is the ByCol of 1 rows.
+//
+//go:noescape
+func ByCol1Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow2Z is the ByRow of 2 rows.
+//
+//go:noescape
+func ByRow2Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol2Z is the ByCol of 2 rows.
+//
+//go:noescape
+func ByCol2Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow3Z is the ByRow of 3 rows.
+//
+//go:noescape
+func ByRow3Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol3Z is the ByCol of 3 rows.
+//
+//go:noescape
+func ByCol3Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow4Z is the ByRow of 4 rows.
+//
+//go:noescape
+func ByRow4Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol4Z is the ByCol of 4 rows.
+//
+//go:noescape
+func ByCol4Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow5Z is the ByRow of 5 rows.
+//
+//go:noescape
+func ByRow5Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol5Z is the ByCol of 5 rows.
+//
+//go:noescape
+func ByCol5Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow6Z is the ByRow of 6 rows.
+//
+//go:noescape
+func ByRow6Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol6Z is the ByCol of 6 rows.
+//
+//go:noescape
+func ByCol6Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow7Z is the ByRow of 7 rows.
+//
+//go:noescape
+func ByRow7Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol7Z is the ByCol of 7 rows.
+//
+//go:noescape
+func ByCol7Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow8Z is the ByRow of 8 rows.
+//
+//go:noescape
+func ByRow8Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol8Z is the ByCol of 8 rows.
+//
+//go:noescape
+func ByCol8Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow9Z is the ByRow of 9 rows.
+//
+//go:noescape
+func ByRow9Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol9Z is the ByCol of 9 rows.
+//
+//go:noescape
+func ByCol9Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow10Z is the ByRow of 10 rows.
+//
+//go:noescape
+func ByRow10Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol10Z is the ByCol of 10 rows.
+//
+//go:noescape
+func ByCol10Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow11Z is the ByRow of 11 rows.
+//
+//go:noescape
+func ByRow11Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol11Z is the ByCol of 11 rows.
+//
+//go:noescape
+func ByCol11Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow12Z is the ByRow of 12 rows.
+//
+//go:noescape
+func ByRow12Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol12Z is the ByCol of 12 rows.
+//
+//go:noescape
+func ByCol12Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // PeakZ executes n times 10 independent vector multiply-adds of 16 lanes.
 func PeakZ(n int)

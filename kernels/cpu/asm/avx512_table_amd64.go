@@ -13,6 +13,8 @@ func AVX512() Kernels {
 			{nil, Gemm1ZBF16, Gemm2ZBF16, Gemm3ZBF16, Gemm4ZBF16, Gemm5ZBF16, Gemm6ZBF16, Gemm7ZBF16, Gemm8ZBF16, Gemm9ZBF16, Gemm10ZBF16, Gemm11ZBF16, Gemm12ZBF16},
 			{nil, Gemm1ZF16, Gemm2ZF16, Gemm3ZF16, Gemm4ZF16, Gemm5ZF16, Gemm6ZF16, Gemm7ZF16, Gemm8ZF16, Gemm9ZF16, Gemm10ZF16, Gemm11ZF16, Gemm12ZF16},
 		},
+		ByRow:      []Strided{nil, ByRow1Z, ByRow2Z, ByRow3Z, ByRow4Z, ByRow5Z, ByRow6Z, ByRow7Z, ByRow8Z, ByRow9Z, ByRow10Z, ByRow11Z, ByRow12Z},
+		ByCol:      []Strided{nil, ByCol1Z, ByCol2Z, ByCol3Z, ByCol4Z, ByCol5Z, ByCol6Z, ByCol7Z, ByCol8Z, ByCol9Z, ByCol10Z, ByCol11Z, ByCol12Z},
 		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
 		Dots:       [3]Dots{DotsZF32, DotsZBF16, DotsZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},

@@ -12,7 +12,11 @@ const genericRows = 4
 
 // Generic holds the portable loops, which define what the others compute.
 func Generic() Kernels {
-	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector()}
+	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), ByRow: []Strided{nil}, ByCol: []Strided{nil}}
+	for m := 1; m <= genericRows; m++ {
+		k.ByRow = append(k.ByRow, strided(m, true))
+		k.ByCol = append(k.ByCol, strided(m, false))
+	}
 	for s := range k.Gemv {
 		st := Storage(s)
 		k.Gemm[s] = []Gemm{nil}
@@ -49,11 +53,7 @@ func gemm(m int, s Storage) Gemm {
 	return func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, resume int) {
 		x := unsafe.Slice(a, k*m)
 		var acc [genericRows][Panel]float32
-		for i := range m {
-			if resume != 0 {
-				copy(acc[i][:], row(c, i*ldc))
-			}
-		}
+		begin(acc[:m], c, ldc, resume)
 		var w [Panel]float32
 		for l := range k {
 			load(s, w[:], at(b, l*Panel*size))
@@ -61,13 +61,47 @@ func gemm(m int, s Storage) Gemm {
 				fmas(acc[i][:], x[l*m+i], w[:])
 			}
 		}
-		for i := range m {
-			y := row(c, i*ldc)
-			copy(y, acc[i][:])
-			if bias != nil {
-				for j, v := range row(bias, 0) {
-					y[j] += v
-				}
+		end(acc[:m], c, ldc, bias)
+	}
+}
+
+func strided(m int, byRow bool) Strided {
+	return func(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, resume int) {
+		down, along := lda, 1
+		if !byRow {
+			down, along = 1, lda
+		}
+		var acc [genericRows][Panel]float32
+		begin(acc[:m], c, ldc, resume)
+		for l := range k {
+			w := row(b, l*ldb)
+			for i := range m {
+				x := (*float32)(unsafe.Add(unsafe.Pointer(a), 4*(i*down+l*along)))
+				fmas(acc[i][:], *x, w)
+			}
+		}
+		end(acc[:m], c, ldc, bias)
+	}
+}
+
+// begin takes up sums where another call left them.
+func begin(acc [][Panel]float32, c *float32, ldc, resume int) {
+	if resume == 0 {
+		return
+	}
+	for i := range acc {
+		copy(acc[i][:], row(c, i*ldc))
+	}
+}
+
+// end writes sums, with the bias.
+func end(acc [][Panel]float32, c *float32, ldc int, bias *float32) {
+	for i := range acc {
+		y := row(c, i*ldc)
+		copy(y, acc[i][:])
+		if bias != nil {
+			for j, v := range row(bias, 0) {
+				y[j] += v
 			}
 		}
 	}

@@ -10,34 +10,56 @@ import (
 
 const panel = 32 // columns
 
-// gemm is a tile of m rows and the 32 columns of a panel. Where the registers
-// don't hold it, it is computed in two halves.
+// form is how the operands of a tile lie.
+type form int
+
+const (
+	packed form = iota // a k-major, b a panel
+	byRow              // both row-major
+	byCol              // b row-major, a transposed
+)
+
+// gemm is a tile of m rows over a panel.
 func (s isa) gemm(m int, e elem) {
 	name := fmt.Sprintf("Gemm%d%s%s", m, s.suffix, e.name)
 	TEXT(name, NOSPLIT, "func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)")
 	Doc(fmt.Sprintf("%s is the Gemm of %d rows over %s weights.", name, m, e.name))
+	s.tiles(m, e, packed)
+}
+
+// strided is a tile of m rows over matrices that lie as they are.
+func (s isa) strided(m int, f form) {
+	kind := map[form]string{byRow: "ByRow", byCol: "ByCol"}[f]
+	name := fmt.Sprintf("%s%d%s", kind, m, s.suffix)
+	TEXT(name, NOSPLIT, "func(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)")
+	Doc(fmt.Sprintf("%s is the %s of %d rows.", name, kind, m))
+	s.tiles(m, elems[0], f)
+}
+
+// tiles is m rows and 32 columns, in two halves where the registers don't hold
+// them.
+func (s isa) tiles(m int, e elem, f form) {
 	Pragma("noescape")
 	vecs := panel / s.lanes()
 	halves := 1
 	if s.bytes == 32 && m > 2 {
 		vecs, halves = 2, 2
 	}
-	k, a, b := Load(Param("k"), GP64()), Load(Param("a"), GP64()), Load(Param("b"), GP64())
-	c, ldc := Load(Param("c"), GP64()), Load(Param("ldc"), GP64())
-	bias, load := Load(Param("bias"), GP64()), Load(Param("load"), GP64())
-	SHLQ(Imm(2), ldc)
+	param := func(name string) Register { return Load(Param(name), GP64()) }
+	bytes := func(name string) Register {
+		r := param(name)
+		SHLQ(Imm(2), r)
+		return r
+	}
+	c, ldc := param("c"), bytes("ldc")
+	var lda, ldb Register
+	if f != packed {
+		lda, ldb = bytes("lda"), bytes("ldb")
+	}
 	for half := range halves {
-		t := tile{s: s, e: e, m: m, vecs: vecs, label: fmt.Sprint(half), c: c, ldc: ldc, bias: bias}
-		if half < halves-1 {
-			t.k, t.a, t.b = GP64(), GP64(), GP64()
-			MOVQ(k, t.k)
-			MOVQ(a, t.a)
-			MOVQ(b, t.b)
-		} else {
-			t.k, t.a, t.b = k, a, b
-		}
-		t.disp = half * vecs * s.lanes()
-		t.start(load)
+		t := tile{s: s, e: e, m: m, vecs: vecs, disp: half * vecs * s.lanes(), label: fmt.Sprint(half), form: f,
+			k: param("k"), a: []Register{param("a")}, b: param("b"), lda: lda, ldb: ldb, c: c, ldc: ldc, bias: param("bias")}
+		t.start(param("load"))
 		t.loop()
 		t.store()
 	}
@@ -52,7 +74,10 @@ type tile struct {
 	m, vecs      int
 	disp         int // first column
 	label        string
-	k, a, b      Register
+	form         form
+	k, b         Register
+	a            []Register // by row, the address of rows 0, 3, 6 ...
+	lda, ldb     Register   // bytes
 	c, ldc, bias Register
 	acc          [][]VecVirtual
 }
@@ -71,6 +96,55 @@ func (t *tile) rows(f func(i int, row Register)) {
 
 func (t *tile) at(base Register, j int) Mem {
 	return Mem{Base: base, Disp: 4*t.disp + t.s.bytes*j}
+}
+
+// element is row i of a at step u of an unrolled loop.
+func (t *tile) element(i, u int) Mem {
+	switch t.form {
+	case byRow:
+		m := third(t.a, t.lda, i)
+		m.Disp = 4 * u
+		return m
+	case byCol:
+		return Mem{Base: t.a[0], Disp: 4 * i}
+	}
+	return Mem{Base: t.a[0], Disp: 4 * (t.m*u + i)}
+}
+
+// step is one k of n that are unrolled, the u-th.
+func (t *tile) step(u int, w []VecVirtual, x VecVirtual) {
+	row := u
+	if t.form != packed {
+		row = 0
+	}
+	for j := range w {
+		t.s.load(t.e, Mem{Base: t.b, Disp: t.e.size * (panel*row + t.disp + t.s.lanes()*j)}, w[j])
+	}
+	for i := range t.acc {
+		VBROADCASTSS(t.element(i, u), x)
+		for j := range w {
+			VFMADD231PS(w[j], x, t.acc[i][j])
+		}
+	}
+	if t.form != packed {
+		ADDQ(t.ldb, t.b)
+	}
+	if t.form == byCol {
+		ADDQ(t.lda, t.a[0])
+	}
+}
+
+// advance moves the addresses that step leaves alone by n steps.
+func (t *tile) advance(n int) {
+	switch t.form {
+	case packed:
+		ADDQ(imm(t.e.size*panel*n), t.b)
+		ADDQ(imm(4*t.m*n), t.a[0])
+	case byRow:
+		for _, p := range t.a {
+			ADDQ(imm(4*n), p)
+		}
+	}
 }
 
 // start loads c into the accumulators, or clears them.
@@ -100,20 +174,8 @@ func (t *tile) loop() {
 		w[j] = t.s.reg()
 	}
 	x := t.s.reg()
-	step := func(u int) {
-		for j := range w {
-			t.s.load(t.e, Mem{Base: t.b, Disp: t.e.size * (panel*u + t.disp + t.s.lanes()*j)}, w[j])
-		}
-		for i := range t.acc {
-			VBROADCASTSS(Mem{Base: t.a, Disp: 4 * (t.m*u + i)}, x)
-			for j := range w {
-				VFMADD231PS(w[j], x, t.acc[i][j])
-			}
-		}
-	}
-	advance := func(n int) {
-		ADDQ(imm(t.e.size*panel*n), t.b)
-		ADDQ(imm(4*t.m*n), t.a)
+	if t.form == byRow {
+		t.a = thirds(t.a[0], t.lda, t.m)
 	}
 	blocks := GP64()
 	MOVQ(t.k, blocks)
@@ -121,17 +183,17 @@ func (t *tile) loop() {
 	JE(LabelRef("tail" + t.label))
 	Label("block" + t.label)
 	for u := range unroll {
-		step(u)
+		t.step(u, w, x)
 	}
-	advance(unroll)
+	t.advance(unroll)
 	DECQ(blocks)
 	JNE(LabelRef("block" + t.label))
 	Label("tail" + t.label)
 	ANDQ(Imm(3), t.k)
 	JE(LabelRef("store" + t.label))
 	Label("one" + t.label)
-	step(0)
-	advance(1)
+	t.step(0, w, x)
+	t.advance(1)
 	DECQ(t.k)
 	JNE(LabelRef("one" + t.label))
 	Label("store" + t.label)
@@ -212,4 +274,25 @@ func (s isa) gemv(e elem) {
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// thirds returns the addresses of rows 0, 3, 6 ... of n.
+func thirds(base, stride Register, n int) []Register {
+	out := []Register{base}
+	for i := 3; i < n; i += 3 {
+		p := GP64()
+		LEAQ(Mem{Base: out[len(out)-1], Index: stride, Scale: 2}, p)
+		ADDQ(stride, p)
+		out = append(out, p)
+	}
+	return out
+}
+
+// third is row i, from the registers of thirds.
+func third(base []Register, stride Register, i int) Mem {
+	m := Mem{Base: base[i/3]}
+	if i%3 > 0 {
+		m.Index, m.Scale = stride, uint8(i%3)
+	}
+	return m
 }

@@ -60,6 +60,10 @@ func (s isa) products() {
 		s.mix(e)
 		s.interleave(e)
 	}
+	for m := 1; m <= s.rows; m++ {
+		s.strided(m, byRow)
+		s.strided(m, byCol)
+	}
 	s.peak()
 	if s.name == "AVX2" {
 		cpuid()

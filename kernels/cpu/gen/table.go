@@ -22,6 +22,13 @@ func (s isa) table() string {
 		b.WriteString("},\n")
 	}
 	b.WriteString("\t\t},\n")
+	for _, kind := range []string{"ByRow", "ByCol"} {
+		fmt.Fprintf(&b, "\t\t%s: []Strided{nil", kind)
+		for m := 1; m <= s.rows; m++ {
+			fmt.Fprintf(&b, ", %s%d%s", kind, m, s.suffix)
+		}
+		b.WriteString("},\n")
+	}
 	for _, f := range []string{"Gemv", "Dots", "Mix", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {

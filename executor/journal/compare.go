@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,9 @@ type Compared struct {
 	BestStep     int64   `json:"best_loss_step"` // of the first row with Best, or -1
 	BestEval     *Number `json:"best_eval_loss,omitempty"`
 	BestEvalStep int64   `json:"best_eval_loss_step"`
+	Speed        *Number `json:"tokens_per_second,omitempty"` // the median of the rows
+	// Last are the last of all values, by their names.
+	Last map[string]Number `json:"last"`
 }
 
 // Difference is a line of the resolved documents that is not the same in all.
@@ -51,6 +55,15 @@ func Compare(folders ...string) (*Comparison, error) {
 			if n := number(r, EvalLoss); n != nil {
 				run.EvalLoss = n
 				break
+			}
+		}
+		if points := named(rows, TokensPerSecond, 1).points; len(points) > 0 {
+			run.Speed = value(median(points))
+		}
+		run.Last = map[string]Number{}
+		for _, r := range rows {
+			for n, v := range r.Values {
+				run.Last[n] = Number(v)
 			}
 		}
 		c.Runs = append(c.Runs, run)
@@ -208,6 +221,7 @@ func (c *Comparison) Table() string {
 			rows[i] = append(rows[i], cell)
 		}
 	}
+	rows = append(rows, c.measures()...)
 	for _, d := range c.Differences {
 		row := []string{d.Path}
 		for _, v := range d.Values {
@@ -216,6 +230,46 @@ func (c *Comparison) Table() string {
 		rows = append(rows, row)
 	}
 	return table(rows)
+}
+
+// measures are rows of speed, memory, and the values that only some runs know.
+func (c *Comparison) measures() [][]string {
+	speed, memory := []string{"tokens per second"}, []string{"memory"}
+	some := map[string]bool{}
+	for _, r := range c.Runs {
+		cell := "-"
+		if r.Speed != nil {
+			cell = fmt.Sprintf("%.0f", float64(*r.Speed))
+		}
+		speed = append(speed, cell)
+		if cell = "-"; r.Last[Memory] > 0 {
+			cell = fmt.Sprintf("%.1f MiB", float64(r.Last[Memory])/(1<<20))
+		}
+		memory = append(memory, cell)
+		for n := range r.Last {
+			if !slices.Contains(order[:], n) {
+				some[n] = true
+			}
+		}
+	}
+	var rows [][]string
+	for _, row := range [][]string{speed, memory} {
+		if slices.ContainsFunc(row[1:], func(cell string) bool { return cell != "-" }) {
+			rows = append(rows, row)
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(some)) {
+		row := []string{n}
+		for _, r := range c.Runs {
+			cell := "-"
+			if v, ok := r.Last[n]; ok {
+				cell = fmt.Sprintf("%.4g", float64(v))
+			}
+			row = append(row, cell)
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 // shorten keeps a cell of a table to 40 letters.

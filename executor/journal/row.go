@@ -95,6 +95,28 @@ func (r Row) encode() []byte {
 	return append(b, '}', '\n')
 }
 
+// JSON is the row as a line of metrics.jsonl.
+func (r Row) JSON() []byte { return r.encode() }
+
+// Line is the row for a person: the step, of how many if that is known, and the
+// values, but for those that only count what was done.
+func (r Row) Line(planned int64) string {
+	s := fmt.Sprintf("step %d", r.Step)
+	if planned > 0 {
+		s += fmt.Sprintf("/%d", planned)
+	}
+	for _, n := range r.names() {
+		if n != Tokens && n != Memory {
+			format := "  %s %.4g"
+			if v := r.Values[n]; math.Abs(v) >= 1000 && math.Abs(v) < 1e12 {
+				format = "  %s %.0f"
+			}
+			s += fmt.Sprintf(format, n, r.Values[n])
+		}
+	}
+	return s
+}
+
 func appendMember(b []byte, name string, v float64) []byte {
 	quoted, _ := json.Marshal(name) // a string always can be
 	return appendNumber(append(append(b, quoted...), ':'), v)

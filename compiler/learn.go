@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -90,10 +91,46 @@ type learner struct {
 	weights []*ir.State // those that change, in the order of the graph
 }
 
-// hasGradient says which ops stay whole: those with a gradient of their own.
+// hasGradient says which ops stay whole: those with a gradient of their own,
+// for all inputs that want one.
 func (l *learner) hasGradient(n *ir.Node) bool {
 	d, ok := l.Table.Lookup(n.Op)
-	return ok && d.Grad != nil
+	if !ok || d.Grad == nil {
+		return false
+	}
+	for _, k := range d.Flat {
+		if fromWeights(n.In[k], map[*ir.Node]bool{}) {
+			return false
+		}
+	}
+	return true
+}
+
+// fromWeights reports whether v depends on a weight; seen holds the nodes that
+// do not.
+func fromWeights(v ir.Value, seen map[*ir.Node]bool) bool {
+	if !v.Valid() || seen[v.Node] {
+		return false
+	}
+	seen[v.Node] = true
+	return v.Node.Op == ir.OpState || slices.ContainsFunc(v.Node.In, func(x ir.Value) bool { return fromWeights(x, seen) })
+}
+
+// forGradients has ops give the results that their gradients read.
+func (l *learner) forGradients(g *ir.Graph) {
+	for _, n := range g.Nodes {
+		d, ok := l.Table.Lookup(n.Op)
+		if !ok || d.ForGrad == nil {
+			continue
+		}
+		n.Attr = d.ForGrad(n.Attr)
+		types, err := d.Infer(typesOf(n.In), n.Attr)
+		if err != nil {
+			l.Fail(&op.Error{Pos: n.Pos, Op: n.Op, Err: err})
+			return
+		}
+		n.Types = types
+	}
 }
 
 // forward writes the model and its losses; keep says which ops stay whole.
@@ -103,6 +140,9 @@ func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 	if w.Err() != nil {
 		l.Fail(w.Err())
 		return sum, count
+	}
+	if l.t.Phase != Evaluate {
+		l.forGradients(w.Graph)
 	}
 	at := l.Lowered(w.Graph, keep)
 	for _, s := range l.Graph.States {

@@ -60,7 +60,7 @@ func positions() Def {
 // arXiv:2310.06825, softcap arXiv:2408.00118.
 func attention() Def {
 	return Def{Name: "attention", Title: "Attention", Doc: "y = softmax(scale query keyᵀ + mask) value, for grouped heads; a row that sees no key gives 0.",
-		Attr: AttentionAttr{}, Cached: []int{1, 2},
+		Attr: AttentionAttr{}, Cached: []int{1, 2}, Flat: []int{3}, ForGrad: withStats, Grad: gradAttention,
 		Ports: []Port{{Name: "query", Doc: "[batch, seq, heads, d]; row i has position past + i"}, {Name: "key", Doc: "[batch, t, groups, d]; row j has position j"},
 			{Name: "value", Doc: "[batch, t, groups, dv]"},
 			{Name: "mask", Doc: "added to the scores; any shape that repeats to [batch, heads, seq, t]", Optional: true}, pastPort()},
@@ -105,49 +105,87 @@ func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 			return nil, fmt.Errorf("mask is %v, which does not repeat to [batch, heads, seq, t] = %s", mask, ir.ShapeString(scores))
 		}
 	}
-	return []ir.Type{q.With(q.Shape[0], q.Shape[1], q.Shape[2], v.Shape[3])}, nil
+	out := []ir.Type{q.With(q.Shape[0], q.Shape[1], q.Shape[2], v.Shape[3])}
+	if at.Stats {
+		out = append(out, lseType(q))
+	}
+	return out, nil
 }
 
-// lowerAttention works on [batch, groups, heads/groups, seq, ...], so that a
+// grouping is attention on [batch, groups, heads/groups, seq, ...], so that a
 // group's keys are repeated by the product.
-func lowerAttention(b *Builder, n *ir.Node) []ir.Value {
-	at := n.Attr.(AttentionAttr)
-	q := b.wide(n.In[0])
-	t := q.Type()
-	k, v := b.Cast(n.In[1], t.DType), b.Cast(n.In[2], t.DType)
-	batch, seq, d, keys, groups := t.Shape[0], t.Shape[1], t.Shape[3], k.Type().Shape[1], k.Type().Shape[2]
-	share, _ := t.Shape[2].Div(groups)
-	dv := lastDim(v.Type())
+type grouping struct {
+	at                                  AttentionAttr
+	batch, seq, keys, groups, share, dv ir.Dim
+	dtype                               ir.DType // of the arithmetic
+}
 
-	q = b.Transpose(b.Reshape(q, batch, seq, groups, share, d), 0, 2, 3, 1, 4)
-	k = b.Reshape(b.Transpose(k, 0, 2, 1, 3), batch, groups, ir.D(1), keys, d)
-	v = b.Reshape(b.Transpose(v, 0, 2, 1, 3), batch, groups, ir.D(1), keys, dv)
-	scale := at.Scale
+// grouped returns the sizes of attention over query, key, value.
+func (b *Builder) grouped(at AttentionAttr, in []ir.Value) grouping {
+	q, k := in[0].Type(), in[1].Type()
+	share, _ := q.Shape[2].Div(k.Shape[2])
+	return grouping{at: at, batch: q.Shape[0], seq: q.Shape[1], keys: k.Shape[1], groups: k.Shape[2], share: share,
+		dv: lastDim(in[2].Type()), dtype: b.wide(in[0]).Type().DType}
+}
+
+// queries turns [batch, seq, heads, d] into [batch, groups, share, seq, d].
+func (g grouping) queries(b *Builder, q ir.Value) ir.Value {
+	q = b.Cast(q, g.dtype)
+	return b.Transpose(b.Reshape(q, g.batch, g.seq, g.groups, g.share, lastDim(q.Type())), 0, 2, 3, 1, 4)
+}
+
+// rows turns [batch, groups, share, seq, d] into [batch, seq, heads, d], of a
+// result's type.
+func (g grouping) rows(b *Builder, y ir.Value, t ir.Type) ir.Value {
+	return b.Cast(b.Reshape(b.Transpose(y, 0, 3, 1, 2, 4), t.Shape...), t.DType)
+}
+
+// ofKeys turns [batch, t, groups, d] into [batch, groups, 1, t, d].
+func (g grouping) ofKeys(b *Builder, k ir.Value) ir.Value {
+	return b.Reshape(b.Transpose(b.Cast(k, g.dtype), 0, 2, 1, 3), g.batch, g.groups, ir.D(1), g.keys, lastDim(k.Type()))
+}
+
+// scores are what softmax is taken of, [batch, groups, share, seq, t]; lowest
+// where a query does not see a key.
+func (g grouping) scores(b *Builder, in []ir.Value) ir.Value {
+	q := g.queries(b, in[0])
+	scale := g.at.Scale
 	if scale == 0 {
-		scale = 1 / math.Sqrt(float64(d.N))
+		scale = 1 / math.Sqrt(float64(lastDim(q.Type()).N))
 	}
-	s := b.Mul(b.MatMul(q, k, false, true), b.Scalar(scale, q))
-	if at.Softcap > 0 {
-		c := b.Scalar(at.Softcap, s)
+	s := b.Mul(b.MatMul(q, g.ofKeys(b, in[1]), false, true), b.Scalar(scale, q))
+	if g.at.Softcap > 0 {
+		c := b.Scalar(g.at.Softcap, s)
 		s = b.Mul(c, b.Tanh(b.Div(s, c)))
 	}
-	if n.In[3].Valid() {
-		s = b.Add(s, b.groupedMask(b.Cast(n.In[3], t.DType), groups, share))
+	if in[3].Valid() {
+		s = b.Add(s, b.groupedMask(b.Cast(in[3], g.dtype), g.groups, g.share))
 	}
-	if at.Causal {
-		s = b.Select(b.visible(at, n.In[4], batch, seq, keys), s, b.Scalar(lowest, s))
+	if g.at.Causal {
+		s = b.Select(b.visible(g.at, in[4], g.batch, g.seq, g.keys), s, b.Scalar(lowest, s))
 	}
+	return s
+}
+
+func lowerAttention(b *Builder, n *ir.Node) []ir.Value {
+	g := b.grouped(n.Attr.(AttentionAttr), n.In)
+	s := g.scores(b, n.In)
 	// Every query sees itself, or everything, unless a mask or the room for keys
 	// says otherwise; then no row is all hidden, and this is plain softmax.
-	var weights ir.Value
-	if !n.In[3].Valid() && (!at.Causal || !n.In[4].Valid() && seq == keys) {
-		weights = b.Softmax(s, -1)
+	var weights, lse ir.Value
+	if plain := !n.In[3].Valid() && (!g.at.Causal || !n.In[4].Valid() && g.seq == g.keys); !plain {
+		weights, lse = b.seen(s)
 	} else {
-		weights = b.seen(s)
+		weights = b.Softmax(s, -1)
+		if g.at.Stats {
+			lse = b.LogSumExp(s, true, -1)
+		}
 	}
-	y := b.MatMul(weights, v, false, false)
-	y = b.Reshape(b.Transpose(y, 0, 3, 1, 2, 4), n.Types[0].Shape...)
-	return []ir.Value{b.Cast(y, n.Types[0].DType)}
+	out := []ir.Value{g.rows(b, b.MatMul(weights, g.ofKeys(b, n.In[2]), false, false), n.Types[0])}
+	if g.at.Stats {
+		out = append(out, g.rows(b, lse, n.Types[1]))
+	}
+	return out
 }
 
 // groupedMask splits the heads of a mask into groups.
@@ -181,56 +219,11 @@ func (b *Builder) visible(at AttentionAttr, past ir.Value, batch, seq, keys ir.D
 }
 
 // seen is softmax along the last axis, but 0 where all scores are hidden:
-// exponentials are taken from a maximum that hidden scores do not reach.
-func (b *Builder) seen(s ir.Value) ir.Value {
+// exponentials are taken from a maximum that hidden scores do not reach. lse is
+// the logarithm of the sum of exponentials.
+func (b *Builder) seen(s ir.Value) (weights, lse ir.Value) {
 	m := b.Max(b.ReduceMax(s, true, -1), b.Scalar(lowest/10, s))
 	e := b.Exp(b.Sub(s, m))
-	return b.Div(e, b.Max(b.Sum(e, true, -1), b.Scalar(-1/lowest, s)))
-}
-
-func attentionCases() []Case {
-	// sizes: batch, seq, heads, t, groups, d, dv
-	c := func(name string, at AttentionAttr, b, s, h, t, g, d, dv int, more ...ir.Type) Case {
-		in := []ir.Type{ir.T(ir.F32, b, s, h, d), ir.T(ir.F32, b, t, g, d), ir.T(ir.F32, b, t, g, dv), {}, {}}
-		bounds := map[int][2]float64{}
-		for _, m := range more {
-			if m.DType == ir.F32 {
-				in[3] = m
-			} else {
-				in[4] = m
-				bounds[4] = [2]float64{0, float64(t - s)}
-			}
-		}
-		return Case{Name: name, In: in, Attr: at, Low: -1, High: 1, Bounds: bounds, Tol: 4e-6}
-	}
-	causal := AttentionAttr{Causal: true}
-	past := func(b int) ir.Type { return ir.T(ir.I32, b) }
-	cases := []Case{
-		c("", AttentionAttr{}, 1, 3, 2, 3, 2, 4, 4),
-		c("causal", causal, 2, 5, 2, 5, 2, 8, 8),
-		c("grouped", causal, 2, 5, 4, 5, 2, 6, 6),
-		c("one group", causal, 1, 7, 3, 7, 1, 17, 5),
-		c("past", causal, 3, 2, 4, 9, 2, 8, 8, past(3)),
-		c("one token", causal, 2, 1, 4, 17, 2, 16, 16, past(2)),
-		c("window", AttentionAttr{Causal: true, Window: 3}, 1, 9, 2, 9, 2, 8, 8),
-		c("window and past", AttentionAttr{Causal: true, Window: 4}, 2, 3, 2, 12, 1, 8, 8, past(2)),
-		c("scale", AttentionAttr{Causal: true, Scale: 0.7}, 1, 6, 2, 6, 2, 8, 8),
-		c("softcap", AttentionAttr{Causal: true, Scale: 2, Softcap: 1.5}, 1, 6, 2, 6, 1, 8, 8),
-		c("mask", AttentionAttr{}, 2, 3, 4, 5, 2, 8, 8, ir.T(ir.F32, 2, 4, 3, 5)),
-		c("mask of rows", causal, 2, 5, 4, 5, 2, 8, 8, ir.T(ir.F32, 5, 5)),
-		c("mask of sequences", AttentionAttr{}, 2, 3, 4, 5, 2, 8, 8, ir.T(ir.F32, 2, 1, 1, 5)),
-		c("all hidden", AttentionAttr{}, 2, 3, 2, 5, 1, 8, 8, ir.T(ir.F32, 2, 1, 3, 5)),
-		c("full with past", AttentionAttr{}, 2, 3, 2, 7, 2, 8, 8, past(2)),
-		c("single head size", causal, 1, 3, 1, 3, 1, 1, 1),
-		c("long", causal, 1, 33, 2, 65, 2, 33, 17, past(1)),
-		c("large", causal, 1, 256, 16, 256, 4, 64, 64),
-		c("large one token", causal, 1, 1, 32, 2048, 8, 128, 128, past(1)),
-	}
-	for i := range cases {
-		if cases[i].Name == "all hidden" {
-			cases[i].Bounds[3] = [2]float64{-3e38, -2e38}
-		}
-		cases[i].Large = i >= len(cases)-2
-	}
-	return cases
+	sum := b.Max(b.Sum(e, true, -1), b.Scalar(-1/lowest, s))
+	return b.Div(e, sum), b.Add(m, b.Log(sum))
 }

@@ -180,6 +180,12 @@ func (b *Builder) backward(n *ir.Node, sums map[ir.Value]ir.Value, needed []bool
 		b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("has no gradient of its own; the graph must be lowered first")})
 		return
 	}
+	for _, k := range d.Flat {
+		if x := n.In[k]; x.Valid() && needed[x.Node.ID] {
+			b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("gives no gradient of its input %d; the op must be lowered first", k)})
+			return
+		}
+	}
 	dx := d.Grad(b, n, dy)
 	if b.err != nil {
 		return
@@ -198,4 +204,54 @@ func (b *Builder) backward(n *ir.Node, sums map[ir.Value]ir.Value, needed []bool
 		}
 		sums[x] = g
 	}
+}
+
+// Inlined appends a graph that f writes over inputs like in, and returns where
+// f's results are. Gradients that f takes end at its inputs, even where one of
+// in depends on another.
+func (b *Builder) Inlined(in []ir.Value, f func(b *Builder, in []ir.Value) []ir.Value) []ir.Value {
+	if b.err != nil {
+		return in
+	}
+	inner := NewBuilder(b.Table)
+	inner.Pos = b.Pos
+	inner.keep = func(n *ir.Node) bool { // so that what is differentiated has a gradient
+		d, ok := b.Table.Lookup(n.Op)
+		return ok && d.Grad != nil
+	}
+	at := map[ir.Value]ir.Value{}
+	args := make([]ir.Value, len(in))
+	for i, v := range in {
+		if v.Valid() {
+			args[i] = inner.Graph.AddInput(fmt.Sprint(i), v.Type(), b.Pos)
+			at[args[i]] = v
+		}
+	}
+	out := f(inner, args)
+	if inner.err != nil {
+		b.Fail(inner.err)
+		return out
+	}
+	for _, n := range inner.Graph.Nodes {
+		if n.Op == ir.OpInput {
+			continue
+		}
+		b.Pos = n.Pos
+		from := make([]ir.Value, len(n.In))
+		for i, v := range n.In {
+			if v.Valid() {
+				from[i] = at[v]
+			}
+		}
+		for i, y := range b.Apply(n.Op, n.Attr, from...) {
+			at[ir.Value{Node: n, Out: i}] = y
+		}
+		if b.err != nil {
+			return out
+		}
+	}
+	for i, v := range out {
+		out[i] = at[v]
+	}
+	return out
 }

@@ -40,6 +40,12 @@ type Def struct {
 	// Grad returns the gradients of the inputs (the zero Value where there is
 	// none, as for integers), given those of the outputs.
 	Grad func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value
+	// Flat lists inputs that Grad gives no gradient of though they are numbers.
+	// Where one is wanted, the op must be lowered before.
+	Flat []int
+	// ForGrad returns the attribute of an op whose gradient will be asked for,
+	// if it then gives results that Grad reads; the first outputs stay the same.
+	ForGrad func(attr any) any
 	// NoGrad says that the outputs do not depend smoothly on any input.
 	NoGrad bool
 	// Cost gives the floating-point operations of one call on Known types; nil

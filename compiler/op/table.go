@@ -15,6 +15,6 @@ func New() (*Table, error) {
 		[]Def{sortDef(), topk()},
 		[]Def{softmax(), logSoftmax(), act(), elementwise()},
 		[]Def{rmsNorm(), layerNorm()},
-		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), cacheAppend()},
+		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), cacheAppend()},
 	)...)
 }

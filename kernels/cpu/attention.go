@@ -1,199 +1,187 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"unsafe"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
 )
 
-// attention computes softmax(scale q kᵀ + mask) v for grouped heads, one query
-// at a time: its scores against a tile of keys, the exponentials from the
-// greatest score so far, and the sum of values, which is scaled down when a
+// attention computes softmax(scale q kᵀ + mask) v for grouped heads, some rows
+// at a time over block after block of keys (arXiv:2205.14135): a product gives
+// scores, those become exponentials from the greatest score so far, and a
+// product with the values is added to sums, which are scaled down when a
 // greater score comes (arXiv:1805.02867). Only visible keys are touched, in
-// order from the first, so the result depends neither on the room for keys nor
-// on the other queries. The heads that share a group take turns on a tile of
-// its keys, so that memory is read once.
+// order from the first. One token is a block of as many rows as share a group.
 //
 //	query [batch, seq, heads, d]   key [batch, t, groups, d]   value [batch, t, groups, dv]
 //	mask repeats to [batch, heads, seq, t]   past [batch]   y [batch, seq, heads, dv]
+//	lse, if asked for, f32 [batch, seq, heads]
 type attention struct {
-	b                    *Backend
-	at                   op.AttentionAttr
-	q, k, v, mask, y     vec
-	past                 *pasts
-	seq, heads, d, dv    int
-	keys, groups         int
-	share, chunk, chunks int   // heads of a group; as many of them as take turns, and how often
-	maskStrides          []int // along batch, heads, seq, t
-	scale, softcap       float32
-	queries, perPart     int
-	keyStride, valStride int // bytes from one key of a group to the next
+	attending
+	y, lse vec
+	blocks int // of rows, in a group
+	room   attentionRoom
 }
 
-// hidden stands for scores so low that a mask must have made them: a query
-// that has no others gives 0.
-const hidden = -1e29
+// attentionRoom is where things lie in the memory of a worker, in floats.
+type attentionRoom struct {
+	tiles, sums, scores, weights, keys, values, buf, mask int
+	greatest, totals                                      int // totals are float64
+}
 
-const (
-	keyTile = 64 // keys that are scored at a time
-
-	// The memory of a worker, in floats.
-	atQuery    = 0
-	atSums     = maxHead
-	atGreatest = 2 * maxHead
-	atTotals   = 3 * maxHead // float64
-	atScores   = 5 * maxHead
-	atMask     = atScores + keyTile
-)
+// largestHead is the most elements of a head for which there is memory.
+const largestHead = 1024
 
 func attentionOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AttentionAttr)
-	ok = ok && len(in) == 5
-	for i, t := range in {
-		switch {
-		case !ok:
-		case i < 3:
-			ok = stored(t.DType) && len(t.Shape) == 4
-		case i == 3:
-			ok = t.DType == ir.Invalid || stored(t.DType)
-		case i == 4:
-			ok = t.DType == ir.Invalid || isIndex(t)
-		}
-	}
-	return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return bindAttention(b, a, args) }}, ok && out[0].DType == in[0].DType
+	ok = ok && len(in) == 5 && attends(in, largestHead) && out[0].DType == in[0].DType
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return bindAttention(b, a, args) }}, ok
 }
 
 func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Step, error) {
-	vs, err := b.views(append(a.In, a.Out[0])...)
+	vs, err := b.views(append(a.In, a.Out...)...)
 	if err != nil {
 		return nil, err
 	}
-	qs, ks, vals := a.In[0].Shape, a.In[1].Shape, a.In[2].Shape
-	s := &attention{b: b, at: at, q: vs[0], k: vs[1], v: vs[2], mask: vs[3], past: pastOf(vs[4]), y: vs[5],
-		seq: qs[1], heads: qs[2], d: qs[3], dv: vals[3], keys: ks[1], groups: ks[2]}
-	if s.d > maxHead || s.dv > maxHead {
-		return nil, fmt.Errorf("attention: heads of %d and %d elements, more than %d", s.d, s.dv, maxHead)
+	s := &attention{y: vs[5]}
+	if at.Stats {
+		s.lse = vs[6]
 	}
-	if s.groups == 0 || s.heads%s.groups != 0 {
-		return nil, fmt.Errorf("attention: %d heads do not divide into %d groups", s.heads, s.groups)
+	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
+	wide, panels := multiple(d, 16), multiple(dv, asm.Panel)
+	fixed := func(block int) int {
+		return block*(wide+panels) + asm.Panel*wide + (b.asm.Rows+1)*block + 4*mostRows + 2*slack
 	}
-	if s.y.n == 0 {
+	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+2*asm.Panel, fixed); err != nil {
+		return nil, err
+	}
+	if s.y.n == 0 && s.lse.n == 0 {
 		return b.step(0, nil), nil
 	}
-	if s.mask.there() {
-		s.maskStrides = repeatStrides(a.In[3].Shape, []int{qs[0], s.heads, s.seq, s.keys})
+	s.blocks = parts(s.seq*s.share, s.height)
+	s.place(wide, panels)
+	return b.step(s.batch*s.groups*s.blocks, s.part), nil
+}
+
+func (s *attention) place(wide, panels int) {
+	at := 0
+	take := func(n int) int {
+		at += n
+		return at - n
 	}
-	s.scale, s.softcap = float32(at.Scale), float32(at.Softcap)
-	if at.Scale == 0 {
-		s.scale = float32(1 / math.Sqrt(float64(s.d)))
-	}
-	s.keyStride = s.groups * s.d * s.k.dtype.Size()
-	s.valStride = s.groups * s.dv * s.v.dtype.Size()
-	s.share = s.heads / s.groups
-	s.chunk = min(s.share, maxHead/max(s.d, s.dv, 1))
-	s.chunks = parts(s.share, s.chunk)
-	// A part is some queries of some heads: about 32K products.
-	s.perPart = max(1, 4*grain/max(1, s.keys*s.chunk*(s.d+s.dv)))
-	s.queries = parts(s.seq, s.perPart)
-	return b.step(qs[0]*s.groups*s.chunks*s.queries, s.part), nil
+	r := &s.room
+	r.totals = take(2 * mostRows)
+	r.greatest = take(mostRows)
+	r.tiles = take(s.height*wide + slack)
+	r.sums = take(s.height * panels)
+	r.scores = take(s.height * s.block)
+	r.weights = take(s.b.asm.Rows*s.block + slack)
+	r.keys = take(s.block*wide + slack)
+	r.values = take(s.block * panels)
+	r.buf = take(asm.Panel * wide)
+	r.mask = take(s.block)
 }
 
 func (s *attention) part(worker, id int) {
-	lo, hi := span(id%s.queries, s.seq, s.perPart)
-	unit := id / s.queries
-	batch, group := unit/s.chunks/s.groups, unit/s.chunks%s.groups
-	first, last := span(unit%s.chunks, s.share, s.chunk)
-	for i := lo; i < hi; i++ {
-		s.query(s.b.local[worker], batch, group, group*s.share+first, last-first, i)
+	unit, block := id/s.blocks, s.blocks-1-id%s.blocks // the longest first
+	z, group := unit/s.groups, unit%s.groups
+	lo, hi := span(block, s.seq*s.share, s.height)
+	local := s.b.local[worker]
+	wide, panels := multiple(s.d, 16), multiple(s.dv, asm.Panel)
+	for r := lo; r < hi; r += s.b.asm.Rows {
+		m := min(s.b.asm.Rows, hi-r)
+		s.pack(local[s.room.tiles+(r-lo)*wide:], local[s.room.buf:], s.q, s.d, z, group, r, m, s.scale)
+	}
+	greatest, totals := local[s.room.greatest:][:hi-lo], s.totals(local, hi-lo)
+	for i := range greatest {
+		greatest[i], totals[i] = hidden, 0
+	}
+	clear(local[s.room.sums:][:(hi-lo)*panels])
+	from, _ := s.visible(z, lo)
+	_, to := s.visible(z, hi-1)
+	for j := from / s.block * s.block; j < to; j += s.block {
+		s.keyBlock(local, z, group, lo, hi, j, min(s.block, to-j))
+	}
+	for r := lo; r < hi; r++ {
+		s.store(local[s.room.sums+(r-lo)*panels:][:s.dv], s.row(z, group, r), greatest[r-lo], totals[r-lo])
 	}
 }
 
-// visible returns the range of keys that query i of a sequence sees.
-func (s *attention) visible(batch, i int) (lo, hi int) {
-	hi = s.keys
-	if s.at.Causal {
-		position := s.past.of(batch) + i
-		hi = min(hi, position+1)
-		if s.at.Window > 0 {
-			lo = max(0, position-s.at.Window+1)
-		}
-	}
-	return lo, hi
+func (s *attention) totals(local []float32, n int) []float64 {
+	return unsafe.Slice((*float64)(unsafe.Pointer(&local[s.room.totals])), n)
 }
 
-// query computes query i of n heads of a group, from head on.
-func (s *attention) query(local []float32, batch, group, head, n, i int) {
-	row := (batch*s.seq+i)*s.heads + head
-	q := s.q.tile(local[atQuery:], row*s.d, n*s.d)
-	sums, greatest := local[atSums:atSums+n*s.dv], local[atGreatest:atGreatest+n]
-	totals := unsafe.Slice((*float64)(unsafe.Pointer(&local[atTotals])), n)
-	clear(sums)
-	for h := range n {
-		greatest[h], totals[h] = hidden, 0
-	}
-	lo, hi := s.visible(batch, i)
-	for j := lo; j < hi; j += keyTile {
-		p := local[atScores : atScores+min(keyTile, hi-j)]
-		key := s.k.at(((batch*s.keys+j)*s.groups + group) * s.d)
-		value := s.v.at(((batch*s.keys+j)*s.groups + group) * s.dv)
-		for h := range n {
-			s.b.asm.Dots[s.k.storage()](len(p), s.d, first(q[h*s.d:]), key, s.keyStride, &p[0])
-			m := s.scores(local, p, batch, head+h, i, j)
-			sum := sums[h*s.dv : (h+1)*s.dv]
-			if m > greatest[h] {
-				shrink := expAt(greatest[h], float64(m))
-				totals[h] *= shrink
-				for l := range sum {
-					sum[l] *= float32(shrink)
-				}
-				greatest[h] = m
-			}
-			totals[h] += s.b.asm.SumExp(p, p, greatest[h])
-			if s.dv > 0 {
-				s.b.asm.Mix[s.v.storage()](len(p), s.dv, &p[0], value, s.valStride, &sum[0])
-			}
-		}
-	}
-	for h, total := range totals {
-		if total != 0 {
-			for l, v := range sums[h*s.dv : (h+1)*s.dv] {
-				sums[h*s.dv+l] = float32(float64(v) / total)
-			}
-		}
+// store writes what row gets, at its place in y.
+func (s *attention) store(sums []float32, row int, greatest float32, total float64) {
+	if total != 0 {
+		s.b.asm.MulS(sums, sums, float32(1/total))
 	}
 	s.y.store(row*s.dv, sums)
+	if s.lse.there() {
+		lse := greatest
+		if total != 0 {
+			lse = float32(float64(greatest) + math.Log(total))
+		}
+		s.lse.f32()[row] = lse
+	}
 }
 
-// scores turns products with the keys from j on into scores, and returns the
-// greatest.
-func (s *attention) scores(local, p []float32, batch, head, i, j int) float32 {
-	for l, v := range p {
-		p[l] = v * s.scale
+// keyBlock adds what rows lo to hi-1 get from the n keys from j on.
+func (s *attention) keyBlock(local []float32, z, group, lo, hi, j, n int) {
+	wide, panels := multiple(s.d, 16), multiple(s.dv, asm.Panel)
+	keys, scores, weights := local[s.room.keys:], local[s.room.scores:], local[s.room.weights:]
+	s.columns(keys, local[s.room.buf:], s.k, s.d, z, group, j, n)
+	values := vecOf(local[s.room.values:][:s.block*panels])
+	values.dtype = s.v.dtype
+	few := hi-lo <= 2 // then values are read where they lie
+	if !few {
+		s.panels(values, s.v, s.dv, z, group, j, n)
 	}
-	if s.softcap > 0 {
-		s.b.asm.DivS(p, p, s.softcap)
-		s.b.asm.Tanh(p, p)
-		s.b.asm.MulS(p, p, s.softcap)
-	}
-	if s.mask.there() {
-		st := s.maskStrides
-		at := batch*st[0] + head*st[1] + i*st[2] + j*st[3]
-		if st[3] == 1 {
-			s.b.asm.Add(p, p, s.mask.tile(local[atMask:], at, len(p)))
-		} else {
-			shift := s.mask.one(at)
-			for l := range p {
-				p[l] += shift
+	gemm, product := s.b.asm.Gemm[asm.F32], s.b.asm.Gemm[s.v.storage()]
+	s.tiles(z, lo, hi, j, n, func(r, m, seen int) {
+		tile, p := local[s.room.tiles+(r-lo)*wide:], scores[(r-lo)*s.block:]
+		for c := 0; c < seen; c += asm.Panel {
+			gemm[m](s.d, &tile[0], vecOf(keys).at(c*wide), &p[c], s.block, nil, 0)
+		}
+		for i := range m {
+			row := p[i*s.block:][:multiple(seen, 16)]
+			from, to := s.sees(z, r+i, j, n)
+			s.exponentials(local, row[from:to], z, group, r+i, r-lo+i, j+from)
+			clear(row[:from])
+			clear(row[to:])
+			if few && from < to {
+				s.b.asm.Mix[s.v.storage()](to-from, s.dv, &row[from], s.v.at(s.key(z, group, j+from)*s.dv),
+					s.groups*s.dv*s.v.dtype.Size(), &local[s.room.sums+(r-lo+i)*panels])
 			}
 		}
+		if few {
+			return
+		}
+		s.b.asm.Interleave[asm.F32](m, multiple(seen, 16), vecOf(p).at(0), 4*s.block, &weights[0])
+		for c := 0; c < s.dv; c += asm.Panel {
+			product[m](seen, &weights[0], values.at(c*s.block), &local[s.room.sums+(r-lo)*panels+c], panels, nil, 1)
+		}
+	})
+}
+
+// exponentials turns products of row r, the i-th at hand, with the keys from j
+// on into exponentials, and what the row got so far to their scale.
+func (s *attention) exponentials(local, p []float32, z, group, r, i, j int) {
+	if len(p) == 0 {
+		return
 	}
-	m := float32(math.Inf(-1))
-	for _, v := range p {
-		m = max(m, v)
+	s.scores(local[s.room.mask:], p, z, group, r, j)
+	greatest, total := &local[s.room.greatest+i], &s.totals(local, i+1)[i]
+	if m := s.b.asm.Greatest(p); m > *greatest {
+		shrink := math.Exp(float64(*greatest) - float64(m))
+		*total *= shrink
+		sums := local[s.room.sums+i*multiple(s.dv, asm.Panel):][:s.dv]
+		s.b.asm.MulS(sums, sums, float32(shrink))
+		*greatest = m
 	}
-	return m
+	*total += s.b.asm.SumExp(p, p, *greatest)
 }

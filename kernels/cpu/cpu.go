@@ -41,7 +41,7 @@ type Backend struct {
 
 // localFloats is the memory that each worker has for the tiles of a kernel.
 // It belongs to the backend, so that no plan depends on the number of threads.
-const localFloats = 1 << 16
+const localFloats = 1 << 17
 
 // maker makes the kernel of an op for the given element types and ranks, or
 // reports that there is none.

@@ -57,11 +57,12 @@ func table() map[string]maker {
 		"rms_norm":    rmsNorm,
 		"layer_norm":  layerNorm,
 
-		"positions":    positions,
-		"rope_table":   ropeTable,
-		"rotate":       rotate,
-		"attention":    attentionOp,
-		"cache_append": cacheAppend,
+		"positions":      positions,
+		"rope_table":     ropeTable,
+		"rotate":         rotate,
+		"attention":      attentionOp,
+		"attention_grad": attentionGradOp,
+		"cache_append":   cacheAppend,
 
 		"matmul":       matmul,
 		"linear":       linear,

@@ -1,0 +1,52 @@
+package op
+
+import "pipe.dev/compiler/ir"
+
+func attentionCases() []Case {
+	// sizes: batch, seq, heads, t, groups, d, dv
+	c := func(name string, at AttentionAttr, b, s, h, t, g, d, dv int, more ...ir.Type) Case {
+		in := []ir.Type{ir.T(ir.F32, b, s, h, d), ir.T(ir.F32, b, t, g, d), ir.T(ir.F32, b, t, g, dv), {}, {}}
+		bounds := map[int][2]float64{}
+		for _, m := range more {
+			if m.DType == ir.F32 {
+				in[3] = m
+			} else {
+				in[4] = m
+				bounds[4] = [2]float64{0, float64(t - s)}
+			}
+		}
+		return Case{Name: name, In: in, Attr: at, Low: -1, High: 1, Bounds: bounds, Tol: 4e-6}
+	}
+	causal := AttentionAttr{Causal: true}
+	past := func(b int) ir.Type { return ir.T(ir.I32, b) }
+	cases := []Case{
+		c("", AttentionAttr{}, 1, 3, 2, 3, 2, 4, 4),
+		c("causal", causal, 2, 5, 2, 5, 2, 8, 8),
+		c("grouped", causal, 2, 5, 4, 5, 2, 6, 6),
+		c("one group", causal, 1, 7, 3, 7, 1, 17, 5),
+		c("past", causal, 3, 2, 4, 9, 2, 8, 8, past(3)),
+		c("one token", causal, 2, 1, 4, 17, 2, 16, 16, past(2)),
+		c("window", AttentionAttr{Causal: true, Window: 3}, 1, 9, 2, 9, 2, 8, 8),
+		c("window and past", AttentionAttr{Causal: true, Window: 4}, 2, 3, 2, 12, 1, 8, 8, past(2)),
+		c("scale", AttentionAttr{Causal: true, Scale: 0.7}, 1, 6, 2, 6, 2, 8, 8),
+		c("softcap", AttentionAttr{Causal: true, Scale: 2, Softcap: 1.5}, 1, 6, 2, 6, 1, 8, 8),
+		c("mask", AttentionAttr{}, 2, 3, 4, 5, 2, 8, 8, ir.T(ir.F32, 2, 4, 3, 5)),
+		c("mask of rows", causal, 2, 5, 4, 5, 2, 8, 8, ir.T(ir.F32, 5, 5)),
+		c("mask of sequences", AttentionAttr{}, 2, 3, 4, 5, 2, 8, 8, ir.T(ir.F32, 2, 1, 1, 5)),
+		c("with statistics", AttentionAttr{Causal: true, Window: 4, Stats: true}, 2, 5, 4, 7, 2, 8, 8),
+		c("all hidden", AttentionAttr{}, 2, 3, 2, 5, 1, 8, 8, ir.T(ir.F32, 2, 1, 3, 5)),
+		c("full with past", AttentionAttr{}, 2, 3, 2, 7, 2, 8, 8, past(2)),
+		c("single head size", causal, 1, 3, 1, 3, 1, 1, 1),
+		c("long", causal, 1, 33, 2, 65, 2, 33, 17, past(1)),
+		c("blocks", AttentionAttr{Causal: true, Window: 90, Stats: true}, 1, 101, 2, 137, 1, 20, 40, ir.T(ir.F32, 101, 137), past(1)),
+		c("large", causal, 1, 256, 16, 256, 4, 64, 64),
+		c("large one token", causal, 1, 1, 32, 2048, 8, 128, 128, past(1)),
+	}
+	for i := range cases {
+		if cases[i].Name == "all hidden" {
+			cases[i].Bounds[3] = [2]float64{-3e38, -2e38}
+		}
+		cases[i].Large = i >= len(cases)-2
+	}
+	return cases
+}

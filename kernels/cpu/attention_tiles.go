@@ -1,0 +1,222 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
+)
+
+// attending is what attention and its gradient share: the shapes, which keys a
+// query sees, and how queries and keys are packed for products.
+//
+// The heads that read the same keys form a group. Its rows are its queries,
+// position by position, and in a position head by head; so rows that follow one
+// another see the same keys or later ones. Keys are taken in blocks that begin
+// at multiples of block, whoever looks at them, so that a query's result
+// depends neither on the room for keys nor on the other queries.
+type attending struct {
+	b                 *Backend
+	at                op.AttentionAttr
+	q, k, v, mask     vec
+	past              *pasts
+	batch, seq, heads int
+	d, dv             int
+	keys, groups      int
+	share             int   // heads of a group
+	maskStrides       []int // along batch, heads, seq, t
+	scale, softcap    float32
+	block             int // keys that are taken at a time: a multiple of a panel
+	height            int // rows that are taken at a time
+}
+
+// hidden stands for scores so low that a mask must have made them: a query
+// that has no others gives 0.
+const hidden = -1e29
+
+// mostRows is how many rows share what is packed of a block of keys.
+const mostRows = 96
+
+// newAttending checks the inputs of attention: query, key, value, mask, past.
+// A kernel needs perRow floats of memory for each row, and fixed(block) others.
+func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec, perRow int, fixed func(block int) int) (attending, error) {
+	qs, ks, vals := in[0].Shape, in[1].Shape, in[2].Shape
+	s := attending{b: b, at: at, q: vs[0], k: vs[1], v: vs[2], mask: vs[3], past: pastOf(vs[4]),
+		batch: qs[0], seq: qs[1], heads: qs[2], d: qs[3], dv: vals[3], keys: ks[1], groups: ks[2]}
+	if s.groups == 0 || s.heads%s.groups != 0 {
+		return s, fmt.Errorf("attention: %d heads do not divide into %d groups", s.heads, s.groups)
+	}
+	s.share = s.heads / s.groups
+	if s.mask.there() {
+		s.maskStrides = repeatStrides(in[3].Shape, []int{s.batch, s.heads, s.seq, s.keys})
+	}
+	s.scale, s.softcap = float32(at.Scale), float32(at.Softcap)
+	if at.Scale == 0 {
+		s.scale = float32(1 / math.Sqrt(float64(s.d)))
+	}
+	s.block = 2 * asm.Panel
+	if max(s.d, s.dv) > 256 {
+		s.block = asm.Panel
+	}
+	s.height = min(mostRows, (localFloats-fixed(s.block)-2*slack)/perRow)
+	if whole := s.height / b.asm.Rows * b.asm.Rows; whole > 0 {
+		s.height = whole
+	}
+	if s.height <= 0 {
+		return s, fmt.Errorf("attention: heads of %d and %d elements are too large", s.d, s.dv)
+	}
+	return s, nil
+}
+
+// slack is what an Interleave may write beyond its end.
+const slack = 16
+
+// attends reports whether in begins with the inputs of attention, in types that
+// kernels read, of heads that are not too large.
+func attends(in []ir.Type, largest int) bool {
+	for i, t := range in[:5] {
+		switch {
+		case i < 3 && (!stored(t.DType) || len(t.Shape) != 4 || t.Shape[3].N > largest):
+			return false
+		case i == 3 && t.DType != ir.Invalid && !stored(t.DType):
+			return false
+		case i == 4 && t.DType != ir.Invalid && !isIndex(t):
+			return false
+		}
+	}
+	return true
+}
+
+// multiple is the least multiple of unit that is at least n.
+func multiple(n, unit int) int { return (n + unit - 1) / unit * unit }
+
+// row is the place of row r of a group among all queries [batch, seq, heads].
+func (s *attending) row(z, group, r int) int {
+	return (z*s.seq+r/s.share)*s.heads + group*s.share + r%s.share
+}
+
+// key is the place of key j of a group among all keys [batch, t, groups].
+func (s *attending) key(z, group, j int) int { return (z*s.keys+j)*s.groups + group }
+
+// visible returns the range of keys that row r of a sequence sees.
+func (s *attending) visible(z, r int) (lo, hi int) {
+	hi = s.keys
+	if s.at.Causal {
+		position := s.past.of(z) + r/s.share
+		hi = max(0, min(hi, position+1))
+		if s.at.Window > 0 {
+			lo = max(0, position-s.at.Window+1)
+		}
+	}
+	return lo, hi
+}
+
+// sees returns the range of keys of the block [j, j+n) that row r sees,
+// counted from j; it may be empty.
+func (s *attending) sees(z, r, j, n int) (lo, hi int) {
+	lo, hi = s.visible(z, r)
+	hi = max(0, min(hi-j, n))
+	return min(max(lo-j, 0), hi), hi
+}
+
+// tiles calls f for each tile of rows from lo to hi-1 that sees some of the n
+// keys from j on, with the first key after the last that it sees.
+func (s *attending) tiles(z, lo, hi, j, n int, f func(r, m, seen int)) {
+	for r := lo; r < hi; r += s.b.asm.Rows {
+		m := min(s.b.asm.Rows, hi-r)
+		first, _ := s.sees(z, r, j, n)
+		if _, last := s.sees(z, r+m-1, j, n); first < last {
+			f(r, m, last)
+		}
+	}
+}
+
+// scores turns products of row r with the keys from j on into scores.
+func (s *attending) scores(buf, p []float32, z, group, r, j int) {
+	if s.softcap > 0 {
+		s.b.asm.DivS(p, p, s.softcap)
+		s.b.asm.Tanh(p, p)
+		s.b.asm.MulS(p, p, s.softcap)
+	}
+	if !s.mask.there() {
+		return
+	}
+	st := s.maskStrides
+	at := z*st[0] + (group*s.share+r%s.share)*st[1] + r/s.share*st[2] + j*st[3]
+	if st[3] == 1 {
+		s.b.asm.Add(p, p, s.mask.tile(buf, at, len(p)))
+		return
+	}
+	s.b.asm.AddS(p, p, s.mask.one(at))
+}
+
+// pack writes rows r to r+m-1 of x, of dim elements each, times scale, as a
+// tile [dim][m]. rows is room for m*multiple(dim, 16) floats, where the rows
+// are left, multiple(dim, 16) apart.
+func (s *attending) pack(tile, rows []float32, x vec, dim, z, group, r, m int, scale float32) {
+	wide := multiple(dim, 16)
+	for i := range m {
+		to := rows[i*wide : (i+1)*wide]
+		x.load(to[:dim], s.row(z, group, r+i)*dim)
+		clear(to[dim:])
+		if scale != 1 {
+			s.b.asm.MulS(to, to, scale)
+		}
+	}
+	if wide > 0 {
+		s.b.asm.Interleave[asm.F32](m, wide, vecOf(rows).at(0), 4*wide, &tile[0])
+	}
+}
+
+// columns writes the n keys or values of dim elements from j on as panels
+// [dim][32 keys], wide*32 floats each, with wide = multiple(dim, 16); zero
+// where there is no key.
+func (s *attending) columns(to, buf []float32, x vec, dim, z, group, j, n int) {
+	wide := multiple(dim, 16)
+	interleave, stride := s.b.asm.Interleave[x.storage()], s.groups*dim*x.dtype.Size()
+	for ; n > 0; n, j, to = n-asm.Panel, j+asm.Panel, to[wide*asm.Panel:] {
+		if n >= asm.Panel && wide == dim {
+			interleave(asm.Panel, dim, x.at(s.key(z, group, j)*dim), stride, &to[0])
+			continue
+		}
+		clear(buf[:wide*asm.Panel])
+		for i := range min(n, asm.Panel) {
+			x.load(buf[i*wide:i*wide+dim], s.key(z, group, j+i)*dim)
+		}
+		if wide > 0 {
+			s.b.asm.Interleave[asm.F32](asm.Panel, wide, vecOf(buf).at(0), 4*wide, &to[0])
+		}
+	}
+}
+
+// panels writes the n keys or values of dim elements from j on as they are
+// stored, in panels [block keys][32 elements].
+func (s *attending) panels(to vec, x vec, dim, z, group, j, n int) {
+	for c := 0; c < dim; c, to = c+asm.Panel, to.from(s.block*asm.Panel) {
+		width := min(asm.Panel, dim-c)
+		for i := range n {
+			from := s.key(z, group, j+i)*dim + c
+			switch {
+			case width < asm.Panel:
+				row := to.bytes(i*asm.Panel, (i+1)*asm.Panel)
+				clear(row[copy(row, x.bytes(from, from+width)):])
+			case x.dtype == ir.F32:
+				*(*[asm.Panel]float32)(to.f32()[i*asm.Panel:]) = *(*[asm.Panel]float32)(x.f32()[from:])
+			default:
+				*(*[asm.Panel]uint16)(slice[uint16](to)[i*asm.Panel:]) = *(*[asm.Panel]uint16)(slice[uint16](x)[from:])
+			}
+		}
+	}
+}
+
+// from is v without its first i elements.
+func (v vec) from(i int) vec {
+	if i >= v.n {
+		return vec{dtype: v.dtype}
+	}
+	return vec{p: unsafe.Add(v.p, i*v.dtype.Size()), dtype: v.dtype, n: v.n - i}
+}

@@ -84,7 +84,9 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 			return nil
 		}
 		d.Recipe = r
-		d.Recipe.Model, _ = c.recipeModel()
+		var errs Errors
+		d.Recipe.Model, errs = c.recipeModel(catalog)
+		return errs
 	case kindGraph:
 		m := c.model(tree)
 		d.Models = append(d.Models, m)
@@ -93,19 +95,26 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 	return nil
 }
 
-// recipeModel gives the architecture of a recipe's model.config, if it has one.
-func (c *converter) recipeModel() (*Model, error) {
-	v := c.root.LookupPath(cue.ParsePath("model.#graph.model"))
-	if !v.Exists() {
-		return nil, nil
+// recipeModel gives the architecture of a recipe's model.config or model.graph,
+// if it has one.
+func (c *converter) recipeModel(catalog *catalog) (*Model, Errors) {
+	for _, path := range []string{"model.#graph.model", "model.graph"} {
+		v := c.root.LookupPath(cue.ParsePath(path))
+		if !v.Exists() {
+			continue
+		}
+		tree, err := treeOf(v)
+		if err != nil {
+			return nil, nil // what is missing is told elsewhere
+		}
+		m := (&converter{places: c.places, root: v, name: c.name + ".model"}).model(tree)
+		m.Name = c.name
+		if path == "model.graph" {
+			return m, checkModel(m, catalog)
+		}
+		return m, nil
 	}
-	tree, err := treeOf(v)
-	if err != nil {
-		return nil, err
-	}
-	m := (&converter{places: c.places, root: v, name: c.name + ".model"}).model(tree)
-	m.Name = c.name
-	return m, nil
+	return nil, nil
 }
 
 // tokenErrors checks tokens in what is valid of a document with mistakes.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,13 +13,14 @@ import (
 	"pipe.dev/compiler"
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	objectives "pipe.dev/compiler/train"
 	"pipe.dev/executor/learn"
 	"pipe.dev/schema"
 )
 
 // compileTraining returns what compiles the phases of a recipe.
 func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Compile {
-	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, weight func(string) (ir.DType, bool)) (learn.Program, error) {
+	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, rows int, weight func(string) (ir.DType, bool)) (learn.Program, error) {
 		t := &compiler.Training{
 			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
 			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Decays: r.Decays,
@@ -32,14 +34,14 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 		}
 		return compiler.Compile(m, e.ops, compiler.Options{
 			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,
-			Sizes: map[string]int{"batch": r.Batch.Batch},
+			Sizes: map[string]int{"batch": rows},
 		})
 	}
 }
 
 // weights lists the weights of a model, and its linear layers.
-func (e *engine) weights(m *schema.Model) ([]*ir.State, []string, error) {
-	return compiler.Weights(m, e.ops)
+func (e *engine) weights(m *schema.Model, losses []objectives.Term) ([]*ir.State, []string, error) {
+	return compiler.Weights(m, e.ops, losses)
 }
 
 // trainOptions are what surrounds a recipe.
@@ -92,16 +94,19 @@ func (w *training) step(e learn.Event) {
 	if !e.Log {
 		return
 	}
-	args := []any{"step", fmt.Sprintf("%d/%d", e.Step, w.steps), "loss", fmt.Sprintf("%.4f", e.Loss)}
+	args := []any{"step", fmt.Sprintf("%d/%d", e.Step, w.steps), "loss", fmt.Sprintf("%.5g", e.Loss)}
 	if e.Eval != nil {
 		w.eval = e.Eval
-		args = append(args, "eval_loss", fmt.Sprintf("%.4f", *e.Eval), "eval_time", e.EvalTime.Round(time.Millisecond))
+		args = append(args, "eval_loss", fmt.Sprintf("%.5g", *e.Eval), "eval_time", e.EvalTime.Round(time.Millisecond))
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.More)) {
-		args = append(args, name, fmt.Sprintf("%.4g", e.More[name]))
+		if strings.HasPrefix(name, "lr/") || strings.HasPrefix(name, "grad_norm/") || strings.Count(name, "/") > 1 {
+			continue // in the metrics
+		}
+		args = append(args, name, fmt.Sprintf("%.5g", e.More[name]))
 	}
 	args = append(args, "grad_norm", fmt.Sprintf("%.3f", e.GradNorm), "lr", fmt.Sprintf("%.3g", e.Rate),
-		"tokens_per_second", math.Round(e.Speed), "eta", e.Left.Round(time.Second))
+		e.Unit+"_per_second", math.Round(e.Speed), "eta", e.Left.Round(time.Second))
 	w.c.log.Info("trained", args...)
 }
 
@@ -109,7 +114,7 @@ func (w *training) step(e learn.Event) {
 func (w *training) end(doc *schema.Document) error {
 	if w.json {
 		out := map[string]any{"document": doc.File, "name": doc.Name, "hash": doc.Hash, "run": w.folder, "model": w.folder + "/model",
-			"steps": w.last.Step, "loss": w.last.Loss, "tokens": w.last.Tokens, "seconds": w.last.Elapsed.Seconds()}
+			"steps": w.last.Step, "loss": w.last.Loss, w.last.Unit: w.last.Tokens, "seconds": w.last.Elapsed.Seconds()}
 		for name, x := range w.last.More {
 			out[name] = x
 		}

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,12 @@ var formats = []format{
 	{"sharegpt", "conversations: a list of from (system, human, gpt) and value; what gpt says is trained", []string{"conversations"}, 1, renderShareGPT},
 	{"messages", "messages: a list of role (system, user, assistant, tool) and content; what the assistant says is trained", []string{"messages"}, 1, renderMessages},
 	{"preference", "instruction, input (may be missing or empty), chosen and rejected: two documents, of which the answers are trained", []string{"instruction", "input", "chosen", "rejected"}, 2, renderPreference},
+	{Columns, "numbers, by the names of columns: for models that read numbers, not text", nil, 1, renderNone},
+}
+
+// renderNone refuses rows of numbers: OpenExamples reads them.
+func renderNone(*record) ([][]Segment, error) {
+	return nil, errors.New("format columns gives numbers, and the model wants text")
 }
 
 // fieldError is a fault of one field.

@@ -8,7 +8,7 @@ import (
 // BatchOptions say how a data set becomes batches.
 type BatchOptions struct {
 	Batch   int    `cue:"batch!: int & >0" doc:"rows of a batch"`
-	Seq     int    `cue:"seq!: int & >0" doc:"tokens of a row"`
+	Seq     int    `cue:"seq?: int & >0" doc:"tokens of a row; of text alone"`
 	Order   string `cue:"order: \"random\" | \"file\" | *\"shuffle\"" doc:"shuffle takes everything once before anything twice, by a permutation of the seed; random draws anew each time; file keeps the order of the files"`
 	Rows    string `cue:"rows: \"window\" | \"pad\" | \"bucket\" | *\"pack\"" doc:"what fills a row: a window of the text as one stream, several documents, one document, or one document with those of its length"`
 	Buckets []int  `cue:"buckets: [...int & >0] | *[]" doc:"the lengths of rows for rows: \"bucket\", ascending; the last is seq"`
@@ -54,7 +54,7 @@ func (o *BatchOptions) Check() error {
 	case o.Batch < 1:
 		return optionErrorf("batch", "is %d rows, want at least 1", o.Batch)
 	case o.Seq < 1:
-		return optionErrorf("seq", "is %d tokens, want at least 1", o.Seq)
+		return optionErrorf("seq", "is missing: how many tokens a row has")
 	case int64(o.Batch)*int64(o.Seq) > 1<<31:
 		return optionErrorf("batch", "%d rows of %d tokens are more than 2^31 tokens", o.Batch, o.Seq)
 	case o.Epochs < 0 || o.Prefetch < 0:
@@ -105,6 +105,10 @@ type Batch struct {
 	Weights   []float32 // 1 where the loss counts the target; 0 for prompts, padding and borders of documents
 	Segments  []int32   // the number of the document within its row, from 0; -1 is padding
 	Positions []int32   // the place within the document, from 0 in each row
+
+	// Values are, of examples, what each input of the model gets, little-endian,
+	// instead of ids; Seq is 0 then.
+	Values map[string][]byte
 
 	Used    int // slots that are not padding
 	Trained int // slots of weight 1

@@ -41,6 +41,7 @@ var sources = []source{
 	{"jsonl", []string{".jsonl", ".ndjson"}, "a JSON object in each line", readJSONL},
 	{"json", []string{".json"}, "one JSON array of objects", readJSON},
 	{"csv", []string{".csv", ".tsv"}, "comma-separated (tab-separated in .tsv) with the field names in the first row", readCSV},
+	{"arrays", []string{".npz", ".npy", ".safetensors"}, "NumPy arrays or safetensors, whose rows along the first axis are examples; for format columns", readArrays},
 	{"parquet", []string{".parquet"}, "Parquet; fields may be lists and structures", readParquet},
 }
 

@@ -16,8 +16,8 @@ import (
 	"pipe.dev/schema"
 )
 
-// Weights lists the weights of a model, and the paths of its linear layers.
-type Weights func(m *schema.Model) (weights []*ir.State, linear []string, err error)
+// Weights lists the weights of a model with its losses, and the paths of its linear layers.
+type Weights func(m *schema.Model, losses []train.Term) (weights []*ir.State, linear []string, err error)
 
 // Check reports what is wrong with a recipe as far as its document alone shows:
 // neither its data nor the folder of its model are read.
@@ -28,7 +28,9 @@ func Check(doc *schema.Document, o Options) error {
 	if r.Recipe, err = Decode(doc.Recipe); err != nil {
 		return err
 	}
-	r.Recipe.ofText()
+	if !r.Recipe.ofNumbers() {
+		r.Recipe.ofText()
+	}
 	if err := r.checkOptions(); err != nil || r.model == nil || r.Recipe.Model.From != "" {
 		return err
 	}
@@ -68,7 +70,11 @@ func (r *Run) checkOptions() error {
 			return r.placed(path, err)
 		}
 	}
-	if err := r.Recipe.Batch.Check(); err != nil {
+	batch := r.Recipe.Batch
+	if r.Recipe.ofNumbers() {
+		batch.Seq = 1
+	}
+	if err := batch.Check(); err != nil {
 		return r.placed("batch", err)
 	}
 	if len(r.Recipe.Model.Freeze) > 0 && r.Recipe.Adapter != nil {
@@ -85,7 +91,11 @@ func (r *Run) checkModel() error {
 		e.Hint = "give data.eval, or validation: 0.1 in a source of data.train"
 		r.opt.Warn(e)
 	}
-	weights, linear, err := r.opt.Weights(r.model)
+	var losses []train.Term
+	for _, p := range r.Recipe.Parts {
+		losses = append(losses, p.Losses...)
+	}
+	weights, linear, err := r.opt.Weights(r.model, losses)
 	if err != nil {
 		return err
 	}
@@ -207,6 +217,9 @@ func (r *Run) checkVocabulary() error {
 
 // checkData refuses data that give no batch, or end before training does.
 func (r *Run) checkData() error {
+	if r.examples != nil { // see openExamples
+		return nil
+	}
 	o := r.Recipe.Batch
 	parts := int64(r.Recipe.Steps.Accumulate)
 	need := int64(1)

@@ -95,7 +95,7 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 func row(e Event, memory int64) journal.Row {
 	values := map[string]float64{
 		journal.Loss: e.Loss, journal.LearningRate: e.Rate, journal.GradNorm: e.GradNorm,
-		journal.Tokens: float64(e.Tokens), journal.TokensPerSecond: e.Speed, journal.Memory: float64(memory),
+		e.Unit: float64(e.Tokens), e.Unit + "_per_second": e.Speed, journal.Memory: float64(memory),
 	}
 	maps.Copy(values, e.More)
 	if e.Eval != nil {
@@ -124,7 +124,7 @@ func (r *Run) distribution(run *journal.Run) func(int, string, []float32) error 
 // lastEvent is what the journal says of the step that a run goes on after. An
 // evaluation that is there was not interrupted, or made up for later.
 func lastEvent(folder string, t *Trainer) (Event, error) {
-	e := Event{Step: t.Step(), Tokens: t.tokens}
+	e := Event{Step: t.Step(), Tokens: t.tokens, Unit: journal.Tokens}
 	rows, err := journal.ReadMetrics(folder)
 	if err != nil || t.Step() == 0 {
 		return e, err
@@ -214,10 +214,12 @@ func (r *Run) trainer(run *journal.Run, found *journal.Checkpoint) (*Trainer, er
 	c := Config{
 		Steps: r.Recipe.Steps.Steps, Accumulate: r.Recipe.Steps.Accumulate, Parts: r.turns(), LogEvery: r.Recipe.Steps.LogEvery,
 		EvalEvery: r.Recipe.Evaluate.Every, EvalParts: r.Recipe.Evaluate.Batches, SaveEvery: r.Recipe.Save.Every,
-		Data: r.train.Name(), Epoch: r.epoch,
+		Data: r.dataName(), Epoch: r.epoch,
 	}
 	var eval func() (Loader, error)
-	if r.eval != nil {
+	if r.evalExamples != nil {
+		eval, c.EvalData = r.evalLoader, r.evalExamples.Name()
+	} else if r.eval != nil {
 		eval, c.EvalData = r.evalLoader, r.eval.Name()
 	}
 	t, err := New(r.opt.Backend, r.plans, c, loader, eval)

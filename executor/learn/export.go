@@ -31,6 +31,9 @@ func (r *Run) export(t *Trainer, dir string) error {
 	if err := r.exportWeights(t, write); err != nil {
 		return err
 	}
+	if r.model.Arch == "" { // a graph of the document, which is in the run's folder
+		return nil
+	}
 	config := map[string]any{}
 	for k, v := range r.model.Config {
 		config[k] = v

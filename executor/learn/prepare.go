@@ -26,7 +26,7 @@ import (
 
 // Compile makes the program of one phase of a part of a recipe: "step",
 // "accumulate", "update" or "evaluate".
-type Compile func(m *schema.Model, r *Recipe, p *Part, phase string, weight func(path string) (ir.DType, bool)) (Program, error)
+type Compile func(m *schema.Model, r *Recipe, p *Part, phase string, rows int, weight func(path string) (ir.DType, bool)) (Program, error)
 
 // Options are what surrounds a recipe.
 type Options struct {
@@ -48,9 +48,13 @@ type Run struct {
 	encoder data.Encoder
 	train   *data.Dataset
 	eval    *data.Dataset // nil if there is none
-	plans   Plans
-	phases  []phasePlan
-	base    *checkpoint.Checkpoint // of the model's folder, once its weights are read
+
+	examples, evalExamples *data.Examples // instead of them, of a recipe on numbers
+	random                 []data.Random
+
+	plans  Plans
+	phases []phasePlan
+	base   *checkpoint.Checkpoint // of the model's folder, once its weights are read
 }
 
 func newRun(doc *schema.Document, o Options) *Run {
@@ -75,7 +79,7 @@ func Prepare(doc *schema.Document, o Options) (*Run, error) {
 		err = r.checkData()
 	}
 	if err == nil {
-		err = r.compile(r.eval != nil)
+		err = r.compile(r.eval != nil || r.evalExamples != nil)
 	}
 	if err != nil {
 		r.Close()
@@ -95,7 +99,10 @@ func Show(doc *schema.Document, o Options, w io.Writer, s data.ShowOptions) erro
 	if err := r.openInputs(); err != nil {
 		return err
 	}
-	l, err := r.loader(data.Position{})
+	if r.examples != nil {
+		return r.showExamples(w, s)
+	}
+	l, err := r.textLoader(data.Position{})
 	if err != nil {
 		return err
 	}
@@ -113,7 +120,9 @@ func (r *Run) openModel() error {
 	if r.Recipe, err = Decode(r.doc.Recipe); err != nil {
 		return err
 	}
-	r.Recipe.ofText()
+	if !r.Recipe.ofNumbers() {
+		r.Recipe.ofText()
+	}
 	r.model = r.doc.Recipe.Model
 	if from := r.Recipe.Model.From; from != "" {
 		if r.model, err = schema.LoadModel(from); err != nil {
@@ -121,13 +130,16 @@ func (r *Run) openModel() error {
 		}
 	}
 	if r.model == nil {
-		return r.mistake("model", "give from, a folder, or config, an architecture to train from scratch")
+		return r.mistake("model", "give from, a folder, or config, an architecture to train from scratch, or graph, one of your own")
 	}
 	return r.checkOptions()
 }
 
 // openInputs reads the tokenizer and the data.
 func (r *Run) openInputs() error {
+	if r.Recipe.ofNumbers() {
+		return r.openExamples()
+	}
 	var err error
 	if r.encoder, err = r.openEncoder(); err != nil {
 		return err
@@ -260,29 +272,7 @@ func (r *Run) compile(evaluate bool) error {
 
 // partPlans makes the plans of one part, for every length of rows.
 func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
-	lengths := []int{r.Recipe.Batch.Seq}
-	if r.Recipe.Batch.Rows == "bucket" {
-		lengths = r.Recipe.Batch.Buckets
-	}
-	plans := func(phase string) (map[int]*plan.Plan, error) {
-		program, err := r.opt.Compile(r.model, r.Recipe, p, phase, func(string) (ir.DType, bool) { return ir.F32, true })
-		if err != nil {
-			return nil, err
-		}
-		out := map[int]*plan.Plan{}
-		for _, n := range lengths {
-			sizes := map[string]int{"batch": r.Recipe.Batch.Batch, "seq": n}
-			if phase == "update" {
-				sizes = map[string]int{}
-			}
-			if out[n], err = program.Plan(sizes); err != nil {
-				return nil, err
-			}
-			out[n].Name = planName(p.Name, phase, n, len(lengths) > 1 && phase != "update")
-			r.phases = append(r.phases, phasePlan{program, sizes, out[n], func(p *plan.Plan) { out[n] = p }})
-		}
-		return out, nil
-	}
+	plans := func(phase string) (map[int]*plan.Plan, error) { return r.phasePlans(p, phase) }
 	if r.Recipe.Accumulates() {
 		made.Accumulate, err = plans("accumulate")
 		if err != nil {
@@ -292,7 +282,8 @@ func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
 		if err != nil {
 			return made, err
 		}
-		made.Update = update[r.Recipe.Batch.Seq]
+		for _, made.Update = range update { // there is one
+		}
 	} else if made.Step, err = plans("step"); err != nil {
 		return made, err
 	}
@@ -300,6 +291,46 @@ func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
 		made.Evaluate, err = plans("evaluate")
 	}
 	return made, err
+}
+
+// phasePlans makes the plans of one phase: of text, for every length of rows, of
+// examples, for every number of them.
+func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
+	batch := r.Recipe.Batch
+	lengths := []int{batch.Seq}
+	switch {
+	case phase == "update":
+		lengths = []int{0}
+	case r.examples != nil && phase == "evaluate":
+		lengths = r.evalRows()
+	case r.Recipe.ofNumbers():
+		lengths = []int{batch.Batch}
+	case batch.Rows == "bucket":
+		lengths = batch.Buckets
+	}
+	out := map[int]*plan.Plan{}
+	var program Program
+	for i, n := range lengths {
+		sizes := map[string]int{"batch": batch.Batch, "seq": n}
+		switch {
+		case phase == "update":
+			sizes = map[string]int{}
+		case r.Recipe.ofNumbers():
+			sizes = map[string]int{"batch": n}
+		}
+		var err error
+		if i == 0 || r.Recipe.ofNumbers() {
+			if program, err = r.opt.Compile(r.model, r.Recipe, p, phase, sizes["batch"], func(string) (ir.DType, bool) { return ir.F32, true }); err != nil {
+				return nil, err
+			}
+		}
+		if out[n], err = program.Plan(sizes); err != nil {
+			return nil, err
+		}
+		out[n].Name = planName(p.Name, phase, n, len(lengths) > 1)
+		r.phases = append(r.phases, phasePlan{program, sizes, out[n], func(p *plan.Plan) { out[n] = p }})
+	}
+	return out, nil
 }
 
 // planName is how a plan is called: "step", "generator.step", "step.128".
@@ -315,7 +346,14 @@ func planName(part, phase string, seq int, several bool) string {
 func (r *Run) Plans() []*plan.Plan { return r.plans.all() }
 
 // loader gives the training batches from a position.
-func (r *Run) loader(from data.Position) (*data.Loader, error) {
+func (r *Run) loader(from data.Position) (Loader, error) {
+	if r.examples != nil {
+		return r.examples.Batches(r.Recipe.Batch, r.random, from)
+	}
+	return r.textLoader(from)
+}
+
+func (r *Run) textLoader(from data.Position) (*data.Loader, error) {
 	o := r.Recipe.Batch
 	o.Prefetch = 2
 	l, err := r.train.Batches(o, from)
@@ -331,6 +369,11 @@ func (r *Run) epoch() (int64, error) {
 
 // evalLoader gives the evaluation batches, the same every time.
 func (r *Run) evalLoader() (Loader, error) {
+	if r.evalExamples != nil {
+		o := r.Recipe.Batch
+		o.Order, o.Epochs = "file", 1
+		return r.evalExamples.Batches(o, r.random, data.Position{})
+	}
 	l, err := r.eval.Batches(r.evalOptions(), data.Position{})
 	return l, r.placed("batch", err)
 }

@@ -67,6 +67,7 @@ type Recipe struct {
 	Train     []data.Attr
 	Eval      []data.Attr
 	Tokenizer string // "model", "characters" of the training data, or a folder
+	Random    map[string]data.RandomAttr
 	Batch     data.BatchOptions
 	Steps     StepsAttr
 	Evaluate  EvalAttr
@@ -91,6 +92,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	sources := d.object("data")
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
+	out.Random = d.randoms(sources["random"])
 	d.measures = out.Evaluate.Measures
 	out.Parts = d.parts()
 	d.fail("eval.measures", out.measured())
@@ -230,6 +232,7 @@ func CUE() ([]byte, error) {
 		{Title: "LoRA", Doc: "trains a low-rank difference of linear layers. Source: arXiv:2106.09685.", Attr: AdapterAttr{}},
 		{Title: "TokenizerPart", Doc: "says how texts become tokens.", Attr: vocab.Attr{}},
 		{Title: "Source", Doc: "is one source of data.", Attr: data.Attr{}},
+		{Title: "Random", Doc: "is an input of the model that is random numbers, drawn anew for each batch.", Attr: data.RandomAttr{}},
 		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},
 		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},
 		{Title: "Eval", Doc: "says when the loss on the evaluation data is measured.", Attr: EvalAttr{}},

@@ -134,14 +134,22 @@ func (t *Trainer) restoreStates(file string, states []plan.State) error {
 	return nil
 }
 
-// states lists the states of one kind of all plans, once each.
+// states lists the states of one kind of all plans, once each. One changes if
+// any plan changes it.
 func (t *Trainer) states(k ir.Kind) []plan.State {
 	var list []plan.State
+	at := map[string]int{}
 	for _, p := range t.plans.all() {
 		for _, s := range p.States {
-			if s.Kind == k && !slices.ContainsFunc(list, func(x plan.State) bool { return x.Path == s.Path }) {
-				list = append(list, s)
+			if s.Kind != k {
+				continue
 			}
+			if i, ok := at[s.Path]; ok {
+				list[i].Changes = list[i].Changes || s.Changes
+				continue
+			}
+			at[s.Path] = len(list)
+			list = append(list, s)
 		}
 	}
 	return list

@@ -38,7 +38,10 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 		r.note(turn.Name, &e)
 	}
 	t.step++
-	e.Tokens, e.Skipped = t.tokens, t.skipped
+	e.Tokens, e.Unit, e.Skipped = t.tokens, "tokens", t.skipped
+	if t.batch[0].Values != nil {
+		e.Unit = "examples"
+	}
 	return e, t.weightDistributions(t.step)
 }
 
@@ -115,10 +118,10 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 	for i := range full {
 		b := &full[i]
 		if p.Update == nil {
-			last = t.sessions[p.Step[b.Seq]]
+			last = t.sessions[p.Step[sizeOf(b)]]
 			err = t.scalars(last, r.rate, n)
 		} else {
-			last = t.sessions[p.Accumulate[b.Seq]]
+			last = t.sessions[p.Accumulate[sizeOf(b)]]
 		}
 		if err != nil {
 			return r, err
@@ -200,11 +203,28 @@ func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (
 	return sum, count, nil
 }
 
+// sizeOf is what the plans of batches are found by: the length of rows, or the
+// number of examples.
+func sizeOf(b *data.Batch) int {
+	if b.Values != nil {
+		return b.Rows
+	}
+	return b.Seq
+}
+
 // input writes what a batch has for an input of a plan.
 func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
 	switch in.Name {
 	case "lr", "step": // see scalars
 		return nil
+	}
+	if b.Values != nil {
+		if data, ok := b.Values[in.Name]; ok {
+			return s.Write(in.Name, data)
+		}
+		return fmt.Errorf("examples have nothing for the input %s of %s", in.Name, s.Plan().Name)
+	}
+	switch in.Name {
 	case "ids":
 		return t.ints(s, in.Name, b.IDs)
 	case "targets":
@@ -243,7 +263,7 @@ func (t *Trainer) Evaluate(ctx context.Context) ([]map[string]float64, error) {
 			continue
 		}
 		for i, p := range t.plans {
-			run := t.sessions[p.Evaluate[b.Seq]]
+			run := t.sessions[p.Evaluate[sizeOf(b)]]
 			s, c, err := t.feed(ctx, run, b)
 			if err == nil {
 				err = t.means(run, c, sums[i])

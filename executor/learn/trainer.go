@@ -23,7 +23,7 @@ type Plans []PartPlans
 
 // PartPlans are the programs of one part. Step takes a whole batch at once;
 // otherwise Accumulate takes each micro-batch, and Update makes the step. All
-// but Update are by the length of rows. Evaluate may be nil.
+// but Update are by the length of rows, or the number of examples. Evaluate may be nil.
 type PartPlans struct {
 	Step, Accumulate, Evaluate map[int]*plan.Plan
 	Update                     *plan.Plan
@@ -89,6 +89,7 @@ type Event struct {
 	GradNorm float64 // before clipping
 	Rate     float64
 	Tokens   int64         // trained tokens, or examples, since the beginning of the run
+	Unit     string        // what Tokens and Speed count: "tokens" or "examples"
 	Speed    float64       // of them a second of training, since the last event
 	Skipped  int64         // batches without a token that is trained, since the beginning of the run
 	Elapsed  time.Duration // since this process began to train

@@ -1,5 +1,6 @@
-// Command gen writes the problems that recipes/tiny-llama.cue learns from, and
-// those held out: sums and differences of all pairs of numbers below 100.
+// Command gen writes what recipes learn from: for tiny-llama.cue sums and
+// differences of all pairs of numbers below 100, some of them held out; for
+// gan.cue points.
 //
 //	go run ./recipes/data
 package main
@@ -22,13 +23,14 @@ func main() {
 		dir = os.Args[1]
 	}
 	train, test := problems()
-	for name, lines := range map[string][]string{"arithmetic.txt": train, "arithmetic_heldout.txt": test} {
-		text := strings.Join(lines, "\n") + "\n"
+	for name, text := range map[string]string{"arithmetic.txt": lines(train), "arithmetic_heldout.txt": lines(test), "ring.csv": ring()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			log.Fatal(err)
 		}
 	}
 }
+
+func lines(list []string) string { return strings.Join(list, "\n") + "\n" }
 
 // problems are "37+58=95." and "37-58=-21.", in an order that a fixed seed
 // chooses.

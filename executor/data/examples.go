@@ -33,6 +33,7 @@ type Examples struct {
 	ints    [][]int32   // or i32
 	lo, hi  int         // of those that are used
 	name    string      // for errors
+	files   []FileSum
 	skipped Skipped
 	key     string
 }
@@ -51,6 +52,11 @@ func OpenExamples(sources []Attr, fields []Field, o Options) (*Examples, error) 
 		if e.name == "" {
 			e.name = files[0]
 		}
+		sums, err := sumsOf(files)
+		if err != nil {
+			return nil, err
+		}
+		e.files = append(e.files, sums...)
 		if err := e.matches(a); err != nil {
 			return nil, err
 		}
@@ -194,6 +200,9 @@ func (e *Examples) Len() int { return e.hi - e.lo }
 
 // Name is the first file.
 func (e *Examples) Name() string { return e.name }
+
+// Files are the files that the examples were read from, by what they hold.
+func (e *Examples) Files() []FileSum { return e.files }
 
 // Skipped says which rows were left out.
 func (e *Examples) Skipped() Skipped { return e.skipped }

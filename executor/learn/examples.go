@@ -34,8 +34,8 @@ func (d *decoder) randoms(x any) map[string]data.RandomAttr {
 	return out
 }
 
-// inputs are the inputs of the model: what examples give, and random numbers.
-func (r *Run) inputs() (given []data.Field, random []data.Random, err error) {
+// modelInputs are the inputs of the model: what examples give, and random numbers.
+func (r *Run) modelInputs() (given []data.Field, random []data.Random, err error) {
 	var names []string
 	for _, n := range r.model.Nodes {
 		if n.Op != ir.OpInput {
@@ -110,7 +110,7 @@ func (r *Run) openExamples() error {
 	if r.Recipe.Model.From != "" || r.model.Arch != "" {
 		return r.mistake("data.train.0.format", "is \"columns\", and the model reads text")
 	}
-	given, random, err := r.inputs()
+	given, random, err := r.modelInputs()
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (r *Run) showExamples(w io.Writer, s data.ShowOptions) error {
 	if err != nil {
 		return err
 	}
-	given, _, err := r.inputs()
+	given, _, err := r.modelInputs()
 	if err != nil {
 		return err
 	}

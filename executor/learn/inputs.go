@@ -28,12 +28,9 @@ type inputs struct {
 
 // inputs reads the files of a recipe.
 func (r *Run) inputs() (in inputs, err error) {
-	in.Data = r.train.Files()
-	if r.eval != nil {
-		for _, f := range r.eval.Files() {
-			if !slices.Contains(in.Data, f) {
-				in.Data = append(in.Data, f)
-			}
+	for _, f := range r.dataFiles() {
+		if !slices.Contains(in.Data, f) {
+			in.Data = append(in.Data, f)
 		}
 	}
 	var files []string
@@ -65,6 +62,19 @@ func (r *Run) inputs() (in inputs, err error) {
 		in.Base = append(in.Base, s)
 	}
 	return in, nil
+}
+
+// dataFiles are the files of all data.
+func (r *Run) dataFiles() (list []data.FileSum) {
+	switch {
+	case r.evalExamples != nil:
+		return slices.Concat(r.examples.Files(), r.evalExamples.Files())
+	case r.examples != nil:
+		return r.examples.Files()
+	case r.eval != nil:
+		return slices.Concat(r.train.Files(), r.eval.Files())
+	}
+	return r.train.Files()
 }
 
 func (in inputs) encode() ([]byte, error) {

@@ -37,6 +37,7 @@ var imports = []struct {
 	{"kernels/cpu/*", []string{"kernels/cpu/*", "kernels/half"}, ""},
 	{"executor/stage", []string{"executor/*", "compiler/ir", "compiler/attr", "compiler/plan"}, ""},
 	{"executor/session", []string{"kernels", "kernels/half", "compiler/ir", "compiler/plan", "executor/checkpoint"}, ""},
+	{"executor/gauge", []string{"kernels", "kernels/half", "compiler/ir", "compiler/plan", "executor/session"}, "it measures plans"},
 	{"executor/decode", []string{"compiler/ir", "executor/session", "executor/sampler"}, ""},
 	{"executor/model", []string{"kernels", "schema", "compiler/ir", "compiler/plan", "executor/*"}, ""},
 	{"executor/tokenizer", []string{"executor/tokenizer/trie"}, ""},

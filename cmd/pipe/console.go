@@ -45,6 +45,13 @@ func (c *console) setLevel() {
 	}
 }
 
+// warn logs what is wrong and does not end the command, if anything is.
+func (c *console) warn(err error) {
+	if err != nil {
+		c.log.Warn(err.Error())
+	}
+}
+
 // isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)

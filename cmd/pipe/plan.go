@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,7 @@ type planFlags struct {
 	sizes    []string
 	root     string
 	asJSON   bool
+	time     bool
 }
 
 func planCommand(c *console) *cobra.Command {
@@ -33,7 +35,10 @@ func planCommand(c *console) *cobra.Command {
 		Use:   "plan FILE.cue",
 		Short: "show what a document compiles to: steps, memory, cost",
 		Long: `Show what a document compiles to: every step with its shapes, bytes and FLOPs, the peak memory, and the hash.
-The text is stable, so that two plans can be compared with diff. Only headers of checkpoints are read.`,
+Only headers of checkpoints are read.
+
+How long a run will take is measured, for a few seconds and with made-up numbers, where the run fits into memory.
+With --time=false the text is stable, so that two plans can be compared with diff.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			doc, err := schema.Load(args[0], schema.Options{Set: f.set})
@@ -65,6 +70,7 @@ The text is stable, so that two plans can be compared with diff. Only headers of
 	cmd.Flags().StringArrayVar(&f.sizes, "size", nil, "of an architecture: a named size, NAME=NUMBER, may be repeated; 1 if not given")
 	cmd.Flags().StringVar(&f.root, "runs", "runs", "folder of the runs of recipes, where encoded data are kept")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: peak_bytes, flops, hash, steps")
+	cmd.Flags().BoolVar(&f.time, "time", true, "predict the time of a run, by measuring for a few seconds")
 	cmd.ValidArgsFunction = completeExtension("cue")
 	return cmd
 }
@@ -87,26 +93,32 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 			report.plans = append(report.plans, modelPlan{"model", p})
 		}
 		report.peak = r.PeakBytes()
-		defer func() { // after the plan was shown
-			if err := r.Fit(e.limit); err != nil {
-				c.log.Warn(err.Error())
-			}
-		}()
+		fits := r.Fit(e.limit)
+		defer c.warn(fits) // after the plan was shown
+		if f.time && f.after == "" && fits == nil {
+			t, err := forecastRecipe(cmd.Context(), r, planBudget)
+			report.addTime(c, t, err)
+		}
 	} else if doc.Pipeline != nil {
 		p, err := e.prepare(doc, executor.Options{Compile: e.compile(trace)})
 		if err != nil {
 			return err
 		}
 		defer p.Close()
+		fits := p.Fit(e.limit)
+		defer c.warn(fits) // after the plan was shown
 		for _, m := range p.Models() {
 			report.addModel(m)
-		}
-		defer func() { // after the plan was shown
-			if err := p.Fit(e.limit); err != nil {
-				c.log.Warn(err.Error())
+			if !f.time || f.after != "" || fits != nil {
+				continue
 			}
-		}()
+			t, err := forecastModel(cmd.Context(), m, planBudget/time.Duration(len(p.Models())))
+			report.addTime(c, t, err)
+		}
 	} else if err := f.architectures(cmd, e, doc, trace, &report); err != nil {
+		return err
+	}
+	if err := cmd.Context().Err(); err != nil { // while time was measured
 		return err
 	}
 	switch {
@@ -167,6 +179,7 @@ type planReport struct {
 	Document, Name, Hash string
 	plans                []modelPlan
 	peak                 int64
+	times                []*forecast
 }
 
 func (r *planReport) addModel(m *model.Model) {
@@ -174,6 +187,15 @@ func (r *planReport) addModel(m *model.Model) {
 		r.plans = append(r.plans, modelPlan{m.Name(), p})
 	}
 	r.peak += m.PeakBytes()
+}
+
+// addTime adds a prediction; a plan is shown without, if there is none.
+func (r *planReport) addTime(c *console, t *forecast, err error) {
+	if err != nil {
+		c.warn(fmt.Errorf("no prediction of time: %w", err))
+	} else if t != nil {
+		r.times = append(r.times, t)
+	}
 }
 
 func (r *planReport) flops() int64 {
@@ -187,6 +209,9 @@ func (r *planReport) flops() int64 {
 func (r *planReport) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "document %s\nhash %s\npeak %d bytes (%s)\n", r.Name, r.Hash, r.peak, humanBytes(r.peak))
+	for _, t := range r.times {
+		b.WriteString(t.text())
+	}
 	for _, p := range r.plans {
 		fmt.Fprintf(&b, "\nmodel %s\n%s", p.model, p.plan)
 	}
@@ -206,14 +231,15 @@ func (r *planReport) json() any {
 		Steps int `json:"steps"`
 	}
 	out := struct {
-		Document string    `json:"document"`
-		Name     string    `json:"name"`
-		Hash     string    `json:"hash"`
-		Peak     int64     `json:"peak_bytes"`
-		FLOPs    int64     `json:"flops"`
-		Plans    []summary `json:"plans"`
-		Steps    []step    `json:"steps"`
-	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), []summary{}, []step{}}
+		Document string      `json:"document"`
+		Name     string      `json:"name"`
+		Hash     string      `json:"hash"`
+		Peak     int64       `json:"peak_bytes"`
+		FLOPs    int64       `json:"flops"`
+		Times    []*forecast `json:"times,omitempty"`
+		Plans    []summary   `json:"plans"`
+		Steps    []step      `json:"steps"`
+	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), r.times, []summary{}, []step{}}
 	for i, p := range r.plans {
 		form := p.plan.JSON()
 		out.Plans = append(out.Plans, summary{Model: p.model, JSON: form, Steps: len(form.Steps)})

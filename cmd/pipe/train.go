@@ -61,6 +61,11 @@ func trainDocument(cmd *cobra.Command, c *console, e *engine, doc *schema.Docume
 		return err
 	}
 	w := &training{c: c, json: asJSON, steps: r.Recipe.Steps.Steps}
+	if !c.quiet {
+		if w.forecast, err = forecastRecipe(cmd.Context(), r, runBudget); err != nil {
+			c.log.Debug("no prediction of time", "error", err)
+		}
+	}
 	err = r.Execute(cmd.Context(), learn.Hear{Begin: w.begin, Step: w.step, Saved: func(folder string) {
 		c.log.Debug("saved", "folder", folder)
 	}})
@@ -75,17 +80,35 @@ type training struct {
 	c      *console
 	json   bool
 	folder string
+	first  int // steps done before this process
 	steps  int
 	last   learn.Event
 	eval   *float64
+
+	forecast *forecast // nil if there is none
+}
+
+// early is the number of steps after which their speed says more than a
+// prediction.
+const early = 5
+
+// left is how long the rest will take.
+func (w *training) left(e learn.Event) time.Duration {
+	if w.forecast != nil && e.Step-w.first < early {
+		return time.Duration(w.forecast.Total * float64(time.Second) * float64(w.steps-e.Step) / float64(w.steps))
+	}
+	return e.Left
 }
 
 func (w *training) begin(folder string, last learn.Event) {
-	w.folder, w.last, w.eval = folder, last, last.Eval
+	w.folder, w.first, w.last, w.eval = folder, last.Step, last, last.Eval
 	if last.Step > 0 {
 		w.c.log.Info("goes on", "run", folder, "step", last.Step, "of", w.steps)
 	} else {
 		w.c.log.Info("begins", "run", folder, "steps", w.steps)
+	}
+	if f := w.forecast; f != nil {
+		w.c.log.Info("predicted", "step", shortTime(f.Step), "tokens_per_second", math.Round(f.Tokens), "all", longTime(f.Total))
 	}
 }
 
@@ -106,7 +129,7 @@ func (w *training) step(e learn.Event) {
 		args = append(args, name, fmt.Sprintf("%.5g", e.More[name]))
 	}
 	args = append(args, "grad_norm", fmt.Sprintf("%.3f", e.GradNorm), "lr", fmt.Sprintf("%.3g", e.Rate),
-		e.Unit+"_per_second", math.Round(e.Speed), "eta", e.Left.Round(time.Second))
+		e.Unit+"_per_second", math.Round(e.Speed), "eta", w.left(e).Round(time.Second))
 	w.c.log.Info("trained", args...)
 }
 

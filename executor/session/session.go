@@ -140,3 +140,15 @@ func (s *Session) Run(ctx context.Context) error {
 	}
 	return ctx.Err()
 }
+
+// RunStep runs one step of the plan alone, as often as it is called. What it
+// reads is whatever lies there.
+func (s *Session) RunStep(ctx context.Context, i int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.steps[i](ctx); err != nil {
+		return fmt.Errorf("%v: %s: %w", s.plan.Steps[i].Pos, s.plan.Steps[i].Op, err)
+	}
+	return nil
+}

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -48,10 +49,12 @@ func (s *Store) Mapped(path string) bool { return s.states[path].mapped }
 
 // Reserve allocates the states that the store lacks, as zeros, but for weights.
 func (s *Store) Reserve(states []plan.State) error {
+	return s.Vacant(slices.DeleteFunc(slices.Clone(states), func(st plan.State) bool { return st.Kind == ir.Weight }))
+}
+
+// Vacant allocates the states that the store lacks, as zeros, weights too.
+func (s *Store) Vacant(states []plan.State) error {
 	for _, st := range states {
-		if st.Kind == ir.Weight {
-			continue
-		}
 		if _, ok := s.states[st.Path]; ok {
 			continue
 		}

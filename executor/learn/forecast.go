@@ -46,8 +46,8 @@ func (b *batches) add(x *data.Batch) {
 	b.all++
 }
 
-// evaluates reports whether there is anything to evaluate on.
-func (r *Run) evaluates() bool { return r.eval != nil || r.evalExamples != nil }
+// holdsOut reports whether there are data to evaluate on.
+func (r *Run) holdsOut() bool { return r.eval != nil || r.evalExamples != nil }
 
 // look reads batches from a loader, at most n of them, and closes it.
 func look(l Loader, n int) (*batches, error) {
@@ -82,7 +82,7 @@ func (r *Run) Forecast(ctx context.Context, budget time.Duration) (*Forecast, er
 		return nil, err
 	}
 	eval := &batches{}
-	if r.evaluates() {
+	if r.holdsOut() {
 		l, err := r.evalLoader()
 		if err != nil {
 			return nil, err
@@ -180,7 +180,7 @@ func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, train, eval *batches
 			f.Evaluation += float64(count) * found[p.Evaluate[n]].Seconds
 		}
 	}
-	if r.evaluates() {
+	if r.holdsOut() {
 		f.Evaluations = 1
 		if every := r.Recipe.Evaluate.Every; every > 0 {
 			f.Evaluations = (r.Recipe.Steps.Steps + every - 1) / every

@@ -79,7 +79,7 @@ func Prepare(doc *schema.Document, o Options) (*Run, error) {
 		err = r.checkData()
 	}
 	if err == nil {
-		err = r.compile(r.evaluates())
+		err = r.compile(r.holdsOut())
 	}
 	if err != nil {
 		r.Close()

@@ -6,7 +6,12 @@
 // or a stage means, nor any shape: see compiler and executor.
 package schema
 
-import "pipe.dev/compiler/ir"
+import (
+	"path"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+)
 
 // Document is one validated file, every default filled in. Pipeline, Recipe or
 // Tokenizer is set, or Models has at least one architecture.
@@ -90,6 +95,15 @@ type Model struct {
 	// Prefixes lists prefixes that a checkpoint may lack or add in front of every name.
 	Prefixes []string
 	Pos      ir.Pos
+}
+
+// Ignores reports whether the architecture does not use a tensor that
+// checkpoints carry.
+func (m *Model) Ignores(tensor string) bool {
+	return slices.ContainsFunc(m.Ignore, func(pattern string) bool {
+		ok, err := path.Match(pattern, tensor)
+		return ok && err == nil
+	})
 }
 
 // Group is a named group of nodes: a graph or a layer. Its value is that of Out.

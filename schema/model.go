@@ -86,6 +86,14 @@ func readConfig(name string) (*ast.StructLit, error) {
 		return nil, fail(0, "want a JSON object")
 	}
 	dropNulls(config)
+	if f := member(config, "quantization_config"); f != nil {
+		kind := ""
+		if m := member(f.Value, "quant_method"); m != nil {
+			kind = " (" + exprText(m.Value) + ")"
+		}
+		return nil, Errors{{Pos: at(f.Value.Pos(), "quantization_config"), Msg: "weights that are quantised" + kind + " are not read",
+			Hint: "use the model in bf16, f16 or f32"}}
+	}
 	return config, nil
 }
 

@@ -56,6 +56,9 @@ With --time=false the text is stable, so that two plans can be compared with dif
 				return usagef(cmd, "--after: there is no pass %q%s; there are %s", f.after,
 					didYouMean(f.after, compiler.Passes()), strings.Join(compiler.Passes(), ", "))
 			}
+			if len(f.sizes) > 0 && len(doc.Models) == 0 {
+				return usagef(cmd, "--size is of architectures, and %s is none: --set sets its sizes", args[0])
+			}
 			e, err := f.open(cmd)
 			if err != nil {
 				return err

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,11 +41,17 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 			if err != nil {
 				return documentError(err)
 			}
+			if out != "" && doc.Pipeline == nil {
+				return usagef(cmd, "--out is of pipelines: what a recipe makes goes below --runs")
+			}
 			if doc.Tokenizer != nil {
 				return trainTokenizer(cmd, c, doc, root, asJSON)
 			}
 			if doc.Pipeline == nil && doc.Recipe == nil {
 				return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: run a pipeline that uses it, or see its plan (pipe plan)"}
+			}
+			if asJSON && out == "" && givesTensors(doc) {
+				return usagef(cmd, "--json needs --out, a folder or file: tensors are not printed as JSON")
 			}
 			e, err := flags.open(cmd)
 			if err != nil {
@@ -66,11 +72,18 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 	return cmd
 }
 
+// givesTensors reports whether an output of a pipeline is a tensor, or several.
+func givesTensors(doc *schema.Document) bool {
+	return doc.Pipeline != nil && slices.ContainsFunc(doc.Pipeline.Outputs, func(o schema.Output) bool {
+		return o.Type == "tensor" || o.Type == "tensors"
+	})
+}
+
 // runPipeline runs a pipeline and writes its outputs.
 func runPipeline(cmd *cobra.Command, e *engine, w *results) error {
 	w.progress = newProgress(w.c)
 	defer w.progress.stop()
-	p, err := e.prepare(w.doc, executor.Options{Progress: w.progress.update})
+	p, err := e.prepare(w.doc, executor.Options{Progress: w.progress.update, Warn: func(err error) { w.c.log.Warn(err.Error()) }})
 	if err != nil {
 		return err
 	}
@@ -193,9 +206,6 @@ func (w *results) write() error {
 			if !w.json {
 				fmt.Fprintf(w.c.out, "%s %v\n", t.Name, t.Type)
 			}
-		}
-		if w.json {
-			return errors.New("tensors are not printed as JSON: name a folder or file with --out")
 		}
 		w.c.log.Warn("tensors were not written: name a folder or file with --out")
 		return nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/model"
 	"pipe.dev/executor/tokenizer"
 )
 
@@ -33,9 +32,9 @@ func tokenizeCommand(c *console) *cobra.Command {
 		Args:              arguments("PATH"),
 		ValidArgsFunction: completeExtension("json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := tokenizer.Open(args[0])
+			t, err := model.OpenTokenizer(args[0])
 			if err != nil {
-				return tokenizerError(err)
+				return err
 			}
 			in, done := c.input(cmd.Context(), "tokenize")
 			defer done()
@@ -56,15 +55,6 @@ func tokenizeCommand(c *console) *cobra.Command {
 	cmd.Flags().BoolVar(&asJSON, "json", false, "read and write JSON arrays")
 	cmd.Flags().BoolVar(&noSpecial, "no-special", false, "do not add tokens such as the begin of text; with --decode, leave special tokens out")
 	return cmd
-}
-
-// tokenizerError gives what a tokenizer says the exit code of bad data.
-func tokenizerError(err error) error {
-	var e *fs.PathError
-	if errors.As(err, &e) {
-		return checkpoint.FileError(e.Path, e)
-	}
-	return &dataError{err}
 }
 
 // translate turns one text into one output, or back. It appends to dst, and

@@ -114,6 +114,10 @@ func TestTrain(t *testing.T) {
 	if code != 0 || len([]rune(strings.TrimSuffix(out, "\n"))) != 10 {
 		t.Errorf("the trained model says %q: exit code %d, %s", out, code, errs)
 	}
+	code, _, errs = pipeCommand("run", "../../pipelines/complete.cue", "--set", "model="+a.Model, "--set", "prompt=the ñ ☃", "--set", "max_tokens=1")
+	if code != 0 || !strings.Contains(errs, "has no token for 'ñ', '☃': left out of the text") {
+		t.Errorf("a prompt with unknown characters: exit code %d, %s", code, errs)
+	}
 	code, _, errs = pipeCommand("run", file, "--runs", filepath.Dir(a.Run))
 	if code != exitUsage || !strings.Contains(errs, "this run is finished") {
 		t.Errorf("a second run of the same document: exit code %d, %s", code, errs)

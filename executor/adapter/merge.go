@@ -7,7 +7,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"pipe.dev/compiler/ir"
@@ -100,7 +99,7 @@ func open(o Options) (*job, error) {
 	}
 	var wants []checkpoint.Want
 	for _, l := range m.adapter.Layers {
-		w := checkpoint.Want{Name: tensorName(m.model, l.Path+".weight", o.Prefixes), Shape: []int{l.Out, l.In}, Pos: l.Path + " of " + o.Adapter,
+		w := checkpoint.Want{Name: m.model.Name(l.Path+".weight", o.Prefixes), Shape: []int{l.Out, l.In}, Pos: l.Path + " of " + o.Adapter,
 			DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}}
 		if m.adapter.Transposed {
 			w.Shape = []int{l.In, l.Out}
@@ -113,22 +112,6 @@ func open(o Options) (*job, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-// tensorName is the model's name for a weight, which may lack or have one of
-// the prefixes.
-func tensorName(c *checkpoint.Checkpoint, path string, prefixes []string) string {
-	if _, ok := c.Lookup(path); ok {
-		return path
-	}
-	for _, p := range prefixes {
-		for _, name := range []string{p + path, strings.TrimPrefix(path, p)} {
-			if _, ok := c.Lookup(name); ok {
-				return name
-			}
-		}
-	}
-	return path
 }
 
 func (m *job) close() {

@@ -89,7 +89,7 @@ func (m *job) back(ctx context.Context, rep Report) (Report, error) {
 	defer base.close()
 	var problems []error
 	for _, t := range base.model.Tensors() {
-		merged, ok := m.model.Lookup(tensorName(m.model, t.Name, m.Prefixes))
+		merged, ok := m.model.Lookup(m.model.Name(t.Name, m.Prefixes))
 		if !ok {
 			problems = append(problems, errorf(m.Model, "has no tensor %q, and the base has", t.Name))
 			continue

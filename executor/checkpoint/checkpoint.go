@@ -26,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"pipe.dev/compiler/ir"
@@ -143,6 +144,22 @@ func (c *Checkpoint) Lookup(name string) (Tensor, bool) {
 		return Tensor{}, false
 	}
 	return c.tensors[i], true
+}
+
+// Name is what the checkpoint calls the weight at path: the path itself, or,
+// where that is not there, the path with one of the prefixes or without it.
+func (c *Checkpoint) Name(path string, prefixes []string) string {
+	if _, ok := c.Lookup(path); ok {
+		return path
+	}
+	for _, p := range prefixes {
+		for _, name := range []string{p + path, strings.TrimPrefix(path, p)} {
+			if _, ok := c.Lookup(name); ok {
+				return name
+			}
+		}
+	}
+	return path
 }
 
 // Metadata returns the __metadata__ of the file. Of shards it is the union;

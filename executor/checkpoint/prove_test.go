@@ -32,6 +32,19 @@ func wants(names ...string) []Want {
 	return ws
 }
 
+// TestName checks that names are found with a prefix, without it, and as they are.
+func TestName(t *testing.T) {
+	c := written(t, "model.a", "b", "model.b")
+	for path, want := range map[string]string{"a": "model.a", "model.a": "model.a", "b": "b", "model.b": "model.b", "model.c": "model.c"} {
+		if got := c.Name(path, []string{"other.", "model."}); got != want {
+			t.Errorf("%s is called %s, want %s", path, got, want)
+		}
+	}
+	if got := written(t, "b").Name("model.b", []string{"model."}); got != "b" {
+		t.Errorf("model.b is called %s, want b", got)
+	}
+}
+
 func TestProveAccepts(t *testing.T) {
 	c := open(t, "testdata/all.safetensors")
 	var ws []Want

@@ -54,14 +54,16 @@ func (r *Run) exportWeights(t *Trainer, write file) error {
 	return write(weightsFile, func(w io.Writer) error { return checkpoint.Encode(w, list, map[string]string{"format": "pt"}) })
 }
 
-// baseTensor is a tensor of the model's folder as it is there.
-func (r *Run) baseTensor(name string) (checkpoint.Data, error) {
+// baseTensor is a tensor of the model's folder as it is there, under the path of
+// its weight.
+func (r *Run) baseTensor(path string) (checkpoint.Data, error) {
+	name := r.base.Name(path, r.model.Prefixes)
 	x, ok := r.base.Lookup(name)
 	if !ok {
 		return checkpoint.Data{}, &checkpoint.Error{File: r.base.Path(), Msg: "has no tensor " + name}
 	}
 	data, err := r.base.View(name)
-	return checkpoint.Data{Name: name, Type: x.Type(), Bytes: data}, err
+	return checkpoint.Data{Name: path, Type: x.Type(), Bytes: data}, err
 }
 
 // narrowed writes values as little-endian elements, rounded to nearest even.

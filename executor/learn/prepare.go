@@ -176,11 +176,7 @@ func (r *Run) openEncoder() (data.Encoder, error) {
 		e.Hint = suggest.DidYouMean(dir, []string{"model", "characters"})
 		return nil, e
 	}
-	t, err := tokenizer.Open(dir)
-	if err != nil {
-		return nil, &model.TokenizerError{Err: err}
-	}
-	return t, nil
+	return model.OpenTokenizer(dir)
 }
 
 // tokenizerFolder is where the tokenizer.json lies; "" if there is none.
@@ -409,25 +405,19 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 		return err
 	}
 	r.base = c // weights that stay may lie in its mapped pages
+	name := func(path string) string { return c.Name(stored(path), r.model.Prefixes) }
 	var wants []checkpoint.Want
 	for _, s := range read {
-		wants = append(wants, checkpoint.Want{Name: stored(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
+		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
 	}
 	ignore := func(tensor string) bool {
-		for _, s := range t.states(ir.Weight) { // read elsewhere
-			if s.Path == tensor {
-				return true
-			}
-		}
-		return slices.ContainsFunc(r.model.Ignore, func(pattern string) bool {
-			ok, err := filepath.Match(pattern, tensor)
-			return ok && err == nil
-		})
+		elsewhere := slices.ContainsFunc(t.states(ir.Weight), func(s plan.State) bool { return name(s.Path) == tensor })
+		return elsewhere || r.model.Ignores(tensor)
 	}
 	if err := c.Prove(wants, ignore); err != nil {
 		return err
 	}
-	return t.store.Load(c, stored, read, nil)
+	return t.store.Load(c, name, read, nil)
 }
 
 // stored is the name of the tensor that a weight begins as.

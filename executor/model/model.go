@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -112,16 +110,26 @@ func (m *Model) Plans() []*plan.Plan { return m.plans }
 // Tokenizer returns the folder's tokenizer, read at the first call.
 func (m *Model) Tokenizer() (*tokenizer.Tokenizer, error) {
 	if m.tokenizer == nil {
-		t, err := tokenizer.Open(m.opt.Dir)
-		if path := (*fs.PathError)(nil); errors.As(err, &path) {
-			return nil, checkpoint.FileError(path.Path, path)
-		}
+		t, err := OpenTokenizer(m.opt.Dir)
 		if err != nil {
-			return nil, &TokenizerError{err}
+			return nil, err
 		}
 		m.tokenizer = t
 	}
 	return m.tokenizer, nil
+}
+
+// OpenTokenizer reads the tokenizer of a folder, or a tokenizer.json. A file that
+// can't be read is a *checkpoint.Error, what is wrong in one a *TokenizerError.
+func OpenTokenizer(path string) (*tokenizer.Tokenizer, error) {
+	t, err := tokenizer.Open(path)
+	if file := (*fs.PathError)(nil); errors.As(err, &file) {
+		return nil, checkpoint.FileError(file.Path, file)
+	}
+	if err != nil {
+		return nil, &TokenizerError{err}
+	}
+	return t, nil
 }
 
 // TokenizerError says what is wrong in a tokenizer's files, and where.
@@ -172,21 +180,8 @@ func (m *Model) weight(path string) (ir.DType, bool) {
 	return t.DType, true
 }
 
-// tensorName is the checkpoint's name for a weight: its path, or its path with
-// a prefix that the architecture says checkpoints may lack or add.
-func (m *Model) tensorName(path string) string {
-	if _, ok := m.ckpt.Lookup(path); ok {
-		return path
-	}
-	for _, prefix := range m.arch.Prefixes {
-		for _, name := range []string{prefix + path, strings.TrimPrefix(path, prefix)} {
-			if _, ok := m.ckpt.Lookup(name); ok {
-				return name
-			}
-		}
-	}
-	return path
-}
+// tensorName is the checkpoint's name for a weight.
+func (m *Model) tensorName(path string) string { return m.ckpt.Name(path, m.arch.Prefixes) }
 
 // prove compares the plans' weights with the headers of the checkpoint: every
 // name, shape and type, all mismatches at once.
@@ -206,10 +201,5 @@ func (m *Model) prove() error {
 			wants = append(wants, w)
 		}
 	}
-	return m.ckpt.Prove(wants, func(name string) bool {
-		return slices.ContainsFunc(m.arch.Ignore, func(pattern string) bool {
-			ok, err := filepath.Match(pattern, name)
-			return ok && err == nil
-		})
-	})
+	return m.ckpt.Prove(wants, m.arch.Ignores)
 }

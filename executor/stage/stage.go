@@ -43,6 +43,7 @@ type Call struct {
 	Attr any
 	In   map[string]Value            // by port
 	Maps map[string]map[string]Value // by port and name, for ports that are maps
+	Warn func(error)                 // is told of what a run does in spite of; may be nil
 	kept any                         // what Prepare leaves for Run
 }
 
@@ -82,9 +83,6 @@ func NewTable(defs ...*Def) (*Table, error) {
 	}
 	return t, nil
 }
-
-// Defs returns all stages, in order.
-func (t *Table) Defs() []*Def { return t.defs }
 
 // Lookup finds a stage by name.
 func (t *Table) Lookup(name string) (*Def, bool) {

@@ -1,6 +1,10 @@
 package stage
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+)
 
 // TokenizeAttr describes how text becomes ids.
 type TokenizeAttr struct {
@@ -29,7 +33,24 @@ func tokenize() *Def {
 			if err != nil {
 				return nil, err
 			}
+			if lost := t.Lost(text.(string)); len(lost) > 0 && c.Warn != nil {
+				c.Warn(fmt.Errorf("%s: the tokenizer of %s has no token for %s: left out of the text", c.ID, c.Model("model").Dir(), quoted(lost)))
+			}
 			return t.Encode(nil, text.(string), c.Attr.(TokenizeAttr).Special)
 		},
 	}
+}
+
+// quoted lists characters, the first of many.
+func quoted(list []rune) string {
+	const most = 8
+	var out []string
+	for _, r := range list[:min(len(list), most)] {
+		out = append(out, fmt.Sprintf("%q", r))
+	}
+	text := strings.Join(out, ", ")
+	if n := len(list) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }

@@ -225,6 +225,35 @@ func TestSetPath(t *testing.T) {
 	}
 }
 
+// Numbers in a path are elements of lists.
+func TestSetElement(t *testing.T) {
+	set := []string{"data.train.0.files=[\"mine.json\"]", "data.train[0].validation=0.2", "data.train.0.fields.instruction=ask"}
+	r, err := Load("../recipes/full-finetune.cue", Options{Set: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := r.Recipe.Fields["data"].(map[string]any)["train"].([]any)[0].(map[string]any)
+	have := joined(source["files"], source["validation"], source["fields"], source["format"])
+	if want := "[mine.json] 0.2 map[instruction:ask] alpaca"; have != want {
+		t.Errorf("%s, want %s", have, want)
+	}
+	r, err = Load("../recipes/full-finetune.cue", Options{Set: []string{"data.train.0.files.0=other.json"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files := r.Recipe.Fields["data"].(map[string]any)["train"].([]any)[0].(map[string]any)["files"]; joined(files) != "[other.json]" {
+		t.Errorf("files are %v", files)
+	}
+	for set, want := range map[string]string{
+		"data.train.3.files=[\"x\"]": "--set data.train.3.files: 3 is no element of the list, which has 1",
+		"data.train.0.files.1=x":     "--set data.train.0.files.1: 1 is no element of the list, which has 1",
+	} {
+		if _, err := Load("../recipes/full-finetune.cue", Options{Set: []string{set}}); err == nil || err.Error() != want {
+			t.Errorf("%s gives %v, want %s", set, err, want)
+		}
+	}
+}
+
 func joined(xs ...any) string { return strings.TrimSuffix(fmt.Sprintln(xs...), "\n") }
 
 // documents are all that the module has, and what must be set to load them.

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -72,27 +73,41 @@ func (s setting) apply(f *ast.File) *Error {
 		value = s.quoted()
 	}
 	if target := s.find(f, path); target != nil {
+		if of := s.find(f, path[:len(path)-1]); of != nil {
+			if list, i := element(of.Value, path[len(path)-1]); list != nil {
+				list.Elts[i] = override(list.Elts[i], value)
+				return nil
+			}
+		}
 		target.Value = override(target.Value, value)
 		return nil
 	}
 	return s.add(f, path, value, inputs)
 }
 
-// path is the setting's name as a path of fields.
+// path is the setting's name as a path of fields; numbers are elements of lists,
+// as data.train.0.files or data.train[0].files.
 func (s setting) path() ([]string, *Error) {
-	p := cue.ParsePath(s.name)
+	p := cue.ParsePath(indices.ReplaceAllString(s.name, "[$1]"))
 	if p.Err() != nil {
 		return nil, s.errorf("", "is neither an input nor a path of fields, as nodes.reply.max_tokens")
 	}
 	var names []string
 	for _, sel := range p.Selectors() {
-		if sel.LabelType() != cue.StringLabel {
+		switch sel.LabelType() {
+		case cue.StringLabel:
+			names = append(names, sel.Unquoted())
+		case cue.IndexLabel:
+			names = append(names, sel.String())
+		default:
 			return nil, s.errorf("", "%s is no name of a field", sel)
 		}
-		names = append(names, sel.Unquoted())
 	}
 	return names, nil
 }
+
+// indices are the numbers in a path.
+var indices = regexp.MustCompile(`\.(\d+)\b`)
 
 // literal is the value as a CUE literal, or nil if it is none.
 func (s setting) literal() ast.Expr {

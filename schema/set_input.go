@@ -30,8 +30,12 @@ func documentFields(f *ast.File) []*ast.Field {
 	return out
 }
 
-// member finds the field called name in the structs that e unifies.
+// member finds the field called name in the structs that e unifies, or what
+// stands for the element of a list that has the number name.
 func member(e ast.Expr, name string) *ast.Field {
+	if list, i := element(e, name); list != nil {
+		return &ast.Field{Label: ast.NewString(name), Value: list.Elts[i]}
+	}
 	for _, s := range structs(e) {
 		for _, d := range s.Elts {
 			if f, ok := d.(*ast.Field); ok {
@@ -42,6 +46,20 @@ func member(e ast.Expr, name string) *ast.Field {
 		}
 	}
 	return nil
+}
+
+// element finds the element of a list that is written out; nil if there is none
+// of that number.
+func element(e ast.Expr, name string) (*ast.ListLit, int) {
+	list, ok := e.(*ast.ListLit)
+	i, err := strconv.Atoi(name)
+	if !ok || err != nil || i < 0 || i >= len(list.Elts) {
+		return nil, 0
+	}
+	if _, open := list.Elts[i].(*ast.Ellipsis); open {
+		return nil, 0
+	}
+	return list, i
 }
 
 // members lists the names of the fields in the structs that e unifies.
@@ -159,6 +177,9 @@ func fits(e ast.Expr, kind string) bool {
 // find is the field at a path inside the one document of the file, or from
 // the file's top; nil if the file does not write it.
 func (s setting) find(f *ast.File, path []string) *ast.Field {
+	if len(path) == 0 {
+		return nil
+	}
 	descend := func(field *ast.Field, path []string) *ast.Field {
 		for _, name := range path {
 			if field == nil {
@@ -205,7 +226,10 @@ func (s setting) add(f *ast.File, path []string, value ast.Expr, inputs map[stri
 	}
 	for len(path) > 1 {
 		next := member(to.Value, path[0])
-		if next == nil || len(structs(next.Value)) == 0 {
+		if next == nil {
+			break
+		}
+		if _, list := next.Value.(*ast.ListLit); !list && len(structs(next.Value)) == 0 {
 			break
 		}
 		to, path = next, path[1:]
@@ -218,6 +242,9 @@ func (s setting) add(f *ast.File, path []string, value ast.Expr, inputs map[stri
 		value = ast.NewStruct(&ast.Field{Label: label(path[i]), Value: value})
 	}
 	list := structs(to.Value)
+	if l, ok := to.Value.(*ast.ListLit); ok {
+		return s.errorf("", "%s is no element of the list, which has %d", path[0], len(l.Elts))
+	}
 	if len(list) == 0 {
 		return s.unknown(inputs)
 	}

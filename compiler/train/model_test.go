@@ -74,16 +74,7 @@ func bound(t *testing.T, table *op.Table, g *ir.Graph, sizes map[string]int) *ir
 // MLP, residuals, cross-entropy) are those of PyTorch's autograd.
 func TestModelGradients(t *testing.T) {
 	f := readFixture(t, filepath.Join(golden, "llama_grads.safetensors"))
-	tensors, err := tensorfile.Read(filepath.Join(model, "expected.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ids []float64
-	for _, x := range tensors {
-		if x.Name == "ids" {
-			ids = x.Float64s()[:x.Type.Shape[1].N]
-		}
-	}
+	ids := firstRow(t)
 	n := len(ids)
 
 	table := newOps(t)

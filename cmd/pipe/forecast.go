@@ -22,6 +22,7 @@ type forecast struct {
 	Model    string       `json:"model,omitempty"`
 	Step     float64      `json:"step_seconds,omitempty"`
 	Tokens   float64      `json:"tokens_per_second,omitempty"`
+	Examples float64      `json:"examples_per_second,omitempty"`
 	Eval     float64      `json:"evaluation_seconds,omitempty"`
 	Evals    int          `json:"evaluations,omitempty"`
 	Total    float64      `json:"total_seconds,omitempty"`
@@ -60,15 +61,20 @@ func forecastRecipe(ctx context.Context, r *learn.Run, budget time.Duration) (*f
 	if err != nil {
 		return nil, err
 	}
-	head := fmt.Sprintf("time %s a step, %.0f tokens/s; %s for %d steps", shortTime(f.Step), f.Tokens, longTime(f.Total), r.Recipe.Steps.Steps)
+	head := fmt.Sprintf("time %s a step, %.0f %s/s; %s for %d steps", shortTime(f.Step), f.Speed, f.Unit, longTime(f.Total), r.Recipe.Steps.Steps)
 	if f.Evaluations > 0 {
 		head += fmt.Sprintf(" and %d evaluations of %s", f.Evaluations, shortTime(f.Evaluation))
 	}
 	if f.Measured < 0.995 {
 		head += fmt.Sprintf(" (%.0f%% of a step measured, the rest concluded)", 100*f.Measured)
 	}
-	return &forecast{Step: f.Step, Tokens: f.Tokens, Eval: f.Evaluation, Evals: f.Evaluations, Total: f.Total, Measured: f.Measured,
-		Ops: opForecasts(f.Ops), head: head}, nil
+	out := &forecast{Step: f.Step, Eval: f.Evaluation, Evals: f.Evaluations, Total: f.Total, Measured: f.Measured, Ops: opForecasts(f.Ops), head: head}
+	if f.Unit == "tokens" {
+		out.Tokens = f.Speed
+	} else {
+		out.Examples = f.Speed
+	}
+	return out, nil
 }
 
 // forecastModel predicts the time of a model of a pipeline; nil if nothing

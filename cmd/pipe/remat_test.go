@@ -73,3 +73,12 @@ func TestRemat(t *testing.T) {
 		}
 	}
 }
+
+// TestRematNothing checks that a model without layers that repeat says so.
+func TestRematNothing(t *testing.T) {
+	t.Chdir("../..")
+	code, _, errs := pipeCommand("plan", "recipes/gan.cue", "--set", "train.remat=block", "--runs", t.TempDir())
+	if code != exitDocument || !strings.Contains(errs, "the model has no op.#Repeat that is trained") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}

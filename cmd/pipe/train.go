@@ -108,7 +108,7 @@ func (w *training) begin(folder string, last learn.Event) {
 		w.c.log.Info("begins", "run", folder, "steps", w.steps)
 	}
 	if f := w.forecast; f != nil {
-		w.c.log.Info("predicted", "step", shortTime(f.Step), "tokens_per_second", math.Round(f.Tokens), "all", longTime(f.Total))
+		w.c.log.Info("predicted", "step", shortTime(f.Step), "all", longTime(f.Total))
 	}
 }
 

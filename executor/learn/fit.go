@@ -2,6 +2,7 @@ package learn
 
 import (
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/model"
@@ -21,6 +22,19 @@ type phasePlan struct {
 	sizes   map[string]int
 	plan    *plan.Plan
 	replace func(*plan.Plan)
+}
+
+// remat lets plans compute values anew as the recipe says.
+func (r *Run) remat() error {
+	switch r.Recipe.Steps.Remat {
+	case "auto":
+		return r.fitPlans()
+	case "block":
+		if !slices.ContainsFunc(r.phases, func(x phasePlan) bool { return len(x.plan.Again.Blocks) > 0 }) {
+			return r.mistake("train.remat", `is "block", and the model has no op.#Repeat that is trained`)
+		}
+	}
+	return nil
 }
 
 // fitPlans replaces plans that do not fit by plans that compute as little anew

@@ -17,7 +17,8 @@ import (
 // Forecast is how long a run will take, without what saving takes.
 type Forecast struct {
 	Step        float64 // seconds of one step of the optimizer
-	Tokens      float64 // trained tokens a second, or examples
+	Speed       float64 // trained tokens a second, or examples
+	Unit        string  // what Speed counts: "tokens" or "examples"
 	Evaluation  float64 // seconds of one evaluation
 	Evaluations int
 	Total       float64    // seconds of all steps and evaluations
@@ -28,20 +29,20 @@ type Forecast struct {
 // lookAhead is how many batches are read to know what lengths rows have.
 const lookAhead = 256
 
-// batches are what a run reads: one batch of each length of rows, and how
-// many there are of each.
+// batches are what a run reads: one batch of each size, and how many there are
+// of each.
 type batches struct {
-	one     map[int]*data.Batch // by length of rows
+	one     map[int]*data.Batch // by size, as plans are
 	count   map[int]int
 	trained int64
 	all     int
 }
 
 func (b *batches) add(x *data.Batch) {
-	if b.one[x.Seq] == nil {
-		b.one[x.Seq] = x
+	if b.one[sizeOf(x)] == nil {
+		b.one[sizeOf(x)] = x
 	}
-	b.count[x.Seq]++
+	b.count[sizeOf(x)]++
 	b.trained += int64(x.Trained)
 	b.all++
 }
@@ -64,7 +65,7 @@ func look(l Loader, n int) (*batches, error) {
 			continue
 		}
 		b.add(x)
-		if b.one[x.Seq] == x {
+		if b.one[sizeOf(x)] == x {
 			x = &data.Batch{}
 		}
 	}
@@ -150,7 +151,10 @@ func (r *Run) gauge(ctx context.Context, budget time.Duration, train, eval *batc
 
 // forecast adds up what was found for each plan.
 func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, train, eval *batches) *Forecast {
-	f := &Forecast{}
+	f := &Forecast{Unit: "tokens"}
+	if r.examples != nil {
+		f.Unit = "examples"
+	}
 	ops := map[string]gauge.Op{}
 	var measured float64
 	add := func(p *plan.Plan, times float64) {
@@ -189,7 +193,7 @@ func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, train, eval *batches
 	f.Total = float64(r.Recipe.Steps.Steps)*f.Step + float64(f.Evaluations)*f.Evaluation
 	if f.Step > 0 {
 		f.Measured = measured / f.Step
-		f.Tokens = parts * float64(train.trained) / float64(max(1, train.all)) / f.Step
+		f.Speed = parts * float64(train.trained) / float64(max(1, train.all)) / f.Step
 	}
 	f.Ops = gauge.Sorted(slices.Collect(maps.Values(ops)))
 	return f

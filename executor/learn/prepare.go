@@ -260,10 +260,7 @@ func (r *Run) compile(evaluate bool) error {
 		}
 		r.plans = append(r.plans, made)
 	}
-	if r.Recipe.Steps.Remat == "auto" {
-		return r.fitPlans()
-	}
-	return nil
+	return r.remat()
 }
 
 // partPlans makes the plans of one part, for every length of rows.

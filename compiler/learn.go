@@ -80,7 +80,7 @@ func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
 	if l.Err() != nil {
 		return nil, l.Err()
 	}
-	return prune(l.Graph), nil
+	return prune(joinLosses(prune(l.Graph))), nil
 }
 
 type learner struct {
@@ -136,19 +136,32 @@ func (l *learner) forGradients(g *ir.Graph) {
 // forward writes the model and its losses; keep says which ops stay whole.
 func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 	w := &lossWriter{Builder: op.NewBuilder(l.Table), t: l.t, model: l.old, base: l.base}
-	sum, count = w.write()
+	w.write()
 	if w.Err() != nil {
 		l.Fail(w.Err())
 		return sum, count
 	}
-	if l.t.Phase != Evaluate {
-		l.forGradients(w.Graph)
+	g, err := rewrite(l.Table, w.Graph, fuseLoss)
+	if err != nil {
+		l.Fail(err)
+		return sum, count
 	}
-	at := l.Lowered(w.Graph, keep)
+	if l.t.Phase != Evaluate {
+		l.forGradients(g)
+	}
+	at := l.Lowered(g, keep)
 	for _, s := range l.Graph.States {
 		l.trained(s)
 	}
-	return at[sum], at[count]
+	for _, o := range g.Outputs {
+		switch o.Name {
+		case "loss":
+			sum = at[o.Value]
+		case "count":
+			count = at[o.Value]
+		}
+	}
+	return sum, count
 }
 
 // trained notes a weight that changes.

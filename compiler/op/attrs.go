@@ -185,3 +185,13 @@ type AttentionAttr struct {
 	Cache   bool    `cue:"cache: bool | *false" doc:"keep keys and values between calls, in a run that goes token by token"`
 	Stats   bool    // a second result, f32 [batch, seq, heads]: ln of the sum of exponentials of each row, which the gradient reads
 }
+
+// CrossEntropyAttr describes the negative log-probability of classes, of
+// logits or of their product with a weight.
+type CrossEntropyAttr struct {
+	IgnoreIndex int     // targets of this value count nothing
+	Smoothing   float64 // share of the target that is spread over all classes
+	ZLoss       float64 // factor of ln(sum(exp(logits)))²
+	Transpose   bool    // the weight is [dim, classes]
+	Frozen      bool    // of a gradient: that of the weight is not computed
+}

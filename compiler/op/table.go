@@ -16,5 +16,6 @@ func New() (*Table, error) {
 		[]Def{softmax(), logSoftmax(), act(), elementwise()},
 		[]Def{rmsNorm(), layerNorm()},
 		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), cacheAppend()},
+		[]Def{crossEntropy(), linearCrossEntropy(), linearCrossEntropyGrad()},
 	)...)
 }

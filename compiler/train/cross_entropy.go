@@ -30,16 +30,8 @@ func crossEntropy() *Objective {
 		loss: func(b *op.Builder, l Loss) (ir.Value, ir.Value) {
 			at, y := l.Attr.(CrossEntropyAttr), l.Y
 			lastKnown(b, "cross_entropy", y)
-			targets, weights := counted(b, l)
-			z := b.LogSumExp(y, false, -1)
-			loss := b.Sub(z, chosen(b, y, targets))
-			if at.LabelSmoothing > 0 { // the mean of -log-probabilities is z - mean(y)
-				even := b.Sub(z, b.Mean(y, false, -1))
-				loss = b.Add(b.Mul(loss, b.Scalar(1-at.LabelSmoothing, y)), b.Mul(even, b.Scalar(at.LabelSmoothing, y)))
-			}
-			if at.ZLoss > 0 {
-				loss = b.Add(loss, b.Mul(b.Mul(z, z), b.Scalar(at.ZLoss, y)))
-			}
+			_, weights := counted(b, l)
+			loss := b.Apply("cross_entropy", op.CrossEntropyAttr{IgnoreIndex: at.IgnoreIndex, Smoothing: at.LabelSmoothing, ZLoss: at.ZLoss}, y, l.In["targets"])[0]
 			l.In = map[string]ir.Value{"weights": weights}
 			return total(b, loss, l)
 		},

@@ -215,8 +215,7 @@ func (s *attending) panels(to vec, x vec, dim, z, group, j, n int) {
 
 // from is v without its first i elements.
 func (v vec) from(i int) vec {
-	if i >= v.n {
-		return vec{dtype: v.dtype}
-	}
-	return vec{p: unsafe.Add(v.p, i*v.dtype.Size()), dtype: v.dtype, n: v.n - i}
+	i = min(i, v.n)
+	v.p, v.n = unsafe.Add(v.p, i*v.dtype.Size()), v.n-i
+	return v
 }

@@ -42,11 +42,16 @@ func (x *indices) get(i int) int {
 func (x *indices) step(b *Backend, n int, f pool.Func) kernels.Step {
 	return func(context.Context) error {
 		b.pool.Run(n, f)
-		if i := x.bad.Swap(0); i != 0 {
-			return fmt.Errorf("index %d is %d; want 0 to %d", i-1, x.get(int(i-1)), x.limit-1)
-		}
-		return nil
+		return x.err()
 	}
+}
+
+// err tells of an index that was out of range since it was last asked.
+func (x *indices) err() error {
+	if i := x.bad.Swap(0); i != 0 {
+		return fmt.Errorf("index %d is %d; want 0 to %d", i-1, x.get(int(i-1)), x.limit-1)
+	}
+	return nil
 }
 
 // gather takes slices of x at indices along an axis.

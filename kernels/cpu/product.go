@@ -23,6 +23,7 @@ type product struct {
 	bias    vec      // [n], or none
 	act     func(y []float32)
 	y       vec
+	add     bool // to what y holds, which is f32, rather than write it; for one weight that is not packed
 
 	packed  []float32 // x in tiles, or nil if x is read where it lies
 	tiles   []int     // first row of each tile, and m
@@ -221,6 +222,9 @@ func (p *product) panel(local []float32, z, block, panel int) {
 	direct := p.intoY() && width == asm.Panel
 	bias := p.biasOf(local, left, asm.Panel)
 	row0 := p.tiles[lo]
+	for r := row0; p.add && !direct && r < p.tiles[hi]; r++ {
+		copy(local[atSum+(r-row0)*asm.Panel+j-left:][:width], p.y.f32()[(z*p.m+r)*p.n+j:])
+	}
 	for i, w := range p.w {
 		y, ldy := local[atSum+i*(atSum2-atSum):], asm.Panel
 		if direct {
@@ -233,7 +237,7 @@ func (p *product) panel(local []float32, z, block, panel int) {
 			if k0+n < p.k {
 				last = nil
 			}
-			if k0 > 0 {
+			if k0 > 0 || p.add {
 				load = 1
 			}
 			for t := lo; t < hi; t++ {

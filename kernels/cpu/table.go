@@ -64,6 +64,9 @@ func table() map[string]maker {
 		"attention_grad": attentionGradOp,
 		"cache_append":   cacheAppend,
 
+		"linear_cross_entropy":      linearCrossEntropyOp,
+		"linear_cross_entropy_grad": linearCrossEntropyOp,
+
 		"matmul":       matmul,
 		"linear":       linear,
 		"gated_linear": gatedLinear,

@@ -37,6 +37,8 @@ type Backend struct {
 	ones      map[string]fn1[float32] // functions of one operand
 	twos      map[string]float2
 	allocated atomic.Int64
+
+	streamFrom int // bytes of the smallest result that is written past the caches
 }
 
 // localFloats is the memory that each worker has for the tiles of a kernel.
@@ -61,7 +63,7 @@ func New(o Options) (*Backend, error) {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	b := &Backend{tier: t.name, asm: t.kernels(), pool: pool.New(threads), table: table()}
+	b := &Backend{tier: t.name, asm: t.kernels(), pool: pool.New(threads), table: table(), streamFrom: streamBytes}
 	b.ones, b.twos = ones(&b.asm.Vector), twos(&b.asm.Vector)
 	b.local = make([][]float32, threads)
 	for i := range b.local {

@@ -35,6 +35,7 @@ type float2 struct {
 	rows   fn2[float32]
 	number func(y, a []float32, b float32)
 	first  func(y, b []float32, a float32)
+	stream fn2[float32] // rows past the caches, or nil
 }
 
 // ones lists the functions of one operand on float32.
@@ -59,10 +60,10 @@ func ones(v *asm.Vector) map[string]fn1[float32] {
 // twos lists the functions of two operands on float32.
 func twos(v *asm.Vector) map[string]float2 {
 	return map[string]float2{
-		"add": {fn2[float32](v.Add), v.AddS, v.AddS},
-		"sub": {fn2[float32](v.Sub), v.SubS, v.SSub},
-		"mul": {fn2[float32](v.Mul), v.MulS, v.MulS},
-		"div": {fn2[float32](v.Div), v.DivS, v.SDiv},
+		"add": {fn2[float32](v.Add), v.AddS, v.AddS, fn2[float32](v.Stream.Add)},
+		"sub": {fn2[float32](v.Sub), v.SubS, v.SSub, nil},
+		"mul": {fn2[float32](v.Mul), v.MulS, v.MulS, fn2[float32](v.Stream.Mul)},
+		"div": {fn2[float32](v.Div), v.DivS, v.SDiv, nil},
 		"pow": {rows: pow},
 		"max": {rows: fn2[float32](v.Max), number: v.MaxS},
 		"min": {rows: fn2[float32](v.Min), number: v.MinS},
@@ -145,7 +146,7 @@ func unaryOp(name string, i32 fn1[int32], i64 fn1[int64]) maker {
 		}
 		switch d := in[0].DType; {
 		case stored(d):
-			return unaryKernel(b, b.ones[name], in, out), true
+			return mapKernel(b, b.ones[name], b.streamOf(name), in, out), true
 		case d == ir.I32 && i32 != nil:
 			return unaryKernel(b, i32, in, out), true
 		case d == ir.I64 && i64 != nil:
@@ -167,6 +168,29 @@ func unaryKernel[T elem](b *Backend, f fn1[T], in, out []ir.Type) kernels.Kernel
 			f(to, x.read(tileBuf[T](local, 1), i, n))
 			y.keep(to, i)
 		}), nil
+	}}
+}
+
+// streamOf is the function of that name that writes past the caches, or nil.
+func (b *Backend) streamOf(name string) unary {
+	s := &b.asm.Stream
+	return unary(map[string]asm.Map{"exp": s.Exp, "silu": s.Silu, "gelu": s.Gelu, "gelu_tanh": s.GeluTanh}[name])
+}
+
+// mapKernel is unaryKernel for floats; stream is f past the caches, or nil.
+func mapKernel(b *Backend, f fn1[float32], stream unary, in, out []ir.Type) kernels.Kernel {
+	plain := unaryKernel(b, f, in, out)
+	return kernel{inPlace: plain.InPlace, bind: func(a kernels.Args) (kernels.Step, error) {
+		vs, err := b.views(a.In[0], a.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		x, y := vs[0], vs[1]
+		if stream == nil || x.dtype != ir.F32 || !b.streams(y, 16, x) {
+			return plain.Bind(a)
+		}
+		from, to := x.f32(), y.f32()
+		return b.tiledThen(y.n, b.asm.Stream.Fence, func(_ []float32, i, n int) { stream(to[i:i+n], from[i:i+n]) }), nil
 	}}
 }
 
@@ -217,7 +241,11 @@ func floatKernel(b *Backend, f float2, in, out []ir.Type) kernels.Kernel {
 		shape := a.Out[0].Shape
 		p, q := newInput[float32](vs[0], a.In[0].Shape, shape), newInput[float32](vs[1], a.In[1].Shape, shape)
 		y := output[float32]{vs[2]}
-		return b.tiled(y.n, func(local []float32, i, n int) {
+		rows, then := f.rows, func() {}
+		if f.stream != nil && b.streams(y.vec, 16, p.vec, q.vec) {
+			rows, then = f.stream, b.asm.Stream.Fence
+		}
+		return b.tiledThen(y.n, then, func(local []float32, i, n int) {
 			to := y.room(tileBuf[float32](local, 0), i, n)
 			switch {
 			case q.still() && f.number != nil:
@@ -225,7 +253,7 @@ func floatKernel(b *Backend, f float2, in, out []ir.Type) kernels.Kernel {
 			case p.still() && f.first != nil:
 				runs(&p, f.first, to, q.read(tileBuf[float32](local, 1), i, n), i)
 			default:
-				f.rows(to, p.read(tileBuf[float32](local, 1), i, n), q.read(tileBuf[float32](local, 2), i, n))
+				rows(to, p.read(tileBuf[float32](local, 1), i, n), q.read(tileBuf[float32](local, 2), i, n))
 			}
 			y.keep(to, i)
 		}), nil

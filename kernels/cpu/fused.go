@@ -182,5 +182,5 @@ func actOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	if !ok {
 		return nil, false
 	}
-	return unaryKernel(b, fn1[float32](f), in, out), true
+	return mapKernel(b, fn1[float32](f), b.streamOf(a.Fn), in, out), true
 }

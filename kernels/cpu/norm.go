@@ -17,6 +17,7 @@ type norm struct {
 	eps        float64
 	center     bool
 	plusOne    bool
+	stream     bool // y is written past the caches
 }
 
 // rmsNorm computes y = x / sqrt(mean(x²) + eps) * w.
@@ -71,11 +72,15 @@ func (s norm) bind(a kernels.Args) (kernels.Step, error) {
 	if s.x.n == 0 {
 		return s.b.step(0, nil), nil
 	}
+	s.stream = s.b.streams(s.y, dim, s.x)
 	perPart := max(1, grain/dim)
 	return s.b.step(parts(n, perPart), func(worker, id int) {
 		lo, hi := span(id, n, perPart)
 		for r := lo; r < hi; r++ {
 			s.row(s.b.local[worker], r*dim)
+		}
+		if s.stream {
+			s.b.asm.Stream.Fence()
 		}
 	}), nil
 }
@@ -101,25 +106,42 @@ func (s *norm) row(local []float32, at int) {
 		n := min(tile, s.dim-i)
 		x := s.x.tile(bx, at+i, n)
 		y := s.y.room(by, at+i, n)
-		var w []float32
+		var w, c []float32
 		if s.w.there() {
 			w = s.weight(bw, i, n)
 		}
-		switch {
-		case s.center:
-			f.Center(y, x, high, low, scale)
-			if w != nil {
-				f.Mul(y, y, w)
-			}
-		case w != nil:
-			f.ScaleMul(y, x, w, scale)
-		default:
-			f.MulS(y, x, scale)
-		}
 		if s.c.there() {
-			f.Add(y, y, s.c.tile(bc, i, n))
+			c = s.c.tile(bc, i, n)
 		}
+		s.scale(y, by[:n], x, w, c, high, low, scale)
 		s.y.done(y, at+i)
+	}
+}
+
+// scale is y = ((x - high) - low) * scale * w + c, where w and c may be nil. The
+// last function writes y, those before it write there or, if y goes past the
+// caches, buf.
+func (s *norm) scale(y, buf, x, w, c []float32, high, low, scale float32) {
+	f := &s.b.asm.Vector
+	last := f.Stream
+	if !s.stream {
+		buf = y
+		last.Center, last.MulS, last.Mul, last.Add, last.ScaleMul = f.Center, f.MulS, f.Mul, f.Add, f.ScaleMul
+	}
+	switch {
+	case !s.center && w == nil:
+		last.MulS(y, x, scale)
+	case !s.center:
+		last.ScaleMul(y, x, w, scale)
+	case w == nil:
+		last.Center(y, x, high, low, scale)
+	case c == nil:
+		f.Center(buf, x, high, low, scale)
+		last.Mul(y, buf, w)
+	default:
+		f.Center(buf, x, high, low, scale)
+		f.Mul(buf, buf, w)
+		last.Add(y, buf, c)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type softmax struct {
 	b        *Backend
 	log      bool
+	stream   bool // y is written past the caches; it is where nothing else is kept in y
 	x, y     vec
 	n, inner int // x, y [outer, n, inner]
 }
@@ -36,11 +37,15 @@ func softmaxOp(log bool) maker {
 			if s.inner > 1 {
 				return b.step(outer*parts(s.inner, across), s.columns), nil
 			}
+			s.stream = log && b.streams(s.y, s.n, s.x)
 			perPart := max(1, grain/4/s.n)
 			return b.step(parts(outer, perPart), func(worker, id int) {
 				lo, hi := span(id, outer, perPart)
 				for r := lo; r < hi; r++ {
 					s.row(b.local[worker], r*s.n)
+				}
+				if s.stream {
+					b.asm.Stream.Fence()
 				}
 			}), nil
 		}}, ok
@@ -48,7 +53,7 @@ func softmaxOp(log bool) maker {
 }
 
 // row computes the row that begins at element at. Exponentials are kept in the
-// result, or computed again where that is narrow.
+// result, or computed again if that is narrow.
 func (s *softmax) row(local []float32, at int) {
 	bx, by := local[:tile], local[tile:2*tile]
 	f := &s.b.asm.Vector
@@ -56,26 +61,34 @@ func (s *softmax) row(local []float32, at int) {
 	for i := 0; i < s.n; i += tile {
 		m = max(m, f.Greatest(s.x.tile(bx, at+i, min(tile, s.n-i))))
 	}
-	keep := !s.log && s.y.dtype == ir.F32
+	var kept []float32
+	if !s.log && s.y.dtype == ir.F32 {
+		kept = s.y.f32()[at : at+s.n]
+	}
 	for i := 0; i < s.n; i += tile {
 		x := s.x.tile(bx, at+i, min(tile, s.n-i))
 		e := by[:len(x)]
-		if keep {
-			e = s.y.room(by, at+i, len(x))
+		if kept != nil {
+			e = kept[i : i+len(x)]
 		}
 		sum += f.SumExp(e, x, m)
+	}
+	shift, scale := float32(math.Log(sum)), float32(1/sum)
+	center := f.Center
+	if s.stream {
+		center = f.Stream.Center
 	}
 	for i := 0; i < s.n; i += tile {
 		n := min(tile, s.n-i)
 		y := s.y.room(by, at+i, n)
 		switch {
-		case keep:
-			f.MulS(y, y, float32(1/sum))
 		case s.log:
-			f.Center(y, s.x.tile(bx, at+i, n), m, float32(math.Log(sum)), 1)
+			center(y, s.x.tile(bx, at+i, n), m, shift, 1)
+		case kept != nil:
+			f.MulS(y, y, scale)
 		default:
 			f.SumExp(y, s.x.tile(bx, at+i, n), m)
-			f.MulS(y, y, float32(1/sum))
+			f.MulS(y, y, scale)
 		}
 		s.y.done(y, at+i)
 	}

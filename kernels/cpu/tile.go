@@ -157,15 +157,7 @@ func (o *output[T]) keep(y []T, i int) {
 
 // tiled returns a step that calls body for every tile of n elements.
 func (b *Backend) tiled(n int, body func(local []float32, i, n int)) kernels.Step {
-	if n == 0 {
-		return b.step(0, nil)
-	}
-	return b.step(parts(n, grain), func(worker, id int) {
-		lo, hi := span(id, n, grain)
-		for i := lo; i < hi; i += tile {
-			body(b.local[worker], i, min(tile, hi-i))
-		}
-	})
+	return b.tiledThen(n, nil, body)
 }
 
 // sameType returns an inPlace for results that may lie over any input of the

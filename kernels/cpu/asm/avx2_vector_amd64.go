@@ -39,11 +39,6 @@ func ErfY(y []float32, x []float32)
 //go:noescape
 func SiluY(y []float32, x []float32)
 
-// GeluY is the Map Gelu.
-//
-//go:noescape
-func GeluY(y []float32, x []float32)
-
 // GeluTanhY is the Map GeluTanh.
 //
 //go:noescape
@@ -174,6 +169,11 @@ func CenterY(y []float32, x []float32, high float32, low float32, s float32)
 //go:noescape
 func EluY(y []float32, x []float32, alpha float32)
 
+// GeluY is the Map Gelu.
+//
+//go:noescape
+func GeluY(y []float32, x []float32)
+
 // FillY is y[i] = v.
 //
 //go:noescape
@@ -189,7 +189,7 @@ func SumY(x []float32) (sum float64)
 //go:noescape
 func SumSquaresY(x []float32, mean float64) (sum float64)
 
-// SumExpY is y[i] = exp(x[i] - shift), and their sum.
+// SumExpY is the SumExp of x.
 //
 //go:noescape
 func SumExpY(y []float32, x []float32, shift float32) (sum float64)
@@ -233,3 +233,51 @@ func WidenF16Y(y []float32, x []uint16)
 //
 //go:noescape
 func NarrowF16Y(y []uint16, x []float32)
+
+// StreamExpY is the Map Exp, past the caches.
+//
+//go:noescape
+func StreamExpY(y []float32, x []float32)
+
+// StreamSiluY is the Map Silu, past the caches.
+//
+//go:noescape
+func StreamSiluY(y []float32, x []float32)
+
+// StreamGeluTanhY is the Map GeluTanh, past the caches.
+//
+//go:noescape
+func StreamGeluTanhY(y []float32, x []float32)
+
+// StreamAddY is the Join Add, past the caches.
+//
+//go:noescape
+func StreamAddY(y []float32, a []float32, b []float32)
+
+// StreamMulY is the Join Mul, past the caches.
+//
+//go:noescape
+func StreamMulY(y []float32, a []float32, b []float32)
+
+// StreamMulSY is the JoinNumber MulS, past the caches.
+//
+//go:noescape
+func StreamMulSY(y []float32, a []float32, b float32)
+
+// StreamScaleMulY is y[i] = (x[i]*s) * w[i], past the caches.
+//
+//go:noescape
+func StreamScaleMulY(y []float32, x []float32, w []float32, s float32)
+
+// StreamCenterY is y[i] = ((x[i]-high) - low) * s, past the caches.
+//
+//go:noescape
+func StreamCenterY(y []float32, x []float32, high float32, low float32, s float32)
+
+// StreamGeluY is the Map Gelu, past the caches.
+//
+//go:noescape
+func StreamGeluY(y []float32, x []float32)
+
+// FenceY lets other threads see what was written past the caches.
+func FenceY()

@@ -661,135 +661,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func GeluY(y []float32, x []float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·GeluY(SB), NOSPLIT, $0-48
-	MOVQ y_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ y_len+8(FP), DX
-	XORQ BX, BX
-	SUBQ $0x08, DX
-	JL   end1
-
-loop1:
-	VMOVUPS      (CX)(BX*4), Y0
-	VPAND        constantsY<>+1056(SB), Y0, Y1
-	VBROADCASTSS constantsY<>+1632(SB), Y2
-	VMINPS       Y1, Y2, Y2
-	VSUBPS       constantsY<>+1664(SB), Y2, Y1
-	VADDPS       constantsY<>+1664(SB), Y2, Y3
-	VDIVPS       Y3, Y1, Y1
-	VBROADCASTSS constantsY<>+1696(SB), Y3
-	VFMADD213PS  constantsY<>+1728(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1760(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1792(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1824(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1856(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1888(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1920(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1952(SB), Y1, Y3
-	VFMADD213PS  constantsY<>+1984(SB), Y1, Y3
-	VMULPS       Y2, Y3, Y1
-	VMULPS       Y2, Y2, Y3
-	VMOVAPS      Y3, Y4
-	VFMSUB231PS  Y2, Y2, Y4
-	VMULPS       constantsY<>+896(SB), Y3, Y2
-	VMULPS       constantsY<>+896(SB), Y4, Y3
-	VBROADCASTSS constantsY<>+64(SB), Y4
-	VMAXPS       Y2, Y4, Y4
-	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+128(SB), Y4, Y2
-	VSUBPS       constantsY<>+96(SB), Y2, Y5
-	VFNMADD231PS constantsY<>+160(SB), Y5, Y4
-	VFNMADD231PS constantsY<>+192(SB), Y5, Y4
-	VADDPS       Y3, Y4, Y3
-	VBROADCASTSS constantsY<>+224(SB), Y4
-	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VPSUBD       constantsY<>+96(SB), Y2, Y2
-	VPSRAD       $0x01, Y2, Y3
-	VPSUBD       Y3, Y2, Y2
-	VPADDD       constantsY<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y3
-	VPADDD       constantsY<>+416(SB), Y2, Y2
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y3, Y2
-	VBROADCASTSS constantsY<>+480(SB), Y3
-	VMAXPS       Y0, Y3, Y3
-	VFNMADD231PS Y2, Y1, Y3
-	VMOVUPS      Y3, (AX)(BX*4)
-	ADDQ         $0x08, BX
-	SUBQ         $0x08, DX
-	JGE          loop1
-
-end1:
-	ADDQ         $0x08, DX
-	TESTQ        DX, DX
-	JE           done
-	VMOVQ        DX, X0
-	VPBROADCASTD X0, Y0
-	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
-	VMASKMOVPS   (CX)(BX*4), Y0, Y1
-	VPAND        constantsY<>+1056(SB), Y1, Y2
-	VBROADCASTSS constantsY<>+1632(SB), Y3
-	VMINPS       Y2, Y3, Y3
-	VSUBPS       constantsY<>+1664(SB), Y3, Y2
-	VADDPS       constantsY<>+1664(SB), Y3, Y4
-	VDIVPS       Y4, Y2, Y2
-	VBROADCASTSS constantsY<>+1696(SB), Y4
-	VFMADD213PS  constantsY<>+1728(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1760(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1792(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1824(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1856(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1888(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1920(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1952(SB), Y2, Y4
-	VFMADD213PS  constantsY<>+1984(SB), Y2, Y4
-	VMULPS       Y3, Y4, Y2
-	VMULPS       Y3, Y3, Y4
-	VMOVAPS      Y4, Y5
-	VFMSUB231PS  Y3, Y3, Y5
-	VMULPS       constantsY<>+896(SB), Y4, Y3
-	VMULPS       constantsY<>+896(SB), Y5, Y4
-	VBROADCASTSS constantsY<>+64(SB), Y5
-	VMAXPS       Y3, Y5, Y5
-	VBROADCASTSS constantsY<>+96(SB), Y3
-	VFMADD231PS  constantsY<>+128(SB), Y5, Y3
-	VSUBPS       constantsY<>+96(SB), Y3, Y6
-	VFNMADD231PS constantsY<>+160(SB), Y6, Y5
-	VFNMADD231PS constantsY<>+192(SB), Y6, Y5
-	VADDPS       Y4, Y5, Y4
-	VBROADCASTSS constantsY<>+224(SB), Y5
-	VFMADD213PS  constantsY<>+256(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+288(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+320(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+352(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VPSUBD       constantsY<>+96(SB), Y3, Y3
-	VPSRAD       $0x01, Y3, Y4
-	VPSUBD       Y4, Y3, Y3
-	VPADDD       constantsY<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y4
-	VPADDD       constantsY<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y3
-	VBROADCASTSS constantsY<>+480(SB), Y4
-	VMAXPS       Y1, Y4, Y4
-	VFNMADD231PS Y3, Y2, Y4
-	VMASKMOVPS   Y4, Y0, (AX)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
 // func GeluTanhY(y []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·GeluTanhY(SB), NOSPLIT, $0-48
@@ -805,8 +676,8 @@ loop1:
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
 	VMULPS       Y1, Y1, Y0
-	VBROADCASTSS constantsY<>+2016(SB), Y2
-	VFMADD231PS  constantsY<>+2048(SB), Y0, Y2
+	VBROADCASTSS constantsY<>+1632(SB), Y2
+	VFMADD231PS  constantsY<>+1664(SB), Y0, Y2
 	VMULPS       Y1, Y2, Y0
 	VPOR         constantsY<>+1120(SB), Y0, Y2
 	VBROADCASTSS constantsY<>+64(SB), Y3
@@ -854,8 +725,8 @@ end1:
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
 	VMULPS       Y2, Y2, Y1
-	VBROADCASTSS constantsY<>+2016(SB), Y3
-	VFMADD231PS  constantsY<>+2048(SB), Y1, Y3
+	VBROADCASTSS constantsY<>+1632(SB), Y3
+	VFMADD231PS  constantsY<>+1664(SB), Y1, Y3
 	VMULPS       Y2, Y3, Y1
 	VPOR         constantsY<>+1120(SB), Y1, Y3
 	VBROADCASTSS constantsY<>+64(SB), Y4
@@ -907,7 +778,7 @@ loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
-	VMULPS       constantsY<>+2080(SB), Y1, Y0
+	VMULPS       constantsY<>+1696(SB), Y1, Y0
 	VPOR         constantsY<>+1120(SB), Y0, Y2
 	VBROADCASTSS constantsY<>+64(SB), Y3
 	VMAXPS       Y2, Y3, Y3
@@ -953,7 +824,7 @@ end1:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
-	VMULPS       constantsY<>+2080(SB), Y2, Y1
+	VMULPS       constantsY<>+1696(SB), Y2, Y1
 	VPOR         constantsY<>+1120(SB), Y1, Y3
 	VBROADCASTSS constantsY<>+64(SB), Y4
 	VMAXPS       Y3, Y4, Y4
@@ -1028,11 +899,11 @@ loop1:
 	VMULPS       Y1, Y2, Y1
 	VXORPS       Y2, Y2, Y2
 	VSUBPS       constantsY<>+384(SB), Y1, Y3
-	VMULPS       constantsY<>+2112(SB), Y3, Y3
-	VCMPPS       $0x1e, constantsY<>+2112(SB), Y1, Y4
+	VMULPS       constantsY<>+1728(SB), Y3, Y3
+	VCMPPS       $0x1e, constantsY<>+1728(SB), Y1, Y4
 	VBLENDVPS    Y4, Y3, Y1, Y3
 	VBROADCASTSS constantsY<>+384(SB), Y4
-	VCMPPS       $0x1e, constantsY<>+2112(SB), Y1, Y1
+	VCMPPS       $0x1e, constantsY<>+1728(SB), Y1, Y1
 	VBLENDVPS    Y1, Y4, Y2, Y1
 	VMULPS       Y3, Y3, Y2
 	VBROADCASTSS constantsY<>+640(SB), Y4
@@ -1091,11 +962,11 @@ end1:
 	VMULPS       Y2, Y3, Y2
 	VXORPS       Y3, Y3, Y3
 	VSUBPS       constantsY<>+384(SB), Y2, Y4
-	VMULPS       constantsY<>+2112(SB), Y4, Y4
-	VCMPPS       $0x1e, constantsY<>+2112(SB), Y2, Y5
+	VMULPS       constantsY<>+1728(SB), Y4, Y4
+	VCMPPS       $0x1e, constantsY<>+1728(SB), Y2, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VBROADCASTSS constantsY<>+384(SB), Y5
-	VCMPPS       $0x1e, constantsY<>+2112(SB), Y2, Y2
+	VCMPPS       $0x1e, constantsY<>+1728(SB), Y2, Y2
 	VBLENDVPS    Y2, Y5, Y3, Y2
 	VMULPS       Y4, Y4, Y3
 	VBROADCASTSS constantsY<>+640(SB), Y5
@@ -1135,7 +1006,7 @@ loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
-	VBROADCASTSS constantsY<>+2144(SB), Y0
+	VBROADCASTSS constantsY<>+1760(SB), Y0
 	VMINPS       Y1, Y0, Y0
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y0, Y2, Y2
@@ -1180,7 +1051,7 @@ end1:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
-	VBROADCASTSS constantsY<>+2144(SB), Y1
+	VBROADCASTSS constantsY<>+1760(SB), Y1
 	VMINPS       Y2, Y1, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y3
 	VMAXPS       Y1, Y3, Y3
@@ -2553,6 +2424,259 @@ done:
 	VZEROUPPER
 	RET
 
+// func GeluY(y []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·GeluY(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y0
+	VPAND        constantsY<>+1056(SB), Y0, Y1
+	VBROADCASTSS constantsY<>+1792(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VBROADCASTSS constantsY<>+96(SB), Y1
+	VFMADD231PS  constantsY<>+1824(SB), Y2, Y1
+	VMOVAPS      Y2, Y3
+	VSUBPS       constantsY<>+96(SB), Y1, Y4
+	VFNMADD231PS constantsY<>+1856(SB), Y4, Y3
+	VPSLLD       $0x1c, Y1, Y4
+	VPERMPS      piecesY<>+448(SB), Y1, Y5
+	VPERMPS      piecesY<>+480(SB), Y1, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VPERMPS      piecesY<>+384(SB), Y1, Y6
+	VPERMPS      piecesY<>+416(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+320(SB), Y1, Y6
+	VPERMPS      piecesY<>+352(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+256(SB), Y1, Y6
+	VPERMPS      piecesY<>+288(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+192(SB), Y1, Y6
+	VPERMPS      piecesY<>+224(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+128(SB), Y1, Y6
+	VPERMPS      piecesY<>+160(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+64(SB), Y1, Y6
+	VPERMPS      piecesY<>+96(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+0(SB), Y1, Y6
+	VPERMPS      piecesY<>+32(SB), Y1, Y1
+	VBLENDVPS    Y4, Y1, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VXORPS       Y1, Y1, Y1
+	VCMPPS       $0x1d, constantsY<>+1792(SB), Y2, Y3
+	VBLENDVPS    Y3, Y1, Y5, Y1
+	VBROADCASTSS constantsY<>+480(SB), Y3
+	VMAXPS       Y0, Y3, Y3
+	VFNMADD231PS Y2, Y1, Y3
+	VMOVUPS      Y3, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VPAND        constantsY<>+1056(SB), Y1, Y2
+	VBROADCASTSS constantsY<>+1792(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VBROADCASTSS constantsY<>+96(SB), Y2
+	VFMADD231PS  constantsY<>+1824(SB), Y3, Y2
+	VMOVAPS      Y3, Y4
+	VSUBPS       constantsY<>+96(SB), Y2, Y5
+	VFNMADD231PS constantsY<>+1856(SB), Y5, Y4
+	VPSLLD       $0x1c, Y2, Y5
+	VPERMPS      piecesY<>+448(SB), Y2, Y6
+	VPERMPS      piecesY<>+480(SB), Y2, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VPERMPS      piecesY<>+384(SB), Y2, Y7
+	VPERMPS      piecesY<>+416(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+320(SB), Y2, Y7
+	VPERMPS      piecesY<>+352(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+256(SB), Y2, Y7
+	VPERMPS      piecesY<>+288(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+192(SB), Y2, Y7
+	VPERMPS      piecesY<>+224(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+128(SB), Y2, Y7
+	VPERMPS      piecesY<>+160(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+64(SB), Y2, Y7
+	VPERMPS      piecesY<>+96(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+0(SB), Y2, Y7
+	VPERMPS      piecesY<>+32(SB), Y2, Y2
+	VBLENDVPS    Y5, Y2, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x1d, constantsY<>+1792(SB), Y3, Y4
+	VBLENDVPS    Y4, Y2, Y6, Y2
+	VBROADCASTSS constantsY<>+480(SB), Y4
+	VMAXPS       Y1, Y4, Y4
+	VFNMADD231PS Y3, Y2, Y4
+	VMASKMOVPS   Y4, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA piecesY<>+0(SB)/4, $0x3f000000
+DATA piecesY<>+4(SB)/4, $0x3eb5293d
+DATA piecesY<>+8(SB)/4, $0x3e681100
+DATA piecesY<>+12(SB)/4, $0x3e056bed
+DATA piecesY<>+16(SB)/4, $0x3d88d237
+DATA piecesY<>+20(SB)/4, $0x3cf901ca
+DATA piecesY<>+24(SB)/4, $0x3c484928
+DATA piecesY<>+28(SB)/4, $0x3b8df736
+DATA piecesY<>+32(SB)/4, $0x3ab0ef10
+DATA piecesY<>+36(SB)/4, $0x39c180df
+DATA piecesY<>+40(SB)/4, $0x38b96cab
+DATA piecesY<>+44(SB)/4, $0x379b7f57
+DATA piecesY<>+48(SB)/4, $0x36640394
+DATA piecesY<>+52(SB)/4, $0x35120a4d
+DATA piecesY<>+56(SB)/4, $0x33a350b6
+DATA piecesY<>+60(SB)/4, $0x321f59a2
+DATA piecesY<>+64(SB)/4, $0xbecc422a
+DATA piecesY<>+68(SB)/4, $0xbebe63cb
+DATA piecesY<>+72(SB)/4, $0xbe9a2eaf
+DATA piecesY<>+76(SB)/4, $0xbe58f631
+DATA piecesY<>+80(SB)/4, $0xbe04a043
+DATA piecesY<>+84(SB)/4, $0xbd8cdfd1
+DATA piecesY<>+88(SB)/4, $0xbd020170
+DATA piecesY<>+92(SB)/4, $0xbc507916
+DATA piecesY<>+96(SB)/4, $0xbb91390a
+DATA piecesY<>+100(SB)/4, $0xbaafc87b
+DATA piecesY<>+104(SB)/4, $0xb9b8dc97
+DATA piecesY<>+108(SB)/4, $0xb8a8e7d3
+DATA piecesY<>+112(SB)/4, $0xb78614d2
+DATA piecesY<>+116(SB)/4, $0xb638f2bd
+DATA piecesY<>+120(SB)/4, $0xb4dda54b
+DATA piecesY<>+124(SB)/4, $0xb366c75c
+DATA piecesY<>+128(SB)/4, $0x359b4984
+DATA piecesY<>+132(SB)/4, $0x3d8ec6e9
+DATA piecesY<>+136(SB)/4, $0x3de746b5
+DATA piecesY<>+140(SB)/4, $0x3df41516
+DATA piecesY<>+144(SB)/4, $0x3dc6efed
+DATA piecesY<>+148(SB)/4, $0x3d841211
+DATA piecesY<>+152(SB)/4, $0x3d124165
+DATA piecesY<>+156(SB)/4, $0x3c88cf78
+DATA piecesY<>+160(SB)/4, $0x3bd9d573
+DATA piecesY<>+164(SB)/4, $0x3b145130
+DATA piecesY<>+168(SB)/4, $0x3a2d4ed8
+DATA piecesY<>+172(SB)/4, $0x392e2f30
+DATA piecesY<>+176(SB)/4, $0x3816d77b
+DATA piecesY<>+180(SB)/4, $0x36e167e4
+DATA piecesY<>+184(SB)/4, $0x35917494
+DATA piecesY<>+188(SB)/4, $0x3422445c
+DATA piecesY<>+192(SB)/4, $0x3d88176c
+DATA piecesY<>+196(SB)/4, $0x3d5a3003
+DATA piecesY<>+200(SB)/4, $0x3cb3d940
+DATA piecesY<>+204(SB)/4, $0xbc19af73
+DATA piecesY<>+208(SB)/4, $0xbcdd072d
+DATA piecesY<>+212(SB)/4, $0xbcec4546
+DATA piecesY<>+216(SB)/4, $0xbcb00bc3
+DATA piecesY<>+220(SB)/4, $0xbc4cac32
+DATA piecesY<>+224(SB)/4, $0xbbc1a12a
+DATA piecesY<>+228(SB)/4, $0xbb18357b
+DATA piecesY<>+232(SB)/4, $0xba493b09
+DATA piecesY<>+236(SB)/4, $0xb9616dad
+DATA piecesY<>+240(SB)/4, $0xb8571711
+DATA piecesY<>+244(SB)/4, $0xb72f6f30
+DATA piecesY<>+248(SB)/4, $0xb5f54e68
+DATA piecesY<>+252(SB)/4, $0xb4934fd0
+DATA piecesY<>+256(SB)/4, $0x3a2290de
+DATA piecesY<>+260(SB)/4, $0xbc83786a
+DATA piecesY<>+264(SB)/4, $0xbcbcb67c
+DATA piecesY<>+268(SB)/4, $0xbc8d405e
+DATA piecesY<>+272(SB)/4, $0xbbc4bcb1
+DATA piecesY<>+276(SB)/4, $0x3b33544c
+DATA piecesY<>+280(SB)/4, $0x3bc9a286
+DATA piecesY<>+284(SB)/4, $0x3bb16b6b
+DATA piecesY<>+288(SB)/4, $0x3b59e728
+DATA piecesY<>+292(SB)/4, $0x3acf6537
+DATA piecesY<>+296(SB)/4, $0x3a1fc190
+DATA piecesY<>+300(SB)/4, $0x394b669b
+DATA piecesY<>+304(SB)/4, $0x3858d018
+DATA piecesY<>+308(SB)/4, $0x374300d7
+DATA piecesY<>+312(SB)/4, $0x3614d395
+DATA piecesY<>+316(SB)/4, $0x34c191d1
+DATA piecesY<>+320(SB)/4, $0xbc74499c
+DATA piecesY<>+324(SB)/4, $0xbbf056f9
+DATA piecesY<>+328(SB)/4, $0x39c4c177
+DATA piecesY<>+332(SB)/4, $0x3badd82c
+DATA piecesY<>+336(SB)/4, $0x3bbbd6c5
+DATA piecesY<>+340(SB)/4, $0x3b5e204a
+DATA piecesY<>+344(SB)/4, $0x39e00886
+DATA piecesY<>+348(SB)/4, $0xba7df651
+DATA piecesY<>+352(SB)/4, $0xba9189e3
+DATA piecesY<>+356(SB)/4, $0xba3c77b3
+DATA piecesY<>+360(SB)/4, $0xb9b32828
+DATA piecesY<>+364(SB)/4, $0xb905ec3d
+DATA piecesY<>+368(SB)/4, $0xb822d3cf
+DATA piecesY<>+372(SB)/4, $0xb723eee1
+DATA piecesY<>+376(SB)/4, $0xb60a0971
+DATA piecesY<>+380(SB)/4, $0xb4c40556
+DATA piecesY<>+384(SB)/4, $0x3c9e94e8
+DATA piecesY<>+388(SB)/4, $0xbc03c2b2
+DATA piecesY<>+392(SB)/4, $0x3ba025b7
+DATA piecesY<>+396(SB)/4, $0x3ad5d494
+DATA piecesY<>+400(SB)/4, $0xbafc5486
+DATA piecesY<>+404(SB)/4, $0xba3f9d47
+DATA piecesY<>+408(SB)/4, $0xbaaa73b0
+DATA piecesY<>+412(SB)/4, $0xb99b3b67
+DATA piecesY<>+416(SB)/4, $0x38ba374b
+DATA piecesY<>+420(SB)/4, $0x394d1665
+DATA piecesY<>+424(SB)/4, $0x390bd35a
+DATA piecesY<>+428(SB)/4, $0x3883fd1e
+DATA piecesY<>+432(SB)/4, $0x37bc4bbf
+DATA piecesY<>+436(SB)/4, $0x36d90435
+DATA piecesY<>+440(SB)/4, $0x35cd5f44
+DATA piecesY<>+444(SB)/4, $0x34a15e7e
+DATA piecesY<>+448(SB)/4, $0xbce9ba06
+DATA piecesY<>+452(SB)/4, $0x3c415c8f
+DATA piecesY<>+456(SB)/4, $0xbb89c711
+DATA piecesY<>+460(SB)/4, $0xbaa9b764
+DATA piecesY<>+464(SB)/4, $0x3b0270d1
+DATA piecesY<>+468(SB)/4, $0xbaf143ed
+DATA piecesY<>+472(SB)/4, $0x3a78aae8
+DATA piecesY<>+476(SB)/4, $0x396985e4
+DATA piecesY<>+480(SB)/4, $0x390c40a0
+DATA piecesY<>+484(SB)/4, $0xb7b53935
+DATA piecesY<>+488(SB)/4, $0xb8106370
+DATA piecesY<>+492(SB)/4, $0xb7c3c435
+DATA piecesY<>+496(SB)/4, $0xb725833b
+DATA piecesY<>+500(SB)/4, $0xb656cd2d
+DATA piecesY<>+504(SB)/4, $0xb5661a9c
+DATA piecesY<>+508(SB)/4, $0xb447f0a6
+GLOBL piecesY<>(SB), RODATA|NOPTR, $512
+
 // func FillY(y []float32, v float32)
 // Requires: AVX, AVX2, SSE
 TEXT ·FillY(SB), NOSPLIT, $0-28
@@ -2774,29 +2898,261 @@ TEXT ·SumExpY(SB), NOSPLIT, $0-64
 	MOVSS        shift+48(FP), X4
 	VBROADCASTSS X4, Y4
 	XORQ         BX, BX
-	SUBQ         $0x10, DX
-	JL           rest
+	SUBQ         $0x40, DX
+	JL           few
+
+many:
+	VMOVUPS      (CX)(BX*4), Y5
+	VSUBPS       Y4, Y5, Y5
+	VBROADCASTSS constantsY<>+64(SB), Y6
+	VMAXPS       Y5, Y6, Y6
+	VBROADCASTSS constantsY<>+96(SB), Y5
+	VFMADD231PS  constantsY<>+128(SB), Y6, Y5
+	VSUBPS       constantsY<>+96(SB), Y5, Y7
+	VFNMADD231PS constantsY<>+160(SB), Y7, Y6
+	VFNMADD231PS constantsY<>+192(SB), Y7, Y6
+	VBROADCASTSS constantsY<>+224(SB), Y7
+	VFMADD213PS  constantsY<>+256(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+288(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+320(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+352(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VPSUBD       constantsY<>+96(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VPADDD       constantsY<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y5
+	VMOVUPS      Y5, (AX)(BX*4)
+	VMOVUPS      64(CX)(BX*4), Y6
+	VSUBPS       Y4, Y6, Y6
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y6, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y6
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y6
+	VSUBPS       constantsY<>+96(SB), Y6, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
+	VBROADCASTSS constantsY<>+224(SB), Y8
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VMOVUPS      Y6, 64(AX)(BX*4)
+	VMOVUPS      128(CX)(BX*4), Y7
+	VSUBPS       Y4, Y7, Y7
+	VBROADCASTSS constantsY<>+64(SB), Y8
+	VMAXPS       Y7, Y8, Y8
+	VBROADCASTSS constantsY<>+96(SB), Y7
+	VFMADD231PS  constantsY<>+128(SB), Y8, Y7
+	VSUBPS       constantsY<>+96(SB), Y7, Y9
+	VFNMADD231PS constantsY<>+160(SB), Y9, Y8
+	VFNMADD231PS constantsY<>+192(SB), Y9, Y8
+	VBROADCASTSS constantsY<>+224(SB), Y9
+	VFMADD213PS  constantsY<>+256(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+288(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+320(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+352(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VPSUBD       constantsY<>+96(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VMOVUPS      Y7, 128(AX)(BX*4)
+	VMOVUPS      192(CX)(BX*4), Y8
+	VSUBPS       Y4, Y8, Y8
+	VBROADCASTSS constantsY<>+64(SB), Y9
+	VMAXPS       Y8, Y9, Y9
+	VBROADCASTSS constantsY<>+96(SB), Y8
+	VFMADD231PS  constantsY<>+128(SB), Y9, Y8
+	VSUBPS       constantsY<>+96(SB), Y8, Y10
+	VFNMADD231PS constantsY<>+160(SB), Y10, Y9
+	VFNMADD231PS constantsY<>+192(SB), Y10, Y9
+	VBROADCASTSS constantsY<>+224(SB), Y10
+	VFMADD213PS  constantsY<>+256(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+288(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+320(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+352(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VPSUBD       constantsY<>+96(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y9
+	VPSUBD       Y9, Y8, Y8
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y10, Y9
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 192(AX)(BX*4)
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y8, Y7, Y6
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y6, Y1, Y1
+	VMOVUPS      32(CX)(BX*4), Y5
+	VSUBPS       Y4, Y5, Y5
+	VBROADCASTSS constantsY<>+64(SB), Y6
+	VMAXPS       Y5, Y6, Y6
+	VBROADCASTSS constantsY<>+96(SB), Y5
+	VFMADD231PS  constantsY<>+128(SB), Y6, Y5
+	VSUBPS       constantsY<>+96(SB), Y5, Y7
+	VFNMADD231PS constantsY<>+160(SB), Y7, Y6
+	VFNMADD231PS constantsY<>+192(SB), Y7, Y6
+	VBROADCASTSS constantsY<>+224(SB), Y7
+	VFMADD213PS  constantsY<>+256(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+288(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+320(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+352(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VPSUBD       constantsY<>+96(SB), Y5, Y5
+	VPSRAD       $0x01, Y5, Y6
+	VPSUBD       Y6, Y5, Y5
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VPADDD       constantsY<>+416(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y5
+	VMOVUPS      Y5, 32(AX)(BX*4)
+	VMOVUPS      96(CX)(BX*4), Y6
+	VSUBPS       Y4, Y6, Y6
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y6, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y6
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y6
+	VSUBPS       constantsY<>+96(SB), Y6, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
+	VBROADCASTSS constantsY<>+224(SB), Y8
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VMOVUPS      Y6, 96(AX)(BX*4)
+	VMOVUPS      160(CX)(BX*4), Y7
+	VSUBPS       Y4, Y7, Y7
+	VBROADCASTSS constantsY<>+64(SB), Y8
+	VMAXPS       Y7, Y8, Y8
+	VBROADCASTSS constantsY<>+96(SB), Y7
+	VFMADD231PS  constantsY<>+128(SB), Y8, Y7
+	VSUBPS       constantsY<>+96(SB), Y7, Y9
+	VFNMADD231PS constantsY<>+160(SB), Y9, Y8
+	VFNMADD231PS constantsY<>+192(SB), Y9, Y8
+	VBROADCASTSS constantsY<>+224(SB), Y9
+	VFMADD213PS  constantsY<>+256(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+288(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+320(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+352(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VPSUBD       constantsY<>+96(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VMOVUPS      Y7, 160(AX)(BX*4)
+	VMOVUPS      224(CX)(BX*4), Y8
+	VSUBPS       Y4, Y8, Y8
+	VBROADCASTSS constantsY<>+64(SB), Y9
+	VMAXPS       Y8, Y9, Y9
+	VBROADCASTSS constantsY<>+96(SB), Y8
+	VFMADD231PS  constantsY<>+128(SB), Y9, Y8
+	VSUBPS       constantsY<>+96(SB), Y8, Y10
+	VFNMADD231PS constantsY<>+160(SB), Y10, Y9
+	VFNMADD231PS constantsY<>+192(SB), Y10, Y9
+	VBROADCASTSS constantsY<>+224(SB), Y10
+	VFMADD213PS  constantsY<>+256(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+288(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+320(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+352(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VPSUBD       constantsY<>+96(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y9
+	VPSUBD       Y9, Y8, Y8
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y10, Y9
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VMOVUPS      Y8, 224(AX)(BX*4)
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y8, Y7, Y6
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	ADDQ         $0x40, BX
+	SUBQ         $0x40, DX
+	JGE          many
+
+few:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   rest
 
 block:
 	VMOVUPS      (CX)(BX*4), Y5
 	VSUBPS       Y4, Y5, Y5
-	VBROADCASTSS constantsY<>+32(SB), Y6
-	VMINPS       Y5, Y6, Y6
-	VBROADCASTSS constantsY<>+64(SB), Y5
-	VMAXPS       Y6, Y5, Y5
-	VBROADCASTSS constantsY<>+96(SB), Y6
-	VFMADD231PS  constantsY<>+128(SB), Y5, Y6
-	VSUBPS       constantsY<>+96(SB), Y6, Y7
-	VFNMADD231PS constantsY<>+160(SB), Y7, Y5
-	VFNMADD231PS constantsY<>+192(SB), Y7, Y5
+	VBROADCASTSS constantsY<>+64(SB), Y6
+	VMAXPS       Y5, Y6, Y6
+	VBROADCASTSS constantsY<>+96(SB), Y5
+	VFMADD231PS  constantsY<>+128(SB), Y6, Y5
+	VSUBPS       constantsY<>+96(SB), Y5, Y7
+	VFNMADD231PS constantsY<>+160(SB), Y7, Y6
+	VFNMADD231PS constantsY<>+192(SB), Y7, Y6
 	VBROADCASTSS constantsY<>+224(SB), Y7
-	VFMADD213PS  constantsY<>+256(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+288(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+320(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+352(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+384(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+384(SB), Y5, Y7
-	VPSUBD       constantsY<>+96(SB), Y6, Y5
+	VFMADD213PS  constantsY<>+256(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+288(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+320(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+352(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VPSUBD       constantsY<>+96(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y6
 	VPSUBD       Y6, Y5, Y5
 	VPADDD       constantsY<>+416(SB), Y6, Y6
@@ -2813,23 +3169,21 @@ block:
 	VADDPD       Y6, Y1, Y1
 	VMOVUPS      32(CX)(BX*4), Y5
 	VSUBPS       Y4, Y5, Y5
-	VBROADCASTSS constantsY<>+32(SB), Y6
-	VMINPS       Y5, Y6, Y6
-	VBROADCASTSS constantsY<>+64(SB), Y5
-	VMAXPS       Y6, Y5, Y5
-	VBROADCASTSS constantsY<>+96(SB), Y6
-	VFMADD231PS  constantsY<>+128(SB), Y5, Y6
-	VSUBPS       constantsY<>+96(SB), Y6, Y7
-	VFNMADD231PS constantsY<>+160(SB), Y7, Y5
-	VFNMADD231PS constantsY<>+192(SB), Y7, Y5
+	VBROADCASTSS constantsY<>+64(SB), Y6
+	VMAXPS       Y5, Y6, Y6
+	VBROADCASTSS constantsY<>+96(SB), Y5
+	VFMADD231PS  constantsY<>+128(SB), Y6, Y5
+	VSUBPS       constantsY<>+96(SB), Y5, Y7
+	VFNMADD231PS constantsY<>+160(SB), Y7, Y6
+	VFNMADD231PS constantsY<>+192(SB), Y7, Y6
 	VBROADCASTSS constantsY<>+224(SB), Y7
-	VFMADD213PS  constantsY<>+256(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+288(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+320(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+352(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+384(SB), Y5, Y7
-	VFMADD213PS  constantsY<>+384(SB), Y5, Y7
-	VPSUBD       constantsY<>+96(SB), Y6, Y5
+	VFMADD213PS  constantsY<>+256(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+288(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+320(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+352(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VPSUBD       constantsY<>+96(SB), Y5, Y5
 	VPSRAD       $0x01, Y5, Y6
 	VPSUBD       Y6, Y5, Y5
 	VPADDD       constantsY<>+416(SB), Y6, Y6
@@ -2857,23 +3211,21 @@ rest:
 	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
 	VMASKMOVPS   (CX)(BX*4), Y5, Y6
 	VSUBPS       Y4, Y6, Y6
-	VBROADCASTSS constantsY<>+32(SB), Y7
-	VMINPS       Y6, Y7, Y7
-	VBROADCASTSS constantsY<>+64(SB), Y6
-	VMAXPS       Y7, Y6, Y6
-	VBROADCASTSS constantsY<>+96(SB), Y7
-	VFMADD231PS  constantsY<>+128(SB), Y6, Y7
-	VSUBPS       constantsY<>+96(SB), Y7, Y8
-	VFNMADD231PS constantsY<>+160(SB), Y8, Y6
-	VFNMADD231PS constantsY<>+192(SB), Y8, Y6
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y6, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y6
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y6
+	VSUBPS       constantsY<>+96(SB), Y6, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
 	VBROADCASTSS constantsY<>+224(SB), Y8
-	VFMADD213PS  constantsY<>+256(SB), Y6, Y8
-	VFMADD213PS  constantsY<>+288(SB), Y6, Y8
-	VFMADD213PS  constantsY<>+320(SB), Y6, Y8
-	VFMADD213PS  constantsY<>+352(SB), Y6, Y8
-	VFMADD213PS  constantsY<>+384(SB), Y6, Y8
-	VFMADD213PS  constantsY<>+384(SB), Y6, Y8
-	VPSUBD       constantsY<>+96(SB), Y7, Y6
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y6, Y6
 	VPSRAD       $0x01, Y6, Y7
 	VPSUBD       Y7, Y6, Y6
 	VPADDD       constantsY<>+416(SB), Y7, Y7
@@ -2901,23 +3253,21 @@ rest:
 	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
 	VMASKMOVPS   32(CX)(BX*4), Y5, Y6
 	VSUBPS       Y4, Y6, Y4
-	VBROADCASTSS constantsY<>+32(SB), Y6
-	VMINPS       Y4, Y6, Y6
-	VBROADCASTSS constantsY<>+64(SB), Y4
-	VMAXPS       Y6, Y4, Y4
-	VBROADCASTSS constantsY<>+96(SB), Y6
-	VFMADD231PS  constantsY<>+128(SB), Y4, Y6
-	VSUBPS       constantsY<>+96(SB), Y6, Y7
-	VFNMADD231PS constantsY<>+160(SB), Y7, Y4
-	VFNMADD231PS constantsY<>+192(SB), Y7, Y4
+	VBROADCASTSS constantsY<>+64(SB), Y6
+	VMAXPS       Y4, Y6, Y6
+	VBROADCASTSS constantsY<>+96(SB), Y4
+	VFMADD231PS  constantsY<>+128(SB), Y6, Y4
+	VSUBPS       constantsY<>+96(SB), Y4, Y7
+	VFNMADD231PS constantsY<>+160(SB), Y7, Y6
+	VFNMADD231PS constantsY<>+192(SB), Y7, Y6
 	VBROADCASTSS constantsY<>+224(SB), Y7
-	VFMADD213PS  constantsY<>+256(SB), Y4, Y7
-	VFMADD213PS  constantsY<>+288(SB), Y4, Y7
-	VFMADD213PS  constantsY<>+320(SB), Y4, Y7
-	VFMADD213PS  constantsY<>+352(SB), Y4, Y7
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y7
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y7
-	VPSUBD       constantsY<>+96(SB), Y6, Y4
+	VFMADD213PS  constantsY<>+256(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+288(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+320(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+352(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VFMADD213PS  constantsY<>+384(SB), Y6, Y7
+	VPSUBD       constantsY<>+96(SB), Y4, Y4
 	VPSRAD       $0x01, Y4, Y6
 	VPSUBD       Y6, Y4, Y4
 	VPADDD       constantsY<>+416(SB), Y6, Y6
@@ -3223,10 +3573,10 @@ TEXT ·NarrowBF16Y(SB), NOSPLIT, $0-48
 loop:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y1
-	VPADDD       constantsY<>+2176(SB), Y0, Y2
-	VPAND        constantsY<>+2208(SB), Y1, Y3
+	VPADDD       constantsY<>+1888(SB), Y0, Y2
+	VPAND        constantsY<>+1920(SB), Y1, Y3
 	VPADDD       Y3, Y2, Y2
-	VPOR         constantsY<>+2240(SB), Y1, Y1
+	VPOR         constantsY<>+1952(SB), Y1, Y1
 	VPSRLD       $0x10, Y2, Y2
 	VCMPPS       $0x03, Y0, Y0, Y0
 	VBLENDVPS    Y0, Y1, Y2, Y0
@@ -3328,6 +3678,738 @@ one:
 
 done:
 	VZEROUPPER
+	RET
+
+// func StreamExpY(y []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·StreamExpY(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y0
+	VBROADCASTSS constantsY<>+32(SB), Y1
+	VMINPS       Y0, Y1, Y1
+	VBROADCASTSS constantsY<>+64(SB), Y0
+	VMAXPS       Y1, Y0, Y0
+	VBROADCASTSS constantsY<>+96(SB), Y1
+	VFMADD231PS  constantsY<>+128(SB), Y0, Y1
+	VSUBPS       constantsY<>+96(SB), Y1, Y2
+	VFNMADD231PS constantsY<>+160(SB), Y2, Y0
+	VFNMADD231PS constantsY<>+192(SB), Y2, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y2
+	VFMADD213PS  constantsY<>+256(SB), Y0, Y2
+	VFMADD213PS  constantsY<>+288(SB), Y0, Y2
+	VFMADD213PS  constantsY<>+320(SB), Y0, Y2
+	VFMADD213PS  constantsY<>+352(SB), Y0, Y2
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y2
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y2
+	VPSUBD       constantsY<>+96(SB), Y1, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       constantsY<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y1
+	VPADDD       constantsY<>+416(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y1, Y0
+	VMOVNTPS     Y0, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VBROADCASTSS constantsY<>+32(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VBROADCASTSS constantsY<>+64(SB), Y1
+	VMAXPS       Y2, Y1, Y1
+	VBROADCASTSS constantsY<>+96(SB), Y2
+	VFMADD231PS  constantsY<>+128(SB), Y1, Y2
+	VSUBPS       constantsY<>+96(SB), Y2, Y3
+	VFNMADD231PS constantsY<>+160(SB), Y3, Y1
+	VFNMADD231PS constantsY<>+192(SB), Y3, Y1
+	VBROADCASTSS constantsY<>+224(SB), Y3
+	VFMADD213PS  constantsY<>+256(SB), Y1, Y3
+	VFMADD213PS  constantsY<>+288(SB), Y1, Y3
+	VFMADD213PS  constantsY<>+320(SB), Y1, Y3
+	VFMADD213PS  constantsY<>+352(SB), Y1, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y3
+	VPSUBD       constantsY<>+96(SB), Y2, Y1
+	VPSRAD       $0x01, Y1, Y2
+	VPSUBD       Y2, Y1, Y1
+	VPADDD       constantsY<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y2
+	VPADDD       constantsY<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamSiluY(y []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·StreamSiluY(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y0
+	VBROADCASTSS constantsY<>+64(SB), Y1
+	VMAXPS       Y0, Y1, Y1
+	VPOR         constantsY<>+1120(SB), Y1, Y0
+	VBROADCASTSS constantsY<>+64(SB), Y2
+	VMAXPS       Y0, Y2, Y2
+	VBROADCASTSS constantsY<>+96(SB), Y0
+	VFMADD231PS  constantsY<>+128(SB), Y2, Y0
+	VSUBPS       constantsY<>+96(SB), Y0, Y3
+	VFNMADD231PS constantsY<>+160(SB), Y3, Y2
+	VFNMADD231PS constantsY<>+192(SB), Y3, Y2
+	VBROADCASTSS constantsY<>+224(SB), Y3
+	VFMADD213PS  constantsY<>+256(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+288(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+320(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+352(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
+	VPSUBD       constantsY<>+96(SB), Y0, Y0
+	VPSRAD       $0x01, Y0, Y2
+	VPSUBD       Y2, Y0, Y0
+	VPADDD       constantsY<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y2
+	VPADDD       constantsY<>+416(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y0
+	VBROADCASTSS constantsY<>+384(SB), Y2
+	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y3
+	VBLENDVPS    Y3, Y0, Y2, Y2
+	VADDPS       constantsY<>+384(SB), Y0, Y0
+	VMULPS       Y2, Y1, Y1
+	VDIVPS       Y0, Y1, Y0
+	VMOVNTPS     Y0, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VBROADCASTSS constantsY<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y2
+	VPOR         constantsY<>+1120(SB), Y2, Y1
+	VBROADCASTSS constantsY<>+64(SB), Y3
+	VMAXPS       Y1, Y3, Y3
+	VBROADCASTSS constantsY<>+96(SB), Y1
+	VFMADD231PS  constantsY<>+128(SB), Y3, Y1
+	VSUBPS       constantsY<>+96(SB), Y1, Y4
+	VFNMADD231PS constantsY<>+160(SB), Y4, Y3
+	VFNMADD231PS constantsY<>+192(SB), Y4, Y3
+	VBROADCASTSS constantsY<>+224(SB), Y4
+	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
+	VPSUBD       constantsY<>+96(SB), Y1, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
+	VPADDD       constantsY<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y3
+	VPADDD       constantsY<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y1
+	VBROADCASTSS constantsY<>+384(SB), Y3
+	VCMPPS       $0x11, constantsY<>+480(SB), Y2, Y4
+	VBLENDVPS    Y4, Y1, Y3, Y3
+	VADDPS       constantsY<>+384(SB), Y1, Y1
+	VMULPS       Y3, Y2, Y2
+	VDIVPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamGeluTanhY(y []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·StreamGeluTanhY(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y0
+	VBROADCASTSS constantsY<>+64(SB), Y1
+	VMAXPS       Y0, Y1, Y1
+	VMULPS       Y1, Y1, Y0
+	VBROADCASTSS constantsY<>+1632(SB), Y2
+	VFMADD231PS  constantsY<>+1664(SB), Y0, Y2
+	VMULPS       Y1, Y2, Y0
+	VPOR         constantsY<>+1120(SB), Y0, Y2
+	VBROADCASTSS constantsY<>+64(SB), Y3
+	VMAXPS       Y2, Y3, Y3
+	VBROADCASTSS constantsY<>+96(SB), Y2
+	VFMADD231PS  constantsY<>+128(SB), Y3, Y2
+	VSUBPS       constantsY<>+96(SB), Y2, Y4
+	VFNMADD231PS constantsY<>+160(SB), Y4, Y3
+	VFNMADD231PS constantsY<>+192(SB), Y4, Y3
+	VBROADCASTSS constantsY<>+224(SB), Y4
+	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
+	VPSUBD       constantsY<>+96(SB), Y2, Y2
+	VPSRAD       $0x01, Y2, Y3
+	VPSUBD       Y3, Y2, Y2
+	VPADDD       constantsY<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y3
+	VPADDD       constantsY<>+416(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y2
+	VBROADCASTSS constantsY<>+384(SB), Y3
+	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y3, Y0
+	VADDPS       constantsY<>+384(SB), Y2, Y2
+	VMULPS       Y0, Y1, Y0
+	VDIVPS       Y2, Y0, Y0
+	VMOVNTPS     Y0, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VBROADCASTSS constantsY<>+64(SB), Y2
+	VMAXPS       Y1, Y2, Y2
+	VMULPS       Y2, Y2, Y1
+	VBROADCASTSS constantsY<>+1632(SB), Y3
+	VFMADD231PS  constantsY<>+1664(SB), Y1, Y3
+	VMULPS       Y2, Y3, Y1
+	VPOR         constantsY<>+1120(SB), Y1, Y3
+	VBROADCASTSS constantsY<>+64(SB), Y4
+	VMAXPS       Y3, Y4, Y4
+	VBROADCASTSS constantsY<>+96(SB), Y3
+	VFMADD231PS  constantsY<>+128(SB), Y4, Y3
+	VSUBPS       constantsY<>+96(SB), Y3, Y5
+	VFNMADD231PS constantsY<>+160(SB), Y5, Y4
+	VFNMADD231PS constantsY<>+192(SB), Y5, Y4
+	VBROADCASTSS constantsY<>+224(SB), Y5
+	VFMADD213PS  constantsY<>+256(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+288(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+320(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+352(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
+	VPSUBD       constantsY<>+96(SB), Y3, Y3
+	VPSRAD       $0x01, Y3, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPADDD       constantsY<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y4
+	VPADDD       constantsY<>+416(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y3
+	VBROADCASTSS constantsY<>+384(SB), Y4
+	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y1
+	VBLENDVPS    Y1, Y3, Y4, Y1
+	VADDPS       constantsY<>+384(SB), Y3, Y3
+	VMULPS       Y1, Y2, Y1
+	VDIVPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamAddY(y []float32, a []float32, b []float32)
+// Requires: AVX, AVX2
+TEXT ·StreamAddY(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ y_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x20, BX
+	JL   end4
+
+loop4:
+	VMOVUPS  (CX)(SI*4), Y0
+	VMOVUPS  (DX)(SI*4), Y1
+	VADDPS   Y1, Y0, Y0
+	VMOVNTPS Y0, (AX)(SI*4)
+	VMOVUPS  32(CX)(SI*4), Y0
+	VMOVUPS  32(DX)(SI*4), Y1
+	VADDPS   Y1, Y0, Y0
+	VMOVNTPS Y0, 32(AX)(SI*4)
+	VMOVUPS  64(CX)(SI*4), Y0
+	VMOVUPS  64(DX)(SI*4), Y1
+	VADDPS   Y1, Y0, Y0
+	VMOVNTPS Y0, 64(AX)(SI*4)
+	VMOVUPS  96(CX)(SI*4), Y0
+	VMOVUPS  96(DX)(SI*4), Y1
+	VADDPS   Y1, Y0, Y0
+	VMOVNTPS Y0, 96(AX)(SI*4)
+	ADDQ     $0x20, SI
+	SUBQ     $0x20, BX
+	JGE      loop4
+
+end4:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(SI*4), Y0
+	VMOVUPS  (DX)(SI*4), Y1
+	VADDPS   Y1, Y0, Y0
+	VMOVNTPS Y0, (AX)(SI*4)
+	ADDQ     $0x08, SI
+	SUBQ     $0x08, BX
+	JGE      loop1
+
+end1:
+	ADDQ         $0x08, BX
+	TESTQ        BX, BX
+	JE           done
+	VMOVQ        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(SI*4), Y0, Y1
+	VMASKMOVPS   (DX)(SI*4), Y0, Y2
+	VADDPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamMulY(y []float32, a []float32, b []float32)
+// Requires: AVX, AVX2
+TEXT ·StreamMulY(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ y_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x20, BX
+	JL   end4
+
+loop4:
+	VMOVUPS  (CX)(SI*4), Y0
+	VMOVUPS  (DX)(SI*4), Y1
+	VMULPS   Y1, Y0, Y0
+	VMOVNTPS Y0, (AX)(SI*4)
+	VMOVUPS  32(CX)(SI*4), Y0
+	VMOVUPS  32(DX)(SI*4), Y1
+	VMULPS   Y1, Y0, Y0
+	VMOVNTPS Y0, 32(AX)(SI*4)
+	VMOVUPS  64(CX)(SI*4), Y0
+	VMOVUPS  64(DX)(SI*4), Y1
+	VMULPS   Y1, Y0, Y0
+	VMOVNTPS Y0, 64(AX)(SI*4)
+	VMOVUPS  96(CX)(SI*4), Y0
+	VMOVUPS  96(DX)(SI*4), Y1
+	VMULPS   Y1, Y0, Y0
+	VMOVNTPS Y0, 96(AX)(SI*4)
+	ADDQ     $0x20, SI
+	SUBQ     $0x20, BX
+	JGE      loop4
+
+end4:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(SI*4), Y0
+	VMOVUPS  (DX)(SI*4), Y1
+	VMULPS   Y1, Y0, Y0
+	VMOVNTPS Y0, (AX)(SI*4)
+	ADDQ     $0x08, SI
+	SUBQ     $0x08, BX
+	JGE      loop1
+
+end1:
+	ADDQ         $0x08, BX
+	TESTQ        BX, BX
+	JE           done
+	VMOVQ        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(SI*4), Y0, Y1
+	VMASKMOVPS   (DX)(SI*4), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamMulSY(y []float32, a []float32, b float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·StreamMulSY(SB), NOSPLIT, $0-52
+	MOVQ         y_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         y_len+8(FP), DX
+	MOVSS        b+48(FP), X0
+	VBROADCASTSS X0, Y0
+	XORQ         BX, BX
+	SUBQ         $0x20, DX
+	JL           end4
+
+loop4:
+	VMOVUPS  (CX)(BX*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVNTPS Y1, (AX)(BX*4)
+	VMOVUPS  32(CX)(BX*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVNTPS Y1, 32(AX)(BX*4)
+	VMOVUPS  64(CX)(BX*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVNTPS Y1, 64(AX)(BX*4)
+	VMOVUPS  96(CX)(BX*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVNTPS Y1, 96(AX)(BX*4)
+	ADDQ     $0x20, BX
+	SUBQ     $0x20, DX
+	JGE      loop4
+
+end4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(BX*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVNTPS Y1, (AX)(BX*4)
+	ADDQ     $0x08, BX
+	SUBQ     $0x08, DX
+	JGE      loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     constantsY<>+0(SB), Y1, Y1
+	VMASKMOVPS   (CX)(BX*4), Y1, Y2
+	VMULPS       Y0, Y2, Y0
+	VMASKMOVPS   Y0, Y1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamScaleMulY(y []float32, x []float32, w []float32, s float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·StreamScaleMulY(SB), NOSPLIT, $0-76
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         y_len+8(FP), BX
+	MOVSS        s+72(FP), X0
+	VBROADCASTSS X0, Y0
+	XORQ         SI, SI
+	SUBQ         $0x20, BX
+	JL           end4
+
+loop4:
+	VMOVUPS  (CX)(SI*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVUPS  (DX)(SI*4), Y2
+	VMULPS   Y2, Y1, Y1
+	VMOVNTPS Y1, (AX)(SI*4)
+	VMOVUPS  32(CX)(SI*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVUPS  32(DX)(SI*4), Y2
+	VMULPS   Y2, Y1, Y1
+	VMOVNTPS Y1, 32(AX)(SI*4)
+	VMOVUPS  64(CX)(SI*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVUPS  64(DX)(SI*4), Y2
+	VMULPS   Y2, Y1, Y1
+	VMOVNTPS Y1, 64(AX)(SI*4)
+	VMOVUPS  96(CX)(SI*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVUPS  96(DX)(SI*4), Y2
+	VMULPS   Y2, Y1, Y1
+	VMOVNTPS Y1, 96(AX)(SI*4)
+	ADDQ     $0x20, SI
+	SUBQ     $0x20, BX
+	JGE      loop4
+
+end4:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(SI*4), Y1
+	VMULPS   Y0, Y1, Y1
+	VMOVUPS  (DX)(SI*4), Y2
+	VMULPS   Y2, Y1, Y1
+	VMOVNTPS Y1, (AX)(SI*4)
+	ADDQ     $0x08, SI
+	SUBQ     $0x08, BX
+	JGE      loop1
+
+end1:
+	ADDQ         $0x08, BX
+	TESTQ        BX, BX
+	JE           done
+	VMOVQ        BX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     constantsY<>+0(SB), Y1, Y1
+	VMASKMOVPS   (CX)(SI*4), Y1, Y2
+	VMULPS       Y0, Y2, Y0
+	VMASKMOVPS   (DX)(SI*4), Y1, Y2
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y1, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamCenterY(y []float32, x []float32, high float32, low float32, s float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·StreamCenterY(SB), NOSPLIT, $0-60
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         y_len+8(FP), DX
+	MOVSS        high+48(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        low+52(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        s+56(FP), X2
+	VBROADCASTSS X2, Y2
+	XORQ         BX, BX
+	SUBQ         $0x20, DX
+	JL           end4
+
+loop4:
+	VMOVUPS  (CX)(BX*4), Y3
+	VSUBPS   Y0, Y3, Y3
+	VSUBPS   Y1, Y3, Y3
+	VMULPS   Y2, Y3, Y3
+	VMOVNTPS Y3, (AX)(BX*4)
+	VMOVUPS  32(CX)(BX*4), Y3
+	VSUBPS   Y0, Y3, Y3
+	VSUBPS   Y1, Y3, Y3
+	VMULPS   Y2, Y3, Y3
+	VMOVNTPS Y3, 32(AX)(BX*4)
+	VMOVUPS  64(CX)(BX*4), Y3
+	VSUBPS   Y0, Y3, Y3
+	VSUBPS   Y1, Y3, Y3
+	VMULPS   Y2, Y3, Y3
+	VMOVNTPS Y3, 64(AX)(BX*4)
+	VMOVUPS  96(CX)(BX*4), Y3
+	VSUBPS   Y0, Y3, Y3
+	VSUBPS   Y1, Y3, Y3
+	VMULPS   Y2, Y3, Y3
+	VMOVNTPS Y3, 96(AX)(BX*4)
+	ADDQ     $0x20, BX
+	SUBQ     $0x20, DX
+	JGE      loop4
+
+end4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(BX*4), Y3
+	VSUBPS   Y0, Y3, Y3
+	VSUBPS   Y1, Y3, Y3
+	VMULPS   Y2, Y3, Y3
+	VMOVNTPS Y3, (AX)(BX*4)
+	ADDQ     $0x08, BX
+	SUBQ     $0x08, DX
+	JGE      loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     constantsY<>+0(SB), Y3, Y3
+	VMASKMOVPS   (CX)(BX*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y0
+	VSUBPS       Y1, Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y3, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamGeluY(y []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·StreamGeluY(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y0
+	VPAND        constantsY<>+1056(SB), Y0, Y1
+	VBROADCASTSS constantsY<>+1792(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VBROADCASTSS constantsY<>+96(SB), Y1
+	VFMADD231PS  constantsY<>+1824(SB), Y2, Y1
+	VMOVAPS      Y2, Y3
+	VSUBPS       constantsY<>+96(SB), Y1, Y4
+	VFNMADD231PS constantsY<>+1856(SB), Y4, Y3
+	VPSLLD       $0x1c, Y1, Y4
+	VPERMPS      piecesY<>+448(SB), Y1, Y5
+	VPERMPS      piecesY<>+480(SB), Y1, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VPERMPS      piecesY<>+384(SB), Y1, Y6
+	VPERMPS      piecesY<>+416(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+320(SB), Y1, Y6
+	VPERMPS      piecesY<>+352(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+256(SB), Y1, Y6
+	VPERMPS      piecesY<>+288(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+192(SB), Y1, Y6
+	VPERMPS      piecesY<>+224(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+128(SB), Y1, Y6
+	VPERMPS      piecesY<>+160(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+64(SB), Y1, Y6
+	VPERMPS      piecesY<>+96(SB), Y1, Y7
+	VBLENDVPS    Y4, Y7, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VPERMPS      piecesY<>+0(SB), Y1, Y6
+	VPERMPS      piecesY<>+32(SB), Y1, Y1
+	VBLENDVPS    Y4, Y1, Y6, Y6
+	VFMADD213PS  Y6, Y3, Y5
+	VXORPS       Y1, Y1, Y1
+	VCMPPS       $0x1d, constantsY<>+1792(SB), Y2, Y3
+	VBLENDVPS    Y3, Y1, Y5, Y1
+	VBROADCASTSS constantsY<>+480(SB), Y3
+	VMAXPS       Y0, Y3, Y3
+	VFNMADD231PS Y2, Y1, Y3
+	VMOVNTPS     Y3, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VPAND        constantsY<>+1056(SB), Y1, Y2
+	VBROADCASTSS constantsY<>+1792(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VBROADCASTSS constantsY<>+96(SB), Y2
+	VFMADD231PS  constantsY<>+1824(SB), Y3, Y2
+	VMOVAPS      Y3, Y4
+	VSUBPS       constantsY<>+96(SB), Y2, Y5
+	VFNMADD231PS constantsY<>+1856(SB), Y5, Y4
+	VPSLLD       $0x1c, Y2, Y5
+	VPERMPS      piecesY<>+448(SB), Y2, Y6
+	VPERMPS      piecesY<>+480(SB), Y2, Y7
+	VBLENDVPS    Y5, Y7, Y6, Y6
+	VPERMPS      piecesY<>+384(SB), Y2, Y7
+	VPERMPS      piecesY<>+416(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+320(SB), Y2, Y7
+	VPERMPS      piecesY<>+352(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+256(SB), Y2, Y7
+	VPERMPS      piecesY<>+288(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+192(SB), Y2, Y7
+	VPERMPS      piecesY<>+224(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+128(SB), Y2, Y7
+	VPERMPS      piecesY<>+160(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+64(SB), Y2, Y7
+	VPERMPS      piecesY<>+96(SB), Y2, Y8
+	VBLENDVPS    Y5, Y8, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VPERMPS      piecesY<>+0(SB), Y2, Y7
+	VPERMPS      piecesY<>+32(SB), Y2, Y2
+	VBLENDVPS    Y5, Y2, Y7, Y7
+	VFMADD213PS  Y7, Y4, Y6
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x1d, constantsY<>+1792(SB), Y3, Y4
+	VBLENDVPS    Y4, Y2, Y6, Y2
+	VBROADCASTSS constantsY<>+480(SB), Y4
+	VMAXPS       Y1, Y4, Y4
+	VFNMADD231PS Y3, Y2, Y4
+	VMASKMOVPS   Y4, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func FenceY()
+// Requires: MMX+
+TEXT ·FenceY(SB), NOSPLIT, $0
+	SFENCE
 	RET
 
 DATA constantsY<>+0(SB)/4, $0x00000000
@@ -3738,164 +4820,92 @@ DATA constantsY<>+1616(SB)/4, $0x3f59999a
 DATA constantsY<>+1620(SB)/4, $0x3f59999a
 DATA constantsY<>+1624(SB)/4, $0x3f59999a
 DATA constantsY<>+1628(SB)/4, $0x3f59999a
-DATA constantsY<>+1632(SB)/4, $0x41700000
-DATA constantsY<>+1636(SB)/4, $0x41700000
-DATA constantsY<>+1640(SB)/4, $0x41700000
-DATA constantsY<>+1644(SB)/4, $0x41700000
-DATA constantsY<>+1648(SB)/4, $0x41700000
-DATA constantsY<>+1652(SB)/4, $0x41700000
-DATA constantsY<>+1656(SB)/4, $0x41700000
-DATA constantsY<>+1660(SB)/4, $0x41700000
-DATA constantsY<>+1664(SB)/4, $0x40400000
-DATA constantsY<>+1668(SB)/4, $0x40400000
-DATA constantsY<>+1672(SB)/4, $0x40400000
-DATA constantsY<>+1676(SB)/4, $0x40400000
-DATA constantsY<>+1680(SB)/4, $0x40400000
-DATA constantsY<>+1684(SB)/4, $0x40400000
-DATA constantsY<>+1688(SB)/4, $0x40400000
-DATA constantsY<>+1692(SB)/4, $0x40400000
-DATA constantsY<>+1696(SB)/4, $0x38647965
-DATA constantsY<>+1700(SB)/4, $0x38647965
-DATA constantsY<>+1704(SB)/4, $0x38647965
-DATA constantsY<>+1708(SB)/4, $0x38647965
-DATA constantsY<>+1712(SB)/4, $0x38647965
-DATA constantsY<>+1716(SB)/4, $0x38647965
-DATA constantsY<>+1720(SB)/4, $0x38647965
-DATA constantsY<>+1724(SB)/4, $0x38647965
-DATA constantsY<>+1728(SB)/4, $0x38f40019
-DATA constantsY<>+1732(SB)/4, $0x38f40019
-DATA constantsY<>+1736(SB)/4, $0x38f40019
-DATA constantsY<>+1740(SB)/4, $0x38f40019
-DATA constantsY<>+1744(SB)/4, $0x38f40019
-DATA constantsY<>+1748(SB)/4, $0x38f40019
-DATA constantsY<>+1752(SB)/4, $0x38f40019
-DATA constantsY<>+1756(SB)/4, $0x38f40019
-DATA constantsY<>+1760(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1764(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1768(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1772(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1776(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1780(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1784(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1788(SB)/4, $0xb9b26b7f
-DATA constantsY<>+1792(SB)/4, $0xba810ac7
-DATA constantsY<>+1796(SB)/4, $0xba810ac7
-DATA constantsY<>+1800(SB)/4, $0xba810ac7
-DATA constantsY<>+1804(SB)/4, $0xba810ac7
-DATA constantsY<>+1808(SB)/4, $0xba810ac7
-DATA constantsY<>+1812(SB)/4, $0xba810ac7
-DATA constantsY<>+1816(SB)/4, $0xba810ac7
-DATA constantsY<>+1820(SB)/4, $0xba810ac7
-DATA constantsY<>+1824(SB)/4, $0x3b3e6024
-DATA constantsY<>+1828(SB)/4, $0x3b3e6024
-DATA constantsY<>+1832(SB)/4, $0x3b3e6024
-DATA constantsY<>+1836(SB)/4, $0x3b3e6024
-DATA constantsY<>+1840(SB)/4, $0x3b3e6024
-DATA constantsY<>+1844(SB)/4, $0x3b3e6024
-DATA constantsY<>+1848(SB)/4, $0x3b3e6024
-DATA constantsY<>+1852(SB)/4, $0x3b3e6024
-DATA constantsY<>+1856(SB)/4, $0x3bc8f166
-DATA constantsY<>+1860(SB)/4, $0x3bc8f166
-DATA constantsY<>+1864(SB)/4, $0x3bc8f166
-DATA constantsY<>+1868(SB)/4, $0x3bc8f166
-DATA constantsY<>+1872(SB)/4, $0x3bc8f166
-DATA constantsY<>+1876(SB)/4, $0x3bc8f166
-DATA constantsY<>+1880(SB)/4, $0x3bc8f166
-DATA constantsY<>+1884(SB)/4, $0x3bc8f166
-DATA constantsY<>+1888(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1892(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1896(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1900(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1904(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1908(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1912(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1916(SB)/4, $0xbd3d4a38
-DATA constantsY<>+1920(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1924(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1928(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1932(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1936(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1940(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1944(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1948(SB)/4, $0x3dfc5d65
-DATA constantsY<>+1952(SB)/4, $0xbe535b35
-DATA constantsY<>+1956(SB)/4, $0xbe535b35
-DATA constantsY<>+1960(SB)/4, $0xbe535b35
-DATA constantsY<>+1964(SB)/4, $0xbe535b35
-DATA constantsY<>+1968(SB)/4, $0xbe535b35
-DATA constantsY<>+1972(SB)/4, $0xbe535b35
-DATA constantsY<>+1976(SB)/4, $0xbe535b35
-DATA constantsY<>+1980(SB)/4, $0xbe535b35
-DATA constantsY<>+1984(SB)/4, $0x3df8dc4e
-DATA constantsY<>+1988(SB)/4, $0x3df8dc4e
-DATA constantsY<>+1992(SB)/4, $0x3df8dc4e
-DATA constantsY<>+1996(SB)/4, $0x3df8dc4e
-DATA constantsY<>+2000(SB)/4, $0x3df8dc4e
-DATA constantsY<>+2004(SB)/4, $0x3df8dc4e
-DATA constantsY<>+2008(SB)/4, $0x3df8dc4e
-DATA constantsY<>+2012(SB)/4, $0x3df8dc4e
-DATA constantsY<>+2016(SB)/4, $0x3fcc422a
-DATA constantsY<>+2020(SB)/4, $0x3fcc422a
-DATA constantsY<>+2024(SB)/4, $0x3fcc422a
-DATA constantsY<>+2028(SB)/4, $0x3fcc422a
-DATA constantsY<>+2032(SB)/4, $0x3fcc422a
-DATA constantsY<>+2036(SB)/4, $0x3fcc422a
-DATA constantsY<>+2040(SB)/4, $0x3fcc422a
-DATA constantsY<>+2044(SB)/4, $0x3fcc422a
-DATA constantsY<>+2048(SB)/4, $0x3d922279
-DATA constantsY<>+2052(SB)/4, $0x3d922279
-DATA constantsY<>+2056(SB)/4, $0x3d922279
-DATA constantsY<>+2060(SB)/4, $0x3d922279
-DATA constantsY<>+2064(SB)/4, $0x3d922279
-DATA constantsY<>+2068(SB)/4, $0x3d922279
-DATA constantsY<>+2072(SB)/4, $0x3d922279
-DATA constantsY<>+2076(SB)/4, $0x3d922279
-DATA constantsY<>+2080(SB)/4, $0x3fd9db23
-DATA constantsY<>+2084(SB)/4, $0x3fd9db23
-DATA constantsY<>+2088(SB)/4, $0x3fd9db23
-DATA constantsY<>+2092(SB)/4, $0x3fd9db23
-DATA constantsY<>+2096(SB)/4, $0x3fd9db23
-DATA constantsY<>+2100(SB)/4, $0x3fd9db23
-DATA constantsY<>+2104(SB)/4, $0x3fd9db23
-DATA constantsY<>+2108(SB)/4, $0x3fd9db23
-DATA constantsY<>+2112(SB)/4, $0x3f000000
-DATA constantsY<>+2116(SB)/4, $0x3f000000
-DATA constantsY<>+2120(SB)/4, $0x3f000000
-DATA constantsY<>+2124(SB)/4, $0x3f000000
-DATA constantsY<>+2128(SB)/4, $0x3f000000
-DATA constantsY<>+2132(SB)/4, $0x3f000000
-DATA constantsY<>+2136(SB)/4, $0x3f000000
-DATA constantsY<>+2140(SB)/4, $0x3f000000
-DATA constantsY<>+2144(SB)/4, $0x41a00000
-DATA constantsY<>+2148(SB)/4, $0x41a00000
-DATA constantsY<>+2152(SB)/4, $0x41a00000
-DATA constantsY<>+2156(SB)/4, $0x41a00000
-DATA constantsY<>+2160(SB)/4, $0x41a00000
-DATA constantsY<>+2164(SB)/4, $0x41a00000
-DATA constantsY<>+2168(SB)/4, $0x41a00000
-DATA constantsY<>+2172(SB)/4, $0x41a00000
-DATA constantsY<>+2176(SB)/4, $0x00007fff
-DATA constantsY<>+2180(SB)/4, $0x00007fff
-DATA constantsY<>+2184(SB)/4, $0x00007fff
-DATA constantsY<>+2188(SB)/4, $0x00007fff
-DATA constantsY<>+2192(SB)/4, $0x00007fff
-DATA constantsY<>+2196(SB)/4, $0x00007fff
-DATA constantsY<>+2200(SB)/4, $0x00007fff
-DATA constantsY<>+2204(SB)/4, $0x00007fff
-DATA constantsY<>+2208(SB)/4, $0x00000001
-DATA constantsY<>+2212(SB)/4, $0x00000001
-DATA constantsY<>+2216(SB)/4, $0x00000001
-DATA constantsY<>+2220(SB)/4, $0x00000001
-DATA constantsY<>+2224(SB)/4, $0x00000001
-DATA constantsY<>+2228(SB)/4, $0x00000001
-DATA constantsY<>+2232(SB)/4, $0x00000001
-DATA constantsY<>+2236(SB)/4, $0x00000001
-DATA constantsY<>+2240(SB)/4, $0x00000040
-DATA constantsY<>+2244(SB)/4, $0x00000040
-DATA constantsY<>+2248(SB)/4, $0x00000040
-DATA constantsY<>+2252(SB)/4, $0x00000040
-DATA constantsY<>+2256(SB)/4, $0x00000040
-DATA constantsY<>+2260(SB)/4, $0x00000040
-DATA constantsY<>+2264(SB)/4, $0x00000040
-DATA constantsY<>+2268(SB)/4, $0x00000040
-GLOBL constantsY<>(SB), RODATA|NOPTR, $2272
+DATA constantsY<>+1632(SB)/4, $0x3fcc422a
+DATA constantsY<>+1636(SB)/4, $0x3fcc422a
+DATA constantsY<>+1640(SB)/4, $0x3fcc422a
+DATA constantsY<>+1644(SB)/4, $0x3fcc422a
+DATA constantsY<>+1648(SB)/4, $0x3fcc422a
+DATA constantsY<>+1652(SB)/4, $0x3fcc422a
+DATA constantsY<>+1656(SB)/4, $0x3fcc422a
+DATA constantsY<>+1660(SB)/4, $0x3fcc422a
+DATA constantsY<>+1664(SB)/4, $0x3d922279
+DATA constantsY<>+1668(SB)/4, $0x3d922279
+DATA constantsY<>+1672(SB)/4, $0x3d922279
+DATA constantsY<>+1676(SB)/4, $0x3d922279
+DATA constantsY<>+1680(SB)/4, $0x3d922279
+DATA constantsY<>+1684(SB)/4, $0x3d922279
+DATA constantsY<>+1688(SB)/4, $0x3d922279
+DATA constantsY<>+1692(SB)/4, $0x3d922279
+DATA constantsY<>+1696(SB)/4, $0x3fd9db23
+DATA constantsY<>+1700(SB)/4, $0x3fd9db23
+DATA constantsY<>+1704(SB)/4, $0x3fd9db23
+DATA constantsY<>+1708(SB)/4, $0x3fd9db23
+DATA constantsY<>+1712(SB)/4, $0x3fd9db23
+DATA constantsY<>+1716(SB)/4, $0x3fd9db23
+DATA constantsY<>+1720(SB)/4, $0x3fd9db23
+DATA constantsY<>+1724(SB)/4, $0x3fd9db23
+DATA constantsY<>+1728(SB)/4, $0x3f000000
+DATA constantsY<>+1732(SB)/4, $0x3f000000
+DATA constantsY<>+1736(SB)/4, $0x3f000000
+DATA constantsY<>+1740(SB)/4, $0x3f000000
+DATA constantsY<>+1744(SB)/4, $0x3f000000
+DATA constantsY<>+1748(SB)/4, $0x3f000000
+DATA constantsY<>+1752(SB)/4, $0x3f000000
+DATA constantsY<>+1756(SB)/4, $0x3f000000
+DATA constantsY<>+1760(SB)/4, $0x41a00000
+DATA constantsY<>+1764(SB)/4, $0x41a00000
+DATA constantsY<>+1768(SB)/4, $0x41a00000
+DATA constantsY<>+1772(SB)/4, $0x41a00000
+DATA constantsY<>+1776(SB)/4, $0x41a00000
+DATA constantsY<>+1780(SB)/4, $0x41a00000
+DATA constantsY<>+1784(SB)/4, $0x41a00000
+DATA constantsY<>+1788(SB)/4, $0x41a00000
+DATA constantsY<>+1792(SB)/4, $0x40ba0000
+DATA constantsY<>+1796(SB)/4, $0x40ba0000
+DATA constantsY<>+1800(SB)/4, $0x40ba0000
+DATA constantsY<>+1804(SB)/4, $0x40ba0000
+DATA constantsY<>+1808(SB)/4, $0x40ba0000
+DATA constantsY<>+1812(SB)/4, $0x40ba0000
+DATA constantsY<>+1816(SB)/4, $0x40ba0000
+DATA constantsY<>+1820(SB)/4, $0x40ba0000
+DATA constantsY<>+1824(SB)/4, $0x402aaaab
+DATA constantsY<>+1828(SB)/4, $0x402aaaab
+DATA constantsY<>+1832(SB)/4, $0x402aaaab
+DATA constantsY<>+1836(SB)/4, $0x402aaaab
+DATA constantsY<>+1840(SB)/4, $0x402aaaab
+DATA constantsY<>+1844(SB)/4, $0x402aaaab
+DATA constantsY<>+1848(SB)/4, $0x402aaaab
+DATA constantsY<>+1852(SB)/4, $0x402aaaab
+DATA constantsY<>+1856(SB)/4, $0x3ec00000
+DATA constantsY<>+1860(SB)/4, $0x3ec00000
+DATA constantsY<>+1864(SB)/4, $0x3ec00000
+DATA constantsY<>+1868(SB)/4, $0x3ec00000
+DATA constantsY<>+1872(SB)/4, $0x3ec00000
+DATA constantsY<>+1876(SB)/4, $0x3ec00000
+DATA constantsY<>+1880(SB)/4, $0x3ec00000
+DATA constantsY<>+1884(SB)/4, $0x3ec00000
+DATA constantsY<>+1888(SB)/4, $0x00007fff
+DATA constantsY<>+1892(SB)/4, $0x00007fff
+DATA constantsY<>+1896(SB)/4, $0x00007fff
+DATA constantsY<>+1900(SB)/4, $0x00007fff
+DATA constantsY<>+1904(SB)/4, $0x00007fff
+DATA constantsY<>+1908(SB)/4, $0x00007fff
+DATA constantsY<>+1912(SB)/4, $0x00007fff
+DATA constantsY<>+1916(SB)/4, $0x00007fff
+DATA constantsY<>+1920(SB)/4, $0x00000001
+DATA constantsY<>+1924(SB)/4, $0x00000001
+DATA constantsY<>+1928(SB)/4, $0x00000001
+DATA constantsY<>+1932(SB)/4, $0x00000001
+DATA constantsY<>+1936(SB)/4, $0x00000001
+DATA constantsY<>+1940(SB)/4, $0x00000001
+DATA constantsY<>+1944(SB)/4, $0x00000001
+DATA constantsY<>+1948(SB)/4, $0x00000001
+DATA constantsY<>+1952(SB)/4, $0x00000040
+DATA constantsY<>+1956(SB)/4, $0x00000040
+DATA constantsY<>+1960(SB)/4, $0x00000040
+DATA constantsY<>+1964(SB)/4, $0x00000040
+DATA constantsY<>+1968(SB)/4, $0x00000040
+DATA constantsY<>+1972(SB)/4, $0x00000040
+DATA constantsY<>+1976(SB)/4, $0x00000040
+DATA constantsY<>+1980(SB)/4, $0x00000040
+GLOBL constantsY<>(SB), RODATA|NOPTR, $1984

@@ -14,7 +14,6 @@ func vectorY() Vector {
 		Sigmoid:     SigmoidY,
 		Erf:         ErfY,
 		Silu:        SiluY,
-		Gelu:        GeluY,
 		GeluTanh:    GeluTanhY,
 		QuickGelu:   QuickGeluY,
 		Softplus:    SoftplusY,
@@ -41,6 +40,7 @@ func vectorY() Vector {
 		ScaleMul:    ScaleMulY,
 		Center:      CenterY,
 		Elu:         EluY,
+		Gelu:        GeluY,
 		Fill:        FillY,
 		Sum:         SumY,
 		SumSquares:  SumSquaresY,
@@ -53,5 +53,17 @@ func vectorY() Vector {
 		WidenF16:    WidenF16Y,
 		NarrowBF16:  NarrowBF16Y,
 		NarrowF16:   NarrowF16Y,
+		Stream: Stream{
+			Exp:      StreamExpY,
+			Silu:     StreamSiluY,
+			GeluTanh: StreamGeluTanhY,
+			Add:      StreamAddY,
+			Mul:      StreamMulY,
+			MulS:     StreamMulSY,
+			ScaleMul: StreamScaleMulY,
+			Center:   StreamCenterY,
+			Gelu:     StreamGeluY,
+			Fence:    FenceY,
+		},
 	}
 }

@@ -39,11 +39,6 @@ func ErfZ(y []float32, x []float32)
 //go:noescape
 func SiluZ(y []float32, x []float32)
 
-// GeluZ is the Map Gelu.
-//
-//go:noescape
-func GeluZ(y []float32, x []float32)
-
 // GeluTanhZ is the Map GeluTanh.
 //
 //go:noescape
@@ -174,6 +169,11 @@ func CenterZ(y []float32, x []float32, high float32, low float32, s float32)
 //go:noescape
 func EluZ(y []float32, x []float32, alpha float32)
 
+// GeluZ is the Map Gelu.
+//
+//go:noescape
+func GeluZ(y []float32, x []float32)
+
 // FillZ is y[i] = v.
 //
 //go:noescape
@@ -189,7 +189,7 @@ func SumZ(x []float32) (sum float64)
 //go:noescape
 func SumSquaresZ(x []float32, mean float64) (sum float64)
 
-// SumExpZ is y[i] = exp(x[i] - shift), and their sum.
+// SumExpZ is the SumExp of x.
 //
 //go:noescape
 func SumExpZ(y []float32, x []float32, shift float32) (sum float64)
@@ -233,3 +233,51 @@ func WidenF16Z(y []float32, x []uint16)
 //
 //go:noescape
 func NarrowF16Z(y []uint16, x []float32)
+
+// StreamExpZ is the Map Exp, past the caches.
+//
+//go:noescape
+func StreamExpZ(y []float32, x []float32)
+
+// StreamSiluZ is the Map Silu, past the caches.
+//
+//go:noescape
+func StreamSiluZ(y []float32, x []float32)
+
+// StreamGeluTanhZ is the Map GeluTanh, past the caches.
+//
+//go:noescape
+func StreamGeluTanhZ(y []float32, x []float32)
+
+// StreamAddZ is the Join Add, past the caches.
+//
+//go:noescape
+func StreamAddZ(y []float32, a []float32, b []float32)
+
+// StreamMulZ is the Join Mul, past the caches.
+//
+//go:noescape
+func StreamMulZ(y []float32, a []float32, b []float32)
+
+// StreamMulSZ is the JoinNumber MulS, past the caches.
+//
+//go:noescape
+func StreamMulSZ(y []float32, a []float32, b float32)
+
+// StreamScaleMulZ is y[i] = (x[i]*s) * w[i], past the caches.
+//
+//go:noescape
+func StreamScaleMulZ(y []float32, x []float32, w []float32, s float32)
+
+// StreamCenterZ is y[i] = ((x[i]-high) - low) * s, past the caches.
+//
+//go:noescape
+func StreamCenterZ(y []float32, x []float32, high float32, low float32, s float32)
+
+// StreamGeluZ is the Map Gelu, past the caches.
+//
+//go:noescape
+func StreamGeluZ(y []float32, x []float32)
+
+// FenceZ lets other threads see what was written past the caches.
+func FenceZ()

@@ -605,121 +605,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func GeluZ(y []float32, x []float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·GeluZ(SB), NOSPLIT, $0-48
-	MOVQ y_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ y_len+8(FP), DX
-	XORQ BX, BX
-	SUBQ $0x10, DX
-	JL   end1
-
-loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VPANDD.BCST       constantsZ<>+132(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+204(SB), Z2
-	VMINPS            Z1, Z2, Z2
-	VSUBPS.BCST       constantsZ<>+208(SB), Z2, Z1
-	VADDPS.BCST       constantsZ<>+208(SB), Z2, Z3
-	VDIVPS            Z3, Z1, Z1
-	VBROADCASTSS      constantsZ<>+212(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+216(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+220(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+224(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+228(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+232(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+236(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+240(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+244(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+248(SB), Z1, Z3
-	VMULPS            Z2, Z3, Z1
-	VMULPS            Z2, Z2, Z3
-	VMOVAPS           Z3, Z4
-	VFMSUB231PS       Z2, Z2, Z4
-	VMULPS.BCST       constantsZ<>+112(SB), Z3, Z2
-	VMULPS.BCST       constantsZ<>+112(SB), Z4, Z3
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z2, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VADDPS            Z3, Z4, Z3
-	VBROADCASTSS      constantsZ<>+28(SB), Z4
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
-	VSCALEFPS         Z2, Z4, Z2
-	VBROADCASTSS      constantsZ<>+56(SB), Z3
-	VMAXPS            Z0, Z3, Z3
-	VFNMADD231PS      Z2, Z1, Z3
-	VMOVUPS           Z3, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
-
-end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VPANDD.BCST       constantsZ<>+132(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+204(SB), Z2
-	VMINPS            Z1, Z2, Z2
-	VSUBPS.BCST       constantsZ<>+208(SB), Z2, Z1
-	VADDPS.BCST       constantsZ<>+208(SB), Z2, Z3
-	VDIVPS            Z3, Z1, Z1
-	VBROADCASTSS      constantsZ<>+212(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+216(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+220(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+224(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+228(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+232(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+236(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+240(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+244(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+248(SB), Z1, Z3
-	VMULPS            Z2, Z3, Z1
-	VMULPS            Z2, Z2, Z3
-	VMOVAPS           Z3, Z4
-	VFMSUB231PS       Z2, Z2, Z4
-	VMULPS.BCST       constantsZ<>+112(SB), Z3, Z2
-	VMULPS.BCST       constantsZ<>+112(SB), Z4, Z3
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z2, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VADDPS            Z3, Z4, Z3
-	VBROADCASTSS      constantsZ<>+28(SB), Z4
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
-	VSCALEFPS         Z2, Z4, Z2
-	VBROADCASTSS      constantsZ<>+56(SB), Z3
-	VMAXPS            Z0, Z3, Z3
-	VFNMADD231PS      Z2, Z1, Z3
-	VMOVUPS           Z3, K1, (AX)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
 // func GeluTanhZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·GeluTanhZ(SB), NOSPLIT, $0-48
@@ -735,8 +620,8 @@ loop1:
 	VBROADCASTSS      constantsZ<>+8(SB), Z1
 	VMAXPS            Z0, Z1, Z1
 	VMULPS            Z1, Z1, Z0
-	VBROADCASTSS      constantsZ<>+252(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+256(SB), Z0, Z4
+	VBROADCASTSS      constantsZ<>+204(SB), Z4
+	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z4
 	VMULPS            Z1, Z4, Z0
 	VPORD.BCST        constantsZ<>+140(SB), Z0, Z4
 	VBROADCASTSS      constantsZ<>+8(SB), Z5
@@ -777,8 +662,8 @@ end1:
 	VBROADCASTSS      constantsZ<>+8(SB), Z1
 	VMAXPS            Z0, Z1, Z1
 	VMULPS            Z1, Z1, Z0
-	VBROADCASTSS      constantsZ<>+252(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+256(SB), Z0, Z2
+	VBROADCASTSS      constantsZ<>+204(SB), Z2
+	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z2
 	VMULPS            Z1, Z2, Z0
 	VPORD.BCST        constantsZ<>+140(SB), Z0, Z2
 	VBROADCASTSS      constantsZ<>+8(SB), Z4
@@ -823,7 +708,7 @@ loop1:
 	VMOVUPS           (CX)(BX*4), Z0
 	VBROADCASTSS      constantsZ<>+8(SB), Z1
 	VMAXPS            Z0, Z1, Z1
-	VMULPS.BCST       constantsZ<>+260(SB), Z1, Z0
+	VMULPS.BCST       constantsZ<>+212(SB), Z1, Z0
 	VPORD.BCST        constantsZ<>+140(SB), Z0, Z4
 	VBROADCASTSS      constantsZ<>+8(SB), Z5
 	VMAXPS            Z4, Z5, Z5
@@ -862,7 +747,7 @@ end1:
 	VMOVUPS.Z         (CX)(BX*4), K1, Z0
 	VBROADCASTSS      constantsZ<>+8(SB), Z1
 	VMAXPS            Z0, Z1, Z1
-	VMULPS.BCST       constantsZ<>+260(SB), Z1, Z0
+	VMULPS.BCST       constantsZ<>+212(SB), Z1, Z0
 	VPORD.BCST        constantsZ<>+140(SB), Z0, Z2
 	VBROADCASTSS      constantsZ<>+8(SB), Z4
 	VMAXPS            Z2, Z4, Z4
@@ -923,11 +808,11 @@ loop1:
 	VSCALEFPS         Z1, Z9, Z1
 	VPXORD            Z3, Z3, Z3
 	VSUBPS.BCST       constantsZ<>+48(SB), Z1, Z2
-	VMULPS.BCST       constantsZ<>+264(SB), Z2, Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+264(SB), Z1, K1
+	VMULPS.BCST       constantsZ<>+216(SB), Z2, Z2
+	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K1
 	VBLENDMPS         Z2, Z1, K1, Z4
 	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+264(SB), Z1, K1
+	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K1
 	VBLENDMPS         Z2, Z3, K1, Z5
 	VMULPS            Z4, Z4, Z1
 	VBROADCASTSS      constantsZ<>+80(SB), Z2
@@ -979,11 +864,11 @@ end1:
 	VSCALEFPS         Z1, Z3, Z1
 	VPXORD            Z6, Z6, Z6
 	VSUBPS.BCST       constantsZ<>+48(SB), Z1, Z2
-	VMULPS.BCST       constantsZ<>+264(SB), Z2, Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+264(SB), Z1, K2
+	VMULPS.BCST       constantsZ<>+216(SB), Z2, Z2
+	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K2
 	VBLENDMPS         Z2, Z1, K2, Z7
 	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+264(SB), Z1, K2
+	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K2
 	VBLENDMPS         Z2, Z6, K2, Z8
 	VMULPS            Z7, Z7, Z1
 	VBROADCASTSS      constantsZ<>+80(SB), Z2
@@ -1023,7 +908,7 @@ loop1:
 	VMOVUPS           (CX)(BX*4), Z0
 	VBROADCASTSS      constantsZ<>+8(SB), Z1
 	VMAXPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+268(SB), Z0
+	VBROADCASTSS      constantsZ<>+220(SB), Z0
 	VMINPS            Z1, Z0, Z0
 	VBROADCASTSS      constantsZ<>+8(SB), Z2
 	VMAXPS            Z0, Z2, Z2
@@ -1061,7 +946,7 @@ end1:
 	VMOVUPS.Z         (CX)(BX*4), K1, Z0
 	VBROADCASTSS      constantsZ<>+8(SB), Z1
 	VMAXPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+268(SB), Z0
+	VBROADCASTSS      constantsZ<>+220(SB), Z0
 	VMINPS            Z1, Z0, Z0
 	VBROADCASTSS      constantsZ<>+8(SB), Z2
 	VMAXPS            Z0, Z2, Z2
@@ -2427,6 +2312,233 @@ done:
 	VZEROUPPER
 	RET
 
+// func GeluZ(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·GeluZ(SB), NOSPLIT, $0-48
+	MOVQ    y_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    y_len+8(FP), DX
+	VMOVUPS piecesZ<>+0(SB), Z0
+	VMOVUPS piecesZ<>+64(SB), Z1
+	VMOVUPS piecesZ<>+128(SB), Z2
+	VMOVUPS piecesZ<>+192(SB), Z3
+	VMOVUPS piecesZ<>+256(SB), Z4
+	VMOVUPS piecesZ<>+320(SB), Z5
+	VMOVUPS piecesZ<>+384(SB), Z6
+	VMOVUPS piecesZ<>+448(SB), Z7
+	XORQ    BX, BX
+	SUBQ    $0x10, DX
+	JL      end1
+
+loop1:
+	VMOVUPS           (CX)(BX*4), Z8
+	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
+	VBROADCASTSS      constantsZ<>+224(SB), Z10
+	VMINPS            Z9, Z10, Z10
+	VBROADCASTSS      constantsZ<>+12(SB), Z9
+	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
+	VMOVAPS           Z10, Z15
+	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z16
+	VFNMADD231PS.BCST constantsZ<>+232(SB), Z16, Z15
+	VPERMPS           Z7, Z9, Z16
+	VPERMPS           Z6, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z5, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z4, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z3, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z2, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z1, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z0, Z9, Z9
+	VFMADD213PS       Z9, Z15, Z16
+	VPXORD            Z11, Z11, Z11
+	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K1
+	VBLENDMPS         Z11, Z16, K1, Z12
+	VBROADCASTSS      constantsZ<>+56(SB), Z9
+	VMAXPS            Z8, Z9, Z9
+	VFNMADD231PS      Z10, Z12, Z9
+	VMOVUPS           Z9, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+end1:
+	ADDQ              $0x10, DX
+	TESTQ             DX, DX
+	JE                done
+	MOVQ              $-1, SI
+	BZHIQ             DX, SI, SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (CX)(BX*4), K1, Z8
+	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
+	VBROADCASTSS      constantsZ<>+224(SB), Z10
+	VMINPS            Z9, Z10, Z10
+	VBROADCASTSS      constantsZ<>+12(SB), Z9
+	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
+	VMOVAPS           Z10, Z11
+	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z12
+	VFNMADD231PS.BCST constantsZ<>+232(SB), Z12, Z11
+	VPERMPS           Z7, Z9, Z7
+	VPERMPS           Z6, Z9, Z6
+	VFMADD213PS       Z6, Z11, Z7
+	VPERMPS           Z5, Z9, Z5
+	VFMADD213PS       Z5, Z11, Z7
+	VPERMPS           Z4, Z9, Z4
+	VFMADD213PS       Z4, Z11, Z7
+	VPERMPS           Z3, Z9, Z3
+	VFMADD213PS       Z3, Z11, Z7
+	VPERMPS           Z2, Z9, Z2
+	VFMADD213PS       Z2, Z11, Z7
+	VPERMPS           Z1, Z9, Z1
+	VFMADD213PS       Z1, Z11, Z7
+	VPERMPS           Z0, Z9, Z0
+	VFMADD213PS       Z0, Z11, Z7
+	VPXORD            Z13, Z13, Z13
+	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K2
+	VBLENDMPS         Z13, Z7, K2, Z14
+	VBROADCASTSS      constantsZ<>+56(SB), Z0
+	VMAXPS            Z8, Z0, Z0
+	VFNMADD231PS      Z10, Z14, Z0
+	VMOVUPS           Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA piecesZ<>+0(SB)/4, $0x3f000000
+DATA piecesZ<>+4(SB)/4, $0x3eb5293d
+DATA piecesZ<>+8(SB)/4, $0x3e681100
+DATA piecesZ<>+12(SB)/4, $0x3e056bed
+DATA piecesZ<>+16(SB)/4, $0x3d88d237
+DATA piecesZ<>+20(SB)/4, $0x3cf901ca
+DATA piecesZ<>+24(SB)/4, $0x3c484928
+DATA piecesZ<>+28(SB)/4, $0x3b8df736
+DATA piecesZ<>+32(SB)/4, $0x3ab0ef10
+DATA piecesZ<>+36(SB)/4, $0x39c180df
+DATA piecesZ<>+40(SB)/4, $0x38b96cab
+DATA piecesZ<>+44(SB)/4, $0x379b7f57
+DATA piecesZ<>+48(SB)/4, $0x36640394
+DATA piecesZ<>+52(SB)/4, $0x35120a4d
+DATA piecesZ<>+56(SB)/4, $0x33a350b6
+DATA piecesZ<>+60(SB)/4, $0x321f59a2
+DATA piecesZ<>+64(SB)/4, $0xbecc422a
+DATA piecesZ<>+68(SB)/4, $0xbebe63cb
+DATA piecesZ<>+72(SB)/4, $0xbe9a2eaf
+DATA piecesZ<>+76(SB)/4, $0xbe58f631
+DATA piecesZ<>+80(SB)/4, $0xbe04a043
+DATA piecesZ<>+84(SB)/4, $0xbd8cdfd1
+DATA piecesZ<>+88(SB)/4, $0xbd020170
+DATA piecesZ<>+92(SB)/4, $0xbc507916
+DATA piecesZ<>+96(SB)/4, $0xbb91390a
+DATA piecesZ<>+100(SB)/4, $0xbaafc87b
+DATA piecesZ<>+104(SB)/4, $0xb9b8dc97
+DATA piecesZ<>+108(SB)/4, $0xb8a8e7d3
+DATA piecesZ<>+112(SB)/4, $0xb78614d2
+DATA piecesZ<>+116(SB)/4, $0xb638f2bd
+DATA piecesZ<>+120(SB)/4, $0xb4dda54b
+DATA piecesZ<>+124(SB)/4, $0xb366c75c
+DATA piecesZ<>+128(SB)/4, $0x359b4984
+DATA piecesZ<>+132(SB)/4, $0x3d8ec6e9
+DATA piecesZ<>+136(SB)/4, $0x3de746b5
+DATA piecesZ<>+140(SB)/4, $0x3df41516
+DATA piecesZ<>+144(SB)/4, $0x3dc6efed
+DATA piecesZ<>+148(SB)/4, $0x3d841211
+DATA piecesZ<>+152(SB)/4, $0x3d124165
+DATA piecesZ<>+156(SB)/4, $0x3c88cf78
+DATA piecesZ<>+160(SB)/4, $0x3bd9d573
+DATA piecesZ<>+164(SB)/4, $0x3b145130
+DATA piecesZ<>+168(SB)/4, $0x3a2d4ed8
+DATA piecesZ<>+172(SB)/4, $0x392e2f30
+DATA piecesZ<>+176(SB)/4, $0x3816d77b
+DATA piecesZ<>+180(SB)/4, $0x36e167e4
+DATA piecesZ<>+184(SB)/4, $0x35917494
+DATA piecesZ<>+188(SB)/4, $0x3422445c
+DATA piecesZ<>+192(SB)/4, $0x3d88176c
+DATA piecesZ<>+196(SB)/4, $0x3d5a3003
+DATA piecesZ<>+200(SB)/4, $0x3cb3d940
+DATA piecesZ<>+204(SB)/4, $0xbc19af73
+DATA piecesZ<>+208(SB)/4, $0xbcdd072d
+DATA piecesZ<>+212(SB)/4, $0xbcec4546
+DATA piecesZ<>+216(SB)/4, $0xbcb00bc3
+DATA piecesZ<>+220(SB)/4, $0xbc4cac32
+DATA piecesZ<>+224(SB)/4, $0xbbc1a12a
+DATA piecesZ<>+228(SB)/4, $0xbb18357b
+DATA piecesZ<>+232(SB)/4, $0xba493b09
+DATA piecesZ<>+236(SB)/4, $0xb9616dad
+DATA piecesZ<>+240(SB)/4, $0xb8571711
+DATA piecesZ<>+244(SB)/4, $0xb72f6f30
+DATA piecesZ<>+248(SB)/4, $0xb5f54e68
+DATA piecesZ<>+252(SB)/4, $0xb4934fd0
+DATA piecesZ<>+256(SB)/4, $0x3a2290de
+DATA piecesZ<>+260(SB)/4, $0xbc83786a
+DATA piecesZ<>+264(SB)/4, $0xbcbcb67c
+DATA piecesZ<>+268(SB)/4, $0xbc8d405e
+DATA piecesZ<>+272(SB)/4, $0xbbc4bcb1
+DATA piecesZ<>+276(SB)/4, $0x3b33544c
+DATA piecesZ<>+280(SB)/4, $0x3bc9a286
+DATA piecesZ<>+284(SB)/4, $0x3bb16b6b
+DATA piecesZ<>+288(SB)/4, $0x3b59e728
+DATA piecesZ<>+292(SB)/4, $0x3acf6537
+DATA piecesZ<>+296(SB)/4, $0x3a1fc190
+DATA piecesZ<>+300(SB)/4, $0x394b669b
+DATA piecesZ<>+304(SB)/4, $0x3858d018
+DATA piecesZ<>+308(SB)/4, $0x374300d7
+DATA piecesZ<>+312(SB)/4, $0x3614d395
+DATA piecesZ<>+316(SB)/4, $0x34c191d1
+DATA piecesZ<>+320(SB)/4, $0xbc74499c
+DATA piecesZ<>+324(SB)/4, $0xbbf056f9
+DATA piecesZ<>+328(SB)/4, $0x39c4c177
+DATA piecesZ<>+332(SB)/4, $0x3badd82c
+DATA piecesZ<>+336(SB)/4, $0x3bbbd6c5
+DATA piecesZ<>+340(SB)/4, $0x3b5e204a
+DATA piecesZ<>+344(SB)/4, $0x39e00886
+DATA piecesZ<>+348(SB)/4, $0xba7df651
+DATA piecesZ<>+352(SB)/4, $0xba9189e3
+DATA piecesZ<>+356(SB)/4, $0xba3c77b3
+DATA piecesZ<>+360(SB)/4, $0xb9b32828
+DATA piecesZ<>+364(SB)/4, $0xb905ec3d
+DATA piecesZ<>+368(SB)/4, $0xb822d3cf
+DATA piecesZ<>+372(SB)/4, $0xb723eee1
+DATA piecesZ<>+376(SB)/4, $0xb60a0971
+DATA piecesZ<>+380(SB)/4, $0xb4c40556
+DATA piecesZ<>+384(SB)/4, $0x3c9e94e8
+DATA piecesZ<>+388(SB)/4, $0xbc03c2b2
+DATA piecesZ<>+392(SB)/4, $0x3ba025b7
+DATA piecesZ<>+396(SB)/4, $0x3ad5d494
+DATA piecesZ<>+400(SB)/4, $0xbafc5486
+DATA piecesZ<>+404(SB)/4, $0xba3f9d47
+DATA piecesZ<>+408(SB)/4, $0xbaaa73b0
+DATA piecesZ<>+412(SB)/4, $0xb99b3b67
+DATA piecesZ<>+416(SB)/4, $0x38ba374b
+DATA piecesZ<>+420(SB)/4, $0x394d1665
+DATA piecesZ<>+424(SB)/4, $0x390bd35a
+DATA piecesZ<>+428(SB)/4, $0x3883fd1e
+DATA piecesZ<>+432(SB)/4, $0x37bc4bbf
+DATA piecesZ<>+436(SB)/4, $0x36d90435
+DATA piecesZ<>+440(SB)/4, $0x35cd5f44
+DATA piecesZ<>+444(SB)/4, $0x34a15e7e
+DATA piecesZ<>+448(SB)/4, $0xbce9ba06
+DATA piecesZ<>+452(SB)/4, $0x3c415c8f
+DATA piecesZ<>+456(SB)/4, $0xbb89c711
+DATA piecesZ<>+460(SB)/4, $0xbaa9b764
+DATA piecesZ<>+464(SB)/4, $0x3b0270d1
+DATA piecesZ<>+468(SB)/4, $0xbaf143ed
+DATA piecesZ<>+472(SB)/4, $0x3a78aae8
+DATA piecesZ<>+476(SB)/4, $0x396985e4
+DATA piecesZ<>+480(SB)/4, $0x390c40a0
+DATA piecesZ<>+484(SB)/4, $0xb7b53935
+DATA piecesZ<>+488(SB)/4, $0xb8106370
+DATA piecesZ<>+492(SB)/4, $0xb7c3c435
+DATA piecesZ<>+496(SB)/4, $0xb725833b
+DATA piecesZ<>+500(SB)/4, $0xb656cd2d
+DATA piecesZ<>+504(SB)/4, $0xb5661a9c
+DATA piecesZ<>+508(SB)/4, $0xb447f0a6
+GLOBL piecesZ<>(SB), RODATA|NOPTR, $512
+
 // func FillZ(y []float32, v float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·FillZ(SB), NOSPLIT, $0-28
@@ -2593,29 +2705,121 @@ TEXT ·SumExpZ(SB), NOSPLIT, $0-64
 	MOVSS        shift+48(FP), X2
 	VBROADCASTSS X2, Z2
 	XORQ         BX, BX
-	SUBQ         $0x10, DX
-	JL           rest
+	SUBQ         $0x40, DX
+	JL           few
+
+many:
+	VMOVUPS           (CX)(BX*4), Z3
+	VSUBPS            Z2, Z3, Z3
+	VBROADCASTSS      constantsZ<>+8(SB), Z4
+	VMAXPS            Z3, Z4, Z4
+	VBROADCASTSS      constantsZ<>+12(SB), Z3
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z3
+	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z5
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
+	VBROADCASTSS      constantsZ<>+28(SB), Z5
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z3
+	VSCALEFPS         Z3, Z5, Z3
+	VMOVUPS           Z3, (AX)(BX*4)
+	VMOVUPS           64(CX)(BX*4), Z4
+	VSUBPS            Z2, Z4, Z4
+	VBROADCASTSS      constantsZ<>+8(SB), Z5
+	VMAXPS            Z4, Z5, Z5
+	VBROADCASTSS      constantsZ<>+12(SB), Z4
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z5, Z4
+	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z6
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z5
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z5
+	VBROADCASTSS      constantsZ<>+28(SB), Z6
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
+	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z4
+	VSCALEFPS         Z4, Z6, Z4
+	VMOVUPS           Z4, 64(AX)(BX*4)
+	VMOVUPS           128(CX)(BX*4), Z5
+	VSUBPS            Z2, Z5, Z5
+	VBROADCASTSS      constantsZ<>+8(SB), Z6
+	VMAXPS            Z5, Z6, Z6
+	VBROADCASTSS      constantsZ<>+12(SB), Z5
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z6, Z5
+	VSUBPS.BCST       constantsZ<>+12(SB), Z5, Z7
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z7, Z6
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z7, Z6
+	VBROADCASTSS      constantsZ<>+28(SB), Z7
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z6, Z7
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z6, Z7
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z6, Z7
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z6, Z7
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z6, Z7
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z6, Z7
+	VSUBPS.BCST       constantsZ<>+12(SB), Z5, Z5
+	VSCALEFPS         Z5, Z7, Z5
+	VMOVUPS           Z5, 128(AX)(BX*4)
+	VMOVUPS           192(CX)(BX*4), Z6
+	VSUBPS            Z2, Z6, Z6
+	VBROADCASTSS      constantsZ<>+8(SB), Z7
+	VMAXPS            Z6, Z7, Z7
+	VBROADCASTSS      constantsZ<>+12(SB), Z6
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z7, Z6
+	VSUBPS.BCST       constantsZ<>+12(SB), Z6, Z8
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z8, Z7
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z8, Z7
+	VBROADCASTSS      constantsZ<>+28(SB), Z8
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z7, Z8
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z7, Z8
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z7, Z8
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z7, Z8
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z7, Z8
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z7, Z8
+	VSUBPS.BCST       constantsZ<>+12(SB), Z6, Z6
+	VSCALEFPS         Z6, Z8, Z6
+	VMOVUPS           Z6, 192(AX)(BX*4)
+	VADDPS            Z4, Z3, Z3
+	VADDPS            Z6, Z5, Z4
+	VADDPS            Z4, Z3, Z3
+	VEXTRACTF64X4     $0x01, Z3, Y4
+	VCVTPS2PD         Y3, Z3
+	VCVTPS2PD         Y4, Z4
+	VADDPD            Z3, Z0, Z0
+	VADDPD            Z4, Z1, Z1
+	ADDQ              $0x40, BX
+	SUBQ              $0x40, DX
+	JGE               many
+
+few:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   rest
 
 block:
 	VMOVUPS           (CX)(BX*4), Z3
 	VSUBPS            Z2, Z3, Z3
-	VBROADCASTSS      constantsZ<>+4(SB), Z4
-	VMINPS            Z3, Z4, Z4
-	VBROADCASTSS      constantsZ<>+8(SB), Z3
-	VMAXPS            Z4, Z3, Z3
-	VBROADCASTSS      constantsZ<>+12(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z3, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z3
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z3
+	VBROADCASTSS      constantsZ<>+8(SB), Z4
+	VMAXPS            Z3, Z4, Z4
+	VBROADCASTSS      constantsZ<>+12(SB), Z3
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z3
+	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z5
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
 	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z3, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z3, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z3, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z3, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z3
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z3
 	VSCALEFPS         Z3, Z5, Z3
 	VMOVUPS           Z3, (AX)(BX*4)
 	VEXTRACTF64X4     $0x01, Z3, Y4
@@ -2636,23 +2840,21 @@ rest:
 	KMOVW             SI, K1
 	VMOVUPS.Z         (CX)(BX*4), K1, Z3
 	VSUBPS            Z2, Z3, Z2
-	VBROADCASTSS      constantsZ<>+4(SB), Z3
-	VMINPS            Z2, Z3, Z3
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z3, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z3
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z4
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z4, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z4, Z2
+	VBROADCASTSS      constantsZ<>+8(SB), Z3
+	VMAXPS            Z2, Z3, Z3
+	VBROADCASTSS      constantsZ<>+12(SB), Z2
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z3, Z2
+	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z4
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z4, Z3
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z4, Z3
 	VBROADCASTSS      constantsZ<>+28(SB), Z4
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z2
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z3, Z4
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z3, Z4
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z3, Z4
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z3, Z4
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
+	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
 	VSCALEFPS         Z2, Z4, Z2
 	VMOVUPS           Z2, K1, (AX)(BX*4)
 	VEXTRACTF64X4     $0x01, Z2, Y3
@@ -2959,10 +3161,10 @@ TEXT ·NarrowBF16Z(SB), NOSPLIT, $0-48
 loop:
 	VMOVUPS     (CX)(BX*4), Z0
 	VPSRLD      $0x10, Z0, Z1
-	VPADDD.BCST constantsZ<>+272(SB), Z0, Z2
-	VPANDD.BCST constantsZ<>+276(SB), Z1, Z3
+	VPADDD.BCST constantsZ<>+236(SB), Z0, Z2
+	VPANDD.BCST constantsZ<>+240(SB), Z1, Z3
 	VPADDD      Z3, Z2, Z2
-	VPORD.BCST  constantsZ<>+280(SB), Z1, Z1
+	VPORD.BCST  constantsZ<>+244(SB), Z1, Z1
 	VPSRLD      $0x10, Z2, Z2
 	VCMPPS      $0x03, Z0, Z0, K1
 	VBLENDMPS   Z1, Z2, K1, Z4
@@ -3064,6 +3266,670 @@ done:
 	VZEROUPPER
 	RET
 
+// func StreamExpZ(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·StreamExpZ(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS           (CX)(BX*4), Z0
+	VBROADCASTSS      constantsZ<>+4(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VBROADCASTSS      constantsZ<>+8(SB), Z0
+	VMAXPS            Z1, Z0, Z0
+	VBROADCASTSS      constantsZ<>+12(SB), Z1
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
+	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
+	VBROADCASTSS      constantsZ<>+28(SB), Z2
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
+	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z0
+	VSCALEFPS         Z0, Z2, Z0
+	VMOVNTPS          Z0, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+end1:
+	ADDQ              $0x10, DX
+	TESTQ             DX, DX
+	JE                done
+	MOVQ              $-1, SI
+	BZHIQ             DX, SI, SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (CX)(BX*4), K1, Z0
+	VBROADCASTSS      constantsZ<>+4(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VBROADCASTSS      constantsZ<>+8(SB), Z0
+	VMAXPS            Z1, Z0, Z0
+	VBROADCASTSS      constantsZ<>+12(SB), Z1
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
+	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
+	VBROADCASTSS      constantsZ<>+28(SB), Z2
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
+	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z0
+	VSCALEFPS         Z0, Z2, Z0
+	VMOVUPS           Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamSiluZ(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·StreamSiluZ(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS           (CX)(BX*4), Z0
+	VBROADCASTSS      constantsZ<>+8(SB), Z1
+	VMAXPS            Z0, Z1, Z1
+	VPORD.BCST        constantsZ<>+140(SB), Z1, Z0
+	VBROADCASTSS      constantsZ<>+8(SB), Z4
+	VMAXPS            Z0, Z4, Z4
+	VBROADCASTSS      constantsZ<>+12(SB), Z0
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z0
+	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z5
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
+	VBROADCASTSS      constantsZ<>+28(SB), Z5
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
+	VSCALEFPS         Z0, Z5, Z0
+	VBROADCASTSS      constantsZ<>+48(SB), Z4
+	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z1, K1
+	VBLENDMPS         Z0, Z4, K1, Z2
+	VADDPS.BCST       constantsZ<>+48(SB), Z0, Z0
+	VMULPS            Z2, Z1, Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVNTPS          Z0, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+end1:
+	ADDQ              $0x10, DX
+	TESTQ             DX, DX
+	JE                done
+	MOVQ              $-1, SI
+	BZHIQ             DX, SI, SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (CX)(BX*4), K1, Z0
+	VBROADCASTSS      constantsZ<>+8(SB), Z1
+	VMAXPS            Z0, Z1, Z1
+	VPORD.BCST        constantsZ<>+140(SB), Z1, Z0
+	VBROADCASTSS      constantsZ<>+8(SB), Z2
+	VMAXPS            Z0, Z2, Z2
+	VBROADCASTSS      constantsZ<>+12(SB), Z0
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z0
+	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z4
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z4, Z2
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z4, Z2
+	VBROADCASTSS      constantsZ<>+28(SB), Z4
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z4
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z4
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z4
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z4
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
+	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
+	VSCALEFPS         Z0, Z4, Z0
+	VBROADCASTSS      constantsZ<>+48(SB), Z2
+	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z1, K2
+	VBLENDMPS         Z0, Z2, K2, Z3
+	VADDPS.BCST       constantsZ<>+48(SB), Z0, Z0
+	VMULPS            Z3, Z1, Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamGeluTanhZ(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·StreamGeluTanhZ(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS           (CX)(BX*4), Z0
+	VBROADCASTSS      constantsZ<>+8(SB), Z1
+	VMAXPS            Z0, Z1, Z1
+	VMULPS            Z1, Z1, Z0
+	VBROADCASTSS      constantsZ<>+204(SB), Z4
+	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z4
+	VMULPS            Z1, Z4, Z0
+	VPORD.BCST        constantsZ<>+140(SB), Z0, Z4
+	VBROADCASTSS      constantsZ<>+8(SB), Z5
+	VMAXPS            Z4, Z5, Z5
+	VBROADCASTSS      constantsZ<>+12(SB), Z4
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z5, Z4
+	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z6
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z5
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z5
+	VBROADCASTSS      constantsZ<>+28(SB), Z6
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
+	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z4
+	VSCALEFPS         Z4, Z6, Z4
+	VBROADCASTSS      constantsZ<>+48(SB), Z5
+	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K1
+	VBLENDMPS         Z4, Z5, K1, Z2
+	VADDPS.BCST       constantsZ<>+48(SB), Z4, Z0
+	VMULPS            Z2, Z1, Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVNTPS          Z0, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+end1:
+	ADDQ              $0x10, DX
+	TESTQ             DX, DX
+	JE                done
+	MOVQ              $-1, SI
+	BZHIQ             DX, SI, SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (CX)(BX*4), K1, Z0
+	VBROADCASTSS      constantsZ<>+8(SB), Z1
+	VMAXPS            Z0, Z1, Z1
+	VMULPS            Z1, Z1, Z0
+	VBROADCASTSS      constantsZ<>+204(SB), Z2
+	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z2
+	VMULPS            Z1, Z2, Z0
+	VPORD.BCST        constantsZ<>+140(SB), Z0, Z2
+	VBROADCASTSS      constantsZ<>+8(SB), Z4
+	VMAXPS            Z2, Z4, Z4
+	VBROADCASTSS      constantsZ<>+12(SB), Z2
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z2
+	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z5
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
+	VBROADCASTSS      constantsZ<>+28(SB), Z5
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
+	VSCALEFPS         Z2, Z5, Z2
+	VBROADCASTSS      constantsZ<>+48(SB), Z4
+	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K2
+	VBLENDMPS         Z2, Z4, K2, Z3
+	VADDPS.BCST       constantsZ<>+48(SB), Z2, Z0
+	VMULPS            Z3, Z1, Z1
+	VDIVPS            Z0, Z1, Z0
+	VMOVUPS           Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamAddZ(y []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·StreamAddZ(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ y_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x40, BX
+	JL   end4
+
+loop4:
+	VMOVUPS  (CX)(SI*4), Z0
+	VMOVUPS  (DX)(SI*4), Z1
+	VADDPS   Z1, Z0, Z0
+	VMOVNTPS Z0, (AX)(SI*4)
+	VMOVUPS  64(CX)(SI*4), Z0
+	VMOVUPS  64(DX)(SI*4), Z1
+	VADDPS   Z1, Z0, Z0
+	VMOVNTPS Z0, 64(AX)(SI*4)
+	VMOVUPS  128(CX)(SI*4), Z0
+	VMOVUPS  128(DX)(SI*4), Z1
+	VADDPS   Z1, Z0, Z0
+	VMOVNTPS Z0, 128(AX)(SI*4)
+	VMOVUPS  192(CX)(SI*4), Z0
+	VMOVUPS  192(DX)(SI*4), Z1
+	VADDPS   Z1, Z0, Z0
+	VMOVNTPS Z0, 192(AX)(SI*4)
+	ADDQ     $0x40, SI
+	SUBQ     $0x40, BX
+	JGE      loop4
+
+end4:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(SI*4), Z0
+	VMOVUPS  (DX)(SI*4), Z1
+	VADDPS   Z1, Z0, Z0
+	VMOVNTPS Z0, (AX)(SI*4)
+	ADDQ     $0x10, SI
+	SUBQ     $0x10, BX
+	JGE      loop1
+
+end1:
+	ADDQ      $0x10, BX
+	TESTQ     BX, BX
+	JE        done
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (CX)(SI*4), K1, Z0
+	VMOVUPS.Z (DX)(SI*4), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamMulZ(y []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·StreamMulZ(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ y_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x40, BX
+	JL   end4
+
+loop4:
+	VMOVUPS  (CX)(SI*4), Z0
+	VMOVUPS  (DX)(SI*4), Z1
+	VMULPS   Z1, Z0, Z0
+	VMOVNTPS Z0, (AX)(SI*4)
+	VMOVUPS  64(CX)(SI*4), Z0
+	VMOVUPS  64(DX)(SI*4), Z1
+	VMULPS   Z1, Z0, Z0
+	VMOVNTPS Z0, 64(AX)(SI*4)
+	VMOVUPS  128(CX)(SI*4), Z0
+	VMOVUPS  128(DX)(SI*4), Z1
+	VMULPS   Z1, Z0, Z0
+	VMOVNTPS Z0, 128(AX)(SI*4)
+	VMOVUPS  192(CX)(SI*4), Z0
+	VMOVUPS  192(DX)(SI*4), Z1
+	VMULPS   Z1, Z0, Z0
+	VMOVNTPS Z0, 192(AX)(SI*4)
+	ADDQ     $0x40, SI
+	SUBQ     $0x40, BX
+	JGE      loop4
+
+end4:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(SI*4), Z0
+	VMOVUPS  (DX)(SI*4), Z1
+	VMULPS   Z1, Z0, Z0
+	VMOVNTPS Z0, (AX)(SI*4)
+	ADDQ     $0x10, SI
+	SUBQ     $0x10, BX
+	JGE      loop1
+
+end1:
+	ADDQ      $0x10, BX
+	TESTQ     BX, BX
+	JE        done
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (CX)(SI*4), K1, Z0
+	VMOVUPS.Z (DX)(SI*4), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamMulSZ(y []float32, a []float32, b float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·StreamMulSZ(SB), NOSPLIT, $0-52
+	MOVQ         y_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         y_len+8(FP), DX
+	MOVSS        b+48(FP), X0
+	VBROADCASTSS X0, Z0
+	XORQ         BX, BX
+	SUBQ         $0x40, DX
+	JL           end4
+
+loop4:
+	VMOVUPS  (CX)(BX*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVNTPS Z1, (AX)(BX*4)
+	VMOVUPS  64(CX)(BX*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVNTPS Z1, 64(AX)(BX*4)
+	VMOVUPS  128(CX)(BX*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVNTPS Z1, 128(AX)(BX*4)
+	VMOVUPS  192(CX)(BX*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVNTPS Z1, 192(AX)(BX*4)
+	ADDQ     $0x40, BX
+	SUBQ     $0x40, DX
+	JGE      loop4
+
+end4:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(BX*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVNTPS Z1, (AX)(BX*4)
+	ADDQ     $0x10, BX
+	SUBQ     $0x10, DX
+	JGE      loop1
+
+end1:
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z1
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamScaleMulZ(y []float32, x []float32, w []float32, s float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·StreamScaleMulZ(SB), NOSPLIT, $0-76
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         y_len+8(FP), BX
+	MOVSS        s+72(FP), X0
+	VBROADCASTSS X0, Z0
+	XORQ         SI, SI
+	SUBQ         $0x40, BX
+	JL           end4
+
+loop4:
+	VMOVUPS  (CX)(SI*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVUPS  (DX)(SI*4), Z2
+	VMULPS   Z2, Z1, Z1
+	VMOVNTPS Z1, (AX)(SI*4)
+	VMOVUPS  64(CX)(SI*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVUPS  64(DX)(SI*4), Z2
+	VMULPS   Z2, Z1, Z1
+	VMOVNTPS Z1, 64(AX)(SI*4)
+	VMOVUPS  128(CX)(SI*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVUPS  128(DX)(SI*4), Z2
+	VMULPS   Z2, Z1, Z1
+	VMOVNTPS Z1, 128(AX)(SI*4)
+	VMOVUPS  192(CX)(SI*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVUPS  192(DX)(SI*4), Z2
+	VMULPS   Z2, Z1, Z1
+	VMOVNTPS Z1, 192(AX)(SI*4)
+	ADDQ     $0x40, SI
+	SUBQ     $0x40, BX
+	JGE      loop4
+
+end4:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(SI*4), Z1
+	VMULPS   Z0, Z1, Z1
+	VMOVUPS  (DX)(SI*4), Z2
+	VMULPS   Z2, Z1, Z1
+	VMOVNTPS Z1, (AX)(SI*4)
+	ADDQ     $0x10, SI
+	SUBQ     $0x10, BX
+	JGE      loop1
+
+end1:
+	ADDQ      $0x10, BX
+	TESTQ     BX, BX
+	JE        done
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (CX)(SI*4), K1, Z1
+	VMULPS    Z0, Z1, Z0
+	VMOVUPS.Z (DX)(SI*4), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamCenterZ(y []float32, x []float32, high float32, low float32, s float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·StreamCenterZ(SB), NOSPLIT, $0-60
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         y_len+8(FP), DX
+	MOVSS        high+48(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        low+52(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        s+56(FP), X2
+	VBROADCASTSS X2, Z2
+	XORQ         BX, BX
+	SUBQ         $0x40, DX
+	JL           end4
+
+loop4:
+	VMOVUPS  (CX)(BX*4), Z3
+	VSUBPS   Z0, Z3, Z3
+	VSUBPS   Z1, Z3, Z3
+	VMULPS   Z2, Z3, Z3
+	VMOVNTPS Z3, (AX)(BX*4)
+	VMOVUPS  64(CX)(BX*4), Z3
+	VSUBPS   Z0, Z3, Z3
+	VSUBPS   Z1, Z3, Z3
+	VMULPS   Z2, Z3, Z3
+	VMOVNTPS Z3, 64(AX)(BX*4)
+	VMOVUPS  128(CX)(BX*4), Z3
+	VSUBPS   Z0, Z3, Z3
+	VSUBPS   Z1, Z3, Z3
+	VMULPS   Z2, Z3, Z3
+	VMOVNTPS Z3, 128(AX)(BX*4)
+	VMOVUPS  192(CX)(BX*4), Z3
+	VSUBPS   Z0, Z3, Z3
+	VSUBPS   Z1, Z3, Z3
+	VMULPS   Z2, Z3, Z3
+	VMOVNTPS Z3, 192(AX)(BX*4)
+	ADDQ     $0x40, BX
+	SUBQ     $0x40, DX
+	JGE      loop4
+
+end4:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(BX*4), Z3
+	VSUBPS   Z0, Z3, Z3
+	VSUBPS   Z1, Z3, Z3
+	VMULPS   Z2, Z3, Z3
+	VMOVNTPS Z3, (AX)(BX*4)
+	ADDQ     $0x10, BX
+	SUBQ     $0x10, DX
+	JGE      loop1
+
+end1:
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z3
+	VSUBPS    Z0, Z3, Z0
+	VSUBPS    Z1, Z0, Z0
+	VMULPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamGeluZ(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·StreamGeluZ(SB), NOSPLIT, $0-48
+	MOVQ    y_base+0(FP), AX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    y_len+8(FP), DX
+	VMOVUPS piecesZ<>+0(SB), Z0
+	VMOVUPS piecesZ<>+64(SB), Z1
+	VMOVUPS piecesZ<>+128(SB), Z2
+	VMOVUPS piecesZ<>+192(SB), Z3
+	VMOVUPS piecesZ<>+256(SB), Z4
+	VMOVUPS piecesZ<>+320(SB), Z5
+	VMOVUPS piecesZ<>+384(SB), Z6
+	VMOVUPS piecesZ<>+448(SB), Z7
+	XORQ    BX, BX
+	SUBQ    $0x10, DX
+	JL      end1
+
+loop1:
+	VMOVUPS           (CX)(BX*4), Z8
+	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
+	VBROADCASTSS      constantsZ<>+224(SB), Z10
+	VMINPS            Z9, Z10, Z10
+	VBROADCASTSS      constantsZ<>+12(SB), Z9
+	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
+	VMOVAPS           Z10, Z15
+	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z16
+	VFNMADD231PS.BCST constantsZ<>+232(SB), Z16, Z15
+	VPERMPS           Z7, Z9, Z16
+	VPERMPS           Z6, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z5, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z4, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z3, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z2, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z1, Z9, Z17
+	VFMADD213PS       Z17, Z15, Z16
+	VPERMPS           Z0, Z9, Z9
+	VFMADD213PS       Z9, Z15, Z16
+	VPXORD            Z11, Z11, Z11
+	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K1
+	VBLENDMPS         Z11, Z16, K1, Z12
+	VBROADCASTSS      constantsZ<>+56(SB), Z9
+	VMAXPS            Z8, Z9, Z9
+	VFNMADD231PS      Z10, Z12, Z9
+	VMOVNTPS          Z9, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+end1:
+	ADDQ              $0x10, DX
+	TESTQ             DX, DX
+	JE                done
+	MOVQ              $-1, SI
+	BZHIQ             DX, SI, SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (CX)(BX*4), K1, Z8
+	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
+	VBROADCASTSS      constantsZ<>+224(SB), Z10
+	VMINPS            Z9, Z10, Z10
+	VBROADCASTSS      constantsZ<>+12(SB), Z9
+	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
+	VMOVAPS           Z10, Z11
+	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z12
+	VFNMADD231PS.BCST constantsZ<>+232(SB), Z12, Z11
+	VPERMPS           Z7, Z9, Z7
+	VPERMPS           Z6, Z9, Z6
+	VFMADD213PS       Z6, Z11, Z7
+	VPERMPS           Z5, Z9, Z5
+	VFMADD213PS       Z5, Z11, Z7
+	VPERMPS           Z4, Z9, Z4
+	VFMADD213PS       Z4, Z11, Z7
+	VPERMPS           Z3, Z9, Z3
+	VFMADD213PS       Z3, Z11, Z7
+	VPERMPS           Z2, Z9, Z2
+	VFMADD213PS       Z2, Z11, Z7
+	VPERMPS           Z1, Z9, Z1
+	VFMADD213PS       Z1, Z11, Z7
+	VPERMPS           Z0, Z9, Z0
+	VFMADD213PS       Z0, Z11, Z7
+	VPXORD            Z13, Z13, Z13
+	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K2
+	VBLENDMPS         Z13, Z7, K2, Z14
+	VBROADCASTSS      constantsZ<>+56(SB), Z0
+	VMAXPS            Z8, Z0, Z0
+	VFNMADD231PS      Z10, Z14, Z0
+	VMOVUPS           Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func FenceZ()
+// Requires: MMX+
+TEXT ·FenceZ(SB), NOSPLIT, $0
+	SFENCE
+	RET
+
 DATA constantsZ<>+0(SB)/4, $0x00000000
 DATA constantsZ<>+4(SB)/4, $0x42b20000
 DATA constantsZ<>+8(SB)/4, $0xc2d20000
@@ -3115,24 +3981,15 @@ DATA constantsZ<>+188(SB)/4, $0x3f22f2e5
 DATA constantsZ<>+192(SB)/4, $0x3f90644e
 DATA constantsZ<>+196(SB)/4, $0x38db328e
 DATA constantsZ<>+200(SB)/4, $0x3f59999a
-DATA constantsZ<>+204(SB)/4, $0x41700000
-DATA constantsZ<>+208(SB)/4, $0x40400000
-DATA constantsZ<>+212(SB)/4, $0x38647965
-DATA constantsZ<>+216(SB)/4, $0x38f40019
-DATA constantsZ<>+220(SB)/4, $0xb9b26b7f
-DATA constantsZ<>+224(SB)/4, $0xba810ac7
-DATA constantsZ<>+228(SB)/4, $0x3b3e6024
-DATA constantsZ<>+232(SB)/4, $0x3bc8f166
-DATA constantsZ<>+236(SB)/4, $0xbd3d4a38
-DATA constantsZ<>+240(SB)/4, $0x3dfc5d65
-DATA constantsZ<>+244(SB)/4, $0xbe535b35
-DATA constantsZ<>+248(SB)/4, $0x3df8dc4e
-DATA constantsZ<>+252(SB)/4, $0x3fcc422a
-DATA constantsZ<>+256(SB)/4, $0x3d922279
-DATA constantsZ<>+260(SB)/4, $0x3fd9db23
-DATA constantsZ<>+264(SB)/4, $0x3f000000
-DATA constantsZ<>+268(SB)/4, $0x41a00000
-DATA constantsZ<>+272(SB)/4, $0x00007fff
-DATA constantsZ<>+276(SB)/4, $0x00000001
-DATA constantsZ<>+280(SB)/4, $0x00000040
-GLOBL constantsZ<>(SB), RODATA|NOPTR, $284
+DATA constantsZ<>+204(SB)/4, $0x3fcc422a
+DATA constantsZ<>+208(SB)/4, $0x3d922279
+DATA constantsZ<>+212(SB)/4, $0x3fd9db23
+DATA constantsZ<>+216(SB)/4, $0x3f000000
+DATA constantsZ<>+220(SB)/4, $0x41a00000
+DATA constantsZ<>+224(SB)/4, $0x40ba0000
+DATA constantsZ<>+228(SB)/4, $0x402aaaab
+DATA constantsZ<>+232(SB)/4, $0x3ec00000
+DATA constantsZ<>+236(SB)/4, $0x00007fff
+DATA constantsZ<>+240(SB)/4, $0x00000001
+DATA constantsZ<>+244(SB)/4, $0x00000040
+GLOBL constantsZ<>(SB), RODATA|NOPTR, $248

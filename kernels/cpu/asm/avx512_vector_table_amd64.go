@@ -14,7 +14,6 @@ func vectorZ() Vector {
 		Sigmoid:     SigmoidZ,
 		Erf:         ErfZ,
 		Silu:        SiluZ,
-		Gelu:        GeluZ,
 		GeluTanh:    GeluTanhZ,
 		QuickGelu:   QuickGeluZ,
 		Softplus:    SoftplusZ,
@@ -41,6 +40,7 @@ func vectorZ() Vector {
 		ScaleMul:    ScaleMulZ,
 		Center:      CenterZ,
 		Elu:         EluZ,
+		Gelu:        GeluZ,
 		Fill:        FillZ,
 		Sum:         SumZ,
 		SumSquares:  SumSquaresZ,
@@ -53,5 +53,17 @@ func vectorZ() Vector {
 		WidenF16:    WidenF16Z,
 		NarrowBF16:  NarrowBF16Z,
 		NarrowF16:   NarrowF16Z,
+		Stream: Stream{
+			Exp:      StreamExpZ,
+			Silu:     StreamSiluZ,
+			GeluTanh: StreamGeluTanhZ,
+			Add:      StreamAddZ,
+			Mul:      StreamMulZ,
+			MulS:     StreamMulSZ,
+			ScaleMul: StreamScaleMulZ,
+			Center:   StreamCenterZ,
+			Gelu:     StreamGeluZ,
+			Fence:    FenceZ,
+		},
 	}
 }

@@ -21,10 +21,12 @@ const (
 	expm1Low float32 = -0x1.4p+04
 	// mishHigh: mish(x) is x from here on.
 	mishHigh float32 = 0x1.4p+04
-	// tailHigh: no normal variable lies beyond, in float32.
-	tailHigh float32 = 0x1.ep+03
-	// tailCenter: where tailSeries has its zero.
-	tailCenter float32 = 0x1.8p+01
+	// tailPerUnit: pieces of tailPieces in a unit of x.
+	tailPerUnit float32 = 0x1.555556p+01
+	// tailWidth: of a piece.
+	tailWidth float32 = 0x1.8p-02
+	// tailHigh: the end of the last piece.
+	tailHigh float32 = 0x1.74p+02
 	// erfSplit: where erfc takes over from erf.
 	erfSplit float32 = 0x1.b33334p-01
 	// erfHigh: erf is 1 from here on.
@@ -79,16 +81,15 @@ const (
 	erfcSeries6 float32 = -0x1.ab270cp-13
 )
 
-// tailSeries: exp(x²/2) P(X > x) of the normal distribution, in (x-3)/(x+3), for x >= 0; relative error 7.8e-9.
-const (
-	tailSeries0 float32 = 0x1.f1b89cp-04
-	tailSeries1 float32 = -0x1.a6b66ap-03
-	tailSeries2 float32 = 0x1.f8bacap-04
-	tailSeries3 float32 = -0x1.7a947p-05
-	tailSeries4 float32 = 0x1.91e2ccp-08
-	tailSeries5 float32 = 0x1.7cc048p-09
-	tailSeries6 float32 = -0x1.02158ep-10
-	tailSeries7 float32 = -0x1.64d6fep-12
-	tailSeries8 float32 = 0x1.e80032p-14
-	tailSeries9 float32 = 0x1.c8f2cap-15
-)
+// tailPieces holds polynomials of P(X > x) of the normal distribution around x =
+// tailWidth n: row i has what stands before the power i.
+var tailPieces = [8][16]float32{
+	{0x1p-01, 0x1.6a527ap-02, 0x1.d022p-03, 0x1.0ad7dap-03, 0x1.11a46ep-04, 0x1.f20394p-06, 0x1.90925p-07, 0x1.1bee6cp-08, 0x1.61de2p-10, 0x1.8301bep-12, 0x1.72d956p-14, 0x1.36feaep-16, 0x1.c80728p-19, 0x1.24149ap-21, 0x1.46a16cp-24, 0x1.3eb344p-27},
+	{-0x1.988454p-02, -0x1.7cc796p-02, -0x1.345d5ep-02, -0x1.b1ec62p-03, -0x1.094086p-03, -0x1.19bfa2p-04, -0x1.0402ep-05, -0x1.a0f22cp-07, -0x1.227214p-08, -0x1.5f90f6p-10, -0x1.71b92ep-12, -0x1.51cfa6p-14, -0x1.0c29a4p-16, -0x1.71e57ap-19, -0x1.bb4a96p-22, -0x1.cd8eb8p-25},
+	{0x1.369308p-20, 0x1.1d8dd2p-04, 0x1.ce8d6ap-04, 0x1.e82a2cp-04, 0x1.8ddfdap-04, 0x1.082422p-04, 0x1.2482cap-05, 0x1.119efp-06, 0x1.b3aae6p-08, 0x1.28a26p-09, 0x1.5a9dbp-11, 0x1.5c5e6p-13, 0x1.2daef6p-15, 0x1.c2cfc8p-18, 0x1.22e928p-20, 0x1.4488b8p-23},
+	{0x1.102ed8p-04, 0x1.b46006p-05, 0x1.67b28p-06, -0x1.335ee6p-07, -0x1.ba0e5ap-06, -0x1.d88a8cp-06, -0x1.601786p-06, -0x1.995864p-07, -0x1.834254p-08, -0x1.306af6p-09, -0x1.927612p-11, -0x1.c2db5ap-13, -0x1.ae2e22p-15, -0x1.5ede6p-17, -0x1.ea9cdp-20, -0x1.269fap-22},
+	{0x1.4521bcp-11, -0x1.06f0d4p-06, -0x1.796cf8p-06, -0x1.1a80bcp-06, -0x1.897962p-08, 0x1.66a898p-09, 0x1.93450cp-08, 0x1.62d6d6p-08, 0x1.b3ce5p-09, 0x1.9eca6ep-10, 0x1.3f832p-11, 0x1.96cd36p-13, 0x1.b1a03p-15, 0x1.8601aep-17, 0x1.29a72ap-19, 0x1.8323a2p-22},
+	{-0x1.e89338p-07, -0x1.e0adf2p-08, 0x1.8982eep-12, 0x1.5bb058p-08, 0x1.77ad8ap-08, 0x1.bc4094p-09, 0x1.c0110cp-12, -0x1.fbeca2p-11, -0x1.2313c6p-10, -0x1.78ef66p-11, -0x1.66505p-12, -0x1.0bd87ap-13, -0x1.45a79ep-15, -0x1.47ddc2p-17, -0x1.1412e2p-19, -0x1.880aacp-22},
+	{0x1.3d29dp-06, -0x1.078564p-07, 0x1.404b6ep-08, 0x1.aba928p-10, -0x1.f8a90cp-10, -0x1.7f3a8ep-11, -0x1.54e76p-10, -0x1.3676cep-12, 0x1.746e96p-14, 0x1.9a2ccap-13, 0x1.17a6b4p-13, 0x1.07fa3cp-14, 0x1.78977ep-16, 0x1.b2086ap-18, 0x1.9abe88p-20, 0x1.42bcfcp-22},
+	{-0x1.d3740cp-06, 0x1.82b91ep-07, -0x1.138e22p-08, -0x1.536ec8p-10, 0x1.04e1a2p-09, -0x1.e287dap-10, 0x1.f155dp-11, 0x1.d30bc8p-13, 0x1.18814p-13, -0x1.6a726ap-16, -0x1.20c6ep-15, -0x1.87886ap-16, -0x1.4b0676p-17, -0x1.ad9a5ap-19, -0x1.cc3538p-21, -0x1.8fe14cp-23},
+}

@@ -51,21 +51,16 @@ func whole(t float32) int32 {
 // power is 2 to the power n.
 func power(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
 
-// expLowered is eˣ for x <= expHigh, with low added to the remainder: low is
-// what x lacks of the exact argument.
-func expLowered(x, low float32) float32 {
+func expOf(x float32) float32 { return expDown(lesser(expHigh, x)) }
+
+// expDown is eˣ for x <= expHigh.
+func expDown(x float32) float32 {
 	t, r := parts(greater(expLow, x))
-	r += low
 	p := FMA(FMA(expPoly(r), r, 1), r, 1)
 	n := whole(t)
 	half := n >> 1 // in two steps, of which only the second rounds
 	return float32(float32(p*power(half)) * power(n-half))
 }
-
-func expOf(x float32) float32 { return expDown(lesser(expHigh, x)) }
-
-// expDown is eˣ for x <= expHigh.
-func expDown(x float32) float32 { return expLowered(x, 0) }
 
 // expm1 is eˣ - 1 for -25 < x < 88.
 func expm1(x float32) float32 {
@@ -115,26 +110,23 @@ func geluTanhOf(x float32) float32 {
 	return times(x, FMA(x*x, geluCube, geluSlope)*x)
 }
 
-// geluOf is max(x, 0) - a P(X > a) for a = |x|, and P(X > a) is a polynomial
-// times exp(-a²/2), with what a² lost in rounding.
+// geluOf is max(x, 0) - a P(X > a) for a = |x|, with a polynomial for each
+// piece of a.
 func geluOf(x float32) float32 {
 	a := lesser(tailHigh, abs(x))
-	g := tail((a-tailCenter)/(a+tailCenter)) * a
-	square := float32(a * a)
-	low := FMA(a, a, -square)
-	return FMA(-g, expLowered(float32(square*-0.5), float32(low*-0.5)), greater(0, x))
-}
-
-func tail(u float32) float32 {
-	p := FMA(tailSeries9, u, tailSeries8)
-	p = FMA(p, u, tailSeries7)
-	p = FMA(p, u, tailSeries6)
-	p = FMA(p, u, tailSeries5)
-	p = FMA(p, u, tailSeries4)
-	p = FMA(p, u, tailSeries3)
-	p = FMA(p, u, tailSeries2)
-	p = FMA(p, u, tailSeries1)
-	return FMA(p, u, tailSeries0)
+	t := FMA(a, tailPerUnit, roundMagic)
+	r := FMA(-(t - roundMagic), tailWidth, a)
+	q := float32(0)
+	if a < tailHigh {
+		n := math.Float32bits(t) & 15
+		q = tailPieces[7][n]
+		for i := 6; i >= 0; i-- {
+			q = FMA(q, r, tailPieces[i][n])
+		}
+	} else if a != a {
+		q = a
+	}
+	return FMA(-q, a, greater(0, x))
 }
 
 // tanhOf is (e²ᵃ - 1) / (e²ᵃ + 1) for a = |x|, with the sign of x.

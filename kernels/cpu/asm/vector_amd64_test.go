@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 // specials are the values at which formulas break.
@@ -37,7 +38,7 @@ func sample(r *rand.Rand, n int) []float32 {
 // lengths have every tail.
 func lengths() []int {
 	var out []int
-	for n := range 70 {
+	for n := range 150 {
 		out = append(out, n)
 	}
 	return append(out, 1024, 1037)
@@ -114,6 +115,41 @@ func TestJoins(t *testing.T) {
 	})
 }
 
+// aligned is memory at a multiple of 64 bytes.
+func aligned(n int) []float32 {
+	x := make([]float32, n+16)
+	for uintptr(unsafe.Pointer(&x[0]))%64 != 0 {
+		x = x[1:]
+	}
+	return x[:n]
+}
+
+// What is written past the caches is what is written to them.
+func TestStreams(t *testing.T) {
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for _, n := range lengths() {
+			x, w := sample(r, n), sample(r, n)
+			a, b := aligned(n+17), aligned(n+17)
+			check := func(op string, f func(y []float32), g func(y []float32)) {
+				f(a[:n])
+				got.Stream.Fence()
+				g(b[:n])
+				alike(t, fmt.Sprintf("%s: %s of %d past the caches", name, op, n), a, b)
+			}
+			s := &got.Stream
+			check("exp", func(y []float32) { s.Exp(y, x) }, func(y []float32) { want.Exp(y, x) })
+			check("silu", func(y []float32) { s.Silu(y, x) }, func(y []float32) { want.Silu(y, x) })
+			check("gelu", func(y []float32) { s.Gelu(y, x) }, func(y []float32) { want.Gelu(y, x) })
+			check("gelu_tanh", func(y []float32) { s.GeluTanh(y, x) }, func(y []float32) { want.GeluTanh(y, x) })
+			check("add", func(y []float32) { s.Add(y, x, w) }, func(y []float32) { want.Add(y, x, w) })
+			check("mul", func(y []float32) { s.Mul(y, x, w) }, func(y []float32) { want.Mul(y, x, w) })
+			check("muls", func(y []float32) { s.MulS(y, x, 0.3) }, func(y []float32) { want.MulS(y, x, 0.3) })
+			check("scalemul", func(y []float32) { s.ScaleMul(y, x, w, 3) }, func(y []float32) { want.ScaleMul(y, x, w, 3) })
+			check("center", func(y []float32) { s.Center(y, x, 1, 0.1, 3) }, func(y []float32) { want.Center(y, x, 1, 0.1, 3) })
+		}
+	})
+}
+
 // sameSum compares bits, but for what a NaN carries.
 func sameSum(t *testing.T, what string, got, want float64) {
 	t.Helper()
@@ -130,7 +166,9 @@ func TestFolds(t *testing.T) {
 				sameSum(t, what+"sum", got.Sum(x), want.Sum(x))
 				sameSum(t, what+"squares", got.SumSquares(x, 0.3), want.SumSquares(x, 0.3))
 				a, b := make([]float32, n+17), make([]float32, n+17)
-				sameSum(t, what+"exponentials", got.SumExp(a[:n], x, 0.7), want.SumExp(b[:n], x, 0.7))
+				low := make([]float32, n) // up to 80
+				want.MinS(low, x, 80)
+				sameSum(t, what+"exponentials", got.SumExp(a[:n], low, 0.7), want.SumExp(b[:n], low, 0.7))
 				alike(t, what+"exponentials", a, b)
 				alike(t, what+"greatest", []float32{got.Greatest(x)}, []float32{want.Greatest(x)})
 				alike(t, what+"least", []float32{got.Least(x)}, []float32{want.Least(x)})

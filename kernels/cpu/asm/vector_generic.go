@@ -8,7 +8,7 @@ import (
 
 // genericVector holds the loops that define what the vector kernels compute.
 func genericVector() Vector {
-	return Vector{
+	v := Vector{
 		Exp: mapping(expOf), Expm1: mapping(expm1Of), Log: mapping(logOf), Tanh: mapping(tanhOf), Sigmoid: mapping(sigmoidOf), Erf: mapping(erfOf),
 		Silu: mapping(siluOf), Gelu: mapping(geluOf), GeluTanh: mapping(geluTanhOf), QuickGelu: mapping(quickGeluOf),
 		Softplus: mapping(softplusOf), Mish: mapping(mishOf),
@@ -26,6 +26,9 @@ func genericVector() Vector {
 		WidenBF16: convert(half.BF16ToF32), WidenF16: convert(half.F16ToF32),
 		NarrowBF16: convert(half.F32ToBF16), NarrowF16: convert(half.F32ToF16),
 	}
+	v.Stream = Stream{Exp: v.Exp, Silu: v.Silu, Gelu: v.Gelu, GeluTanh: v.GeluTanh, Add: v.Add, Mul: v.Mul, MulS: v.MulS,
+		ScaleMul: v.ScaleMul, Center: v.Center, Fence: func() {}}
+	return v
 }
 
 func mapping(f func(x float32) float32) Map {
@@ -126,8 +129,14 @@ func sumSquares(x []float32, mean float64) float64 {
 func sumExp(y, x []float32, shift float32) float64 {
 	var lane [16]float64
 	for i, v := range x[:len(y)] {
-		e := expOf(v - shift)
-		y[i] = e
+		y[i] = expDown(v - shift)
+	}
+	for ; len(y) >= 64; y = y[64:] {
+		for i := range lane {
+			lane[i] += float64((y[i] + y[i+16]) + (y[i+32] + y[i+48]))
+		}
+	}
+	for i, e := range y {
 		lane[i%16] += float64(e)
 	}
 	return fold(&lane)

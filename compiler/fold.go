@@ -41,7 +41,7 @@ func identity(n *ir.Node, in []ir.Value) ir.Value {
 	x := in[0]
 	same := x.Type().Equal(n.Types[0])
 	switch n.Op {
-	case "cast", "reshape", "broadcast", "heads", "merge_heads":
+	case "detach", "cast", "reshape", "broadcast", "heads", "merge_heads":
 		if same {
 			return x
 		}

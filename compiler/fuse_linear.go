@@ -26,6 +26,9 @@ func fuseMatMul(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	a := n.Attr.(op.MatMulAttr)
 	x, w := n.In[0], n.In[1]
 	transposed := a.TransB
+	if w.Node.Op == "cast" && w.Type().DType == ir.F32 && w.Node.In[0].Type().DType.Float() && w.Node.In[0].Type().DType != ir.F64 {
+		w = w.Node.In[0] // a product reads every stored type as it is
+	}
 	if t := r.from(w, "transpose"); t != nil && t.In[0].Type().Rank() == 2 && t.Attr == (op.TransposeAttr{Perm: "1,0"}) {
 		w, transposed = t.In[0], !transposed
 	}

@@ -19,6 +19,13 @@ type Training struct {
 	Losses        []train.Term
 	Optimizer     *train.Optimizer
 	OptimizerAttr any
+	// Precision is the type that the model computes in, F32, BF16 or F16; the
+	// zero value is F32. Weights that change, and what the optimizer keeps,
+	// stay f32.
+	Precision ir.DType
+	LossScale *train.LossScale // of gradients that are narrow; nil is none
+	Average   *train.Average   // of the weights that change; nil is none
+	Seed      uint64           // of what is left out at random
 	// Adapter, if set, is added to the model, and it alone changes.
 	Adapter *Adapter
 	// Isolate keeps documents in a row from seeing each other, by the input
@@ -66,12 +73,13 @@ func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
 	switch t.Phase {
 	case Evaluate:
 		l.forward(func(*ir.Node) bool { return true })
+		l.readAverages()
 	case Step:
 		sum, count := l.forward(l.hasGradient)
-		l.update(l.gradients(sum), count)
+		l.update(l.gradients(sum, count), count)
 	case Accumulate:
 		sum, count := l.forward(l.hasGradient)
-		l.accumulate(l.gradients(sum), count)
+		l.accumulate(l.gradients(sum, count), count)
 	case Update:
 		l.fromSums()
 	default:
@@ -89,6 +97,7 @@ type learner struct {
 	old     *ir.Graph
 	base    *ir.Graph   // the model without adapters
 	weights []*ir.State // those that change, in the order of the graph
+	scaling
 }
 
 // hasGradient says which ops stay whole: those with a gradient of their own,
@@ -170,7 +179,7 @@ func (l *learner) trained(s *ir.State) {
 	_, copied := train.ReferenceOf(s.Path)
 	changes := l.t.Trained == nil || l.t.Trained(s.Path, t.Shape)
 	if l.t.Adapter != nil {
-		changes = isAdapter(s.Path)
+		changes = train.IsAdapter(s.Path)
 	}
 	if s.Kind == ir.Weight && t.DType.Float() && changes && !copied {
 		s.Changes = true
@@ -183,7 +192,7 @@ func (l *learner) output(name string, v ir.Value) {
 }
 
 // gradients are those of the sum of losses, for each weight that changes.
-func (l *learner) gradients(sum ir.Value) []ir.Value {
+func (l *learner) gradients(sum, count ir.Value) []ir.Value {
 	if l.Err() != nil {
 		return nil
 	}
@@ -195,13 +204,14 @@ func (l *learner) gradients(sum ir.Value) []ir.Value {
 	for i, s := range l.weights {
 		xs[i] = s.Read
 	}
-	grads := l.Grad(sum, l.Scalar(1, sum), xs...)
+	grads := l.Grad(sum, l.seed(sum, count), xs...)
 	for i, g := range grads {
+		grads[i] = l.wideGradient(g)
 		if !g.Valid() && l.Err() == nil { // the loss does not depend on it
 			grads[i] = l.Fill(0, xs[i].Type().DType, xs[i].Type().Shape...)
 		}
 	}
-	return grads
+	return l.unscale(grads, count)
 }
 
 // update writes the step of the optimizer. grads are those of the sum.
@@ -230,8 +240,10 @@ func (l *learner) update(grads []ir.Value, count ir.Value) {
 	}
 	lr := l.Graph.AddInput("lr", ir.T(ir.F32), ir.Pos{Path: "lr"})
 	step := l.Graph.AddInput("step", ir.T(ir.F32), ir.Pos{Path: "step"})
+	step = l.judge(norm, step)
 	for i, w := range l.weights {
 		l.weight(w, grads[i], lr, step)
+		l.average(w, step)
 	}
 }
 
@@ -253,9 +265,9 @@ func (l *learner) weight(w *ir.State, grad, lr, step ir.Value) {
 		Attr: part.Attr, W: w.Read, G: grad, LR: lr, Step: step, Slots: values,
 		Decay: l.t.Decays == nil || l.t.Decays(w.Path, t.Shape),
 	})
-	w.Next = next
+	w.Next = l.kept(next, w.Read)
 	for i, s := range slots {
-		s.Next = values[i]
+		s.Next = l.kept(values[i], s.Read)
 	}
 }
 

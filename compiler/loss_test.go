@@ -51,7 +51,7 @@ func TestReference(t *testing.T) {
 	}
 	for name, a := range map[string]*Adapter{
 		"all weights": nil,
-		"adapter":     {Rank: 2, Alpha: 4, Targets: func(path string) bool { return train.Match("q_proj", path) || train.Match("down_proj", path) }},
+		"adapter":     {Rank: 2, Scale: 2, Targets: func(path string) bool { return train.Match("q_proj", path) || train.Match("down_proj", path) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			step, evaluate, sums := preferences(t, m, Step, a), preferences(t, m, Evaluate, a), preferences(t, m, Accumulate, a)
@@ -71,7 +71,7 @@ func TestReference(t *testing.T) {
 			}
 			for _, s := range step.graph.States {
 				_, copied := train.ReferenceOf(s.Path)
-				stays := s.Kind == ir.Weight && (copied || a != nil && !isAdapter(s.Path))
+				stays := s.Kind == ir.Weight && (copied || a != nil && !train.IsAdapter(s.Path))
 				if stays && far(states[s.Path], before[s.Path]) > 0 {
 					t.Errorf("%s changed", s.Path)
 				}
@@ -87,7 +87,7 @@ func referenceWeights(t *testing.T, dir string, g *ir.Graph) map[string][]float6
 	t.Helper()
 	own := &ir.Graph{}
 	for _, s := range modelStates(g).States {
-		if _, copied := train.ReferenceOf(s.Path); !copied && !isAdapter(s.Path) {
+		if _, copied := train.ReferenceOf(s.Path); !copied && !train.IsAdapter(s.Path) {
 			own.States = append(own.States, s)
 		}
 	}
@@ -96,7 +96,7 @@ func referenceWeights(t *testing.T, dir string, g *ir.Graph) map[string][]float6
 		if of, copied := train.ReferenceOf(s.Path); copied {
 			states[s.Path] = states[of]
 		}
-		if isAdapter(s.Path) {
+		if train.IsAdapter(s.Path) {
 			values := make([]float64, s.Read.Type().Elems())
 			for i := range values {
 				if s.Init != "zeros" {

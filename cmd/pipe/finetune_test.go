@@ -77,6 +77,9 @@ func TestAdapterFinetune(t *testing.T) {
 	}
 	for name, x := range base {
 		y := merged[name]
+		if y.Type.DType != x.Type.DType {
+			t.Errorf("%s is %v, and %v in the base", name, y.Type, x.Type)
+		}
 		path := "base_model.model." + strings.TrimSuffix(name, ".weight")
 		a, ok := adapter[path+".lora_A.weight"]
 		if !ok {
@@ -93,7 +96,7 @@ func TestAdapterFinetune(t *testing.T) {
 			for k := range 4 {
 				want += 8 * b[i/in*4+k] * as[k*in+i%in]
 			}
-			if d := math.Abs(got[i] - want); d > 1e-6*math.Max(1, math.Abs(want)) {
+			if d := math.Abs(got[i] - want); d > math.Abs(want)*0x1p-11+0x1p-25 {
 				t.Fatalf("%s[%d] is %v, want %v", name, i, got[i], want)
 			}
 			moved = math.Max(moved, math.Abs(want-w[i]))

@@ -25,12 +25,13 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
 			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Decays: r.Decays,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
+			Seed: r.Seed, Precision: r.Precision, LossScale: r.LossScale, Average: r.Average,
 		}
 		if r.Steps.Remat == "block" {
 			t.Recompute = compiler.AllBlocks
 		}
 		if a := r.Adapter; a != nil {
-			t.Adapter = &compiler.Adapter{Rank: a.Rank, Alpha: a.Alpha, Targets: a.Target}
+			t.Adapter = &compiler.Adapter{Rank: a.Rank, Scale: a.Scale(), Dropout: a.Dropout, Magnitude: a.DoRA, Targets: a.Target}
 		}
 		return compiler.Compile(m, e.ops, compiler.Options{
 			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,
@@ -137,9 +138,13 @@ func (w *training) step(e learn.Event) {
 func (w *training) end(doc *schema.Document) error {
 	if w.json {
 		out := map[string]any{"document": doc.File, "name": doc.Name, "hash": doc.Hash, "run": w.folder, "model": w.folder + "/model",
-			"steps": w.last.Step, "loss": w.last.Loss, w.last.Unit: w.last.Tokens, "seconds": w.last.Elapsed.Seconds()}
-		for name, x := range w.last.More {
-			out[name] = x
+			"steps": w.last.Step, w.last.Unit: w.last.Tokens, "seconds": w.last.Elapsed.Seconds()}
+		more := map[string]float64{"loss": w.last.Loss}
+		maps.Copy(more, w.last.More)
+		for name, x := range more {
+			if !math.IsNaN(x) && !math.IsInf(x, 0) { // as it may be where the last step was skipped
+				out[name] = x
+			}
 		}
 		if w.eval != nil {
 			out["eval_loss"] = *w.eval

@@ -43,6 +43,7 @@ type IotaAttr struct {
 type MatMulAttr struct {
 	TransA bool `cue:"trans_a: bool | *false" doc:"use a transposed in its last two axes"`
 	TransB bool `cue:"trans_b: bool | *false" doc:"use b transposed in its last two axes"`
+	Wide   bool // the result is f32, whatever the operands are; set by training
 }
 
 // LinearAttr describes y = act(x Wᵀ + b).
@@ -130,9 +131,11 @@ type ActAttr struct {
 }
 
 // ElementwiseAttr is a chain of elementwise ops in reverse Polish notation
-// over the inputs x0, x1, ...: "x0 sigmoid x0 mul x1 mul". Made by fusion.
+// over the inputs x0, x1, ...: "x0 sigmoid x0 mul x1 mul". All is computed in
+// f32; the words bf16 and f16 round a value to such a type. Made by fusion.
 type ElementwiseAttr struct {
-	Expr string
+	Expr  string
+	DType string // element type of the result; "" is that of x0
 }
 
 // RMSNormAttr describes y = x / sqrt(mean(x²) + eps) * w.

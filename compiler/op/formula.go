@@ -109,6 +109,9 @@ func (b *Builder) Cast(x ir.Value, t ir.DType) ir.Value {
 	return b.one("cast", CastAttr{DType: t.String()}, x)
 }
 
+// Detach returns x, through which no gradient flows.
+func (b *Builder) Detach(x ir.Value) ir.Value { return b.one("detach", nil, x) }
+
 // Fill returns a tensor of one value.
 func (b *Builder) Fill(value float64, t ir.DType, shape ...ir.Dim) ir.Value {
 	direct := t

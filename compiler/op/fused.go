@@ -29,6 +29,9 @@ func ElementwiseOps(arity int) []string {
 	return nil
 }
 
+// Rounds reports whether a word of an expression rounds to a type.
+func Rounds(word string) bool { return word == "bf16" || word == "f16" }
+
 // ParseExpr reads an ElementwiseAttr.Expr over n inputs: words in reverse
 // Polish notation that leave one value. Every input must be used.
 func ParseExpr(expr string, n int) ([]Token, error) {
@@ -38,7 +41,7 @@ func ParseExpr(expr string, n int) ([]Token, error) {
 	for _, w := range strings.Fields(expr) {
 		t := Token{Op: w}
 		switch {
-		case slices.Contains(ElementwiseOps(1), w):
+		case slices.Contains(ElementwiseOps(1), w), Rounds(w):
 			t.Arity = 1
 		case slices.Contains(ElementwiseOps(2), w):
 			t.Arity = 2
@@ -82,6 +85,11 @@ func elementwise() Def {
 					continue
 				}
 				top := len(stack) - t.Arity
+				if Rounds(t.Op) {
+					x := stack[top]
+					stack[top] = b.Cast(b.one("cast", CastAttr{DType: t.Op}, x), x.Type().DType)
+					continue
+				}
 				stack = append(stack[:top], b.one(t.Op, nil, slices.Clone(stack[top:])...))
 			}
 			return []ir.Value{b.Cast(b.whole(stack[0], n.Types[0].Shape), n.Types[0].DType)}
@@ -113,8 +121,21 @@ func elementwiseInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	if _, err := ParseExpr(attr.(ElementwiseAttr).Expr, len(in)); err != nil {
 		return nil, err
 	}
-	if err := first(wantFloat("x0", in[0]), alike(in...)); err != nil {
+	y := in[0]
+	if to := attr.(ElementwiseAttr).DType; to != "" {
+		t, err := ir.ParseDType(to)
+		if err != nil {
+			return nil, err
+		}
+		y.DType = t
+	}
+	if err := first(wantFloat("x0", in[0]), wantFloat("the result", y)); err != nil {
 		return nil, err
+	}
+	for _, t := range in {
+		if t.DType != in[0].DType && (t.DType == ir.F64 || in[0].DType == ir.F64 || !t.DType.Float()) {
+			return nil, fmt.Errorf("element types %v and %v differ; cast one", in[0].DType, t.DType)
+		}
 	}
 	shapes := make([][]ir.Dim, len(in))
 	for i, t := range in {
@@ -130,13 +151,16 @@ func elementwiseInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 			return nil, fmt.Errorf("x%d is %s, neither %s nor its last axes nor one element", i, ir.ShapeString(t.Shape), ir.ShapeString(shape))
 		}
 	}
-	return []ir.Type{in[0].With(shape...)}, nil
+	return []ir.Type{y.With(shape...)}, nil
 }
 
 func elementwiseCases() []Case {
 	c := func(name, expr string, shapes ...[]int) Case {
-		return Case{Name: name, In: f32s(shapes...), Attr: ElementwiseAttr{expr}, Low: 0.3, High: 2, Tol: 4e-6}
+		return Case{Name: name, In: f32s(shapes...), Attr: ElementwiseAttr{Expr: expr}, Low: 0.3, High: 2, Tol: 4e-6}
 	}
+	rounded := c("rounded", "x0 x1 mul bf16 x2 add f16 x0 add", []int{3, 17}, []int{3, 17}, []int{17})
+	rounded.In[1], rounded.In[2], rounded.Attr = rounded.In[1].As(ir.BF16), rounded.In[2].As(ir.F16), ElementwiseAttr{Expr: rounded.Attr.(ElementwiseAttr).Expr, DType: "f32"}
+	rounded.Tol = 1. / 64
 	big := c("large", "x0 sigmoid x0 mul x1 mul", []int{512, 2048}, []int{512, 2048})
 	big.Large = true
 	return []Case{
@@ -147,6 +171,7 @@ func elementwiseCases() []Case {
 		c("first is smaller", "x0 x1 sub", []int{7}, []int{3, 7}),
 		c("functions", "x0 exp x0 log x0 sqrt add mul x0 rsqrt x0 erf add div", []int{3, 65}),
 		c("more functions", "x0 sin x0 cos mul x0 tanh neg abs x1 pow max x1 sign x1 floor min add", []int{33}, []int{33}),
+		rounded,
 		c("same input", "x0 x0 mul x0 mul", []int{1}),
 		big,
 	}

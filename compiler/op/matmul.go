@@ -29,7 +29,8 @@ func matmul() Def {
 			{Name: "single row", In: f([]int{1, 65}, []int{65, 7}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "trans_a", In: f([]int{5, 3}, []int{5, 4}), Attr: MatMulAttr{TransA: true}, Low: -1, High: 1},
 			{Name: "trans_b", In: f([]int{3, 5}, []int{4, 5}), Attr: MatMulAttr{TransB: true}, Low: -1, High: 1},
-			{Name: "trans both", In: f([]int{2, 5, 3}, []int{2, 4, 5}), Attr: MatMulAttr{true, true}, Low: -1, High: 1},
+			{Name: "trans both", In: f([]int{2, 5, 3}, []int{2, 4, 5}), Attr: MatMulAttr{TransA: true, TransB: true}, Low: -1, High: 1},
+			{Name: "wide", In: f([]int{17, 5}, []int{17, 33}), Attr: MatMulAttr{TransA: true, Wide: true}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "batch", In: f([]int{2, 3, 5, 7}, []int{2, 3, 7, 3}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "batch broadcast", In: f([]int{2, 1, 3, 4}, []int{5, 4, 3}), Attr: MatMulAttr{}, Low: -1, High: 1},
 			{Name: "grouped heads", In: f([]int{2, 2, 3, 5, 8}, []int{2, 2, 1, 7, 8}), Attr: MatMulAttr{TransB: true}, Low: -1, High: 1, Tol: 1e-5},
@@ -65,7 +66,14 @@ func matmulInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	if err != nil {
 		return nil, fmt.Errorf("axes before the last two: %w", err)
 	}
-	return []ir.Type{a.With(append(batch, m, n)...)}, nil
+	y := a.With(append(batch, m, n)...)
+	if at.Wide {
+		if a.DType == ir.F64 {
+			return nil, fmt.Errorf("a is %v; want at most f32 for a wide result", a)
+		}
+		y.DType = ir.F32
+	}
+	return []ir.Type{y}, nil
 }
 
 func matmulRef(in [][]float64, types []ir.Type, attr any) [][]float64 {
@@ -105,7 +113,8 @@ func matmulRef(in [][]float64, types []ir.Type, attr any) [][]float64 {
 // was read transposed.
 func matmulGrad(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 	at := n.Attr.(MatMulAttr)
-	x, w, g := n.In[0], n.In[1], dy[0]
+	x, w := n.In[0], n.In[1]
+	g := b.Cast(dy[0], x.Type().DType)
 	var dx, dw ir.Value
 	if at.TransA {
 		dx = b.MatMul(w, g, at.TransB, true)

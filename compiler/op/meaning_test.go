@@ -192,7 +192,7 @@ func TestFLOPs(t *testing.T) {
 		{"attention", AttentionAttr{}, append(f32s([]int{2, 3, 4, 8}, []int{2, 9, 2, 8}, []int{2, 9, 2, 8}), ir.Type{}, ir.Type{}), 4 * 2 * 4 * 3 * 9 * 8},
 		{"softmax", AxisAttr{-1}, f32s([]int{2, 3}), 30},
 		{"reshape", ReshapeAttr{"6"}, f32s([]int{2, 3}), 0},
-		{"elementwise", ElementwiseAttr{"x0 x1 mul exp"}, f32s([]int{2, 3}, []int{3}), 12},
+		{"elementwise", ElementwiseAttr{Expr: "x0 x1 mul exp"}, f32s([]int{2, 3}, []int{3}), 12},
 	} {
 		b := NewBuilder(table)
 		in := make([]ir.Value, len(c.in))

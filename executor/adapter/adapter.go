@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
 )
@@ -32,13 +33,6 @@ const (
 
 // prefix is what PEFT puts before the path of every weight.
 const prefix = "base_model.model."
-
-// The ends of the names of an adapter's tensors.
-const (
-	endA = ".lora_A.weight"
-	endB = ".lora_B.weight"
-	endM = ".lora_magnitude_vector"
-)
 
 // Layer is an adapted linear layer [out, in].
 type Layer struct {
@@ -117,7 +111,7 @@ func (a *Adapter) layers() error {
 	for _, t := range a.ckpt.Tensors() {
 		path, end, ok := split(t.Name)
 		if !ok {
-			fail("tensor %q is none of a low-rank adapter of linear layers: want %sLAYER%s, %s or %s", t.Name, prefix, endA, endB, endM)
+			fail("tensor %q is none of a low-rank adapter of linear layers: want %sLAYER%s, %s or %s", t.Name, prefix, train.LowRankA, train.LowRankB, train.Magnitude)
 			continue
 		}
 		if !slices.Contains([]ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}, t.DType) {
@@ -150,19 +144,19 @@ func split(name string) (path, end string, ok bool) {
 		return "", "", false
 	}
 	rest = strings.TrimSuffix(rest, ".default") // as PEFT kept it for a time
-	for _, end := range []string{endA, endB, endM} {
+	for _, end := range []string{train.LowRankA, train.LowRankB, train.Magnitude} {
 		if path, ok := strings.CutSuffix(rest, end); ok {
 			return path, end, true
 		}
 	}
-	path, ok = strings.CutSuffix(rest, endM+".weight") // of early DoRA
-	return path, endM, ok
+	path, ok = strings.CutSuffix(rest, train.Magnitude+".weight") // of early DoRA
+	return path, train.Magnitude, ok
 }
 
 // layer proves the tensors of a layer against one another and the
 // configuration.
 func (a *Adapter) layer(path string, parts map[string]checkpoint.Tensor) (Layer, error) {
-	ta, tb, tm := parts[endA], parts[endB], parts[endM]
+	ta, tb, tm := parts[train.LowRankA], parts[train.LowRankB], parts[train.Magnitude]
 	l := Layer{Path: path, Magnitude: tm.Name != ""}
 	switch {
 	case ta.Name == "" || tb.Name == "":
@@ -199,7 +193,7 @@ func (a *Adapter) LowRank(l Layer) (*LowRank, error) {
 	for _, part := range []struct {
 		end  string
 		into *[]float64
-	}{{endA, &out.A}, {endB, &out.B}, {endM, &out.Magnitude}} {
+	}{{train.LowRankA, &out.A}, {train.LowRankB, &out.B}, {train.Magnitude, &out.Magnitude}} {
 		name, ok := a.names[l.Path+part.end]
 		if !ok {
 			continue

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
 )
@@ -228,9 +229,9 @@ func TestOpenErrors(t *testing.T) {
 		{`"use_dora": false`, `"use_dora": true`, "", "", `use_dora is true, and a lora_magnitude_vector is there: false`},
 		{`"rank_pattern": {}`, `"rank_pattern": {"(": 3}`, "", "", `pattern "("`},
 		{`{`, `[`, "", "", `is no JSON object`},
-		{"", "", layer + endB, "", `model.layers.0.self_attn.q_proj lacks lora_A or lora_B`},
-		{"", "", layer + endB, layer + ".lora_embedding_B", `lora_embedding_B" is none of a low-rank adapter of linear layers`},
-		{"", "", layer + endA, layer + ".lora_A.bias", `lora_A.bias" is none`},
+		{"", "", layer + train.LowRankB, "", `model.layers.0.self_attn.q_proj lacks lora_A or lora_B`},
+		{"", "", layer + train.LowRankB, layer + ".lora_embedding_B", `lora_embedding_B" is none of a low-rank adapter of linear layers`},
+		{"", "", layer + train.LowRankA, layer + ".lora_A.bias", `lora_A.bias" is none`},
 	} {
 		dir := t.TempDir()
 		text := strings.Replace(string(config), c.from, c.to, 1)

@@ -108,7 +108,8 @@ func (r *Run) checkModel() error {
 		paths = nil
 		for _, path := range linear {
 			if a.Target(path) {
-				paths = append(paths, path+".lora_A.weight", path+".lora_B.weight")
+				adapter := train.AdapterOf(path)
+				paths = append(paths, adapter.A, adapter.B)
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/tokenizer"
@@ -44,7 +45,11 @@ func (r *Run) export(t *Trainer, dir string) error {
 	if t, ok := r.encoder.(*tokenizer.Tokenizer); ok && r.Recipe.Model.From == "" {
 		markEnds(config, t)
 	}
-	config["dtype"] = map[string]string{"f32": "float32", "bf16": "bfloat16", "f16": "float16"}[r.Recipe.Save.DType]
+	saved, err := r.saveType()
+	if err != nil {
+		return err
+	}
+	config["dtype"] = map[ir.DType]string{ir.F32: "float32", ir.BF16: "bfloat16", ir.F16: "float16"}[saved]
 	if err := writeJSON(write, "config.json", config); err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ type Run struct {
 
 	plans  Plans
 	phases []phasePlan
-	base   *checkpoint.Checkpoint // of the model's folder, once its weights are read
+	base   *checkpoint.Checkpoint // of the model's folder, whose mapped pages weights that stay may lie in; nil for a new model
 }
 
 func newRun(doc *schema.Document, o Options) *Run {
@@ -249,6 +249,9 @@ func (r *Run) dataOptions() (data.Options, error) {
 
 // compile makes the plans of all parts.
 func (r *Run) compile(evaluate bool) error {
+	if err := r.openBase(); err != nil {
+		return err
+	}
 	for i := range r.Recipe.Parts {
 		p := &r.Recipe.Parts[i]
 		if err := p.complete(); err != nil {
@@ -313,7 +316,7 @@ func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 		}
 		var err error
 		if i == 0 || r.Recipe.ofNumbers() {
-			if program, err = r.opt.Compile(r.model, r.Recipe, p, phase, sizes["batch"], func(string) (ir.DType, bool) { return ir.F32, true }); err != nil {
+			if program, err = r.opt.Compile(r.model, r.Recipe, p, phase, sizes["batch"], r.held); err != nil {
 				return nil, err
 			}
 		}
@@ -388,21 +391,24 @@ func (r *Run) evalOptions() data.BatchOptions {
 // model's folder, and new ones.
 func (r *Run) weights(t *Trainer, all []plan.State) error {
 	isNew := func(s plan.State) bool {
-		return r.Recipe.Model.From == "" || r.Recipe.Model.Init == "random" || s.Init == "kaiming" || strings.HasSuffix(s.Path, ".lora_B.weight")
+		return r.base == nil || train.IsAdapter(s.Path)
 	}
-	if err := t.Initialise(slices.DeleteFunc(slices.Clone(all), func(s plan.State) bool { return !isNew(s) }), r.Recipe.Seed, r.Recipe.Model.Std); err != nil {
+	var drawn, norms []plan.State
+	for _, s := range all {
+		if s.Init == train.RowNorms {
+			norms = append(norms, s)
+		} else if isNew(s) {
+			drawn = append(drawn, s)
+		}
+	}
+	if err := t.Initialise(drawn, r.Recipe.Seed, r.Recipe.Model.Std); err != nil {
 		return err
 	}
 	read := slices.DeleteFunc(slices.Clone(all), isNew)
 	if len(read) == 0 {
-		return nil
+		return t.magnitudes(norms)
 	}
-	c, err := checkpoint.Open(r.Recipe.Model.From)
-	if err != nil {
-		return err
-	}
-	r.base = c // weights that stay may lie in its mapped pages
-	name := func(path string) string { return c.Name(stored(path), r.model.Prefixes) }
+	name := func(path string) string { return r.base.Name(stored(path), r.model.Prefixes) }
 	var wants []checkpoint.Want
 	for _, s := range read {
 		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
@@ -411,10 +417,13 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 		elsewhere := slices.ContainsFunc(t.states(ir.Weight), func(s plan.State) bool { return name(s.Path) == tensor })
 		return elsewhere || r.model.Ignores(tensor)
 	}
-	if err := c.Prove(wants, ignore); err != nil {
+	if err := r.base.Prove(wants, ignore); err != nil {
 		return err
 	}
-	return t.store.Load(c, name, read, nil)
+	if err := t.store.Load(r.base, name, read, nil); err != nil {
+		return err
+	}
+	return t.magnitudes(norms)
 }
 
 // stored is the name of the tensor that a weight begins as.

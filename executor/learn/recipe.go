@@ -2,7 +2,6 @@ package learn
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"pipe.dev/compiler/attr"
@@ -22,15 +21,6 @@ type ModelAttr struct {
 	Init   string   `cue:"init: *\"checkpoint\" | \"random\"" doc:"where weights come from: the folder's files, or random numbers; a model without folder is random"`
 	Std    float64  `cue:"std: number & >0 & <1 | *0.02" doc:"standard deviation of random weights"`
 	Freeze []string `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
-}
-
-// AdapterAttr describes low-rank adaptation: to the product of chosen linear
-// layers, y = x Wᵀ, is added alpha/rank x Aᵀ Bᵀ, and A and B alone are trained.
-// Source: arXiv:2106.09685.
-type AdapterAttr struct {
-	Rank    int      `cue:"rank: int & >0 & <=1024 | *16" doc:"size of what x is projected to"`
-	Alpha   float64  `cue:"alpha: number & >0 | *32" doc:"times 1/rank, the factor of the added product"`
-	Targets []string `cue:"targets: [string, ...string] | *[\"q_proj\", \"k_proj\", \"v_proj\", \"o_proj\", \"gate_proj\", \"up_proj\", \"down_proj\"]" doc:"last parts, or patterns, of the paths of linear layers"`
 }
 
 // StepsAttr says how long training goes on, and what bounds a step.
@@ -55,7 +45,7 @@ type EvalAttr struct {
 type SaveAttr struct {
 	Every int    `cue:"every: int & >=0 | *0" doc:"steps between checkpoints; 0 is only at the end, and when the run is interrupted"`
 	Keep  int    `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
-	DType string `cue:"dtype: *\"f32\" | \"bf16\" | \"f16\"" doc:"element type of the weights of the model that a finished run writes"`
+	DType string `cue:"dtype: *\"auto\" | \"f32\" | \"bf16\" | \"f16\"" doc:"element type of the weights of the model that a finished run writes; auto is that of the model's folder, and f32 of a model from scratch"`
 }
 
 // Recipe is a decoded training recipe.
@@ -66,7 +56,10 @@ type Recipe struct {
 	Adapter   *AdapterAttr // nil if there is none
 	Train     []data.Attr
 	Eval      []data.Attr
-	Tokenizer string // "model", "characters" of the training data, or a folder
+	Tokenizer string           // "model", "characters" of the training data, or a folder
+	Precision ir.DType         // in which the model computes: F32, BF16 or F16
+	LossScale *train.LossScale // of f16; nil for others
+	Average   *train.Average   // nil if there is none
 	Random    map[string]data.RandomAttr
 	Batch     data.BatchOptions
 	Steps     StepsAttr
@@ -74,6 +67,8 @@ type Recipe struct {
 	Save      SaveAttr
 	Parts     []Part // at least one
 	Decay     []train.Rule
+
+	ExportAverage bool // the finished model is the average
 }
 
 // Decode reads the fields of a recipe that the schema has validated.
@@ -89,6 +84,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 		a := part[AdapterAttr](&decoder{fields: map[string]any{"adapter": m}}, "adapter")
 		out.Adapter = &a
 	}
+	d.precision(out)
 	sources := d.object("data")
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
@@ -211,12 +207,6 @@ func (r *Recipe) Isolates() bool {
 	return r.Batch.Isolate && (r.Batch.Rows == "pack" || r.Batch.Rows == "window")
 }
 
-// Target says which linear layers the adapter adapts: those whose path ends
-// with one of the targets, or matches it as a pattern.
-func (a *AdapterAttr) Target(path string) bool {
-	return slices.ContainsFunc(a.Targets, func(t string) bool { return train.Match(t, path) })
-}
-
 // Decays says to which weights weight decay applies.
 func (r *Recipe) Decays(path string, shape []ir.Dim) bool {
 	return train.Decays(path, shape, r.Decay)
@@ -235,6 +225,8 @@ func CUE() ([]byte, error) {
 		{Title: "Random", Doc: "is an input of the model that is random numbers, drawn anew for each batch.", Attr: data.RandomAttr{}},
 		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},
 		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},
+		{Title: "LossScale", Doc: "says how the loss is scaled with precision: \"f16\". Source: arXiv:1710.03740.", Attr: LossScaleAttr{}},
+		{Title: "EMA", Doc: "keeps an exponential moving average of the weights that change, beside them.", Attr: EMAAttr{}},
 		{Title: "Eval", Doc: "says when the loss on the evaluation data is measured.", Attr: EvalAttr{}},
 		{Title: "Save", Doc: "says when checkpoints are written.", Attr: SaveAttr{}},
 	} {

@@ -29,6 +29,7 @@ type stand struct {
 	Skipped int64         `json:"skipped_batches,omitempty"`
 	Data    data.Position `json:"data"`
 	Pending *Event        `json:"pending,omitempty"` // the step, if its evaluation was interrupted
+	Skips   []skips       `json:"skips"`             // of each part
 }
 
 // Save writes a checkpoint through file, which is called for each of its files.
@@ -40,7 +41,7 @@ func (t *Trainer) Save(file func(name string, fill func(io.Writer) error) error)
 		return err
 	}
 	return file(standFile, func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(stand{t.step, t.tokens, t.skipped, t.train.Position(), t.pending})
+		return json.NewEncoder(w).Encode(stand{t.step, t.tokens, t.skipped, t.train.Position(), t.pending.finite(), t.skips})
 	})
 }
 
@@ -98,6 +99,7 @@ func (t *Trainer) Restore(path func(name string) string) error {
 		return err
 	}
 	t.step, t.tokens, t.skipped, t.pending = s.Step, s.Tokens, s.Skipped, s.Pending
+	copy(t.skips, s.Skips)
 	if err := t.restoreStates(path(weightsFile), t.changing()); err != nil {
 		return err
 	}

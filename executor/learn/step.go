@@ -28,7 +28,7 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 		if t.step%turn.Every != 0 {
 			continue
 		}
-		r, err := t.turn(ctx, t.plans[i], turn, t.step/turn.Every+1)
+		r, err := t.turn(ctx, i, turn, t.step/turn.Every+1)
 		if err != nil {
 			return Event{}, err
 		}
@@ -92,6 +92,8 @@ type result struct {
 	loss, norm, rate float64
 	terms            map[string]float64 // means of several losses
 	squares          map[string]float64 // by layer, of the gradient, if the step is logged
+	scale            float64            // of the loss, in the next turn; 0 if it has none
+	skipped          int                // turns that changed nothing
 }
 
 // note writes what several parts, and several losses, gave, and the norms.
@@ -100,6 +102,9 @@ func (r *result) note(part string, e *Event) {
 	if part != "" {
 		in = "/" + part
 		e.More["loss"+in], e.More["grad_norm"+in], e.More["lr"+in] = r.loss, r.norm, r.rate
+	}
+	if r.scale > 0 {
+		e.More["loss_scale"+in], e.More["skipped_steps"+in] = r.scale, float64(r.skipped)
 	}
 	for name, x := range r.terms {
 		e.More["loss"+in+"/"+name] = x
@@ -110,7 +115,8 @@ func (r *result) note(part string, e *Event) {
 }
 
 // turn lets one part learn from the batches of the step.
-func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r result, err error) {
+func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r result, err error) {
+	p := t.plans[part]
 	r = result{rate: turn.Rate(n), terms: map[string]float64{}}
 	var sum, count float64
 	var last *session.Session
@@ -126,7 +132,11 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 		if err != nil {
 			return r, err
 		}
+		t.counter = int32(t.step*len(t.batch) + i)
 		s, c, err := t.feed(ctx, last, b)
+		if err == nil && !p.scales() {
+			err = t.finite(ctx, last, s)
+		}
 		if err != nil {
 			return r, err
 		}
@@ -135,6 +145,7 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 			return r, err
 		}
 	}
+	step := last
 	if p.Update != nil {
 		if err := t.gradientDistributions(t.step+1, p.Update, turn.Name, count); err != nil {
 			return r, err
@@ -150,7 +161,11 @@ func (t *Trainer) turn(ctx context.Context, p PartPlans, turn Turn, n int) (r re
 	if r.norm, err = t.scalar(last, "grad_norm"); err != nil {
 		return r, err
 	}
-	if math.IsNaN(r.norm) || math.IsInf(r.norm, 0) {
+	if p.scales() {
+		if err := t.scale(ctx, last, step, &t.skips[part], &r); err != nil {
+			return r, err
+		}
+	} else if !finite(r.norm) {
 		return r, &session.NaNError{Pos: ir.Pos{Path: strings.TrimPrefix(turn.Name+".grad_norm", ".")}, Op: "training"}
 	}
 	if t.logs(t.step + 1) {
@@ -194,12 +209,6 @@ func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (
 	if count, err = t.scalar(s, "count"); err != nil {
 		return 0, 0, err
 	}
-	if math.IsNaN(sum) || math.IsInf(sum, 0) {
-		if where := s.Trace(ctx); where != nil {
-			return 0, 0, where
-		}
-		return 0, 0, &session.NaNError{Op: "loss"}
-	}
 	return sum, count, nil
 }
 
@@ -217,6 +226,8 @@ func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
 	switch in.Name {
 	case "lr", "step": // see scalars
 		return nil
+	case "counter":
+		return t.ints(s, in.Name, []int32{t.counter})
 	}
 	if b.Values != nil {
 		if data, ok := b.Values[in.Name]; ok {
@@ -265,6 +276,9 @@ func (t *Trainer) Evaluate(ctx context.Context) ([]map[string]float64, error) {
 		for i, p := range t.plans {
 			run := t.sessions[p.Evaluate[sizeOf(b)]]
 			s, c, err := t.feed(ctx, run, b)
+			if err == nil {
+				err = t.finite(ctx, run, s)
+			}
 			if err == nil {
 				err = t.means(run, c, sums[i])
 			}

@@ -97,7 +97,9 @@ type Event struct {
 	Eval     *float64      // mean loss of the evaluation after this step
 	EvalTime time.Duration // that it took
 	// More holds "loss/PART", "grad_norm/PART", "lr/PART" and "eval_loss/PART" of
-	// several parts, "loss/TERM" of several losses, and "eval/NAME" of measures.
+	// several parts, "loss/TERM" of several losses, and "eval/NAME" of measures, and of a
+	// loss that is scaled "loss_scale", for the next step, and "skipped_steps",
+	// since the beginning of the run, whose gradients were not finite.
 	More map[string]float64
 	// Norms are, of a step to be logged, the norm of the gradient of each layer,
 	// before it is clipped by the norm; as "PART/LAYER" of several parts.
@@ -120,6 +122,8 @@ type Trainer struct {
 	tokens  int64        // trained
 	skipped int64        // batches with nothing to train
 	pending *Event       // of a step whose evaluation was interrupted
+	skips   []skips      // of each part
+	counter int32        // number of the batch at hand, of all since the run began
 	batch   []data.Batch // of a step
 	raw     []byte
 }
@@ -128,7 +132,7 @@ type Trainer struct {
 // weights must be put into Store before it is bound.
 func New(b kernels.Backend, p Plans, c Config, train Loader, eval func() (Loader, error)) (*Trainer, error) {
 	t := &Trainer{cfg: c, plans: p, store: session.NewStore(b), sessions: map[*plan.Plan]*session.Session{}, train: train, eval: eval,
-		batch: make([]data.Batch, c.Accumulate)}
+		skips: make([]skips, len(p)), batch: make([]data.Batch, c.Accumulate)}
 	var work int64
 	for _, x := range p.all() {
 		work = max(work, x.WorkBytes)

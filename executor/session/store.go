@@ -6,10 +6,12 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -47,7 +49,8 @@ func (s *Store) Tensor(path string) (kernels.Tensor, bool) {
 // Mapped reports whether a state lies in the pages of a file.
 func (s *Store) Mapped(path string) bool { return s.states[path].mapped }
 
-// Reserve allocates the states that the store lacks, as zeros, but for weights.
+// Reserve allocates the states that the store lacks, but for weights: as zeros,
+// or as the number that Init says.
 func (s *Store) Reserve(states []plan.State) error {
 	return s.Vacant(slices.DeleteFunc(slices.Clone(states), func(st plan.State) bool { return st.Kind == ir.Weight }))
 }
@@ -60,6 +63,15 @@ func (s *Store) Vacant(states []plan.State) error {
 		}
 		if err := s.allocate(st); err != nil {
 			return err
+		}
+		if v, err := strconv.ParseFloat(st.Init, 32); err == nil && v != 0 {
+			if st.Type.DType != ir.F32 {
+				return fmt.Errorf("state %s of %v begins at %s; only f32 can", st.Path, st.Type, st.Init)
+			}
+			one := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(v)))
+			if err := s.Write(st.Path, bytes.Repeat(one, st.Type.Elems())); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

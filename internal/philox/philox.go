@@ -44,3 +44,9 @@ func Normal(seed, position uint64) float64 {
 	v := float64(uint64(r[2])<<21|uint64(r[3])>>11) * 0x1p-53
 	return math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*v)
 }
+
+// Words returns four random words: number block of the stream that a seed and a
+// number of the stream name.
+func Words(seed uint64, stream uint32, block uint64) [4]uint32 {
+	return Bits([4]uint32{uint32(block), uint32(block >> 32), stream, 2}, [2]uint32{uint32(seed), uint32(seed >> 32)})
+}

@@ -6,6 +6,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu/asm"
+	"pipe.dev/kernels/half"
 )
 
 // fn1 and fn2 compute a tile; y may be an operand.
@@ -54,6 +55,21 @@ func ones(v *asm.Vector) map[string]fn1[float32] {
 		"sigmoid": fn1[float32](v.Sigmoid),
 		"erf":     fn1[float32](v.Erf),
 		"floor":   fn1[float32](v.Floor),
+		"bf16":    roundBF16,
+		"f16":     roundF16,
+	}
+}
+
+// roundBF16 and roundF16 are what a value becomes in such a type.
+func roundBF16(y, x []float32) {
+	for i, v := range x {
+		y[i] = half.BF16ToF32(half.F32ToBF16(v))
+	}
+}
+
+func roundF16(y, x []float32) {
+	for i, v := range x {
+		y[i] = half.F16ToF32(half.F32ToF16(v))
 	}
 }
 

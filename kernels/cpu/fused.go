@@ -26,7 +26,7 @@ func elementwise(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 		return nil, false
 	}
 	for _, t := range in {
-		if t.DType != out[0].DType {
+		if !stored(t.DType) {
 			return nil, false
 		}
 	}

@@ -71,6 +71,7 @@ func table() map[string]maker {
 		"linear":       linear,
 		"gated_linear": gatedLinear,
 
+		"dropout":     dropout,
 		"act":         actOp,
 		"elementwise": elementwise,
 	}

@@ -1,0 +1,141 @@
+package compiler
+
+import (
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+)
+
+// precision lets a model compute in the narrow type of its training, bf16 or
+// f16: its activations are in that type from the first op on.
+// Weights that change stay f32 and are cast where they are used; ops that
+// compute wider inside, as norms and softmax, still do; the objective casts
+// the model's output to f32. Tables of positions, and what is made of weights
+// alone, stay as they are until they meet activations.
+func precision(c *context, g *ir.Graph) (*ir.Graph, error) {
+	t := c.opt.Training
+	if t == nil || !t.narrow() || t.Phase == Update {
+		return g, nil
+	}
+	narrow := func(g *ir.Graph) (*ir.Graph, error) {
+		p := &narrower{table: c.table, to: t.Precision, flows: activations(g)}
+		return rewrite(c.table, g, p.node)
+	}
+	var err error
+	if c.base != nil { // a reference model computes alike
+		if c.base, err = narrow(c.base); err != nil {
+			return nil, err
+		}
+	}
+	return narrow(g)
+}
+
+// narrow reports whether activations are narrower than f32.
+func (t *Training) narrow() bool { return narrowType(t.Precision) }
+
+type narrower struct {
+	table *op.Table
+	to    ir.DType
+	flows []bool // of old nodes: whether they are activations
+}
+
+// activations finds the nodes that depend on an input, and on a weight or a
+// floating-point input: neither tables of positions nor what is made of
+// weights alone.
+func activations(g *ir.Graph) []bool {
+	input, learnt, out := make([]bool, len(g.Nodes)), make([]bool, len(g.Nodes)), make([]bool, len(g.Nodes))
+	for i, n := range g.Nodes {
+		input[i] = n.Op == ir.OpInput
+		learnt[i] = (n.Op == ir.OpState || n.Op == ir.OpInput) && n.Types[0].DType.Float()
+		for _, v := range n.In {
+			input[i] = input[i] || v.Valid() && input[v.Node.ID]
+			learnt[i] = learnt[i] || v.Valid() && learnt[v.Node.ID] && v.Type().DType.Float()
+		}
+		out[i] = input[i] && learnt[i]
+	}
+	return out
+}
+
+// node applies n to narrow activations, and narrows what it gives.
+func (p *narrower) node(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
+	if n.Op == "cast" { // as the document asks
+		return nil
+	}
+	d, ok := p.table.Lookup(n.Op)
+	if !ok {
+		return nil
+	}
+	ports := len(in)
+	if d.Params != nil {
+		ports = len(d.Ports)
+	}
+	in = append([]ir.Value{}, in...)
+	for i, v := range in[:ports] {
+		if v.Valid() && p.flows[n.In[i].Node.ID] {
+			in[i] = p.cast(r, v)
+		}
+	}
+	if _, err := d.Infer(typesOf(in), n.Attr); err != nil { // it wants all of one type
+		for i, v := range in[:ports] {
+			if v.Valid() {
+				in[i] = p.cast(r, v)
+			}
+		}
+	}
+	out := r.Apply(n.Op, n.Attr, in...)
+	if r.Err() == nil && p.flows[n.ID] {
+		for i, v := range out {
+			out[i] = p.cast(r, v)
+		}
+	}
+	return out
+}
+
+func (p *narrower) cast(r *rewriter, v ir.Value) ir.Value {
+	if r.Err() != nil || v.Type().DType != ir.F32 {
+		return v
+	}
+	return r.Cast(v, p.to)
+}
+
+// wideGradient writes g, the gradient of a weight, so that no sum is rounded to
+// a narrow type: where a narrow product or sum is widened, it is made wide
+// from the first.
+func (l *learner) wideGradient(g ir.Value) ir.Value {
+	if l.Err() != nil || !g.Valid() || g.Type().DType != ir.F32 {
+		return g
+	}
+	n := g.Node
+	switch n.Op {
+	case "add":
+		if n.In[0].Type().Equal(g.Type()) && n.In[1].Type().Equal(g.Type()) {
+			return l.Add(l.wideGradient(n.In[0]), l.wideGradient(n.In[1]))
+		}
+	case "cast":
+		return l.widened(n.In[0])
+	}
+	return g
+}
+
+// widened is v in f32, computed in f32 as far back as its last product or sum.
+func (l *learner) widened(v ir.Value) ir.Value {
+	n := v.Node
+	l.Pos = n.Pos
+	if !v.Type().DType.Float() || v.Type().DType == ir.F32 {
+		return l.Cast(v, ir.F32)
+	}
+	switch n.Op {
+	case "matmul":
+		at := n.Attr.(op.MatMulAttr)
+		at.Wide = true
+		return l.Apply("matmul", at, n.In...)[0]
+	case "reshape", "transpose":
+		return l.Apply(n.Op, n.Attr, l.widened(n.In[0]))[0]
+	case "reduce_sum":
+		return l.Apply(n.Op, n.Attr, l.Cast(n.In[0], ir.F32))[0]
+	case "add":
+		if n.In[0].Type().Equal(v.Type()) && n.In[1].Type().Equal(v.Type()) {
+			return l.Add(l.widened(n.In[0]), l.widened(n.In[1]))
+		}
+	}
+	return l.Cast(v, ir.F32)
+}

@@ -1,0 +1,65 @@
+package learn
+
+import (
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/train"
+	"pipe.dev/executor/checkpoint"
+)
+
+// openBase reads the headers of the weights that training begins with. A new
+// model has none.
+func (r *Run) openBase() error {
+	if r.Recipe.Model.From == "" || r.Recipe.Model.Init == "random" {
+		return nil
+	}
+	var err error
+	r.base, err = checkpoint.Open(r.Recipe.Model.From)
+	return err
+}
+
+// held is the element type in which a weight is held: f32 if it changes, else
+// that of the folder, which kernels read as it is, where it lies.
+func (r *Run) held(path string) (ir.DType, bool) {
+	if r.base == nil || r.Recipe.Changes(path) {
+		return ir.F32, true
+	}
+	if x, ok := r.base.Lookup(r.base.Name(path, r.model.Prefixes)); ok && (x.DType == ir.BF16 || x.DType == ir.F16) {
+		return x.DType, true
+	}
+	return ir.F32, true
+}
+
+// Changes says whether training changes the weight at path.
+func (r *Recipe) Changes(path string) bool {
+	if r.Adapter != nil {
+		return train.IsAdapter(path)
+	}
+	for i := range r.Parts {
+		if r.Trained(&r.Parts[i], path) {
+			return true
+		}
+	}
+	return false
+}
+
+// saveType is the element type of the model that a finished run writes: what
+// the recipe says, else the type that most bytes of the base have.
+func (r *Run) saveType() (ir.DType, error) {
+	if s := r.Recipe.Save.DType; s != "auto" {
+		return ir.ParseDType(s)
+	}
+	best := ir.F32
+	if r.base == nil {
+		return best, nil
+	}
+	elements := map[ir.DType]int{}
+	for _, x := range r.base.Tensors() {
+		elements[x.DType] += x.Type().Elems()
+	}
+	for _, t := range []ir.DType{ir.BF16, ir.F16} {
+		if elements[t] > elements[best] {
+			best = t
+		}
+	}
+	return best, nil
+}

@@ -40,3 +40,4 @@ PYTHON ?= python3
 TEXT ?= ../shared/data/train/tinyshakespeare.txt
 compare-train: build
 	$(PYTHON) benchmarks/compare_train.py $(TEXT)
+	$(PYTHON) benchmarks/compare_train.py $(TEXT) --model wide

@@ -1,4 +1,4 @@
-"""Training speed and memory beside PyTorch: the model, batch and optimizer of recipes/shakespeare-char.cue, in turns.
+"""Training speed and memory beside PyTorch, in turns: recipes/shakespeare-char.cue as it is, and with 6 layers of width 384.
 
     make compare-train PYTHON=venv/bin/python TEXT=tinyshakespeare.txt
 
@@ -16,10 +16,15 @@ import sys
 import tempfile
 import time
 
-STEPS = 150
+# Layers, width, width of the MLP, heads, tokens of a row, rows of a batch, steps to take.
+MODELS = {
+    "char": (4, 128, 344, 4, 64, 12, 150),
+    "wide": (6, 384, 1024, 6, 256, 4, 15),
+}
 
 
-def torch_run(text, threads, compiled):
+def torch_run(text, threads, compiled, model):
+    layers, width, hidden, heads, seq, batch, steps = MODELS[model]
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -28,26 +33,26 @@ def torch_run(text, threads, compiled):
     data = open(text).read()
     chars = {c: i for i, c in enumerate(sorted(set(data)))}
     ids = torch.tensor([chars[c] for c in data[:len(data) * 9 // 10]])
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=65, hidden_size=128, intermediate_size=344, num_hidden_layers=4,
-                                         num_attention_heads=4, max_position_embeddings=64, rms_norm_eps=1e-5, tie_word_embeddings=True))
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=65, hidden_size=width, intermediate_size=hidden, num_hidden_layers=layers,
+                                         num_attention_heads=heads, max_position_embeddings=seq, rms_norm_eps=1e-5, tie_word_embeddings=True))
     decay = [p for p in model.parameters() if p.dim() > 1]
     rest = [p for p in model.parameters() if p.dim() <= 1]
     opt = torch.optim.AdamW([{"params": decay, "weight_decay": 0.1}, {"params": rest, "weight_decay": 0.0}], lr=1e-3, betas=(0.9, 0.99))
     run = torch.compile(model) if compiled else model
     start = 0.0
-    for step in range(STEPS):
-        if step == STEPS // 3:
+    for step in range(steps):
+        if step == steps // 3:
             start = time.perf_counter()
-        at = torch.randint(len(ids) - 65, (12,))
-        x = torch.stack([ids[i:i + 64] for i in at])
-        y = torch.stack([ids[i + 1:i + 65] for i in at])
+        at = torch.randint(len(ids) - seq - 1, (batch,))
+        x = torch.stack([ids[i:i + seq] for i in at])
+        y = torch.stack([ids[i + 1:i + seq + 1] for i in at])
         logits = run(input_ids=x, use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(logits.view(-1, 65), y.view(-1))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
         opt.zero_grad(set_to_none=True)
-    speed = (STEPS - STEPS // 3) * 12 * 64 / (time.perf_counter() - start)
+    speed = (steps - steps // 3) * batch * seq / (time.perf_counter() - start)
     print(json.dumps({"speed": speed, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "loss": loss.item()}))
 
 
@@ -61,14 +66,17 @@ def measured(command):
     return out, usage.ru_maxrss * 1024
 
 
-def pipe_run(text, threads):
+def pipe_run(text, threads, model):
+    layers, width, hidden, heads, seq, batch, steps = MODELS[model]
+    config = {"hidden_size": width, "intermediate_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "max_position_embeddings": seq}
+    change = [f"model.config.{k}={v}" for k, v in config.items()] + [f"batch.seq={seq}", f"batch.batch={batch}", f"train.steps={steps}", f"train.log_every={steps // 3}",
+        "train.histograms=none", f'data.train.0.files=["{text}"]', "eval.every=0", "eval.batches=1", "save.every=0"]
     with tempfile.TemporaryDirectory() as runs:
-        out, memory = measured(["./pipe", "run", "recipes/shakespeare-char.cue", "--runs", runs, "--json", "--threads", str(threads),
-                                "--set", f'data.train=[{{files: ["{text}"], validation: 0.1}}]', "--set", f"train.steps={STEPS}",
-                                "--set", f"train.log_every={STEPS // 3}", "--set", "eval.every=0", "--set", "eval.batches=1", "--set", "save.every=0"])
+        out, memory = measured(["./pipe", "run", "recipes/shakespeare-char.cue", "--runs", runs, "--json", "--threads", str(threads)]
+                               + [word for c in change for word in ("--set", c)])
         run = json.loads(out)
         rows = [json.loads(line) for line in open(os.path.join(run["run"], "metrics.jsonl"))]
-        speeds = [r["tokens_per_second"] for r in rows if r["step"] == 2 * STEPS // 3]
+        speeds = [r["tokens_per_second"] for r in rows if r["step"] == 2 * (steps // 3)]
         return {"speed": speeds[0], "memory": memory, "loss": run["loss"]}
 
 
@@ -77,14 +85,15 @@ def main():
     a.add_argument("text")
     a.add_argument("--threads", type=int, default=2)
     a.add_argument("--rounds", type=int, default=5)
+    a.add_argument("--model", choices=list(MODELS), default="char")
     a.add_argument("--torch", choices=["eager", "compile"])
     a.add_argument("--no-compile", action="store_true")
     o = a.parse_args()
     if o.torch:
-        return torch_run(o.text, o.threads, o.torch == "compile")
-    ways = {"pipe": lambda: pipe_run(o.text, o.threads)}
+        return torch_run(o.text, o.threads, o.torch == "compile", o.model)
+    ways = {"pipe": lambda: pipe_run(o.text, o.threads, o.model)}
     for kind in ["eager"] + ([] if o.no_compile else ["compile"]):
-        ways["PyTorch " + kind] = lambda kind=kind: json.loads(measured([sys.executable, __file__, o.text, "--threads", str(o.threads), "--torch", kind])[0])
+        ways["PyTorch " + kind] = lambda kind=kind: json.loads(measured([sys.executable, __file__, o.text, "--threads", str(o.threads), "--model", o.model, "--torch", kind])[0])
     results = {name: [] for name in ways}
     for _ in range(o.rounds):
         for name, run in ways.items():

@@ -66,19 +66,6 @@ func (c *console) writeJSON(v any) error {
 	return e.Encode(v)
 }
 
-// humanBytes writes a number of bytes as people read it: "512 B", "1.5 MiB".
-func humanBytes(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	x, i := float64(n)/1024, 0
-	for x >= 1023.95 && i < len(units)-1 {
-		x, i = x/1024, i+1
-	}
-	return fmt.Sprintf("%.1f %ciB", x, units[i])
-}
-
 // grouped writes a count with commas: 1,234,567.
 func grouped(n int64) string {
 	s := fmt.Sprint(n)

@@ -9,6 +9,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"pipe.dev/executor/model"
 )
 
 // memoryState is in bytes; 0 means that this system does not say.
@@ -129,16 +131,16 @@ func (m memoryState) print(line func(label, format string, args ...any)) {
 	}
 	limit := "no cgroup limit"
 	if m.Limit > 0 {
-		limit = "cgroup limit " + humanBytes(m.Limit)
+		limit = "cgroup limit " + model.Size(m.Limit)
 	}
-	line("memory", "%s, %s available, %s", humanBytes(m.Total), humanBytes(m.Available), limit)
+	line("memory", "%s, %s available, %s", model.Size(m.Total), model.Size(m.Available), limit)
 	pages := m.HugePages
 	if pages == "" {
 		pages = "not supported"
 	}
 	reserved := ""
 	if m.Reserved > 0 {
-		reserved = fmt.Sprintf(", %s reserved", humanBytes(m.Reserved))
+		reserved = fmt.Sprintf(", %s reserved", model.Size(m.Reserved))
 	}
 	line("huge pages", "%s%s", pages, reserved)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/model"
 )
 
 // inspection is what pipe inspect shows.
@@ -144,7 +145,7 @@ func (i *inspection) print(w io.Writer) {
 		if n > 0 {
 			label = ""
 		}
-		fmt.Fprintf(w, "%-10s %s  %s\n", label, f.File, humanBytes(f.Bytes))
+		fmt.Fprintf(w, "%-10s %s  %s\n", label, f.File, model.Size(f.Bytes))
 	}
 	for n, key := range slices.Sorted(maps.Keys(i.Metadata)) {
 		label := "metadata"
@@ -157,7 +158,7 @@ func (i *inspection) print(w io.Writer) {
 	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(columns, "TENSOR\tDTYPE\tSHAPE\tSIZE")
 	for _, t := range i.Tensors {
-		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", printable(t.Name), printable(t.DType), shape(t.Shape), humanBytes(t.Bytes))
+		fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", printable(t.Name), printable(t.DType), shape(t.Shape), model.Size(t.Bytes))
 	}
 	columns.Flush()
 	count := grouped(int64(len(i.Tensors)))
@@ -168,7 +169,7 @@ func (i *inspection) print(w io.Writer) {
 	for _, d := range slices.Sorted(maps.Keys(i.DTypes)) {
 		types = append(types, fmt.Sprintf("%d %s", i.DTypes[d], printable(d)))
 	}
-	fmt.Fprintf(w, "\n%s tensors, %s parameters, %s", count, grouped(i.Parameters), humanBytes(i.Bytes))
+	fmt.Fprintf(w, "\n%s tensors, %s parameters, %s", count, grouped(i.Parameters), model.Size(i.Bytes))
 	if len(types) > 0 {
 		fmt.Fprintf(w, " (%s)", strings.Join(types, ", "))
 	}

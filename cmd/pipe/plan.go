@@ -211,7 +211,7 @@ func (r *planReport) flops() int64 {
 
 func (r *planReport) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "document %s\nhash %s\npeak %d bytes (%s)\n", r.Name, r.Hash, r.peak, humanBytes(r.peak))
+	fmt.Fprintf(&b, "document %s\nhash %s\npeak %d bytes (%s)\n", r.Name, r.Hash, r.peak, model.Size(r.peak))
 	for _, t := range r.times {
 		b.WriteString(t.text())
 	}

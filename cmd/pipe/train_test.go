@@ -212,15 +212,6 @@ func TestTrainInterrupted(t *testing.T) {
 	}
 }
 
-// TestAccumulate checks that two micro-batches make the step of one batch.
-func TestAccumulate(t *testing.T) {
-	whole := train(t, tinyRecipe(t, "order: \"random\"", "order: \"file\""), t.TempDir())
-	parts := train(t, tinyRecipe(t, "order: \"random\"", "order: \"file\"", "batch: 4", "batch: 2", "steps: 60", "steps: 60, accumulate: 2"), t.TempDir())
-	if d := whole.Loss - parts.Loss; d > 1e-3 || d < -1e-3 {
-		t.Errorf("losses are %v and %v", whole.Loss, parts.Loss)
-	}
-}
-
 // TestTrainMistakes checks what goes wrong in a run: exit codes, one line each.
 func TestTrainMistakes(t *testing.T) {
 	for want, c := range map[string]struct {

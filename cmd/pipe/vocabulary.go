@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pipe.dev/executor/learn"
+	"pipe.dev/executor/model"
 	"pipe.dev/schema"
 )
 
@@ -72,6 +73,6 @@ func planTokenizer(c *console, doc *schema.Document, asJSON bool) error {
 			"kind": v.Attr.Kind, "vocab_size": v.Attr.VocabSize, "files": files, "bytes": bytes})
 	}
 	_, err = fmt.Fprintf(c.out, "document %s\nhash %s\ntokenizer %s, %s tokens at most\ndata %d files, %d bytes (%s)\n",
-		doc.Name, doc.Hash, v.Attr.Kind, grouped(int64(v.Attr.VocabSize)), files, bytes, humanBytes(bytes))
+		doc.Name, doc.Hash, v.Attr.Kind, grouped(int64(v.Attr.VocabSize)), files, bytes, model.Size(bytes))
 	return err
 }

@@ -18,15 +18,6 @@ type Characters struct {
 	ids   map[rune]int32
 }
 
-// NewCharacters makes the vocabulary of the characters in a text.
-func NewCharacters(text string) *Characters {
-	seen := map[rune]bool{}
-	for _, r := range text {
-		seen[r] = true
-	}
-	return characters(seen)
-}
-
 // CharactersOf makes the vocabulary of all that the documents of sources hold.
 func CharactersOf(sources []Attr, o Options) (*Characters, error) {
 	seen := map[rune]bool{}

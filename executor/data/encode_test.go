@@ -185,7 +185,7 @@ func TestBorders(t *testing.T) {
 }
 
 func TestCharacters(t *testing.T) {
-	c := NewCharacters("hello wörld\n")
+	c := newCharacters("hello wörld\n")
 	if string(c.runes) != "\n dehlorwö" || c.Size() != 10 {
 		t.Errorf("%d characters %q", c.Size(), string(c.runes))
 	}

@@ -222,7 +222,7 @@ func TestInstructions(t *testing.T) {
 func TestNames(t *testing.T) {
 	a := defaults(sharedFile(t, "train", "names.txt"))
 	a.Document = "line"
-	c := NewCharacters("\nabcdefghijklmnopqrstuvwxyz")
+	c := newCharacters("\nabcdefghijklmnopqrstuvwxyz")
 	d, err := Open(a, c, Options{Begin: []int32{0}, End: []int32{0}})
 	if err != nil {
 		t.Fatal(err)

@@ -106,3 +106,12 @@ func defaults(files ...string) Attr {
 func defaultBatches(batch, seq int) BatchOptions {
 	return BatchOptions{Batch: batch, Seq: seq, Order: "shuffle", Rows: "pack", Long: "split", Isolate: true}
 }
+
+// newCharacters makes the vocabulary of the characters in a text.
+func newCharacters(text string) *Characters {
+	seen := map[rune]bool{}
+	for _, r := range text {
+		seen[r] = true
+	}
+	return characters(seen)
+}

@@ -43,10 +43,6 @@ type Writer struct {
 	files map[string]sum // what went through File
 }
 
-// Dir is the folder that becomes the checkpoint, for those who write files
-// there by themselves. Save reads such files back for their sums.
-func (w *Writer) Dir() string { return w.dir }
-
 // File writes a file of the checkpoint, whose name may have folders in it with
 // slashes. fill's writer is buffered.
 func (w *Writer) File(name string, fill func(w io.Writer) error) (err error) {

@@ -17,7 +17,7 @@ func save(t *testing.T, run *Run, step int64, keep int, content string) {
 		if err := w.File("sub/state.bin", func(o io.Writer) error { _, err := io.WriteString(o, content); return err }); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(w.Dir(), "own.bin"), []byte("own "+content), 0o666)
+		return os.WriteFile(filepath.Join(w.dir, "own.bin"), []byte("own "+content), 0o666)
 	}))
 }
 
@@ -33,7 +33,7 @@ func folders(t *testing.T, run *Run) []string {
 }
 
 func TestSaveKeepsTheLast(t *testing.T) {
-	run, err := Create(t.TempDir(), "save", testHash, nil)
+	run, err := Runs{Root: t.TempDir()}.Create("save", testHash, nil)
 	must(t, err)
 	defer run.Close()
 	if c, warnings, err := run.Latest(); c != nil || warnings != nil || err != nil {
@@ -130,7 +130,7 @@ func TestBadNewestCheckpoint(t *testing.T) {
 }
 
 func TestNoUsableCheckpoint(t *testing.T) {
-	run, err := Create(t.TempDir(), "none", testHash, nil)
+	run, err := Runs{Root: t.TempDir()}.Create("none", testHash, nil)
 	must(t, err)
 	defer run.Close()
 	save(t, run, 10, 2, "state")
@@ -147,7 +147,7 @@ func TestNoUsableCheckpoint(t *testing.T) {
 
 // A bad one does not count among those that are kept: the only good one stays.
 func TestKeepCountsGoodOnes(t *testing.T) {
-	run, err := Create(t.TempDir(), "good", testHash, nil)
+	run, err := Runs{Root: t.TempDir()}.Create("good", testHash, nil)
 	must(t, err)
 	defer run.Close()
 	save(t, run, 10, 2, "state")
@@ -160,7 +160,7 @@ func TestKeepCountsGoodOnes(t *testing.T) {
 }
 
 func TestSaveThatFails(t *testing.T) {
-	run, err := Create(t.TempDir(), "fails", testHash, nil)
+	run, err := Runs{Root: t.TempDir()}.Create("fails", testHash, nil)
 	must(t, err)
 	defer run.Close()
 	save(t, run, 10, 1, "state")

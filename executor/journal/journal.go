@@ -70,12 +70,6 @@ type Run struct {
 	resumed int64     // the step that Resume was told, or -1
 }
 
-// Create makes a run folder under root, whole or not at all, and locks it. It
-// is Runs{Root: root}.Create.
-func Create(root, name, hash string, files map[string][]byte) (*Run, error) {
-	return Runs{Root: root}.Create(name, hash, files)
-}
-
 // Folder returns where the run of this name and hash stands.
 func (r Runs) Folder(name, hash string) string {
 	return filepath.Join(r.Root, name+"-"+hash[:min(len(hash), hashDigits)])
@@ -173,7 +167,7 @@ func (r *Run) create(files map[string][]byte) (err error) {
 // a crash left half done is removed. Latest then says where to go on, and
 // Resume must be called before anything is logged.
 func (r Runs) Open(name, hash string) (*Run, error) {
-	run, err := r.OpenFolder(r.Folder(name, hash))
+	run, err := r.openFolder(r.Folder(name, hash))
 	if err != nil {
 		return nil, err
 	}
@@ -184,8 +178,8 @@ func (r Runs) Open(name, hash string) (*Run, error) {
 	return run, nil
 }
 
-// OpenFolder is Open for a run folder wherever it is; Root is not used.
-func (r Runs) OpenFolder(folder string) (*Run, error) {
+// openFolder is Open for a run folder wherever it is; Root is not used.
+func (r Runs) openFolder(folder string) (*Run, error) {
 	r = r.filled()
 	about, err := readAbout(r.disk, folder)
 	if err != nil {

@@ -105,24 +105,24 @@ func TestBadFolders(t *testing.T) {
 	dir := t.TempDir()
 	aFile := filepath.Join(dir, "file")
 	must(t, os.WriteFile(aFile, nil, 0o666))
-	_, err := Create(aFile, "a", testHash, nil)
+	_, err := Runs{Root: aFile}.Create("a", testHash, nil)
 	isOneLine(t, err, aFile+": is not a folder")
-	_, err = Create(filepath.Join(aFile, "below"), "a", testHash, nil)
+	_, err = Runs{Root: filepath.Join(aFile, "below")}.Create("a", testHash, nil)
 	isOneLine(t, err, "is not a folder")
 	for _, name := range []string{"", "a/b", "..", "a b", ".a"} {
-		_, err = Create(dir, name, testHash, nil)
+		_, err = Runs{Root: dir}.Create(name, testHash, nil)
 		isOneLine(t, err, "cannot name a folder")
 	}
-	_, err = Create(dir, "a", "short", nil)
+	_, err = Runs{Root: dir}.Create("a", "short", nil)
 	isOneLine(t, err, "is no hash")
-	_, err = Create(dir, "a", testHash, map[string][]byte{"lock": nil})
+	_, err = Runs{Root: dir}.Create("a", testHash, map[string][]byte{"lock": nil})
 	isOneLine(t, err, `"lock" cannot name a file`)
 
 	_, err = Runs{Root: dir}.Open("absent", testHash)
 	isOneLine(t, err, "no such file or folder")
-	_, err = Runs{}.OpenFolder(aFile)
+	_, err = Runs{}.openFolder(aFile)
 	isOneLine(t, err, aFile+": is not a folder")
-	run, err := Create(dir, "a", testHash, nil)
+	run, err := Runs{Root: dir}.Create("a", testHash, nil)
 	must(t, err)
 	must(t, run.Close())
 	_, err = Runs{Root: dir}.Open("a", testHash[:12]+"other")
@@ -153,7 +153,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	root := t.TempDir()
 	must(t, os.Chmod(root, 0o555))
-	_, err := Create(root, "a", testHash, nil)
+	_, err := Runs{Root: root}.Create("a", testHash, nil)
 	isOneLine(t, err, "permission denied")
 }
 

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 
 	"pipe.dev/compiler/ir"
 )
@@ -59,19 +60,16 @@ func (m *Model) advice(need, limit int64) string {
 	return fmt.Sprintf("no shorter context would fit; --mem %s would", Size(need))
 }
 
-// Size writes bytes as people read them, rounded up so that the number is
-// enough when it is given back: "1.2 MiB".
+// Size writes a number of bytes as people read it, rounded up, so that it is
+// enough when it is given back: "512B", "1.2MiB".
 func Size(bytes int64) string {
 	const units = "KMGTPE"
 	if bytes < 1024 {
 		return fmt.Sprintf("%dB", bytes)
 	}
 	x, i := float64(bytes)/1024, 0
-	for x >= 1024 && i < len(units)-1 {
+	for math.Ceil(x*10) >= 10240 && i < len(units)-1 {
 		x, i = x/1024, i+1
 	}
-	if up := float64(int64(x*10+0.999999)) / 10; up >= x {
-		x = up
-	}
-	return fmt.Sprintf("%.1f%ciB", x, units[i])
+	return fmt.Sprintf("%.1f%ciB", math.Ceil(x*10)/10, units[i])
 }

@@ -65,7 +65,7 @@ func (b block) f32() *float32 { return (*float32)(unsafe.Pointer(b.p)) }
 
 // direct reports whether panels of w can be read where they lie.
 func (p *product) direct(w weight) bool {
-	return !w.packed && w.dtype == ir.F32 && w.col == 1 && p.n >= asm.Panel && (p.m < 64 || !crowded(w.row))
+	return !w.packed && w.dtype == ir.F32 && w.col == 1 && p.n >= asm.Panel
 }
 
 // weights returns n rows from k0 on of the panel whose first column is j,
@@ -86,6 +86,11 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 	}
 	from := w.first[z] + k0*w.row + j*w.col
 	switch {
+	case w.col == 1 && w.dtype == ir.F32 && width == asm.Panel:
+		rows := w.f32()
+		for k := range n {
+			*(*[asm.Panel]float32)(to[k*asm.Panel:]) = *(*[asm.Panel]float32)(rows[from+k*w.row:])
+		}
 	case w.col == 1:
 		for k := range n {
 			w.load(to[k*asm.Panel:k*asm.Panel+width], from+k*w.row)

@@ -53,7 +53,7 @@ type weight struct {
 // The memory of a worker, in floats.
 const (
 	maxBlock  = 384                               // rows that share a pass over a panel
-	unpackedK = 512                               // rows of w that are packed at a time
+	unpackedK = 512                               // rows of a matrix w that stay in the cache between tiles
 	packedK   = 1024                              // rows of a panel that stay in the cache between tiles
 	packBlock = 128                               // elements of a row that are packed at a time
 	atPanel   = 0                                 // a block of w, packed
@@ -69,20 +69,21 @@ const (
 func crowded(stride int) bool { return stride%1024 == 0 }
 
 // packsX reports whether x must be packed. One row of f32 is read where it lies,
-// and beside weights of f32 so is a matrix, unless its rows are crowded.
-func packsX(m int, x, w ir.DType, row, col int) bool {
+// and beside weights of f32 so is a matrix, unless its rows are crowded and packing
+// them is little beside the product.
+func packsX(m, n int, x, w ir.DType, row, col int) bool {
 	switch {
 	case x == ir.F32 && m == 1 && col == 1:
 		return false
 	case x != ir.F32 || w != ir.F32:
 		return true
 	}
-	return row != 1 && m > 8 && crowded(row)
+	return row != 1 && m > 8 && n >= 1024 && crowded(row)
 }
 
 // productScratch returns the bytes of packed x.
-func productScratch(batch, m, k int, x, w ir.DType, row, col int) int64 {
-	if !packsX(m, x, w, row, col) {
+func productScratch(batch, m, n, k int, x, w ir.DType, row, col int) int64 {
+	if !packsX(m, n, x, w, row, col) {
 		return 0
 	}
 	return 4 * int64(batch) * int64(m) * int64(k)
@@ -93,7 +94,7 @@ func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 	if p.batch*p.m*p.n == 0 {
 		return p.b.step(0, nil), nil
 	}
-	if packsX(p.m, p.x.dtype, p.w[0].dtype, p.x.row, p.x.col) {
+	if packsX(p.m, p.n, p.x.dtype, p.w[0].dtype, p.x.row, p.x.col) {
 		var err error
 		if p.packed, err = p.b.scratch(a, p.batch*p.m*p.k); err != nil {
 			return nil, err
@@ -116,7 +117,7 @@ func (p *product) divide() {
 	p.tiles = evenly(p.m, count)
 	p.kc = max(p.k, 1)
 	local := !p.w[0].packed && !p.direct(p.w[0])
-	if local {
+	if !p.w[0].packed {
 		p.kc = min(p.kc, unpackedK)
 	} else if count > 1 {
 		p.kc = min(p.kc, packedK)

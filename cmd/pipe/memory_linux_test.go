@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"testing"
+	"time"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
@@ -32,12 +34,40 @@ func TestResidentMemory(t *testing.T) {
 		t.Fatalf("exit code %d, %v, peak %d: %s", code, err, plan.Peak, errs)
 	}
 	cmd := pipeProcess(t, args("run")...)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	held := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss * 1024
-	if most := plan.Peak*105/100 + 64e6; held > most {
+	held := mostHeld(t, cmd)
+	if most := plan.Peak*105/100 + 64e6; held > most || held < plan.Peak/2 {
 		t.Errorf("held %d bytes; the plan says %d, so at most %d", held, plan.Peak, most)
+	}
+}
+
+// mostHeld runs a process and returns the most memory that it held, as long as
+// it could be asked. What the system reports in the end counts the memory of
+// the process that started it, too.
+func mostHeld(t *testing.T, cmd *exec.Cmd) (bytes int64) {
+	t.Helper()
+	var text strings.Builder
+	cmd.Stdout, cmd.Stderr = &text, &text
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatalf("%v: %s", err, text.String())
+			}
+			return bytes
+		case <-time.After(5 * time.Millisecond):
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+			if _, line, ok := strings.Cut(string(status), "VmHWM:"); err == nil && ok {
+				var kib int64
+				if _, err := fmt.Sscanf(line, "%d kB", &kib); err == nil {
+					bytes = kib * 1024
+				}
+			}
+		}
 	}
 }
 

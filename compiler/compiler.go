@@ -96,6 +96,8 @@ var passes = []pass{
 		why: "lowering repeats work, as the rotary table of every layer"},
 	{name: "chain", run: chain, after: []string{"share"},
 		why: "elementwise ops that are left become one pass over memory"},
+	{name: "recast", run: recast, after: []string{"share", "chain"},
+		why: "what is made twice on purpose must not become one again; chains cast within"},
 }
 
 // Passes lists the names of the passes, in order.

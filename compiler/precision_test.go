@@ -181,3 +181,48 @@ func TestLossScale(t *testing.T) {
 		}
 	}
 }
+
+// TestPrecisionPasses checks that the passes keep the meaning of a narrow step,
+// those among them that only such a step sees included, and that no more than
+// one wide tensor of the size of the hidden states waits for the backward pass.
+func TestPrecisionPasses(t *testing.T) {
+	const dir = "../testdata/golden/arch/llama31"
+	m, err := schema.LoadModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := map[string]int{"batch": 2, "seq": 6}
+	plain := newProgram(t, m, Step, false, sizes)
+	table, o := newContext(t)
+	o.Entry, o.Training = Entry{Name: "step"}, training(t, Step)
+	o.Training.Precision = ir.BF16
+	p, err := Compile(m, table, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := bind(nil, p.Graph(), sizes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := batch(t, dir, 0, 2, 6)
+	want := weights(t, dir, modelStates(plain.graph))
+	got := maps.Clone(want)
+	plain.run(want, in)
+	(&program{t, table, g}).run(got, in)
+	for _, s := range plain.graph.States {
+		if d := far(want[s.Path], got[s.Path]); d > 1e-9 {
+			t.Errorf("%s differs by %v", s.Path, d)
+		}
+	}
+	forward, waiting := forwardNodes(g), map[ir.Value]bool{}
+	for i, n := range g.Nodes {
+		for _, v := range n.In {
+			if !forward[i] && v.Valid() && forward[v.Node.ID] && v.Type().DType == ir.F32 && v.Node.Op != ir.OpState && v.Type().Elems() >= 2*6*64 {
+				waiting[v] = true
+			}
+		}
+	}
+	if len(waiting) > 1 {
+		t.Errorf("%d wide tensors wait for the backward pass: %v", len(waiting), waiting)
+	}
+}

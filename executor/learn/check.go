@@ -110,6 +110,9 @@ func (r *Run) checkModel() error {
 			if a.Target(path) {
 				adapter := train.AdapterOf(path)
 				paths = append(paths, adapter.A, adapter.B)
+				if a.DoRA {
+					paths = append(paths, adapter.Magnitude)
+				}
 			}
 		}
 	}

@@ -32,6 +32,7 @@ var imports = []struct {
 	{"schema", []string{"compiler/ir", "."}, "for positions; for the embedded CUE trees"},
 	{"kernels", []string{"compiler/ir"}, ""},
 	{"kernels/half", nil, "conversions, for kernels and readers alike"},
+	{"kernels/quant", []string{"kernels/half"}, "formats of quantised weights, for kernels and readers alike"},
 	{"kernels/kerneltest", []string{"kernels", "kernels/half", "compiler/op", "compiler/attr", "compiler/ir"}, ""},
 	{"kernels/cpu", []string{"kernels", "kernels/half", "kernels/cpu/*", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
 	{"kernels/cpu/*", []string{"kernels/cpu/*", "kernels/half"}, ""},

@@ -29,8 +29,8 @@ type attention struct {
 
 // attentionRoom is where things lie in the memory of a worker, in floats.
 type attentionRoom struct {
-	tiles, sums, scores, weights, keys, values, buf, mask int
-	greatest, totals                                      int // totals are float64
+	rows, sums, scores, keys, values, buf, mask int
+	greatest, totals                            int // totals are float64
 }
 
 // largestHead is the most elements of a head for which there is memory.
@@ -54,9 +54,9 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, panels := multiple(d, 16), multiple(dv, asm.Panel)
 	fixed := func(block int) int {
-		return block*(wide+panels) + asm.Panel*wide + (b.asm.Rows+1)*block + 4*mostRows + 2*slack
+		return block*(wide+panels+1) + asm.Panel*wide + 4*mostRows
 	}
-	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+2*asm.Panel, fixed); err != nil {
+	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+4*asm.Panel+16, fixed); err != nil {
 		return nil, err
 	}
 	if s.y.n == 0 && s.lse.n == 0 {
@@ -76,10 +76,9 @@ func (s *attention) place(wide, panels int) {
 	r := &s.room
 	r.totals = take(2 * mostRows)
 	r.greatest = take(mostRows)
-	r.tiles = take(s.height*wide + slack)
+	r.rows = take(s.height * wide)
 	r.sums = take(s.height * panels)
-	r.scores = take(s.height * s.block)
-	r.weights = take(s.b.asm.Rows*s.block + slack)
+	r.scores = take(s.height * s.ld)
 	r.keys = take(s.block*wide + slack)
 	r.values = take(s.block * panels)
 	r.buf = take(asm.Panel * wide)
@@ -91,11 +90,8 @@ func (s *attention) part(worker, id int) {
 	z, group := unit/s.groups, unit%s.groups
 	lo, hi := span(block, s.seq*s.share, s.height)
 	local := s.b.local[worker]
-	wide, panels := multiple(s.d, 16), multiple(s.dv, asm.Panel)
-	for r := lo; r < hi; r += s.b.asm.Rows {
-		m := min(s.b.asm.Rows, hi-r)
-		s.pack(local[s.room.tiles+(r-lo)*wide:], local[s.room.buf:], s.q, s.d, z, group, r, m, s.scale)
-	}
+	panels := multiple(s.dv, asm.Panel)
+	s.gather(local[s.room.rows:], s.q, s.d, z, group, lo, hi, s.scale)
 	greatest, totals := local[s.room.greatest:][:hi-lo], s.totals(local, hi-lo)
 	for i := range greatest {
 		greatest[i], totals[i] = hidden, 0
@@ -133,37 +129,31 @@ func (s *attention) store(sums []float32, row int, greatest float32, total float
 // keyBlock adds what rows lo to hi-1 get from the n keys from j on.
 func (s *attention) keyBlock(local []float32, z, group, lo, hi, j, n int) {
 	wide, panels := multiple(s.d, 16), multiple(s.dv, asm.Panel)
-	keys, scores, weights := local[s.room.keys:], local[s.room.scores:], local[s.room.weights:]
+	keys, values := local[s.room.keys:], local[s.room.values:]
 	s.columns(keys, local[s.room.buf:], s.k, s.d, z, group, j, n)
-	values := vecOf(local[s.room.values:][:s.block*panels])
-	values.dtype = s.v.dtype
-	few := hi-lo <= 2 // then values are read where they lie
+	few := hi-lo <= 4 // then values are read where they lie
 	if !few {
 		s.panels(values, s.v, s.dv, z, group, j, n)
 	}
-	gemm, product := s.b.asm.Gemm[asm.F32], s.b.asm.Gemm[s.v.storage()]
 	s.tiles(z, lo, hi, j, n, func(r, m, seen int) {
-		tile, p := local[s.room.tiles+(r-lo)*wide:], scores[(r-lo)*s.block:]
+		rows, p := local[s.room.rows+(r-lo)*wide:], local[s.room.scores+(r-lo)*s.ld:]
+		product := s.b.asm.ByRow[m]
 		for c := 0; c < seen; c += asm.Panel {
-			gemm[m](s.d, &tile[0], vecOf(keys).at(c*wide), &p[c], s.block, nil, 0)
+			product(s.d, first(rows), wide, first(keys[c*wide:]), asm.Panel, &p[c], s.ld, nil, 0)
 		}
 		for i := range m {
-			row := p[i*s.block:][:multiple(seen, 16)]
+			row := p[i*s.ld:][:seen]
 			from, to := s.sees(z, r+i, j, n)
 			s.exponentials(local, row[from:to], z, group, r+i, r-lo+i, j+from)
 			clear(row[:from])
 			clear(row[to:])
-			if few && from < to {
+			if few && from < to && s.dv > 0 {
 				s.b.asm.Mix[s.v.storage()](to-from, s.dv, &row[from], s.v.at(s.key(z, group, j+from)*s.dv),
 					s.groups*s.dv*s.v.dtype.Size(), &local[s.room.sums+(r-lo+i)*panels])
 			}
 		}
-		if few {
-			return
-		}
-		s.b.asm.Interleave[asm.F32](m, multiple(seen, 16), vecOf(p).at(0), 4*s.block, &weights[0])
-		for c := 0; c < s.dv; c += asm.Panel {
-			product[m](seen, &weights[0], values.at(c*s.block), &local[s.room.sums+(r-lo)*panels+c], panels, nil, 1)
+		for c := 0; c < s.dv && !few; c += asm.Panel {
+			product(seen, &p[0], s.ld, &values[c*s.block], asm.Panel, &local[s.room.sums+(r-lo)*panels+c], panels, nil, 1)
 		}
 	})
 }
@@ -177,10 +167,12 @@ func (s *attention) exponentials(local, p []float32, z, group, r, i, j int) {
 	s.scores(local[s.room.mask:], p, z, group, r, j)
 	greatest, total := &local[s.room.greatest+i], &s.totals(local, i+1)[i]
 	if m := s.b.asm.Greatest(p); m > *greatest {
-		shrink := math.Exp(float64(*greatest) - float64(m))
-		*total *= shrink
-		sums := local[s.room.sums+i*multiple(s.dv, asm.Panel):][:s.dv]
-		s.b.asm.MulS(sums, sums, float32(shrink))
+		if *total > 0 {
+			shrink := math.Exp(float64(*greatest) - float64(m))
+			*total *= shrink
+			sums := local[s.room.sums+i*multiple(s.dv, asm.Panel):][:s.dv]
+			s.b.asm.MulS(sums, sums, float32(shrink))
+		}
 		*greatest = m
 	}
 	*total += s.b.asm.SumExp(p, p, *greatest)

@@ -15,7 +15,7 @@ import (
 //
 // Sums run over keys, and over rows, in order: how the work is cut changes no
 // bit. A group of heads is one part that computes all three. Where there are
-// few groups, blocks of keys are parts that compute dkey and dvalue, and then
+// few groups, ranges of keys are parts that compute dkey and dvalue, and then
 // blocks of rows are parts that compute dquery.
 //
 //	query, dquery [batch, seq, heads, d]   key, dkey [batch, t, groups, d]
@@ -25,18 +25,15 @@ type attentionGrad struct {
 	y, lse, dy, dlse   vec
 	dquery, dkey, dval vec
 	keySums, valueSums []float32 // [batch, groups, panels of keys, d or dv, 32]
-	side               int       // columns of a slice of query or dy
 	room               gradRoom
 }
 
 // gradRoom is where things lie in the memory of a worker, in floats.
 type gradRoom struct {
-	queries, dys           int // tiles of rows: [d][m], [dv][m]
-	querySlices, dySlices  int // columns of rows: [rows][side]
+	queries, dys           int // rows: [rows][d], [rows][dv]
 	sums                   int // dquery [rows][d]
-	weights, ds            int // panels [rows][32]
+	weights, ds            int // [rows][block]
 	slopes                 int // of softcap, for a row
-	turned                 int // ds of a tile: [keys][m]
 	keys, values, keysOver int // panels [d][32], [dv][32]; and [keys][32] for dquery
 	buf, mask, delta       int
 }
@@ -66,13 +63,11 @@ func bindAttentionGrad(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels
 		return nil, err
 	}
 	s := &attentionGrad{y: vs[5], lse: vs[6], dy: vs[7], dlse: vs[8], dquery: vs[9], dkey: vs[10], dval: vs[11]}
-	for s.side = 8; s.side > b.asm.Rows; s.side /= 2 {
-	}
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, wideV, over := multiple(d, 16), multiple(dv, 16), multiple(d, asm.Panel)
-	perRow := 2*(wide+wideV) + over + 2*2*asm.Panel + 1
+	perRow := wide + wideV + over + 2*(4*asm.Panel+16) + 1
 	fixed := func(block int) int {
-		return block*(wide+wideV+over+2) + asm.Panel*max(wide, wideV) + b.asm.Rows*block + 8*slack
+		return block*(wide+wideV+over+2) + asm.Panel*max(wide, wideV)
 	}
 	if s.attending, err = newAttending(b, at, a.In, vs, perRow, fixed); err != nil {
 		return nil, err
@@ -92,10 +87,11 @@ func bindAttentionGrad(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels
 			w.run(0, rows, 0, s.keys)
 		}), nil
 	}
-	keyParts, rowParts := parts(s.keys, s.block), parts(rows, s.height)
+	keySpan := multiple(parts(s.keys, parts(2*manyGroups, units)), s.block)
+	keyParts, rowParts := parts(s.keys, keySpan), parts(rows, s.height)
 	return sequence(b.step(units*keyParts, func(worker, id int) {
 		unit := id / keyParts
-		lo, hi := span(id%keyParts, s.keys, s.block)
+		lo, hi := span(id%keyParts, s.keys, keySpan)
 		w := gradWork{s, b.local[worker], unit / s.groups, unit % s.groups, false, true}
 		w.run(0, rows, lo, hi)
 	}), b.step(units*rowParts, func(worker, id int) {
@@ -113,11 +109,9 @@ func (s *attentionGrad) place(wide, wideV, over int) {
 		return at - n
 	}
 	h, r := s.height, &s.room
-	r.queries, r.dys = take(h*wide+slack), take(h*wideV+slack)
-	r.querySlices, r.dySlices = take(h*wide), take(h*wideV)
+	r.queries, r.dys = take(h*wide), take(h*wideV)
 	r.sums = take(h * over)
-	r.weights, r.ds, r.slopes = take(h*s.block), take(h*s.block), take(s.block)
-	r.turned = take(s.b.asm.Rows*s.block + slack)
+	r.weights, r.ds, r.slopes = take(h*s.ld), take(h*s.ld), take(s.block)
 	r.keys, r.values, r.keysOver = take(s.block*wide+slack), take(s.block*wideV+slack), take(s.block*over)
 	r.buf, r.mask, r.delta = take(asm.Panel*max(wide, wideV)), take(s.block), take(h)
 }
@@ -174,114 +168,79 @@ func (w *gradWork) valueSum(j int) []float32 {
 	return w.valueSums[((w.z*w.groups+w.group)*parts(w.attending.keys, asm.Panel)*asm.Panel+j)*w.dv:]
 }
 
-// take packs rows lo to hi-1 of query and dy.
+// take gathers rows lo to hi-1 of query and dy, and sum(dy y) - dlse of each.
 func (w *gradWork) take(lo, hi int) {
-	wide, wideV := multiple(w.d, 16), multiple(w.dv, 16)
-	buf := w.local[w.room.buf:]
-	for r := lo; r < hi; r += w.b.asm.Rows {
-		m := min(w.b.asm.Rows, hi-r)
-		w.pack(w.local[w.room.queries+(r-lo)*wide:], buf, w.q, w.d, w.z, w.group, r, m, w.scale)
-		w.slices(w.local[w.room.querySlices:], buf, w.d, wide, hi-lo, r-lo, m)
-		w.pack(w.local[w.room.dys+(r-lo)*wideV:], buf, w.dy, w.dv, w.z, w.group, r, m, 1)
-		w.slices(w.local[w.room.dySlices:], buf, w.dv, wideV, hi-lo, r-lo, m)
-		for i := range m {
-			row := w.row(w.z, w.group, r+i)
-			w.local[w.room.delta+r-lo+i] = w.deltaOf(buf[i*wideV:][:w.dv], row)
+	w.gather(w.local[w.room.queries:], w.q, w.d, w.z, w.group, lo, hi, w.scale)
+	dys, wide := w.local[w.room.dys:], multiple(w.dv, 16)
+	w.gather(dys, w.dy, w.dv, w.z, w.group, lo, hi, 1)
+	product := w.local[w.room.buf:][:w.dv]
+	for r := lo; r < hi; r++ {
+		row := w.row(w.z, w.group, r)
+		w.b.asm.Mul(product, dys[(r-lo)*wide:], w.y.tile(product, row*w.dv, w.dv))
+		delta := w.b.asm.Sum(product)
+		if w.dlse.there() {
+			delta -= float64(w.dlse.f32()[row])
 		}
-	}
-}
-
-// deltaOf is sum(dy y) - dlse of a row.
-func (w *gradWork) deltaOf(dy []float32, row int) float32 {
-	y := w.y.tile(w.local[w.room.turned:], row*w.dv, w.dv)
-	var sum [4]float64
-	for l, v := range dy {
-		sum[l%4] += float64(v) * float64(y[l])
-	}
-	all := (sum[0] + sum[1]) + (sum[2] + sum[3])
-	if w.dlse.there() {
-		all -= float64(w.dlse.f32()[row])
-	}
-	return float32(all)
-}
-
-// slices writes m rows, wide apart, as rows i to i+m-1 of the slices of all
-// rows: slice c holds columns c*side to c*side+width-1, width apart.
-func (w *gradWork) slices(to, rows []float32, dim, wide, all, i, m int) {
-	for c := 0; c < dim; c += w.side {
-		width := min(w.side, dim-c)
-		dst := to[c*all+i*width:]
-		for k := range m {
-			if width == 8 {
-				*(*[8]float32)(dst[k*8:]) = *(*[8]float32)(rows[k*wide+c:])
-			} else {
-				copy(dst[k*width:(k+1)*width], rows[k*wide+c:])
-			}
-		}
+		w.local[w.room.delta+r-lo] = float32(delta)
 	}
 }
 
 // pairs adds what rows lo to hi-1 and the n keys from j on give each other.
 func (w *gradWork) pairs(lo, hi, j, n int) {
-	local, r := w.local, &w.room
+	local, r, wide, wideV := w.local, &w.room, multiple(w.d, 16), multiple(w.dv, 16)
 	w.columns(local[r.keys:], local[r.buf:], w.k, w.d, w.z, w.group, j, n)
 	w.columns(local[r.values:], local[r.buf:], w.v, w.dv, w.z, w.group, j, n)
-	over := vecOf(local[r.keysOver:r.buf])
-	over.dtype = w.k.dtype
+	over := local[r.keysOver:r.buf]
 	if w.rows {
 		w.panels(over, w.k, w.d, w.z, w.group, j, n)
 	}
 	first, last := hi, lo // rows that see some of the keys
 	w.tiles(w.z, lo, hi, j, n, func(row, m, seen int) {
 		first, last = min(first, row), row+m
-		w.weigh(lo, hi, j, n, row, m, seen)
-		if w.rows {
-			w.turn(over, lo, hi, row, m, seen)
+		w.weigh(lo, j, n, row, m, seen)
+		sums, dim := local[r.sums+(row-lo)*multiple(w.d, asm.Panel):], multiple(w.d, asm.Panel)
+		for c := 0; c < w.d && w.rows; c += asm.Panel {
+			w.b.asm.ByRow[m](seen, &local[r.ds+(row-lo)*w.ld], w.ld, &over[c*w.block], asm.Panel, &sums[c], dim, nil, 1)
 		}
 	})
 	if !w.keys || first >= last {
 		return
 	}
 	for c := 0; c < n; c += asm.Panel {
-		at := c*(hi-lo) + (first-lo)*asm.Panel
-		w.spread(w.valueSum(j+c), local[r.dySlices:], local[r.weights+at:], w.dv, hi-lo, first-lo, last-first)
-		w.spread(w.keySum(j+c), local[r.querySlices:], local[r.ds+at:], w.d, hi-lo, first-lo, last-first)
+		at := (first-lo)*w.ld + c
+		w.spread(w.valueSum(j+c), local[r.dys+(first-lo)*wideV:], local[r.weights+at:], w.dv, last-first)
+		w.spread(w.keySum(j+c), local[r.queries+(first-lo)*wide:], local[r.ds+at:], w.d, last-first)
 	}
 }
 
-// spread adds to sums [dim][32] the slices of rows i to i+n-1, transposed,
-// times a panel [n][32].
-func (w *gradWork) spread(sums, slices, panel []float32, dim, all, i, n int) {
-	for c := 0; c < dim; c += w.side {
-		width := min(w.side, dim-c)
-		w.b.asm.Gemm[asm.F32][width](n, &slices[c*all+i*width], vecOf(panel).at(0), &sums[c*asm.Panel], asm.Panel, nil, 1)
+// spread adds to sums [dim][32] n rows of dim elements, transposed, times 32
+// columns of weights [n][block].
+func (w *gradWork) spread(sums, rows, weights []float32, dim, n int) {
+	tiles := parts(dim, w.b.asm.Rows)
+	for t := 0; t < tiles && dim > 0; t++ {
+		c, end := t*dim/tiles, (t+1)*dim/tiles
+		w.b.asm.ByCol[end-c](n, &rows[c], multiple(dim, 16), &weights[0], w.ld, &sums[c*asm.Panel], asm.Panel, nil, 1)
 	}
 }
 
 // weigh computes the weights of a tile of m rows for the keys from j on, and
 // the gradients of their scores, zero where a row does not see a key.
-func (w *gradWork) weigh(lo, hi, j, n, row, m, seen int) {
+func (w *gradWork) weigh(lo, j, n, row, m, seen int) {
 	wide, wideV := multiple(w.d, 16), multiple(w.dv, 16)
-	local, r, gemm := w.local, &w.room, w.b.asm.Gemm[asm.F32][m]
-	for c := 0; c < n; c += asm.Panel {
-		at := (c*(hi-lo) + (row-lo)*asm.Panel)
-		p, ds := local[r.weights+at:][:m*asm.Panel], local[r.ds+at:][:m*asm.Panel]
-		if c >= seen {
-			clear(p)
-			clear(ds)
-			continue
+	local, r, product := w.local, &w.room, w.b.asm.ByRow[m]
+	p, ds := local[r.weights+(row-lo)*w.ld:], local[r.ds+(row-lo)*w.ld:]
+	for c := 0; c < seen; c += asm.Panel {
+		product(w.d, &local[r.queries+(row-lo)*wide], wide, &local[r.keys+c*wide], asm.Panel, &p[c], w.ld, nil, 0)
+		product(w.dv, &local[r.dys+(row-lo)*wideV], wideV, &local[r.values+c*wideV], asm.Panel, &ds[c], w.ld, nil, 0)
+	}
+	all := multiple(n, asm.Panel)
+	for i := range m {
+		from, to := w.sees(w.z, row+i, j, n)
+		for _, x := range [2][]float32{p[i*w.ld:][:all], ds[i*w.ld:][:all]} {
+			clear(x[:from])
+			clear(x[to:])
 		}
-		gemm(w.d, &local[r.queries+(row-lo)*wide], vecOf(local).at(r.keys+c*wide), &p[0], asm.Panel, nil, 0)
-		gemm(w.dv, &local[r.dys+(row-lo)*wideV], vecOf(local).at(r.values+c*wideV), &ds[0], asm.Panel, nil, 0)
-		for i := range m {
-			from, to := w.sees(w.z, row+i, j+c, min(asm.Panel, n-c))
-			pi, di := p[i*asm.Panel:(i+1)*asm.Panel], ds[i*asm.Panel:(i+1)*asm.Panel]
-			clear(pi[:from])
-			clear(pi[to:])
-			clear(di[:from])
-			clear(di[to:])
-			w.rowWeights(pi[from:to], di[from:to], row+i, row+i-lo, j+c+from)
-		}
+		w.rowWeights(p[i*w.ld+from:i*w.ld+to], ds[i*w.ld+from:i*w.ld+to], row+i, row+i-lo, j+from)
 	}
 }
 
@@ -304,18 +263,6 @@ func (w *gradWork) rowWeights(p, ds []float32, r, i, j int) {
 	w.b.asm.Mul(ds, ds, p)
 	if w.softcap > 0 {
 		w.b.asm.Mul(ds, ds, slopes)
-	}
-}
-
-// turn adds what a tile of m rows gets of the keys that it sees.
-func (w *gradWork) turn(keys vec, lo, hi, row, m, seen int) {
-	local, r, over := w.local, &w.room, multiple(w.d, asm.Panel)
-	for c := 0; c < seen; c += asm.Panel {
-		ds := local[r.ds+c*(hi-lo)+(row-lo)*asm.Panel:]
-		w.b.asm.Interleave[asm.F32](m, asm.Panel, vecOf(ds).at(0), 4*asm.Panel, &local[r.turned+c*m])
-	}
-	for c := 0; c < w.d; c += asm.Panel {
-		w.b.asm.Gemm[w.k.storage()][m](seen, &local[r.turned], keys.at(c*w.block), &local[r.sums+(row-lo)*over+c], over, nil, 1)
 	}
 }
 

@@ -32,6 +32,7 @@ type attending struct {
 	scale, softcap    float32
 	block             int // keys that are taken at a time: a multiple of a panel
 	height            int // rows that are taken at a time
+	ld                int // from a row of scores to the next, so that they lie on different lines of the cache
 }
 
 // hidden stands for scores so low that a mask must have made them: a query
@@ -39,7 +40,7 @@ type attending struct {
 const hidden = -1e29
 
 // mostRows is how many rows share what is packed of a block of keys.
-const mostRows = 96
+const mostRows = 192
 
 // newAttending checks the inputs of attention: query, key, value, mask, past.
 // A kernel needs perRow floats of memory for each row, and fixed(block) others.
@@ -58,10 +59,10 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 	if at.Scale == 0 {
 		s.scale = float32(1 / math.Sqrt(float64(s.d)))
 	}
-	s.block = 2 * asm.Panel
-	if max(s.d, s.dv) > 256 {
-		s.block = asm.Panel
+	for s.block = 4 * asm.Panel; s.block > asm.Panel && s.block*max(s.d, s.dv) > 1<<14; {
+		s.block /= 2
 	}
+	s.ld = s.block + 16
 	s.height = min(mostRows, (localFloats-fixed(s.block)-2*slack)/perRow)
 	if whole := s.height / b.asm.Rows * b.asm.Rows; whole > 0 {
 		s.height = whole
@@ -154,21 +155,13 @@ func (s *attending) scores(buf, p []float32, z, group, r, j int) {
 	s.b.asm.AddS(p, p, s.mask.one(at))
 }
 
-// pack writes rows r to r+m-1 of x, of dim elements each, times scale, as a
-// tile [dim][m]. rows is room for m*multiple(dim, 16) floats, where the rows
-// are left, multiple(dim, 16) apart.
-func (s *attending) pack(tile, rows []float32, x vec, dim, z, group, r, m int, scale float32) {
+// gather writes rows lo to hi-1 of x, of dim elements each, times scale, side by
+// side, multiple(dim, 16) apart.
+func (s *attending) gather(to []float32, x vec, dim, z, group, lo, hi int, scale float32) {
 	wide := multiple(dim, 16)
-	for i := range m {
-		to := rows[i*wide : (i+1)*wide]
-		x.load(to[:dim], s.row(z, group, r+i)*dim)
-		clear(to[dim:])
-		if scale != 1 {
-			s.b.asm.MulS(to, to, scale)
-		}
-	}
-	if wide > 0 {
-		s.b.asm.Interleave[asm.F32](m, wide, vecOf(rows).at(0), 4*wide, &tile[0])
+	for r := lo; r < hi; r, to = r+1, to[wide:] {
+		row := to[:dim]
+		s.b.asm.MulS(row, x.tile(row, s.row(z, group, r)*dim, dim), scale)
 	}
 }
 
@@ -193,22 +186,19 @@ func (s *attending) columns(to, buf []float32, x vec, dim, z, group, j, n int) {
 	}
 }
 
-// panels writes the n keys or values of dim elements from j on as they are
-// stored, in panels [block keys][32 elements].
-func (s *attending) panels(to vec, x vec, dim, z, group, j, n int) {
-	for c := 0; c < dim; c, to = c+asm.Panel, to.from(s.block*asm.Panel) {
-		width := min(asm.Panel, dim-c)
+// panels writes the n keys or values of dim elements from j on as panels [block
+// keys][32 elements]; zero where there is no element.
+func (s *attending) panels(to []float32, x vec, dim, z, group, j, n int) {
+	for c := 0; c < dim; c += asm.Panel {
+		panel, width := to[c*s.block:], min(asm.Panel, dim-c)
 		for i := range n {
-			from := s.key(z, group, j+i)*dim + c
-			switch {
-			case width < asm.Panel:
-				row := to.bytes(i*asm.Panel, (i+1)*asm.Panel)
-				clear(row[copy(row, x.bytes(from, from+width)):])
-			case x.dtype == ir.F32:
-				*(*[asm.Panel]float32)(to.f32()[i*asm.Panel:]) = *(*[asm.Panel]float32)(x.f32()[from:])
-			default:
-				*(*[asm.Panel]uint16)(slice[uint16](to)[i*asm.Panel:]) = *(*[asm.Panel]uint16)(slice[uint16](x)[from:])
+			row, from := panel[i*asm.Panel:(i+1)*asm.Panel], s.key(z, group, j+i)*dim+c
+			if x.dtype == ir.F32 && width == asm.Panel {
+				*(*[asm.Panel]float32)(row) = *(*[asm.Panel]float32)(x.f32()[from:])
+				continue
 			}
+			x.load(row[:width], from)
+			clear(row[width:])
 		}
 	}
 }

@@ -34,16 +34,6 @@ type Strided func(k int, a *float32, lda int, b *float32, ldb int, c *float32, l
 // chains are those of Gemm.
 type Gemv func(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 
-// Dots is scores[j] = q . key j, for n > 0 keys of d elements that lie stride
-// bytes apart. With B = d - d%16, the sum is
-//
-//	lane[i]  = chain of fma(key[l], q[l]) over l = i, i+16, ... below B
-//	eight[i] = lane[i] + lane[i+8]
-//	four[i]  = eight[i] + eight[i+4]
-//	rest     = chain of fma(key[l], q[l]) over l = B ... d-1
-//	score    = ((four[0] + four[1]) + (four[2] + four[3])) + rest
-type Dots func(n, d int, q *float32, keys *byte, stride int, scores *float32)
-
 // Mix is acc[l] = fma(p[j], value j[l], acc[l]) for j = 0 ... n-1, n > 0, in
 // this order, and l < d. Values lie stride bytes apart.
 type Mix func(n, d int, p *float32, values *byte, stride int, acc *float32)
@@ -61,7 +51,6 @@ type Kernels struct {
 	ByRow      []Strided // by height, from 1 to Rows
 	ByCol      []Strided
 	Gemv       [3]Gemv
-	Dots       [3]Dots
 	Mix        [3]Mix
 	Interleave [3]Interleave
 	Vector

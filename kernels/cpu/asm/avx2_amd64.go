@@ -39,11 +39,6 @@ func Gemm6YF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, l
 //go:noescape
 func GemvYF32(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 
-// DotsYF32 is the Dots over F32 keys.
-//
-//go:noescape
-func DotsYF32(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-
 // MixYF32 is the Mix over F32 values.
 //
 //go:noescape
@@ -89,11 +84,6 @@ func Gemm6YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, 
 //go:noescape
 func GemvYBF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 
-// DotsYBF16 is the Dots over BF16 keys.
-//
-//go:noescape
-func DotsYBF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-
 // MixYBF16 is the Mix over BF16 values.
 //
 //go:noescape
@@ -138,11 +128,6 @@ func Gemm6YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, l
 //
 //go:noescape
 func GemvYF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
-
-// DotsYF16 is the Dots over F16 keys.
-//
-//go:noescape
-func DotsYF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
 
 // MixYF16 is the Mix over F16 values.
 //

@@ -1628,60 +1628,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func DotsYF32(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-// Requires: AVX, FMA3
-TEXT ·DotsYF32(SB), NOSPLIT, $0-48
-	MOVQ n+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ q+16(FP), DX
-	MOVQ keys+24(FP), BX
-	MOVQ stride+32(FP), SI
-	MOVQ scores+40(FP), DI
-	MOVQ CX, R8
-	ANDQ $-16, R8
-
-key:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	XORQ   R9, R9
-	JMP    test
-
-block:
-	VMOVUPS     (BX)(R9*4), Y2
-	VFMADD231PS (DX)(R9*4), Y2, Y0
-	VMOVUPS     32(BX)(R9*4), Y2
-	VFMADD231PS 32(DX)(R9*4), Y2, Y1
-	ADDQ        $0x10, R9
-
-test:
-	CMPQ         R9, R8
-	JL           block
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X2
-	VHADDPS      X2, X2, X2
-	VHADDPS      X2, X2, X2
-	VXORPS       X3, X3, X3
-	JMP          testone
-
-one:
-	VMOVSS      (BX)(R9*4), X0
-	VMOVSS      (DX)(R9*4), X1
-	VFMADD231SS X0, X1, X3
-	INCQ        R9
-
-testone:
-	CMPQ   R9, CX
-	JL     one
-	VADDSS X3, X2, X2
-	VMOVSS X2, (DI)
-	ADDQ   $0x04, DI
-	ADDQ   SI, BX
-	DECQ   AX
-	JNE    key
-	VZEROUPPER
-	RET
-
 // func MixYF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 // Requires: AVX, FMA3
 TEXT ·MixYF32(SB), NOSPLIT, $0-48
@@ -3637,64 +3583,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func DotsYBF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·DotsYBF16(SB), NOSPLIT, $0-48
-	MOVQ n+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ q+16(FP), DX
-	MOVQ keys+24(FP), BX
-	MOVQ stride+32(FP), SI
-	MOVQ scores+40(FP), DI
-	MOVQ CX, R8
-	ANDQ $-16, R8
-
-key:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	XORQ   R9, R9
-	JMP    test
-
-block:
-	VPMOVZXWD   (BX)(R9*2), Y2
-	VPSLLD      $0x10, Y2, Y2
-	VFMADD231PS (DX)(R9*4), Y2, Y0
-	VPMOVZXWD   16(BX)(R9*2), Y2
-	VPSLLD      $0x10, Y2, Y2
-	VFMADD231PS 32(DX)(R9*4), Y2, Y1
-	ADDQ        $0x10, R9
-
-test:
-	CMPQ         R9, R8
-	JL           block
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X2
-	VHADDPS      X2, X2, X2
-	VHADDPS      X2, X2, X2
-	VXORPS       X3, X3, X3
-	JMP          testone
-
-one:
-	MOVWLZX     (BX)(R9*2), R10
-	SHLL        $0x10, R10
-	VMOVD       R10, X0
-	VMOVSS      (DX)(R9*4), X1
-	VFMADD231SS X0, X1, X3
-	INCQ        R9
-
-testone:
-	CMPQ   R9, CX
-	JL     one
-	VADDSS X3, X2, X2
-	VMOVSS X2, (DI)
-	ADDQ   $0x04, DI
-	ADDQ   SI, BX
-	DECQ   AX
-	JNE    key
-	VZEROUPPER
-	RET
-
 // func MixYBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·MixYBF16(SB), NOSPLIT, $0-48
@@ -5534,62 +5422,6 @@ write:
 	VMOVUPS Y5, 160(SI)
 	VMOVUPS Y6, 192(SI)
 	VMOVUPS Y7, 224(SI)
-	VZEROUPPER
-	RET
-
-// func DotsYF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-// Requires: AVX, F16C, FMA3
-TEXT ·DotsYF16(SB), NOSPLIT, $0-48
-	MOVQ n+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ q+16(FP), DX
-	MOVQ keys+24(FP), BX
-	MOVQ stride+32(FP), SI
-	MOVQ scores+40(FP), DI
-	MOVQ CX, R8
-	ANDQ $-16, R8
-
-key:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	XORQ   R9, R9
-	JMP    test
-
-block:
-	VCVTPH2PS   (BX)(R9*2), Y2
-	VFMADD231PS (DX)(R9*4), Y2, Y0
-	VCVTPH2PS   16(BX)(R9*2), Y2
-	VFMADD231PS 32(DX)(R9*4), Y2, Y1
-	ADDQ        $0x10, R9
-
-test:
-	CMPQ         R9, R8
-	JL           block
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X2
-	VHADDPS      X2, X2, X2
-	VHADDPS      X2, X2, X2
-	VXORPS       X3, X3, X3
-	JMP          testone
-
-one:
-	MOVWLZX     (BX)(R9*2), R10
-	VMOVD       R10, X0
-	VCVTPH2PS   X0, X0
-	VMOVSS      (DX)(R9*4), X1
-	VFMADD231SS X0, X1, X3
-	INCQ        R9
-
-testone:
-	CMPQ   R9, CX
-	JL     one
-	VADDSS X3, X2, X2
-	VMOVSS X2, (DI)
-	ADDQ   $0x04, DI
-	ADDQ   SI, BX
-	DECQ   AX
-	JNE    key
 	VZEROUPPER
 	RET
 

@@ -16,7 +16,6 @@ func AVX2() Kernels {
 		ByRow:      []Strided{nil, ByRow1Y, ByRow2Y, ByRow3Y, ByRow4Y, ByRow5Y, ByRow6Y},
 		ByCol:      []Strided{nil, ByCol1Y, ByCol2Y, ByCol3Y, ByCol4Y, ByCol5Y, ByCol6Y},
 		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
-		Dots:       [3]Dots{DotsYF32, DotsYBF16, DotsYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
 		Interleave: [3]Interleave{InterleaveYF32, InterleaveYBF16, InterleaveYF16},
 		Vector:     vectorY(),

@@ -69,11 +69,6 @@ func Gemm12ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, 
 //go:noescape
 func GemvZF32(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 
-// DotsZF32 is the Dots over F32 keys.
-//
-//go:noescape
-func DotsZF32(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-
 // MixZF32 is the Mix over F32 values.
 //
 //go:noescape
@@ -149,11 +144,6 @@ func Gemm12ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32,
 //go:noescape
 func GemvZBF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 
-// DotsZBF16 is the Dots over BF16 keys.
-//
-//go:noescape
-func DotsZBF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-
 // MixZBF16 is the Mix over BF16 values.
 //
 //go:noescape
@@ -228,11 +218,6 @@ func Gemm12ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, 
 //
 //go:noescape
 func GemvZF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
-
-// DotsZF16 is the Dots over F16 keys.
-//
-//go:noescape
-func DotsZF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
 
 // MixZF16 is the Mix over F16 values.
 //

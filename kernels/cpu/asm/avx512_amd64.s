@@ -2671,58 +2671,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func DotsZF32(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-// Requires: AVX, AVX512F, FMA3
-TEXT ·DotsZF32(SB), NOSPLIT, $0-48
-	MOVQ n+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ q+16(FP), DX
-	MOVQ keys+24(FP), BX
-	MOVQ stride+32(FP), SI
-	MOVQ scores+40(FP), DI
-	MOVQ CX, R8
-	ANDQ $-16, R8
-
-key:
-	VPXORD Z0, Z0, Z0
-	XORQ   R9, R9
-	JMP    test
-
-block:
-	VMOVUPS     (BX)(R9*4), Z1
-	VFMADD231PS (DX)(R9*4), Z1, Z0
-	ADDQ        $0x10, R9
-
-test:
-	CMPQ          R9, R8
-	JL            block
-	VEXTRACTF64X4 $0x01, Z0, Y2
-	VADDPS        Y2, Y0, Y1
-	VEXTRACTF128  $0x01, Y1, X2
-	VADDPS        X2, X1, X3
-	VHADDPS       X3, X3, X3
-	VHADDPS       X3, X3, X3
-	VXORPS        X4, X4, X4
-	JMP           testone
-
-one:
-	VMOVSS      (BX)(R9*4), X1
-	VMOVSS      (DX)(R9*4), X2
-	VFMADD231SS X1, X2, X4
-	INCQ        R9
-
-testone:
-	CMPQ   R9, CX
-	JL     one
-	VADDSS X4, X3, X3
-	VMOVSS X3, (DI)
-	ADDQ   $0x04, DI
-	ADDQ   SI, BX
-	DECQ   AX
-	JNE    key
-	VZEROUPPER
-	RET
-
 // func MixZF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 // Requires: AVX, AVX512F, FMA3
 TEXT ·MixZF32(SB), NOSPLIT, $0-48
@@ -5809,61 +5757,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func DotsZBF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-// Requires: AVX, AVX512F, FMA3
-TEXT ·DotsZBF16(SB), NOSPLIT, $0-48
-	MOVQ n+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ q+16(FP), DX
-	MOVQ keys+24(FP), BX
-	MOVQ stride+32(FP), SI
-	MOVQ scores+40(FP), DI
-	MOVQ CX, R8
-	ANDQ $-16, R8
-
-key:
-	VPXORD Z0, Z0, Z0
-	XORQ   R9, R9
-	JMP    test
-
-block:
-	VPMOVZXWD   (BX)(R9*2), Z1
-	VPSLLD      $0x10, Z1, Z1
-	VFMADD231PS (DX)(R9*4), Z1, Z0
-	ADDQ        $0x10, R9
-
-test:
-	CMPQ          R9, R8
-	JL            block
-	VEXTRACTF64X4 $0x01, Z0, Y2
-	VADDPS        Y2, Y0, Y1
-	VEXTRACTF128  $0x01, Y1, X2
-	VADDPS        X2, X1, X3
-	VHADDPS       X3, X3, X3
-	VHADDPS       X3, X3, X3
-	VXORPS        X4, X4, X4
-	JMP           testone
-
-one:
-	MOVWLZX     (BX)(R9*2), R10
-	SHLL        $0x10, R10
-	VMOVD       R10, X1
-	VMOVSS      (DX)(R9*4), X2
-	VFMADD231SS X1, X2, X4
-	INCQ        R9
-
-testone:
-	CMPQ   R9, CX
-	JL     one
-	VADDSS X4, X3, X3
-	VMOVSS X3, (DI)
-	ADDQ   $0x04, DI
-	ADDQ   SI, BX
-	DECQ   AX
-	JNE    key
-	VZEROUPPER
-	RET
-
 // func MixZBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 // Requires: AVX, AVX512F, FMA3
 TEXT ·MixZBF16(SB), NOSPLIT, $0-48
@@ -8842,60 +8735,6 @@ write:
 	VMOVUPS Z5, 320(SI)
 	VMOVUPS Z6, 384(SI)
 	VMOVUPS Z7, 448(SI)
-	VZEROUPPER
-	RET
-
-// func DotsZF16(n int, d int, q *float32, keys *byte, stride int, scores *float32)
-// Requires: AVX, AVX512F, F16C, FMA3
-TEXT ·DotsZF16(SB), NOSPLIT, $0-48
-	MOVQ n+0(FP), AX
-	MOVQ d+8(FP), CX
-	MOVQ q+16(FP), DX
-	MOVQ keys+24(FP), BX
-	MOVQ stride+32(FP), SI
-	MOVQ scores+40(FP), DI
-	MOVQ CX, R8
-	ANDQ $-16, R8
-
-key:
-	VPXORD Z0, Z0, Z0
-	XORQ   R9, R9
-	JMP    test
-
-block:
-	VCVTPH2PS   (BX)(R9*2), Z1
-	VFMADD231PS (DX)(R9*4), Z1, Z0
-	ADDQ        $0x10, R9
-
-test:
-	CMPQ          R9, R8
-	JL            block
-	VEXTRACTF64X4 $0x01, Z0, Y2
-	VADDPS        Y2, Y0, Y1
-	VEXTRACTF128  $0x01, Y1, X2
-	VADDPS        X2, X1, X3
-	VHADDPS       X3, X3, X3
-	VHADDPS       X3, X3, X3
-	VXORPS        X4, X4, X4
-	JMP           testone
-
-one:
-	MOVWLZX     (BX)(R9*2), R10
-	VMOVD       R10, X1
-	VCVTPH2PS   X1, X1
-	VMOVSS      (DX)(R9*4), X2
-	VFMADD231SS X1, X2, X4
-	INCQ        R9
-
-testone:
-	CMPQ   R9, CX
-	JL     one
-	VADDSS X4, X3, X3
-	VMOVSS X3, (DI)
-	ADDQ   $0x04, DI
-	ADDQ   SI, BX
-	DECQ   AX
-	JNE    key
 	VZEROUPPER
 	RET
 

@@ -16,7 +16,6 @@ func AVX512() Kernels {
 		ByRow:      []Strided{nil, ByRow1Z, ByRow2Z, ByRow3Z, ByRow4Z, ByRow5Z, ByRow6Z, ByRow7Z, ByRow8Z, ByRow9Z, ByRow10Z, ByRow11Z, ByRow12Z},
 		ByCol:      []Strided{nil, ByCol1Z, ByCol2Z, ByCol3Z, ByCol4Z, ByCol5Z, ByCol6Z, ByCol7Z, ByCol8Z, ByCol9Z, ByCol10Z, ByCol11Z, ByCol12Z},
 		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
-		Dots:       [3]Dots{DotsZF32, DotsZBF16, DotsZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
 		Interleave: [3]Interleave{InterleaveZF32, InterleaveZBF16, InterleaveZF16},
 		Vector:     vectorZ(),

@@ -23,7 +23,7 @@ func Generic() Kernels {
 		for m := 1; m <= genericRows; m++ {
 			k.Gemm[s] = append(k.Gemm[s], gemm(m, st))
 		}
-		k.Gemv[s], k.Dots[s], k.Mix[s], k.Interleave[s] = gemv(st), dots(st), mix(st), interleave(st)
+		k.Gemv[s], k.Mix[s], k.Interleave[s] = gemv(st), mix(st), interleave(st)
 	}
 	return k
 }
@@ -117,41 +117,6 @@ func gemv(s Storage) Gemv {
 	return func(k int, x *float32, b *byte, _ int, y *float32, bias *float32) {
 		one(k, x, b, y, Panel, bias, 0)
 	}
-}
-
-func dots(s Storage) Dots {
-	size := sizes[s]
-	return func(n, d int, q *float32, keys *byte, stride int, scores *float32) {
-		x := unsafe.Slice(q, d)
-		var k [16]float32
-		out := unsafe.Slice(scores, n)
-		for j := range out {
-			key := at(keys, j*stride)
-			var lane [16]float32
-			l := 0
-			for ; l+16 <= d; l += 16 {
-				load(s, k[:], at(key, l*size))
-				for i := range lane {
-					lane[i] = FMA(k[i], x[l+i], lane[i])
-				}
-			}
-			var rest float32
-			for ; l < d; l++ {
-				load(s, k[:1], at(key, l*size))
-				rest = FMA(k[0], x[l], rest)
-			}
-			out[j] = tree(&lane) + rest
-		}
-	}
-}
-
-// tree adds up the lanes in the order that Dots states.
-func tree(lane *[16]float32) float32 {
-	var four [4]float32
-	for i := range four {
-		four[i] = (lane[i] + lane[i+8]) + (lane[i+4] + lane[i+12])
-	}
-	return (four[0] + four[1]) + (four[2] + four[3])
 }
 
 func mix(s Storage) Mix {

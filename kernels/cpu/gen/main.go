@@ -49,14 +49,13 @@ func main() {
 	}
 }
 
-// products writes tiles, dots and mixes, by element.
+// products writes tiles and mixes, by element.
 func (s isa) products() {
 	for _, e := range elems {
 		for m := 1; m <= s.rows; m++ {
 			s.gemm(m, e)
 		}
 		s.gemv(e)
-		s.dots(e)
 		s.mix(e)
 		s.interleave(e)
 	}

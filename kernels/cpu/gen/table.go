@@ -29,7 +29,7 @@ func (s isa) table() string {
 		}
 		b.WriteString("},\n")
 	}
-	for _, f := range []string{"Gemv", "Dots", "Mix", "Interleave"} {
+	for _, f := range []string{"Gemv", "Mix", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {
 			if i > 0 {

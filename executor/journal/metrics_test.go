@@ -17,17 +17,13 @@ func TestRowsReadBack(t *testing.T) {
 		Loss: float64(float32(1.1)), LearningRate: 3e-5, Tokens: 123456792, Memory: 1 << 40, "zeta": 0.1, "alpha": -1.5e300, EvalLoss: math.Inf(1),
 	}, Norms: map[string]float64{"h.10": 1, "h.9": 0.5}}
 	line := string(row.encode())
-	want := `{"step":3,"time":1772366400.250,"loss":1.1,"eval_loss":"Infinity","lr":3e-05,"tokens":123456792,"memory":1099511627776,` +
+	want := `{"step":3,"time":1772366400.250,"loss":1.100000023841858,"eval_loss":"Infinity","lr":3e-05,"tokens":123456792,"memory":1099511627776,` +
 		`"alpha":-1.5e+300,"zeta":0.1,"grad_norms":{"h.9":0.5,"h.10":1}}` + "\n"
 	if line != want {
 		t.Fatalf("line\n%swant\n%s", line, want)
 	}
 	back, err := parseRow([]byte(line))
 	must(t, err)
-	if float32(back.Values[Loss]) != float32(1.1) {
-		t.Errorf("loss is %v", back.Values[Loss])
-	}
-	back.Values[Loss] = row.Values[Loss]
 	if !reflect.DeepEqual(back, row) {
 		t.Errorf("read back\n%+v\nwant\n%+v", back, row)
 	}

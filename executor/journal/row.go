@@ -122,9 +122,8 @@ func appendMember(b []byte, name string, v float64) []byte {
 	return appendNumber(append(append(b, quoted...), ':'), v)
 }
 
-// appendNumber writes the shortest digits that read back as v; as the float32
-// that v is, if it is one. What JSON has no number for is a string, spelled
-// as protocol buffers do.
+// appendNumber writes the shortest digits that read back as v. What JSON has no
+// number for is a string, spelled as protocol buffers do.
 func appendNumber(b []byte, v float64) []byte {
 	switch {
 	case math.IsNaN(v):
@@ -136,15 +135,11 @@ func appendNumber(b []byte, v float64) []byte {
 	case v == math.Trunc(v) && math.Abs(v) < 1<<53:
 		return strconv.AppendInt(b, int64(v), 10)
 	}
-	bits := 64
-	if float64(float32(v)) == v {
-		bits = 32
-	}
 	format := byte('f')
 	if a := math.Abs(v); a < 1e-4 || a >= 1e15 {
 		format = 'e'
 	}
-	return strconv.AppendFloat(b, v, format, -1, bits)
+	return strconv.AppendFloat(b, v, format, -1, 64)
 }
 
 // parseRow reads a line. Members that are neither numbers nor known are left

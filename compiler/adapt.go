@@ -22,30 +22,37 @@ import (
 // Sources: arXiv:2106.09685; scale by the root arXiv:2312.03732; magnitude
 // arXiv:2402.09353, as the PEFT library has it.
 type Adapter struct {
-	Rank      int
-	Scale     float64
+	// Layer gives rank and scale for the layer at a path, without ".weight"; ok
+	// is false if it is not adapted.
+	Layer     func(path string) (rank int, scale float64, ok bool)
 	Dropout   float64
 	Magnitude bool
-	Targets   func(path string) bool // by the path of the layer, without ".weight"
+	// Fixed says that neither the adapter nor the base changes, so that m / |V|
+	// is a weight, computed once, instead of m.
+	Fixed bool
 }
 
-// adapt adds the adapter of a training to its graph, before anything else.
+// adapt adds an adapter to the graph of a model, before anything else: that of
+// a training, which changes it, or one whose weights stay.
 func adapt(c *context, g *ir.Graph) (*ir.Graph, error) {
 	c.base = g
-	if c.opt.Training == nil || c.opt.Training.Adapter == nil {
+	a := c.opt.Adapter
+	if c.opt.Training != nil {
+		a = c.opt.Training.Adapter
+	}
+	if a == nil {
 		return g, nil
 	}
-	a := c.opt.Training.Adapter
 	uses := countUses(g)
 	for _, n := range g.Nodes {
-		if path, ok := adaptable(n); ok && a.Targets(strings.TrimSuffix(path, ".weight")) && uses[n.In[1].Node.ID][0] > 1 {
+		if path, ok := a.adapts(n); ok && uses[n.In[1].Node.ID][0] > 1 {
 			return nil, &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s is shared by several layers, so an adapter of one can't be merged into it", path)}
 		}
 	}
 	adapted := 0
 	next, err := rewrite(c.table, g, func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
-		path, ok := adaptable(n)
-		if !ok || !a.Targets(strings.TrimSuffix(path, ".weight")) {
+		path, ok := a.adapts(n)
+		if !ok {
 			return nil
 		}
 		adapted++
@@ -65,14 +72,24 @@ func adaptable(n *ir.Node) (string, bool) {
 	return n.In[1].Node.Attr.(ir.StateAttr).Path, true
 }
 
+// adapts is adaptable for the layers of the adapter.
+func (a *Adapter) adapts(n *ir.Node) (string, bool) {
+	path, ok := adaptable(n)
+	if ok {
+		_, _, ok = a.Layer(strings.TrimSuffix(path, ".weight"))
+	}
+	return path, ok
+}
+
 // layer writes an adapted layer. A begins as PEFT fills it, B at zero and the
 // magnitude at the norms of W, so that training begins at the model as it is.
 func (a *Adapter) layer(r *rewriter, n *ir.Node, in []ir.Value, path string) ir.Value {
 	attr, paths := n.Attr.(op.LinearAttr), train.AdapterOf(path)
+	size, scale, _ := a.Layer(strings.TrimSuffix(path, ".weight"))
 	state := func(path, fill string, shape ...ir.Dim) ir.Value {
 		return r.Graph.AddState(ir.State{Path: path, Kind: ir.Weight, Init: fill, Pos: r.Pos}, ir.Type{DType: ir.F32, Shape: shape}).Read
 	}
-	out, rank := ir.D(attr.OutFeatures), ir.D(a.Rank)
+	out, rank := ir.D(attr.OutFeatures), ir.D(size)
 	wa, wb := state(paths.A, "kaiming", rank, last(n.In[0].Type())), state(paths.B, "zeros", out, rank)
 	x, pos := in[0], r.Pos
 	if a.Dropout > 0 {
@@ -81,21 +98,29 @@ func (a *Adapter) layer(r *rewriter, n *ir.Node, in []ir.Value, path string) ir.
 		r.Pos = pos
 	}
 	y := r.Apply(n.Op, attr, in...)[0]
-	down := r.Apply("linear", op.LinearAttr{OutFeatures: a.Rank}, x, wa)[0]
+	down := r.Apply("linear", op.LinearAttr{OutFeatures: size}, x, wa)[0]
 	up := r.Apply("linear", op.LinearAttr{OutFeatures: attr.OutFeatures}, down, wb)[0]
-	delta := r.Mul(up, r.Scalar(a.Scale, up))
+	delta := r.Mul(up, r.Scalar(scale, up))
 	if !a.Magnitude {
 		return r.Add(y, delta)
 	}
-	s := r.Div(state(paths.Magnitude, train.RowNorms, out), a.norms(r, in[1], wa, wb))
+	if a.Fixed {
+		plain := r.Apply("linear", op.LinearAttr{OutFeatures: attr.OutFeatures}, x, in[1])[0]
+		y := r.Mul(state(paths.Ratio, "ones", out), r.Add(plain, delta))
+		if len(in) > 2 && in[2].Valid() {
+			y = r.Add(y, in[2])
+		}
+		return y
+	}
+	s := r.Div(state(paths.Magnitude, train.RowNorms, out), norms(r, in[1], wa, wb, scale))
 	plain := r.Apply("linear", op.LinearAttr{OutFeatures: attr.OutFeatures}, x, in[1])[0]
 	return r.Add(y, r.Add(r.Mul(r.Sub(s, r.Scalar(1, s)), plain), r.Mul(s, delta)))
 }
 
 // norms are the Euclidean norms of the rows of w + scale wb wa, through which
 // no gradient flows.
-func (a *Adapter) norms(r *rewriter, w, wa, wb ir.Value) ir.Value {
+func norms(r *rewriter, w, wa, wb ir.Value, scale float64) ir.Value {
 	v := r.MatMul(wb, wa, false, false)
-	v = r.Add(r.Cast(w, ir.F32), r.Mul(v, r.Scalar(a.Scale, v)))
+	v = r.Add(r.Cast(w, ir.F32), r.Mul(v, r.Scalar(scale, v)))
 	return r.Detach(r.Sqrt(r.Sum(r.Mul(v, v), false, -1)))
 }

@@ -34,6 +34,9 @@ type Options struct {
 	Weight func(path string) (ir.DType, bool)
 	// Sizes are named sizes that are known already, as the rows of a batch.
 	Sizes map[string]int
+	// Adapter, if set, is added to the model; its weights are like any others.
+	// That of a training stands there.
+	Adapter *Adapter
 	// Training, if set, makes a program that learns, of an entry without cache.
 	Training *Training
 	// Trace, if set, sees the graph after elaboration and after every pass.
@@ -73,7 +76,7 @@ type context struct {
 // named sizes and run once; those from "bind" on run for every set of sizes.
 var passes = []pass{
 	{name: "adapt", run: adapt,
-		why: "an adapter is a part of the model that learns"},
+		why: "an adapter is a part of the model, and of what learns"},
 	{name: "isolate", run: isolate,
 		why: "what a query sees is a part of the model that learns"},
 	{name: "dropout", run: dropout, after: []string{"adapt"},

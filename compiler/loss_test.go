@@ -51,7 +51,7 @@ func TestReference(t *testing.T) {
 	}
 	for name, a := range map[string]*Adapter{
 		"all weights": nil,
-		"adapter":     {Rank: 2, Scale: 2, Targets: func(path string) bool { return train.Match("q_proj", path) || train.Match("down_proj", path) }},
+		"adapter":     {Layer: ofRank(2, 2, func(path string) bool { return train.Match("q_proj", path) || train.Match("down_proj", path) })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			step, evaluate, sums := preferences(t, m, Step, a), preferences(t, m, Evaluate, a), preferences(t, m, Accumulate, a)

@@ -101,7 +101,7 @@ func TestFrozenStorage(t *testing.T) {
 	}
 	table, o := newContext(t)
 	o.Training = training(t, Step)
-	o.Training.Adapter = &Adapter{Rank: 2, Scale: 2, Targets: func(path string) bool { return strings.HasSuffix(path, "_proj") }}
+	o.Training.Adapter = &Adapter{Layer: ofRank(2, 2, func(path string) bool { return strings.HasSuffix(path, "_proj") })}
 	o.Weight = func(string) (ir.DType, bool) { return ir.BF16, true }
 	p, err := Compile(m, table, o)
 	if err != nil {

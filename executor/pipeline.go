@@ -113,7 +113,7 @@ func (p *Pipeline) open() error {
 			}
 		}
 		name := "models." + ref.Name
-		o := model.Options{Name: name, Dir: ref.From, Context: ref.Context, Cache: cache,
+		o := model.Options{Name: name, Dir: ref.From, Adapter: ref.Adapter, Context: ref.Context, Cache: cache,
 			Backend: p.opt.Backend, Compile: p.opt.Compile}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }

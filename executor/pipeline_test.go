@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"pipe.dev/compiler"
-	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/model"
@@ -38,8 +37,8 @@ func options(t *testing.T) Options {
 		t.Fatal(err)
 	}
 	return Options{Backend: be, Stages: stages,
-		Compile: func(m *schema.Model, e plan.Entry, weight func(string) (ir.DType, bool)) (model.Program, error) {
-			return compiler.Compile(m, ops, compiler.Options{Entry: e, Target: be, Weight: weight})
+		Compile: func(m *schema.Model, e plan.Entry, w model.Weights) (model.Program, error) {
+			return compiler.Compile(m, ops, compiler.Options{Entry: e, Target: be, Weight: w.DType})
 		}}
 }
 

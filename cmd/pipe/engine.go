@@ -98,8 +98,15 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 
 // compile returns what compiles a model for the engine's device; trace may be nil.
 func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
-	return func(m *schema.Model, entry plan.Entry, weight func(string) (ir.DType, bool)) (model.Program, error) {
-		return compiler.Compile(m, e.ops, compiler.Options{Entry: entry, Target: e.backend, Weight: weight, Trace: trace})
+	return func(m *schema.Model, entry plan.Entry, w model.Weights) (model.Program, error) {
+		o := compiler.Options{Entry: entry, Target: e.backend, Weight: w.DType, Trace: trace}
+		if a := w.Adapter; a != nil {
+			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (rank int, scale float64, ok bool) {
+				l, ok := a.Layer(path)
+				return l.Rank, l.Scale, ok
+			}}
+		}
+		return compiler.Compile(m, e.ops, o)
 	}
 }
 

@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"pipe.dev/executor/adapter"
 )
 
 // instructions is a file of examples for fine-tuning.
@@ -112,5 +116,72 @@ func TestAdapterFinetune(t *testing.T) {
 		"--set", "prompt=Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nSay 3\n\n### Response:\n", "--set", "max_tokens=8")
 	if code != 0 || !strings.Contains(out, "the cat") {
 		t.Errorf("the merged model answers %q: exit code %d, %s", out, code, errs)
+	}
+}
+
+// TestAdapterGoesOn trains on from an adapter: of this command's own making it
+// begins where that ended, and one of PEFT keeps ranks, scales and magnitudes.
+func TestAdapterGoesOn(t *testing.T) {
+	first := finetune(t, "llama3-finetune.cue", t.TempDir(), "--set", "model.adapter.rank=4", "--set", "train.steps=10")
+	from := filepath.Join(first.Run, "adapter")
+	still := []string{"--set", "optimizer.lr=1e-30", "--set", "train.steps=2"}
+	same := finetune(t, "llama3-finetune.cue", t.TempDir(), append(still, "--set", "model.adapter={from: \""+from+"\"}")...)
+	for _, name := range []string{"adapter/adapter_model.safetensors", "model/model.safetensors"} {
+		was, now := named(t, filepath.Join(first.Run, name)), named(t, filepath.Join(same.Run, name))
+		if len(was) != len(now) {
+			t.Errorf("%s: %d tensors become %d", name, len(was), len(now))
+		}
+		for path, x := range was {
+			if !bytes.Equal(x.Data, now[path].Data) {
+				t.Fatalf("%s: %s has changed", name, path)
+			}
+		}
+	}
+	more := finetune(t, "llama3-finetune.cue", t.TempDir(), "--set", "model.adapter={from: \""+from+"\"}", "--set", "train.steps=10", "--set", "schedule.warmup_steps=0")
+	if !(more.Eval < first.Eval) {
+		t.Errorf("training on takes the loss from %v to %v", first.Eval, more.Eval)
+	}
+
+	for name, base := range map[string]string{"dora": "llama", "pattern": "qwen2"} {
+		from := "../../testdata/golden/adapter/" + name
+		r := train(t, tinyRecipe(t, "model: config: {", "model: {from: \"../../testdata/golden/arch/"+base+"\", adapter: from: \""+from+"\"}\n\t_old: {"),
+			t.TempDir(), "--set", "train.steps=3", "--set", "optimizer.lr=0.01")
+		a, err := adapter.Open(filepath.Join(r.Run, "adapter"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		was, err := adapter.Open(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(a.Layers, was.Layers) {
+			t.Errorf("%s: layers %+v, want %+v", name, a.Layers, was.Layers)
+		}
+		before, after := named(t, filepath.Join(from, "adapter_model.safetensors")), named(t, filepath.Join(r.Run, "adapter", "adapter_model.safetensors"))
+		for path, x := range before {
+			if bytes.Equal(x.Data, after[path].Data) {
+				t.Errorf("%s: %s has not moved", name, path)
+			}
+		}
+		if err := errors.Join(a.Close(), was.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+
+	recipe := "../../recipes/llama3-finetune.cue"
+	data := `data.train=[{files: ["` + instructions(t) + `"], format: "alpaca", validation: 0.2}]`
+	misfit := tinyRecipe(t, "model: config: {", "model: {from: \"../../testdata/golden/arch/llama31\", adapter: from: \"../../testdata/golden/adapter/lora\"}\n\t_old: {")
+	code, _, errs := pipeCommand("run", misfit, "--runs", t.TempDir(), "--quiet")
+	if code != exitData || !strings.Contains(errs, `v_proj.lora_B.weight" has shape [24 4], want [12 4]`) {
+		t.Errorf("an adapter of another model: exit code %d, %s", code, errs)
+	}
+	for args, want := range map[string]string{
+		`model.adapter={from: "` + from + `", rank: 8}`: "rank: is that of " + from + ", the adapter that is trained on: leave it out",
+		`model.adapter={from: "nosuch"}`:                "nosuch: no such file or folder",
+	} {
+		code, _, errs := pipeCommand("run", recipe, "--runs", t.TempDir(), "--quiet", "--set", "model.from="+goldenText, "--set", data, "--set", "batch.seq=128", "--set", args)
+		if code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit code %d, %s; want %s", args, code, errs, want)
+		}
 	}
 }

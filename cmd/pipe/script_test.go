@@ -59,6 +59,7 @@ func TestScript(t *testing.T) {
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"fails":       fails,
+	"falls":       falls,
 	"glob":        glob,
 	"json":        jsonValue,
 	"samejson":    sameJSON,
@@ -85,6 +86,25 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if errs := ts.ReadFile("stderr"); strings.TrimSpace(errs) == "" || strings.Contains(errs, "goroutine ") {
 		ts.Fatalf("want an error on stderr, got %q", errs)
+	}
+}
+
+// falls FILE NAME checks that of the rows in FILE, a metrics.jsonl, the last that
+// has NAME has less of it than the first.
+func falls(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: falls FILE NAME")
+	}
+	var values []float64
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var row map[string]any
+		ts.Check(json.Unmarshal([]byte(line), &row))
+		if x, ok := row[args[1]].(float64); ok {
+			values = append(values, x)
+		}
+	}
+	if len(values) < 2 || !(values[len(values)-1] < values[0]) {
+		ts.Fatalf("%s: %s is %v", args[0], args[1], values)
 	}
 }
 

@@ -31,7 +31,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 			t.Recompute = compiler.AllBlocks
 		}
 		if a := r.Adapter; a != nil {
-			t.Adapter = &compiler.Adapter{Rank: a.Rank, Scale: a.Scale(), Dropout: a.Dropout, Magnitude: a.DoRA, Targets: a.Target}
+			t.Adapter = &compiler.Adapter{Layer: r.AdapterLayer, Dropout: a.Dropout, Magnitude: a.DoRA}
 		}
 		return compiler.Compile(m, e.ops, compiler.Options{
 			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,

@@ -8,6 +8,7 @@ const (
 	LowRankA  = ".lora_A.weight"
 	LowRankB  = ".lora_B.weight"
 	Magnitude = ".lora_magnitude_vector"
+	ratio     = ".lora_magnitude_ratio"
 )
 
 // RowNorms is how the magnitude of a layer is filled: with the Euclidean norms
@@ -18,12 +19,13 @@ const RowNorms = "row_norms"
 type AdapterPaths struct {
 	A, B      string // [rank, in] and [out, rank]
 	Magnitude string // [out], of an adapter that has it
+	Ratio     string // [out], the magnitude over the norms of the rows, where neither changes; no file has it
 }
 
 // AdapterOf gives the paths of the adapter's weights for the weight of a layer.
 func AdapterOf(weight string) AdapterPaths {
 	base := strings.TrimSuffix(weight, ".weight")
-	return AdapterPaths{base + LowRankA, base + LowRankB, base + Magnitude}
+	return AdapterPaths{base + LowRankA, base + LowRankB, base + Magnitude, base + ratio}
 }
 
 // AdapterLayer returns the path of the layer that the weight at path adapts, if

@@ -11,6 +11,7 @@
 package adapter
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -81,6 +82,25 @@ func Open(dir string) (*Adapter, error) {
 
 // Close gives the file back.
 func (a *Adapter) Close() error { return a.ckpt.Close() }
+
+// Config is all that adapter_config.json says.
+func (a *Adapter) Config() (map[string]any, error) {
+	file := filepath.Join(a.Dir, configName)
+	text, err := os.ReadFile(file)
+	var out map[string]any
+	if err == nil {
+		err = json.Unmarshal(text, &out)
+	}
+	if err != nil {
+		return nil, checkpoint.FileError(file, err)
+	}
+	return out, nil
+}
+
+// Files are the files of the adapter.
+func (a *Adapter) Files() []string {
+	return []string{filepath.Join(a.Dir, configName), filepath.Join(a.Dir, weightsName)}
+}
 
 // Checkpoint is the file of the weights.
 func (a *Adapter) Checkpoint() *checkpoint.Checkpoint { return a.ckpt }
@@ -207,6 +227,49 @@ func (a *Adapter) LowRank(l Layer) (*LowRank, error) {
 	}
 	if a.Transposed {
 		return out.transposed(l.Out), nil
+	}
+	return out, nil
+}
+
+// IsMagnitude reports whether a tensor of the file is a magnitude.
+func (a *Adapter) IsMagnitude(name string) bool {
+	_, end, _ := split(name)
+	return end == train.Magnitude
+}
+
+// RatiosOf finds the layer whose Ratios are the weight at a path.
+func (a *Adapter) RatiosOf(path string) (Layer, bool) {
+	for _, l := range a.Layers {
+		if l.Magnitude && train.AdapterOf(l.Path).Ratio == path {
+			return l, true
+		}
+	}
+	return Layer{}, false
+}
+
+// Ratios are the magnitude of a layer over the norms of the rows of its weight,
+// whose tensor in c has this name, with the difference added.
+func (a *Adapter) Ratios(l Layer, c *checkpoint.Checkpoint, name string) ([]float64, error) {
+	low, err := a.LowRank(l)
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.View(name)
+	if err != nil {
+		return nil, err
+	}
+	t, _ := c.Lookup(name)
+	out, d, bytes := make([]float64, l.Out), make([]float64, l.In), l.In*t.DType.Size()
+	for row := range out {
+		low.Delta(row, d)
+		var sum float64
+		for i, w := range (tensorfile.Tensor{Type: ir.T(t.DType, l.In), Data: data[row*bytes : (row+1)*bytes]}).Float64s() {
+			sum += (w + d[i]) * (w + d[i])
+		}
+		out[row] = low.Magnitude[row] / math.Sqrt(sum)
+		if math.IsNaN(out[row]) || math.IsInf(out[row], 0) {
+			return nil, errorf(a.Dir, "%s: the magnitude of row %d over its norm is %v", l.Path, row, out[row])
+		}
 	}
 	return out, nil
 }

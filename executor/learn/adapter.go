@@ -20,6 +20,7 @@ import (
 // layers, y = x Wᵀ, is added a factor times x Aᵀ Bᵀ, and A and B alone are
 // trained. Sources: arXiv:2106.09685, arXiv:2402.09353, arXiv:2312.03732.
 type AdapterAttr struct {
+	From    string   `cue:"from?: string & !=\"\"" doc:"a folder with adapter_config.json, whose adapter is trained on; rank, alpha, dora, rslora and targets are then those of it"`
 	Rank    int      `cue:"rank: int & >0 & <=1024 | *16" doc:"size of what x is projected to"`
 	Alpha   float64  `cue:"alpha: number & >0 | *32" doc:"times 1/rank, the factor of the added product"`
 	Dropout float64  `cue:"dropout: number & >=0 & <1 | *0" doc:"share of x that the added product does not see at a step"`
@@ -42,6 +43,60 @@ func (a *AdapterAttr) Scale() float64 {
 	return a.Alpha / float64(a.Rank)
 }
 
+// AdapterLayer gives the rank of the adapter of the layer at a path, and the
+// factor of its product; ok is false of a layer that is not adapted.
+func (r *Recipe) AdapterLayer(path string) (rank int, scale float64, ok bool) {
+	switch {
+	case r.from != nil:
+		l, ok := r.from.Layer(path)
+		return l.Rank, l.Scale, ok
+	case r.Adapter == nil || !r.Adapter.Target(path):
+		return 0, 0, false
+	}
+	return r.Adapter.Rank, r.Adapter.Scale(), true
+}
+
+// openAdapter opens the adapter that is trained on, if there is one.
+func (r *Run) openAdapter() error {
+	a := r.Recipe.Adapter
+	if a == nil || a.From == "" {
+		return nil
+	}
+	for _, field := range []string{"rank", "alpha", "dora", "rslora", "targets"} {
+		if _, ok := r.doc.Recipe.Written("model.adapter." + field); ok {
+			return r.mistake("model.adapter."+field, "is that of %s, the adapter that is trained on: leave it out", a.From)
+		}
+	}
+	var err error
+	if r.Recipe.from, err = adapter.Open(a.From); err != nil {
+		return err
+	}
+	if r.Recipe.from.Transposed {
+		return r.mistake("model.adapter.from", "%s is of weights that are stored transposed (fan_in_fan_out)", a.From)
+	}
+	a.DoRA = r.Recipe.from.Layers[0].Magnitude
+	return nil
+}
+
+// loadAdapter reads the weights of the adapter that is trained on.
+func (r *Run) loadAdapter(t *Trainer, list []plan.State) error {
+	c := r.Recipe.from.Checkpoint()
+	name := func(path string) string {
+		if x, ok := r.Recipe.from.Tensor(path); ok {
+			return x
+		}
+		return path
+	}
+	var wants []checkpoint.Want
+	for _, s := range list {
+		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
+	}
+	if err := c.Prove(wants, nil); err != nil {
+		return err
+	}
+	return t.store.Load(c, name, list, nil)
+}
+
 // merged is a weight with its adapter merged into it, or nil if it is not
 // adapted.
 func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]float64, error) {
@@ -56,8 +111,9 @@ func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]float64, er
 		return nil, nil
 	}
 	in := s.Type.Shape[1].N
-	l := adapter.LowRank{In: in, Rank: r.Recipe.Adapter.Rank, Scale: r.Recipe.Adapter.Scale()}
+	l := adapter.LowRank{In: in}
 	var err error
+	l.Rank, l.Scale, _ = r.Recipe.AdapterLayer(strings.TrimSuffix(s.Path, ".weight"))
 	if l.A, err = r.floatsOf(t, states[paths.A]); err != nil {
 		return nil, err
 	}
@@ -130,6 +186,14 @@ func (r *Run) exportAdapter(t *Trainer, dir string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if r.Recipe.from != nil { // as it was, but for the base that it is of now
+		config, err := r.Recipe.from.Config()
+		if err != nil {
+			return err
+		}
+		config["base_model_name_or_path"] = r.Recipe.Model.From
+		return writeJSON(write, "adapter_config.json", config)
 	}
 	return writeJSON(write, "adapter_config.json", r.adapterConfig(adapted))
 }

@@ -104,13 +104,13 @@ func (r *Run) checkModel() error {
 		paths[i] = w.Path
 	}
 	errs := append(r.checkTargets(linear), r.checkFreeze(paths)...)
-	if a := r.Recipe.Adapter; a != nil {
+	if r.Recipe.Adapter != nil {
 		paths = nil
 		for _, path := range linear {
-			if a.Target(path) {
+			if _, _, ok := r.Recipe.AdapterLayer(path); ok {
 				adapter := train.AdapterOf(path)
 				paths = append(paths, adapter.A, adapter.B)
-				if a.DoRA {
+				if r.Recipe.Adapter.DoRA {
 					paths = append(paths, adapter.Magnitude)
 				}
 			}
@@ -133,6 +133,9 @@ func (r *Run) checkTargets(linear []string) schema.Errors {
 	if a == nil {
 		return nil
 	}
+	if r.Recipe.from != nil {
+		return r.checkFrom(linear)
+	}
 	const at = "model.adapter.targets"
 	errs := r.matching(at, a.Targets, linear, "is no linear layer of the model")
 	if _, written := r.doc.Recipe.Written(at); written {
@@ -144,6 +147,19 @@ func (r *Run) checkTargets(linear []string) schema.Errors {
 	e := r.mistake(at, "none of %s is a linear layer of the model", strings.Join(a.Targets, ", "))
 	e.Hint = near("", linear)
 	return schema.Errors{e}
+}
+
+// checkFrom wants every layer of the adapter that is trained on to be a linear
+// layer.
+func (r *Run) checkFrom(linear []string) (errs schema.Errors) {
+	for _, l := range r.Recipe.from.Layers {
+		if !slices.Contains(linear, l.Path) {
+			e := r.mistake("model.adapter.from", "%s adapts %s, which is no linear layer of the model", r.Recipe.from.Dir, l.Path)
+			e.Hint = near(l.Path, linear)
+			errs = append(errs, e)
+		}
+	}
+	return errs
 }
 
 // checkFreeze wants patterns of weights to match some, and every part to have a

@@ -54,6 +54,9 @@ func (r *Run) inputs() (in inputs, err error) {
 			}
 		}
 	}
+	if a := r.Recipe.from; a != nil {
+		files = append(files, a.Files()...)
+	}
 	for _, f := range files {
 		s, err := data.Sum(f)
 		if err != nil {

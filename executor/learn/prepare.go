@@ -123,6 +123,9 @@ func (r *Run) openModel() error {
 	if !r.Recipe.ofNumbers() {
 		r.Recipe.ofText()
 	}
+	if err := r.openAdapter(); err != nil {
+		return err
+	}
 	r.model = r.doc.Recipe.Model
 	if from := r.Recipe.Model.From; from != "" {
 		if r.model, err = schema.LoadModel(from); err != nil {
@@ -154,6 +157,9 @@ func (r *Run) openInputs() error {
 func (r *Run) Close() {
 	if r.base != nil {
 		r.base.Close()
+	}
+	if r.Recipe != nil && r.Recipe.from != nil {
+		r.Recipe.from.Close()
 	}
 	for _, d := range []*data.Dataset{r.train, r.eval} {
 		if d != nil {
@@ -393,12 +399,20 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 	isNew := func(s plan.State) bool {
 		return r.base == nil || train.IsAdapter(s.Path)
 	}
-	var drawn, norms []plan.State
+	var drawn, norms, adapted []plan.State
 	for _, s := range all {
-		if s.Init == train.RowNorms {
+		switch {
+		case train.IsAdapter(s.Path) && r.Recipe.from != nil:
+			adapted = append(adapted, s)
+		case s.Init == train.RowNorms:
 			norms = append(norms, s)
-		} else if isNew(s) {
+		case isNew(s):
 			drawn = append(drawn, s)
+		}
+	}
+	if len(adapted) > 0 {
+		if err := r.loadAdapter(t, adapted); err != nil {
+			return err
 		}
 	}
 	if err := t.Initialise(drawn, r.Recipe.Seed, r.Recipe.Model.Std); err != nil {

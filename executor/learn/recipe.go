@@ -7,6 +7,7 @@ import (
 	"pipe.dev/compiler/attr"
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/train"
+	"pipe.dev/executor/adapter"
 	"pipe.dev/executor/data"
 	vocab "pipe.dev/executor/tokenizer/train"
 	"pipe.dev/schema"
@@ -53,7 +54,8 @@ type Recipe struct {
 	Name      string
 	Seed      uint64
 	Model     ModelAttr
-	Adapter   *AdapterAttr // nil if there is none
+	Adapter   *AdapterAttr     // nil if there is none
+	from      *adapter.Adapter // that is trained on; nil if there is none
 	Train     []data.Attr
 	Eval      []data.Attr
 	Tokenizer string           // "model", "characters" of the training data, or a folder

@@ -37,6 +37,12 @@ func folders(t *testing.T) []string {
 // open opens a model on a CPU backend of its own.
 func open(t testing.TB, dir string, threads int, tier string) (*Model, *cpu.Backend) {
 	t.Helper()
+	return openAdapted(t, dir, "", threads, tier)
+}
+
+// openAdapted opens a model with an adapter.
+func openAdapted(t testing.TB, dir, with string, threads int, tier string) (*Model, *cpu.Backend) {
+	t.Helper()
 	be, err := cpu.New(cpu.Options{Threads: threads, Tier: tier})
 	if err != nil {
 		t.Skip(err) // a tier that this machine lacks
@@ -45,9 +51,16 @@ func open(t testing.TB, dir string, threads int, tier string) (*Model, *cpu.Back
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Open(Options{Name: "models.test", Dir: dir, Backend: be,
-		Compile: func(m *schema.Model, e plan.Entry, weight func(string) (ir.DType, bool)) (Program, error) {
-			return compiler.Compile(m, table, compiler.Options{Entry: e, Target: be, Weight: weight})
+	m, err := Open(Options{Name: "models.test", Dir: dir, Adapter: with, Backend: be,
+		Compile: func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
+			o := compiler.Options{Entry: e, Target: be, Weight: w.DType}
+			if a := w.Adapter; a != nil {
+				o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (int, float64, bool) {
+					l, ok := a.Layer(path)
+					return l.Rank, l.Scale, ok
+				}}
+			}
+			return compiler.Compile(m, table, o)
 		}})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/decode"
 	"pipe.dev/executor/session"
+	"pipe.dev/executor/tensorfile"
 )
 
 // lengths are the numbers of positions for which a prompt is compiled; longer
@@ -139,18 +140,36 @@ func (m *Model) Load(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			err := m.store.Load(m.ckpt, m.tensorName, p.States[i:i+1], func(bytes int64) {
+			hear := func(bytes int64) {
 				done += bytes
 				if m.opt.Progress != nil {
 					m.opt.Progress(done, total)
 				}
-			})
-			if err != nil {
+			}
+			if err := m.load(p.States[i], hear); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// load reads one state, if it is a weight that the store lacks, or computes it.
+func (m *Model) load(s plan.State, hear func(bytes int64)) error {
+	l, ok := m.ratios(s.Path)
+	if !ok {
+		c, name := m.source(s.Path)
+		return m.store.Load(c, func(string) string { return name }, []plan.State{s}, hear)
+	}
+	if _, ok := m.store.Tensor(s.Path); ok {
+		return nil
+	}
+	values, err := m.adapter.Ratios(l, m.ckpt, m.tensorName(l.Path+".weight"))
+	if err != nil {
+		return err
+	}
+	hear(s.Bytes)
+	return m.store.New(s, tensorfile.AppendFloats(nil, s.Type.DType, values...))
 }
 
 // session binds a plan once.

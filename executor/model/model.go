@@ -14,6 +14,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/adapter"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/session"
 	"pipe.dev/executor/tokenizer"
@@ -26,14 +27,20 @@ type Program interface {
 	Plan(sizes map[string]int) (*plan.Plan, error)
 }
 
-// Compile makes a program of an architecture; weight gives the element type in
-// which a weight is stored.
-type Compile func(m *schema.Model, e plan.Entry, weight func(path string) (ir.DType, bool)) (Program, error)
+// Compile makes a program of an architecture.
+type Compile func(m *schema.Model, e plan.Entry, w Weights) (Program, error)
+
+// Weights say what weights there are for an architecture.
+type Weights struct {
+	DType   func(path string) (ir.DType, bool) // in which a weight is stored
+	Adapter *adapter.Adapter                   // nil if there is none
+}
 
 // Options say which model to open and how to run it.
 type Options struct {
 	Name     string // in the document, for messages: "models.llm"
 	Dir      string // the model folder
+	Adapter  string // a folder in PEFT's form; "" for none
 	Context  int    // positions of the key/value cache; 0 means as many as the model was trained on
 	Cache    ir.DType
 	Backend  kernels.Backend
@@ -48,6 +55,7 @@ type Model struct {
 	opt       Options
 	arch      *schema.Model
 	ckpt      *checkpoint.Checkpoint
+	adapter   *adapter.Adapter // or nil
 	tokenizer *tokenizer.Tokenizer
 	programs  map[string]Program
 	plans     []*plan.Plan // everything that was asked for
@@ -76,7 +84,14 @@ func Open(o Options) (*Model, error) {
 	if o.Cache == ir.Invalid {
 		o.Cache = ir.F32
 	}
-	return &Model{opt: o, arch: arch, ckpt: ckpt, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}}, nil
+	var a *adapter.Adapter
+	if o.Adapter != "" {
+		if a, err = adapter.Open(o.Adapter); err != nil {
+			ckpt.Close()
+			return nil, err
+		}
+	}
+	return &Model{opt: o, arch: arch, ckpt: ckpt, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}}, nil
 }
 
 // Close gives memory and files back.
@@ -94,6 +109,9 @@ func (m *Model) Close() error {
 		keep(m.arena.Free())
 	}
 	keep(m.ckpt.Close())
+	if m.adapter != nil {
+		keep(m.adapter.Close())
+	}
 	m.store, m.arena = nil, nil
 	return first
 }
@@ -144,7 +162,7 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 	if p, ok := m.programs[key]; ok {
 		return p, nil
 	}
-	p, err := m.opt.Compile(m.arch, e, m.weight)
+	p, err := m.opt.Compile(m.arch, e, Weights{m.weight, m.adapter})
 	if err != nil {
 		return nil, err
 	}
@@ -183,10 +201,28 @@ func (m *Model) weight(path string) (ir.DType, bool) {
 // tensorName is the checkpoint's name for a weight.
 func (m *Model) tensorName(path string) string { return m.ckpt.Name(path, m.arch.Prefixes) }
 
+// source is the file that has the weight at a path, and its name there.
+func (m *Model) source(path string) (*checkpoint.Checkpoint, string) {
+	if m.adapter != nil {
+		if name, ok := m.adapter.Tensor(path); ok {
+			return m.adapter.Checkpoint(), name
+		}
+	}
+	return m.ckpt, m.tensorName(path)
+}
+
+// ratios is the layer of which the weight at path holds ratios of magnitudes.
+func (m *Model) ratios(path string) (adapter.Layer, bool) {
+	if m.adapter == nil {
+		return adapter.Layer{}, false
+	}
+	return m.adapter.RatiosOf(path)
+}
+
 // prove compares the plans' weights with the headers of the checkpoint: every
 // name, shape and type, all mismatches at once.
 func (m *Model) prove() error {
-	var wants []checkpoint.Want
+	var wants, adapted []checkpoint.Want
 	seen := map[string]bool{}
 	for _, p := range m.plans {
 		for _, s := range p.States {
@@ -194,11 +230,24 @@ func (m *Model) prove() error {
 				continue
 			}
 			seen[s.Path] = true
-			w := checkpoint.Want{Name: m.tensorName(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}}
+			if _, ok := m.ratios(s.Path); ok { // made of what is proven
+				continue
+			}
+			c, name := m.source(s.Path)
+			w := checkpoint.Want{Name: name, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}}
 			if s.Type.DType == ir.F32 {
 				w.DTypes = append(w.DTypes, ir.BF16, ir.F16, ir.F64)
 			}
-			wants = append(wants, w)
+			if c == m.ckpt {
+				wants = append(wants, w)
+			} else {
+				adapted = append(adapted, w)
+			}
+		}
+	}
+	if m.adapter != nil {
+		if err := m.adapter.Checkpoint().Prove(adapted, m.adapter.IsMagnitude); err != nil {
+			return err
 		}
 	}
 	return m.ckpt.Prove(wants, m.arch.Ignores)

@@ -42,7 +42,7 @@ def make(name, base, seed, config):
             if "magnitude" in key:
                 p.mul_(1 + 0.2 * noise)
             else:
-                p.copy_((0.3 * noise).to(torch.float16 if name == "half" else torch.float32))
+                p.copy_((0.15 * noise).to(torch.float16 if name == "half" else torch.float32))
     net.to(torch.float32).save_pretrained(path)
     os.remove(os.path.join(path, "README.md"))
     file = os.path.join(path, "adapter_config.json")

@@ -88,9 +88,12 @@ func (b *Backend) Allocated() int64 { return b.allocated.Load() }
 // Align is a cache line, and the width of the widest vector.
 func (b *Backend) Align() int64 { return 64 }
 
-// Kernel finds the kernel for an op.
+// Kernel finds the kernel for an op. Tensors may have up to 16 axes.
 func (b *Backend) Kernel(op string, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	m, ok := b.table[op]
+	for _, t := range append(in[:len(in):len(in)], out...) {
+		ok = ok && len(t.Shape) <= maxRank
+	}
 	if !ok {
 		return nil, false
 	}

@@ -281,9 +281,11 @@ func floatKernel(b *Backend, f float2, in, out []ir.Type) kernels.Kernel {
 func runs(still *input[float32], f func(y, a []float32, b float32), y, a []float32, i int) {
 	last := len(still.shape) - 1
 	width := still.shape[last]
-	for row, col := i/width, i%width; len(y) > 0; row, col = row+1, 0 {
+	rows := newWalker(still.shape[:last], still.strides, i/width)
+	for col := i % width; len(y) > 0; col = 0 {
 		n := min(width-col, len(y))
-		f(y[:n], a[:n], still.one(offset(row, still.shape[:last], still.strides)))
+		f(y[:n], a[:n], still.one(rows.at))
+		rows.next()
 		y, a = y[n:], a[n:]
 	}
 }

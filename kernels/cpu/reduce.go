@@ -44,22 +44,19 @@ func bindReduce(b *Backend, rec recipe, a op.ReduceAttr, args kernels.Args) (ker
 	for _, i := range a.Axes.Slice() {
 		axes = append(axes, axis(i, len(shape)))
 	}
-	if len(shape) == 0 {
-		shape = []int{1}
-	}
 	r := &reduction{recipe: rec, b: b, x: vs[0], y: vs[1], n: 1}
+	isGone := func(i int) bool { return a.Axes == "" || slices.Contains(axes, i) }
+	shape, gone := joinAxes(shape, isGone)
 	st := cStrides(shape)
 	last := len(shape) - 1
-	r.width = shape[last]
-	isGone := func(i int) bool { return a.Axes == "" || slices.Contains(axes, i) }
-	r.isAlong = isGone(last)
+	r.width, r.isAlong = shape[last], gone[last]
 	for i, n := range shape {
-		if isGone(i) {
+		if gone[i] {
 			r.n *= n
 		}
 		switch {
 		case i == last:
-		case isGone(i):
+		case gone[i]:
 			r.gone, r.goneSt = append(r.gone, n), append(r.goneSt, st[i])
 		default:
 			r.kept, r.keptSt = append(r.kept, n), append(r.keptSt, st[i])
@@ -85,6 +82,22 @@ func bindReduce(b *Backend, rec recipe, a op.ReduceAttr, args kernels.Args) (ker
 		lo, hi := span(id%r.blocks, r.width, across)
 		r.run(b.local[worker], id/r.blocks, lo, hi-lo)
 	}), nil
+}
+
+// joinAxes takes neighbouring axes that are both gone, or both kept, as one,
+// so that runs are long.
+func joinAxes(shape []int, isGone func(i int) bool) (sizes []int, gone []bool) {
+	for i, n := range shape {
+		if k := len(sizes) - 1; k >= 0 && gone[k] == isGone(i) {
+			sizes[k] *= n
+			continue
+		}
+		sizes, gone = append(sizes, n), append(gone, isGone(i))
+	}
+	if len(sizes) == 0 {
+		return []int{1}, []bool{true}
+	}
+	return sizes, gone
 }
 
 // run computes width results from column col on of outer index o.
@@ -117,8 +130,10 @@ func (r *reduction) run(local []float32, o, col, width int) {
 
 // pass visits the elements that fall together, in C order.
 func (r *reduction) pass(f folder, buf []float32, base int, acc, aux []float64, along, across fold) {
-	for g := range r.count {
-		at := base + offset(g, r.gone, r.goneSt)
+	gone := newWalker(r.gone, r.goneSt, 0)
+	for range r.count {
+		at := base + gone.at
+		gone.next()
 		if !r.isAlong {
 			across(f, acc, aux, r.x.tile(buf, at, len(acc)))
 			continue

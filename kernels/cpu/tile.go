@@ -59,18 +59,50 @@ func (in *input[T]) read(buf []T, i, n int) []T {
 	}
 	last := len(in.shape) - 1
 	width, step := in.shape[last], in.strides[last]
-	row, col := i/width, i%width
-	for done := 0; done < n; row, col = row+1, 0 {
+	rows := newWalker(in.shape[:last], in.strides, i/width)
+	for done, col := 0, i%width; done < n; col = 0 {
 		run := min(width-col, n-done)
-		at := offset(row, in.shape[:last], in.strides)
 		if step == 0 {
-			in.fill(buf[done:done+run], at)
+			in.fill(buf[done:done+run], rows.at)
 		} else {
-			in.run(buf[done:done+run], at+col)
+			in.run(buf[done:done+run], rows.at+col)
 		}
+		rows.next()
 		done += run
 	}
 	return buf[:n]
+}
+
+// walker visits the elements of a tensor with the given strides, in C order.
+type walker struct {
+	shape, strides []int
+	index          [maxRank]int
+	at             int // the element
+}
+
+// maxRank is the most axes of a tensor, which a walker counts.
+const maxRank = 16
+
+// newWalker begins at element i in C order.
+func newWalker(shape, strides []int, i int) walker {
+	w := walker{shape: shape, strides: strides}
+	for a := len(shape) - 1; a >= 0; a-- {
+		w.index[a] = i % shape[a]
+		w.at += w.index[a] * strides[a]
+		i /= shape[a]
+	}
+	return w
+}
+
+func (w *walker) next() {
+	for a := len(w.shape) - 1; a >= 0; a-- {
+		w.at += w.strides[a]
+		if w.index[a]++; w.index[a] < w.shape[a] {
+			return
+		}
+		w.at -= w.strides[a] * w.shape[a]
+		w.index[a] = 0
+	}
 }
 
 // element is the operand's own element i.

@@ -21,6 +21,8 @@ type fold func(f folder, acc, aux []float64, x []float32)
 type recipe struct {
 	first         float64 // where acc starts
 	along, across fold
+	// extreme is across where it picks one of two, which float32 can hold.
+	extreme func(rows *asm.Vector) asm.Join
 	// A second pass starts from 0 with between(acc, n) as aux.
 	between         func(acc float64, n int) float64
 	along2, across2 fold
@@ -35,20 +37,8 @@ func maxAlong(f folder, acc, _ []float64, x []float32) {
 	acc[0] = max(acc[0], float64(f.rows.Greatest(x)))
 }
 
-func maxAcross(_ folder, acc, _ []float64, x []float32) {
-	for i, v := range x {
-		acc[i] = max(acc[i], float64(v))
-	}
-}
-
 func minAlong(f folder, acc, _ []float64, x []float32) {
 	acc[0] = min(acc[0], float64(f.rows.Least(x)))
-}
-
-func minAcross(_ folder, acc, _ []float64, x []float32) {
-	for i, v := range x {
-		acc[i] = min(acc[i], float64(v))
-	}
 }
 
 func squaresAlong(f folder, acc, mean []float64, x []float32) {
@@ -78,8 +68,10 @@ func finite(m float64, _ int) float64 { return max(m, -math.MaxFloat32) }
 func recipes() map[string]recipe {
 	sum := recipe{along: sumAlong, across: sumAcross, last: func(acc, _ float64, _ int) float64 { return acc }}
 	greatest, least, average, spread := sum, sum, sum, sum
-	greatest.first, greatest.along, greatest.across = math.Inf(-1), maxAlong, maxAcross
-	least.first, least.along, least.across = math.Inf(1), minAlong, minAcross
+	greatest.first, greatest.along, greatest.across = math.Inf(-1), maxAlong, nil
+	greatest.extreme = func(rows *asm.Vector) asm.Join { return rows.Max }
+	least.first, least.along, least.across = math.Inf(1), minAlong, nil
+	least.extreme = func(rows *asm.Vector) asm.Join { return rows.Min }
 	average.last = func(acc, _ float64, n int) float64 { return mean(acc, n) }
 	spread.between, spread.along2, spread.across2 = mean, squaresAlong, squaresAcross
 	spread.last = average.last

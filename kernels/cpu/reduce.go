@@ -109,7 +109,11 @@ func (r *reduction) run(local []float32, o, col, width int) {
 	for i := range acc {
 		acc[i] = r.first
 	}
-	r.pass(f, local[:tile], base, acc, aux, r.along, r.across)
+	if r.extreme != nil && !r.isAlong {
+		r.pick(f, local[:tile], base, acc)
+	} else {
+		r.pass(f, local[:tile], base, acc, aux, r.along, r.across)
+	}
 	if r.between != nil {
 		for i := range acc {
 			aux[i] = r.between(acc[i], r.n)
@@ -126,6 +130,20 @@ func (r *reduction) run(local []float32, o, col, width int) {
 		at = o*r.width + col
 	}
 	r.y.store(at, out)
+}
+
+// pick finds the extreme of each column.
+func (r *reduction) pick(f folder, buf []float32, base int, acc []float64) {
+	best, join := f.buf[:len(acc)], r.extreme(f.rows)
+	f.rows.Fill(best, float32(r.first))
+	gone := newWalker(r.gone, r.goneSt, 0)
+	for range r.count {
+		join(best, best, r.x.tile(buf, base+gone.at, len(acc)))
+		gone.next()
+	}
+	for i, v := range best {
+		acc[i] = float64(v)
+	}
 }
 
 // pass visits the elements that fall together, in C order.

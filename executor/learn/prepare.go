@@ -14,7 +14,6 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
-	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/model"
@@ -391,59 +390,4 @@ func (r *Run) evalOptions() data.BatchOptions {
 		o.Long = "split"
 	}
 	return o
-}
-
-// weights puts weights as a run begins with them into a trainer: those of the
-// model's folder, and new ones.
-func (r *Run) weights(t *Trainer, all []plan.State) error {
-	isNew := func(s plan.State) bool {
-		return r.base == nil || train.IsAdapter(s.Path)
-	}
-	var drawn, norms, adapted []plan.State
-	for _, s := range all {
-		switch {
-		case train.IsAdapter(s.Path) && r.Recipe.from != nil:
-			adapted = append(adapted, s)
-		case s.Init == train.RowNorms:
-			norms = append(norms, s)
-		case isNew(s):
-			drawn = append(drawn, s)
-		}
-	}
-	if len(adapted) > 0 {
-		if err := r.loadAdapter(t, adapted); err != nil {
-			return err
-		}
-	}
-	if err := t.Initialise(drawn, r.Recipe.Seed, r.Recipe.Model.Std); err != nil {
-		return err
-	}
-	read := slices.DeleteFunc(slices.Clone(all), isNew)
-	if len(read) == 0 {
-		return t.magnitudes(norms)
-	}
-	name := func(path string) string { return r.base.Name(stored(path), r.model.Prefixes) }
-	var wants []checkpoint.Want
-	for _, s := range read {
-		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
-	}
-	ignore := func(tensor string) bool {
-		elsewhere := slices.ContainsFunc(t.states(ir.Weight), func(s plan.State) bool { return name(s.Path) == tensor })
-		return elsewhere || r.model.Ignores(tensor)
-	}
-	if err := r.base.Prove(wants, ignore); err != nil {
-		return err
-	}
-	if err := t.store.Load(r.base, name, read, nil); err != nil {
-		return err
-	}
-	return t.magnitudes(norms)
-}
-
-// stored is the name of the tensor that a weight begins as.
-func stored(path string) string {
-	if of, ok := train.ReferenceOf(path); ok {
-		return of
-	}
-	return path
 }

@@ -58,6 +58,34 @@ func TestFullFinetune(t *testing.T) {
 	}
 }
 
+// TestAdapterDropout checks that what is left out does not depend on threads,
+// and that it is left out of steps alone: a model that learns nothing evaluates
+// as it does without.
+func TestAdapterDropout(t *testing.T) {
+	run := func(threads string, more ...string) trained {
+		return finetune(t, "llama3-finetune.cue", t.TempDir(), append([]string{"--threads", threads, "--set", "train.steps=6",
+			"--set", "model.adapter.rank=4", "--set", "model.adapter.dora=true"}, more...)...)
+	}
+	adapter := func(r trained) []byte {
+		data, err := os.ReadFile(filepath.Join(r.Run, "adapter", "adapter_model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	plain, one, three := run("2"), run("1", "--set", "model.adapter.dropout=0.5"), run("3", "--set", "model.adapter.dropout=0.5")
+	if !bytes.Equal(adapter(one), adapter(three)) || one.Eval != three.Eval {
+		t.Error("one thread and three leave out other elements")
+	}
+	if bytes.Equal(adapter(one), adapter(plain)) {
+		t.Error("nothing is left out")
+	}
+	still := []string{"--set", "optimizer.lr=1e-30"}
+	if a, b := run("2", still...), run("2", append(still, "--set", "model.adapter.dropout=0.5")...); a.Eval != b.Eval {
+		t.Errorf("evaluations leave out: %v and %v", a.Eval, b.Eval)
+	}
+}
+
 // TestAdapterFinetune checks the recipe with an adapter: it learns, the base
 // stays as it is bit for bit, the adapter is written as PEFT has it, and the
 // merged model is what was trained.

@@ -128,8 +128,8 @@ func TestTrain(t *testing.T) {
 // each time: the weights are those of a run that never stopped.
 func TestTrainKilled(t *testing.T) {
 	t.Run("f32", func(t *testing.T) { killed(t, tinyRecipe(t)) })
-	t.Run("f16", func(t *testing.T) { // with a loss scale that falls and grows, and averages
-		killed(t, tinyRecipe(t, "steps: 60", "steps: 30, accumulate: 2", "eval: {every: 30", `precision: "f16", loss_scale: {init: 1e8, interval: 4}, ema: decay: 0.9
+	t.Run("f16", func(t *testing.T) { // with a loss scale that falls and grows, averages, and an adapter with dropout
+		killed(t, tinyRecipe(t, "model: config: {", "model: adapter: {rank: 2, alpha: 4, dropout: 0.2, dora: true}\n\tmodel: config: {", "steps: 60", "steps: 30, accumulate: 2", "eval: {every: 30", `precision: "f16", loss_scale: {init: 1e8, interval: 4}, ema: decay: 0.9
 	eval: {every: 15`, "every: 10, keep", "every: 3, keep"))
 	})
 }

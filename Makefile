@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint build generate bench fuzz compare-train
+.PHONY: run test lint build generate bench fuzz compare-train forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -41,3 +41,8 @@ TEXT ?= ../shared/data/train/tinyshakespeare.txt
 compare-train: build
 	$(PYTHON) benchmarks/compare_train.py $(TEXT)
 	$(PYTHON) benchmarks/compare_train.py $(TEXT) --model wide
+
+# What pipe plan predicts of the time of a recipe's steps, beside what they take.
+RECIPE ?= recipes/shakespeare-char.cue
+forecast: build
+	$(PYTHON) benchmarks/forecast.py $(RECIPE) $(foreach s,$(SET),--set '$(s)')

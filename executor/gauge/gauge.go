@@ -103,10 +103,11 @@ func (g *gauge) close() error {
 // estimate measures one plan until about a moment.
 func (g *gauge) estimate(ctx context.Context, s *session.Session, until time.Time) (Estimate, error) {
 	r := newRun(g, s, until)
-	if err := r.sample(ctx); err != nil {
-		return Estimate{}, err
+	done, err := r.whole(ctx)
+	if err == nil && !done {
+		err = r.sample(ctx)
 	}
-	if err := r.whole(ctx); err != nil {
+	if err != nil {
 		return Estimate{}, err
 	}
 	e := Estimate{Plan: s.Plan()}

@@ -3,20 +3,20 @@ package gauge
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 
-	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/session"
 )
 
 // Limits of measuring.
 const (
-	enough      = 0.98  // part of the time that need be measured
-	repetitions = 3     // of a call that is measured alone, where there is time
-	maxRuns     = 12    // of a whole plan
-	fillSpeed   = 1.5e9 // bytes a second, at least, to fill states
+	enough      = 0.98 // part of the time that need be measured
+	repetitions = 5    // of a call that is measured alone, where there is time
+	maxRuns     = 12   // of a whole plan
+	fastest     = 20   // times as fast as nominal, no plan is quicker
 )
 
 // run measures one plan.
@@ -146,13 +146,11 @@ func (r *run) pass(ctx context.Context, chosen map[int]bool) error {
 // that it writes, so that its pages are there.
 func (r *run) ready(i int, ran map[int]bool) error {
 	st := r.plan.Steps[i]
+	if err := r.states(st); err != nil {
+		return err
+	}
 	for k, at := range st.In {
-		switch {
-		case at.State >= 0:
-			if err := r.fillState(r.plan.States[at.State]); err != nil {
-				return err
-			}
-		case at.State == plan.Work && r.writer[i][k] >= 0 && !ran[r.writer[i][k]] && !indexes(at.Type.DType):
+		if at.State == plan.Work && r.writer[i][k] >= 0 && !ran[r.writer[i][k]] && !indexes(at.Type.DType) {
 			if err := fill(r.arena, at.Offset, at.Type.Bytes(), pattern(at.Type.DType, false)); err != nil {
 				return err
 			}
@@ -168,77 +166,108 @@ func (r *run) ready(i int, ran map[int]bool) error {
 	return nil
 }
 
-// call measures one step, the middle of several calls where it changes none
-// of what it reads and there is time.
+// call measures one step: the quickest of several calls, where it changes none
+// of what it reads and there is time. The first call may wait for threads that
+// went to sleep.
 func (r *run) call(ctx context.Context, i int) (float64, error) {
 	st := r.plan.Steps[i]
 	inPlace := slices.ContainsFunc(st.Out, func(out plan.Place) bool {
 		return slices.ContainsFunc(st.In, func(in plan.Place) bool { return in.State == out.State && in.Offset == out.Offset })
 	})
-	var all []float64
-	for len(all) < repetitions {
+	least := math.Inf(1)
+	for range repetitions {
 		from := r.opt.Now()
 		if err := r.s.RunStep(ctx, i); err != nil {
 			return 0, err
 		}
 		x := r.opt.Now().Sub(from).Seconds()
-		if all = append(all, x); inPlace || x > r.left()/16 {
+		if least = min(least, x); inPlace || x > r.left()/16 {
 			break
 		}
 	}
-	slices.Sort(all)
-	return all[len(all)/2], nil
+	return least, nil
 }
 
-// whole runs the whole plan as often as there is time, if there is time for it
-// at least twice, and replaces what is known of its calls: within a plan they
-// find other things in the caches than alone.
-func (r *run) whole(ctx context.Context) error {
-	var expected float64
-	for i, st := range r.plan.Steps {
-		x, _ := r.seconds(st, r.keys[i])
-		expected += x
+// whole runs the whole plan as often as there is time, and reports whether
+// there was time for it at all.
+func (r *run) whole(ctx context.Context) (bool, error) {
+	var quickest float64
+	for _, st := range r.plan.Steps {
+		quickest += nominal(st) / fastest
 	}
-	var bytes int64
-	for _, st := range r.plan.States {
-		if !r.filled[st.Path] && st.Kind != ir.Cache {
-			bytes += st.Bytes
-		}
+	if quickest > r.left()/2 {
+		return false, nil
 	}
-	if 2*expected+float64(bytes)/fillSpeed > r.left() {
-		return nil
-	}
-	for _, st := range r.plan.States {
-		if err := r.fillState(st); err != nil {
-			return err
-		}
+	if done, err := r.first(ctx, r.opt.Now().Add(r.until.Sub(r.opt.Now())/2)); err != nil || !done {
+		return false, err
 	}
 	sums := make([]float64, len(r.plan.Steps))
 	var totals []float64
 	for n := range maxRuns {
-		if n > 1 && totals[n-2] > r.left() {
+		if n > 0 && totals[n-1] > r.left() {
 			break
 		}
 		if err := r.opt.Feed(r.s); err != nil {
-			return err
+			return false, err
 		}
 		begin := r.opt.Now()
 		from := begin
 		for i := range r.plan.Steps {
 			if err := r.s.RunStep(ctx, i); err != nil {
-				return err
+				return false, err
 			}
 			now := r.opt.Now()
-			if n > 0 { // the first run finds nothing as the others do
-				sums[i] += now.Sub(from).Seconds()
-			}
+			sums[i] += now.Sub(from).Seconds()
 			from = now
 		}
-		if n > 0 {
-			totals = append(totals, from.Sub(begin).Seconds())
-		}
+		totals = append(totals, from.Sub(begin).Seconds())
 	}
 	r.replace(sums, totals)
+	return true, nil
+}
+
+// first runs the plan once, so that memory is filled and touched, and reports
+// whether it came to the end in time. If not, the calls that it made are known.
+func (r *run) first(ctx context.Context, until time.Time) (bool, error) {
+	if err := r.opt.Feed(r.s); err != nil {
+		return false, err
+	}
+	ran := map[int]bool{}
+	least := map[key]float64{}
+	for i := range r.plan.Steps {
+		if err := r.ready(i, ran); err != nil {
+			return false, err
+		}
+		from := r.opt.Now()
+		if from.After(until) {
+			for i := range len(ran) {
+				if _, known := r.known[r.keys[i]]; !known {
+					r.learn(r.plan.Steps[i], r.keys[i], least[r.keys[i]])
+				}
+			}
+			return false, nil
+		}
+		if err := r.s.RunStep(ctx, i); err != nil {
+			return false, err
+		}
+		x, seen := least[r.keys[i]]
+		if took := r.opt.Now().Sub(from).Seconds(); !seen || took < x {
+			least[r.keys[i]] = took
+		}
+		ran[i] = true
+	}
+	return true, nil
+}
+
+// states fills the states that a step reads.
+func (r *run) states(st plan.Step) error {
+	for _, at := range st.In {
+		if at.State >= 0 {
+			if err := r.fillState(r.plan.States[at.State]); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -263,7 +292,10 @@ func (r *run) replace(sums, totals []float64) {
 		mean[k] += sums[i] * scale
 		calls[k]++
 	}
-	for k, x := range mean {
-		r.known[k] = x / float64(calls[k])
+	for i, k := range r.keys {
+		if calls[k] > 0 {
+			r.learn(r.plan.Steps[i], k, mean[k]/float64(calls[k]))
+			calls[k] = 0
+		}
 	}
 }

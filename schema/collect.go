@@ -13,7 +13,8 @@ import (
 
 // raised is one error as the evaluator raises it.
 type raised struct {
-	path   []string
+	path   []string // in the document
+	raw    []string // in the value
 	format string   // of the message: "conflicting values %s and %s"
 	args   []string // what stands in it
 	text   string   // the whole message, without the path
@@ -22,7 +23,7 @@ type raised struct {
 
 func raise(e errors.Error) raised {
 	format, args := e.Msg()
-	r := raised{path: ofConfig(e.Path()), format: format, pos: errors.Positions(e)}
+	r := raised{path: ofConfig(e.Path()), raw: e.Path(), format: format, pos: errors.Positions(e)}
 	for _, a := range args {
 		r.args = append(r.args, fmt.Sprint(a))
 	}
@@ -30,14 +31,19 @@ func raise(e errors.Error) raised {
 	return r
 }
 
-// ofConfig is the path in a recipe's config for that of a check that the
-// architecture makes of it.
+// ofConfig is the path in a recipe's config for that of what the architecture
+// makes of it.
 func ofConfig(path []string) []string {
-	graph, checks := slices.Index(path, "#graph"), slices.Index(path, "_checks")
-	if graph < 0 || checks < graph {
+	graph := slices.Index(path, "#graph")
+	if graph < 0 {
 		return path
 	}
-	return slices.Concat(path[:graph], []string{"config"}, path[checks+1:])
+	for i := len(path) - 2; i > graph; i-- {
+		if path[i] == "config" || path[i] == "_checks" {
+			return slices.Concat(path[:graph], []string{"config"}, path[i+1:])
+		}
+	}
+	return path
 }
 
 func (r raised) key() string { return strings.Join(r.path, "\x00") }
@@ -59,6 +65,34 @@ func collect(v cue.Value) []raised {
 	}
 	add(v.Validate(cue.Concrete(true)))
 	walkBroken(v, add)
+	return out
+}
+
+// collect gathers the errors of the document, and of the architectures that
+// recipes make of their configs, which are definitions and so not among its
+// values.
+func (e *evaluation) collect() []raised {
+	out := collect(e.value)
+	for _, v := range e.graphs() {
+		out = append(out, collect(v)...)
+	}
+	return out
+}
+
+// valid reports whether the document and its architectures have all their values.
+func (e *evaluation) valid() bool {
+	return e.value.Validate(cue.Concrete(true)) == nil &&
+		!slices.ContainsFunc(e.graphs(), func(v cue.Value) bool { return v.Validate(cue.Concrete(true)) != nil })
+}
+
+func (e *evaluation) graphs() []cue.Value {
+	var out []cue.Value
+	for _, f := range documentFields(e.source.file) {
+		v := e.value.LookupPath(cue.MakePath(cue.Str(fieldName(f)), cue.Str("model"), cue.Def("#graph")))
+		if v.Exists() {
+			out = append(out, v)
+		}
+	}
 	return out
 }
 

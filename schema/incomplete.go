@@ -65,7 +65,7 @@ func (d *diagnosis) twoDefaults(f *finding, e ast.Expr) bool {
 
 // computed reports whether the definition of a value computes it from others.
 func (d *diagnosis) computed(r raised) bool {
-	for _, p := range append(slices.Clone(r.pos), conjuncts(d.value.LookupPath(cuePath(r.path)))...) {
+	for _, p := range append(slices.Clone(r.pos), conjuncts(d.value.LookupPath(cuePath(r.raw)))...) {
 		if f := d.places.field(labelOf(r.path), p); f != nil && d.isSchema(p.Filename()) && refers(f.Value) {
 			return true
 		}

@@ -65,7 +65,7 @@ func evaluate(s *source, settings []setting) (*evaluation, error) {
 	if err := e.build(); err != nil {
 		return nil, err
 	}
-	if e.value.Validate(cue.Concrete(true)) == nil {
+	if e.valid() {
 		return e, nil
 	}
 	first := e.value.Validate(cue.Concrete(true))

@@ -32,7 +32,7 @@ func (ed *edits) size() int {
 // all gathers the errors of the document, round by round, and leaves e.value
 // as it is without them.
 func (e *evaluation) all() []raised {
-	found := collect(e.value)
+	found := e.collect()
 	ed := &edits{map[int]bool{}, map[int]bool{}, map[int]bool{}, map[string]bool{}}
 	seen := map[string]bool{}
 	for _, r := range found {
@@ -44,7 +44,7 @@ func (e *evaluation) all() []raised {
 			break
 		}
 		var fresh []raised
-		for _, r := range collect(e.value) {
+		for _, r := range e.collect() {
 			if !seen[r.key()] {
 				fresh = append(fresh, r)
 			}

@@ -82,6 +82,11 @@ func TestRecipeMistakes(t *testing.T) {
 		{[]string{`kind: "text"`, `fields: {body: "b"}`}, exitDocument, `{body`, `data.train.0.fields: format text has no field body, it has text`},
 		{[]string{`{name: "adamw"`, `{name: "sgd", nesterov: true, momentum: 0`}, exitDocument, `{name: "sgd"`,
 			`optimizer: sgd: nesterov needs momentum above 0 and dampening 0, have 0 and 0`},
+		{add(`objective: name: "dpo"`), exitDocument, `{files`, `data.train.0.format: is "text", and dpo compares two answers to a question (want format: "preference")`},
+		{[]string{`kind: "text"`, `format: "preference"`}, exitDocument, `"preference"`,
+			`data.train.0.format: is "preference", whose rows are pairs, and cross_entropy takes each answer alone (want objective: name: "dpo")`},
+		{add(`objective: name: "mse"`), exitDocument, `name: "mse"`, `objective: mse lacks targets, what the output should be (give inputs: targets, a token of the model or a number)`},
+		{[]string{"hidden_size:             32", ""}, exitDocument, "config: {", `model.config.hidden_size: is missing`},
 		{[]string{"hidden_size:             32", "hidden_size: 30", "num_attention_heads:     2", "num_attention_heads: 4"}, exitDocument, "num_attention_heads: 4",
 			`model.config.num_attention_heads: 4 does not divide hidden_size 30`},
 	})
@@ -105,4 +110,21 @@ func TestDataMistakes(t *testing.T) {
 		{[]string{"../../LICENSE", short, "validation: 0.1", `document: "line"`, `rows: "window"`, `rows: "pad"`, "eval: {every: 30, batches: 4}", ""},
 			exitData, "", short + ": none of its 2 documents has two tokens"},
 	})
+}
+
+// TestTold are what a recipe may do, but hardly means to: a warning, with its
+// place.
+func TestTold(t *testing.T) {
+	for want, change := range map[string][]string{
+		"schedule.warmup_steps: in 60 steps, the learning rate does not exceed 0.000354, of 0.003":           {"warmup_steps: 5", "warmup_steps: 500"},
+		"eval.every: is 30, but there is no data for evaluation, so that there is none (give data.eval, or ": {", validation: 0.1", ""},
+	} {
+		code, out, errs := pipeCommand("check", tinyRecipe(t, change...))
+		if code != 0 || !strings.HasPrefix(out, "ok ") || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, want) {
+			t.Errorf("exit code %d, want %q: %s%s", code, want, errs, out)
+		}
+	}
+	if code, _, errs := pipeCommand("check", tinyRecipe(t)); code != 0 || errs != "" {
+		t.Errorf("of a recipe without fault, exit code %d: %s", code, errs)
+	}
 }

@@ -20,7 +20,7 @@ func dpo() *Objective {
 		Def: Def{Name: "dpo", Title: "DPO", Attr: DPOAttr{},
 			Doc:    "the mean over pairs of -ln sigmoid(beta (d - d_ref)), where d is the log-probability of the chosen answer less that of the rejected one; row 2i of the batch is chosen, row 2i+1 rejected.",
 			Source: "arXiv:2305.18290, equation 7; label smoothing arXiv:2310.12036"},
-		Output: "[2*pairs, seq, vocab]",
+		Output: "[2*pairs, seq, vocab]", Pairs: true,
 		Inputs: []Input{
 			{Name: "targets", Doc: "the token that each position should give", DType: ir.I32, Layout: "[2*pairs, seq]", Shape: rowsOf},
 			{Name: "weights", Doc: "1 for tokens of the answer, else 0", DType: ir.F32, Layout: "[2*pairs, seq]", Shape: rowsOf},

@@ -73,6 +73,10 @@ func (a *Attr) Check() error {
 	return nil
 }
 
+// Paired reports whether a row of the format is a pair of documents. The
+// attribute must have been checked.
+func (a *Attr) Paired() bool { return a.format().group > 1 }
+
 func (a *Attr) format() *format {
 	for i := range formats {
 		if formats[i].name == a.Format {

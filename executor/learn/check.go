@@ -63,11 +63,7 @@ func (r *Run) evaluates() bool {
 func (r *Run) checkOptions() error {
 	for i, a := range slices.Concat(r.Recipe.Train, r.Recipe.Eval) {
 		if err := a.Check(); err != nil {
-			path := fmt.Sprintf("data.train.%d", i)
-			if n := len(r.Recipe.Train); i >= n {
-				path = fmt.Sprintf("data.eval.%d", i-n)
-			}
-			return r.placed(path, err)
+			return r.placed(r.sourcePath(i), err)
 		}
 	}
 	batch := r.Recipe.Batch
@@ -76,6 +72,9 @@ func (r *Run) checkOptions() error {
 	}
 	if err := batch.Check(); err != nil {
 		return r.placed("batch", err)
+	}
+	if err := r.checkPairs(); err != nil {
+		return err
 	}
 	if len(r.Recipe.Model.Freeze) > 0 && r.Recipe.Adapter != nil {
 		return r.mistake("model.freeze", "has no meaning beside model.adapter, which leaves all weights of the model as they are")
@@ -91,6 +90,7 @@ func (r *Run) checkModel() error {
 		e.Hint = "give data.eval, or validation: 0.1 in a source of data.train"
 		r.opt.Warn(e)
 	}
+	r.tellRates()
 	var losses []train.Term
 	for _, p := range r.Recipe.Parts {
 		losses = append(losses, p.Losses...)

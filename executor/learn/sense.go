@@ -1,0 +1,65 @@
+package learn
+
+import (
+	"fmt"
+	"slices"
+)
+
+// checkPairs wants pairs for losses that compare two answers, and such a loss
+// for data that are pairs.
+func (r *Run) checkPairs() error {
+	var names []string
+	pairs := false
+	for _, p := range r.Recipe.Parts {
+		for _, t := range p.Losses {
+			names = append(names, t.Objective.Name)
+			pairs = pairs || t.Objective.Pairs
+		}
+	}
+	for i, a := range slices.Concat(r.Recipe.Train, r.Recipe.Eval) {
+		path := r.sourcePath(i) + ".format"
+		switch paired := a.Paired(); {
+		case pairs && !paired:
+			e := r.mistake(path, "is %q, and %s compares two answers to a question", a.Format, names[0])
+			e.Hint = `want format: "preference"`
+			return e
+		case paired && !pairs:
+			e := r.mistake(path, "is %q, whose rows are pairs, and %s takes each answer alone", a.Format, names[0])
+			e.Hint = `want objective: name: "dpo"`
+			return e
+		}
+	}
+	return nil
+}
+
+// sourcePath is where a source stands in the document, those for evaluation
+// after those for training.
+func (r *Run) sourcePath(i int) string {
+	if n := len(r.Recipe.Train); i >= n {
+		return fmt.Sprintf("data.eval.%d", i-n)
+	}
+	return fmt.Sprintf("data.train.%d", i)
+}
+
+// tellRates warns of a schedule that never comes near the learning rate, as one
+// whose warm-up is longer than the training.
+func (r *Run) tellRates() {
+	for i, turn := range r.turns() {
+		p := &r.Recipe.Parts[i]
+		turns, most := (r.Recipe.Steps.Steps+turn.Every-1)/turn.Every, 0.0
+		for n := 1; n <= turns && most < p.Rate/2; n++ {
+			most = max(most, turn.Rate(n))
+		}
+		if most >= p.Rate/2 {
+			continue
+		}
+		path := "schedule"
+		if p.Name != "" {
+			path = fmt.Sprintf("phases.%d.schedule", i)
+		}
+		if _, ok := r.doc.Recipe.Written(path + ".warmup_steps"); ok {
+			path += ".warmup_steps"
+		}
+		r.opt.Warn(r.mistake(path, "in %d steps, the learning rate does not exceed %.3g, of %.3g", turns, most, p.Rate))
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/session"
 	"pipe.dev/executor/tensorfile"
 )
 
@@ -36,6 +37,9 @@ func (r *Run) exportWeights(t *Trainer, write file) error {
 		}
 		if values != nil {
 			d.Type, d.Bytes = d.Type.As(to), tensorfile.AppendFloats(nil, to, values...)
+			if i := checkpoint.FirstNaN(to, d.Bytes); i >= 0 { // more than f16 can hold
+				return &session.NaNError{Pos: ir.Pos{Path: s.Path}, Op: "save as " + to.String(), Index: i}
+			}
 		}
 		list = append(list, d)
 	}

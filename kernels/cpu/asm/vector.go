@@ -11,6 +11,8 @@ type JoinNumber func(y, a []float32, b float32)
 
 // Vector holds functions over rows of floats. A row is as long as y (or, where
 // nothing is written, x); the other operands have at least as many elements.
+// Memory of the stack that is handed to one moves to the heap, so callers that
+// must not allocate bring their own.
 // Errors are in units of the last place (ulp) of the float32 nearest to the
 // exact value, over all of its range, subnormal values and infinities
 // included; the tests measure them.

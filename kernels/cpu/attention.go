@@ -137,9 +137,9 @@ func (s *attention) keyBlock(local []float32, z, group, lo, hi, j, n int) {
 	}
 	s.tiles(z, lo, hi, j, n, func(r, m, seen int) {
 		rows, p := local[s.room.rows+(r-lo)*wide:], local[s.room.scores+(r-lo)*s.ld:]
-		product := s.b.asm.ByRow[m]
+		product := s.b.asm.ByRow[asm.F32][m]
 		for c := 0; c < seen; c += asm.Panel {
-			product(s.d, first(rows), wide, first(keys[c*wide:]), asm.Panel, &p[c], s.ld, nil, 0)
+			product(s.d, first(rows), wide, floatBytes(first(keys[c*wide:])), asm.Panel, &p[c], s.ld, nil, 0)
 		}
 		for i := range m {
 			row := p[i*s.ld:][:seen]
@@ -153,7 +153,7 @@ func (s *attention) keyBlock(local []float32, z, group, lo, hi, j, n int) {
 			}
 		}
 		for c := 0; c < s.dv && !few; c += asm.Panel {
-			product(seen, &p[0], s.ld, &values[c*s.block], asm.Panel, &local[s.room.sums+(r-lo)*panels+c], panels, nil, 1)
+			product(seen, &p[0], s.ld, floatBytes(&values[c*s.block]), asm.Panel, &local[s.room.sums+(r-lo)*panels+c], panels, nil, 1)
 		}
 	})
 }

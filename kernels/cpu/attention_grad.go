@@ -200,7 +200,7 @@ func (w *gradWork) pairs(lo, hi, j, n int) {
 		w.weigh(lo, j, n, row, m, seen)
 		sums, dim := local[r.sums+(row-lo)*multiple(w.d, asm.Panel):], multiple(w.d, asm.Panel)
 		for c := 0; c < w.d && w.rows; c += asm.Panel {
-			w.b.asm.ByRow[m](seen, &local[r.ds+(row-lo)*w.ld], w.ld, &over[c*w.block], asm.Panel, &sums[c], dim, nil, 1)
+			w.b.asm.ByRow[asm.F32][m](seen, &local[r.ds+(row-lo)*w.ld], w.ld, floatBytes(&over[c*w.block]), asm.Panel, &sums[c], dim, nil, 1)
 		}
 	})
 	if !w.keys || first >= last {
@@ -219,7 +219,7 @@ func (w *gradWork) spread(sums, rows, weights []float32, dim, n int) {
 	tiles := parts(dim, w.b.asm.Rows)
 	for t := 0; t < tiles && dim > 0; t++ {
 		c, end := t*dim/tiles, (t+1)*dim/tiles
-		w.b.asm.ByCol[end-c](n, &rows[c], multiple(dim, 16), &weights[0], w.ld, &sums[c*asm.Panel], asm.Panel, nil, 1)
+		w.b.asm.ByCol[end-c](n, &rows[c], multiple(dim, 16), floatBytes(&weights[0]), w.ld, &sums[c*asm.Panel], asm.Panel, nil, 1)
 	}
 }
 
@@ -227,11 +227,11 @@ func (w *gradWork) spread(sums, rows, weights []float32, dim, n int) {
 // the gradients of their scores, zero where a row does not see a key.
 func (w *gradWork) weigh(lo, j, n, row, m, seen int) {
 	wide, wideV := multiple(w.d, 16), multiple(w.dv, 16)
-	local, r, product := w.local, &w.room, w.b.asm.ByRow[m]
+	local, r, product := w.local, &w.room, w.b.asm.ByRow[asm.F32][m]
 	p, ds := local[r.weights+(row-lo)*w.ld:], local[r.ds+(row-lo)*w.ld:]
 	for c := 0; c < seen; c += asm.Panel {
-		product(w.d, &local[r.queries+(row-lo)*wide], wide, &local[r.keys+c*wide], asm.Panel, &p[c], w.ld, nil, 0)
-		product(w.dv, &local[r.dys+(row-lo)*wideV], wideV, &local[r.values+c*wideV], asm.Panel, &ds[c], w.ld, nil, 0)
+		product(w.d, &local[r.queries+(row-lo)*wide], wide, floatBytes(&local[r.keys+c*wide]), asm.Panel, &p[c], w.ld, nil, 0)
+		product(w.dv, &local[r.dys+(row-lo)*wideV], wideV, floatBytes(&local[r.values+c*wideV]), asm.Panel, &ds[c], w.ld, nil, 0)
 	}
 	all := multiple(n, asm.Panel)
 	for i := range m {

@@ -83,7 +83,7 @@ func (s *linearCrossEntropy) logitBytes() int64 {
 func (s *linearCrossEntropy) packBytes() int64 {
 	most := int64(0)
 	for _, p := range s.chunk(0, chunkOf(s.rows, s.classes)).products() {
-		most = max(most, productScratch(1, p.m, p.n, p.k, p.x.dtype, p.w[0].dtype, p.x.row, p.x.col))
+		most = max(most, productScratch(1, p.m, p.n, p.k, p.x.dtype, p.x.row, p.x.col))
 	}
 	return int64(multiple(int(most), 64))
 }

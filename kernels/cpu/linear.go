@@ -57,7 +57,7 @@ func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
 		bind: r.bind,
 		scratch: func(_ any, in, _ []ir.Type) int64 {
 			m, k := rows(in[0].Sizes())
-			return productScratch(1, m, r.out, k, in[0].DType, in[1].DType, k, 1)
+			return productScratch(1, m, r.out, k, in[0].DType, k, 1)
 		},
 	}, true
 }

@@ -27,7 +27,7 @@ func matmul(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 			s := out[0].Sizes()
 			m, k := matrix(in[0].Sizes(), at.TransA)
 			row, col := matrixStrides(in[0].Sizes(), at.TransA)
-			return productScratch(prod(s[:len(s)-2]), m, s[len(s)-1], k, in[0].DType, in[1].DType, row, col)
+			return productScratch(prod(s[:len(s)-2]), m, s[len(s)-1], k, in[0].DType, row, col)
 		},
 	}, true
 }

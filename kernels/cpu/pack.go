@@ -4,64 +4,96 @@ import (
 	"unsafe"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu/asm"
 )
 
-// pack writes one tile of x as [k][rows of the tile], in blocks that stay in
-// the cache.
-func (p *product) pack(worker, id int) {
-	tiles := len(p.tiles) - 1
-	z, t := id/tiles, id%tiles
-	lo, m := p.tiles[t], p.tiles[t+1]-p.tiles[t]
-	dst := p.packed[(z*p.m+lo)*p.k : (z*p.m+lo+m)*p.k]
-	from := p.x.first[z] + lo*p.x.row
-	if p.x.col != 1 {
-		for l := range p.k {
-			p.x.load(dst[l*m:l*m+m], from+l*p.x.col)
-		}
-		return
-	}
-	local := p.b.local[worker]
-	columns := local[atColumns : atColumns+m*packBlock+asm.Panel]
-	for l := 0; l < p.k; l += packBlock {
-		n := min(packBlock, p.k-l)
-		p.b.columns(columns, local, p.x.vec, from+l, p.x.row, m, n)
-		copy(dst[l*m:], columns[:n*m])
-	}
+// crowded reports whether rows that far apart, in floats, fall on the same few
+// lines of the caches.
+func crowded(stride int) bool { return stride%1024 == 0 }
+
+// copiesX reports whether x must be copied: if it is not f32, or its rows are
+// crowded and copying them is little beside the product.
+func copiesX(m, n int, d ir.DType, row, col int) bool {
+	return d != ir.F32 || m > 8 && n >= 1024 && row != 1 && crowded(row)
 }
 
-// columns writes n <= packBlock elements of each of m <= 32 rows of x, which
-// begin stride apart at element i, as dst[l*m+r]. Up to 15 more floats of dst
-// may change.
-func (b *Backend) columns(dst, local []float32, x vec, i, stride, m, n int) {
-	if x.dtype != ir.F32 {
-		rows := local[atRows:]
-		for r := range m {
-			x.load(rows[r*packBlock:r*packBlock+n], i+r*stride)
-		}
-		x, i, stride = vecOf(rows), 0, packBlock
+// spaced is the distance of rows of n floats in a copy.
+func spaced(n int) int {
+	if crowded(n) {
+		return n + asm.Panel/2
 	}
+	return n
+}
+
+// copied is the rows of memory of x, and their length.
+func copied(m, k, col int) (rows, length int) {
+	if col == 1 {
+		return m, k
+	}
+	return k, m
+}
+
+// productScratch returns the bytes of the copy of x.
+func productScratch(batch, m, n, k int, d ir.DType, row, col int) int64 {
+	if !copiesX(m, n, d, row, col) {
+		return 0
+	}
+	rows, length := copied(m, k, col)
+	return 4 * int64(batch) * int64(rows) * int64(spaced(length))
+}
+
+// copyX returns the step that copies x, or nil if x can be read where it lies.
+func (p *product) copyX(a kernels.Args) (kernels.Step, error) {
+	if p.from = p.x; !copiesX(p.m, p.n, p.x.dtype, p.x.row, p.x.col) {
+		return nil, nil
+	}
+	rows, length := copied(p.m, p.k, p.x.col)
+	ld := spaced(length)
+	room, err := p.b.scratch(a, p.batch*rows*ld)
+	if err != nil {
+		return nil, err
+	}
+	p.from = operand{vec: vecOf(room), row: ld, col: 1}
+	stride := p.x.row
+	if p.x.col != 1 {
+		p.from.row, p.from.col = 1, ld
+		stride = p.x.col
+	}
+	for z := range p.batch {
+		p.from.first = append(p.from.first, z*rows*ld)
+	}
+	perPart := max(1, grain/max(length, 1))
+	return p.b.step(parts(p.batch*rows, perPart), func(_, id int) {
+		lo, hi := span(id, p.batch*rows, perPart)
+		for i := lo; i < hi; i++ {
+			p.x.load(room[i*ld:i*ld+length], p.x.first[i/rows]+i%rows*stride)
+		}
+	}), nil
+}
+
+// columns writes n elements of each of the asm.Panel rows of x that begin
+// stride apart at element i, as dst[l*asm.Panel+r].
+func (b *Backend) columns(dst, local []float32, x vec, i, stride, n int) {
 	whole := n &^ 15
 	if whole > 0 {
-		b.asm.Interleave[asm.F32](m, whole, x.at(i), 4*stride, &dst[0])
+		b.asm.Interleave[x.storage()](asm.Panel, whole, x.at(i), x.dtype.Size()*stride, &dst[0])
 	}
-	from := x.f32()
-	for r := range m {
-		for l := whole; l < n; l++ {
-			dst[l*m+r] = from[i+r*stride+l]
+	rest := local[atRest : atRest+n-whole]
+	for r := range asm.Panel {
+		x.load(rest, i+r*stride+whole)
+		for l, v := range rest {
+			dst[(whole+l)*asm.Panel+r] = v
 		}
 	}
 }
 
-// block is some rows of a panel of w, ld floats apart; without a distance if
-// they are packed and stored in another type than f32.
+// block is some rows of a panel of w, ld elements apart.
 type block struct {
 	p       *byte
 	storage asm.Storage
 	ld      int
 }
-
-func (b block) f32() *float32 { return (*float32)(unsafe.Pointer(b.p)) }
 
 // direct reports whether panels of w can be read where they lie.
 func (p *product) direct(w weight) bool {
@@ -96,11 +128,9 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 			w.load(to[k*asm.Panel:k*asm.Panel+width], from+k*w.row)
 		}
 	case width == asm.Panel:
-		for k := 0; k < n; k += packBlock {
-			p.b.columns(to[k*asm.Panel:], local, w.vec, from+k, w.col, asm.Panel, min(packBlock, n-k))
-		}
+		p.b.columns(to, local, w.vec, from, w.col, n)
 	default:
-		column := local[atRows : atRows+n]
+		column := local[atRest : atRest+n]
 		for c := range width {
 			w.load(column, from+c*w.col)
 			for k, v := range column {
@@ -110,3 +140,6 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 	}
 	return block{vecOf(to).at(0), asm.F32, asm.Panel}
 }
+
+// floatBytes is the address of a float as that of a stored element.
+func floatBytes(p *float32) *byte { return (*byte)(unsafe.Pointer(p)) }

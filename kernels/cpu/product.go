@@ -10,10 +10,10 @@ import (
 
 // product computes y = f(x w) for batch matrices x [m,k], w [k,n], y [m,n].
 //
-// Both are read where they lie if the kernels can: else x is packed into tiles
-// of rows, k-major, once, and w, unless it comes in panels (see N32), a panel
-// at a time by whoever needs it. Every element is one chain of fused
-// multiply-adds over k, so neither tiles nor threads change a bit.
+// Both are read where they lie if the kernels can: else x is copied once,
+// widened, and w, unless it comes in panels (see N32), is packed a panel at a
+// time by whoever needs it. Every element is one chain of fused multiply-adds
+// over k, so neither tiles nor threads change a bit.
 type product struct {
 	b       *Backend
 	batch   int
@@ -25,13 +25,13 @@ type product struct {
 	y       vec
 	add     bool // to what y holds, which is f32, rather than write it; for one weight that is not packed
 
-	packed  []float32 // x in tiles, or nil if x is read where it lies
-	tiles   []int     // first row of each tile, and m
-	blocks  []int     // first tile of each block that shares a pass over a panel, and the number of tiles
-	group   int       // panels of a unit of work
-	units   int       // of work, for one matrix of the batch: a block times a group
-	perPart int       // units
-	kc      int       // length of a block of k
+	from    operand // x as it is read: itself, or its copy
+	tiles   []int   // first row of each tile, and m
+	blocks  []int   // first tile of each block that shares a pass over a panel, and the number of tiles
+	group   int     // panels of a unit of work
+	units   int     // of work, for one matrix of the batch: a block times a group
+	perPart int     // units
+	kc      int     // length of a block of k
 }
 
 // operand is x: element (i, k) of batch z is at first[z] + i*row + k*col.
@@ -52,61 +52,31 @@ type weight struct {
 
 // The memory of a worker, in floats.
 const (
-	maxBlock  = 384                               // rows that share a pass over a panel
-	unpackedK = 512                               // rows of a matrix w that stay in the cache between tiles
-	packedK   = 1024                              // rows of a panel that stay in the cache between tiles
-	packBlock = 128                               // elements of a row that are packed at a time
-	atPanel   = 0                                 // a block of w, packed
-	atRows    = unpackedK * asm.Panel             // rows on their way to columns
-	atColumns = atRows + asm.Panel*packBlock      // columns of a tile, with what Interleave writes too much
-	atBias    = atColumns + asm.Panel*packBlock/2 // bias of the panels at hand
-	atSum     = atBias + 8*asm.Panel              // sums that are not written to y directly
-	atSum2    = atSum + maxBlock*asm.Panel        // sums of the second weight
+	maxBlock  = 384                        // rows that share a pass over a panel
+	unpackedK = 512                        // rows of a matrix w that stay in the cache between tiles
+	packedK   = 1024                       // rows of a panel that stay in the cache between tiles
+	atPanel   = 0                          // a block of w, packed
+	atRest    = unpackedK * asm.Panel      // what is left over of columns
+	atBias    = atRest + unpackedK         // bias of the panels at hand
+	atSum     = atBias + 8*asm.Panel       // sums that are not written to y directly
+	atSum2    = atSum + maxBlock*asm.Panel // sums of the second weight
 )
-
-// crowded reports whether rows that far apart, in floats, fall on the same few
-// lines of the caches.
-func crowded(stride int) bool { return stride%1024 == 0 }
-
-// packsX reports whether x must be packed. One row of f32 is read where it lies,
-// and beside weights of f32 so is a matrix, unless its rows are crowded and packing
-// them is little beside the product.
-func packsX(m, n int, x, w ir.DType, row, col int) bool {
-	switch {
-	case x == ir.F32 && m == 1 && col == 1:
-		return false
-	case x != ir.F32 || w != ir.F32:
-		return true
-	}
-	return row != 1 && m > 8 && n >= 1024 && crowded(row)
-}
-
-// productScratch returns the bytes of packed x.
-func productScratch(batch, m, n, k int, x, w ir.DType, row, col int) int64 {
-	if !packsX(m, n, x, w, row, col) {
-		return 0
-	}
-	return 4 * int64(batch) * int64(m) * int64(k)
-}
 
 // bind settles tiles and parts and returns the step.
 func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 	if p.batch*p.m*p.n == 0 {
 		return p.b.step(0, nil), nil
 	}
-	if packsX(p.m, p.n, p.x.dtype, p.w[0].dtype, p.x.row, p.x.col) {
-		var err error
-		if p.packed, err = p.b.scratch(a, p.batch*p.m*p.k); err != nil {
-			return nil, err
-		}
+	copied, err := p.copyX(a)
+	if err != nil {
+		return nil, err
 	}
 	p.divide()
 	run := p.b.step(parts(p.batch*p.units, p.perPart), p.part)
-	if p.packed == nil {
+	if copied == nil {
 		return run, nil
 	}
-	pack := p.b.step(p.batch*(len(p.tiles)-1), p.pack)
-	return sequence(pack, run), nil
+	return sequence(copied, run), nil
 }
 
 // divide settles the tiles, the blocks of them, and the parts. Nothing here
@@ -191,12 +161,7 @@ func (p *product) unit(local []float32, z, id int) {
 func (p *product) row(local []float32, z, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, p.b.asm.Panels*asm.Panel)
-	x := p.packed
-	if x == nil {
-		x = p.x.f32()[p.x.first[z]:]
-	} else {
-		x = x[z*p.k:]
-	}
+	x := p.from.f32()[p.from.first[z]:]
 	bias := p.biasOf(local, j, p.b.asm.Panels*asm.Panel)
 	for i, w := range p.w {
 		y := local[atSum+i*(atSum2-atSum):]
@@ -254,20 +219,14 @@ func (p *product) panel(local []float32, z, block, panel int) {
 // tile computes n steps of k of a tile.
 func (p *product) tile(z, t, k0, n int, w block, y *float32, ldy int, bias *float32, load int) {
 	r, m := p.tiles[t], p.tiles[t+1]-p.tiles[t]
-	k := &p.b.asm
-	switch {
+	x, k := &p.from, &p.b.asm
+	switch at := x.first[z] + r*x.row + k0*x.col; {
 	case n == 0:
-		k.ByRow[m](0, nil, 0, nil, 0, y, ldy, bias, load)
-	case p.packed != nil && w.storage != asm.F32:
-		k.Gemm[w.storage][m](n, &p.packed[(z*p.m+r)*p.k+k0*m], w.p, y, ldy, bias, load)
-	case p.packed != nil:
-		k.ByCol[m](n, &p.packed[(z*p.m+r)*p.k+k0*m], m, w.f32(), w.ld, y, ldy, bias, load)
-	case p.m == 1 && w.storage != asm.F32:
-		k.Gemm[w.storage][m](n, &p.x.f32()[p.x.first[z]+k0], w.p, y, ldy, bias, load)
-	case p.x.col == 1:
-		k.ByRow[m](n, &p.x.f32()[p.x.first[z]+r*p.x.row+k0], p.x.row, w.f32(), w.ld, y, ldy, bias, load)
+		k.ByRow[asm.F32][m](0, nil, 0, nil, 0, y, ldy, bias, load)
+	case x.col == 1:
+		k.ByRow[w.storage][m](n, &x.f32()[at], x.row, w.p, w.ld, y, ldy, bias, load)
 	default:
-		k.ByCol[m](n, &p.x.f32()[p.x.first[z]+r+k0*p.x.col], p.x.col, w.f32(), w.ld, y, ldy, bias, load)
+		k.ByCol[m](n, &x.f32()[at], x.col, w.p, w.ld, y, ldy, bias, load)
 	}
 }
 

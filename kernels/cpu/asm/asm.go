@@ -14,24 +14,22 @@ const (
 // holds, for every k, the Panel weights of its columns.
 const Panel = 32
 
-// Gemm is a tile of rows times a panel, for a fixed number of rows m:
+// Strided is a tile of rows times a panel, for a fixed number of rows m, of
+// matrices that lie as they are: row l of b begins at element l*ldb, and
+// element (i, l) of a lies at i*lda+l (by row) or at i+l*lda (by column):
 //
 //	for i < m, j < Panel:
 //		acc := load != 0 ? c[i*ldc+j] : 0
-//		for l < k: acc = fma(a[l*m+i], b[l*Panel+j], acc)
+//		for l < k: acc = fma(a(i, l), b[l*ldb+j], acc)
 //		c[i*ldc+j] = bias != nil ? acc + bias[j] : acc
 //
 // So every element is one chain over k, whatever the tile, and a chain may be
 // continued by another call with load set.
-type Gemm func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Strided is a Gemm of float32 matrices that lie as they are: row l of b at
-// b[l*ldb], and a[i*lda+l] (by row) or a[l*lda+i] (by column) for Gemm's a.
-type Strided func(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+type Strided func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // Gemv is one row times several neighbouring panels, which lie stride bytes
 // apart. y has Panel elements for each; so has bias, which may be nil. Its
-// chains are those of Gemm.
+// chains are those of Strided.
 type Gemv func(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 
 // Mix is acc[l] = fma(p[j], value j[l], acc[l]) for j = 0 ... n-1, n > 0, in
@@ -45,11 +43,10 @@ type Interleave func(m, k int, x *byte, stride int, dst *float32)
 
 // Kernels holds what one instruction set offers, by Storage.
 type Kernels struct {
-	Rows       int       // largest height of a Gemm
-	Panels     int       // panels that a Gemv takes
-	Gemm       [3][]Gemm // by height, from 1 to Rows
-	ByRow      []Strided // by height, from 1 to Rows
-	ByCol      []Strided
+	Rows       int          // largest height of a Strided
+	Panels     int          // panels that a Gemv takes
+	ByRow      [3][]Strided // by height, from 1 to Rows
+	ByCol      []Strided    // of F32 alone
 	Gemv       [3]Gemv
 	Mix        [3]Mix
 	Interleave [3]Interleave

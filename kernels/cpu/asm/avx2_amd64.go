@@ -4,36 +4,6 @@
 
 package asm
 
-// Gemm1YF32 is the Gemm of 1 rows over F32 weights.
-//
-//go:noescape
-func Gemm1YF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm2YF32 is the Gemm of 2 rows over F32 weights.
-//
-//go:noescape
-func Gemm2YF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm3YF32 is the Gemm of 3 rows over F32 weights.
-//
-//go:noescape
-func Gemm3YF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm4YF32 is the Gemm of 4 rows over F32 weights.
-//
-//go:noescape
-func Gemm4YF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm5YF32 is the Gemm of 5 rows over F32 weights.
-//
-//go:noescape
-func Gemm5YF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm6YF32 is the Gemm of 6 rows over F32 weights.
-//
-//go:noescape
-func Gemm6YF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
 // GemvYF32 is the Gemv over 2 panels of F32 weights.
 //
 //go:noescape
@@ -48,36 +18,6 @@ func MixYF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //
 //go:noescape
 func InterleaveYF32(m int, k int, x *byte, stride int, dst *float32)
-
-// Gemm1YBF16 is the Gemm of 1 rows over BF16 weights.
-//
-//go:noescape
-func Gemm1YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm2YBF16 is the Gemm of 2 rows over BF16 weights.
-//
-//go:noescape
-func Gemm2YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm3YBF16 is the Gemm of 3 rows over BF16 weights.
-//
-//go:noescape
-func Gemm3YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm4YBF16 is the Gemm of 4 rows over BF16 weights.
-//
-//go:noescape
-func Gemm4YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm5YBF16 is the Gemm of 5 rows over BF16 weights.
-//
-//go:noescape
-func Gemm5YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm6YBF16 is the Gemm of 6 rows over BF16 weights.
-//
-//go:noescape
-func Gemm6YBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
 
 // GemvYBF16 is the Gemv over 2 panels of BF16 weights.
 //
@@ -94,36 +34,6 @@ func MixYBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveYBF16(m int, k int, x *byte, stride int, dst *float32)
 
-// Gemm1YF16 is the Gemm of 1 rows over F16 weights.
-//
-//go:noescape
-func Gemm1YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm2YF16 is the Gemm of 2 rows over F16 weights.
-//
-//go:noescape
-func Gemm2YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm3YF16 is the Gemm of 3 rows over F16 weights.
-//
-//go:noescape
-func Gemm3YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm4YF16 is the Gemm of 4 rows over F16 weights.
-//
-//go:noescape
-func Gemm4YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm5YF16 is the Gemm of 5 rows over F16 weights.
-//
-//go:noescape
-func Gemm5YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm6YF16 is the Gemm of 6 rows over F16 weights.
-//
-//go:noescape
-func Gemm6YF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
 // GemvYF16 is the Gemv over 2 panels of F16 weights.
 //
 //go:noescape
@@ -139,65 +49,125 @@ func MixYF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveYF16(m int, k int, x *byte, stride int, dst *float32)
 
-// ByRow1Y is the ByRow of 1 rows.
+// ByRow1YF32 is the Strided of 1 rows over F32 weights.
 //
 //go:noescape
-func ByRow1Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol1Y is the ByCol of 1 rows.
+// ByRow1YBF16 is the Strided of 1 rows over BF16 weights.
 //
 //go:noescape
-func ByCol1Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow1YBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow2Y is the ByRow of 2 rows.
+// ByRow1YF16 is the Strided of 1 rows over F16 weights.
 //
 //go:noescape
-func ByRow2Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow1YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol2Y is the ByCol of 2 rows.
+// ByCol1YF32 is the Strided of 1 rows over F32 weights.
 //
 //go:noescape
-func ByCol2Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow3Y is the ByRow of 3 rows.
+// ByRow2YF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
-func ByRow3Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol3Y is the ByCol of 3 rows.
+// ByRow2YBF16 is the Strided of 2 rows over BF16 weights.
 //
 //go:noescape
-func ByCol3Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow2YBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow4Y is the ByRow of 4 rows.
+// ByRow2YF16 is the Strided of 2 rows over F16 weights.
 //
 //go:noescape
-func ByRow4Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow2YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol4Y is the ByCol of 4 rows.
+// ByCol2YF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
-func ByCol4Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow5Y is the ByRow of 5 rows.
+// ByRow3YF32 is the Strided of 3 rows over F32 weights.
 //
 //go:noescape
-func ByRow5Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol5Y is the ByCol of 5 rows.
+// ByRow3YBF16 is the Strided of 3 rows over BF16 weights.
 //
 //go:noescape
-func ByCol5Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow3YBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow6Y is the ByRow of 6 rows.
+// ByRow3YF16 is the Strided of 3 rows over F16 weights.
 //
 //go:noescape
-func ByRow6Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow3YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol6Y is the ByCol of 6 rows.
+// ByCol3YF32 is the Strided of 3 rows over F32 weights.
 //
 //go:noescape
-func ByCol6Y(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow4YF32 is the Strided of 4 rows over F32 weights.
+//
+//go:noescape
+func ByRow4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow4YBF16 is the Strided of 4 rows over BF16 weights.
+//
+//go:noescape
+func ByRow4YBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow4YF16 is the Strided of 4 rows over F16 weights.
+//
+//go:noescape
+func ByRow4YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol4YF32 is the Strided of 4 rows over F32 weights.
+//
+//go:noescape
+func ByCol4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow5YF32 is the Strided of 5 rows over F32 weights.
+//
+//go:noescape
+func ByRow5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow5YBF16 is the Strided of 5 rows over BF16 weights.
+//
+//go:noescape
+func ByRow5YBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow5YF16 is the Strided of 5 rows over F16 weights.
+//
+//go:noescape
+func ByRow5YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol5YF32 is the Strided of 5 rows over F32 weights.
+//
+//go:noescape
+func ByCol5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow6YF32 is the Strided of 6 rows over F32 weights.
+//
+//go:noescape
+func ByRow6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow6YBF16 is the Strided of 6 rows over BF16 weights.
+//
+//go:noescape
+func ByRow6YBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow6YF16 is the Strided of 6 rows over F16 weights.
+//
+//go:noescape
+func ByRow6YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol6YF32 is the Strided of 6 rows over F32 weights.
+//
+//go:noescape
+func ByCol6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // PeakY executes n times 10 independent vector multiply-adds of 8 lanes.
 func PeakY(n int)

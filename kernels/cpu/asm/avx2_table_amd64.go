@@ -8,13 +8,12 @@ package asm
 func AVX2() Kernels {
 	return Kernels{
 		Rows: 6, Panels: 2,
-		Gemm: [3][]Gemm{
-			{nil, Gemm1YF32, Gemm2YF32, Gemm3YF32, Gemm4YF32, Gemm5YF32, Gemm6YF32},
-			{nil, Gemm1YBF16, Gemm2YBF16, Gemm3YBF16, Gemm4YBF16, Gemm5YBF16, Gemm6YBF16},
-			{nil, Gemm1YF16, Gemm2YF16, Gemm3YF16, Gemm4YF16, Gemm5YF16, Gemm6YF16},
+		ByRow: [3][]Strided{
+			{nil, ByRow1YF32, ByRow2YF32, ByRow3YF32, ByRow4YF32, ByRow5YF32, ByRow6YF32},
+			{nil, ByRow1YBF16, ByRow2YBF16, ByRow3YBF16, ByRow4YBF16, ByRow5YBF16, ByRow6YBF16},
+			{nil, ByRow1YF16, ByRow2YF16, ByRow3YF16, ByRow4YF16, ByRow5YF16, ByRow6YF16},
 		},
-		ByRow:      []Strided{nil, ByRow1Y, ByRow2Y, ByRow3Y, ByRow4Y, ByRow5Y, ByRow6Y},
-		ByCol:      []Strided{nil, ByCol1Y, ByCol2Y, ByCol3Y, ByCol4Y, ByCol5Y, ByCol6Y},
+		ByCol:      []Strided{nil, ByCol1YF32, ByCol2YF32, ByCol3YF32, ByCol4YF32, ByCol5YF32, ByCol6YF32},
 		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
 		Interleave: [3]Interleave{InterleaveYF32, InterleaveYBF16, InterleaveYF16},

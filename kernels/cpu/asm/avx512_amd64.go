@@ -4,66 +4,6 @@
 
 package asm
 
-// Gemm1ZF32 is the Gemm of 1 rows over F32 weights.
-//
-//go:noescape
-func Gemm1ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm2ZF32 is the Gemm of 2 rows over F32 weights.
-//
-//go:noescape
-func Gemm2ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm3ZF32 is the Gemm of 3 rows over F32 weights.
-//
-//go:noescape
-func Gemm3ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm4ZF32 is the Gemm of 4 rows over F32 weights.
-//
-//go:noescape
-func Gemm4ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm5ZF32 is the Gemm of 5 rows over F32 weights.
-//
-//go:noescape
-func Gemm5ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm6ZF32 is the Gemm of 6 rows over F32 weights.
-//
-//go:noescape
-func Gemm6ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm7ZF32 is the Gemm of 7 rows over F32 weights.
-//
-//go:noescape
-func Gemm7ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm8ZF32 is the Gemm of 8 rows over F32 weights.
-//
-//go:noescape
-func Gemm8ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm9ZF32 is the Gemm of 9 rows over F32 weights.
-//
-//go:noescape
-func Gemm9ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm10ZF32 is the Gemm of 10 rows over F32 weights.
-//
-//go:noescape
-func Gemm10ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm11ZF32 is the Gemm of 11 rows over F32 weights.
-//
-//go:noescape
-func Gemm11ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm12ZF32 is the Gemm of 12 rows over F32 weights.
-//
-//go:noescape
-func Gemm12ZF32(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
 // GemvZF32 is the Gemv over 4 panels of F32 weights.
 //
 //go:noescape
@@ -78,66 +18,6 @@ func MixZF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //
 //go:noescape
 func InterleaveZF32(m int, k int, x *byte, stride int, dst *float32)
-
-// Gemm1ZBF16 is the Gemm of 1 rows over BF16 weights.
-//
-//go:noescape
-func Gemm1ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm2ZBF16 is the Gemm of 2 rows over BF16 weights.
-//
-//go:noescape
-func Gemm2ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm3ZBF16 is the Gemm of 3 rows over BF16 weights.
-//
-//go:noescape
-func Gemm3ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm4ZBF16 is the Gemm of 4 rows over BF16 weights.
-//
-//go:noescape
-func Gemm4ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm5ZBF16 is the Gemm of 5 rows over BF16 weights.
-//
-//go:noescape
-func Gemm5ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm6ZBF16 is the Gemm of 6 rows over BF16 weights.
-//
-//go:noescape
-func Gemm6ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm7ZBF16 is the Gemm of 7 rows over BF16 weights.
-//
-//go:noescape
-func Gemm7ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm8ZBF16 is the Gemm of 8 rows over BF16 weights.
-//
-//go:noescape
-func Gemm8ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm9ZBF16 is the Gemm of 9 rows over BF16 weights.
-//
-//go:noescape
-func Gemm9ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm10ZBF16 is the Gemm of 10 rows over BF16 weights.
-//
-//go:noescape
-func Gemm10ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm11ZBF16 is the Gemm of 11 rows over BF16 weights.
-//
-//go:noescape
-func Gemm11ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm12ZBF16 is the Gemm of 12 rows over BF16 weights.
-//
-//go:noescape
-func Gemm12ZBF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
 
 // GemvZBF16 is the Gemv over 4 panels of BF16 weights.
 //
@@ -154,66 +34,6 @@ func MixZBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveZBF16(m int, k int, x *byte, stride int, dst *float32)
 
-// Gemm1ZF16 is the Gemm of 1 rows over F16 weights.
-//
-//go:noescape
-func Gemm1ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm2ZF16 is the Gemm of 2 rows over F16 weights.
-//
-//go:noescape
-func Gemm2ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm3ZF16 is the Gemm of 3 rows over F16 weights.
-//
-//go:noescape
-func Gemm3ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm4ZF16 is the Gemm of 4 rows over F16 weights.
-//
-//go:noescape
-func Gemm4ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm5ZF16 is the Gemm of 5 rows over F16 weights.
-//
-//go:noescape
-func Gemm5ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm6ZF16 is the Gemm of 6 rows over F16 weights.
-//
-//go:noescape
-func Gemm6ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm7ZF16 is the Gemm of 7 rows over F16 weights.
-//
-//go:noescape
-func Gemm7ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm8ZF16 is the Gemm of 8 rows over F16 weights.
-//
-//go:noescape
-func Gemm8ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm9ZF16 is the Gemm of 9 rows over F16 weights.
-//
-//go:noescape
-func Gemm9ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm10ZF16 is the Gemm of 10 rows over F16 weights.
-//
-//go:noescape
-func Gemm10ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm11ZF16 is the Gemm of 11 rows over F16 weights.
-//
-//go:noescape
-func Gemm11ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
-// Gemm12ZF16 is the Gemm of 12 rows over F16 weights.
-//
-//go:noescape
-func Gemm12ZF16(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)
-
 // GemvZF16 is the Gemv over 4 panels of F16 weights.
 //
 //go:noescape
@@ -229,125 +49,245 @@ func MixZF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveZF16(m int, k int, x *byte, stride int, dst *float32)
 
-// ByRow1Z is the ByRow of 1 rows.
+// ByRow1ZF32 is the Strided of 1 rows over F32 weights.
 //
 //go:noescape
-func ByRow1Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol1Z is the ByCol of 1 rows.
+// ByRow1ZBF16 is the Strided of 1 rows over BF16 weights.
 //
 //go:noescape
-func ByCol1Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow1ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow2Z is the ByRow of 2 rows.
+// ByRow1ZF16 is the Strided of 1 rows over F16 weights.
 //
 //go:noescape
-func ByRow2Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow1ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol2Z is the ByCol of 2 rows.
+// ByCol1ZF32 is the Strided of 1 rows over F32 weights.
 //
 //go:noescape
-func ByCol2Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow3Z is the ByRow of 3 rows.
+// ByRow2ZF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
-func ByRow3Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol3Z is the ByCol of 3 rows.
+// ByRow2ZBF16 is the Strided of 2 rows over BF16 weights.
 //
 //go:noescape
-func ByCol3Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow2ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow4Z is the ByRow of 4 rows.
+// ByRow2ZF16 is the Strided of 2 rows over F16 weights.
 //
 //go:noescape
-func ByRow4Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow2ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol4Z is the ByCol of 4 rows.
+// ByCol2ZF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
-func ByCol4Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow5Z is the ByRow of 5 rows.
+// ByRow3ZF32 is the Strided of 3 rows over F32 weights.
 //
 //go:noescape
-func ByRow5Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol5Z is the ByCol of 5 rows.
+// ByRow3ZBF16 is the Strided of 3 rows over BF16 weights.
 //
 //go:noescape
-func ByCol5Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow3ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow6Z is the ByRow of 6 rows.
+// ByRow3ZF16 is the Strided of 3 rows over F16 weights.
 //
 //go:noescape
-func ByRow6Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow3ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol6Z is the ByCol of 6 rows.
+// ByCol3ZF32 is the Strided of 3 rows over F32 weights.
 //
 //go:noescape
-func ByCol6Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow7Z is the ByRow of 7 rows.
+// ByRow4ZF32 is the Strided of 4 rows over F32 weights.
 //
 //go:noescape
-func ByRow7Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol7Z is the ByCol of 7 rows.
+// ByRow4ZBF16 is the Strided of 4 rows over BF16 weights.
 //
 //go:noescape
-func ByCol7Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow4ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow8Z is the ByRow of 8 rows.
+// ByRow4ZF16 is the Strided of 4 rows over F16 weights.
 //
 //go:noescape
-func ByRow8Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow4ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol8Z is the ByCol of 8 rows.
+// ByCol4ZF32 is the Strided of 4 rows over F32 weights.
 //
 //go:noescape
-func ByCol8Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow9Z is the ByRow of 9 rows.
+// ByRow5ZF32 is the Strided of 5 rows over F32 weights.
 //
 //go:noescape
-func ByRow9Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol9Z is the ByCol of 9 rows.
+// ByRow5ZBF16 is the Strided of 5 rows over BF16 weights.
 //
 //go:noescape
-func ByCol9Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow5ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow10Z is the ByRow of 10 rows.
+// ByRow5ZF16 is the Strided of 5 rows over F16 weights.
 //
 //go:noescape
-func ByRow10Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow5ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol10Z is the ByCol of 10 rows.
+// ByCol5ZF32 is the Strided of 5 rows over F32 weights.
 //
 //go:noescape
-func ByCol10Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow11Z is the ByRow of 11 rows.
+// ByRow6ZF32 is the Strided of 6 rows over F32 weights.
 //
 //go:noescape
-func ByRow11Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol11Z is the ByCol of 11 rows.
+// ByRow6ZBF16 is the Strided of 6 rows over BF16 weights.
 //
 //go:noescape
-func ByCol11Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow6ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRow12Z is the ByRow of 12 rows.
+// ByRow6ZF16 is the Strided of 6 rows over F16 weights.
 //
 //go:noescape
-func ByRow12Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByRow6ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByCol12Z is the ByCol of 12 rows.
+// ByCol6ZF32 is the Strided of 6 rows over F32 weights.
 //
 //go:noescape
-func ByCol12Z(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)
+func ByCol6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow7ZF32 is the Strided of 7 rows over F32 weights.
+//
+//go:noescape
+func ByRow7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow7ZBF16 is the Strided of 7 rows over BF16 weights.
+//
+//go:noescape
+func ByRow7ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow7ZF16 is the Strided of 7 rows over F16 weights.
+//
+//go:noescape
+func ByRow7ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol7ZF32 is the Strided of 7 rows over F32 weights.
+//
+//go:noescape
+func ByCol7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow8ZF32 is the Strided of 8 rows over F32 weights.
+//
+//go:noescape
+func ByRow8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow8ZBF16 is the Strided of 8 rows over BF16 weights.
+//
+//go:noescape
+func ByRow8ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow8ZF16 is the Strided of 8 rows over F16 weights.
+//
+//go:noescape
+func ByRow8ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol8ZF32 is the Strided of 8 rows over F32 weights.
+//
+//go:noescape
+func ByCol8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow9ZF32 is the Strided of 9 rows over F32 weights.
+//
+//go:noescape
+func ByRow9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow9ZBF16 is the Strided of 9 rows over BF16 weights.
+//
+//go:noescape
+func ByRow9ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow9ZF16 is the Strided of 9 rows over F16 weights.
+//
+//go:noescape
+func ByRow9ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol9ZF32 is the Strided of 9 rows over F32 weights.
+//
+//go:noescape
+func ByCol9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow10ZF32 is the Strided of 10 rows over F32 weights.
+//
+//go:noescape
+func ByRow10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow10ZBF16 is the Strided of 10 rows over BF16 weights.
+//
+//go:noescape
+func ByRow10ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow10ZF16 is the Strided of 10 rows over F16 weights.
+//
+//go:noescape
+func ByRow10ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol10ZF32 is the Strided of 10 rows over F32 weights.
+//
+//go:noescape
+func ByCol10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow11ZF32 is the Strided of 11 rows over F32 weights.
+//
+//go:noescape
+func ByRow11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow11ZBF16 is the Strided of 11 rows over BF16 weights.
+//
+//go:noescape
+func ByRow11ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow11ZF16 is the Strided of 11 rows over F16 weights.
+//
+//go:noescape
+func ByRow11ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol11ZF32 is the Strided of 11 rows over F32 weights.
+//
+//go:noescape
+func ByCol11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow12ZF32 is the Strided of 12 rows over F32 weights.
+//
+//go:noescape
+func ByRow12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow12ZBF16 is the Strided of 12 rows over BF16 weights.
+//
+//go:noescape
+func ByRow12ZBF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRow12ZF16 is the Strided of 12 rows over F16 weights.
+//
+//go:noescape
+func ByRow12ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByCol12ZF32 is the Strided of 12 rows over F32 weights.
+//
+//go:noescape
+func ByCol12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // PeakZ executes n times 10 independent vector multiply-adds of 16 lanes.
 func PeakZ(n int)

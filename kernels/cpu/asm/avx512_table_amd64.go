@@ -8,13 +8,12 @@ package asm
 func AVX512() Kernels {
 	return Kernels{
 		Rows: 12, Panels: 4,
-		Gemm: [3][]Gemm{
-			{nil, Gemm1ZF32, Gemm2ZF32, Gemm3ZF32, Gemm4ZF32, Gemm5ZF32, Gemm6ZF32, Gemm7ZF32, Gemm8ZF32, Gemm9ZF32, Gemm10ZF32, Gemm11ZF32, Gemm12ZF32},
-			{nil, Gemm1ZBF16, Gemm2ZBF16, Gemm3ZBF16, Gemm4ZBF16, Gemm5ZBF16, Gemm6ZBF16, Gemm7ZBF16, Gemm8ZBF16, Gemm9ZBF16, Gemm10ZBF16, Gemm11ZBF16, Gemm12ZBF16},
-			{nil, Gemm1ZF16, Gemm2ZF16, Gemm3ZF16, Gemm4ZF16, Gemm5ZF16, Gemm6ZF16, Gemm7ZF16, Gemm8ZF16, Gemm9ZF16, Gemm10ZF16, Gemm11ZF16, Gemm12ZF16},
+		ByRow: [3][]Strided{
+			{nil, ByRow1ZF32, ByRow2ZF32, ByRow3ZF32, ByRow4ZF32, ByRow5ZF32, ByRow6ZF32, ByRow7ZF32, ByRow8ZF32, ByRow9ZF32, ByRow10ZF32, ByRow11ZF32, ByRow12ZF32},
+			{nil, ByRow1ZBF16, ByRow2ZBF16, ByRow3ZBF16, ByRow4ZBF16, ByRow5ZBF16, ByRow6ZBF16, ByRow7ZBF16, ByRow8ZBF16, ByRow9ZBF16, ByRow10ZBF16, ByRow11ZBF16, ByRow12ZBF16},
+			{nil, ByRow1ZF16, ByRow2ZF16, ByRow3ZF16, ByRow4ZF16, ByRow5ZF16, ByRow6ZF16, ByRow7ZF16, ByRow8ZF16, ByRow9ZF16, ByRow10ZF16, ByRow11ZF16, ByRow12ZF16},
 		},
-		ByRow:      []Strided{nil, ByRow1Z, ByRow2Z, ByRow3Z, ByRow4Z, ByRow5Z, ByRow6Z, ByRow7Z, ByRow8Z, ByRow9Z, ByRow10Z, ByRow11Z, ByRow12Z},
-		ByCol:      []Strided{nil, ByCol1Z, ByCol2Z, ByCol3Z, ByCol4Z, ByCol5Z, ByCol6Z, ByCol7Z, ByCol8Z, ByCol9Z, ByCol10Z, ByCol11Z, ByCol12Z},
+		ByCol:      []Strided{nil, ByCol1ZF32, ByCol2ZF32, ByCol3ZF32, ByCol4ZF32, ByCol5ZF32, ByCol6ZF32, ByCol7ZF32, ByCol8ZF32, ByCol9ZF32, ByCol10ZF32, ByCol11ZF32, ByCol12ZF32},
 		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
 		Interleave: [3]Interleave{InterleaveZF32, InterleaveZBF16, InterleaveZF16},

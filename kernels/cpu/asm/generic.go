@@ -12,16 +12,15 @@ const genericRows = 4
 
 // Generic holds the portable loops, which define what the others compute.
 func Generic() Kernels {
-	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), ByRow: []Strided{nil}, ByCol: []Strided{nil}}
+	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), ByCol: []Strided{nil}}
 	for m := 1; m <= genericRows; m++ {
-		k.ByRow = append(k.ByRow, strided(m, true))
-		k.ByCol = append(k.ByCol, strided(m, false))
+		k.ByCol = append(k.ByCol, strided(m, F32, false))
 	}
 	for s := range k.Gemv {
 		st := Storage(s)
-		k.Gemm[s] = []Gemm{nil}
+		k.ByRow[s] = []Strided{nil}
 		for m := 1; m <= genericRows; m++ {
-			k.Gemm[s] = append(k.Gemm[s], gemm(m, st))
+			k.ByRow[s] = append(k.ByRow[s], strided(m, st, true))
 		}
 		k.Gemv[s], k.Mix[s], k.Interleave[s] = gemv(st), mix(st), interleave(st)
 	}
@@ -48,36 +47,21 @@ var sizes = [3]int{F32: 4, BF16: 2, F16: 2}
 
 func at(p *byte, offset int) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(p), offset)) }
 
-func gemm(m int, s Storage) Gemm {
+func strided(m int, s Storage, byRow bool) Strided {
 	size := sizes[s]
-	return func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, resume int) {
-		x := unsafe.Slice(a, k*m)
-		var acc [genericRows][Panel]float32
-		begin(acc[:m], c, ldc, resume)
-		var w [Panel]float32
-		for l := range k {
-			load(s, w[:], at(b, l*Panel*size))
-			for i := range m {
-				fmas(acc[i][:], x[l*m+i], w[:])
-			}
-		}
-		end(acc[:m], c, ldc, bias)
-	}
-}
-
-func strided(m int, byRow bool) Strided {
-	return func(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, resume int) {
+	return func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, resume int) {
 		down, along := lda, 1
 		if !byRow {
 			down, along = 1, lda
 		}
 		var acc [genericRows][Panel]float32
 		begin(acc[:m], c, ldc, resume)
+		var w [Panel]float32
 		for l := range k {
-			w := row(b, l*ldb)
+			load(s, w[:], at(b, l*ldb*size))
 			for i := range m {
 				x := (*float32)(unsafe.Add(unsafe.Pointer(a), 4*(i*down+l*along)))
-				fmas(acc[i][:], *x, w)
+				fmas(acc[i][:], *x, w[:])
 			}
 		}
 		end(acc[:m], c, ldc, bias)
@@ -113,9 +97,9 @@ func row(p *float32, offset int) []float32 {
 }
 
 func gemv(s Storage) Gemv {
-	one := gemm(1, s)
+	one := strided(1, s, true)
 	return func(k int, x *float32, b *byte, _ int, y *float32, bias *float32) {
-		one(k, x, b, y, Panel, bias, 0)
+		one(k, x, 0, b, Panel, y, Panel, bias, 0)
 	}
 }
 

@@ -14,26 +14,16 @@ const panel = 32 // columns
 type form int
 
 const (
-	packed form = iota // a k-major, b a panel
-	byRow              // both row-major
-	byCol              // b row-major, a transposed
+	byRow form = iota // both row-major
+	byCol             // b row-major, a transposed
 )
 
-// gemm is a tile of m rows over a panel.
-func (s isa) gemm(m int, e elem) {
-	name := fmt.Sprintf("Gemm%d%s%s", m, s.suffix, e.name)
-	TEXT(name, NOSPLIT, "func(k int, a *float32, b *byte, c *float32, ldc int, bias *float32, load int)")
-	Doc(fmt.Sprintf("%s is the Gemm of %d rows over %s weights.", name, m, e.name))
-	s.tiles(m, e, packed)
-}
-
 // strided is a tile of m rows over matrices that lie as they are.
-func (s isa) strided(m int, f form) {
-	kind := map[form]string{byRow: "ByRow", byCol: "ByCol"}[f]
-	name := fmt.Sprintf("%s%d%s", kind, m, s.suffix)
-	TEXT(name, NOSPLIT, "func(k int, a *float32, lda int, b *float32, ldb int, c *float32, ldc int, bias *float32, load int)")
-	Doc(fmt.Sprintf("%s is the %s of %d rows.", name, kind, m))
-	s.tiles(m, elems[0], f)
+func (s isa) strided(m int, f form, e elem) {
+	name := map[form]string{byRow: "ByRow", byCol: "ByCol"}[f] + fmt.Sprint(m) + s.suffix + e.name
+	TEXT(name, NOSPLIT, "func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)")
+	Doc(fmt.Sprintf("%s is the Strided of %d rows over %s weights.", name, m, e.name))
+	s.tiles(m, e, f)
 }
 
 // tiles is m rows and 32 columns, in two halves where the registers don't hold
@@ -46,16 +36,13 @@ func (s isa) tiles(m int, e elem, f form) {
 		vecs, halves = 2, 2
 	}
 	param := func(name string) Register { return Load(Param(name), GP64()) }
-	bytes := func(name string) Register {
+	bytes := func(name string, size int) Register {
 		r := param(name)
-		SHLQ(Imm(2), r)
+		SHLQ(Imm(uint64(size/2)), r)
 		return r
 	}
-	c, ldc := param("c"), bytes("ldc")
-	var lda, ldb Register
-	if f != packed {
-		lda, ldb = bytes("lda"), bytes("ldb")
-	}
+	c, ldc := param("c"), bytes("ldc", 4)
+	lda, ldb := bytes("lda", 4), bytes("ldb", e.size)
 	for half := range halves {
 		t := tile{s: s, e: e, m: m, vecs: vecs, disp: half * vecs * s.lanes(), label: fmt.Sprint(half), form: f,
 			k: param("k"), a: []Register{param("a")}, b: param("b"), lda: lda, ldb: ldb, c: c, ldc: ldc, bias: param("bias")}
@@ -100,25 +87,18 @@ func (t *tile) at(base Register, j int) Mem {
 
 // element is row i of a at step u of an unrolled loop.
 func (t *tile) element(i, u int) Mem {
-	switch t.form {
-	case byRow:
-		m := third(t.a, t.lda, i)
-		m.Disp = 4 * u
-		return m
-	case byCol:
+	if t.form == byCol {
 		return Mem{Base: t.a[0], Disp: 4 * i}
 	}
-	return Mem{Base: t.a[0], Disp: 4 * (t.m*u + i)}
+	m := third(t.a, t.lda, i)
+	m.Disp = 4 * u
+	return m
 }
 
 // step is one k of n that are unrolled, the u-th.
 func (t *tile) step(u int, w []VecVirtual, x VecVirtual) {
-	row := u
-	if t.form != packed {
-		row = 0
-	}
 	for j := range w {
-		t.s.load(t.e, Mem{Base: t.b, Disp: t.e.size * (panel*row + t.disp + t.s.lanes()*j)}, w[j])
+		t.s.load(t.e, Mem{Base: t.b, Disp: t.e.size * (t.disp + t.s.lanes()*j)}, w[j])
 	}
 	for i := range t.acc {
 		VBROADCASTSS(t.element(i, u), x)
@@ -126,9 +106,7 @@ func (t *tile) step(u int, w []VecVirtual, x VecVirtual) {
 			VFMADD231PS(w[j], x, t.acc[i][j])
 		}
 	}
-	if t.form != packed {
-		ADDQ(t.ldb, t.b)
-	}
+	ADDQ(t.ldb, t.b)
 	if t.form == byCol {
 		ADDQ(t.lda, t.a[0])
 	}
@@ -136,14 +114,11 @@ func (t *tile) step(u int, w []VecVirtual, x VecVirtual) {
 
 // advance moves the addresses that step leaves alone by n steps.
 func (t *tile) advance(n int) {
-	switch t.form {
-	case packed:
-		ADDQ(imm(t.e.size*panel*n), t.b)
-		ADDQ(imm(4*t.m*n), t.a[0])
-	case byRow:
-		for _, p := range t.a {
-			ADDQ(imm(4*n), p)
-		}
+	if t.form == byCol {
+		return
+	}
+	for _, p := range t.a {
+		ADDQ(imm(4*n), p)
 	}
 }
 

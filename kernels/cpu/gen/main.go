@@ -52,16 +52,15 @@ func main() {
 // products writes tiles and mixes, by element.
 func (s isa) products() {
 	for _, e := range elems {
-		for m := 1; m <= s.rows; m++ {
-			s.gemm(m, e)
-		}
 		s.gemv(e)
 		s.mix(e)
 		s.interleave(e)
 	}
 	for m := 1; m <= s.rows; m++ {
-		s.strided(m, byRow)
-		s.strided(m, byCol)
+		for _, e := range elems {
+			s.strided(m, byRow, e)
+		}
+		s.strided(m, byCol, elems[0])
 	}
 	s.peak()
 	if s.name == "AVX2" {
@@ -84,7 +83,7 @@ type isa struct {
 	suffix string // of function names
 	reg    func() VecVirtual
 	bytes  int // of a vector
-	rows   int // largest height of a gemm tile
+	rows   int // largest height of a tile
 	panels int // panels that gemv takes at once
 	pool   *pool
 	stream bool // rows are written past the caches

@@ -13,22 +13,19 @@ func (s isa) table() string {
 	b.WriteString(tableHead)
 	fmt.Fprintf(&b, "// %s holds the kernels that use that instruction set.\n", s.name)
 	fmt.Fprintf(&b, "func %s() Kernels {\n\treturn Kernels{\n\t\tRows: %d, Panels: %d,\n", s.name, s.rows, s.panels)
-	fmt.Fprintf(&b, "\t\tGemm: [3][]Gemm{\n")
+	heights := func(kind string, e elem) {
+		b.WriteString("{nil")
+		for m := 1; m <= s.rows; m++ {
+			fmt.Fprintf(&b, ", %s%d%s%s", kind, m, s.suffix, e.name)
+		}
+		b.WriteString("},\n")
+	}
+	b.WriteString("\t\tByRow: [3][]Strided{\n")
 	for _, e := range elems {
-		b.WriteString("\t\t\t{nil")
-		for m := 1; m <= s.rows; m++ {
-			fmt.Fprintf(&b, ", Gemm%d%s%s", m, s.suffix, e.name)
-		}
-		b.WriteString("},\n")
+		heights("ByRow", e)
 	}
-	b.WriteString("\t\t},\n")
-	for _, kind := range []string{"ByRow", "ByCol"} {
-		fmt.Fprintf(&b, "\t\t%s: []Strided{nil", kind)
-		for m := 1; m <= s.rows; m++ {
-			fmt.Fprintf(&b, ", %s%d%s", kind, m, s.suffix)
-		}
-		b.WriteString("},\n")
-	}
+	b.WriteString("\t\t},\n\t\tByCol: []Strided")
+	heights("ByCol", elems[0])
 	for _, f := range []string{"Gemv", "Mix", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {

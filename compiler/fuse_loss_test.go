@@ -29,10 +29,15 @@ func TestLogitsAreNeverATensor(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, phase := range []Phase{Step, Accumulate, Evaluate} {
-			for _, frozen := range []bool{false, true} {
-				what := fmt.Sprintf("%s, tied %v, frozen %v", phase, tied, frozen)
+			for i := range 3 {
+				frozen, precision := i == 1, ir.F32
+				if i == 2 {
+					precision = ir.BF16
+				}
+				what := fmt.Sprintf("%s, tied %v, frozen %v, %v", phase, tied, frozen, precision)
 				table, o := newContext(t)
 				o.Entry, o.Training = Entry{Name: string(phase)}, training(t, phase)
+				o.Training.Precision = precision
 				if frozen {
 					o.Training.Trained = func(path string, _ []ir.Dim) bool { return strings.Contains(path, "layers") }
 				}

@@ -12,10 +12,13 @@ import (
 // large as all scores, also where documents in a row do not see each other.
 func TestScoresAreNeverATensor(t *testing.T) {
 	const batch, seq, heads = 2, 48, 4
-	for _, isolated := range []bool{false, true} {
+	for _, c := range []struct {
+		isolated  bool
+		precision ir.DType
+	}{{false, ir.F32}, {true, ir.F32}, {true, ir.BF16}} {
 		table, o := newContext(t)
 		o.Entry, o.Training = Entry{Name: string(Step)}, training(t, Step)
-		o.Training.Isolate = isolated
+		o.Training.Isolate, o.Training.Precision = c.isolated, c.precision
 		p, err := Compile(stack(t, 2), table, o)
 		if err != nil {
 			t.Fatal(err)
@@ -29,12 +32,12 @@ func TestScoresAreNeverATensor(t *testing.T) {
 			found[n.Op]++
 			for _, out := range n.Types {
 				if out.Elems() >= batch*heads*seq*seq && n.Op != ir.OpState && slices.Contains(out.Sizes(), seq) {
-					t.Errorf("isolated %v: %s gives %v, as large as the scores of %d heads", isolated, n.Op, out, heads)
+					t.Errorf("%+v: %s gives %v, as large as the scores of %d heads", c, n.Op, out, heads)
 				}
 			}
 		}
 		if found["attention"] != 2 || found["attention_grad"] != 2 {
-			t.Errorf("isolated %v: %d attention and %d attention_grad in 2 layers", isolated, found["attention"], found["attention_grad"])
+			t.Errorf("%+v: %d attention and %d attention_grad in 2 layers", c, found["attention"], found["attention_grad"])
 		}
 	}
 }

@@ -40,7 +40,7 @@ type attending struct {
 const hidden = -1e29
 
 // mostRows is how many rows share what is packed of a block of keys.
-const mostRows = 192
+const mostRows = 384
 
 // newAttending checks the inputs of attention: query, key, value, mask, past.
 // A kernel needs perRow floats of memory for each row, and fixed(block) others.
@@ -64,11 +64,13 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 	}
 	s.ld = s.block + 16
 	s.height = min(mostRows, (localFloats-fixed(s.block)-2*slack)/perRow)
-	if whole := s.height / b.asm.Rows * b.asm.Rows; whole > 0 {
-		s.height = whole
-	}
 	if s.height <= 0 {
 		return s, fmt.Errorf("attention: heads of %d and %d elements are too large", s.d, s.dv)
+	}
+	// Blocks of rows that are alike, of whole tiles.
+	s.height = parts(s.seq*s.share, parts(s.seq*s.share, s.height))
+	if whole := multiple(s.height, b.asm.Rows); whole <= mostRows && fixed(s.block)+2*slack+whole*perRow <= localFloats {
+		s.height = whole
 	}
 	return s, nil
 }

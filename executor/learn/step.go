@@ -2,7 +2,6 @@ package learn
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"pipe.dev/compiler/ir"
-	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/session"
@@ -191,158 +189,4 @@ func (t *Trainer) means(s *session.Session, factor float64, to map[string]float6
 		to[name] += factor * x
 	}
 	return nil
-}
-
-// feed runs one batch, and returns the sum of its losses and their count.
-func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (sum, count float64, err error) {
-	for _, in := range s.Plan().Inputs {
-		if err := t.input(s, in, b); err != nil {
-			return 0, 0, err
-		}
-	}
-	if err := s.Run(ctx); err != nil {
-		return 0, 0, err
-	}
-	if sum, err = t.scalar(s, "loss"); err != nil {
-		return 0, 0, err
-	}
-	if count, err = t.scalar(s, "count"); err != nil {
-		return 0, 0, err
-	}
-	return sum, count, nil
-}
-
-// sizeOf is what the plans of batches are found by: the length of rows, or the
-// number of examples.
-func sizeOf(b *data.Batch) int {
-	if b.Values != nil {
-		return b.Rows
-	}
-	return b.Seq
-}
-
-// input writes what a batch has for an input of a plan.
-func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
-	switch in.Name {
-	case "lr", "step": // see scalars
-		return nil
-	case "counter":
-		return t.ints(s, in.Name, []int32{t.counter})
-	}
-	if b.Values != nil {
-		if data, ok := b.Values[in.Name]; ok {
-			return s.Write(in.Name, data)
-		}
-		return fmt.Errorf("examples have nothing for the input %s of %s", in.Name, s.Plan().Name)
-	}
-	switch in.Name {
-	case "ids":
-		return t.ints(s, in.Name, b.IDs)
-	case "targets":
-		return t.ints(s, in.Name, b.Targets)
-	case "weights":
-		return t.floats(s, in.Name, b.Weights)
-	case "segments":
-		return t.ints(s, in.Name, b.Segments)
-	}
-	return fmt.Errorf("batches have nothing for the input %s of %s", in.Name, s.Plan().Name)
-}
-
-// Evaluate returns the mean loss of each part on the evaluation data, as "", and
-// the means of its losses and measures by name.
-func (t *Trainer) Evaluate(ctx context.Context) ([]map[string]float64, error) {
-	l, err := t.eval()
-	if err != nil {
-		return nil, err
-	}
-	defer l.Close()
-	sums, counts := make([]map[string]float64, len(t.plans)), make([]float64, len(t.plans))
-	for i := range sums {
-		sums[i] = map[string]float64{}
-	}
-	b := &t.batch[0]
-	for n := 0; t.cfg.EvalParts == 0 || n < t.cfg.EvalParts; n++ {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := l.Next(b); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, err
-		}
-		if b.Trained == 0 {
-			continue
-		}
-		for i, p := range t.plans {
-			run := t.sessions[p.Evaluate[sizeOf(b)]]
-			s, c, err := t.feed(ctx, run, b)
-			if err == nil {
-				err = t.finite(ctx, run, s)
-			}
-			if err == nil {
-				err = t.means(run, c, sums[i])
-			}
-			if err != nil {
-				return nil, err
-			}
-			sums[i][""] += s
-			counts[i] += c
-		}
-	}
-	for i := range sums {
-		if counts[i] == 0 {
-			return nil, &checkpoint.Error{File: t.cfg.EvalData, Msg: "the data for evaluation have no token that counts"}
-		}
-		for name := range sums[i] {
-			sums[i][name] /= counts[i]
-		}
-	}
-	return sums, nil
-}
-
-// evaluate notes the losses on the evaluation data, and what is measured.
-func (t *Trainer) evaluate(ctx context.Context, e *Event) error {
-	means, err := t.Evaluate(ctx)
-	if err != nil {
-		return err
-	}
-	loss := means[0][""]
-	e.Eval = &loss
-	for i, turn := range t.cfg.Parts {
-		for name, x := range means[i] {
-			switch {
-			case name != "":
-				e.More["eval/"+strings.TrimPrefix(turn.Name+"/"+name, "/")] = x
-			case turn.Name != "":
-				e.More["eval_loss/"+turn.Name] = x
-			}
-		}
-	}
-	return nil
-}
-
-func (t *Trainer) scalars(s *session.Session, rate float64, turn int) error {
-	return errors.Join(t.floats(s, "lr", []float32{float32(rate)}), t.floats(s, "step", []float32{float32(turn)}))
-}
-
-func (t *Trainer) ints(s *session.Session, name string, x []int32) error {
-	t.raw = t.raw[:0]
-	for _, v := range x {
-		t.raw = binary.LittleEndian.AppendUint32(t.raw, uint32(v))
-	}
-	return s.Write(name, t.raw)
-}
-
-func (t *Trainer) floats(s *session.Session, name string, x []float32) error {
-	t.raw = t.raw[:0]
-	for _, v := range x {
-		t.raw = binary.LittleEndian.AppendUint32(t.raw, math.Float32bits(v))
-	}
-	return s.Write(name, t.raw)
-}
-
-func (t *Trainer) scalar(s *session.Session, name string) (float64, error) {
-	var b [4]byte
-	err := s.Read(name, b[:])
-	return float64(math.Float32frombits(binary.LittleEndian.Uint32(b[:]))), err
 }

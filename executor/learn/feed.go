@@ -1,0 +1,94 @@
+package learn
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/data"
+	"pipe.dev/executor/session"
+)
+
+// feed runs one batch, and returns the sum of its losses and their count.
+func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (sum, count float64, err error) {
+	for _, in := range s.Plan().Inputs {
+		if err := t.input(s, in, b); err != nil {
+			return 0, 0, err
+		}
+	}
+	if err := s.Run(ctx); err != nil {
+		return 0, 0, err
+	}
+	if sum, err = t.scalar(s, "loss"); err != nil {
+		return 0, 0, err
+	}
+	if count, err = t.scalar(s, "count"); err != nil {
+		return 0, 0, err
+	}
+	return sum, count, nil
+}
+
+// sizeOf is what the plans of batches are found by: the length of rows, or the
+// number of examples.
+func sizeOf(b *data.Batch) int {
+	if b.Values != nil {
+		return b.Rows
+	}
+	return b.Seq
+}
+
+// input writes what a batch has for an input of a plan.
+func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
+	switch in.Name {
+	case "lr", "step": // see scalars
+		return nil
+	case "counter":
+		return t.ints(s, in.Name, []int32{t.counter})
+	}
+	if b.Values != nil {
+		if data, ok := b.Values[in.Name]; ok {
+			return s.Write(in.Name, data)
+		}
+		return fmt.Errorf("examples have nothing for the input %s of %s", in.Name, s.Plan().Name)
+	}
+	switch in.Name {
+	case "ids":
+		return t.ints(s, in.Name, b.IDs)
+	case "targets":
+		return t.ints(s, in.Name, b.Targets)
+	case "weights":
+		return t.floats(s, in.Name, b.Weights)
+	case "segments":
+		return t.ints(s, in.Name, b.Segments)
+	}
+	return fmt.Errorf("batches have nothing for the input %s of %s", in.Name, s.Plan().Name)
+}
+
+func (t *Trainer) scalars(s *session.Session, rate float64, turn int) error {
+	return errors.Join(t.floats(s, "lr", []float32{float32(rate)}), t.floats(s, "step", []float32{float32(turn)}))
+}
+
+func (t *Trainer) ints(s *session.Session, name string, x []int32) error {
+	t.raw = t.raw[:0]
+	for _, v := range x {
+		t.raw = binary.LittleEndian.AppendUint32(t.raw, uint32(v))
+	}
+	return s.Write(name, t.raw)
+}
+
+func (t *Trainer) floats(s *session.Session, name string, x []float32) error {
+	t.raw = t.raw[:0]
+	for _, v := range x {
+		t.raw = binary.LittleEndian.AppendUint32(t.raw, math.Float32bits(v))
+	}
+	return s.Write(name, t.raw)
+}
+
+func (t *Trainer) scalar(s *session.Session, name string) (float64, error) {
+	var b [4]byte
+	err := s.Read(name, b[:])
+	return float64(math.Float32frombits(binary.LittleEndian.Uint32(b[:]))), err
+}

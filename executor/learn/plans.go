@@ -1,0 +1,102 @@
+package learn
+
+import (
+	"fmt"
+	"strings"
+
+	"pipe.dev/compiler/plan"
+)
+
+// compile makes the plans of all parts.
+func (r *Run) compile(evaluate bool) error {
+	if err := r.openBase(); err != nil {
+		return err
+	}
+	for i := range r.Recipe.Parts {
+		p := &r.Recipe.Parts[i]
+		if err := p.complete(); err != nil {
+			return err
+		}
+		made, err := r.partPlans(p, evaluate)
+		if err != nil {
+			return err
+		}
+		r.plans = append(r.plans, made)
+	}
+	return r.remat()
+}
+
+// partPlans makes the plans of one part, for every length of rows.
+func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
+	plans := func(phase string) (map[int]*plan.Plan, error) { return r.phasePlans(p, phase) }
+	if r.Recipe.Accumulates() {
+		made.Accumulate, err = plans("accumulate")
+		if err != nil {
+			return made, err
+		}
+		update, err := plans("update")
+		if err != nil {
+			return made, err
+		}
+		for _, made.Update = range update { // there is one
+		}
+	} else if made.Step, err = plans("step"); err != nil {
+		return made, err
+	}
+	if evaluate {
+		made.Evaluate, err = plans("evaluate")
+	}
+	return made, err
+}
+
+// phasePlans makes the plans of one phase: of text, for every length of rows, of
+// examples, for every number of them.
+func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
+	batch := r.Recipe.Batch
+	lengths := []int{batch.Seq}
+	switch {
+	case phase == "update":
+		lengths = []int{0}
+	case r.examples != nil && phase == "evaluate":
+		lengths = r.evalRows()
+	case r.Recipe.ofNumbers():
+		lengths = []int{batch.Batch}
+	case batch.Rows == "bucket":
+		lengths = batch.Buckets
+	}
+	out := map[int]*plan.Plan{}
+	var program Program
+	for i, n := range lengths {
+		sizes := map[string]int{"batch": batch.Batch, "seq": n}
+		switch {
+		case phase == "update":
+			sizes = map[string]int{}
+		case r.Recipe.ofNumbers():
+			sizes = map[string]int{"batch": n}
+		}
+		var err error
+		if i == 0 || r.Recipe.ofNumbers() {
+			if program, err = r.opt.Compile(r.model, r.Recipe, p, phase, sizes["batch"], r.held); err != nil {
+				return nil, err
+			}
+		}
+		if out[n], err = program.Plan(sizes); err != nil {
+			return nil, err
+		}
+		out[n].Name = planName(p.Name, phase, n, len(lengths) > 1)
+		r.phases = append(r.phases, phasePlan{program, sizes, out[n], func(p *plan.Plan) { out[n] = p }})
+	}
+	return out, nil
+}
+
+// planName is how a plan is called: "step", "generator.step", "step.128".
+func planName(part, phase string, seq int, several bool) string {
+	name := strings.TrimPrefix(part+"."+phase, ".")
+	if several {
+		name += fmt.Sprintf(".%d", seq)
+	}
+	return name
+}
+
+// Plans are the plans of all phases.
+func (r *Run) Plans() []*plan.Plan { return r.plans.all() }

@@ -15,6 +15,7 @@ var fusions = []struct {
 	{"linear", fuseMatMul},
 	{"bias", fuseBias},
 	{"activation", fuseActivation},
+	{"conv_activation", fuseConvActivation},
 	{"gated_linear", fuseGated},
 	{"softmax", fuseSoftmax},
 	{"layer_norm", fuseLayerNorm}, // before rms_norm, which is part of it

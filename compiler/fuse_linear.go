@@ -62,15 +62,8 @@ func fuseBias(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 
 // fuseActivation: act(linear) -> linear with an activation.
 func fuseActivation(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
-	var fn string
-	switch n.Op {
-	case "act":
-		if fn = n.Attr.(op.ActAttr).Fn; fn == "leaky_relu" || fn == "elu" {
-			return nil // they have a parameter
-		}
-	case "sigmoid", "tanh":
-		fn = n.Op
-	default:
+	fn := plainActivation(n)
+	if fn == "" {
 		return nil
 	}
 	l := r.from(n.In[0], "linear")
@@ -79,11 +72,20 @@ func fuseActivation(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	}
 	attr := l.Attr.(op.LinearAttr)
 	attr.Act = fn
-	in := make([]ir.Value, len(l.In))
-	for i, v := range l.In {
-		in[i] = r.now(v)
+	return r.Apply("linear", attr, r.nows(l.In)...)
+}
+
+// plainActivation is the function that n applies, if it has no parameter.
+func plainActivation(n *ir.Node) string {
+	switch n.Op {
+	case "act":
+		if fn := n.Attr.(op.ActAttr).Fn; fn != "leaky_relu" && fn != "elu" {
+			return fn
+		}
+	case "sigmoid", "tanh":
+		return n.Op
 	}
-	return r.Apply("linear", attr, in...)
+	return ""
 }
 
 // fuseGated: act(linear(x)) * linear(x) -> gated_linear.

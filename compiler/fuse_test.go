@@ -55,6 +55,13 @@ var patterns = []pattern{
 		g := b.MatMul(f(2, 5), w("g", 7, 5), false, true)
 		return b.Mul(b.Sigmoid(g), b.MatMul(f(2, 5), w("u", 7, 5), false, true))
 	}},
+	{name: "convolution and activation", want: "conv2d{outchannels=3 kernel=3 groups=1 act=silu}", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
+		y := b.Apply("conv2d", op.ConvLayerAttr{OutChannels: 3, Kernel: "3", Groups: 1}, f(1, 2, 5, 5), w("w", 3, 2, 3, 3))[0]
+		return b.Mul(y, b.Sigmoid(y))
+	}},
+	{name: "transposed convolution and activation", want: "conv_transpose1d{outchannels=3 kernel=3 groups=1 act=tanh}", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
+		return b.Tanh(b.Apply("conv_transpose1d", op.ConvTransposeLayerAttr{OutChannels: 3, Kernel: "3", Groups: 1}, f(1, 2, 5), w("w", 2, 3, 3))[0])
+	}},
 	{name: "softmax", want: "softmax", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
 		x := f(3, 9)
 		e := b.Exp(b.Sub(x, b.ReduceMax(x, true, -1)))

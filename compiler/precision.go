@@ -128,6 +128,10 @@ func (l *learner) widened(v ir.Value) ir.Value {
 		at := n.Attr.(op.MatMulAttr)
 		at.Wide = true
 		return l.Apply("matmul", at, n.In...)[0]
+	case "conv_weight_grad":
+		at := n.Attr.(op.ConvAttr)
+		at.Wide = true
+		return l.Apply(n.Op, at, n.In...)[0]
 	case "reshape", "transpose":
 		return l.Apply(n.Op, n.Attr, l.widened(n.In[0]))[0]
 	case "reduce_sum":

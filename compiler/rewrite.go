@@ -78,6 +78,15 @@ func (r *rewriter) now(v ir.Value) ir.Value {
 	return r.at[v.Node.ID][v.Out]
 }
 
+// nows is now for several values.
+func (r *rewriter) nows(vs []ir.Value) []ir.Value {
+	out := make([]ir.Value, len(vs))
+	for i, v := range vs {
+		out[i] = r.now(v)
+	}
+	return out
+}
+
 // reads counts who reads old value v.
 func (r *rewriter) reads(v ir.Value) int { return r.uses[v.Node.ID][v.Out] }
 

@@ -130,6 +130,10 @@ func assign(v reflect.Value, x any) error {
 	switch v.Interface().(type) {
 	case Ints, Dims:
 		list, ok := x.([]any)
+		if y, one := x.(json.Number); one { // a list of one, where the schema lets a number stand for it
+			_, err := y.Int64()
+			list, ok = []any{y}, err == nil
+		}
 		if !ok {
 			return fmt.Errorf("want a list, have %v", x)
 		}

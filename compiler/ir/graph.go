@@ -92,7 +92,7 @@ type State struct {
 	Read Value // its value when the run starts: a node of Op "state"
 	Next Value // its value when the run ends; the zero Value if unchanged
 	Pos  Pos
-	Init string // how a new model fills it: "zeros", "ones", "normal", "uniform", or a number
+	Init string // how a new model fills it: "zeros", "ones", "normal", "uniform", "kaiming", as Within says, or a number
 	// Changes says that training changes it, in this program or in another of
 	// the same model.
 	Changes bool

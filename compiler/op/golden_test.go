@@ -184,6 +184,9 @@ func TestGolden(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			build, ok := all[name]
+			if strings.HasPrefix(name, "conv") {
+				build, ok = convFormula(name), true
+			}
 			if !ok {
 				t.Fatal("no formula for this fixture")
 			}

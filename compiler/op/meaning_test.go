@@ -232,6 +232,7 @@ func TestDecode(t *testing.T) {
 		{"reshape", `{"shape": ["batch", -1, 64]}`, ReshapeAttr{"batch,-1,64"}},
 		{"act", `{"fn": "silu", "slope": 0.01, "alpha": 1}`, DefaultAct("silu")},
 		{"add", `{"a": "x"}`, nil},
+		{"conv2d", `{"out_channels": 4, "kernel": 3, "padding": [1, 2], "groups": 1}`, ConvLayerAttr{OutChannels: 4, Kernel: "3", Padding: "1,2", Groups: 1}},
 	} {
 		got, err := decode(c.name, c.text)
 		if err != nil || got != c.want {
@@ -245,7 +246,7 @@ func TestDecode(t *testing.T) {
 			t.Errorf("%s: error is %v, want %s", text, err, want)
 		}
 	}
-	if _, err := decode("reduce_sum", `{"axes": 1}`); err == nil || err.Error() != "axes: want a list, have 1" {
+	if _, err := decode("reduce_sum", `{"axes": 1.5}`); err == nil || err.Error() != "axes: want a list, have 1.5" {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -80,7 +80,7 @@ type Port struct {
 type Param struct {
 	Name  string // "weight": the last part of its checkpoint name
 	Shape []ir.Dim
-	Init  string // how a new model fills it: "zeros", "ones", "normal", "uniform"
+	Init  string // how a new model fills it, as ir.State says
 }
 
 // Case is one sampled use of an op: it drives the reference check, the

@@ -9,6 +9,7 @@ func New() (*Table, error) {
 		compareDefs(),
 		[]Def{constant(), fill(), iotaDef(), detach()},
 		[]Def{matmul(), linear(), gatedLinear(), embedding()},
+		convDefs(),
 		shapeDefs(),
 		indexDefs(),
 		reduceDefs(),

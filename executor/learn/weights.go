@@ -35,10 +35,14 @@ func NewWeight(s plan.State, seed uint64, std float64) ([]byte, error) {
 			x = 1
 		case "normal", "uniform":
 			x = std * philox.Normal(key, uint64(i))
-		case "kaiming": // uniform within 1/sqrt(in), as torch.nn.Linear's
-			x = (2*philox.Uniform(key, uint64(i)) - 1) / math.Sqrt(float64(s.Type.Shape[len(s.Type.Shape)-1].N))
+		case "kaiming": // uniform within 1/sqrt(n), for n inputs of an output: as torch's linear layers and convolutions
+			x = (2*philox.Uniform(key, uint64(i)) - 1) / math.Sqrt(float64(s.Type.With(s.Type.Shape[1:]...).Elems()))
 		default:
-			return nil, fmt.Errorf("weight %s: no way to fill it is called %q", s.Path, s.Init)
+			bound, ok := ir.Bound(s.Init)
+			if !ok {
+				return nil, fmt.Errorf("weight %s: no way to fill it is called %q", s.Path, s.Init)
+			}
+			x = bound * (2*philox.Uniform(key, uint64(i)) - 1)
 		}
 		switch s.Type.DType {
 		case ir.F32:

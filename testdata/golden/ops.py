@@ -206,6 +206,40 @@ for reduction in ["mean", "sum", "none"]:
          lambda x, t, r=reduction: F.cross_entropy(x, t, ignore_index=-100, label_smoothing=0.1, reduction=r))
 
 
+# Convolutions. x0 the input, x1 the weight, x2 the bias if there is one. padding_sides is as F.pad has it, applied before.
+
+def convolve(function, attr):
+    def run(x, w, b=None):
+        a = dict(attr)
+        sides = a.pop("padding_sides", None)
+        return function(F.pad(x, sides) if sides else x, w, b, **a)
+    return run
+
+
+for name, function, x, w, bias, attr in [
+    ("conv1d", F.conv1d, (2, 3, 9), (4, 3, 3), True, {}),
+    ("conv1d_same", F.conv1d, (1, 2, 7), (3, 2, 4), False, {"padding": "same", "dilation": 2}),
+    ("conv1d_strided", F.conv1d, (2, 2, 12), (3, 2, 4), True, {"stride": 3, "padding": 2}),
+    ("conv1d_causal", F.conv1d, (1, 2, 8), (3, 2, 3), True, {"padding_sides": [4, 0], "dilation": 2}),
+    ("conv1d_grouped", F.conv1d, (2, 6, 7), (9, 2, 3), True, {"padding": 1, "groups": 3}),
+    ("conv2d", F.conv2d, (2, 3, 5, 6), (4, 3, 3, 3), True, {"padding": 1}),
+    ("conv2d_mixed", F.conv2d, (1, 4, 7, 8), (6, 2, 3, 2), True, {"stride": [2, 1], "padding": [2, 1], "dilation": [1, 3], "groups": 2}),
+    ("conv2d_depthwise", F.conv2d, (1, 4, 6, 5), (8, 1, 3, 3), False, {"stride": 2, "padding": 1, "groups": 4}),
+    ("conv2d_1x1", F.conv2d, (2, 3, 4, 3), (5, 3, 1, 1), True, {}),
+    ("conv2d_large_kernel", F.conv2d, (1, 1, 3, 2), (2, 1, 5, 6), True, {"padding": 2}),
+    ("conv3d", F.conv3d, (1, 2, 3, 4, 5), (3, 2, 2, 3, 2), True, {"stride": [1, 2, 1], "padding": [1, 0, 1], "dilation": [2, 1, 1]}),
+    ("conv_transpose1d", F.conv_transpose1d, (2, 3, 5), (3, 4, 4), True, {"stride": 2, "padding": 1}),
+    ("conv_transpose1d_mixed", F.conv_transpose1d, (1, 4, 5), (4, 3, 3), False,
+     {"stride": 3, "padding": 2, "output_padding": 2, "dilation": 2, "groups": 2}),
+    ("conv_transpose2d", F.conv_transpose2d, (1, 3, 3, 4), (3, 2, 3, 3), True, {"stride": 2, "padding": 1, "output_padding": 1}),
+    ("conv_transpose2d_mixed", F.conv_transpose2d, (2, 4, 3, 2), (4, 2, 2, 3), True,
+     {"stride": [1, 3], "padding": [0, 2], "output_padding": [0, 1], "groups": 2}),
+    ("conv_transpose3d", F.conv_transpose3d, (1, 2, 2, 3, 2), (2, 2, 2, 1, 3), True, {"stride": [2, 1, 1], "padding": [0, 0, 1]}),
+]:
+    case(name, attr, [randn(*x), randn(*w)] + ([randn(w[0] if function in (F.conv1d, F.conv2d, F.conv3d) else w[1] * attr.get("groups", 1))] if bias else []),
+         convolve(function, attr))
+
+
 def make(name, attr, inputs, function, smooth):
     """Runs one case and writes its file; returns the bytes written."""
     g = torch.Generator().manual_seed(zlib.crc32(name.encode()))

@@ -1,0 +1,123 @@
+package cpu
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// convUses are larger than the cases of the table: several blocks of rows and
+// of the sum, weights whose rows are crowded, panels that cross samples.
+func convUses() []op.Case {
+	f := func(shapes ...[]int) []ir.Type {
+		var in []ir.Type
+		for _, s := range shapes {
+			in = append(in, ir.T(ir.F32, s...))
+		}
+		return in
+	}
+	one := op.ConvAttr{Stride: "1", Before: "3", After: "4", Dilation: "1", Groups: 1}
+	strided := op.ConvAttr{Stride: "2,2", Before: "1,0", After: "1,1", Dilation: "1,1", Groups: 2}
+	with := func(a op.ConvAttr, size op.Dims, kernel op.Ints) op.ConvAttr {
+		a.Size, a.Kernel = size, kernel
+		return a
+	}
+	return []op.Case{
+		{Name: "conv", In: f([]int{2, 128, 45}, []int{401, 128, 8}), Attr: one},
+		{Name: "conv", In: f([]int{3, 20, 13, 11}, []int{150, 10, 3, 3}), Attr: strided},
+		{Name: "conv", In: f([]int{1, 3, 5000}, []int{3, 1, 8}), Attr: op.ConvAttr{Stride: "1", Before: "3", After: "4", Dilation: "1", Groups: 3}},
+		{Name: "conv_transpose", In: f([]int{2, 401, 45}, []int{401, 128, 8}), Attr: with(one, "45", "")},
+		{Name: "conv_transpose", In: f([]int{3, 150, 7, 5}, []int{150, 10, 3, 3}), Attr: with(strided, "13,11", "")},
+		{Name: "conv_weight_grad", In: f([]int{2, 40, 300}, []int{2, 301, 300}), Attr: with(one, "", "8")},
+		{Name: "conv_weight_grad", In: f([]int{3, 20, 13, 11}, []int{3, 150, 7, 5}), Attr: with(strided, "", "3,3")},
+	}
+}
+
+// Results are those of the reference loops, and have the same bits whatever
+// the tier and the number of threads.
+func TestConv(t *testing.T) {
+	table, err := op.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range convUses() {
+		d, _ := table.Lookup(c.Name)
+		out, err := d.Infer(c.In, c.Attr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rand.New(rand.NewPCG(5, uint64(i)))
+		xs, wide := make([][]float32, len(c.In)), make([][]float64, len(c.In))
+		for k, typ := range c.In {
+			xs[k] = random(r, typ.Elems())
+			for j, v := range xs[k] {
+				v *= 0.2
+				xs[k][j] = v
+				wide[k] = append(wide[k], float64(v))
+			}
+		}
+		want, err := table.Reference(c.Name, c.Attr, wide, c.In)
+		if err != nil {
+			t.Fatal(err)
+		}
+		what := fmt.Sprintf("%s %v", c.Name, c.In)
+		checkConv(t, what, c, out[0], xs, want[0])
+	}
+}
+
+func checkConv(t *testing.T, what string, c op.Case, out ir.Type, xs [][]float32, want []float64) {
+	var bits []float32
+	for _, threads := range []int{1, 2, 3} {
+		for tier, b := range backends(t, threads) {
+			var in []kernels.Tensor
+			for k, typ := range c.In {
+				in = append(in, put(t, b, ir.F32, xs[k], "", typ.Sizes()...))
+			}
+			y := put(t, b, ir.F32, nil, "", out.Sizes()...)
+			run(t, b, c.Name, c.Attr, in, y)
+			got := get(t, y)
+			near(t, what, got, want, 1e-4)
+			if bits == nil {
+				bits = got
+			}
+			sameBits(t, fmt.Sprintf("%s: %s with %d threads", what, tier, threads), got, bits)
+		}
+	}
+}
+
+// Every case of the table has the same bits in every tier.
+func TestConvTiers(t *testing.T) {
+	table, err := op.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := backends(t, 2)
+	for _, d := range table.Defs() {
+		if !strings.HasPrefix(d.Name, "conv") {
+			continue
+		}
+		for _, c := range d.Cases {
+			if c.Large {
+				continue
+			}
+			out, err := d.Infer(c.In, c.Attr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var bits []float32
+			for _, b := range all {
+				y := put(t, b, ir.F32, nil, "", out[0].Sizes()...)
+				run(t, b, d.Name, c.Attr, sampled(t, b, d.Name, c), y)
+				if bits == nil {
+					bits = get(t, y)
+				}
+				sameBits(t, d.Name+" "+c.Name+" "+b.Tier(), get(t, y), bits)
+			}
+		}
+	}
+}

@@ -16,7 +16,7 @@ import (
 //	x [batch, groups*channels, source...]   dy [batch, groups*rows, dest...]   dw [groups*rows, channels, kernel...]
 //
 // It reads x as the convolution does, whose geometry it has. Where there are few rows, an
-// element of dw is a sum of dot products of lines instead.
+// element of dw is a sum over lines instead.
 type convGrad struct {
 	convolving
 	dy, dw      vec
@@ -30,10 +30,11 @@ type convGrad struct {
 const (
 	gradRows   = 128 // rows of a block
 	gradPanels = 4
+	seenBlock  = 128        // positions on their way to columns
 	gradLead   = convK + 16 // distance of rows of dy, which are not crowded so
 	atSeen     = gradPanels * convK * asm.Panel
-	atTurned   = atSeen + asm.Panel*packBlock
-	atDy       = atTurned + asm.Panel*packBlock + asm.Panel
+	atTurned   = atSeen + asm.Panel*seenBlock
+	atDy       = atTurned + asm.Panel*seenBlock + asm.Panel
 	atGradSums = atDy + gradRows*gradLead
 )
 
@@ -65,9 +66,6 @@ func bindConvGrad(b *Backend, a kernels.Args) (kernels.Step, error) {
 	}
 	if g.direct() {
 		p := &g.phases[0]
-		if n, _ := g.chunk(p); n < 1 {
-			return nil, fmt.Errorf("a kernel of %d elements along an axis; at most %d", p.lasts, lineRoom)
-		}
 		return b.step(g.groups*g.rows*g.channels*len(p.taps)/p.lasts, g.dots), nil
 	}
 	g.divideGrad()
@@ -120,7 +118,7 @@ func (g *convGrad) gradUnit(local []float32, id int) {
 				g.turned(local, b, n, group, i*asm.Panel, k0, m)
 				for t := from; t < to; t++ {
 					row := tiles[t] - row0
-					g.b.asm.ByRow[tiles[t+1]-tiles[t]](m, &local[atDy+row*gradLead], gradLead, &b[0], asm.Panel,
+					g.b.asm.ByRow[asm.F32][tiles[t+1]-tiles[t]](m, &local[atDy+row*gradLead], gradLead, floatBytes(&b[0]), asm.Panel,
 						&local[atGradSums+((i-lo)*gradRows+row)*asm.Panel], asm.Panel, nil, load)
 				}
 			}
@@ -144,21 +142,21 @@ func (g *convGrad) gradUnit(local []float32, id int) {
 func (g *convGrad) turned(local, to []float32, n, group, column, k0, m int) {
 	rows, p := local[atSeen:atTurned], &g.phases[0]
 	width := min(asm.Panel, g.channels*g.kernel-column)
-	clear(rows[width*packBlock:])
-	for l := 0; l < m; l += packBlock {
-		count := min(packBlock, m-l)
+	clear(rows[width*seenBlock:])
+	for l := 0; l < m; l += seenBlock {
+		count := min(seenBlock, m-l)
 		for j := range width {
 			ch, t := (column+j)/g.kernel, (column+j)%g.kernel
-			g.positions(rows[j*packBlock:][:count], p, (n*g.groups+group)*g.channels+ch, t, k0+l)
+			g.positions(rows[j*seenBlock:][:count], p, (n*g.groups+group)*g.channels+ch, t, k0+l)
 		}
 		whole := count &^ 15
 		if whole > 0 {
-			g.b.asm.Interleave[asm.F32](asm.Panel, whole, vecOf(rows).at(0), 4*packBlock, &local[atTurned])
+			g.b.asm.Interleave[asm.F32](asm.Panel, whole, vecOf(rows).at(0), 4*seenBlock, &local[atTurned])
 			copy(to[l*asm.Panel:], local[atTurned:atTurned+whole*asm.Panel])
 		}
 		for i := whole; i < count; i++ {
 			for j := range asm.Panel {
-				to[(l+i)*asm.Panel+j] = rows[j*packBlock+i]
+				to[(l+i)*asm.Panel+j] = rows[j*seenBlock+i]
 			}
 		}
 	}
@@ -181,35 +179,40 @@ func (g *convGrad) positions(to []float32, p *convPhase, plane, t, from int) {
 	}
 }
 
-// dots computes the elements of a line of a kernel, one after another along
-// its last axis: sums of dot products of lines of dy and x.
+// dots computes the elements of a line of a kernel along its last axis, one
+// after another: sums of products of lines of dy and x, each rounded, taken in float64.
 func (g *convGrad) dots(worker, id int) {
 	local, p := g.b.local[worker], &g.phases[0]
 	t := id % (len(p.taps) / p.lasts) * p.lasts
 	id /= len(p.taps) / p.lasts
 	ch, channel := id%g.channels, id/g.channels
-	group := channel / g.rows
-	chunk, apart := g.chunk(p)
-	const together = 512 // elements of the kernel
-	scores, sums := local[atLineSum+lineChunk:][:together], local[atLineSum+lineChunk+together:][:together]
-	for first := 0; first < p.lasts; first += together {
-		part := *p
-		part.taps = p.taps[:t+p.lasts]
-		part.lasts = min(together, p.lasts-first)
-		clear(sums[:part.lasts])
+	const chunk = lineChunk
+	dw := (channel*g.channels + ch) * g.kernel
+	for last := range p.lasts {
+		var sum float64
+		tap := &p.taps[t+last]
 		for line := range g.batch * p.size[0] * p.size[1] {
-			r := convRun{n: line / (p.size[0] * p.size[1]), p0: line / p.size[1] % p.size[0], p1: line % p.size[1]}
-			for r.p2 = 0; r.p2 < p.size[2]; r.p2 += chunk {
-				r.len = min(chunk, p.size[2]-r.p2)
-				values, stride := g.seen(local, &part, &r, group*g.channels+ch, t+first, apart)
-				if values == nil {
-					continue
+			n, p0, p1 := line/(p.size[0]*p.size[1]), line/p.size[1]%p.size[0], line%p.size[1]
+			e0, e1 := tap[0]+p0*g.walk[0], tap[1]+p1*g.walk[1]
+			if uint(e0) >= uint(g.source[0]) || uint(e1) >= uint(g.source[1]) {
+				continue
+			}
+			x := (((n*g.groups+channel/g.rows)*g.channels+ch)*g.source[0]+e0)*g.source[1]*g.source[2] + e1*g.source[2]
+			dy := ((n*g.groups*g.rows+channel)*p.size[0]*p.size[1] + p0*p.size[1] + p1) * p.size[2]
+			lo, hi := within(tap[2], g.walk[2], p.size[2], g.source[2])
+			for ; lo < hi; lo += chunk {
+				m := min(chunk, hi-lo)
+				seen := local[:m]
+				if g.x.dtype == ir.F32 && g.walk[2] == 1 {
+					seen = g.x.f32()[x+tap[2]+lo:][:m]
+				} else {
+					g.copyLine(seen, x, tap[2]+lo*g.walk[2], g.walk[2])
 				}
-				dy := g.dy.tile(local[atLineSum:], (r.n*g.groups*g.rows+channel)*g.k+(r.p0*p.size[1]+r.p1)*p.size[2]+r.p2, r.len)
-				g.b.asm.Dots[asm.F32](part.lasts, r.len, &dy[0], values, stride, &scores[0])
-				g.b.asm.Add(sums[:part.lasts], sums, scores)
+				both := local[lineChunk : lineChunk+m]
+				g.b.asm.Mul(both, seen, g.dy.tile(local[2*lineChunk:], dy+lo, m))
+				sum += g.b.asm.Sum(both)
 			}
 		}
-		g.dw.store((channel*g.channels+ch)*g.kernel+t+first, sums[:part.lasts])
+		g.dw.set(dw+t+last, float32(sum))
 	}
 }

@@ -112,7 +112,7 @@ func (c *convolving) unit(local []float32, p *convPhase, id int) {
 		}
 		for i := range desc[:hi-lo] {
 			d := &desc[i]
-			b := &local[atPatches+i*convK*asm.Panel]
+			b := floatBytes(&local[atPatches+i*convK*asm.Panel])
 			for t := from; t < to; t++ {
 				row := p.tiles[t]
 				y, ldy := &local[atConvSums+(i*convRows+row-row0)*asm.Panel], asm.Panel
@@ -131,15 +131,15 @@ func (c *convolving) unit(local []float32, p *convPhase, id int) {
 }
 
 // tile computes n steps of k of m rows.
-func (c *convolving) tile(p *convPhase, g, row, m, k0, n int, b, y *float32, ldy, load int) {
+func (c *convolving) tile(p *convPhase, g, row, m, k0, n int, b *byte, y *float32, ldy, load int) {
 	k := &c.b.asm
 	switch {
 	case n == 0:
-		k.ByRow[m](0, nil, 0, nil, 0, y, ldy, nil, load)
+		k.ByRow[asm.F32][m](0, nil, 0, nil, 0, y, ldy, nil, load)
 	case c.aRow == 1:
 		k.ByCol[m](n, c.weights(p, g, row, k0), c.aColumn, b, asm.Panel, y, ldy, nil, load)
 	default:
-		k.ByRow[m](n, c.weights(p, g, row, k0), c.weightRow(p), b, asm.Panel, y, ldy, nil, load)
+		k.ByRow[asm.F32][m](n, c.weights(p, g, row, k0), c.weightRow(p), b, asm.Panel, y, ldy, nil, load)
 	}
 }
 

@@ -88,3 +88,17 @@ type Backend interface {
 	Sync(ctx context.Context) error
 	Close() error
 }
+
+// Measurer is a Backend that can measure what it can do at most.
+type Measurer interface {
+	Limits(ctx context.Context) (Limits, error)
+}
+
+// Limits are the most that a device can do, as it measured itself, with all
+// threads that run kernels.
+type Limits struct {
+	FLOPs             float64 // float32 multiply-adds a second, each counted as two
+	Read, Copy, Triad float64 // bytes a second of memory beyond the caches, read and written together
+	Threads           int
+	With              string // the instruction set
+}

@@ -13,7 +13,7 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/executor/session"
 	"pipe.dev/kernels/cpu"
-	"pipe.dev/kernels/kerneltest"
+	"pipe.dev/kernels/cases"
 )
 
 // device runs a graph in f32 by kernels, through all passes of the compiler.
@@ -63,7 +63,7 @@ func newDevice(t *testing.T, b *op.Builder) device {
 func (d device) eval(t *testing.T, in map[string][]float64) map[string][]float64 {
 	t.Helper()
 	for _, p := range d.run.Plan().Inputs {
-		if err := d.run.Write(p.Name, kerneltest.Encode(d.types[p.Name].DType, in[p.Name])); err != nil {
+		if err := d.run.Write(p.Name, cases.Encode(d.types[p.Name].DType, in[p.Name])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,7 +76,7 @@ func (d device) eval(t *testing.T, in map[string][]float64) map[string][]float64
 		if err := d.run.Read(p.Name, data); err != nil {
 			t.Fatal(err)
 		}
-		out[p.Name] = kerneltest.Decode(d.types[p.Name].DType, data)
+		out[p.Name] = cases.Decode(d.types[p.Name].DType, data)
 	}
 	return out
 }

@@ -12,7 +12,7 @@ import (
 	"pipe.dev/executor/session"
 	"pipe.dev/executor/tensorfile"
 	"pipe.dev/kernels/cpu"
-	"pipe.dev/kernels/kerneltest"
+	"pipe.dev/kernels/cases"
 	"pipe.dev/schema"
 )
 
@@ -93,7 +93,7 @@ func accumulated(t *testing.T, tier string) map[string][]float64 {
 	weights := weightsOf(t)
 	for _, s := range plan.States {
 		if s.Kind == ir.Weight {
-			if err := store.New(s, kerneltest.Encode(ir.F32, weights[s.Path])); err != nil {
+			if err := store.New(s, cases.Encode(ir.F32, weights[s.Path])); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -103,7 +103,7 @@ func accumulated(t *testing.T, tier string) map[string][]float64 {
 		t.Fatal(err)
 	}
 	for name, values := range map[string][]float64{"ids": ids, "targets": targets} {
-		if err := run.Write(name, kerneltest.Encode(ir.I32, values)); err != nil {
+		if err := run.Write(name, cases.Encode(ir.I32, values)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -117,14 +117,14 @@ func accumulated(t *testing.T, tier string) map[string][]float64 {
 			if err := store.Read(s.Path, data); err != nil {
 				t.Fatal(err)
 			}
-			out[s.Path] = kerneltest.Decode(ir.F32, data)
+			out[s.Path] = cases.Decode(ir.F32, data)
 		}
 	}
 	loss := make([]byte, 4)
 	if err := run.Read("loss", loss); err != nil {
 		t.Fatal(err)
 	}
-	out["loss"] = kerneltest.Decode(ir.F32, loss)
+	out["loss"] = cases.Decode(ir.F32, loss)
 	return out
 }
 

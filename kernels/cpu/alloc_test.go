@@ -7,7 +7,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
-	"pipe.dev/kernels/kerneltest"
+	"pipe.dev/kernels/cases"
 )
 
 // No step allocates, in any tier: every case of every op that has a kernel is
@@ -68,7 +68,7 @@ func sampled(t *testing.T, b *Backend, name string, c op.Case) []kernels.Tensor 
 		}
 		l := b.Layout(name, c.Attr, i, typ)
 		in[i] = put(t, b, typ.DType, nil, l, typ.Sizes()...)
-		if err := b.Pack(l, typ, in[i].Buffer, 0, kerneltest.Encode(typ.DType, x)); err != nil {
+		if err := b.Pack(l, typ, in[i].Buffer, 0, cases.Encode(typ.DType, x)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,9 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"testing"
-	"time"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -18,6 +16,25 @@ func BenchmarkKernels(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
 			kerneltest.Bench(b, open(b, Options{Threads: threads}))
+		})
+	}
+}
+
+// BenchmarkLimits measures what the processor can do at most.
+func BenchmarkLimits(b *testing.B) {
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
+			be := open(b, Options{Threads: threads})
+			for b.Loop() {
+				l, err := be.Limits(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(l.FLOPs/1e9, "GFLOP/s")
+				b.ReportMetric(l.Read/1e9, "GB/s-read")
+				b.ReportMetric(l.Copy/1e9, "GB/s-copy")
+				b.ReportMetric(l.Triad/1e9, "GB/s-triad")
+			}
 		})
 	}
 }
@@ -59,20 +76,4 @@ func benchLinear(b *testing.B, be *Backend, m, n, k int, d ir.DType) {
 	seconds := b.Elapsed().Seconds() / float64(b.N)
 	b.ReportMetric(2*float64(m)*float64(n)*float64(k)/seconds/1e9, "GFLOP/s")
 	b.ReportMetric(float64(n*k*d.Size())/seconds/1e9, "GB/s")
-}
-
-// peak measures the multiply-adds of one or more threads in GFLOP/s.
-func peak(threads, lanes int, f func(n int)) float64 {
-	const n = 1 << 24
-	best := 0.
-	for range 3 {
-		start := time.Now()
-		var wg sync.WaitGroup
-		for range threads {
-			wg.Go(func() { f(n) })
-		}
-		wg.Wait()
-		best = max(best, float64(threads)*n*10*2*float64(lanes)/time.Since(start).Seconds()/1e9)
-	}
-	return best
 }

@@ -19,10 +19,13 @@ type tier struct {
 	name    string
 	missing func() []string // features that the processor lacks
 	kernels func() asm.Kernels
+
+	multiplyAdds func(n int) // n times fmaChains independent ones, of lanes numbers each
+	lanes        int
 }
 
 func generic() tier {
-	return tier{name: "generic", missing: func() []string { return nil }, kernels: asm.Generic}
+	return tier{name: "generic", missing: func() []string { return nil }, kernels: asm.Generic, multiplyAdds: multiplyAdds, lanes: 1}
 }
 
 // Tiers lists the instruction sets that this build knows, the best first.

@@ -9,8 +9,8 @@ import (
 // tiers lists the instruction sets, the best first. The last always works.
 func tiers() []tier {
 	return []tier{
-		{name: "avx512", missing: missingAVX512, kernels: asm.AVX512},
-		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2},
+		{name: "avx512", missing: missingAVX512, kernels: asm.AVX512, multiplyAdds: asm.PeakZ, lanes: 16},
+		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2, multiplyAdds: asm.PeakY, lanes: 8},
 		generic(),
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
+	"pipe.dev/kernels/cases"
 )
 
 // derivative is a case ready for its gradient check: the loss is the sum of
@@ -29,7 +30,7 @@ func checkGrad(table *op.Table, d *op.Def, c op.Case) error {
 	if err != nil {
 		return err
 	}
-	v := derivative{table: table, name: d.Name, c: c, flat: d.Flat, x: sample(d.Name, c, c.In)}
+	v := derivative{table: table, name: d.Name, c: c, flat: d.Flat, x: cases.Sample(d.Name, c, c.In)}
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, t := range types {
 		var w []float64
@@ -66,7 +67,7 @@ func checkGrad(table *op.Table, d *op.Def, c op.Case) error {
 	}
 	checked := false
 	for i, t := range c.In {
-		low, high := bounds(c, i)
+		low, high := cases.Bounds(c, i)
 		if !t.DType.Float() || low == high || t.Elems() == 0 { // equal elements stand on a kink of most ops
 			continue
 		}

@@ -11,9 +11,9 @@ import (
 	"fmt"
 	"testing"
 
-	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cases"
 )
 
 // Run checks be, and the gradients of the op table on the way.
@@ -37,8 +37,8 @@ func Run(t *testing.T, be kernels.Backend) {
 				if c.Large {
 					continue
 				}
-				for _, v := range variants(d, c) {
-					t.Run(label(c.Name)+v.name, func(t *testing.T) { report(t, checkValue(be, table, &d, c, v)) })
+				for _, v := range cases.Variants(d, c) {
+					t.Run(cases.Label(c.Name)+v.Name, func(t *testing.T) { report(t, checkValue(be, table, &d, c, v)) })
 				}
 			}
 		})
@@ -53,18 +53,11 @@ func Gradients(t *testing.T, table *op.Table) {
 		t.Run(d.Name, func(t *testing.T) {
 			for _, c := range d.Cases {
 				if !c.Large {
-					t.Run(label(c.Name), func(t *testing.T) { report(t, checkGrad(table, &d, c)) })
+					t.Run(cases.Label(c.Name), func(t *testing.T) { report(t, checkGrad(table, &d, c)) })
 				}
 			}
 		})
 	}
-}
-
-func label(name string) string {
-	if name == "" {
-		return "plain"
-	}
-	return name
 }
 
 // errSkip says that there is nothing to check.
@@ -78,54 +71,6 @@ func report(t *testing.T, err error) {
 	case err != nil:
 		t.Error(err)
 	}
-}
-
-// variant is a case with its inputs at certain element types.
-type variant struct {
-	name string // " bf16", or "" for the case as it is
-	in   []ir.Type
-}
-
-// variants lists the element types at which a case is tried: as it is, all
-// f32 inputs narrowed, only the weights narrowed, only the cache narrowed.
-func variants(d op.Def, c op.Case) []variant {
-	out := []variant{{"", c.In}}
-	weights := func(i int) bool { return i >= len(d.Ports) }
-	cached := func(i int) bool {
-		for _, k := range d.Cached {
-			if i == k {
-				return true
-			}
-		}
-		return i < len(d.Ports) && d.Ports[i].Name == "cache"
-	}
-	all := func(int) bool { return true }
-	for _, t := range []ir.DType{ir.BF16, ir.F16} {
-		for _, which := range []struct {
-			name   string
-			choose func(int) bool
-		}{{"", all}, {" weights", weights}, {" cache", cached}} {
-			if which.name == " weights" && d.Params == nil {
-				continue
-			}
-			if in, some := narrowed(c.In, t, which.choose); some {
-				if _, err := d.Infer(in, c.Attr); err == nil {
-					out = append(out, variant{" " + t.String() + which.name, in})
-				}
-			}
-		}
-	}
-	return out
-}
-
-func narrowed(in []ir.Type, t ir.DType, choose func(i int) bool) (out []ir.Type, some bool) {
-	for i, x := range in {
-		if x.DType == ir.F32 && choose(i) {
-			x, some = x.As(t), true
-		}
-		out = append(out, x)
-	}
-	return out, some
 }
 
 // checkMemory checks what a backend says of its buffers.

@@ -9,6 +9,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cases"
 )
 
 func TestReference(t *testing.T) { Run(t, Reference()) }
@@ -91,7 +92,7 @@ func change(i int, f func(v float64) float64) func(kernels.Args) error {
 		if err := t.Buffer.Read(at, e); err != nil {
 			return err
 		}
-		return t.Buffer.Write(at, Encode(t.DType, []float64{f(Decode(t.DType, e)[0])}))
+		return t.Buffer.Write(at, cases.Encode(t.DType, []float64{f(cases.Decode(t.DType, e)[0])}))
 	}
 }
 
@@ -135,7 +136,7 @@ func TestWrongKernels(t *testing.T) {
 			table := newTable(t)
 			d, _ := table.Lookup(c.op)
 			i := slices.IndexFunc(d.Cases, func(x op.Case) bool { return x.Name == c.caseName })
-			plain := variant{in: d.Cases[i].In}
+			plain := cases.Variant{In: d.Cases[i].In}
 			if err := checkValue(Reference(), table, d, d.Cases[i], plain); err != nil {
 				t.Fatalf("the right kernel: %v", err)
 			}
@@ -152,17 +153,17 @@ func TestWrongKernels(t *testing.T) {
 	}
 }
 
-func nan() float64 { return Decode(ir.F32, []byte{0, 0, 0xc0, 0x7f})[0] }
+func nan() float64 { return cases.Decode(ir.F32, []byte{0, 0, 0xc0, 0x7f})[0] }
 
 // A primitive without a kernel is an error, a narrow type that is not claimed is none.
 func TestMissingKernel(t *testing.T) {
 	table := newTable(t)
 	d, _ := table.Lookup("add")
 	be := altered{Backend: Reference(), has: func(name string) bool { return name != "add" }}
-	if err := checkValue(be, table, d, d.Cases[0], variant{in: d.Cases[0].In}); err == nil || !strings.Contains(err.Error(), "no kernel for add") {
+	if err := checkValue(be, table, d, d.Cases[0], cases.Variant{In: d.Cases[0].In}); err == nil || !strings.Contains(err.Error(), "no kernel for add") {
 		t.Errorf("error is %v", err)
 	}
-	narrow := variants(*d, d.Cases[0])
+	narrow := cases.Variants(*d, d.Cases[0])
 	if len(narrow) != 3 {
 		t.Fatalf("%d variants of add, want f32, bf16 and f16", len(narrow))
 	}
@@ -183,8 +184,8 @@ func TestVariants(t *testing.T) {
 	} {
 		d, _ := table.Lookup(name)
 		var got []string
-		for _, v := range variants(*d, d.Cases[0]) {
-			got = append(got, strings.TrimSpace(v.name))
+		for _, v := range cases.Variants(*d, d.Cases[0]) {
+			got = append(got, strings.TrimSpace(v.Name))
 		}
 		if s := strings.Join(got, ", "); s != want {
 			t.Errorf("%s: %q, want %q", name, s, want)
@@ -252,7 +253,7 @@ func TestWrongNoGrad(t *testing.T) {
 }
 
 func TestNear(t *testing.T) {
-	inf := Decode(ir.F32, []byte{0, 0, 0x80, 0x7f})[0]
+	inf := cases.Decode(ir.F32, []byte{0, 0, 0x80, 0x7f})[0]
 	for _, c := range []struct {
 		t         ir.DType
 		got, want float64

@@ -7,6 +7,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cases"
 )
 
 // Reference returns a backend whose kernels are the op table's own reference:
@@ -73,14 +74,14 @@ func (k refKernel) Bind(args kernels.Args) (kernels.Step, error) {
 			if err := t.Buffer.Read(t.Offset, data); err != nil {
 				return err
 			}
-			in[i] = Decode(t.DType, data)
+			in[i] = cases.Decode(t.DType, data)
 		}
 		out, err := k.table.Reference(k.name, args.Attr, in, types)
 		if err != nil {
 			return err
 		}
 		for i, t := range args.Out {
-			if err := t.Buffer.Write(t.Offset, Encode(t.DType, out[i])); err != nil {
+			if err := t.Buffer.Write(t.Offset, cases.Encode(t.DType, out[i])); err != nil {
 				return err
 			}
 		}

@@ -9,36 +9,37 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cases"
 )
 
 // checkValue compares be's kernel for d, or its lowering where be has none,
 // with the reference on one variant of a case.
-func checkValue(be kernels.Backend, table *op.Table, d *op.Def, c op.Case, v variant) error {
-	out, err := d.Infer(v.in, c.Attr)
+func checkValue(be kernels.Backend, table *op.Table, d *op.Def, c op.Case, v cases.Variant) error {
+	out, err := d.Infer(v.In, c.Attr)
 	if err != nil {
 		return err
 	}
-	x := sample(d.Name, c, v.in)
-	want, err := table.Reference(d.Name, c.Attr, x, v.in)
+	x := cases.Sample(d.Name, c, v.In)
+	want, err := table.Reference(d.Name, c.Attr, x, v.In)
 	if err != nil {
 		return err
 	}
 	data := make([][]byte, len(x))
-	for i, t := range v.in {
+	for i, t := range v.In {
 		if t.DType != ir.Invalid {
-			data[i] = Encode(t.DType, x[i])
+			data[i] = cases.Encode(t.DType, x[i])
 		}
 	}
-	k, ok := be.Kernel(d.Name, c.Attr, v.in, out)
+	k, ok := be.Kernel(d.Name, c.Attr, v.In, out)
 	switch {
 	case ok:
 		return checkKernel(be, k, d, c, v, out, data, want)
-	case v.name != "" || d.View:
+	case v.Name != "" || d.View:
 		return errSkip // not claimed, or not needed
 	case d.Lower == nil:
-		return fmt.Errorf("%s has no kernel for %s of %v", be.Name(), d.Name, v.in)
+		return fmt.Errorf("%s has no kernel for %s of %v", be.Name(), d.Name, v.In)
 	}
-	got, err := runLowered(be, table, d, c, v.in, data)
+	got, err := runLowered(be, table, d, c, v.In, data)
 	if err != nil {
 		return fmt.Errorf("lowered: %w", err)
 	}
@@ -53,40 +54,21 @@ func compare(c op.Case, types []ir.Type, got [][]byte, want [][]float64) error {
 		tol = 1e-6
 	}
 	for i, t := range types {
-		if err := near(t.DType, Decode(t.DType, got[i]), want[i], tol+epsilon(t.DType)); err != nil {
+		if err := near(t.DType, cases.Decode(t.DType, got[i]), want[i], tol+epsilon(t.DType)); err != nil {
 			return fmt.Errorf("output %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-// layoutsOf lists the layouts of the inputs to try: those the backend
-// prefers, and row-major where it can read that.
-func layoutsOf(be kernels.Backend, name string, attr any, in []ir.Type) [][]ir.Layout {
-	prefers, plain := make([]ir.Layout, len(in)), make([]ir.Layout, len(in))
-	for i, t := range in {
-		if !t.DType.Float() {
-			continue
-		}
-		prefers[i] = be.Layout(name, attr, i, t)
-		if prefers[i] != "" && !be.Accepts(name, attr, i, t, "") {
-			plain[i] = prefers[i]
-		}
-	}
-	if slices.Equal(plain, prefers) {
-		return [][]ir.Layout{plain}
-	}
-	return [][]ir.Layout{prefers, plain}
-}
-
-func checkKernel(be kernels.Backend, k kernels.Kernel, d *op.Def, c op.Case, v variant, out []ir.Type, data [][]byte, want [][]float64) error {
-	for _, layouts := range layoutsOf(be, d.Name, c.Attr, v.in) {
-		once, err := runTwice(be, k, c, v.in, out, data, layouts)
+func checkKernel(be kernels.Backend, k kernels.Kernel, d *op.Def, c op.Case, v cases.Variant, out []ir.Type, data [][]byte, want [][]float64) error {
+	for _, layouts := range cases.Layouts(be, d.Name, c.Attr, v.In) {
+		once, err := runTwice(be, k, c, v.In, out, data, layouts)
 		if err == nil {
 			err = compare(c, out, once, want)
 		}
 		if err == nil {
-			err = checkInPlace(be, k, c, v.in, out, data, layouts, once)
+			err = checkInPlace(be, k, c, v.In, out, data, layouts, once)
 		}
 		if err != nil {
 			return fmt.Errorf("%s with inputs laid out as %q: %w", d.Name, layouts, err)
@@ -197,7 +179,7 @@ func runNode(be kernels.Backend, table *op.Table, n *ir.Node, values map[ir.Valu
 	for i, v := range n.In {
 		data[i] = values[v]
 	}
-	layouts := layoutsOf(be, n.Op, n.Attr, in)
+	layouts := cases.Layouts(be, n.Op, n.Attr, in)
 	b, err := bind(be, k, n.Attr, in, n.Types, data, layouts[len(layouts)-1], -1)
 	if err != nil {
 		return err

@@ -1,0 +1,89 @@
+// Package cases makes what the cases of the op table are run with: element
+// types, layouts of weights, sampled inputs.
+//
+// It runs nothing and judges nothing: kerneltest checks backends by it, and
+// bench measures them.
+package cases
+
+import (
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// Label names a case.
+func Label(name string) string {
+	if name == "" {
+		return "plain"
+	}
+	return name
+}
+
+// Variant is a case with its inputs at certain element types.
+type Variant struct {
+	Name string // " bf16", or "" for the case as it is
+	In   []ir.Type
+}
+
+// Variants lists the element types at which a case is tried: as it is, all
+// f32 inputs narrowed, only the weights narrowed, only the cache narrowed.
+func Variants(d op.Def, c op.Case) []Variant {
+	out := []Variant{{"", c.In}}
+	weights := func(i int) bool { return i >= len(d.Ports) }
+	cached := func(i int) bool {
+		for _, k := range d.Cached {
+			if i == k {
+				return true
+			}
+		}
+		return i < len(d.Ports) && d.Ports[i].Name == "cache"
+	}
+	all := func(int) bool { return true }
+	for _, t := range []ir.DType{ir.BF16, ir.F16} {
+		for _, which := range []struct {
+			name   string
+			choose func(int) bool
+		}{{"", all}, {" weights", weights}, {" cache", cached}} {
+			if which.name == " weights" && d.Params == nil {
+				continue
+			}
+			if in, some := narrowed(c.In, t, which.choose); some {
+				if _, err := d.Infer(in, c.Attr); err == nil {
+					out = append(out, Variant{" " + t.String() + which.name, in})
+				}
+			}
+		}
+	}
+	return out
+}
+
+func narrowed(in []ir.Type, t ir.DType, choose func(i int) bool) (out []ir.Type, some bool) {
+	for i, x := range in {
+		if x.DType == ir.F32 && choose(i) {
+			x, some = x.As(t), true
+		}
+		out = append(out, x)
+	}
+	return out, some
+}
+
+// Layouts lists the layouts of the inputs to try: those the backend
+// prefers, and row-major where it can read that.
+func Layouts(be kernels.Backend, name string, attr any, in []ir.Type) [][]ir.Layout {
+	prefers, plain := make([]ir.Layout, len(in)), make([]ir.Layout, len(in))
+	for i, t := range in {
+		if !t.DType.Float() {
+			continue
+		}
+		prefers[i] = be.Layout(name, attr, i, t)
+		if prefers[i] != "" && !be.Accepts(name, attr, i, t, "") {
+			plain[i] = prefers[i]
+		}
+	}
+	if slices.Equal(plain, prefers) {
+		return [][]ir.Layout{plain}
+	}
+	return [][]ir.Layout{prefers, plain}
+}

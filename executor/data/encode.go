@@ -31,21 +31,31 @@ type coder struct {
 func newCoder(enc Encoder, a *Attr, o *Options) (*coder, error) {
 	c := &coder{enc: enc, end: o.End, everything: a.TrainOnPrompt}
 	if a.Special {
-		plain, err := enc.Encode(nil, "a", false)
-		if err != nil {
-			return c.alone(o), nil // a vocabulary without this letter puts nothing around
+		text, plain := probe(enc)
+		if len(plain) == 0 {
+			return c.alone(o), nil // a vocabulary without any of them puts nothing around
 		}
-		whole, err := enc.Encode(nil, "a", true)
+		whole, err := enc.Encode(nil, text, true)
 		if err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(whole, func(id int32) bool { return len(plain) > 0 && id == plain[0] })
+		at := slices.Index(whole, plain[0])
 		if at < 0 || at+len(plain) > len(whole) || !slices.Equal(whole[at:at+len(plain)], plain) {
 			return nil, fmt.Errorf("tokenizer: ids %v with special tokens do not contain the ids %v without", whole, plain)
 		}
 		c.before, c.after = whole[:at], whole[at+len(plain):]
 	}
 	return c.alone(o), nil
+}
+
+// probe is a text that the encoder has tokens for, with their ids.
+func probe(enc Encoder) (text string, ids []int32) {
+	for _, text := range []string{"a", "1", "the", "A", ".", " "} {
+		if ids, err := enc.Encode(nil, text, false); err == nil && len(ids) > 0 {
+			return text, ids
+		}
+	}
+	return "", nil
 }
 
 // alone settles what depends on no probe: ids given by the caller, and an end token that the tokenizer puts already.

@@ -52,11 +52,11 @@ func inspectCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect PATH",
 		Short: "list the tensors of a checkpoint or model folder",
-		Long: "inspect lists what a checkpoint holds, from its headers alone. PATH is a .safetensors file,\n" +
+		Long: "inspect lists what a checkpoint holds, from its headers alone. PATH is a .safetensors or .gguf file,\n" +
 			"an index.json of shards, or the folder of a model.",
 		Example:           "  pipe inspect model\n  pipe inspect model --filter '*.q_proj.*'",
 		Args:              arguments("PATH"),
-		ValidArgsFunction: completeExtension("safetensors", "json"),
+		ValidArgsFunction: completeExtension("safetensors", "gguf", "json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := path.Match(filter, ""); err != nil {
 				return usagef(cmd, "--filter: %q is not a pattern: a [ is not closed, or a \\ is at the end", filter)
@@ -84,6 +84,9 @@ func inspectCommand(c *console) *cobra.Command {
 // inspect reads the headers of a checkpoint and, in a folder, what stands
 // beside it.
 func inspect(c *console, name, filter string) (*inspection, error) {
+	if strings.EqualFold(filepath.Ext(name), ".gguf") {
+		return inspectGGUF(name, filter)
+	}
 	ck, err := checkpoint.Open(name)
 	if err != nil {
 		return nil, err

@@ -28,8 +28,11 @@ lint:
 generate:
 	go generate ./...
 
-bench:
-	go test -run '^$$' -bench . -benchmem ./...
+# Kernels beside what this machine can do at most, and the benchmarks of the
+# packages other than the kernels' large cases, which are the same.
+bench: build
+	./pipe bench kernels
+	go test -run '^$$' -bench . -skip '^BenchmarkKernels$$' -benchmem ./...
 
 fuzz:
 	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \

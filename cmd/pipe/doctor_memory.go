@@ -54,6 +54,14 @@ func availableMemory() int64 {
 	return limit
 }
 
+// residentMemory returns the bytes of memory that the process has in use, and
+// the most it ever had, files that it mapped among them; 0 where the system
+// does not say.
+func residentMemory(root fs.FS) (now, most int64) {
+	status := fields(root, "proc/self/status")
+	return kibibytes(status["VmRSS"]), kibibytes(status["VmHWM"])
+}
+
 // cgroupLimit returns the lowest memory limit of the process's cgroup and of
 // those above it; 0 if there is none.
 func cgroupLimit(root fs.FS) int64 {

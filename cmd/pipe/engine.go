@@ -46,9 +46,14 @@ type engineFlags struct {
 
 func (f *engineFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "set an input or a path of the document: NAME=VALUE, may be repeated")
+	f.addDevice(cmd)
+	cmd.Flags().StringVar(&f.mem, "mem", "", "memory the run may use, as 500MiB or 2GB; by default what is available")
+}
+
+// addDevice adds the flags of commands that have no document.
+func (f *engineFlags) addDevice(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to compute on")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads to compute with; 0 means one for each core")
-	cmd.Flags().StringVar(&f.mem, "mem", "", "memory the run may use, as 500MiB or 2GB; by default what is available")
 }
 
 // engine is a device, and the tables that documents are compiled by.

@@ -16,6 +16,7 @@ var commands = [...]func(*console) *cobra.Command{
 	runCommand,
 	checkCommand,
 	planCommand,
+	benchCommand,
 	dataCommand,
 	runsCommand,
 	mergeCommand,

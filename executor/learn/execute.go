@@ -33,7 +33,7 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, run.Close()) }()
-	t, err := r.trainer(run, found)
+	t, err := r.trainer(found)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func openRun(runs journal.Runs, doc *schema.Document, name string, in inputs, fi
 }
 
 // trainer makes the trainer of a new run, or of a checkpoint.
-func (r *Run) trainer(run *journal.Run, found *journal.Checkpoint) (*Trainer, error) {
+func (r *Run) trainer(found *journal.Checkpoint) (*Trainer, error) {
 	var from data.Position
 	if found != nil {
 		var err error

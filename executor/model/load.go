@@ -53,6 +53,9 @@ func (e *VocabError) Error() string {
 	return fmt.Sprintf("%s: tokenizer.json has ids up to %d, and the model has %d: they do not belong together", e.Dir, e.Tokens-1, e.Logits)
 }
 
+// MakesText reports whether Text was called.
+func (m *Model) MakesText() bool { return len(m.text) > 0 }
+
 func (m *Model) textPlans(context int) ([]*plan.Plan, error) {
 	var list []*plan.Plan
 	entry := plan.Entry{Name: "step", Cache: m.opt.Cache, Last: true}

@@ -109,7 +109,7 @@ func Passes() []string {
 	for _, p := range passes {
 		names = append(names, p.name)
 	}
-	return append(names, "bind", "settle", "remat", "schedule")
+	return append(names, "bind", "settle", "convolve", "remat", "schedule")
 }
 
 // Compile elaborates m and runs the passes on it.
@@ -224,6 +224,8 @@ func (p *Program) planOnce(sizes map[string]int, blocks int) (*plan.Plan, error)
 var late = []pass{
 	{name: "settle", run: settle,
 		why: "some ops change nothing once sizes are known"},
+	{name: "convolve", run: convolve, after: []string{"settle"},
+		why: "how a convolution is best computed follows from its sizes"},
 	{name: "remat", run: remat, after: []string{"settle"},
 		why: "no pass after it may make one of equal nodes"},
 	{name: "schedule", run: schedule, after: []string{"remat"},

@@ -110,6 +110,8 @@ func convLayerCases(n int) []Case {
 			c("same", ConvLayerAttr{OutChannels: 4, Kernel: "4", Stride: "3", Same: true, Groups: 2, Bias: true, Act: "silu"}, []int{1, 2, 11}, []int{4, 1, 4}, []int{4}),
 			c("depthwise", ConvLayerAttr{OutChannels: 6, Kernel: "5", Dilation: "2", Padding: "4", Groups: 6, Bias: true, Act: "relu"}, []int{2, 6, 33}, []int{6, 1, 5}, []int{6}),
 			large(c("vocoder", ConvLayerAttr{OutChannels: 512, Kernel: "7", Padding: "3", Groups: 1, Bias: true}, []int{1, 512, 256}, []int{512, 512, 7}, []int{512})),
+			large(c("vocoder dilated by 3", ConvLayerAttr{OutChannels: 256, Kernel: "7", Padding: "9", Dilation: "3", Groups: 1, Bias: true}, []int{1, 256, 2048}, []int{256, 256, 7}, []int{256})),
+			large(c("vocoder dilated by 5", ConvLayerAttr{OutChannels: 64, Kernel: "7", Padding: "15", Dilation: "5", Groups: 1, Bias: true}, []int{1, 64, 16384}, []int{64, 64, 7}, []int{64})),
 		}
 	case 2:
 		return []Case{
@@ -117,6 +119,9 @@ func convLayerCases(n int) []Case {
 			c("bias", ConvLayerAttr{OutChannels: 4, Kernel: "3,2", Stride: "2", Padding: "0,1,1,0", Groups: 2, Bias: true}, []int{2, 6, 6, 7}, []int{4, 3, 3, 2}, []int{4}),
 			c("gelu", ConvLayerAttr{OutChannels: 33, Kernel: "1", Groups: 1, Bias: true, Act: "gelu"}, []int{2, 5, 3, 7}, []int{33, 5, 1, 1}, []int{33}),
 			c("same", ConvLayerAttr{OutChannels: 3, Kernel: "4,3", Dilation: "1,2", Same: true, Groups: 1, Bias: true}, []int{1, 2, 6, 7}, []int{3, 2, 4, 3}, []int{3}),
+			loose(c("winograd", ConvLayerAttr{OutChannels: 19, Kernel: "3", Padding: "1", Groups: 1, Bias: true, Act: "silu", Algorithm: Winograd}, []int{2, 35, 13, 22}, []int{19, 35, 3, 3}, []int{19})),
+			c("winograd of few", ConvLayerAttr{OutChannels: 3, Kernel: "3", Padding: "0,2,1,0", Groups: 1, Algorithm: Winograd}, []int{1, 2, 4, 6}, []int{3, 2, 3, 3}),
+			large(c("picture, winograd", ConvLayerAttr{OutChannels: 320, Kernel: "3", Padding: "1", Groups: 1, Bias: true, Algorithm: Winograd}, []int{1, 320, 64, 64}, []int{320, 320, 3, 3}, []int{320})),
 			large(c("picture", ConvLayerAttr{OutChannels: 320, Kernel: "3", Padding: "1", Groups: 1, Bias: true}, []int{1, 320, 64, 64}, []int{320, 320, 3, 3}, []int{320})),
 		}
 	}
@@ -145,6 +150,13 @@ func convTransposeLayerCases(n int) []Case {
 		}
 	}
 	return []Case{c("", ConvTransposeLayerAttr{OutChannels: 2, Kernel: "2,3,2", Stride: "2,1,2", Groups: 1, Bias: true, Act: "silu"}, []int{1, 3, 2, 3, 4}, []int{3, 2, 2, 3, 2}, []int{2})}
+}
+
+// loose allows for the error of Winograd's algorithm, which is relative to the
+// sum of |x w|, not to y: within 1e-6 of about 80 here.
+func loose(c Case) Case {
+	c.Tol = 8e-5
+	return c
 }
 
 func large(c Case) Case {

@@ -277,3 +277,16 @@ func ConvGeometry(attr any, x ir.Type) (ConvAttr, error) {
 	}
 	return ConvAttr{}, fmt.Errorf("%T is not the attribute of a convolution", attr)
 }
+
+// The ways to compute a convolution.
+const (
+	Patches  = "patches"  // products of weights and what positions see of x
+	Lines    = "lines"    // sums of lines of x
+	Winograd = "winograd" // fewer products, of transformed tiles
+)
+
+// SuitsWinograd reports whether a convolution over two axes, with the given
+// weight, can be computed by Winograd's algorithm: 3 x 3, without stride, dilation and groups.
+func SuitsWinograd(c ConvAttr, w ir.Type) bool {
+	return w.Rank() == 4 && w.Shape[2] == ir.D(3) && w.Shape[3] == ir.D(3) && c.Groups == 1 && c.Stride == "1,1" && c.Dilation == "1,1"
+}

@@ -28,6 +28,7 @@ type convolving struct {
 	phases         []convPhase
 	kernel         int // elements of the kernel
 	adjoint        bool
+	algorithm      string // as the plan says, or ""
 	x, w, y, bias  vec
 	act            func(y []float32)
 	a              []float32 // weights as the products read them
@@ -52,12 +53,15 @@ type convPhase struct {
 	group       int   // panels of a unit
 }
 
-// fewRows is the greatest number of rows of a group for which lines are summed directly.
+// fewRows is the greatest number of rows of a group for which lines are summed
+// directly where the plan does not say.
 const fewRows = 2
 
 // direct reports whether lines are summed: packing patches would cost as much
 // as what is computed of them.
-func (c *convolving) direct() bool { return c.rows <= fewRows }
+func (c *convolving) direct() bool {
+	return c.algorithm == op.Lines || c.algorithm == "" && c.rows <= fewRows
+}
 
 // positions of a phase in all samples: the columns of its products.
 func (c *convolving) columns(p *convPhase) int { return c.batch * prod(p.size[:]) }
@@ -76,7 +80,7 @@ func newConvolution(b *Backend, adjoint bool, attr any, x, w, y ir.Type) (*convo
 		return nil, err
 	}
 	xs, ws, ys := x.Sizes(), w.Sizes(), y.Sizes()
-	c := &convolving{b: b, adjoint: adjoint, batch: xs[0], groups: at.Groups, rows: ys[1] / at.Groups, channels: xs[1] / at.Groups,
+	c := &convolving{b: b, adjoint: adjoint, algorithm: convAlgorithm(attr), batch: xs[0], groups: at.Groups, rows: ys[1] / at.Groups, channels: xs[1] / at.Groups,
 		source: pad3(xs[2:], 1), dest: pad3(ys[2:], 1), kernel: prod(ws[2:])}
 	stride, before := pad3(at.Stride.Slice(), 1), pad3(at.Before.Slice(), 0)
 	kernel, dilation := pad3(ws[2:], 1), pad3(at.Dilation.Slice(), 1)
@@ -190,8 +194,20 @@ func convOp(adjoint bool) maker {
 			return nil, false
 		}
 		return kernel{
-			bind: func(a kernels.Args) (kernels.Step, error) { return bindConv(b, adjoint, inPlace(act), a) },
+			bind: func(a kernels.Args) (kernels.Step, error) {
+				if convAlgorithm(a.Attr) == op.Winograd {
+					return bindWinograd(b, inPlace(act), a)
+				}
+				return bindConv(b, adjoint, inPlace(act), a)
+			},
 			scratch: func(attr any, in, out []ir.Type) int64 {
+				if convAlgorithm(attr) == op.Winograd {
+					if q, err := newWinograd(b, attr, in[0], in[1], out[0]); err == nil {
+						u, v := q.floats()
+						return 4 * int64(u+v)
+					}
+					return 0 // bind says why
+				}
 				if c, err := newConvolution(b, adjoint, attr, in[0], in[1], out[0]); err == nil && c.prepares(in[1].DType) {
 					return 4 * int64(c.aFloats)
 				}
@@ -208,6 +224,14 @@ func convAct(attr any) string {
 		return a.Act
 	case op.ConvTransposeLayerAttr:
 		return a.Act
+	}
+	return ""
+}
+
+// convAlgorithm is how the compiler chose to compute it.
+func convAlgorithm(attr any) string {
+	if a, ok := attr.(op.ConvLayerAttr); ok {
+		return a.Algorithm
 	}
 	return ""
 }

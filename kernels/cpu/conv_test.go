@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -119,5 +120,54 @@ func TestConvTiers(t *testing.T) {
 				sameBits(t, d.Name+" "+c.Name+" "+b.Tier(), get(t, y), bits)
 			}
 		}
+	}
+}
+
+// Winograd's algorithm is within 1e-6 of the sum of |x w|, and its typical
+// error at most twice that of the plain form.
+func TestWinogradError(t *testing.T) {
+	const channels, rows, high, wide = 320, 12, 21, 18
+	b := open(t, Options{Threads: 2})
+	table, err := op.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	types := []ir.Type{ir.T(ir.F32, 1, channels, high, wide), ir.T(ir.F32, rows, channels, 3, 3)}
+	at := op.ConvLayerAttr{OutChannels: rows, Kernel: "3", Padding: "1", Groups: 1}
+	var in []kernels.Tensor
+	exact, sizes := make([][]float64, 2), make([][]float64, 2)
+	for i, typ := range types {
+		x := random(r, typ.Elems())
+		in = append(in, put(t, b, ir.F32, x, "", typ.Sizes()...))
+		for _, v := range x {
+			exact[i], sizes[i] = append(exact[i], float64(v)), append(sizes[i], math.Abs(float64(v)))
+		}
+	}
+	want, err := table.Reference("conv2d", at, exact, types)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := table.Reference("conv2d", at, sizes, types)
+	if err != nil {
+		t.Fatal(err)
+	}
+	squares := map[string]float64{}
+	for _, how := range []string{op.Patches, op.Winograd} {
+		at.Algorithm = how
+		y := put(t, b, ir.F32, nil, "", 1, rows, high, wide)
+		run(t, b, "conv2d", at, in, y)
+		for i, v := range get(t, y) {
+			d := math.Abs(float64(v) - want[0][i])
+			if d > 1e-6*sums[0][i] {
+				t.Fatalf("%s: element %d is off by %g, more than 1e-6 of %g", how, i, d, sums[0][i])
+			}
+			squares[how] += d * d
+		}
+	}
+	ratio := math.Sqrt(squares[op.Winograd] / squares[op.Patches])
+	t.Logf("typical error %.2f times that of the plain form", ratio)
+	if ratio > 2 {
+		t.Errorf("typical error is %.2f times that of the plain form, want at most 2", ratio)
 	}
 }

@@ -47,6 +47,9 @@ func act() Def {
 			Case{Name: fn, In: f32s([]int{3, 33}), Attr: at, Low: low, High: high, Tol: 4e-6},
 			Case{Name: fn + " far", In: f32s([]int{17}), Attr: at, Low: -90, High: -80, Tol: 4e-6},
 			Case{Name: fn + " large", In: f32s([]int{512, 2048}), Attr: at, Low: low, High: high, Large: true})
+		if fn == "gelu" || fn == "silu" {
+			d.Cases = append(d.Cases, Case{Name: fn + " large 64 MiB", In: f32s([]int{8192, 2048}), Attr: at, Low: low, High: high, Large: true})
+		}
 	}
 	return d
 }

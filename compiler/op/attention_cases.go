@@ -40,13 +40,15 @@ func attentionCases() []Case {
 		c("long", causal, 1, 33, 2, 65, 2, 33, 17, past(1)),
 		c("blocks", AttentionAttr{Causal: true, Window: 90, Stats: true}, 1, 101, 2, 137, 1, 20, 40, ir.T(ir.F32, 101, 137), past(1)),
 		c("large", causal, 1, 256, 16, 256, 4, 64, 64),
+		c("large 2048", AttentionAttr{}, 1, 2048, 32, 2048, 32, 64, 64),
+		c("large 2048 causal", causal, 1, 2048, 32, 2048, 32, 64, 64),
 		c("large one token", causal, 1, 1, 32, 2048, 8, 128, 128, past(1)),
 	}
 	for i := range cases {
 		if cases[i].Name == "all hidden" {
 			cases[i].Bounds[3] = [2]float64{-3e38, -2e38}
 		}
-		cases[i].Large = i >= len(cases)-2
+		cases[i].Large = i >= len(cases)-4
 	}
 	return cases
 }

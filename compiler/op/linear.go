@@ -104,6 +104,8 @@ func linearCases() []Case {
 		{Name: "many rows", In: f([]int{37, 48}, []int{40, 48}), Attr: LinearAttr{OutFeatures: 40}, Low: -1, High: 1, Tol: 1e-5},
 		{Name: "one feature", In: f([]int{3, 1}, []int{1, 1}), Attr: LinearAttr{OutFeatures: 1}, Low: -1, High: 1},
 		{Name: "large", In: f([]int{256, 1024}, []int{1024, 1024}), Attr: LinearAttr{OutFeatures: 1024}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+		{Name: "large 2048", In: f([]int{2048, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+		{Name: "large 16 rows", In: f([]int{16, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		{Name: "large row", In: f([]int{1, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 	}
 }

@@ -36,6 +36,9 @@ func matmul() Def {
 			{Name: "grouped heads", In: f([]int{2, 2, 3, 5, 8}, []int{2, 2, 1, 7, 8}), Attr: MatMulAttr{TransB: true}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "empty", In: f([]int{0, 3}, []int{3, 4}), Attr: MatMulAttr{}, Low: -1, High: 1},
 			{Name: "large", In: f([]int{512, 512}, []int{512, 512}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+			{Name: "large 1024", In: f([]int{1024, 1024}, []int{1024, 1024}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+			{Name: "large 2048", In: f([]int{2048, 2048}, []int{2048, 2048}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+			{Name: "large 4096", In: f([]int{4096, 4096}, []int{4096, 4096}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 			{Name: "large row", In: f([]int{1, 2048}, []int{2048, 2048}), Attr: MatMulAttr{TransB: true}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		},
 	}

@@ -58,6 +58,7 @@ func rmsNorm() Def {
 			{Name: "heads", In: f(1, 2, 3, 8), Attr: RMSNormAttr{Eps: 1e-6}, Low: -2, High: 2, Tol: 4e-6},
 			{Name: "one element", In: f(3, 1), Attr: RMSNormAttr{Eps: 1e-6}, Low: 1, High: 2, Tol: 4e-6},
 			{Name: "large", In: f(512, 2048), Attr: RMSNormAttr{Eps: 1e-6}, Low: -2, High: 2, Tol: 4e-6, Large: true},
+			{Name: "large 64 MiB", In: f(8192, 2048), Attr: RMSNormAttr{Eps: 1e-6}, Low: -2, High: 2, Tol: 4e-6, Large: true},
 		},
 	}
 }
@@ -98,6 +99,7 @@ func layerNorm() Def {
 			{Name: "plain", In: f(false, 5, 17), Attr: LayerNormAttr{1e-5, false}, Low: -2, High: 2, Tol: 4e-6},
 			{Name: "large mean", In: f(true, 3, 16), Attr: LayerNormAttr{1e-5, true}, Low: 19, High: 21, Tol: 1e-4},
 			{Name: "large", In: f(true, 512, 2048), Attr: LayerNormAttr{1e-5, true}, Low: -2, High: 2, Tol: 1e-5, Large: true},
+			{Name: "large 64 MiB", In: f(true, 8192, 2048), Attr: LayerNormAttr{1e-5, true}, Low: -2, High: 2, Tol: 1e-5, Large: true},
 		},
 	}
 }

@@ -44,6 +44,7 @@ func alongAxis(d Def) Def {
 		{Name: "far", In: f32s([]int{2, 33}), Attr: AxisAttr{-1}, Low: 400, High: 440, Tol: 2e-6},
 		{Name: "one element", In: f32s([]int{3, 1}), Attr: AxisAttr{-1}, Low: -4, High: 4},
 		{Name: "large", In: f32s([]int{1024, 1024}), Attr: AxisAttr{-1}, Low: -4, High: 4, Tol: 2e-6, Large: true},
+		{Name: "large 64 MiB", In: f32s([]int{8192, 2048}), Attr: AxisAttr{-1}, Low: -4, High: 4, Tol: 2e-6, Large: true},
 	}
 	return d
 }

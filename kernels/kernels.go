@@ -7,6 +7,7 @@
 package kernels
 
 import (
+	"fmt"
 	"context"
 
 	"pipe.dev/compiler/ir"
@@ -101,4 +102,11 @@ type Limits struct {
 	Read, Copy, Triad float64 // bytes a second of memory beyond the caches, read and written together
 	Threads           int
 	With              string // the instruction set
+}
+
+// IndexError says that a step read an index that is out of range.
+type IndexError struct{ At, Index, Limit int }
+
+func (e *IndexError) Error() string {
+	return fmt.Sprintf("index %d is %d; want 0 to %d", e.At, e.Index, e.Limit-1)
 }

@@ -69,6 +69,8 @@ func (r *Run) checkOptions() error {
 	batch := r.Recipe.Batch
 	if r.Recipe.ofNumbers() {
 		batch.Seq = 1
+	} else if err := r.readsText(); err != nil {
+		return err
 	}
 	if err := batch.Check(); err != nil {
 		return r.placed("batch", err)

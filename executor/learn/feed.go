@@ -8,8 +8,10 @@ import (
 	"math"
 
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/session"
+	"pipe.dev/kernels"
 )
 
 // feed runs one batch, and returns the sum of its losses and their count.
@@ -20,6 +22,10 @@ func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (
 		}
 	}
 	if err := s.Run(ctx); err != nil {
+		var index *kernels.IndexError
+		if errors.As(err, &index) {
+			err = &checkpoint.Error{File: t.cfg.Data, Msg: "holds a class or an id that the model lacks: " + err.Error()}
+		}
 		return 0, 0, err
 	}
 	if sum, err = t.scalar(s, "loss"); err != nil {

@@ -66,6 +66,9 @@ func (d *decoder) parts() []Part {
 			m, _ := l.(map[string]any)
 			p.Losses = append(p.Losses, d.term(fmt.Sprintf("%s.losses.%d", path, j), m))
 		}
+		if d.err != nil {
+			return nil
+		}
 		nameTerms(p.Losses)
 		out = append(out, p)
 	}

@@ -3,6 +3,9 @@ package learn
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	"pipe.dev/compiler/ir"
 )
 
 // checkPairs wants pairs for losses that compare two answers, and such a loss
@@ -62,4 +65,23 @@ func (r *Run) tellRates() {
 		}
 		r.opt.Warn(r.mistake(path, "in %d steps, the learning rate does not exceed %.3g, of %.3g", turns, most, p.Rate))
 	}
+}
+
+// readsText refuses text for a graph of the document that has no ids.
+func (r *Run) readsText() error {
+	if r.model == nil || r.model.Arch != "" || r.Recipe.Model.From != "" {
+		return nil
+	}
+	var names []string
+	for _, n := range r.model.Nodes {
+		if n.Op == ir.OpInput {
+			names = append(names, n.ID)
+		}
+	}
+	if slices.Contains(names, "ids") {
+		return nil
+	}
+	e := r.mistake("data.train.0", "is text, and the model has no input ids; its inputs are %s", strings.Join(names, ", "))
+	e.Hint = "format: \"columns\" makes them of numbers"
+	return e
 }

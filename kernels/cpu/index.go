@@ -49,7 +49,7 @@ func (x *indices) step(b *Backend, n int, f pool.Func) kernels.Step {
 // err tells of an index that was out of range since it was last asked.
 func (x *indices) err() error {
 	if i := x.bad.Swap(0); i != 0 {
-		return fmt.Errorf("index %d is %d; want 0 to %d", i-1, x.get(int(i-1)), x.limit-1)
+		return &kernels.IndexError{At: int(i - 1), Index: x.get(int(i - 1)), Limit: x.limit}
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint build generate bench fuzz compare-train forecast
+.PHONY: run test lint build generate bench fuzz compare-train compare-cpu forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -44,6 +44,11 @@ TEXT ?= ../shared/data/train/tinyshakespeare.txt
 compare-train: build
 	$(PYTHON) benchmarks/compare_train.py $(TEXT)
 	$(PYTHON) benchmarks/compare_train.py $(TEXT) --model wide
+
+# Kernels and decoding beside OpenBLAS (in numpy) and PyTorch, in turns.
+ROUNDS ?= 5
+compare-cpu: build
+	$(PYTHON) benchmarks/compare_cpu.py --rounds $(ROUNDS)
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

@@ -15,7 +15,8 @@ import (
 const (
 	limitBytes = 256 << 20              // of each of the three arrays, far beyond the caches
 	limitTime  = 300 * time.Millisecond // for each; the quickest run counts, since what disturbs only makes slower
-	fmaCalls   = 1 << 22                // rounds of multiply-adds of a run, about 10 ms
+	fmaParts   = 16                     // of a run for each thread, so that none waits long for another
+	fmaCalls   = 1 << 18                // rounds of multiply-adds of a part, about 0.5 ms
 	fmaChains  = 10                     // independent multiply-adds of a call: they take longer than they begin apart
 )
 
@@ -64,8 +65,8 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 		{&l.Triad, 3 * limitBytes, func() error {
 			return each(func(lo, hi int) { k.Stream.ScaleMul(x[2][lo:hi], x[0][lo:hi], x[1][lo:hi], 3); k.Stream.Fence() })
 		}},
-		{&l.FLOPs, float64(l.Threads) * fmaCalls * fmaChains * 2 * float64(best.lanes), func() error {
-			b.pool.Run(l.Threads, func(int, int) { best.multiplyAdds(fmaCalls) })
+		{&l.FLOPs, float64(l.Threads*fmaParts) * fmaCalls * fmaChains * 2 * float64(best.lanes), func() error {
+			b.pool.Run(l.Threads*fmaParts, func(int, int) { best.multiplyAdds(fmaCalls) })
 			return ctx.Err()
 		}},
 	} {

@@ -6,6 +6,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
 )
 
 // convolving computes a convolution, or its adjoint, as products: a row of the
@@ -51,6 +52,7 @@ type convPhase struct {
 	tiles       []int // first row of each tile, and rows
 	blocks      []int // first tile of each block of rows, and the number of tiles
 	group       int   // panels of a unit
+	blockRows   int   // rows of a block, at most
 }
 
 // fewRows is the greatest number of rows of a group for which lines are summed
@@ -281,31 +283,51 @@ func bindConv(b *Backend, adjoint bool, act func([]float32), a kernels.Args) (ke
 }
 
 // prepare copies the weights of one channel of x to where products read them.
-func (c *convolving) prepare(_, id int) {
+func (c *convolving) prepare(worker, id int) {
 	g, ch := id/c.channels, id%c.channels
-	for i := range c.rows {
-		from := ((g*c.rows+i)*c.channels + ch) * c.kernel
-		if c.adjoint {
-			from = (id*c.rows + i) * c.kernel
+	from, next, row := (g*c.rows*c.channels+ch)*c.kernel, c.channels*c.kernel, 0
+	if c.adjoint {
+		from, next = id*c.rows*c.kernel, c.kernel
+		if c.aRow == 1 {
+			row = c.prepareColumns(c.b.local[worker], from, g, ch)
 		}
-		for j := range c.phases {
-			p := &c.phases[j]
-			if len(p.taps) == 0 {
-				continue
-			}
-			to := c.a[p.first+g*p.groupFloats+i*c.weightRow(p)+ch*len(p.taps)*c.aColumn:]
-			if c.w.dtype == ir.F32 {
-				w := c.w.f32()[from:]
-				for t, e := range p.element {
-					to[t*c.aColumn] = w[e]
+	}
+	for j := range c.phases {
+		p := &c.phases[j]
+		for t, e := range p.element {
+			to, step := c.a[p.first+g*p.groupFloats+(ch*len(p.taps)+t)*c.aColumn:], c.weightRow(p)
+			if c.w.dtype != ir.F32 {
+				for i := row; i < c.rows; i++ {
+					to[i*step] = c.w.one(from + e + i*next)
 				}
 				continue
 			}
-			for t, e := range p.element {
-				to[t*c.aColumn] = c.w.one(from + e)
+			w := c.w.f32()[from+e:]
+			for i := row; i < c.rows; i++ {
+				to[i*step] = w[i*next]
 			}
 		}
 	}
+}
+
+// prepareColumns copies the weights of one channel for as many rows as it can, 32 at a
+// time, and returns how many. What the kernels read beyond a row is not used.
+func (c *convolving) prepareColumns(local []float32, from, g, ch int) (row int) {
+	n := multiple(c.kernel, 16)
+	if (n+1)*asm.Panel > localFloats {
+		return 0
+	}
+	for ; row+asm.Panel <= c.rows && from+(row+asm.Panel-1)*c.kernel+n <= c.w.n; row += asm.Panel {
+		c.b.asm.Interleave[c.w.storage()](asm.Panel, n, c.w.at(from+row*c.kernel), c.kernel*c.w.dtype.Size(), &local[0])
+		for j := range c.phases {
+			p := &c.phases[j]
+			to := c.a[p.first+g*p.groupFloats+ch*len(p.taps)*c.aColumn+row:]
+			for t, e := range p.element {
+				*(*[asm.Panel]float32)(to[t*c.aColumn:]) = *(*[asm.Panel]float32)(local[e*asm.Panel:])
+			}
+		}
+	}
+	return row
 }
 
 // weights returns the weights of row i of a group from column k on.

@@ -28,13 +28,12 @@ type convGrad struct {
 
 // The memory of a worker, in floats.
 const (
-	gradRows   = 128 // rows of a block
-	gradPanels = 4
+	gradRows   = 256 // rows of a block
+	gradPanels = 2
 	seenBlock  = 128        // positions on their way to columns
 	gradLead   = convK + 16 // distance of rows of dy, which are not crowded so
 	atSeen     = gradPanels * convK * asm.Panel
-	atTurned   = atSeen + asm.Panel*seenBlock
-	atDy       = atTurned + asm.Panel*seenBlock + asm.Panel
+	atDy       = atSeen + asm.Panel*seenBlock
 	atGradSums = atDy + gradRows*gradLead
 )
 
@@ -140,7 +139,7 @@ func (g *convGrad) gradUnit(local []float32, id int) {
 // turned writes what m positions from k0 on of a sample see, for a panel of
 // columns of dw: position l of column j at to[l*32+j].
 func (g *convGrad) turned(local, to []float32, n, group, column, k0, m int) {
-	rows, p := local[atSeen:atTurned], &g.phases[0]
+	rows, p := local[atSeen:atDy], &g.phases[0]
 	width := min(asm.Panel, g.channels*g.kernel-column)
 	clear(rows[width*seenBlock:])
 	for l := 0; l < m; l += seenBlock {
@@ -151,8 +150,7 @@ func (g *convGrad) turned(local, to []float32, n, group, column, k0, m int) {
 		}
 		whole := count &^ 15
 		if whole > 0 {
-			g.b.asm.Interleave[asm.F32](asm.Panel, whole, vecOf(rows).at(0), 4*seenBlock, &local[atTurned])
-			copy(to[l*asm.Panel:], local[atTurned:atTurned+whole*asm.Panel])
+			g.b.asm.Interleave[asm.F32](asm.Panel, whole, floatBytes(&rows[0]), 4*seenBlock, &to[l*asm.Panel])
 		}
 		for i := whole; i < count; i++ {
 			for j := range asm.Panel {

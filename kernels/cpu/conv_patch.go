@@ -46,10 +46,22 @@ func (c *convolving) patches(to []float32, p *convPhase, g int, d *convPanel, k0
 // to end, step apart.
 func (c *convolving) patch(to []float32, first, end, step, from, lo, hi, n int) {
 	area, walk := c.source[0]*c.source[1]*c.source[2], c.walk[2]
+	if first >= end {
+		return
+	}
+	rows := (end - first + step - 1) / step
 	switch {
 	case lo == hi:
 		for ; first < end; first += step {
 			clear(to[first : first+n])
+		}
+	case walk == 1 && n == asm.Panel && from >= 0 && from+(rows-1)*area+asm.Panel <= c.x.n:
+		c.b.asm.CopyRows[c.x.storage()](rows, c.x.at(from), area*c.x.dtype.Size(), &to[first], step)
+		if hi-lo < asm.Panel { // what lies beyond the line was copied, too
+			for ; first < end; first += step {
+				clear(to[first : first+lo])
+				clear(to[first+hi : first+asm.Panel])
+			}
 		}
 	case c.x.dtype != ir.F32:
 		for ; first < end; first, from = first+step, from+area {
@@ -63,11 +75,6 @@ func (c *convolving) patch(to []float32, first, end, step, from, lo, hi, n int) 
 			for i := lo; i < hi; i++ {
 				row[i] = c.x.one(from + i*walk)
 			}
-		}
-	case walk == 1 && lo == 0 && hi == asm.Panel:
-		x := c.x.f32()
-		for ; first < end; first, from = first+step, from+area {
-			*(*[asm.Panel]float32)(to[first:]) = *(*[asm.Panel]float32)(x[from:])
 		}
 	case walk == 1:
 		x := c.x.f32()

@@ -8,36 +8,49 @@ import (
 // The memory of a worker while it multiplies patches, in floats.
 const (
 	convK      = 256 // rows of a panel of patches: it stays in the first-level cache
-	convPanels = 4   // panels that meet a block of weights while that stays in the second
+	convPanels = 8   // panels that meet a block of weights while that stays in the second
 	convRows   = 384 // rows of a block
 	atPatches  = 0
 	atConvSums = convPanels * convK * asm.Panel
+	convSums   = localFloats - atConvSums
 )
 
 // divide settles tiles, blocks and parts. Nothing here changes a bit.
 func (c *convolving) divide() {
 	c.units = 0
-	threads, cost := c.b.Threads(), 0
+	longest := 0
 	for i := range c.phases {
 		p := &c.phases[i]
 		count := parts(c.rows, c.b.asm.Rows)
 		p.tiles = evenly(c.rows, count)
-		panels := parts(c.columns(p), asm.Panel)
-		p.group = min(panels, convPanels)
-		blocks := parts(c.rows, convRows)
-		for c.groups*blocks*parts(panels, p.group) < 4*threads && (p.group > 1 || blocks < parts(count, 4)) {
-			if p.group > 1 {
-				p.group /= 2
-			} else {
-				blocks++
+		longest = max(longest, c.share(p, count))
+		p.firstUnit = c.units
+		c.units += c.groups * (len(p.blocks) - 1) * parts(parts(c.columns(p), asm.Panel), p.group)
+	}
+	c.perPart = max(1, shortPart/max(longest, 1))
+}
+
+// share settles how many panels and which rows a unit has: so that all threads
+// are done soonest, by the time it takes to copy patches, to read weights, and
+// to multiply. It returns the nanoseconds of a unit.
+func (c *convolving) share(p *convPhase, count int) (unit int) {
+	k, panels := max(1, c.channels*len(p.taps)), parts(c.columns(p), asm.Panel)
+	least := 0
+	for group := 1; group <= min(panels, convPanels); group *= 2 {
+		for blocks := 1; blocks <= count; blocks++ {
+			rows := parts(count, blocks) * parts(c.rows, count)
+			if rows > convRows || group*rows*asm.Panel > convSums {
+				continue
+			}
+			one := k * (5*group + rows/5 + group*rows*asm.Panel/55)
+			all := c.groups*blocks*parts(panels, group)*one/c.b.Threads() + one
+			if least == 0 || all < least {
+				least, unit, p.group, p.blockRows = all, one, group, rows
+				p.blocks = evenly(count, blocks)
 			}
 		}
-		p.blocks = evenly(count, min(count, blocks))
-		p.firstUnit = c.units
-		c.units += c.groups * (len(p.blocks) - 1) * parts(panels, p.group)
-		cost = max(cost, c.channels*len(p.taps)*p.group*asm.Panel*(c.rows/blocks+8)/50)
 	}
-	c.perPart = max(1, shortPart/max(cost, 1))
+	return unit
 }
 
 // products computes some units of work.
@@ -115,7 +128,7 @@ func (c *convolving) unit(local []float32, p *convPhase, id int) {
 			b := floatBytes(&local[atPatches+i*convK*asm.Panel])
 			for t := from; t < to; t++ {
 				row := p.tiles[t]
-				y, ldy := &local[atConvSums+(i*convRows+row-row0)*asm.Panel], asm.Panel
+				y, ldy := &local[atConvSums+(i*p.blockRows+row-row0)*asm.Panel], asm.Panel
 				if d.inside {
 					y, ldy = &c.y.f32()[c.place(p, &d.runs[0], 0)+(g*c.rows+row)*area], area
 				}
@@ -125,7 +138,7 @@ func (c *convolving) unit(local []float32, p *convPhase, id int) {
 	}
 	for i := range desc[:hi-lo] {
 		for row := row0; row < p.tiles[to]; row++ {
-			c.finish(local[atConvSums+(i*convRows+row-row0)*asm.Panel:][:asm.Panel], p, &desc[i], g*c.rows+row)
+			c.finish(local[atConvSums+(i*p.blockRows+row-row0)*asm.Panel:][:asm.Panel], p, &desc[i], g*c.rows+row)
 		}
 	}
 }

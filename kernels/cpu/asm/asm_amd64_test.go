@@ -201,3 +201,22 @@ func TestInterleave(t *testing.T) {
 		}
 	}
 }
+
+func TestCopyRows(t *testing.T) {
+	for name, kernels := range tiers(t) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for s := F32; s <= F16; s++ {
+			for _, n := range []int{1, 2, 7} {
+				const stride, step = Panel + 5, Panel + 3
+				x := random(r, n*stride)
+				rows := store(s, x)
+				got, want := make([]float32, n*step), make([]float32, n*step)
+				kernels.CopyRows[s](n, rows, stride*sizes[s], &got[0], step)
+				for i := range n {
+					copy(want[i*step:i*step+Panel], x[i*stride:])
+				}
+				sameBits(t, fmt.Sprintf("%s %d: %d rows", name, s, n), got, want)
+			}
+		}
+	}
+}

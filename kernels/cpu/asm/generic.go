@@ -22,7 +22,7 @@ func Generic() Kernels {
 		for m := 1; m <= genericRows; m++ {
 			k.ByRow[s] = append(k.ByRow[s], strided(m, st, true))
 		}
-		k.Gemv[s], k.Mix[s], k.Interleave[s] = gemv(st), mix(st), interleave(st)
+		k.Gemv[s], k.Mix[s], k.Interleave[s], k.CopyRows[s] = gemv(st), mix(st), interleave(st), copyRows(st)
 	}
 	return k
 }
@@ -130,6 +130,14 @@ func interleave(s Storage) Interleave {
 					y[(l+j)*m+i] = v
 				}
 			}
+		}
+	}
+}
+
+func copyRows(s Storage) CopyRows {
+	return func(n int, x *byte, stride int, dst *float32, step int) {
+		for i := range n {
+			load(s, row(dst, i*step), at(x, i*stride))
 		}
 	}
 }

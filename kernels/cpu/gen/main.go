@@ -55,6 +55,7 @@ func (s isa) products() {
 		s.gemv(e)
 		s.mix(e)
 		s.interleave(e)
+		s.copyRows(e)
 	}
 	for m := 1; m <= s.rows; m++ {
 		for _, e := range elems {

@@ -66,7 +66,7 @@ def seconds(f, budget=0.4):
 
 
 def pipe_seconds(binary, name):
-    pattern = "^BenchmarkKernels$/^threads=2$/^" + "$/^".join(name.split("/")) + "$"
+    pattern = "^BenchmarkKernels$/^threads=2$/^" + "$/^".join(name.split("/")) + "$/^f32$"
     out = subprocess.run([binary, "-test.run", "^$", "-test.bench", pattern, "-test.benchtime", "400ms"], capture_output=True, text=True).stdout
     return float(re.search(r"(\d+(?:\.\d+)?) ns/op", out).group(1)) / 1e9
 

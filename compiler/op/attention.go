@@ -67,11 +67,33 @@ func attention() Def {
 		Infer: attentionInfer,
 		Lower: lowerAttention,
 		Cost: func(in, out []ir.Type, attr any) int64 {
-			q, k := in[0].Sizes(), in[1].Sizes()
-			return 4 * int64(product(q)) * int64(k[1])
+			return 4 * seen(in, attr.(AttentionAttr))
 		},
 		Cases: attentionCases(),
 	}
+}
+
+// seen counts the pairs of a row and a key that it may see, times the elements
+// of a row. Where only a run knows the past, the last row sees the last key.
+func seen(in []ir.Type, at AttentionAttr) int64 {
+	q, t := in[0].Sizes(), in[1].Sizes()[1]
+	s := q[1]
+	if !at.Causal {
+		return int64(product(q)) * int64(t)
+	}
+	past := 0
+	if in[4].DType != ir.Invalid {
+		past = max(0, t-s)
+	}
+	pairs := 0
+	for i := range s {
+		n := min(t, past+i+1)
+		if at.Window > 0 {
+			n = min(n, at.Window)
+		}
+		pairs += n
+	}
+	return int64(q[0]*q[2]*q[3]) * int64(pairs)
 }
 
 func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {

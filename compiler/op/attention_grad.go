@@ -26,8 +26,7 @@ func attentionGrad() Def {
 		Infer: attentionGradInfer,
 		Lower: lowerAttentionGrad,
 		Cost: func(in, out []ir.Type, attr any) int64 {
-			q, k := in[0].Sizes(), in[1].Sizes()
-			return 10 * int64(product(q)) * int64(k[1])
+			return 10 * seen(in, attr.(AttentionAttr))
 		}}
 	for _, c := range attentionCases() {
 		d.Cases = append(d.Cases, ofGradient(c))

@@ -12,8 +12,8 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/executor/session"
-	"pipe.dev/kernels/cpu"
 	"pipe.dev/kernels/cases"
+	"pipe.dev/kernels/cpu"
 )
 
 // device runs a graph in f32 by kernels, through all passes of the compiler.

@@ -11,8 +11,8 @@ import (
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/session"
 	"pipe.dev/executor/tensorfile"
-	"pipe.dev/kernels/cpu"
 	"pipe.dev/kernels/cases"
+	"pipe.dev/kernels/cpu"
 	"pipe.dev/schema"
 )
 

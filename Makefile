@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint build generate bench fuzz compare-train compare-cpu forecast
+.PHONY: run test lint build generate bench fuzz compare-train compare-cpu compare-conv forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -49,6 +49,11 @@ compare-train: build
 ROUNDS ?= 5
 compare-cpu: build
 	$(PYTHON) benchmarks/compare_cpu.py --rounds $(ROUNDS)
+
+# Convolutions beside ONNX Runtime and PyTorch, in turns.
+compare-conv:
+	go test -c -o conv.test ./kernels/cpu
+	$(PYTHON) benchmarks/compare_conv.py ./conv.test $(ROUNDS)
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

@@ -1,6 +1,6 @@
 """Convolutions of pipe, ONNX Runtime and PyTorch, in turns, on 2 threads.
 
-    go test -c -o conv.test ./kernels/cpu && python benchmarks/compare_conv.py ./conv.test
+    make compare-conv PYTHON=venv/bin/python
 
 Prints a table of medians over rounds; GFLOP/s counts a multiplication and an addition for each product of the plain form.
 The cases are the large ones of conv1d, conv2d and conv_transpose1d in the table of operations.

@@ -7,8 +7,8 @@
 package kernels
 
 import (
-	"fmt"
 	"context"
+	"fmt"
 
 	"pipe.dev/compiler/ir"
 )

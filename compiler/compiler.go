@@ -32,6 +32,10 @@ type Options struct {
 	// Weight gives the element type in which a weight is stored; nil, or false,
 	// means f32.
 	Weight func(path string) (ir.DType, bool)
+	// Blocks gives the type of blocks in which a weight is stored, if its op
+	// can read blocks and its rows are whole ones; else, and where it is nil
+	// or says false, Weight decides.
+	Blocks func(path string) (ir.DType, bool)
 	// Sizes are named sizes that are known already, as the rows of a batch.
 	Sizes map[string]int
 	// Adapter, if set, is added to the model; its weights are like any others.

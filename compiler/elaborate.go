@@ -228,6 +228,11 @@ func (e *elaborator) weight(path string, p op.Param, pos ir.Pos) (ir.Value, erro
 			t.DType = d
 		}
 	}
+	if e.opt.Blocks != nil && p.Blocks {
+		if d, ok := e.opt.Blocks(path); ok && t.Blocks(d) {
+			t.DType = d
+		}
+	}
 	if v, ok := e.states[path]; ok {
 		if !v.Type().Equal(t) {
 			return v, fmt.Errorf("weight %s is shared, as %v and as %v", path, v.Type(), t)

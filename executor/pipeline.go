@@ -112,8 +112,15 @@ func (p *Pipeline) open() error {
 				return &schema.Error{Pos: ref.Pos, Msg: err.Error()}
 			}
 		}
+		var weights ir.DType
+		if ref.Weights != "" {
+			var err error
+			if weights, err = ir.ParseBlocked(ref.Weights); err != nil {
+				return &schema.Error{Pos: ref.Pos, Msg: err.Error()}
+			}
+		}
 		name := "models." + ref.Name
-		o := model.Options{Name: name, Dir: ref.From, Adapter: ref.Adapter, Context: ref.Context, Cache: cache,
+		o := model.Options{Name: name, Dir: ref.From, Adapter: ref.Adapter, Context: ref.Context, Cache: cache, Weights: weights,
 			Backend: p.opt.Backend, Compile: p.opt.Compile}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }

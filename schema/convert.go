@@ -62,7 +62,7 @@ func (c *converter) pipeline(o *object) *Pipeline {
 	for _, name := range models.keys {
 		m := models.object(name)
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
-		p.Models = append(p.Models, ModelRef{Name: name, From: m.text("from"), Context: m.int("context"), Cache: m.text("cache"), Adapter: m.text("adapter"), Pos: pos})
+		p.Models = append(p.Models, ModelRef{Name: name, From: m.text("from"), Context: m.int("context"), Cache: m.text("cache"), Weights: m.text("weights"), Adapter: m.text("adapter"), Pos: pos})
 	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {

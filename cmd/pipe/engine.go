@@ -104,7 +104,7 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 // compile returns what compiles a model for the engine's device; trace may be nil.
 func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
 	return func(m *schema.Model, entry plan.Entry, w model.Weights) (model.Program, error) {
-		o := compiler.Options{Entry: entry, Target: e.backend, Weight: w.DType, Trace: trace}
+		o := compiler.Options{Entry: entry, Target: e.backend, Weight: w.DType, Blocks: w.Blocks, Trace: trace}
 		if a := w.Adapter; a != nil {
 			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (rank int, scale float64, ok bool) {
 				l, ok := a.Layer(path)

@@ -22,26 +22,42 @@ const (
 	I8
 	U8
 	Bool
+	Q8_0 // weights in blocks of 32, as package quant says
 )
 
 var dtypes = [...]struct {
-	name string
-	size int
+	name  string
+	size  int // of an element; of a block, if there are several in one
+	block int // elements in a block; 0 for 1
 }{
-	Invalid: {"invalid", 0},
-	F64:     {"f64", 8},
-	F32:     {"f32", 4},
-	BF16:    {"bf16", 2},
-	F16:     {"f16", 2},
-	I64:     {"i64", 8},
-	I32:     {"i32", 4},
-	I8:      {"i8", 1},
-	U8:      {"u8", 1},
-	Bool:    {"bool", 1},
+	Invalid: {"invalid", 0, 0},
+	F64:     {"f64", 8, 0},
+	F32:     {"f32", 4, 0},
+	BF16:    {"bf16", 2, 0},
+	F16:     {"f16", 2, 0},
+	I64:     {"i64", 8, 0},
+	I32:     {"i32", 4, 0},
+	I8:      {"i8", 1, 0},
+	U8:      {"u8", 1, 0},
+	Bool:    {"bool", 1, 0},
+	Q8_0:    {"q8_0", 34, 32},
 }
 
-// Size returns the bytes one element takes.
-func (d DType) Size() int { return dtypes[d].size }
+// Size returns the bytes one element takes, or 0 if elements come in blocks.
+func (d DType) Size() int {
+	if d.Blocked() {
+		return 0
+	}
+	return dtypes[d].size
+}
+
+// Blocked reports whether elements come in blocks: quantised weights, which
+// only products and tables of vectors read.
+func (d DType) Blocked() bool { return dtypes[d].block > 1 }
+
+// Block returns the elements of a block and its bytes. Rows, that is the last
+// axis, are whole blocks.
+func (d DType) Block() (elems, bytes int) { return max(1, dtypes[d].block), dtypes[d].size }
 
 func (d DType) String() string { return dtypes[d].name }
 
@@ -51,7 +67,8 @@ func (d DType) Float() bool { return d >= F64 && d <= F16 }
 // Int reports whether d holds integers.
 func (d DType) Int() bool { return d >= I64 && d <= U8 }
 
-// ParseDType finds an element type by its name, as String gives it.
+// ParseDType finds an element type by its name, as String gives it. Types in
+// blocks are not among them: see ParseBlocked.
 func ParseDType(s string) (DType, error) {
 	for i := F64; i <= Bool; i++ {
 		if dtypes[i].name == s {
@@ -61,5 +78,18 @@ func ParseDType(s string) (DType, error) {
 	return Invalid, fmt.Errorf("unknown dtype %q", s)
 }
 
-// DTypes lists all element types.
+// ParseBlocked finds a type in blocks by its name.
+func ParseBlocked(s string) (DType, error) {
+	for _, d := range Blocked() {
+		if d.String() == s {
+			return d, nil
+		}
+	}
+	return Invalid, fmt.Errorf("unknown type of quantised weights %q", s)
+}
+
+// Blocked lists the types in blocks.
+func Blocked() []DType { return []DType{Q8_0} }
+
+// DTypes lists the types whose elements stand alone.
 func DTypes() []DType { return []DType{F64, F32, BF16, F16, I64, I32, I8, U8, Bool} }

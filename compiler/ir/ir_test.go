@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -101,5 +102,31 @@ func TestVerify(t *testing.T) {
 		if err := g.Verify(); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("want an error saying %q, have %v", name, err)
 		}
+	}
+}
+
+// Types in blocks have the bytes of whole blocks, and no place among the types
+// whose elements stand alone.
+func TestBlocked(t *testing.T) {
+	for _, d := range Blocked() {
+		elems, bytes := d.Block()
+		if got := T(d, 3, 2*elems).Bytes(); !d.Blocked() || got != int64(6*bytes) || d.Size() != 0 {
+			t.Errorf("%v: %d bytes, size %d", d, got, d.Size())
+		}
+		if !T(F32, 3, 2*elems).Blocks(d) || T(F32, 3, elems+1).Blocks(d) || T(F32, 3).With(D(elems), Sym("n")).Blocks(d) || T(F32).Blocks(d) {
+			t.Errorf("%v: which rows are whole blocks is not told right", d)
+		}
+		if got, err := ParseBlocked(d.String()); err != nil || got != d {
+			t.Errorf("%v is read as %v, %v", d, got, err)
+		}
+		if _, err := ParseDType(d.String()); err == nil || slices.Contains(DTypes(), d) {
+			t.Errorf("%v is among the types whose elements stand alone", d)
+		}
+	}
+	if elems, bytes := F32.Block(); elems != 1 || bytes != 4 || F32.Blocked() {
+		t.Errorf("f32 has blocks of %d elements, %d bytes", elems, bytes)
+	}
+	if _, err := ParseBlocked("f32"); err == nil || err.Error() != `unknown type of quantised weights "f32"` {
+		t.Errorf("f32 is read as a type in blocks: %v", err)
 	}
 }

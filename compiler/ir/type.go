@@ -177,7 +177,18 @@ func (t Type) Sizes() []int {
 func (t Type) Elems() int { return t.Len().N }
 
 // Bytes returns the bytes of a Known type.
-func (t Type) Bytes() int64 { return int64(t.Elems()) * int64(t.DType.Size()) }
+func (t Type) Bytes() int64 {
+	elems, bytes := t.DType.Block()
+	return int64(t.Elems()/elems) * int64(bytes)
+}
+
+// Blocks reports whether t can be of the type d in blocks: whether its rows
+// are whole blocks.
+func (t Type) Blocks(d DType) bool {
+	elems, _ := d.Block()
+	n := len(t.Shape)
+	return n > 0 && t.Shape[n-1].Known() && t.Shape[n-1].N%elems == 0
+}
 
 // Bind replaces named sizes by numbers.
 func (t Type) Bind(sizes map[string]int) Type {

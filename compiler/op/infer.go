@@ -66,7 +66,7 @@ func checkWeights(params []Param, weights []ir.Type, x ir.Type) error {
 	}
 	for i, p := range params {
 		w := weights[i]
-		if !w.DType.Float() {
+		if blocks := p.Blocks && w.DType.Blocked() && w.Blocks(w.DType); !blocks && !w.DType.Float() {
 			return fmt.Errorf("%s is %v; want floating-point numbers", p.Name, w)
 		}
 		if slices.Equal(w.Shape, p.Shape) {

@@ -29,7 +29,7 @@ func linear() Def {
 			if at.Transpose {
 				shape = []ir.Dim{n, out}
 			}
-			ps := []Param{{Name: "weight", Shape: shape, Init: "uniform"}}
+			ps := []Param{{Name: "weight", Shape: shape, Init: "uniform", Blocks: !at.Transpose}}
 			if at.Bias {
 				ps = append(ps, Param{Name: "bias", Shape: []ir.Dim{out}, Init: "zeros"})
 			}
@@ -125,7 +125,7 @@ func gatedLinear() Def {
 				return nil, err
 			}
 			shape := []ir.Dim{ir.D(attr.(GatedLinearAttr).OutFeatures), n}
-			return []Param{{Name: "gate", Shape: shape, Init: "uniform"}, {Name: "up", Shape: shape, Init: "uniform"}}, nil
+			return []Param{{Name: "gate", Shape: shape, Init: "uniform", Blocks: true}, {Name: "up", Shape: shape, Init: "uniform", Blocks: true}}, nil
 		},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			at := attr.(GatedLinearAttr)
@@ -168,7 +168,7 @@ func embedding() Def {
 			if at.Vocab <= 0 || at.Dim <= 0 {
 				return nil, fmt.Errorf("vocab %d and dim %d must be at least 1", at.Vocab, at.Dim)
 			}
-			return []Param{{Name: "weight", Shape: []ir.Dim{ir.D(at.Vocab), ir.D(at.Dim)}, Init: "normal"}}, nil
+			return []Param{{Name: "weight", Shape: []ir.Dim{ir.D(at.Vocab), ir.D(at.Dim)}, Init: "normal", Blocks: true}}, nil
 		},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			if err := wantIndex("x", in[0]); err != nil {

@@ -81,6 +81,8 @@ type Param struct {
 	Name  string // "weight": the last part of its checkpoint name
 	Shape []ir.Dim
 	Init  string // how a new model fills it, as ir.State says
+	// Blocks says that it may be stored in blocks along its last axis.
+	Blocks bool
 }
 
 // Case is one sampled use of an op: it drives the reference check, the

@@ -64,7 +64,7 @@ func (g *gauge) fillState(st plan.State) error {
 	}
 	g.filled[st.Path] = true
 	t, ok := g.store.Tensor(st.Path)
-	if !ok || st.Init == "zeros" || st.Kind == ir.Cache || !st.Type.DType.Float() {
+	if !ok || st.Init == "zeros" || st.Kind == ir.Cache || !st.Type.DType.Float() && !st.Type.DType.Blocked() {
 		return nil // as it was allocated
 	}
 	return fill(t.Buffer, t.Offset, st.Bytes, pattern(st.Type.DType, st.Init == "ones"))

@@ -43,6 +43,12 @@ func open(t testing.TB, dir string, threads int, tier string) (*Model, *cpu.Back
 // openAdapted opens a model with an adapter.
 func openAdapted(t testing.TB, dir, with string, threads int, tier string) (*Model, *cpu.Backend) {
 	t.Helper()
+	return openAs(t, Options{Dir: dir, Adapter: with}, threads, tier)
+}
+
+// openAs opens a model as o says, on a backend of its own.
+func openAs(t testing.TB, o Options, threads int, tier string) (*Model, *cpu.Backend) {
+	t.Helper()
 	be, err := cpu.New(cpu.Options{Threads: threads, Tier: tier})
 	if err != nil {
 		t.Skip(err) // a tier that this machine lacks
@@ -51,17 +57,18 @@ func openAdapted(t testing.TB, dir, with string, threads int, tier string) (*Mod
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := Open(Options{Name: "models.test", Dir: dir, Adapter: with, Backend: be,
-		Compile: func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
-			o := compiler.Options{Entry: e, Target: be, Weight: w.DType}
-			if a := w.Adapter; a != nil {
-				o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (int, float64, bool) {
-					l, ok := a.Layer(path)
-					return l.Rank, l.Scale, ok
-				}}
-			}
-			return compiler.Compile(m, table, o)
-		}})
+	o.Name, o.Backend = "models.test", be
+	o.Compile = func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
+		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks}
+		if a := w.Adapter; a != nil {
+			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (int, float64, bool) {
+				l, ok := a.Layer(path)
+				return l.Rank, l.Scale, ok
+			}}
+		}
+		return compiler.Compile(m, table, o)
+	}
+	m, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

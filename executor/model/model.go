@@ -33,6 +33,7 @@ type Compile func(m *schema.Model, e plan.Entry, w Weights) (Program, error)
 // Weights say what weights there are for an architecture.
 type Weights struct {
 	DType   func(path string) (ir.DType, bool) // in which a weight is stored
+	Blocks  func(path string) (ir.DType, bool) // or in blocks, where these can be read
 	Adapter *adapter.Adapter                   // nil if there is none
 }
 
@@ -43,6 +44,7 @@ type Options struct {
 	Adapter  string // a folder in PEFT's form; "" for none
 	Context  int    // positions of the key/value cache; 0 means as many as the model was trained on
 	Cache    ir.DType
+	Weights  ir.DType // in blocks; Invalid means as the checkpoint has them
 	Backend  kernels.Backend
 	Compile  Compile
 	Progress func(done, total int64) // bytes of weights, while they are read; may be nil
@@ -162,7 +164,7 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 	if p, ok := m.programs[key]; ok {
 		return p, nil
 	}
-	p, err := m.opt.Compile(m.arch, e, Weights{m.weight, m.adapter})
+	p, err := m.opt.Compile(m.arch, e, Weights{m.weight, m.blocks, m.adapter})
 	if err != nil {
 		return nil, err
 	}
@@ -196,6 +198,13 @@ func (m *Model) weight(path string) (ir.DType, bool) {
 		return ir.F32, true
 	}
 	return t.DType, true
+}
+
+// blocks is the type of blocks in which a weight is stored, if its op reads
+// such. Weights of an adapter stay as they are.
+func (m *Model) blocks(path string) (ir.DType, bool) {
+	_, ok := m.ckpt.Lookup(m.tensorName(path))
+	return m.opt.Weights, ok && m.opt.Weights != ir.Invalid
 }
 
 // tensorName is the checkpoint's name for a weight.
@@ -235,8 +244,11 @@ func (m *Model) prove() error {
 			}
 			c, name := m.source(s.Path)
 			w := checkpoint.Want{Name: name, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}}
-			if s.Type.DType == ir.F32 {
+			switch {
+			case s.Type.DType == ir.F32:
 				w.DTypes = append(w.DTypes, ir.BF16, ir.F16, ir.F64)
+			case s.Type.DType.Blocked():
+				w.DTypes = []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}
 			}
 			if c == m.ckpt {
 				wants = append(wants, w)

@@ -6,18 +6,61 @@ import (
 	"strings"
 	"testing"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/sampler"
 )
 
 // TestShipped asks the model that ships with pipe the problems that it has
-// never seen: at least 95% of the answers must be right.
+// never seen, with weights as they are and quantised: at least 95% of the
+// answers must be right.
 func TestShipped(t *testing.T) {
+	for _, weights := range []ir.DType{ir.Invalid, ir.Q8_0} {
+		t.Run(weights.String(), func(t *testing.T) { askShipped(t, weights) })
+	}
+}
+
+// TestQuantised has the linear layers and tables of a model in blocks, where
+// their rows are whole ones: these take 34 bytes for every 32 weights, of rows
+// that fill panels of 32, and the model takes what its plans say.
+func TestQuantised(t *testing.T) {
+	m, _ := openAs(t, Options{Dir: "../../models/tiny-llama", Weights: ir.Q8_0}, 1, "")
+	if err := m.Text(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if m.Bytes() != m.PeakBytes() {
+		t.Errorf("%d bytes are held, the plans say %d", m.Bytes(), m.PeakBytes())
+	}
+	blocked := 0
+	for _, s := range m.Plans()[0].States {
+		if s.Kind != ir.Weight {
+			continue
+		}
+		sizes := s.Type.Sizes()
+		if want := len(sizes) == 2 && sizes[1]%32 == 0; s.Type.DType.Blocked() != want {
+			t.Errorf("state %s is %v", s.Path, s.Type)
+		} else if !want {
+			continue
+		}
+		blocked++
+		if want := int64((sizes[0]+31)/32*32) * int64(sizes[1]/32) * 34; s.Bytes != want {
+			t.Errorf("state %s of %v takes %d bytes, want %d", s.Path, s.Type, s.Bytes, want)
+		}
+	}
+	if blocked == 0 {
+		t.Error("no weight is in blocks")
+	}
+}
+
+func askShipped(t *testing.T, weights ir.DType) {
 	text, err := os.ReadFile("../../recipes/data/arithmetic_heldout.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	m, _ := open(t, "../../models/tiny-llama", 1, "")
+	m, _ := openAs(t, Options{Dir: "../../models/tiny-llama", Weights: weights}, 1, "")
 	if err := m.Text(); err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,6 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/kernels"
-	"pipe.dev/kernels/half"
 )
 
 // Store holds the states of one model on one device, by path. Plans of the
@@ -164,7 +163,7 @@ func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error
 		}
 	}
 	if !native {
-		if data, err = convert(t.DType, st.Type.DType, data); err != nil {
+		if data, err = convert(t.DType, st.Type, data); err != nil {
 			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", name, err)}
 		}
 	}
@@ -193,27 +192,4 @@ func (s *Store) Free() error {
 	}
 	s.bytes = 0
 	return first
-}
-
-// convert changes the element type of a tensor, where a plan stores it in
-// another than the checkpoint: to f32, rounded to nearest even.
-func convert(from, to ir.DType, data []byte) ([]byte, error) {
-	var read func(b []byte) float32
-	switch from {
-	case ir.F64:
-		read = func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }
-	case ir.BF16:
-		read = func(b []byte) float32 { return half.BF16ToF32(binary.LittleEndian.Uint16(b)) }
-	case ir.F16:
-		read = func(b []byte) float32 { return half.F16ToF32(binary.LittleEndian.Uint16(b)) }
-	}
-	if read == nil || to != ir.F32 {
-		return nil, fmt.Errorf("%v cannot be read as %v", from, to)
-	}
-	size := from.Size()
-	out := make([]byte, 0, len(data)/size*4)
-	for ; len(data) >= size; data = data[size:] {
-		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(read(data)))
-	}
-	return out, nil
 }

@@ -6,11 +6,16 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels/half"
+	"pipe.dev/kernels/quant"
 )
 
 // Encode gives the little-endian bytes of x at an element type, each element
-// rounded to it.
+// rounded to it. Of a type in blocks, x is whole blocks of weights that the
+// format can hold.
 func Encode(t ir.DType, x []float64) []byte {
+	if t.Blocked() {
+		return encodeBlocks(t, x)
+	}
 	out := make([]byte, 0, len(x)*t.Size())
 	le := binary.LittleEndian
 	for _, v := range x {
@@ -38,6 +43,9 @@ func Encode(t ir.DType, x []float64) []byte {
 
 // Decode reads what Encode writes.
 func Decode(t ir.DType, data []byte) []float64 {
+	if t.Blocked() {
+		return decodeBlocks(t, data)
+	}
 	out := make([]float64, len(data)/t.Size())
 	le := binary.LittleEndian
 	for i := range out {
@@ -60,6 +68,40 @@ func Decode(t ir.DType, data []byte) []float64 {
 		default:
 			out[i] = float64(e[0])
 		}
+	}
+	return out
+}
+
+// format is how blocks of t are read; every type in blocks has one.
+func format(t ir.DType) quant.Format {
+	f, err := quant.Lookup(t.String())
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+func encodeBlocks(t ir.DType, x []float64) []byte {
+	f, narrow := format(t), make([]float32, len(x))
+	for i, v := range x {
+		narrow[i] = float32(v)
+	}
+	out := make([]byte, len(x)/f.Block*f.Bytes)
+	if err := f.Encode(out, narrow); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+func decodeBlocks(t ir.DType, data []byte) []float64 {
+	f := format(t)
+	narrow := make([]float32, len(data)/f.Bytes*f.Block)
+	if err := f.Decode(narrow, data); err != nil {
+		panic(err)
+	}
+	out := make([]float64, len(narrow))
+	for i, v := range narrow {
+		out[i] = float64(v)
 	}
 	return out
 }

@@ -92,7 +92,7 @@ func (b *Backend) Align() int64 { return 64 }
 func (b *Backend) Kernel(op string, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	m, ok := b.table[op]
 	for _, t := range append(in[:len(in):len(in)], out...) {
-		ok = ok && len(t.Shape) <= maxRank
+		ok = ok && len(t.Shape) <= maxRank && (!t.DType.Blocked() || readsBlocks(op))
 	}
 	if !ok {
 		return nil, false

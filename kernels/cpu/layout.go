@@ -21,6 +21,9 @@ const (
 
 // productLayout is the layout of weight input i of an op that multiplies by it.
 func productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
+	if weight.DType.Blocked() {
+		return blocksLayout(name, attr, i, weight)
+	}
 	if len(weight.Shape) != 2 || !stored(weight.DType) {
 		return ""
 	}
@@ -48,6 +51,9 @@ func (b *Backend) Accepts(name string, attr any, i int, weight ir.Type, l ir.Lay
 	if l == "" {
 		return true
 	}
+	if l == Q8N32 && weight.DType == ir.Q8_0 && len(weight.Shape) == 2 && name == "embedding" && i == 1 {
+		return true
+	}
 	if l == N32 && len(weight.Shape) == 2 && stored(weight.DType) {
 		if name == "embedding" && i == 1 {
 			return true
@@ -73,7 +79,7 @@ func (b *Backend) LayoutBytes(l ir.Layout, weight ir.Type) int64 {
 		return weight.Bytes()
 	}
 	out, in := outIn(l, weight.Sizes())
-	return int64(parts(out, asm.Panel)) * asm.Panel * int64(in) * int64(weight.DType.Size())
+	return int64(parts(out, asm.Panel)) * ir.T(weight.DType, asm.Panel, in).Bytes()
 }
 
 // Pack writes src, row-major, into dst at offset in layout l.
@@ -84,7 +90,7 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	if l == "" {
 		return dst.Write(offset, src)
 	}
-	if (l != N32 && l != N32T) || len(weight.Shape) != 2 {
+	if (l != N32 && l != N32T || weight.DType.Blocked()) && (l != Q8N32 || weight.DType != ir.Q8_0) || len(weight.Shape) != 2 {
 		return fmt.Errorf("cpu: can't pack %v as %q", weight, l)
 	}
 	u, ok := dst.(*buffer)
@@ -101,6 +107,12 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	out, in := outIn(l, weight.Sizes())
 	size := weight.DType.Size()
 	to := u.data[offset : offset+n]
+	if l == Q8N32 {
+		b.pool.Run(parts(out, asm.Panel), func(_, p int) {
+			packBlocks(to[p*in/asm.Block*asm.BlockPanel:], src, out, in/asm.Block, p, 0, in/asm.Block)
+		})
+		return nil
+	}
 	if uintptr(unsafe.Pointer(&to[0]))%uintptr(size) != 0 {
 		return fmt.Errorf("cpu: pack %v at offset %d, which is not aligned", weight, offset)
 	}

@@ -6,6 +6,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
 )
 
 // linear computes y = act(x Wᵀ + b).
@@ -48,10 +49,17 @@ func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
 	if !ok || len(in) != want || len(in[0].Shape) == 0 || !stored(out[0].DType) {
 		return nil, false
 	}
-	for _, t := range in {
-		if !stored(t.DType) {
+	for i, t := range in {
+		weight := i > 0 && i <= r.weights
+		if !stored(t.DType) && !(weight && t.DType == ir.Q8_0) || weight && t.DType.Blocked() != in[1].DType.Blocked() {
 			return nil, false
 		}
+	}
+	if in[1].DType.Blocked() {
+		return kernel{bind: r.bindBlocks, scratch: func(_ any, in, _ []ir.Type) int64 {
+			m, k := rows(in[0].Sizes())
+			return int64(m) * int64(k/asm.Block) * asm.BlockX
+		}}, !r.transpose
 	}
 	return kernel{
 		bind: r.bind,

@@ -9,7 +9,7 @@ import (
 // tiers lists the instruction sets, the best first. The last always works.
 func tiers() []tier {
 	return []tier{
-		{name: "avx512", missing: missingAVX512, kernels: asm.AVX512, multiplyAdds: asm.PeakZ, lanes: 16},
+		{name: "avx512", missing: missingAVX512, kernels: avx512, multiplyAdds: asm.PeakZ, lanes: 16},
 		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2, multiplyAdds: asm.PeakY, lanes: 8},
 		generic(),
 	}
@@ -39,4 +39,13 @@ func missingAVX512() []string {
 	x := cpu.X86
 	return append(missingAVX2(), missing(feature{"AVX512F", x.HasAVX512F}, feature{"AVX512BW", x.HasAVX512BW},
 		feature{"AVX512DQ", x.HasAVX512DQ}, feature{"AVX512VL", x.HasAVX512VL})...)
+}
+
+// avx512 takes products of bytes from AVX2 where the processor lacks VNNI.
+func avx512() asm.Kernels {
+	k := asm.AVX512()
+	if !cpu.X86.HasAVX512VNNI {
+		k.Blocks = asm.AVX2().Blocks
+	}
+	return k
 }

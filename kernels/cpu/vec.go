@@ -19,7 +19,8 @@ type vec struct {
 }
 
 // view resolves a tensor: its memory, checked for size and alignment. In a
-// layout that is not row-major, n is the elements that layout stores.
+// layout that is not row-major, n is the elements that layout stores; of a type
+// in blocks, the bytes.
 func (b *Backend) view(t kernels.Tensor) (vec, error) {
 	if t.Buffer == nil {
 		return vec{}, nil
@@ -28,11 +29,13 @@ func (b *Backend) view(t kernels.Tensor) (vec, error) {
 	if !ok {
 		return vec{}, fmt.Errorf("cpu: a tensor in memory of another device, %T", t.Buffer)
 	}
-	n := t.Len()
-	if t.Layout != "" {
-		n = int(b.LayoutBytes(t.Layout, ir.T(t.DType, t.Shape...))) / t.DType.Size()
+	n, size := t.Len(), t.DType.Size()
+	switch typ := ir.T(t.DType, t.Shape...); {
+	case t.DType.Blocked():
+		n, size = int(b.LayoutBytes(t.Layout, typ)), 1
+	case t.Layout != "":
+		n = int(b.LayoutBytes(t.Layout, typ)) / size
 	}
-	size := t.DType.Size()
 	if err := u.check("view", t.Offset, n*size); err != nil {
 		return vec{}, err
 	}

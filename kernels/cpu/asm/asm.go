@@ -55,5 +55,6 @@ type Kernels struct {
 	Mix        [3]Mix
 	Interleave [3]Interleave
 	CopyRows   [3]CopyRows
+	Blocks     []Blocks // by height, from 1
 	Vector
 }

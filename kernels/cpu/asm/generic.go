@@ -16,6 +16,10 @@ func Generic() Kernels {
 	for m := 1; m <= genericRows; m++ {
 		k.ByCol = append(k.ByCol, strided(m, F32, false))
 	}
+	k.Blocks = []Blocks{nil}
+	for m := 1; m <= genericRows; m++ {
+		k.Blocks = append(k.Blocks, blocks(m))
+	}
 	for s := range k.Gemv {
 		st := Storage(s)
 		k.ByRow[s] = []Strided{nil}

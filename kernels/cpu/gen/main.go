@@ -63,6 +63,9 @@ func (s isa) products() {
 		}
 		s.strided(m, byCol, elems[0])
 	}
+	for m := 1; m <= s.blockRows; m++ {
+		s.bytesTile(m)
+	}
 	s.peak()
 	if s.name == "AVX2" {
 		cpuid()
@@ -80,19 +83,20 @@ func writeGo(file, text string) error {
 
 // isa is an instruction set with its vector register.
 type isa struct {
-	name   string // in the table: AVX512
-	suffix string // of function names
-	reg    func() VecVirtual
-	bytes  int // of a vector
-	rows   int // largest height of a tile
-	panels int // panels that gemv takes at once
-	pool   *pool
-	stream bool // rows are written past the caches
+	name      string // in the table: AVX512
+	suffix    string // of function names
+	reg       func() VecVirtual
+	bytes     int // of a vector
+	rows      int // largest height of a tile
+	panels    int // panels that gemv takes at once
+	blockRows int // largest height of a tile over blocks
+	pool      *pool
+	stream    bool // rows are written past the caches
 }
 
 var isas = map[string]isa{
-	"avx512": {name: "AVX512", suffix: "Z", reg: ZMM, bytes: 64, rows: 12, panels: 4, pool: &pool{at: map[uint32]int{}}},
-	"avx2":   {name: "AVX2", suffix: "Y", reg: YMM, bytes: 32, rows: 6, panels: 2, pool: &pool{at: map[uint32]int{}}},
+	"avx512": {name: "AVX512", suffix: "Z", reg: ZMM, bytes: 64, rows: 12, panels: 4, blockRows: 6, pool: &pool{at: map[uint32]int{}}},
+	"avx2":   {name: "AVX2", suffix: "Y", reg: YMM, bytes: 32, rows: 6, panels: 2, blockRows: 4, pool: &pool{at: map[uint32]int{}}},
 }
 
 // elem is how a weight is stored.

@@ -36,6 +36,11 @@ func (s isa) table() string {
 		}
 		b.WriteString("},\n")
 	}
+	b.WriteString("\t\tBlocks: []Blocks{nil")
+	for m := 1; m <= s.blockRows; m++ {
+		fmt.Fprintf(&b, ", Blocks%d%s", m, s.suffix)
+	}
+	b.WriteString("},\n")
 	fmt.Fprintf(&b, "\t\tVector: vector%s(),\n\t}\n}\n", s.suffix)
 	return b.String()
 }

@@ -1,0 +1,80 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/kernels/half"
+	"pipe.dev/kernels/quant"
+)
+
+// convert changes the element type of a tensor, where a plan stores it in
+// another than the checkpoint: to f32, rounded to nearest even, or to blocks
+// of quantised weights.
+func convert(from ir.DType, to ir.Type, data []byte) ([]byte, error) {
+	read := reader(from)
+	if read == nil || to.DType != ir.F32 && !to.DType.Blocked() {
+		return nil, fmt.Errorf("%v cannot be read as %v", from, to.DType)
+	}
+	if to.DType.Blocked() {
+		return quantise(from.Size(), read, to, data)
+	}
+	size := from.Size()
+	out := make([]byte, 0, len(data)/size*4)
+	for ; len(data) >= size; data = data[size:] {
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(read(data)))
+	}
+	return out, nil
+}
+
+// reader gives what reads an element as f32; nil for what holds no such.
+func reader(d ir.DType) func(b []byte) float32 {
+	switch d {
+	case ir.F64:
+		return func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }
+	case ir.F32:
+		return func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
+	case ir.BF16:
+		return func(b []byte) float32 { return half.BF16ToF32(binary.LittleEndian.Uint16(b)) }
+	case ir.F16:
+		return func(b []byte) float32 { return half.F16ToF32(binary.LittleEndian.Uint16(b)) }
+	}
+	return nil
+}
+
+// quantise writes blocks of the elements of data, size bytes each. Blocks do
+// not depend on one another: each processor takes a run of them.
+func quantise(size int, read func(b []byte) float32, to ir.Type, data []byte) ([]byte, error) {
+	f, err := quant.Lookup(to.DType.String())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, to.Bytes())
+	blocks := len(out) / f.Bytes
+	if len(data) != blocks*f.Block*size {
+		return nil, fmt.Errorf("%d bytes, want %d blocks of %d elements of %d", len(data), blocks, f.Block, size)
+	}
+	runs := runtime.GOMAXPROCS(0)
+	errs := make([]error, runs)
+	var wait sync.WaitGroup
+	for r := range runs {
+		wait.Go(func() {
+			x := make([]float32, f.Block)
+			for b := r * blocks / runs; b < (r+1)*blocks/runs && errs[r] == nil; b++ {
+				for i := range x {
+					x[i] = read(data[(b*f.Block+i)*size:])
+				}
+				if err := f.Encode(out[b*f.Bytes:(b+1)*f.Bytes], x); err != nil {
+					errs[r] = fmt.Errorf("block %d: %w", b, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return out, errors.Join(errs...)
+}

@@ -213,7 +213,11 @@ func rotate() Def {
 			return in[:1:1], nil
 		},
 		Lower: inWide(lowerRotate),
-		Cost:  func(in, out []ir.Type, attr any) int64 { return 3 * int64(in[0].Elems()) },
+		Flat:  []int{1, 2},
+		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value { // turned back
+			return append(b.Apply("rotate", n.Attr, dy[0], n.In[1], b.Neg(n.In[2])), ir.Value{}, ir.Value{})
+		},
+		Cost: func(in, out []ir.Type, attr any) int64 { return 3 * int64(in[0].Elems()) },
 		Cases: []Case{c("", RotateAttr{Dim: 8}, 2, 3, 2, 8), c("partial", RotateAttr{Dim: 4}, 1, 5, 3, 7), c("interleaved", RotateAttr{Dim: 6, Interleaved: true}, 2, 3, 1, 6),
 			c("interleaved partial", RotateAttr{Dim: 4, Interleaved: true}, 1, 2, 3, 9), c("one head", RotateAttr{Dim: 34}, 1, 1, 1, 34), large},
 	}

@@ -15,7 +15,7 @@ func New() (*Table, error) {
 		reduceDefs(),
 		[]Def{sortDef(), topk()},
 		[]Def{softmax(), logSoftmax(), act(), dropout(), elementwise()},
-		[]Def{rmsNorm(), layerNorm()},
+		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
 		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), cacheAppend()},
 		[]Def{crossEntropy(), linearCrossEntropy(), linearCrossEntropyGrad()},
 	)...)

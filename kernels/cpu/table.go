@@ -57,6 +57,9 @@ func table() map[string]maker {
 		"rms_norm":    rmsNorm,
 		"layer_norm":  layerNorm,
 
+		"rms_norm_grad":   rmsNormGrad,
+		"layer_norm_grad": layerNormGrad,
+
 		"positions":      positions,
 		"rope_table":     ropeTable,
 		"rotate":         rotate,

@@ -107,3 +107,21 @@ func fuseGated(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	return r.Apply("gated_linear", op.GatedLinearAttr{OutFeatures: g.OutFeatures, Act: g.Act},
 		r.now(gate.In[0]), r.now(gate.In[1]), r.now(up.In[1]))
 }
+
+// fuseGate: act(gate) * up -> gated_act, whose gradient needs nothing but gate
+// and up.
+func fuseGate(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	var gate, up ir.Value
+	var at op.ActAttr
+	if n.Op != "mul" || !either(n, func(a, b ir.Value) bool {
+		act := r.from(a, "act")
+		if act == nil || !a.Type().Equal(n.Types[0]) || !b.Type().Equal(n.Types[0]) {
+			return false
+		}
+		gate, up, at = act.In[0], b, act.Attr.(op.ActAttr)
+		return true
+	}) {
+		return nil
+	}
+	return r.Apply("gated_act", at, r.now(gate), r.now(up))
+}

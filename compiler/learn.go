@@ -156,6 +156,10 @@ func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 		return sum, count
 	}
 	if l.t.Phase != Evaluate {
+		if g, err = rewrite(l.Table, g, fuseGate); err != nil {
+			l.Fail(err)
+			return sum, count
+		}
 		l.forGradients(g)
 	}
 	at := l.Lowered(g, keep)

@@ -78,8 +78,12 @@ func table() map[string]maker {
 		"conv_transpose": convOp(true), "conv_transpose1d": convOp(true), "conv_transpose2d": convOp(true), "conv_transpose3d": convOp(true),
 		"conv_weight_grad": convGradOp,
 
-		"dropout":     dropout,
-		"act":         actOp,
+		"dropout": dropout,
+		"act":     actOp,
+
+		"gated_act":      gatedAct,
+		"gated_act_grad": gatedActGrad,
+
 		"elementwise": elementwise,
 	}
 	for _, name := range op.ElementwiseOps(1) {

@@ -101,8 +101,10 @@ func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	q, k, v, mask := in[0], in[1], in[2], in[3]
 	if err := first(wantFloat("query", q), wantFloat("key", k), wantFloat("value", v),
 		wantRank("query", q, "[batch, seq, heads, d]", 4), wantRank("key", k, "[batch, t, groups, d]", 4),
-		wantRank("value", v, "[batch, t, groups, dv]", 4), wantKnown("query", q, 2), wantKnown("key", k, 2),
-		wantPast(in[4], q.Shape[0])); err != nil {
+		wantRank("value", v, "[batch, t, groups, dv]", 4), wantKnown("query", q, 2), wantKnown("key", k, 2)); err != nil {
+		return nil, err
+	}
+	if err := wantPast(in[4], q.Shape[0]); err != nil {
 		return nil, err
 	}
 	switch h, g := q.Shape[2].N, k.Shape[2].N; {

@@ -191,6 +191,9 @@ func wantAtLeast(name string, t ir.Type, layout string, rank int) error {
 
 // wantKnown fails for a named size where a number is needed.
 func wantKnown(name string, t ir.Type, axis int) error {
+	if axis < 0 || axis >= t.Rank() {
+		return fmt.Errorf("%s is %v, which has no axis %d", name, t, axis) // where the rank was not told to be wrong before
+	}
 	if !t.Shape[axis].Known() {
 		return fmt.Errorf("axis %d of %s is %v; want a known number", axis, name, t.Shape[axis])
 	}

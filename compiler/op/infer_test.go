@@ -198,3 +198,41 @@ func TestInferErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestFewAxes: operands with fewer axes than an op wants are told, whatever the
+// op, and are no panic.
+func TestFewAxes(t *testing.T) {
+	table, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, d := range table.Defs() {
+		for _, c := range d.Cases {
+			for cut := 1; cut < 4; cut++ {
+				in := make([]ir.Type, len(c.In))
+				for i, x := range c.In {
+					in[i] = x
+					if n := x.Rank(); n > 0 {
+						in[i].Shape = x.Shape[:max(n-cut, 0)]
+					}
+				}
+				func() {
+					defer func() {
+						if r := recover(); r != nil {
+							t.Errorf("%s %s with %d axes less: panic: %v", d.Name, c.Name, cut, r)
+						}
+					}()
+					_, err := d.Infer(in, c.Attr)
+					if d.Name == "attention" && err == nil {
+						t.Errorf("attention of %v is no error", in)
+					}
+					tried++
+				}()
+			}
+		}
+	}
+	if tried < 1000 {
+		t.Errorf("only %d uses were tried", tried)
+	}
+}

@@ -83,7 +83,8 @@ func TestPhasesResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, change := range [][2]string{{`name: "generator"`, `name: "generator", every: 3`}, {"steps: 3000, log_every: 250", "steps: 40, log_every: 1, accumulate: 2"}} {
+	for _, change := range [][2]string{{`name: "generator"`, `name: "generator", every: 3`}, {"steps: 3000, log_every: 250", "steps: 40, log_every: 1, accumulate: 2"},
+		{`schedule: name: "constant"`, `schedule: name: "linear"`}} {
 		if !bytes.Contains(text, []byte(change[0])) {
 			t.Fatalf("the recipe has no %s", change[0])
 		}
@@ -114,7 +115,10 @@ func TestPhasesResume(t *testing.T) {
 	}
 	turns := 0
 	for _, row := range rows {
-		if _, ok := row.Values["loss/generator"]; ok {
+		if _, ok := row.Values["loss/generator"]; ok { // its schedule goes by its own turns, of 14
+			if lr, want := row.Values["lr/generator"], 1e-3*float64(14-turns)/14; math.Abs(lr-want) > 1e-9 {
+				t.Errorf("the rate of turn %d is %v, want %v", turns+1, lr, want)
+			}
 			turns++
 		}
 		if _, ok := row.Values["loss/discriminator"]; !ok {

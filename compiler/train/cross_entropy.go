@@ -17,7 +17,8 @@ func crossEntropy() *Objective {
 		Def: Def{Name: "cross_entropy", Title: "CrossEntropy", Attr: CrossEntropyAttr{},
 			Doc:    "the mean over tokens of z - y[target], where z = ln(sum of exp(y)): the negative log-probability of targets, in nats.",
 			Source: "torch.nn.functional.cross_entropy; label smoothing arXiv:1512.00567, z_loss arXiv:2204.02311"},
-		Output: "[..., classes]",
+		Output:  "[..., classes]",
+		Ignores: true,
 		Inputs: []Input{
 			{Name: "targets", Doc: "the class of each row", DType: ir.I32, Layout: "[...]", Shape: rowsOf},
 			perRow(),

@@ -17,6 +17,8 @@ type Objective struct {
 	Output string  // the layout of the model's output: "[..., vocab]"
 	Inputs []Input // of the batch, besides the model's own
 	Pairs  bool    // rows of a batch belong together, row 2i and row 2i+1
+	// Ignores says that some rows may count nothing, as their targets say.
+	Ignores bool
 	// Measures are what an evaluation may report besides the loss.
 	Measures []Measure
 	// loss writes the sum and the count; y has at least f32 precision.

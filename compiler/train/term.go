@@ -15,6 +15,13 @@ type Term struct {
 	Pos       ir.Pos
 }
 
+// CountVaries reports whether what the term's sum is divided by depends on the
+// data, not on their number alone.
+func (t Term) CountVaries() bool {
+	_, weighted := t.In["weights"]
+	return weighted || t.Objective.Ignores
+}
+
 // Source is where an input of an objective comes from: a value of the model,
 // named by its token, or an input of the batch, or else one number throughout.
 type Source struct {

@@ -75,7 +75,7 @@ func (r *Run) checkOptions() error {
 	if err := batch.Check(); err != nil {
 		return r.placed("batch", err)
 	}
-	if err := r.checkPairs(); err != nil {
+	if err := errors.Join(r.checkPairs(), r.checkCounts()); err != nil {
 		return err
 	}
 	if len(r.Recipe.Model.Freeze) > 0 && r.Recipe.Adapter != nil {

@@ -85,3 +85,22 @@ func (r *Run) readsText() error {
 	e.Hint = "format: \"columns\" makes them of numbers"
 	return e
 }
+
+// checkCounts refuses micro-batches for several losses whose counts depend on
+// the data: their means would be those of micro-batches, not of the step.
+func (r *Run) checkCounts() error {
+	if r.Recipe.Steps.Accumulate == 1 {
+		return nil
+	}
+	for _, p := range r.Recipe.Parts {
+		for _, t := range p.Losses {
+			if len(p.Losses) > 1 && t.CountVaries() {
+				e := r.mistake("train.accumulate", "is %d, and phase %s has several losses, of which %s counts by its data: a step would not equal one big batch",
+					r.Recipe.Steps.Accumulate, p.Name, t.Objective.Name)
+				e.Hint = "accumulate: 1, or a phase of its own"
+				return e
+			}
+		}
+	}
+	return nil
+}

@@ -45,10 +45,10 @@ compare-train: build
 	$(PYTHON) benchmarks/compare_train.py $(TEXT)
 	$(PYTHON) benchmarks/compare_train.py $(TEXT) --model wide
 
-# Kernels and decoding beside OpenBLAS (in numpy) and PyTorch, in turns.
+# Kernels and decoding beside OpenBLAS, PyTorch and ONNX Runtime, in turns; the table goes into docs/benchmarks.md.
 ROUNDS ?= 5
 compare-cpu: build
-	$(PYTHON) benchmarks/compare_cpu.py --rounds $(ROUNDS)
+	$(PYTHON) benchmarks/compare_cpu.py --rounds $(ROUNDS) --write docs/benchmarks.md
 
 # Convolutions beside ONNX Runtime and PyTorch, in turns.
 compare-conv:

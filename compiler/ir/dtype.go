@@ -22,7 +22,23 @@ const (
 	I8
 	U8
 	Bool
-	Q8_0 // weights in blocks of 32, as package quant says
+
+	// Weights in blocks, as package quant says.
+	Q8_0
+	Q6_K
+	Q5_1
+	Q5_0
+	Q5_K
+	Q4_1
+	Q4_0
+	Q4_K
+	IQ4_NL
+	NF4
+	Q3_K
+	Q2_K
+	Q4_G32
+	Q4_G64
+	Q4_G128
 )
 
 var dtypes = [...]struct {
@@ -41,6 +57,20 @@ var dtypes = [...]struct {
 	U8:      {"u8", 1, 0},
 	Bool:    {"bool", 1, 0},
 	Q8_0:    {"q8_0", 34, 32},
+	Q6_K:    {"q6_k", 210, 256},
+	Q5_1:    {"q5_1", 24, 32},
+	Q5_0:    {"q5_0", 22, 32},
+	Q5_K:    {"q5_k", 176, 256},
+	Q4_1:    {"q4_1", 20, 32},
+	Q4_0:    {"q4_0", 18, 32},
+	Q4_K:    {"q4_k", 144, 256},
+	IQ4_NL:  {"iq4_nl", 18, 32},
+	NF4:     {"nf4", 36, 64},
+	Q3_K:    {"q3_k", 110, 256},
+	Q2_K:    {"q2_k", 84, 256},
+	Q4_G32:  {"q4_g32", 20, 32},
+	Q4_G64:  {"q4_g64", 36, 64},
+	Q4_G128: {"q4_g128", 68, 128},
 }
 
 // Size returns the bytes one element takes, or 0 if elements come in blocks.
@@ -88,8 +118,14 @@ func ParseBlocked(s string) (DType, error) {
 	return Invalid, fmt.Errorf("unknown type of quantised weights %q", s)
 }
 
-// Blocked lists the types in blocks.
-func Blocked() []DType { return []DType{Q8_0} }
+// Blocked lists the types in blocks, in the order of package quant.
+func Blocked() []DType {
+	var list []DType
+	for d := Q8_0; d <= Q4_G128; d++ {
+		list = append(list, d)
+	}
+	return list
+}
 
 // DTypes lists the types whose elements stand alone.
 func DTypes() []DType { return []DType{F64, F32, BF16, F16, I64, I32, I8, U8, Bool} }

@@ -103,6 +103,9 @@ func linearCases() []Case {
 		{Name: "single row", In: f([]int{1, 1, 65}, []int{66, 65}), Attr: LinearAttr{OutFeatures: 66}, Low: -1, High: 1, Tol: 1e-5},
 		{Name: "many rows", In: f([]int{37, 48}, []int{40, 48}), Attr: LinearAttr{OutFeatures: 40}, Low: -1, High: 1, Tol: 1e-5},
 		{Name: "one feature", In: f([]int{3, 1}, []int{1, 1}), Attr: LinearAttr{OutFeatures: 1}, Low: -1, High: 1},
+		{Name: "blocks", In: f([]int{5, 512}, []int{40, 512}, []int{40}), Attr: LinearAttr{OutFeatures: 40, Bias: true, Act: "silu"}, Low: -1, High: 1, Tol: 1e-5},
+		{Name: "row of blocks", In: f([]int{1, 1, 768}, []int{33, 768}), Attr: LinearAttr{OutFeatures: 33}, Low: -1, High: 1, Tol: 1e-5},
+		{Name: "many rows of blocks", In: f([]int{37, 256}, []int{32, 256}), Attr: LinearAttr{OutFeatures: 32}, Low: -1, High: 1, Tol: 1e-5},
 		{Name: "large", In: f([]int{256, 1024}, []int{1024, 1024}), Attr: LinearAttr{OutFeatures: 1024}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		{Name: "large 2048", In: f([]int{2048, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		{Name: "large 16 rows", In: f([]int{16, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
@@ -151,6 +154,8 @@ func gatedLinear() Def {
 			{Name: "gelu_tanh", In: f(33, 5, 16), Attr: GatedLinearAttr{33, "gelu_tanh"}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "single row", In: f(66, 1, 65), Attr: GatedLinearAttr{66, "silu"}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "bilinear", In: f(5, 3, 7), Attr: GatedLinearAttr{5, ""}, Low: -1, High: 1, Tol: 1e-5},
+			{Name: "blocks", In: f(40, 7, 256), Attr: GatedLinearAttr{40, "silu"}, Low: -1, High: 1, Tol: 1e-4},
+			{Name: "row of blocks", In: f(34, 1, 256), Attr: GatedLinearAttr{34, "silu"}, Low: -1, High: 1, Tol: 1e-4},
 			{Name: "large", In: f(1024, 128, 512), Attr: GatedLinearAttr{1024, "silu"}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		},
 	}
@@ -185,6 +190,7 @@ func embedding() Def {
 			{In: f(9, 5, 2, 6), Attr: EmbeddingAttr{9, 5}, Low: -1, High: 1, Bounds: map[int][2]float64{0: {0, 8}}},
 			{Name: "odd", In: f(33, 17, 3), Attr: EmbeddingAttr{33, 17}, Low: -1, High: 1, Bounds: map[int][2]float64{0: {0, 32}}},
 			{Name: "i64", In: []ir.Type{ir.T(ir.I64, 2, 3), ir.T(ir.F32, 7, 8)}, Attr: EmbeddingAttr{7, 8}, Low: -1, High: 1, Bounds: map[int][2]float64{0: {0, 6}}},
+			{Name: "blocks", In: f(40, 256, 5), Attr: EmbeddingAttr{40, 256}, Low: -1, High: 1, Bounds: map[int][2]float64{0: {0, 39}}},
 			{Name: "large", In: f(4096, 512, 2048), Attr: EmbeddingAttr{4096, 512}, Low: -1, High: 1, Bounds: map[int][2]float64{0: {0, 4095}}, Large: true},
 		},
 	}

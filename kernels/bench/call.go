@@ -34,12 +34,12 @@ func (c *Case) Bind(be kernels.Backend) (*Call, error) {
 func (call *Call) bind(c *Case) error {
 	args := kernels.Args{Attr: c.of.Attr, In: make([]kernels.Tensor, len(c.in)), Out: make([]kernels.Tensor, len(c.out))}
 	layouts := cases.Layouts(call.be, c.Op, c.of.Attr, c.in)[0]
-	values := cases.Sample(c.Op, c.of, small(c.in))
+	_, sampled := cases.Sample(c.Op, c.of, small(c.in))
 	for i, t := range c.in {
 		if t.DType == ir.Invalid {
 			continue
 		}
-		one := cases.Encode(t.DType, values[i])
+		one := sampled[i]
 		data := bytes.Repeat(one, int(t.Bytes())/max(1, len(one))+1)[:t.Bytes()]
 		var err error
 		if args.In[i], err = call.place(t, layouts[i], data); err != nil {
@@ -68,7 +68,8 @@ func small(in []ir.Type) []ir.Type {
 	out := make([]ir.Type, len(in))
 	for i, t := range in {
 		if out[i] = t; t.DType != ir.Invalid && t.Elems() > period {
-			out[i] = ir.T(t.DType, period)
+			elems, _ := t.DType.Block()
+			out[i] = ir.T(t.DType, period/elems*elems)
 		}
 	}
 	return out

@@ -28,7 +28,8 @@ type Variant struct {
 }
 
 // Variants lists the element types at which a case is tried: as it is, all
-// f32 inputs narrowed, only the weights narrowed, only the cache narrowed.
+// f32 inputs narrowed, only the weights narrowed, only the cache narrowed,
+// and weights in blocks.
 func Variants(d op.Def, c op.Case) []Variant {
 	out := []Variant{{"", c.In}}
 	weights := func(i int) bool { return i >= len(d.Ports) }
@@ -56,6 +57,33 @@ func Variants(d op.Def, c op.Case) []Variant {
 			}
 		}
 	}
+	return append(out, blocked(d, c)...)
+}
+
+// blocked lists the types of quantised weights that an op reads and the rows of
+// a case are whole blocks of.
+func blocked(d op.Def, c op.Case) (out []Variant) {
+	if d.Params == nil {
+		return nil
+	}
+	params, err := d.Params(c.In[:len(d.Ports)], c.Attr)
+	if err != nil {
+		return nil
+	}
+	for _, t := range ir.Blocked() {
+		in, some := slices.Clone(c.In), false
+		for k, p := range params {
+			if i := len(d.Ports) + k; p.Blocks && in[i].DType == ir.F32 && in[i].Blocks(t) {
+				in[i], some = in[i].As(t), true
+			}
+		}
+		if !some {
+			continue
+		}
+		if _, err := d.Infer(in, c.Attr); err == nil {
+			out = append(out, Variant{" " + t.String(), in})
+		}
+	}
 	return out
 }
 
@@ -74,7 +102,7 @@ func narrowed(in []ir.Type, t ir.DType, choose func(i int) bool) (out []ir.Type,
 func Layouts(be kernels.Backend, name string, attr any, in []ir.Type) [][]ir.Layout {
 	prefers, plain := make([]ir.Layout, len(in)), make([]ir.Layout, len(in))
 	for i, t := range in {
-		if !t.DType.Float() {
+		if !t.DType.Float() && !t.DType.Blocked() {
 			continue
 		}
 		prefers[i] = be.Layout(name, attr, i, t)

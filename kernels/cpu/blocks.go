@@ -11,6 +11,7 @@ import (
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu/asm"
 	"pipe.dev/kernels/half"
+	"pipe.dev/kernels/quant"
 )
 
 // Q8N32 is the layout of weights [out, in] of type q8_0 in panels of 32 output
@@ -34,6 +35,20 @@ func blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 		return Q8N32
 	}
 	return ""
+}
+
+// decoder returns what reads len(dst) weights of type d, from weight from on.
+func decoder(d ir.DType) (func(dst []float32, blocks []byte, from int), error) {
+	f, err := quant.Lookup(d.String())
+	if err != nil {
+		return nil, err
+	}
+	return func(dst []float32, blocks []byte, from int) {
+		at := blocks[from/f.Block*f.Bytes:]
+		if err := f.Decode(dst, at[:len(dst)/f.Block*f.Bytes]); err != nil {
+			panic(err) // rows are whole blocks
+		}
+	}, nil
 }
 
 // packBlocks writes blocks lo to hi of panel p of a weight whose out rows, of

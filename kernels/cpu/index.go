@@ -70,7 +70,7 @@ func gather(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 //	x ids [...]   weight [vocab, dim]   y f32 [..., dim]
 func embedding(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	_, ok := attr.(op.EmbeddingAttr)
-	ok = ok && len(in) == 2 && isIndex(in[0]) && (stored(in[1].DType) || in[1].DType == ir.Q8_0) && out[0].DType == ir.F32
+	ok = ok && len(in) == 2 && isIndex(in[0]) && (stored(in[1].DType) || in[1].DType.Blocked()) && out[0].DType == ir.F32
 	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
 		return bindGather(b, "embedding", 0, args.In[1], args.In[0], args.Out[0])
 	}}, ok
@@ -94,6 +94,14 @@ func bindGather(b *Backend, name string, a int, x, ids, y kernels.Tensor) (kerne
 	case x.DType == ir.Q8_0 && outer == 1 && (x.Layout == "" || x.Layout == Q8N32):
 		move = func(_ []float32, from, to int) {
 			blockRow(vs[2].f32()[to*inner:(to+1)*inner], vs[0].bytes8(), from, x.Layout == Q8N32)
+		}
+	case x.DType.Blocked() && outer == 1 && x.Layout == "":
+		decode, err := decoder(x.DType)
+		if err != nil {
+			return nil, err
+		}
+		move = func(_ []float32, from, to int) {
+			decode(vs[2].f32()[to*inner:(to+1)*inner], vs[0].bytes8(), from*inner)
 		}
 	case x.Layout == N32 && outer == 1:
 		move = func(local []float32, from, to int) { panelRow(local, vs[0], vs[2], from, to, inner) }

@@ -51,15 +51,18 @@ func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
 	}
 	for i, t := range in {
 		weight := i > 0 && i <= r.weights
-		if !stored(t.DType) && !(weight && t.DType == ir.Q8_0) || weight && t.DType.Blocked() != in[1].DType.Blocked() {
+		if !stored(t.DType) && !(weight && t.DType.Blocked()) || weight && t.DType.Blocked() != in[1].DType.Blocked() {
 			return nil, false
 		}
 	}
-	if in[1].DType.Blocked() {
+	if in[1].DType.Blocked() && r.transpose {
+		return nil, false
+	}
+	if in[1].DType == ir.Q8_0 {
 		return kernel{bind: r.bindBlocks, scratch: func(_ any, in, _ []ir.Type) int64 {
 			m, k := rows(in[0].Sizes())
 			return int64(m) * int64(k/asm.Block) * asm.BlockX
-		}}, !r.transpose
+		}}, true
 	}
 	return kernel{
 		bind: r.bind,
@@ -84,6 +87,11 @@ func (r rowProduct) bind(a kernels.Args) (kernels.Step, error) {
 			return nil, err
 		}
 		p.w = append(p.w, w)
+	}
+	if d := a.In[1].DType; d.Blocked() {
+		if p.decode, err = decoder(d); err != nil {
+			return nil, err
+		}
 	}
 	if r.weights == 2 && p.w[0].packed != p.w[1].packed {
 		return nil, fmt.Errorf("gate is in layout %q but up in %q", a.In[1].Layout, a.In[2].Layout)

@@ -118,6 +118,14 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 	}
 	from := w.first[z] + k0*w.row + j*w.col
 	switch {
+	case p.decode != nil:
+		column := local[atRest : atRest+n]
+		for c := range width {
+			p.decode(column, w.bytes8(), from+c*w.col)
+			for k, v := range column {
+				to[k*asm.Panel+c] = v
+			}
+		}
 	case w.col == 1 && w.dtype == ir.F32 && width == asm.Panel:
 		rows := w.f32()
 		for k := range n {

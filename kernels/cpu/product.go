@@ -32,6 +32,8 @@ type product struct {
 	units   int     // of work, for one matrix of the batch: a block times a group
 	perPart int     // units
 	kc      int     // length of a block of k
+
+	decode func(dst []float32, blocks []byte, from int) // of weights in blocks: len(dst) of them, from weight from on
 }
 
 // operand is x: element (i, k) of batch z is at first[z] + i*row + k*col.
@@ -92,7 +94,9 @@ func (p *product) divide() {
 	} else if count > 1 {
 		p.kc = min(p.kc, packedK)
 	}
-	p.kc = max(1, parts(p.k, parts(p.k, p.kc)))
+	if p.kc = max(1, parts(p.k, parts(p.k, p.kc))); p.decode != nil {
+		p.kc = unpackedK // whole blocks
+	}
 	// A block of x stays in the second-level cache, and there are parts enough
 	// for every thread unless they become too short or pack w too often.
 	panels := parts(p.n, asm.Panel)

@@ -19,16 +19,10 @@ func checkValue(be kernels.Backend, table *op.Table, d *op.Def, c op.Case, v cas
 	if err != nil {
 		return err
 	}
-	x := cases.Sample(d.Name, c, v.In)
+	x, data := cases.Sample(d.Name, c, v.In)
 	want, err := table.Reference(d.Name, c.Attr, x, v.In)
 	if err != nil {
 		return err
-	}
-	data := make([][]byte, len(x))
-	for i, t := range v.In {
-		if t.DType != ir.Invalid {
-			data[i] = cases.Encode(t.DType, x[i])
-		}
 	}
 	k, ok := be.Kernel(d.Name, c.Attr, v.In, out)
 	switch {

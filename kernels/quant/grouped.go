@@ -26,11 +26,10 @@ var order = [8]int{0, 4, 1, 5, 2, 6, 3, 7}
 // one, in the order of outputs. Source: arXiv:2210.17323, and the checkpoint
 // format of AutoGPTQ.
 func (g Grouped) GPTQ(dst []float32) error {
-	if err := g.check(dst, g.In); err != nil {
+	if err := g.check(len(dst), g.In); err != nil {
 		return err
 	}
-	g.each(dst, func(i, o int) int { return nibble(g.Weights[i/8*g.Out+o], i%8) },
-		func(group, o int) int { return nibble(g.Zeros[group*g.Out/8+o/8], o%8) + 1 })
+	g.each(dst, false)
 	return nil
 }
 
@@ -38,20 +37,31 @@ func (g Grouped) GPTQ(dst []float32) error {
 // holds eight outputs in the order 0 2 4 6 1 3 5 7, and so do zeros. Source:
 // arXiv:2306.00978, and the checkpoint format of AutoAWQ ("gemm").
 func (g Grouped) AWQ(dst []float32) error {
-	if err := g.check(dst, g.Out); err != nil {
+	if err := g.check(len(dst), g.Out); err != nil {
 		return err
 	}
 	if g.Index != nil {
 		return fmt.Errorf("awq: weights have no order of groups")
 	}
-	g.each(dst, func(i, o int) int { return nibble(g.Weights[i*g.Out/8+o/8], order[o%8]) },
-		func(group, o int) int { return nibble(g.Zeros[group*g.Out/8+o/8], order[o%8]) })
+	g.each(dst, true)
 	return nil
+}
+
+// codes reads weight (i, o) and the zero of a group of output o, in the form of
+// AWQ or else of GPTQ.
+func (g Grouped) codes(awq bool) (weight, zero func(i, o int) int) {
+	if awq {
+		return func(i, o int) int { return nibble(g.Weights[i*g.Out/8+o/8], order[o%8]) },
+			func(group, o int) int { return nibble(g.Zeros[group*g.Out/8+o/8], order[o%8]) }
+	}
+	return func(i, o int) int { return nibble(g.Weights[i/8*g.Out+o], i%8) },
+		func(group, o int) int { return nibble(g.Zeros[group*g.Out/8+o/8], o%8) + 1 }
 }
 
 func nibble(word uint32, i int) int { return int(word >> (4 * i) & 15) }
 
-func (g Grouped) each(dst []float32, weight, zero func(i, o int) int) {
+func (g Grouped) each(dst []float32, awq bool) {
+	weight, zero := g.codes(awq)
 	for i := range g.In {
 		group := i / g.Group
 		if g.Index != nil {
@@ -64,8 +74,9 @@ func (g Grouped) each(dst []float32, weight, zero func(i, o int) int) {
 	}
 }
 
-// check compares the sizes; along is the axis of which eight share a word.
-func (g Grouped) check(dst []float32, along int) error {
+// check compares the sizes with a result of n weights; along is the axis of
+// which eight share a word.
+func (g Grouped) check(n, along int) error {
 	if g.In <= 0 || g.Out <= 0 || g.Group <= 0 || g.In%g.Group != 0 || along%8 != 0 || g.Out%8 != 0 {
 		return fmt.Errorf("grouped weights [%d, %d] in groups of %d: want whole groups, and words of eight", g.Out, g.In, g.Group)
 	}
@@ -74,7 +85,7 @@ func (g Grouped) check(dst []float32, along int) error {
 		what      string
 		got, want int
 	}{
-		{"result", len(dst), g.In * g.Out},
+		{"result", n, g.In * g.Out},
 		{"weights", len(g.Weights), g.In * g.Out / 8},
 		{"zeros", len(g.Zeros), groups * g.Out / 8},
 		{"scales", len(g.Scales), groups * g.Out},

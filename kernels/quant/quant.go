@@ -29,7 +29,7 @@ type Format struct {
 	encode func(dst []byte, src []float32)
 }
 
-// Formats lists the formats, the largest blocks per weight first.
+// Formats lists the formats, the most bits per weight first, and then the groups.
 //
 // Source: the GGUF specification (ggml-org/ggml, docs/gguf.md and its
 // reference implementation), arXiv:2305.14314 for nf4.
@@ -47,6 +47,9 @@ func Formats() []Format {
 		{"nf4", "f32 greatest magnitude; 64 x 4 bits of the quantiles of a normal distribution", 64, 36, decodeNF4, encodeNF4},
 		{"q3_k", "f16 scale of 16 6-bit scales; 256 x 3 bits", 256, 110, decodeQ3K, encodeQ3K},
 		{"q2_k", "f16 scales of 16 4-bit scales and minima; 256 x 2 bits", 256, 84, decodeQ2K, encodeQ2K},
+		{"q4_g32", "f16 scale and zero; a group of 32 x 4 bits, as GPTQ and AWQ have it", 32, 20, decodeGroup, encodeGroup},
+		{"q4_g64", "f16 scale and zero; a group of 64 x 4 bits", 64, 36, decodeGroup, encodeGroup},
+		{"q4_g128", "f16 scale and zero; a group of 128 x 4 bits", 128, 68, decodeGroup, encodeGroup},
 	}
 }
 

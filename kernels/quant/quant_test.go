@@ -43,6 +43,9 @@ func sameBits(t *testing.T, what string, got, want []float32) {
 // Blocks of random bits stand for what the reference implementation says.
 func TestDecode(t *testing.T) {
 	for _, f := range Formats() {
+		if strings.HasPrefix(f.Name, "q4_g") {
+			continue // no other implementation has them as rows: see TestGroupRows
+		}
 		blocks, want := golden(t, f.Name+".blocks"), floats(golden(t, f.Name+".values"))
 		got := make([]float32, len(want))
 		if err := f.Decode(got, blocks); err != nil {
@@ -111,7 +114,7 @@ func through(t *testing.T, f Format, x []float32) []float32 {
 // and none of these formats is worse than 1.1 times that.
 func TestLoss(t *testing.T) {
 	x := normal(rand.New(rand.NewPCG(1, 2)), 64*256)
-	bits := map[string]float64{"q8_0": 8, "q6_k": 6, "q5_0": 5, "q5_1": 5, "q5_k": 5, "q4_0": 4, "q4_1": 4, "q4_k": 4, "iq4_nl": 4, "nf4": 4, "q3_k": 3, "q2_k": 2}
+	bits := map[string]float64{"q8_0": 8, "q6_k": 6, "q5_0": 5, "q5_1": 5, "q5_k": 5, "q4_0": 4, "q4_1": 4, "q4_k": 4, "iq4_nl": 4, "nf4": 4, "q3_k": 3, "q2_k": 2, "q4_g32": 4, "q4_g64": 4, "q4_g128": 4}
 	loss := map[string]float64{}
 	for _, f := range Formats() {
 		l, err := Measure(x, through(t, f, x))

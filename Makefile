@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test lint build generate bench fuzz compare-train compare-cpu compare-conv forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-conv forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -23,6 +23,11 @@ test:
 
 lint:
 	go run $(STATICCHECK) ./...
+	GOARCH=arm64 go vet ./...
+
+# The kernels on arm64, emulated by qemu-user, in an hour at most.
+test-arm64:
+	GOARCH=arm64 go test -short -timeout 60m -exec qemu-aarch64-static ./kernels/... ./internal/...
 
 # generate writes what derives from the tables of ops and stages, and the assembly.
 generate:

@@ -64,7 +64,7 @@ func TestBadFiles(t *testing.T) {
 		"html":              {"\n <!DOCTYPE html>\n<html></html>", "is an HTML page"},
 		"html short":        {"<HTML>404", "is an HTML page"},
 		"json":              {`{"error":"gated"}`, "is JSON text, not safetensors"},
-		"pickle":            {"PK\x03\x04aaaaaaaaaaaa", "is a zip archive"},
+		"pickle":            {"PK\x03\x04aaaaaaaaaaaa", "zip archive: zip: not a valid zip file"},
 		"gguf":              {"GGUF\x03\x00\x00\x00\x01\x00\x00\x00", "is a GGUF file"},
 		"header over file":  {"\x10\x00\x00\x00\x00\x00\x00\x00{}", "header length is 16 bytes, but the file has only 2 after it"},
 		"header absurd":     {"\xff\xff\xff\xff\xff\xff\xff\xff{}", "header length is 18446744073709551615 bytes"},
@@ -156,7 +156,9 @@ func TestBadFolders(t *testing.T) {
 		fact  string
 	}{
 		"no weights":       {map[string]string{"config.json": "{}"}, "", "has no weights: want model.safetensors"},
-		"pytorch only":     {map[string]string{"pytorch_model.bin": ""}, "", "no weights in safetensors (found pytorch_model.bin"},
+		"gguf only":        {map[string]string{"x.gguf": ""}, "", "has no weights in safetensors or of PyTorch (found x.gguf)"},
+		"two of PyTorch":   {map[string]string{"a.pt": "", "b.pth": "", "training_args.bin": ""}, "", "has 2 files of weights (a.pt, b.pth)"},
+		"bad of PyTorch":   {map[string]string{"pytorch_model.bin": ""}, "pytorch_model.bin", "is empty"},
 		"two files":        {map[string]string{"a.safetensors": good, "b.safetensors": good}, "", "has 2 .safetensors files (a.safetensors, b.safetensors)"},
 		"two indexes":      {map[string]string{"a.safetensors.index.json": "", "b.safetensors.index.json": ""}, "", "has 2 index files"},
 		"bad single":       {map[string]string{"model.safetensors": ""}, "model.safetensors", "is empty"},

@@ -1,6 +1,7 @@
-// Package checkpoint reads and writes model weights in the safetensors format:
-// a single file, or a Hugging Face folder with model.safetensors or with
-// shards and their model.safetensors.index.json.
+// Package checkpoint reads model weights in safetensors, in the files of
+// PyTorch (.pt, .pth, .bin) and of NumPy (.npz, .npy), and writes safetensors:
+// a single file, or a Hugging Face folder with model.safetensors, with
+// pytorch_model.bin, or with shards and their index.json.
 //
 // Open reads headers only and proves them; Prove holds them against what a
 // plan wants and reports every mismatch at once; View then gives the bytes of a
@@ -13,7 +14,10 @@
 // a header of 100 MB before it looks at the length of the data, and has neither
 // files nor shards. Its reader and writer serve as the second opinion in tests.
 //
-// Not here: other formats, conversion between element types, machines whose
+// Tensors of PyTorch and NumPy that lie in their file compressed, with gaps or
+// in another order are made when they are asked for.
+//
+// Not here: GGUF (executor/gguf), conversion between element types, machines whose
 // byte order is big-endian, and defence against a file that another program
 // shortens while it is mapped (the system answers that with a signal).
 package checkpoint
@@ -51,28 +55,31 @@ type Checkpoint struct {
 	index    map[string]int // into tensors
 	metadata map[string]string
 	files    map[string]contents // by Tensor.File
+	made     map[string]*made    // by name: tensors that do not lie in a file as they are
 
 	mu     sync.RWMutex
 	closed bool
 }
 
-// Open opens the checkpoint at path: a .safetensors file, an index.json, or a
+// Open opens the checkpoint at path: a file of weights, an index.json, or a
 // folder. In a folder it takes model.safetensors, else
 // model.safetensors.index.json, else the only index or the only .safetensors
-// file there is. It reads and proves the headers, and no data. Every error is
+// file there is; without these pytorch_model.bin, its index, or the only file
+// of another format. It reads and proves the headers, and no data. Every error is
 // an *Error.
 func Open(path string) (*Checkpoint, error) {
 	file, err := locate(path)
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{path: path, index: map[string]int{}, metadata: map[string]string{}, files: map[string]contents{}}
+	c := &Checkpoint{path: path, index: map[string]int{}, metadata: map[string]string{}, files: map[string]contents{}, made: map[string]*made{}}
 	if isIndex(file) {
 		err = c.openShards(file)
 	} else {
-		var h header
+		var h layout
 		if h, err = c.openFile(file); err == nil {
 			c.tensors, c.metadata = h.tensors, h.metadata
+			c.keep(h, h.tensors)
 		}
 	}
 	if err != nil {
@@ -87,25 +94,84 @@ func Open(path string) (*Checkpoint, error) {
 }
 
 // openFile reads the header of one file and keeps its contents for View.
-func (c *Checkpoint) openFile(file string) (header, error) {
+func (c *Checkpoint) openFile(file string) (layout, error) {
 	f, size, err := openRegular(file)
 	if err != nil {
-		return header{}, err
+		return layout{}, err
 	}
-	h, err := readHeader(f, size)
+	l, m, err := readFile(f, size, file)
+	if err != nil {
+		return layout{}, FileError(file, err)
+	}
+	for i := range l.tensors {
+		l.tensors[i].File = file
+	}
+	c.files[file] = m
+	return l, nil
+}
+
+// readFile reads the header of f, which it closes or maps.
+func readFile(f *os.File, size int64, file string) (layout, contents, error) {
+	if size == 0 {
+		f.Close()
+		return layout{}, nil, errEmpty
+	}
+	kind, err := formatOf(f, size, file)
+	var l layout
+	if err == nil && kind == nil {
+		l, err = readHeader(f, size)
+	}
 	if err != nil {
 		f.Close()
-		return header{}, FileError(file, err)
-	}
-	for i := range h.tensors {
-		h.tensors[i].File = file
+		return layout{}, nil, err
 	}
 	m, err := mapFile(f, size)
 	if err != nil {
-		return header{}, FileError(file, err)
+		return layout{}, nil, err
 	}
-	c.files[file] = m
-	return h, nil
+	if kind != nil {
+		if l, err = kind.read(m, size, file); err != nil {
+			m.close()
+			return layout{}, nil, err
+		}
+	}
+	return l, m, nil
+}
+
+// keep remembers how those of tensors are made that do not lie in the file.
+func (c *Checkpoint) keep(l layout, tensors []Tensor) {
+	for _, t := range tensors {
+		if f, ok := l.made[t.Name]; ok {
+			c.made[t.Name] = &made{f: f}
+		}
+	}
+}
+
+// made is a tensor that is put together when it is asked for.
+type made struct {
+	f    func() ([]byte, error)
+	mu   sync.Mutex
+	data []byte
+}
+
+func (m *made) view() ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.data == nil {
+		data, err := m.f()
+		if err != nil {
+			return nil, err
+		}
+		m.data = data
+	}
+	return m.data, nil
+}
+
+// release forgets the bytes; views of them stay valid.
+func (m *made) release() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.data = nil
 }
 
 // openRegular opens a file to read and returns its length in bytes. Anything
@@ -182,7 +248,13 @@ func (c *Checkpoint) View(name string) ([]byte, error) {
 	if t.Bytes == 0 {
 		return []byte{}, nil
 	}
-	b, err := c.files[t.File].view(t.Offset, t.Bytes)
+	var b []byte
+	var err error
+	if m := c.made[name]; m != nil {
+		b, err = m.view()
+	} else {
+		b, err = c.files[t.File].view(t.Offset, t.Bytes)
+	}
 	if err != nil {
 		return nil, FileError(t.File, fmt.Errorf("tensor %q: %w", name, err))
 	}
@@ -196,7 +268,9 @@ func (c *Checkpoint) View(name string) ([]byte, error) {
 func (c *Checkpoint) Release(name string) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if t, ok := c.Lookup(name); ok && !c.closed {
+	if m := c.made[name]; m != nil {
+		m.release()
+	} else if t, ok := c.Lookup(name); ok && !c.closed {
 		c.files[t.File].release(t.Offset, t.Bytes)
 	}
 }

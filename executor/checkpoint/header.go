@@ -19,13 +19,8 @@ const maxHeader = 100_000_000
 
 const metadataKey = "__metadata__"
 
-// header is what a safetensors file says of itself before its data.
-type header struct {
-	tensors  []Tensor // in the order of their data; File is not set
-	metadata map[string]string
-}
-
 // readHeader reads and proves the header of a safetensors file of size bytes.
+// Tensors are in the order of their data.
 //
 // The format: 8 bytes, the length n of the header, little-endian; n bytes of
 // JSON, padded with spaces; the data. The JSON maps each name to its dtype,
@@ -33,39 +28,39 @@ type header struct {
 // without overlap or hole.
 //
 // Source: github.com/huggingface/safetensors, "Format".
-func readHeader(f io.ReaderAt, size int64) (header, error) {
+func readHeader(f io.ReaderAt, size int64) (layout, error) {
 	start := make([]byte, min(size, 512))
 	if _, err := f.ReadAt(start, 0); err != nil {
-		return header{}, err
+		return layout{}, err
 	}
 	if size == 0 {
-		return header{}, errors.New("is empty")
+		return layout{}, errEmpty
 	}
 	if size < 8 {
-		return header{}, sniffed(start, fmt.Sprintf("has %d bytes, too few for safetensors", size))
+		return layout{}, sniffed(start, fmt.Sprintf("has %d bytes, too few for safetensors", size))
 	}
 	n := binary.LittleEndian.Uint64(start)
 	switch {
 	case n > uint64(size-8):
-		return header{}, sniffed(start, fmt.Sprintf("header length is %d bytes, but the file has only %d after it: truncated or not safetensors", n, size-8))
+		return layout{}, sniffed(start, fmt.Sprintf("header length is %d bytes, but the file has only %d after it: truncated or not safetensors", n, size-8))
 	case n > maxHeader:
-		return header{}, sniffed(start, fmt.Sprintf("header length is %d bytes, more than the limit of %d", n, maxHeader))
+		return layout{}, sniffed(start, fmt.Sprintf("header length is %d bytes, more than the limit of %d", n, maxHeader))
 	case n == 0:
-		return header{}, sniffed(start, "header length is 0")
+		return layout{}, sniffed(start, "header length is 0")
 	case start[8] != '{':
-		return header{}, sniffed(start, fmt.Sprintf("header is not JSON: it begins with %q, not {", start[8]))
+		return layout{}, sniffed(start, fmt.Sprintf("header is not JSON: it begins with %q, not {", start[8]))
 	}
 	text := make([]byte, n)
 	if _, err := f.ReadAt(text, 8); err != nil {
-		return header{}, err
+		return layout{}, err
 	}
 	return parseHeader(text, size)
 }
 
 // parseHeader reads the JSON of the header of a file of size bytes.
-func parseHeader(text []byte, size int64) (header, error) {
+func parseHeader(text []byte, size int64) (layout, error) {
 	base := 8 + int64(len(text))
-	h := header{metadata: map[string]string{}}
+	h := layout{metadata: map[string]string{}}
 	err := readJSON(text, func(r jsonReader, key string) error {
 		if key == metadataKey {
 			return r.object(func(k string) (err error) {
@@ -82,7 +77,7 @@ func parseHeader(text []byte, size int64) (header, error) {
 		return nil
 	})
 	if err != nil {
-		return header{}, fmt.Errorf("header: %w", err)
+		return layout{}, fmt.Errorf("header: %w", err)
 	}
 	slices.SortStableFunc(h.tensors, func(a, b Tensor) int {
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Bytes, b.Bytes))

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"io"
 	"os"
 	"sync"
 )
@@ -8,6 +9,7 @@ import (
 // contents gives views of a file. mapFile chooses the implementation: memory
 // mapping where the system has it, and fileReader elsewhere.
 type contents interface {
+	io.ReaderAt
 	// view returns the n bytes at offset, which stay valid until close.
 	view(offset, n int64) ([]byte, error)
 	// release says that the n bytes at offset are not needed for now.
@@ -40,6 +42,8 @@ func (r *fileReader) view(offset, n int64) ([]byte, error) {
 	r.read[key] = b
 	return b, nil
 }
+
+func (r *fileReader) ReadAt(p []byte, offset int64) (int, error) { return r.file.ReadAt(p, offset) }
 
 // release does nothing: an earlier view must stay valid.
 func (r *fileReader) release(offset, n int64) {}

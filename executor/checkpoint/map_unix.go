@@ -4,6 +4,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"os"
 
@@ -28,6 +29,17 @@ func mapFile(f *os.File, size int64) (contents, error) {
 
 func (m *mapping) view(offset, n int64) ([]byte, error) {
 	return m.data[offset : offset+n : offset+n], nil
+}
+
+func (m *mapping) ReadAt(p []byte, offset int64) (int, error) {
+	if offset < 0 || offset > int64(len(m.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, m.data[offset:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 // release drops the pages that lie wholly inside the range. A later access

@@ -14,6 +14,8 @@ import (
 const (
 	singleName = "model.safetensors"
 	indexEnd   = ".safetensors.index.json"
+	torchName  = "pytorch_model.bin"
+	torchIndex = "pytorch_model.bin.index.json"
 )
 
 // maxIndex is the longest index.json that is read, in bytes.
@@ -34,17 +36,12 @@ func locate(path string) (string, error) {
 	if err != nil {
 		return "", FileError(path, err)
 	}
-	var single, index, other []string
+	found := map[string][]string{} // by kind
 	for _, e := range entries {
-		switch name := e.Name(); {
-		case strings.HasSuffix(name, indexEnd):
-			index = append(index, name)
-		case strings.HasSuffix(name, ".safetensors"):
-			single = append(single, name)
-		case strings.HasSuffix(name, ".bin"), strings.HasSuffix(name, ".gguf"), strings.HasSuffix(name, ".pt"), strings.HasSuffix(name, ".pth"):
-			other = append(other, name)
-		}
+		kind := kindOf(e.Name())
+		found[kind] = append(found[kind], e.Name())
 	}
+	single, index, other := found[".safetensors"], found[indexEnd], found["other"]
 	choice := ""
 	switch {
 	case slices.Contains(single, singleName):
@@ -59,12 +56,40 @@ func locate(path string) (string, error) {
 		choice = single[0]
 	case len(single) > 1:
 		return "", errorf(path, "has %d .safetensors files (%s) but neither %s nor model%s; name one of them", len(single), some(single), singleName, indexEnd)
-	case len(other) > 0:
-		return "", errorf(path, "has no weights in safetensors (found %s, which cannot be read)", some(other))
+	case slices.Contains(other, torchName):
+		choice = torchName
+	case len(found[torchIndex]) == 1:
+		choice = torchIndex
+	case len(other) == 1:
+		choice = other[0]
+	case len(other) > 1:
+		return "", errorf(path, "has %d files of weights (%s) but neither %s nor %s; name one of them", len(other), some(other), singleName, torchName)
+	case len(found[".gguf"]) > 0:
+		return "", errorf(path, "has no weights in safetensors or of PyTorch (found %s)", some(found[".gguf"]))
 	default:
 		return "", errorf(path, "has no weights: want %s or model%s", singleName, indexEnd)
 	}
 	return filepath.Join(path, choice), nil
+}
+
+// beside are files that trainers leave beside weights, and that hold none.
+var beside = []string{"training_args.bin", "optimizer.bin", "optimizer.pt", "scheduler.bin", "scheduler.pt", "rng_state.pth", "scaler.pt"}
+
+// kindOf says what a file in a folder may be to a checkpoint.
+func kindOf(name string) string {
+	switch ext := filepath.Ext(name); {
+	case strings.HasSuffix(name, indexEnd):
+		return indexEnd
+	case name == torchIndex:
+		return torchIndex
+	case ext == ".safetensors", ext == ".gguf":
+		return ext
+	case slices.Contains(beside, name):
+		return ""
+	case ext == ".bin", ext == ".pt", ext == ".pth", ext == ".npz":
+		return "other"
+	}
+	return ""
 }
 
 // some lists at most three of names.
@@ -105,6 +130,7 @@ func (c *Checkpoint) openShards(index string) error {
 			}
 			found[t.Name] = shard
 			c.tensors = append(c.tensors, t)
+			c.keep(h, []Tensor{t})
 		}
 		for k, v := range h.metadata {
 			if _, ok := c.metadata[k]; !ok {

@@ -23,11 +23,8 @@ func lookalike(start []byte) string {
 		{"<html", "is an HTML page, not the file itself: was a download refused?"},
 		{"<?xml", "is an XML page, not the file itself: was a download refused?"},
 		{"{", "is JSON text, not safetensors"},
-		{"pk\x03\x04", "is a zip archive (a PyTorch file or .npz?), not safetensors"},
-		{"\x80\x02", "is a Python pickle (an old PyTorch file?), not safetensors"},
 		{"gguf", "is a GGUF file, not safetensors"},
 		{"\x89hdf", "is an HDF5 file, not safetensors"},
-		{"\x93numpy", "is a .npy file, not safetensors"},
 	} {
 		if bytes.HasPrefix(text, []byte(l.magic)) {
 			return l.is

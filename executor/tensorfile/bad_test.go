@@ -11,16 +11,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pipe.dev/executor/npy"
 )
 
-// npy returns a version 1 file with this header and n bytes of data.
-func npy(header string, n int) string {
-	b := binary.LittleEndian.AppendUint16([]byte(npyMagic+"\x01\x00"), uint16(len(header)))
+// magic is what a .npy file begins with.
+const magic = npy.Magic
+
+// npyFile returns a version 1 file with this header and n bytes of data.
+func npyFile(header string, n int) string {
+	b := binary.LittleEndian.AppendUint16([]byte(magic+"\x01\x00"), uint16(len(header)))
 	return string(b) + header + strings.Repeat("\x00", n)
 }
 
 func array(descr, shape string, n int) string {
-	return npy("{'descr': '"+descr+"', 'fortran_order': False, 'shape': "+shape+", }\n", n)
+	return npyFile("{'descr': '"+descr+"', 'fortran_order': False, 'shape': "+shape+", }\n", n)
 }
 
 func put(t *testing.T, name, text string) string {
@@ -36,20 +41,20 @@ func TestBadNPY(t *testing.T) {
 	for name, c := range map[string]struct{ text, fact string }{
 		"short":             {"\x93NUM", "is not a .npy file: it has only 4 bytes"},
 		"other":             {"PK\x03\x04aaaaaaaa", "is not a .npy file: it begins with"},
-		"version":           {npyMagic + "\x04\x00aaaaaaaa", "version 4.0; want 1, 2 or 3"},
-		"no length":         {npyMagic + "\x02\x00\x01\x00", "the length of the header is missing"},
-		"absurd header":     {npyMagic + "\x02\x00\xff\xff\xff\xff{}", "header length is 4294967295 bytes, more than the limit"},
-		"cut header":        {npyMagic + "\x01\x00\x40\x00{}", "the header takes 64 bytes, the file has 2"},
-		"no dict":           {npy("[]", 0), "header wants { at"},
-		"empty dict":        {npy("{}", 0), `header lacks "descr"`},
-		"no shape":          {npy("{'descr': '<f4', 'fortran_order': False}", 0), `header lacks "shape"`},
-		"key twice":         {npy("{'shape': (), 'shape': ()}", 0), `has the key "shape" twice`},
-		"unknown key":       {npy("{'x': 1}", 0), `unknown key "x"`},
-		"not a key":         {npy("{1: 2}", 0), "header wants a string"},
-		"open string":       {npy("{'descr", 0), "string that cannot be read"},
-		"escape":            {npy(`{'descr': '\x3cf4'}`, 0), "string that cannot be read"},
-		"goes on":           {npy("{'descr': '<f4', 'fortran_order': False, 'shape': ()} x", 4), "header goes on after its end"},
-		"order":             {npy("{'fortran_order': 1}", 0), "want True or False"},
+		"version":           {magic + "\x04\x00aaaaaaaa", "version 4.0; want 1, 2 or 3"},
+		"no length":         {magic + "\x02\x00\x01\x00", "the length of the header is missing"},
+		"absurd header":     {magic + "\x02\x00\xff\xff\xff\xff{}", "header length is 4294967295 bytes, more than the limit"},
+		"cut header":        {magic + "\x01\x00\x40\x00{}", "the header takes 64 bytes, the file has 2"},
+		"no dict":           {npyFile("[]", 0), "header wants { at"},
+		"empty dict":        {npyFile("{}", 0), `header lacks "descr"`},
+		"no shape":          {npyFile("{'descr': '<f4', 'fortran_order': False}", 0), `header lacks "shape"`},
+		"key twice":         {npyFile("{'shape': (), 'shape': ()}", 0), `has the key "shape" twice`},
+		"unknown key":       {npyFile("{'x': 1}", 0), `unknown key "x"`},
+		"not a key":         {npyFile("{1: 2}", 0), "header wants a string"},
+		"open string":       {npyFile("{'descr", 0), "string that cannot be read"},
+		"escape":            {npyFile(`{'descr': '\x3cf4'}`, 0), "string that cannot be read"},
+		"goes on":           {npyFile("{'descr': '<f4', 'fortran_order': False, 'shape': ()} x", 4), "header goes on after its end"},
+		"order":             {npyFile("{'fortran_order': 1}", 0), "want True or False"},
 		"dtype":             {array("<c16", "()", 16), `dtype "<c16" cannot be read`},
 		"no byte order":     {array("f4", "()", 4), "cannot be read"},
 		"native order":      {array("=f4", "()", 4), "has no byte order"},
@@ -80,7 +85,7 @@ func TestOddNPY(t *testing.T) {
 	for name, text := range map[string]string{
 		"python 2":      array("<f4", "(3L, 1L)", 12),
 		"no last comma": array("<f4", "(3, 1)", 12),
-		"double quotes": npy(`{"shape":(3,1),"fortran_order":True,"descr":"<f4"}`, 12),
+		"double quotes": npyFile(`{"shape":(3,1),"fortran_order":True,"descr":"<f4"}`, 12),
 		"neutral byte":  array("<u1", "(3, 1)", 3),
 	} {
 		ts, err := Read(put(t, "x.npy", text))
@@ -100,8 +105,8 @@ func TestBooleans(t *testing.T) {
 	}
 }
 
-// archive makes a .npz of raw entries: name, method, sizes and bytes as given.
-func archive(t *testing.T, headers ...zip.FileHeader) string {
+// zipOf makes a .npz of raw entries: name, method, sizes and bytes as given.
+func zipOf(t *testing.T, headers ...zip.FileHeader) string {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -146,19 +151,19 @@ func TestBadNPZ(t *testing.T) {
 	zeros := array("|u1", "(100000,)", 100_000)
 	for name, c := range map[string]struct{ text, fact string }{
 		"no zip":         {good, "is not a zip archive"},
-		"truncated":      {archive(t, entry("a.npy", good))[:100], "is not a zip archive"},
-		"other entry":    {archive(t, entry("a.txt", good)), `entry "a.txt" is not a .npy file`},
-		"same name":      {archive(t, entry("a.npy", good), entry("a.npy", good)), `entry "a.npy" is there twice`},
-		"bad array":      {archive(t, entry("a.npy", "x")), `entry "a.npy": is not a .npy file`},
-		"checksum":       {archive(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.CRC32++ })), `entry "a.npy": is damaged: zip: checksum error`},
-		"method":         {archive(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.Method = 12 })), "is compressed by method 12"},
-		"deflate broken": {archive(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.Method = zip.Deflate })), `entry "a.npy"`},
-		"says more":      {archive(t, deflated("a.npy", good, len(good)+4)), "is damaged: it does not expand to the"},
-		"says less":      {archive(t, deflated("a.npy", good, len(good)-4)), "is damaged: it does not expand to the"},
-		"expands more":   {archive(t, deflated("a.npy", array("<f4", "(1,)", 4)+"more", len(array("<f4", "(1,)", 4)))), "is damaged: it does not expand to the"},
-		"impossible":     {archive(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.UncompressedSize64 = 1 << 50 })), "which is impossible"},
-		"shares bytes":   {archive(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.CompressedSize64, h.UncompressedSize64 = 1<<40, 1<<40 })), "entries take more than the"},
-		"absurd shape":   {archive(t, entry("a.npy", array("<f4", "(1000000000000,)", 12))), "is truncated: shape"},
+		"truncated":      {zipOf(t, entry("a.npy", good))[:100], "is not a zip archive"},
+		"other entry":    {zipOf(t, entry("a.txt", good)), `entry "a.txt" is not a .npy file`},
+		"same name":      {zipOf(t, entry("a.npy", good), entry("a.npy", good)), `entry "a.npy" is there twice`},
+		"bad array":      {zipOf(t, entry("a.npy", "x")), `entry "a.npy": is not a .npy file`},
+		"checksum":       {zipOf(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.CRC32++ })), `entry "a.npy": is damaged: zip: checksum error`},
+		"method":         {zipOf(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.Method = 12 })), "is compressed by method 12"},
+		"deflate broken": {zipOf(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.Method = zip.Deflate })), `entry "a.npy"`},
+		"says more":      {zipOf(t, deflated("a.npy", good, len(good)+4)), "is damaged: it does not expand to the"},
+		"says less":      {zipOf(t, deflated("a.npy", good, len(good)-4)), "is damaged: it does not expand to the"},
+		"expands more":   {zipOf(t, deflated("a.npy", array("<f4", "(1,)", 4)+"more", len(array("<f4", "(1,)", 4)))), "is damaged: it does not expand to the"},
+		"impossible":     {zipOf(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.UncompressedSize64 = 1 << 50 })), "which is impossible"},
+		"shares bytes":   {zipOf(t, change(entry("a.npy", good), func(h *zip.FileHeader) { h.CompressedSize64, h.UncompressedSize64 = 1<<40, 1<<40 })), "entries take more than the"},
+		"absurd shape":   {zipOf(t, entry("a.npy", array("<f4", "(1000000000000,)", 12))), "is truncated: shape"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := put(t, "x.npz", c.text)
@@ -167,12 +172,12 @@ func TestBadNPZ(t *testing.T) {
 		})
 	}
 	// What is out of proportion is refused before anything is unpacked.
-	path := put(t, "x.npz", archive(t, deflated("a.npy", zeros, len(zeros))))
-	if ts, err := (npz{free: 1 << 20, ratio: 10}).read(path); err != nil || ts[0].Type.Elems() != 100_000 {
+	path := put(t, "x.npz", zipOf(t, deflated("a.npy", zeros, len(zeros))))
+	if ts, err := (npz{1 << 20, 10}).read(path); err != nil || ts[0].Type.Elems() != 100_000 {
 		t.Errorf("%v, %v, want 100000 elements", ts, err)
 	}
-	_, err := (npz{free: 50_000, ratio: 10}).read(path)
-	if err == nil || !strings.Contains(err.Error(), "more than the limit of 50000 bytes or 10 times its size") {
+	_, err := (npz{50_000, 10}).read(path)
+	if err == nil || !strings.Contains(err.Error(), "or more, more than the limit of 50000 bytes or 10 times its size") {
 		t.Errorf("%v, want a refusal", err)
 	}
 }

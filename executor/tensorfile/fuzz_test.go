@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"pipe.dev/executor/npy"
 )
 
 func checkMessage(t *testing.T, err error) {
@@ -31,7 +33,7 @@ func FuzzNPY(f *testing.F) {
 		f.Add(text)
 	}
 	f.Add([]byte(array("<f4", "(0, 4294967296, 4294967296)", 0)))
-	f.Add([]byte(npy(`{"shape":(3L,1),"fortran_order":True,"descr":">i2"}`, 6)))
+	f.Add([]byte(npyFile(`{"shape":(3L,1),"fortran_order":True,"descr":">i2"}`, 6)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		got, err := readNPY(bytes.NewReader(text), int64(len(text)))
 		if err != nil {
@@ -66,19 +68,19 @@ func FuzzNPYHeader(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		h, err := parseNPYHeader(text)
+		h, err := npy.Parse(text)
 		if err != nil {
 			checkMessage(t, err)
 			return
 		}
 		n := 1
-		for _, s := range h.shape {
+		for _, s := range h.Shape {
 			if s < 0 {
-				t.Fatalf("shape %v", h.shape)
+				t.Fatalf("shape %v", h.Shape)
 			}
 			n *= s
 		}
-		if n != h.elems || h.elem.size < 1 || h.elem.size > 8 || h.elem.to.Size() < h.elem.size {
+		if n != h.Elems || h.Elem.Size < 1 || h.Elem.Size > 8 || h.Elem.To.Size() < h.Elem.Size {
 			t.Fatalf("%+v", h)
 		}
 	})

@@ -22,6 +22,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/npy"
 )
 
 // Tensor is a tensor with its values.
@@ -111,7 +112,7 @@ func (t Tensor) check() error {
 		return fmt.Errorf("tensor %q has type %s with a negative size", t.Name, t.Type)
 	}
 	size := t.Type.DType.Size()
-	n, ok := product(t.Type.Sizes(), size)
+	n, ok := npy.Product(t.Type.Sizes(), size)
 	switch {
 	case !ok:
 		return fmt.Errorf("tensor %q has type %s with more bytes than can be counted", t.Name, t.Type)
@@ -137,21 +138,21 @@ func readSafetensors(path string) ([]Tensor, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Tensor{t.Name, ir.T(e.to, t.Shape...), e.convert(bytes.Clone(view))})
+		out = append(out, Tensor{t.Name, ir.T(e.To, t.Shape...), e.Convert(bytes.Clone(view))})
 	}
 	return out, nil
 }
 
-func safetensorsElement(t checkpoint.Tensor) (element, bool) {
+func safetensorsElement(t checkpoint.Tensor) (npy.Element, bool) {
 	switch t.Raw {
 	case "I16":
-		return element{size: 2, to: ir.I32, signed: true}, true
+		return npy.Element{Size: 2, To: ir.I32, Signed: true}, true
 	case "U16":
-		return element{size: 2, to: ir.I32}, true
+		return npy.Element{Size: 2, To: ir.I32}, true
 	case "U32":
-		return element{size: 4, to: ir.I64}, true
+		return npy.Element{Size: 4, To: ir.I64}, true
 	}
-	return element{size: t.DType.Size(), to: t.DType}, t.DType != ir.Invalid
+	return npy.Element{Size: t.DType.Size(), To: t.DType}, t.DType != ir.Invalid
 }
 
 func writeSafetensors(path string, ts []Tensor) error {

@@ -1,4 +1,4 @@
-package tensorfile
+package npy
 
 import (
 	"encoding/binary"
@@ -7,41 +7,38 @@ import (
 	"pipe.dev/compiler/ir"
 )
 
-// element is how a file stores one number, and what is made of it.
-type element struct {
-	size   int      // bytes in the file
-	big    bool     // big-endian in the file
-	signed bool     // for widening
-	to     ir.DType // in memory
+// Element is how a file stores one number, and what is made of it.
+type Element struct {
+	Raw    string   // the type as safetensors spells it
+	Size   int      // bytes in the file
+	Big    bool     // big-endian in the file
+	Signed bool     // for widening
+	To     ir.DType // in memory: 16 bits, and 32 without a sign, are widened
 }
 
-// convert turns stored elements into those of e.to, little-endian. It may
+// Convert turns stored elements into those of e.To, little-endian. It may
 // change data and return it.
-func (e element) convert(data []byte) []byte {
-	if e.big {
-		for i := 0; i+e.size <= len(data); i += e.size {
-			slices.Reverse(data[i : i+e.size])
-		}
-	}
+func (e Element) Convert(data []byte) []byte {
+	data = e.Little(data)
 	switch {
-	case e.to == ir.Bool: // any byte but 0 is true
+	case e.To == ir.Bool: // any byte but 0 is true
 		for i, b := range data {
 			if b != 0 {
 				data[i] = 1
 			}
 		}
-	case e.size == 2 && e.to == ir.I32:
+	case e.Size == 2 && e.To == ir.I32:
 		out := make([]byte, 0, 2*len(data))
 		for i := 0; i < len(data); i += 2 {
 			v := binary.LittleEndian.Uint16(data[i:])
 			wide := uint32(v)
-			if e.signed {
+			if e.Signed {
 				wide = uint32(int32(int16(v)))
 			}
 			out = binary.LittleEndian.AppendUint32(out, wide)
 		}
 		return out
-	case e.size == 4 && e.to == ir.I64:
+	case e.Size == 4 && e.To == ir.I64:
 		out := make([]byte, 0, 2*len(data))
 		for i := 0; i < len(data); i += 4 {
 			out = binary.LittleEndian.AppendUint64(out, uint64(binary.LittleEndian.Uint32(data[i:])))
@@ -51,9 +48,20 @@ func (e element) convert(data []byte) []byte {
 	return data
 }
 
-// cOrder returns the elements of size bytes, stored in Fortran order (the
+// Little turns stored elements into little-endian ones of the same type. It may
+// change data and return it.
+func (e Element) Little(data []byte) []byte {
+	if e.Big {
+		for i := 0; i+e.Size <= len(data); i += e.Size {
+			slices.Reverse(data[i : i+e.Size])
+		}
+	}
+	return data
+}
+
+// COrder returns the elements of size bytes, stored in Fortran order (the
 // first axis varies fastest), in C order.
-func cOrder(data []byte, shape []int, size int) []byte {
+func COrder(data []byte, shape []int, size int) []byte {
 	if len(shape) < 2 || len(data) == 0 {
 		return data
 	}

@@ -1,4 +1,4 @@
-package tensorfile
+package npy
 
 import (
 	"errors"
@@ -12,25 +12,25 @@ import (
 	"pipe.dev/compiler/ir"
 )
 
-// npyHeader is what a .npy file says of its array.
-type npyHeader struct {
-	elem    element
-	fortran bool
-	shape   []int
-	elems   int // the product of shape
+// Header is what a .npy file says of its array.
+type Header struct {
+	Elem    Element
+	Fortran bool // the first axis varies fastest
+	Shape   []int
+	Elems   int // the product of Shape
 }
 
-// maxAxes is the most axes of an array; NumPy's own limit.
-const maxAxes = 64
+// MaxAxes is the most axes of an array; NumPy's own limit.
+const MaxAxes = 64
 
-// parseNPYHeader reads the text of a .npy header: a Python literal such as
+// Parse reads the text of a .npy header: a Python literal such as
 //
 //	{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 //
 // Source: numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-func parseNPYHeader(text string) (npyHeader, error) {
+func Parse(text string) (Header, error) {
 	p := literal{rest: text}
-	var h npyHeader
+	var h Header
 	seen := map[string]bool{}
 	if err := p.expect("{"); err != nil {
 		return h, err
@@ -65,16 +65,16 @@ func parseNPYHeader(text string) (npyHeader, error) {
 			return h, fmt.Errorf("header lacks %q", key)
 		}
 	}
-	n, ok := product(h.shape, max(h.elem.size, h.elem.to.Size()))
+	n, ok := Product(h.Shape, max(h.Elem.Size, h.Elem.To.Size()))
 	if !ok {
-		return h, fmt.Errorf("shape %v has more bytes than can be counted", h.shape)
+		return h, fmt.Errorf("shape %v has more bytes than can be counted", h.Shape)
 	}
-	h.elems = n
+	h.Elems = n
 	return h, nil
 }
 
 // field reads the value of one key.
-func (h *npyHeader) field(p *literal, key string) error {
+func (h *Header) field(p *literal, key string) error {
 	switch key {
 	case "descr":
 		if p.next("[") {
@@ -84,41 +84,41 @@ func (h *npyHeader) field(p *literal, key string) error {
 		if err != nil {
 			return err
 		}
-		h.elem, err = parseDescr(descr)
+		h.Elem, err = parseDescr(descr)
 		return err
 	case "fortran_order":
 		switch {
 		case p.accept("True"):
-			h.fortran = true
+			h.Fortran = true
 		case !p.accept("False"):
 			return fmt.Errorf("fortran_order is %q, want True or False", short(p.rest))
 		}
 		return nil
 	case "shape":
 		var err error
-		h.shape, err = p.tuple()
+		h.Shape, err = p.tuple()
 		return err
 	}
 	return fmt.Errorf("header has the unknown key %q", short(key))
 }
 
 // parseDescr reads a dtype string such as "<f4": byte order, kind, bytes.
-func parseDescr(descr string) (element, error) {
+func parseDescr(descr string) (Element, error) {
 	if descr == "" {
-		return element{}, errors.New("dtype is empty")
+		return Element{}, errors.New("dtype is empty")
 	}
-	e, ok := map[string]element{
-		"f2": {size: 2, to: ir.F16},
-		"f4": {size: 4, to: ir.F32},
-		"f8": {size: 8, to: ir.F64},
-		"i1": {size: 1, to: ir.I8},
-		"i2": {size: 2, to: ir.I32, signed: true},
-		"i4": {size: 4, to: ir.I32},
-		"i8": {size: 8, to: ir.I64},
-		"u1": {size: 1, to: ir.U8},
-		"u2": {size: 2, to: ir.I32},
-		"u4": {size: 4, to: ir.I64},
-		"b1": {size: 1, to: ir.Bool},
+	e, ok := map[string]Element{
+		"f2": {Raw: "F16", Size: 2, To: ir.F16},
+		"f4": {Raw: "F32", Size: 4, To: ir.F32},
+		"f8": {Raw: "F64", Size: 8, To: ir.F64},
+		"i1": {Raw: "I8", Size: 1, To: ir.I8},
+		"i2": {Raw: "I16", Size: 2, To: ir.I32, Signed: true},
+		"i4": {Raw: "I32", Size: 4, To: ir.I32},
+		"i8": {Raw: "I64", Size: 8, To: ir.I64},
+		"u1": {Raw: "U8", Size: 1, To: ir.U8},
+		"u2": {Raw: "U16", Size: 2, To: ir.I32},
+		"u4": {Raw: "U32", Size: 4, To: ir.I64},
+		"b1": {Raw: "BOOL", Size: 1, To: ir.Bool},
 	}[descr[1:]]
 	switch {
 	case strings.HasPrefix(descr[1:], "O"):
@@ -130,16 +130,16 @@ func parseDescr(descr string) (element, error) {
 	}
 	switch order := descr[0]; {
 	case order == '>':
-		e.big = true
-	case order == '|' && e.size > 1, order != '<' && order != '|':
+		e.Big = true
+	case order == '|' && e.Size > 1, order != '<' && order != '|':
 		return e, fmt.Errorf("dtype %q has no byte order, < or >", short(descr))
 	}
 	return e, nil
 }
 
-// product multiplies shape and reports whether that many elements of size
+// Product multiplies shape and reports whether that many elements of size
 // bytes can be counted. A zero does not excuse sizes that overflow.
-func product(shape []int, size int) (int, bool) {
+func Product(shape []int, size int) (int, bool) {
 	n, empty := uint64(size), false
 	for _, s := range shape {
 		if s == 0 {
@@ -217,8 +217,8 @@ func (p *literal) tuple() ([]int, error) {
 			return nil, fmt.Errorf("shape wants a number at %q", short(p.rest))
 		case n < 0:
 			return nil, fmt.Errorf("shape holds the negative %d", n)
-		case len(out) == maxAxes:
-			return nil, fmt.Errorf("shape has more than %d axes", maxAxes)
+		case len(out) == MaxAxes:
+			return nil, fmt.Errorf("shape has more than %d axes", MaxAxes)
 		}
 		out = append(out, n)
 		p.rest = strings.TrimPrefix(p.rest[end:], "L") // Python 2 wrote 3L

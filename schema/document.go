@@ -101,8 +101,10 @@ type Model struct {
 
 // Ignores reports whether the architecture does not use a tensor that
 // checkpoints carry.
-func (m *Model) Ignores(tensor string) bool {
-	return slices.ContainsFunc(m.Ignore, func(pattern string) bool {
+func (m *Model) Ignores(tensor string) bool { return matchesAny(m.Ignore, tensor) }
+
+func matchesAny(patterns []string, tensor string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		ok, err := path.Match(pattern, tensor)
 		return ok && err == nil
 	})

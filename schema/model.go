@@ -28,6 +28,17 @@ func LoadModel(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := modelOf(name, config)
+	if err != nil {
+		return nil, err
+	}
+	m.Name = filepath.Base(dir)
+	return m, nil
+}
+
+// modelOf gives the architecture that a config picks and sets up. name is the
+// file's, for messages.
+func modelOf(name string, config *ast.StructLit) (*Model, error) {
 	s := &source{
 		name: modulePath + "/model.cue", abs: filepath.Join(virtual("pipe.model"), "model.cue"), data: []byte(modelSource),
 		shown: name, config: config,
@@ -42,6 +53,7 @@ func LoadModel(dir string) (*Model, error) {
 			return true
 		}, nil)
 	}
+	var err error
 	if s.file, err = parser.ParseFile(s.name, s.data); err != nil {
 		return nil, err
 	}
@@ -56,9 +68,7 @@ func LoadModel(dir string) (*Model, error) {
 		return nil, err
 	}
 	c := &converter{places: newPlaces(e), root: v, name: "model"}
-	m := c.model(tree)
-	m.Name = filepath.Base(dir)
-	return m, nil
+	return c.model(tree), nil
 }
 
 // readConfig reads a JSON object as a CUE struct.

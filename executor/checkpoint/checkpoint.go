@@ -45,6 +45,9 @@ type Tensor struct {
 	Bytes  int64    // length of the data
 	File   string   // the file or shard that holds it
 	Offset int64    // of the data in File, in bytes; any alignment
+	// Heads, if not 0, is how many heads share the rows; in the file, row j and
+	// row size/2 + j of each lie side by side. View puts them apart.
+	Heads int
 }
 
 // Checkpoint is an open checkpoint. Its methods may be called concurrently,
@@ -86,10 +89,7 @@ func Open(path string) (*Checkpoint, error) {
 		c.Close() // err is what matters
 		return nil, err
 	}
-	slices.SortFunc(c.tensors, func(a, b Tensor) int { return naturalCompare(a.Name, b.Name) })
-	for i, t := range c.tensors {
-		c.index[t.Name] = i
-	}
+	c.sort()
 	return c, nil
 }
 
@@ -234,7 +234,7 @@ func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.metadata
 
 // View returns the bytes of a tensor, little-endian, outermost axis first.
 // They must not be written to, may be at any alignment, and are valid until
-// Close.
+// Close. Those of a tensor with Heads are a copy.
 func (c *Checkpoint) View(name string) ([]byte, error) {
 	t, ok := c.Lookup(name)
 	if !ok {
@@ -257,6 +257,9 @@ func (c *Checkpoint) View(name string) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, FileError(t.File, fmt.Errorf("tensor %q: %w", name, err))
+	}
+	if t.Heads > 0 {
+		return t.apart(b), nil
 	}
 	return b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"pipe.dev/executor/checkpoint"
 )
@@ -81,6 +82,24 @@ func (f *File) View(name string) ([]byte, error) {
 
 // Close gives the file back; views become invalid.
 func (f *File) Close() error { return f.file.Close() }
+
+// Checkpoint gives the tensors as those of a checkpoint, which takes the file
+// over: f must not be used any more. heads says of which the rows lie in pairs,
+// as checkpoint.Tensor has it; nil is none.
+func (f *File) Checkpoint(heads func(name string) int) (*checkpoint.Checkpoint, error) {
+	var list []checkpoint.Tensor
+	for _, t := range f.Tensors {
+		c := checkpoint.Tensor{Name: t.Name, Raw: strings.ToUpper(t.Type.String()), DType: t.Type.DType(), Bytes: t.Bytes, Offset: t.Offset}
+		for _, n := range t.Shape {
+			c.Shape = append(c.Shape, int(n))
+		}
+		if heads != nil {
+			c.Heads = heads(t.Name)
+		}
+		list = append(list, c)
+	}
+	return checkpoint.Assemble(f.file, list)
+}
 
 // Size is the length of the file in bytes.
 func (f *File) Size() int64 { return f.file.Size() }

@@ -1,6 +1,10 @@
 package gguf
 
-import "fmt"
+import (
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+)
 
 // Type is the way a tensor's elements are stored, by its number in files.
 type Type uint32
@@ -50,6 +54,16 @@ func TypeOf(name string) (Type, bool) {
 		}
 	}
 	return 0, false
+}
+
+// DType is the element type, or type in blocks, of the same name; ir.Invalid if
+// there is none.
+func (t Type) DType() ir.DType {
+	d, err := ir.ParseDType(t.String())
+	if err != nil {
+		d, _ = ir.ParseBlocked(t.String()) // else Invalid
+	}
+	return d
 }
 
 // Block is how many elements, and how many bytes, a block of the type has.

@@ -1,4 +1,4 @@
-// Package model opens a model folder and makes it ready to run: architecture,
+// Package model opens a model's folder or GGUF file and makes it ready to run: architecture,
 // checkpoint headers, tokenizer, plans, and, once all of that is known to fit,
 // weights and memory.
 //
@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 
 	"pipe.dev/compiler/ir"
@@ -40,7 +39,7 @@ type Weights struct {
 // Options say which model to open and how to run it.
 type Options struct {
 	Name     string // in the document, for messages: "models.llm"
-	Dir      string // the model folder
+	Dir      string // the model folder, or a file in the format GGUF
 	Adapter  string // a folder in PEFT's form; "" for none
 	Context  int    // positions of the key/value cache; 0 means as many as the model was trained on
 	Cache    ir.DType
@@ -55,6 +54,7 @@ type Options struct {
 // use.
 type Model struct {
 	opt       Options
+	from      *Source
 	arch      *schema.Model
 	ckpt      *checkpoint.Checkpoint
 	adapter   *adapter.Adapter // or nil
@@ -70,16 +70,7 @@ type Model struct {
 
 // Open reads the architecture and the headers of the checkpoint, no weight.
 func Open(o Options) (*Model, error) {
-	if st, err := os.Stat(o.Dir); err != nil {
-		return nil, checkpoint.FileError(o.Dir, err)
-	} else if !st.IsDir() {
-		return nil, &checkpoint.Error{File: o.Dir, Msg: "is a file; a model is a folder with config.json, tokenizer.json and weights in safetensors"}
-	}
-	arch, err := schema.LoadModel(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	ckpt, err := checkpoint.Open(o.Dir)
+	source, err := OpenSource(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -89,11 +80,11 @@ func Open(o Options) (*Model, error) {
 	var a *adapter.Adapter
 	if o.Adapter != "" {
 		if a, err = adapter.Open(o.Adapter); err != nil {
-			ckpt.Close()
+			source.Close()
 			return nil, err
 		}
 	}
-	return &Model{opt: o, arch: arch, ckpt: ckpt, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}}, nil
+	return &Model{opt: o, from: source, arch: source.Arch, ckpt: source.Checkpoint, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}}, nil
 }
 
 // Close gives memory and files back.
@@ -118,7 +109,7 @@ func (m *Model) Close() error {
 	return first
 }
 
-// Dir is the model folder.
+// Dir is the model folder, or file.
 func (m *Model) Dir() string { return m.opt.Dir }
 
 // Name is the model's name in the document.
@@ -201,14 +192,18 @@ func (m *Model) weight(path string) (ir.DType, bool) {
 }
 
 // blocks is the type of blocks in which a weight is stored, if its op reads
-// such. Weights of an adapter stay as they are.
+// such: that of the file, or else the one that was asked for. Weights of an
+// adapter stay as they are.
 func (m *Model) blocks(path string) (ir.DType, bool) {
-	_, ok := m.ckpt.Lookup(m.tensorName(path))
+	t, ok := m.ckpt.Lookup(m.tensorName(path))
+	if ok && t.DType.Blocked() {
+		return t.DType, true
+	}
 	return m.opt.Weights, ok && m.opt.Weights != ir.Invalid
 }
 
 // tensorName is the checkpoint's name for a weight.
-func (m *Model) tensorName(path string) string { return m.ckpt.Name(path, m.arch.Prefixes) }
+func (m *Model) tensorName(path string) string { return m.from.Name(path) }
 
 // source is the file that has the weight at a path, and its name there.
 func (m *Model) source(path string) (*checkpoint.Checkpoint, string) {
@@ -244,7 +239,11 @@ func (m *Model) prove() error {
 			}
 			c, name := m.source(s.Path)
 			w := checkpoint.Want{Name: name, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}}
+			t, _ := c.Lookup(name)
 			switch {
+			case s.Type.DType == ir.F32 && t.DType.Blocked():
+				w.DTypes = append(w.DTypes, t.DType)
+			case s.Type.DType.Blocked() && t.DType == s.Type.DType:
 			case s.Type.DType == ir.F32:
 				w.DTypes = append(w.DTypes, ir.BF16, ir.F16, ir.F64)
 			case s.Type.DType.Blocked():
@@ -262,5 +261,5 @@ func (m *Model) prove() error {
 			return err
 		}
 	}
-	return m.ckpt.Prove(wants, m.arch.Ignores)
+	return m.ckpt.Prove(wants, m.from.Ignores)
 }

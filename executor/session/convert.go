@@ -17,6 +17,9 @@ import (
 // another than the checkpoint: to f32, rounded to nearest even, or to blocks
 // of quantised weights.
 func convert(from ir.DType, to ir.Type, data []byte) ([]byte, error) {
+	if from.Blocked() && to.DType == ir.F32 {
+		return decode(from, data)
+	}
 	read := reader(from)
 	if read == nil || to.DType != ir.F32 && !to.DType.Blocked() {
 		return nil, fmt.Errorf("%v cannot be read as %v", from, to.DType)
@@ -28,6 +31,25 @@ func convert(from ir.DType, to ir.Type, data []byte) ([]byte, error) {
 	out := make([]byte, 0, len(data)/size*4)
 	for ; len(data) >= size; data = data[size:] {
 		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(read(data)))
+	}
+	return out, nil
+}
+
+// decode writes what blocks stand for.
+func decode(from ir.DType, data []byte) ([]byte, error) {
+	f, err := quant.Lookup(from.String())
+	if err != nil {
+		return nil, err
+	}
+	block := make([]float32, f.Block)
+	out := make([]byte, 0, len(data)/f.Bytes*f.Block*4)
+	for ; len(data) >= f.Bytes; data = data[f.Bytes:] {
+		if err := f.Decode(block, data[:f.Bytes]); err != nil {
+			return nil, err
+		}
+		for _, x := range block {
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(x))
+		}
 	}
 	return out, nil
 }

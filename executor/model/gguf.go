@@ -1,0 +1,160 @@
+package model
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"reflect"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/gguf"
+	"pipe.dev/executor/tensorfile"
+	"pipe.dev/schema"
+)
+
+// short is how many elements a tensor, or a list of the metadata, has at most
+// whose values may tell how a model is set up.
+const short = 512
+
+// IsGGUF reports whether a path is a file in the format GGUF.
+func IsGGUF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	_, err = f.Read(magic)
+	return err == nil && string(magic) == "GGUF" || strings.HasSuffix(path, ".gguf")
+}
+
+// Source is the weights of a model, with the architecture that reads them.
+type Source struct {
+	*checkpoint.Checkpoint
+	Arch    *schema.Model
+	GGUF    *schema.GGUF // how a file in this format holds them; nil for a folder
+	Ignores func(tensor string) bool
+}
+
+// OpenSource opens a model's folder, or file in the format GGUF, as far as the
+// headers.
+func OpenSource(path string) (*Source, error) {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, checkpoint.FileError(path, err)
+	case st.IsDir():
+		return openFolder(path)
+	case IsGGUF(path):
+		return openGGUF(path)
+	}
+	return nil, &checkpoint.Error{File: path, Msg: "is a file; a model is a folder with config.json, tokenizer.json and weights in safetensors, or a .gguf file"}
+}
+
+func openFolder(dir string) (*Source, error) {
+	arch, err := schema.LoadModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := checkpoint.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{Checkpoint: c, Arch: arch, Ignores: arch.Ignores}, nil
+}
+
+func openGGUF(path string) (*Source, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{}
+	facts, err := factsOf(f)
+	if err == nil {
+		s.Arch, s.GGUF, err = schema.LoadGGUF(path, facts)
+	}
+	if err == nil {
+		s.Ignores = s.GGUF.Ignores
+		s.Checkpoint, err = f.Checkpoint(s.heads())
+	}
+	if err != nil {
+		f.Close() // err is what matters
+		return nil, err
+	}
+	return s, nil
+}
+
+// Name is what the weight at a path is called.
+func (s *Source) Name(path string) string {
+	if s.GGUF == nil {
+		return s.Checkpoint.Name(path, s.Arch.Prefixes)
+	}
+	if t, ok := s.GGUF.Tensor(path); ok {
+		return t.Name
+	}
+	return path
+}
+
+// heads says of which tensors the rows lie in pairs.
+func (s *Source) heads() func(name string) int {
+	counts := map[string]int{} // by name, {i} for an index
+	for _, t := range s.GGUF.Tensors {
+		if t.Heads != "" {
+			counts[t.Name] = HeadsOf(s.Arch, t.Heads)
+		}
+	}
+	return func(name string) int { return counts[schema.IndexTemplate(name)] }
+}
+
+// HeadsOf is a number of heads of a model's config.
+func HeadsOf(m *schema.Model, field string) int {
+	n, _ := m.Config[field].(json.Number)
+	heads, _ := n.Int64() // a config that was validated has it
+	return int(heads)
+}
+
+// factsOf is what a file says of its model.
+func factsOf(f *gguf.File) (schema.GGUFFile, error) {
+	facts := schema.GGUFFile{Metadata: map[string]any{}, Shapes: map[string][]int64{}, Values: map[string][]float32{}}
+	for _, p := range f.Metadata {
+		if isShort(p.Value) && !strings.HasPrefix(p.Key, "tokenizer.") {
+			facts.Metadata[p.Key] = p.Value
+		}
+	}
+	for _, t := range f.Tensors {
+		facts.Shapes[t.Name] = t.Shape
+		if t.Type != gguf.F32 || len(t.Shape) != 1 || t.Shape[0] > short || strings.ContainsAny(t.Name, "0123456789") {
+			continue
+		}
+		data, err := f.View(t.Name)
+		if err != nil {
+			return facts, err
+		}
+		if i := checkpoint.FirstNaN(ir.F32, data); i >= 0 {
+			continue // told when it is read, if it is
+		}
+		facts.Values[t.Name] = tensorfile.Tensor{Type: ir.T(ir.F32, int(t.Shape[0])), Data: data}.Float32s()
+	}
+	return facts, nil
+}
+
+// isShort reports whether metadata are a text, or finite numbers and not many.
+func isShort(x any) bool {
+	v := reflect.ValueOf(x)
+	switch v.Kind() {
+	case reflect.Float32, reflect.Float64:
+		return !math.IsNaN(v.Float()) && !math.IsInf(v.Float(), 0)
+	case reflect.Slice:
+		if v.Len() > short {
+			return false
+		}
+		for i := range v.Len() {
+			if !isShort(v.Index(i).Interface()) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,53 @@
+package model
+
+import (
+	"context"
+	"testing"
+
+	"pipe.dev/executor/tensorfile"
+)
+
+const ggufs = "../../testdata/golden/gguf/"
+
+// Models in GGUF files, written by the gguf package, give the logits of the
+// models that they were made of;
+// those whose matrices lie in blocks, what the decoded weights give, but for
+// the rows of x, which are quantised as well.
+func TestGGUF(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		tol        float64
+	}{
+		{"llama_f16", "../../testdata/golden/arch/llama_f16/expected.safetensors", 1e-4},
+		{"llama31", "../../testdata/golden/arch/llama31/expected.safetensors", 1e-4},
+		{"qwen2_bf16", "../../testdata/golden/arch/qwen2_bf16/expected.safetensors", 1e-4},
+		{"blocks", ggufs + "blocks.safetensors", 0.15}, // llama.cpp is off by 0.35
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := map[string]tensorfile.Tensor{}
+			list, err := tensorfile.Read(c.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range list {
+				want[x.Name] = x
+			}
+			m, _ := openAs(t, Options{Dir: ggufs + c.name + ".gguf"}, 2, "")
+			sizes := want["ids"].Type.Sizes()
+			p, err := m.Forward(sizes[0], sizes[1], nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Load(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			outs, err := m.Run(context.Background(), p, map[string]tensorfile.Tensor{"ids": want["ids"]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := worst(outs[0].Float64s(), want["logits"].Float64s()); d > c.tol {
+				t.Errorf("logits differ by %g", d)
+			}
+		})
+	}
+}

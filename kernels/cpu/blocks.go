@@ -3,6 +3,7 @@ package cpu
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"unsafe"
 
@@ -10,15 +11,8 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu/asm"
-	"pipe.dev/kernels/half"
 	"pipe.dev/kernels/quant"
 )
-
-// Q8N32 is the layout of weights [out, in] of type q8_0 in panels of 32 output
-// columns: panel p holds, for each block of 32 inputs, what asm.Blocks reads.
-// It takes the bytes of the row-major form, but for columns that fill the last
-// panel.
-const Q8N32 ir.Layout = "q8n32"
 
 // readsBlocks reports whether an op has kernels that read weights in blocks.
 func readsBlocks(name string) bool {
@@ -27,12 +21,12 @@ func readsBlocks(name string) bool {
 
 // blocksLayout is productLayout for weights in blocks.
 func blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
-	if weight.DType != ir.Q8_0 || len(weight.Shape) != 2 {
+	if _, ok := packingOf(weight.DType); !ok || len(weight.Shape) != 2 {
 		return ""
 	}
 	a, _ := attr.(op.LinearAttr)
 	if name == "linear" && i == 1 && !a.Transpose || name == "gated_linear" && (i == 1 || i == 2) {
-		return Q8N32
+		return BN32
 	}
 	return ""
 }
@@ -51,64 +45,53 @@ func decoder(d ir.DType) (func(dst []float32, blocks []byte, from int), error) {
 	}, nil
 }
 
-// packBlocks writes blocks lo to hi of panel p of a weight whose out rows, of
-// n blocks, lie one after another in src. Columns that are missing are zero.
-func packBlocks(dst, src []byte, out, n, p, lo, hi int) {
-	const bytes = 2 + asm.Block
-	columns := min(asm.Panel, out-p*asm.Panel)
-	if columns < asm.Panel {
-		clear(dst[:(hi-lo)*asm.BlockPanel])
+// blockRow writes row from of a packed table to y. Its values are those that
+// package quant decodes, bit for bit.
+func (b *Backend) blockRow(local []float32, p packing, y []float32, table []byte, from int) {
+	kind, offset, j := p.Kind(), float32(int(1)<<p.Shift), from%asm.Panel
+	panel := table[from/asm.Panel*p.panelBytes(len(y)):]
+	if kind.Least() {
+		offset = 0
 	}
-	for j := range columns {
-		row := src[(p*asm.Panel+j)*n*bytes:]
-		for b := lo; b < hi; b++ {
-			from, to := row[b*bytes:(b+1)*bytes], dst[(b-lo)*asm.BlockPanel:(b-lo+1)*asm.BlockPanel]
-			copy(to[2*j:2*j+2], from)
-			for k := 0; k < asm.Block; k += 4 {
-				// Adding 128 to each byte is to flip its sign.
-				v := binary.LittleEndian.Uint32(from[2+k:]) ^ 0x80808080
-				binary.LittleEndian.PutUint32(to[2*asm.Panel+k*asm.Panel+4*j:], v)
-			}
-		}
+	size, halves := kind.Unpacked(), kind.Halves()
+	blocks := vecOf(local[atPanel:atRest]).bytes(0, p.per*size)
+	number := func(block []byte, i int) float32 {
+		return math.Float32frombits(binary.LittleEndian.Uint32(block[4*(i*asm.Panel+j):]))
 	}
-}
-
-// blockRow writes row from of a table of q8_0 to y.
-func blockRow(y []float32, table []byte, from int, packed bool) {
-	const bytes = 2 + asm.Block
-	n := len(y) / asm.Block
-	for b := range n {
-		to := y[b*asm.Block : (b+1)*asm.Block]
-		if !packed {
-			block := table[(from*n+b)*bytes:]
-			d := half.F16ToF32(binary.LittleEndian.Uint16(block))
+	for s := range len(y) / p.format.Block {
+		b.asm.Unpack[p.coding](1, p.per, &panel[s*p.superBytes()], &blocks[0])
+		for n := range p.per {
+			block, to := blocks[n*size:(n+1)*size], y[s*p.format.Block+n*asm.Block:][:asm.Block]
+			codes := block[size-asm.Block*asm.Panel:]
 			for k := range to {
-				to[k] = float32(int8(block[2+k])) * d
+				h := k / 16 * (halves - 1)
+				to[k] = float32(number(block, h) * (float32(codes[k/4*4*asm.Panel+4*j+k%4]) - offset))
+				if kind.Least() {
+					to[k] += number(block, halves+h)
+				}
 			}
-			continue
-		}
-		j := from % asm.Panel
-		block := table[(from/asm.Panel*n+b)*asm.BlockPanel:]
-		d := half.F16ToF32(binary.LittleEndian.Uint16(block[2*j:]))
-		for k := range to {
-			to[k] = float32(int8(block[2*asm.Panel+k/4*4*asm.Panel+4*j+k%4]^0x80)) * d
 		}
 	}
 }
 
 // blockProduct computes y = f(x w) for weights in blocks. The rows of x are
-// quantised first, in blocks of 32 as asm.QuantiseRow says; so y differs from
-// the product with x as it is by at most the sum over blocks of
-// max|x| / 254 * sum|w|, besides the rounding of float32.
+// quantised first, in blocks of 32 as asm.Quantise says; so y differs from the
+// product with x as it is by at most the sum over blocks of max|x| / 254 *
+// sum|w|, besides the rounding of float32.
 //
 // Every element of y is one chain over the blocks, so neither tiles nor threads
 // change a bit, nor the other rows.
 type blockProduct struct {
 	product          // n, k, w, bias, act and y are those of it
+	packing          // of both weights
 	quantised []byte // rows of x
-	blocks    int    // of a row
+	blocks    int    // of a row of x
 	rows      int    // that share a pass over a panel
+	supers    int    // super-blocks that are unpacked at a time
 }
+
+// quantisedBytes is the memory of m rows of k values in blocks.
+func quantisedBytes(m, k int) int64 { return int64(m) * int64(k/asm.Block) * asm.BlockX }
 
 func (r rowProduct) bindBlocks(a kernels.Args) (kernels.Step, error) {
 	vs, err := r.b.views(append(a.In, a.Out...)...)
@@ -117,18 +100,19 @@ func (r rowProduct) bindBlocks(a kernels.Args) (kernels.Step, error) {
 	}
 	m, k := rows(a.In[0].Shape)
 	p := &blockProduct{product: product{b: r.b, batch: 1, m: m, n: r.out, k: k, act: inPlace(r.act), y: vs[len(a.In)]}, blocks: k / asm.Block}
+	p.packing, _ = packingOf(a.In[1].DType)
 	for i := 1; i <= r.weights; i++ {
 		w := a.In[i]
-		if w.Layout != "" && w.Layout != Q8N32 {
-			return nil, fmt.Errorf("weight is in layout %q, want %q or row-major", w.Layout, Q8N32)
+		if w.Layout != "" && w.Layout != BN32 {
+			return nil, fmt.Errorf("weight is in layout %q, want %q or row-major", w.Layout, BN32)
 		}
 		if err := checkWeight("weight", w, r.out, k); err != nil {
 			return nil, err
 		}
 		p.w = append(p.w, weight{vec: vs[i], packed: w.Layout != ""})
 	}
-	if k%asm.Block != 0 {
-		return nil, fmt.Errorf("rows of %d are no whole number of blocks of %d", k, asm.Block)
+	if k%p.format.Block != 0 {
+		return nil, fmt.Errorf("rows of %d are no whole number of blocks of %d", k, p.format.Block)
 	}
 	if r.bias {
 		if err := checkWeight("bias", a.In[2], r.out); err != nil {
@@ -147,8 +131,8 @@ func (r rowProduct) bindBlocks(a kernels.Args) (kernels.Step, error) {
 		if err != nil {
 			return nil, err
 		}
-		if room.n < m*p.blocks*asm.BlockX {
-			return nil, fmt.Errorf("cpu: scratch of %d bytes, want %d", room.n, m*p.blocks*asm.BlockX)
+		if want := int(quantisedBytes(m, k)); room.n < want {
+			return nil, fmt.Errorf("cpu: scratch of %d bytes, want %d", room.n, want)
 		}
 		p.quantised = room.bytes8()
 	}
@@ -162,14 +146,19 @@ func (v vec) bytes8() []byte { return unsafe.Slice((*byte)(v.p), v.n) }
 func (p *blockProduct) quantise(x vec) kernels.Step {
 	const perPart = 64 // blocks
 	n := p.m * p.blocks
+	f := p.b.asm.Quantise[p.Kind()]
 	return p.b.step(parts(n, perPart), func(worker, id int) {
 		lo, hi := span(id, n, perPart)
 		if lo < hi {
 			from := x.tile(p.b.local[worker], lo*asm.Block, (hi-lo)*asm.Block)
-			asm.QuantiseRow(p.quantised[lo*asm.BlockX:hi*asm.BlockX], from)
+			f(hi-lo, &from[0], &p.quantised[lo*asm.BlockX], p.Shift)
 		}
 	})
 }
+
+// unpacked is the bytes of a panel that are unpacked at a time: they stay in the
+// first-level cache while tiles pass over them.
+const unpacked = 16 << 10
 
 // multiply returns the step that computes y.
 func (p *blockProduct) multiply() kernels.Step {
@@ -177,46 +166,62 @@ func (p *blockProduct) multiply() kernels.Step {
 	// are parts enough for every thread.
 	panels := parts(p.n, asm.Panel)
 	p.rows = max(1, min(p.m, maxBlock, secondCache/2/max(1, p.blocks*asm.BlockX)))
-	for p.rows > 8*len(p.b.asm.Blocks) && panels*parts(p.m, p.rows) < 6*p.b.Threads() {
+	for p.rows > 8*len(p.b.asm.Blocks[0]) && panels*parts(p.m, p.rows) < 6*p.b.Threads() {
 		p.rows /= 2
 	}
+	p.supers = max(1, unpacked/(p.per*p.Kind().Unpacked()))
 	// Nanoseconds to read a panel, and to multiply it.
-	panel := p.blocks*asm.BlockPanel/40 + p.k*p.rows*asm.Panel/100
+	panel := p.panelBytes(p.k)/40 + p.k*p.rows*asm.Panel/100
 	group := min(panels, max(1, shortPart/max(panel, 1)))
 	groups := parts(panels, group)
+	row := p.m == 1 && p.b.asm.Row[p.coding] != nil && !slices.ContainsFunc(p.w, func(w weight) bool { return !w.packed })
 	return p.b.step(groups*parts(p.m, p.rows), func(worker, id int) {
 		lo, hi := span(id%groups, panels, group)
 		for ; lo < hi; lo++ {
-			p.panel(p.b.local[worker], id/groups*p.rows, lo)
+			if row {
+				p.row(p.b.local[worker], lo)
+			} else {
+				p.tiles(p.b.local[worker], id/groups*p.rows, lo)
+			}
 		}
 	})
 }
 
-// chunk is the number of blocks that are packed at a time, of weights that do
-// not come in panels.
-const chunk = 4 * (atRest - atPanel) / asm.BlockPanel
+// row computes a panel of the only row.
+func (p *blockProduct) row(local []float32, panel int) {
+	j := panel * asm.Panel
+	width := min(p.n-j, asm.Panel)
+	direct := p.intoY() && width == asm.Panel
+	bias, x := p.biasOf(local, j, asm.Panel), unsafe.SliceData(p.quantised)
+	for i, w := range p.w {
+		y := local[atSum+i*(atSum2-atSum):]
+		if direct {
+			y = p.y.f32()[j:]
+		}
+		at := unsafe.SliceData(w.bytes8()[panel*p.panelBytes(p.k):])
+		p.b.asm.Row[p.coding](p.k/p.format.Block, p.per, x, at, &y[0], bias)
+	}
+	p.finish(local, j, width, 0, direct)
+}
 
-// panel computes a panel for the rows from row0 on.
-func (p *blockProduct) panel(local []float32, row0, panel int) {
+// tiles computes a panel for the rows from row0 on.
+func (p *blockProduct) tiles(local []float32, row0, panel int) {
 	m, j := min(p.rows, p.m-row0), panel*asm.Panel
 	width := min(p.n-j, asm.Panel)
 	direct := p.intoY() && width == asm.Panel
 	bias := p.biasOf(local, j, asm.Panel)
+	supers := p.k / p.format.Block
 	for i, w := range p.w {
 		y, ldy := local[atSum+i*(atSum2-atSum):], asm.Panel
 		if direct {
 			y, ldy = p.y.f32()[row0*p.n+j:], p.n
 		}
-		step := max(1, p.blocks)
-		if !w.packed {
-			step = min(step, chunk)
-		}
-		for lo := 0; lo == 0 || lo < p.blocks; lo += step {
-			hi, last := min(lo+step, p.blocks), bias
-			if hi < p.blocks {
+		for lo := 0; lo == 0 || lo < supers; lo += p.supers {
+			hi, last := min(lo+p.supers, supers), bias
+			if hi < supers {
 				last = nil
 			}
-			p.tiles(p.weights(local, w, panel, lo, hi), row0, m, lo, hi-lo, y, ldy, last)
+			p.multiplyTiles(p.unpack(local, w, panel, lo, hi), row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
 		}
 	}
 	for r := range m {
@@ -224,29 +229,34 @@ func (p *blockProduct) panel(local []float32, row0, panel int) {
 	}
 }
 
-// weights is where blocks lo to hi of a panel lie.
-func (p *blockProduct) weights(local []float32, w weight, panel, lo, hi int) *byte {
+// unpack is super-blocks lo to hi of a panel in local memory.
+func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) *byte {
 	if lo == hi {
 		return nil
 	}
+	room := vecOf(local[atPanel:atRest]).bytes(0, atRest-atPanel)
+	var from []byte
 	if w.packed {
-		return &w.bytes8()[(panel*p.blocks+lo)*asm.BlockPanel]
+		from = w.bytes8()[panel*p.panelBytes(p.k)+lo*p.superBytes():]
+	} else {
+		from = room[len(room)/2:]
+		p.pack(from, w.bytes8(), p.n, p.k/p.format.Block, panel, lo, hi)
 	}
-	to := vecOf(local[atPanel:atRest]).bytes(0, atRest-atPanel)
-	packBlocks(to, w.bytes8(), p.n, p.blocks, panel, lo, hi)
-	return &to[0]
+	p.b.asm.Unpack[p.coding](hi-lo, p.per, &from[0], &room[0])
+	return &room[0]
 }
 
-// tiles multiplies n blocks, from block lo on, of m rows.
-func (p *blockProduct) tiles(w *byte, row0, m, lo, n int, y []float32, ldy int, bias *float32) {
+// multiplyTiles multiplies n blocks, from block lo on, of m rows.
+func (p *blockProduct) multiplyTiles(w *byte, row0, m, lo, n int, y []float32, ldy int, bias *float32) {
 	var x *byte
+	tiles := p.b.asm.Blocks[p.Kind()]
 	ldx, load := p.blocks*asm.BlockX, min(lo, 1)
-	for r := 0; r < m; {
-		height := min(m-r, len(p.b.asm.Blocks)-1)
+	count := parts(m, len(tiles)-1)
+	for t := range count {
+		r, end := t*m/count, (t+1)*m/count
 		if n > 0 {
 			x = &p.quantised[(row0+r)*ldx+lo*asm.BlockX]
 		}
-		p.b.asm.Blocks[height](n, x, ldx, w, &y[r*ldy], ldy, bias, load)
-		r += height
+		tiles[end-r](n, x, ldx, w, &y[r*ldy], ldy, bias, load)
 	}
 }

@@ -91,9 +91,10 @@ func bindGather(b *Backend, name string, a int, x, ids, y kernels.Tensor) (kerne
 		copy(vs[2].bytes(to*inner, (to+1)*inner), vs[0].bytes(from*inner, (from+1)*inner))
 	}
 	switch {
-	case x.DType == ir.Q8_0 && outer == 1 && (x.Layout == "" || x.Layout == Q8N32):
-		move = func(_ []float32, from, to int) {
-			blockRow(vs[2].f32()[to*inner:(to+1)*inner], vs[0].bytes8(), from, x.Layout == Q8N32)
+	case x.Layout == BN32 && outer == 1:
+		p, _ := packingOf(x.DType)
+		move = func(local []float32, from, to int) {
+			b.blockRow(local, p, vs[2].f32()[to*inner:(to+1)*inner], vs[0].bytes8(), from)
 		}
 	case x.DType.Blocked() && outer == 1 && x.Layout == "":
 		decode, err := decoder(x.DType)

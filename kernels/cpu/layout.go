@@ -51,7 +51,7 @@ func (b *Backend) Accepts(name string, attr any, i int, weight ir.Type, l ir.Lay
 	if l == "" {
 		return true
 	}
-	if l == Q8N32 && weight.DType == ir.Q8_0 && len(weight.Shape) == 2 && name == "embedding" && i == 1 {
+	if _, ok := packingOf(weight.DType); ok && l == BN32 && len(weight.Shape) == 2 && name == "embedding" && i == 1 {
 		return true
 	}
 	if l == N32 && len(weight.Shape) == 2 && stored(weight.DType) {
@@ -79,6 +79,9 @@ func (b *Backend) LayoutBytes(l ir.Layout, weight ir.Type) int64 {
 		return weight.Bytes()
 	}
 	out, in := outIn(l, weight.Sizes())
+	if p, ok := packingOf(weight.DType); ok {
+		return int64(parts(out, asm.Panel)) * int64(p.panelBytes(in))
+	}
 	return int64(parts(out, asm.Panel)) * ir.T(weight.DType, asm.Panel, in).Bytes()
 }
 
@@ -90,7 +93,8 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	if l == "" {
 		return dst.Write(offset, src)
 	}
-	if (l != N32 && l != N32T || weight.DType.Blocked()) && (l != Q8N32 || weight.DType != ir.Q8_0) || len(weight.Shape) != 2 {
+	packed, blocked := packingOf(weight.DType)
+	if (l != N32 && l != N32T || weight.DType.Blocked()) && (l != BN32 || !blocked) || len(weight.Shape) != 2 {
 		return fmt.Errorf("cpu: can't pack %v as %q", weight, l)
 	}
 	u, ok := dst.(*buffer)
@@ -107,9 +111,10 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	out, in := outIn(l, weight.Sizes())
 	size := weight.DType.Size()
 	to := u.data[offset : offset+n]
-	if l == Q8N32 {
+	if blocked {
+		supers := in / packed.format.Block
 		b.pool.Run(parts(out, asm.Panel), func(_, p int) {
-			packBlocks(to[p*in/asm.Block*asm.BlockPanel:], src, out, in/asm.Block, p, 0, in/asm.Block)
+			packed.pack(to[p*packed.panelBytes(in):], src, out, supers, p, 0, supers)
 		})
 		return nil
 	}

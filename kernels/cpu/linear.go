@@ -6,7 +6,6 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
-	"pipe.dev/kernels/cpu/asm"
 )
 
 // linear computes y = act(x Wᵀ + b).
@@ -51,17 +50,16 @@ func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
 	}
 	for i, t := range in {
 		weight := i > 0 && i <= r.weights
-		if !stored(t.DType) && !(weight && t.DType.Blocked()) || weight && t.DType.Blocked() != in[1].DType.Blocked() {
+		if !stored(t.DType) && !(weight && t.DType.Blocked()) || weight && (t.DType.Blocked() || in[1].DType.Blocked()) && t.DType != in[1].DType {
 			return nil, false
 		}
 	}
 	if in[1].DType.Blocked() && r.transpose {
 		return nil, false
 	}
-	if in[1].DType == ir.Q8_0 {
+	if _, ok := packingOf(in[1].DType); ok {
 		return kernel{bind: r.bindBlocks, scratch: func(_ any, in, _ []ir.Type) int64 {
-			m, k := rows(in[0].Sizes())
-			return int64(m) * int64(k/asm.Block) * asm.BlockX
+			return quantisedBytes(rows(in[0].Sizes()))
 		}}, true
 	}
 	return kernel{

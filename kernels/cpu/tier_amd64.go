@@ -45,7 +45,7 @@ func missingAVX512() []string {
 func avx512() asm.Kernels {
 	k := asm.AVX512()
 	if !cpu.X86.HasAVX512VNNI {
-		k.Blocks = asm.AVX2().Blocks
+		k.Blocked = asm.AVX2().Blocked
 	}
 	return k
 }

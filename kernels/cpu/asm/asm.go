@@ -55,6 +55,14 @@ type Kernels struct {
 	Mix        [3]Mix
 	Interleave [3]Interleave
 	CopyRows   [3]CopyRows
-	Blocks     []Blocks // by height, from 1
+	Blocked
 	Vector
+}
+
+// Blocked is what concerns quantised weights.
+type Blocked struct {
+	Quantise [Kinds]Quantise
+	Blocks   [Kinds][]Blocks // by height, from 1
+	Unpack   [Codings]Unpack
+	Row      [Codings]Row // nil where nothing is quicker than the others together
 }

@@ -31,7 +31,7 @@ func tiers(t *testing.T) map[string]Kernels {
 
 // The AVX2 kernels must not use an instruction that only AVX-512 has.
 func TestAVX2NeedsNoAVX512(t *testing.T) {
-	for _, file := range []string{"avx2_amd64.s", "avx2_vector_amd64.s"} {
+	for _, file := range []string{"avx2_amd64.s", "avx2_vector_amd64.s", "avx2_blocks_amd64.s"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

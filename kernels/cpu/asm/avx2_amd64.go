@@ -184,26 +184,6 @@ func ByRow6YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// Blocks1Y is the Blocks of 1 rows.
-//
-//go:noescape
-func Blocks1Y(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks2Y is the Blocks of 2 rows.
-//
-//go:noescape
-func Blocks2Y(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks3Y is the Blocks of 3 rows.
-//
-//go:noescape
-func Blocks3Y(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks4Y is the Blocks of 4 rows.
-//
-//go:noescape
-func Blocks4Y(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
 // PeakY executes n times 10 independent vector multiply-adds of 8 lanes.
 func PeakY(n int)
 

@@ -18,7 +18,7 @@ func AVX2() Kernels {
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
 		Interleave: [3]Interleave{InterleaveYF32, InterleaveYBF16, InterleaveYF16},
 		CopyRows:   [3]CopyRows{CopyRowsYF32, CopyRowsYBF16, CopyRowsYF16},
-		Blocks:     []Blocks{nil, Blocks1Y, Blocks2Y, Blocks3Y, Blocks4Y},
+		Blocked:    blockedY(),
 		Vector:     vectorY(),
 	}
 }

@@ -304,35 +304,5 @@ func ByRow12ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //go:noescape
 func ByCol12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// Blocks1Z is the Blocks of 1 rows.
-//
-//go:noescape
-func Blocks1Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks2Z is the Blocks of 2 rows.
-//
-//go:noescape
-func Blocks2Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks3Z is the Blocks of 3 rows.
-//
-//go:noescape
-func Blocks3Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks4Z is the Blocks of 4 rows.
-//
-//go:noescape
-func Blocks4Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks5Z is the Blocks of 5 rows.
-//
-//go:noescape
-func Blocks5Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
-// Blocks6Z is the Blocks of 6 rows.
-//
-//go:noescape
-func Blocks6Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
-
 // PeakZ executes n times 10 independent vector multiply-adds of 16 lanes.
 func PeakZ(n int)

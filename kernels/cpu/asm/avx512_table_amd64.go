@@ -18,7 +18,7 @@ func AVX512() Kernels {
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
 		Interleave: [3]Interleave{InterleaveZF32, InterleaveZBF16, InterleaveZF16},
 		CopyRows:   [3]CopyRows{CopyRowsZF32, CopyRowsZBF16, CopyRowsZF16},
-		Blocks:     []Blocks{nil, Blocks1Z, Blocks2Z, Blocks3Z, Blocks4Z, Blocks5Z, Blocks6Z},
+		Blocked:    blockedZ(),
 		Vector:     vectorZ(),
 	}
 }

@@ -1,100 +1,172 @@
 package asm
 
-import (
-	"encoding/binary"
-	"math"
-	"unsafe"
-
-	"pipe.dev/kernels/half"
-)
-
-// Products with weights in blocks of 8 bits. Activations are quantised to 8
-// bits as well, so that a block is a product of whole numbers, which is exact.
+// Products with quantised weights. Activations are quantised to 8 bits as well,
+// in blocks of 32, so that the product of two blocks is one of whole numbers,
+// which is exact.
+//
+// Weights lie in panels of 32 columns: for each super-block of inputs a head,
+// then the bodies of its blocks of 32. A head is 32 scales, f16, and 32 more
+// where Scales says so. A body is the scales of the block in whole numbers,
+// where Scales says so, and then the codes in planes of 4, 2 and 1 bits, or
+// bytes. All planes hold four inputs of a column, then those of the next: a
+// group, g of 0 to 7, is four inputs of 32 columns, 128 bytes.
+//
+//	bytes       [8][32][4]: groups 0 to 7
+//	4 bits      [4][32][4]: of group g the low bits, of group g+4 the high ones
+//	2 bits      [2][32][4]: of group 4p+r bits 2r and 2r+1 of plane p
+//	1 bit       [32][4]: of group g bit g
 const (
-	Block      = 32                  // elements along k that share a scale
-	BlockX     = 8 + Block           // bytes of a block of a row of activations
-	BlockPanel = Panel * (2 + Block) // bytes of a block of a panel of weights
+	Block  = 32         // elements along k that share a scale of activations
+	BlockX = 16 + Block // bytes of a block of a row of activations
 )
+
+// Coding is a way in which weights are coded in a panel.
+type Coding int
+
+// The codings: those of package quant by their names, and groups with a scale
+// and a zero.
+const (
+	Q8_0 Coding = iota
+	Q4_0
+	Q5_0
+	IQ4NL
+	Q4_1
+	Q5_1
+	Q4G
+	Q4K
+	Q5K
+	Q6K
+	Q3K
+	Q2K
+	Codings // their number
+)
+
+// Scales says what scales there are.
+type Scales int
+
+// With d and m the first and the second of the head, the weight of code q is
+const (
+	Plain   Scales = iota // d (q - Offset)
+	Least                 // d q + m
+	Zero                  // d q - d m
+	Small                 // d s q - m t: bodies begin with 32 bytes s and 32 bytes t
+	Halves                // d s (q - Offset): bodies begin with 32 signed bytes s for each 16 inputs
+	LeastOf               // d s q - m t: with 32 bytes for each 16 inputs, s their low 4 bits, t the high ones
+)
+
+// Packing describes a coding.
+type Packing struct {
+	Bits   int // of a code
+	Scales Scales
+	Shift  int // the Offset, as a power of two
+}
+
+// PackingOf describes c. The codes of IQ4NL are places among levels, which are
+// whole numbers and 128 more.
+func PackingOf(c Coding) Packing {
+	return [Codings]Packing{
+		Q8_0: {8, Plain, 7}, Q4_0: {4, Plain, 3}, Q5_0: {5, Plain, 4}, IQ4NL: {4, Plain, 7},
+		Q4_1: {4, Least, 0}, Q5_1: {5, Least, 0}, Q4G: {4, Zero, 0},
+		Q4K: {4, Small, 0}, Q5K: {5, Small, 0}, Q6K: {6, Halves, 5}, Q3K: {3, Halves, 2}, Q2K: {2, LeastOf, 0},
+	}[c]
+}
+
+// Head returns the bytes of a head.
+func (p Packing) Head() int {
+	if p.Scales == Plain || p.Scales == Halves {
+		return 2 * Panel
+	}
+	return 4 * Panel
+}
+
+// Whole returns the bytes of the scales at the beginning of a body.
+func (p Packing) Whole() int {
+	if p.Scales < Small {
+		return 0
+	}
+	return 2 * Panel
+}
+
+// Body returns the bytes of a body.
+func (p Packing) Body() int { return p.Whole() + p.Bits*Block*Panel/8 }
+
+// Kind is the form of a block that was unpacked, and of the sums of a block of
+// activations.
+func (p Packing) Kind() Kind {
+	switch {
+	case p.Scales == Halves:
+		return OffsetHalves
+	case p.Scales == LeastOf:
+		return LeastHalves
+	case p.Scales != Plain:
+		return LeastWhole
+	case p.Shift == 7:
+		return OffsetBytes
+	}
+	return OffsetWhole
+}
+
+// Kind says whether there is a scale for 32 inputs or for each 16, and what
+// takes the place of code 0: a multiple of the scale, or a value of its own.
+type Kind int
+
+// The kinds. OffsetBytes is OffsetWhole with an offset of 128.
+const (
+	OffsetBytes Kind = iota
+	OffsetWhole
+	OffsetHalves
+	LeastWhole
+	LeastHalves
+	Kinds // their number
+)
+
+// Halves returns 2 if there is a scale for each 16 inputs.
+func (k Kind) Halves() int {
+	if k == OffsetHalves || k == LeastHalves {
+		return 2
+	}
+	return 1
+}
+
+// Least reports whether code 0 has a value of its own.
+func (k Kind) Least() bool { return k == LeastWhole || k == LeastHalves }
+
+// Unpacked returns the bytes of a block of a panel that was unpacked: the scales
+// of its columns, f32, [32] or [2][32]; as many least weights, of codes 0, if
+// they have a value of their own; and the codes, one byte each, [8][32][4].
+func (k Kind) Unpacked() int {
+	n := 4 * Panel * k.Halves()
+	if k.Least() {
+		n *= 2
+	}
+	return n + Block*Panel
+}
+
+// Unpack writes the blocks of n super-blocks of a panel, of per blocks each. Its
+// float operations are those of package quant: d*s, and -(m*t).
+type Unpack func(n, per int, w, dst *byte)
+
+// Quantise writes the blocks of x, of which there are n, to dst. A block is a
+// scale d, f32, two sums, four bytes of nothing and 32 values q of i8. The greatest
+// magnitude of a block becomes 127; values are rounded to even. A block whose
+// scale would be subnormal is all zero. A block with a value that is not finite
+// has the scale NaN, and zeros.
+//
+// A sum is that of all q and 0, or those of the halves, by the kind: -sum<<shift as
+// i32, or, for kinds with a value of their own for code 0, d*sum as f32.
+type Quantise func(n int, x *float32, dst *byte, shift int)
 
 // Blocks is a tile of rows times a panel, for a fixed number of rows m, over n
-// blocks of k. A block of x is a scale d, f32, an i32 c and 32 values q of i8;
-// c is -128 times the sum of q. Row i begins at byte i*ldx. A block of w is 32
-// scales, f16, and then, for k = 0, 4, 8 ... 28, four bytes of each column:
-// its values at k to k+3, plus 128.
+// blocks that were unpacked. Row i of x begins at byte i*ldx.
 //
 //	for i < m, j < Panel:
 //		acc := load != 0 ? y[i*ldy+j] : 0
-//		for each block: acc = fma(float32(c + sum over k of w[k][j] q[k]), d*scale[j], acc)
+//		for each block, for each of its halves, if there are:
+//			acc = fma(float32(sum of w[k][j] q[k]) [+ the offset's sum first], d*scale[j], acc)
+//			acc = fma(d*sum, least[j], acc), if there is such
 //		y[i*ldy+j] = bias != nil ? acc + bias[j] : acc
 type Blocks func(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
 
-// QuantiseRow writes the blocks of x, of which there are len(x)/Block, to dst.
-// The greatest of a block becomes 127; values are rounded to even. A block
-// whose scale would be subnormal is all zero. A block with a value that is not
-// finite has the scale NaN.
-func QuantiseRow(dst []byte, x []float32) {
-	for ; len(x) >= Block; x, dst = x[Block:], dst[BlockX:] {
-		quantiseBlock((*[BlockX]byte)(dst), (*[Block]float32)(x))
-	}
-}
-
-func quantiseBlock(dst *[BlockX]byte, x *[Block]float32) {
-	var most uint32 // the order of magnitudes is that of their bits, NaN last
-	for _, v := range x {
-		most = max(most, math.Float32bits(v)&^(1<<31))
-	}
-	d := math.Float32frombits(most) / 127
-	le := binary.LittleEndian
-	if most >= 0x7f800000 || math.Float32bits(d) < 0x00800000 {
-		clear(dst[:])
-		if most >= 0x7f800000 {
-			le.PutUint32(dst[:], math.Float32bits(float32(math.NaN())))
-		}
-		return
-	}
-	inverse := 1 / d
-	var sum int32
-	for i, v := range x {
-		// Adding 3 << 22 leaves no bits for a fraction.
-		q := int32(math.Float32bits(float32(v*inverse)+(3<<22))) - 0x4b400000
-		dst[8+i] = byte(q)
-		sum += q
-	}
-	le.PutUint32(dst[:], math.Float32bits(d))
-	le.PutUint32(dst[4:], uint32(-128*sum))
-}
-
-func blocks(m int) Blocks {
-	return func(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, resume int) {
-		var acc [genericRows][Panel]float32
-		begin(acc[:m], y, ldy, resume)
-		for b := range n {
-			panel := (*[BlockPanel]byte)(unsafe.Pointer(at(w, b*BlockPanel)))
-			for i := range m {
-				multiplyBlock(&acc[i], (*[BlockX]byte)(unsafe.Pointer(at(x, i*ldx+b*BlockX))), panel)
-			}
-		}
-		end(acc[:m], y, ldy, bias)
-	}
-}
-
-func multiplyBlock(acc *[Panel]float32, x *[BlockX]byte, w *[BlockPanel]byte) {
-	le := binary.LittleEndian
-	d, c := math.Float32frombits(le.Uint32(x[:])), int32(le.Uint32(x[4:]))
-	var sum [Panel]int32
-	for j := range sum {
-		sum[j] = c
-	}
-	for k := 0; k < Block; k += 4 {
-		q0, q1, q2, q3 := int32(int8(x[8+k])), int32(int8(x[9+k])), int32(int8(x[10+k])), int32(int8(x[11+k]))
-		row := w[2*Panel+k*Panel:]
-		for j := range sum {
-			v := row[4*j : 4*j+4]
-			sum[j] += int32(v[0])*q0 + int32(v[1])*q1 + int32(v[2])*q2 + int32(v[3])*q3
-		}
-	}
-	for j, s := range sum {
-		scale := half.F16ToF32(le.Uint16(w[2*j:]))
-		acc[j] = FMA(float32(s), float32(d*scale), acc[j])
-	}
-}
+// Row is one row times a panel as it is packed, of n super-blocks of per blocks
+// each: Unpack and Blocks in one.
+type Row func(n, per int, x, w *byte, y *float32, bias *float32)

@@ -16,9 +16,14 @@ func Generic() Kernels {
 	for m := 1; m <= genericRows; m++ {
 		k.ByCol = append(k.ByCol, strided(m, F32, false))
 	}
-	k.Blocks = []Blocks{nil}
-	for m := 1; m <= genericRows; m++ {
-		k.Blocks = append(k.Blocks, blocks(m))
+	for kind := range Kinds {
+		k.Quantise[kind], k.Blocks[kind] = quantise(kind), []Blocks{nil}
+		for m := 1; m <= genericRows; m++ {
+			k.Blocks[kind] = append(k.Blocks[kind], blocks(kind, m))
+		}
+	}
+	for c := range Codings {
+		k.Unpack[c] = unpack(c)
 	}
 	for s := range k.Gemv {
 		st := Storage(s)

@@ -8,16 +8,62 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// Bytes of a block: see asm.Blocks.
-const (
-	blockX     = 8 + 32
-	blockPanel = panel * (2 + 32)
-)
+const blockX = 16 + 32 // bytes of a block of activations: see asm.BlockX
 
-// bytesTile is a tile of m rows over weights in blocks of 8 bits. Of AVX2 each
+// kind is asm.Kind.
+type kind struct {
+	name          string
+	halves        int
+	least, signed bool // codes are bytes of an offset of 128
+}
+
+var kinds = []kind{{"OffsetBytes", 1, false, true}, {"OffsetWhole", 1, false, false}, {"OffsetHalves", 2, false, false},
+	{"LeastWhole", 1, true, false}, {"LeastHalves", 2, true, false}}
+
+// scales is the bytes before the codes of a block that was unpacked.
+func (k kind) scales() int {
+	n := 4 * panel * k.halves
+	if k.least {
+		n *= 2
+	}
+	return n
+}
+
+// tileOf is the kind whose tile s uses: VNNI takes any bytes alike.
+func (s isa) tileOf(k kind) kind {
+	if s.bytes == 64 && k.signed {
+		return kinds[1]
+	}
+	return k
+}
+
+// quantised writes what concerns quantised weights.
+func (s isa) quantised() {
+	for _, least := range []bool{false, true} {
+		for halves := 1; halves <= 2; halves++ {
+			s.quantise(halves, least)
+		}
+	}
+	for _, k := range kinds {
+		for m := 1; m <= s.blockRows && s.tileOf(k) == k; m++ {
+			s.blocksTile(k, m)
+		}
+	}
+	for _, c := range codings {
+		s.unpack(c)
+		if s.bytes == 64 {
+			s.rowOf(c)
+		}
+	}
+	s.writePool()
+	s.writeLevels()
+	s.writeOrder()
+}
+
+// blocksTile is a tile of m rows over blocks that were unpacked. Of AVX2 each
 // vector of columns is a pass of its own, since there are few registers.
-func (s isa) bytesTile(m int) {
-	name := fmt.Sprintf("Blocks%d%s", m, s.suffix)
+func (s isa) blocksTile(k kind, m int) {
+	name := fmt.Sprintf("Blocks%s%d%s", k.name, m, s.suffix)
 	TEXT(name, NOSPLIT, "func(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)")
 	Doc(fmt.Sprintf("%s is the Blocks of %d rows.", name, m))
 	Pragma("noescape")
@@ -29,7 +75,7 @@ func (s isa) bytesTile(m int) {
 	y, ldy, ldx := param("y"), param("ldy"), param("ldx")
 	SHLQ(Imm(2), ldy)
 	for pass := range passes {
-		t := blockTile{isa: s, n: param("n"), w: param("w"), ldx: ldx, tile: tile{s: s, m: m, vecs: vecs,
+		t := blockTile{isa: s, kind: k, n: param("n"), w: param("w"), ldx: ldx, tile: tile{s: s, m: m, vecs: vecs,
 			disp: pass * vecs * s.lanes(), label: fmt.Sprint(pass), c: y, ldc: ldy, bias: param("bias")}}
 		t.x = thirds(param("x"), ldx, m)
 		t.start(param("load"))
@@ -43,6 +89,7 @@ func (s isa) bytesTile(m int) {
 type blockTile struct {
 	tile
 	isa
+	kind      kind
 	n, w, ldx Register
 	x         []Register // by row, as tile.a
 	ones      VecVirtual // 1 in each word
@@ -54,10 +101,13 @@ func (t *blockTile) loop() {
 	TESTQ(t.n, t.n)
 	JE(LabelRef("end" + t.label))
 	if t.bytes == 32 {
-		t.ones, t.signs = t.reg(), t.reg()
+		t.ones = t.reg()
 		VPCMPEQW(t.ones, t.ones, t.ones)
-		VPABSB(t.ones, t.signs)
-		VPSLLW(Imm(7), t.signs, t.signs)
+		if t.kind.signed {
+			t.signs = t.reg()
+			VPABSB(t.ones, t.signs)
+			VPSLLW(Imm(7), t.signs, t.signs)
+		}
 		VPSRLW(Imm(15), t.ones, t.ones)
 	}
 	sums, w, x := make([][]VecVirtual, t.m), make([]VecVirtual, t.vecs), t.reg()
@@ -70,20 +120,22 @@ func (t *blockTile) loop() {
 		w[j] = t.reg()
 	}
 	Label("block" + t.label)
-	for i := range sums {
-		for _, v := range sums[i] {
-			if t.bytes == 32 {
-				t.zero(v)
-			} else {
-				VPBROADCASTD(t.element(i, 4), v)
+	for h := range t.kind.halves {
+		for i := range sums {
+			for _, v := range sums[i] {
+				if t.kind.least || t.kind.signed && t.bytes == 32 {
+					t.zero(v)
+				} else {
+					VPBROADCASTD(t.element(i, 4+4*h), v)
+				}
 			}
 		}
+		for g := 8 * h / t.kind.halves; g < 8*(h+1)/t.kind.halves; g++ {
+			t.four(g, sums, w, x)
+		}
+		t.scale(h, sums, w, x)
 	}
-	for g := range 8 {
-		t.four(g, sums, w, x)
-	}
-	t.scale(sums, w, x)
-	ADDQ(imm(blockPanel), t.w)
+	ADDQ(imm(t.kind.scales()+32*panel), t.w)
 	for _, p := range t.x {
 		ADDQ(Imm(blockX), p)
 	}
@@ -99,42 +151,54 @@ func (t *blockTile) element(i, offset int) Mem {
 	return m
 }
 
-// four adds the products of four steps of k, the g-th four.
+// four adds the products of group g.
 func (t *blockTile) four(g int, sums [][]VecVirtual, w []VecVirtual, x VecVirtual) {
 	for j := range w {
-		m := Mem{Base: t.w, Disp: 2*panel + 4*panel*g + 4*t.disp + t.bytes*j}
-		if t.bytes == 64 {
+		m := Mem{Base: t.w, Disp: t.kind.scales() + 4*panel*g + 4*t.disp + t.bytes*j}
+		switch {
+		case t.bytes == 64:
 			VMOVDQU32(m, w[j])
-		} else {
+		case t.kind.signed:
 			VPXOR(m, t.signs, w[j])
+		default:
+			VMOVDQU(m, w[j])
 		}
 	}
 	if t.bytes == 64 {
 		for i := range sums {
-			VPBROADCASTD(t.element(i, 8+4*g), x)
+			VPBROADCASTD(t.element(i, 16+4*g), x)
 			for j := range w {
 				VPDPBUSD(x, w[j], sums[i][j])
 			}
 		}
 		return
 	}
-	// Products of magnitudes with signed bytes: two of them, at most 128 times
-	// 127 each, fit 16 bits.
-	most := t.reg()
-	VPABSB(w[0], most)
+	// Two products of 6 bits with 8 fit 16 bits; so do two of magnitudes, at
+	// most 128 times 127 each.
+	most := w[0]
+	if t.kind.signed {
+		most = t.reg()
+		VPABSB(w[0], most)
+	}
 	for i := range sums {
-		VPBROADCASTD(t.element(i, 8+4*g), x)
-		VPSIGNB(w[0], x, x)
+		VPBROADCASTD(t.element(i, 16+4*g), x)
+		if t.kind.signed {
+			VPSIGNB(w[0], x, x)
+		}
 		VPMADDUBSW(x, most, x)
 		VPMADDWD(t.ones, x, x)
 		VPADDD(x, sums[i][0], sums[i][0])
 	}
 }
 
-// scale adds the sums of a block, times their scales.
-func (t *blockTile) scale(sums [][]VecVirtual, w []VecVirtual, x VecVirtual) {
+// scale adds the sums of half h of a block, times their scales, and what code 0
+// stands for, times the sum of activations.
+func (t *blockTile) scale(h int, sums [][]VecVirtual, w []VecVirtual, x VecVirtual) {
+	at := func(part, j int) Mem {
+		return Mem{Base: t.w, Disp: 4*panel*(part*t.kind.halves+h) + 4*t.disp + t.bytes*j}
+	}
 	for j := range w {
-		VCVTPH2PS(Mem{Base: t.w, Disp: 2*t.disp + 2*t.lanes()*j}, w[j])
+		VMOVUPS(at(0, j), w[j])
 	}
 	both := t.reg()
 	for i := range sums {
@@ -143,6 +207,18 @@ func (t *blockTile) scale(sums [][]VecVirtual, w []VecVirtual, x VecVirtual) {
 			VMULPS(w[j], x, both)
 			VCVTDQ2PS(sums[i][j], sums[i][j])
 			VFMADD231PS(both, sums[i][j], t.acc[i][j])
+		}
+	}
+	if !t.kind.least {
+		return
+	}
+	for j := range w {
+		VMOVUPS(at(1, j), w[j])
+	}
+	for i := range sums {
+		VBROADCASTSS(t.element(i, 4+4*h), x)
+		for j := range w {
+			VFMADD231PS(w[j], x, t.acc[i][j])
 		}
 	}
 }

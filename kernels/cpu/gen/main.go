@@ -17,7 +17,7 @@ import (
 func main() {
 	tier := flag.String("tier", "", "instruction set: avx2 or avx512")
 	table := flag.String("table", "", "file for the table of the functions")
-	part := flag.String("part", "", "what to write: products or vectors")
+	part := flag.String("part", "", "what to write: products, vectors or blocks")
 	constants := flag.String("constants", "", "file for the constants of the Go loops, if any")
 	flag.Parse()
 	isa, ok := isas[*tier]
@@ -34,8 +34,11 @@ func main() {
 	case "vectors":
 		isa.vectors()
 		text = isa.vectorTable()
+	case "blocks":
+		isa.quantised()
+		text = isa.blocksTable()
 	default:
-		fmt.Fprintf(os.Stderr, "gen: -part %q: want products or vectors\n", *part)
+		fmt.Fprintf(os.Stderr, "gen: -part %q: want products, vectors or blocks\n", *part)
 		os.Exit(2)
 	}
 	Generate()
@@ -62,9 +65,6 @@ func (s isa) products() {
 			s.strided(m, byRow, e)
 		}
 		s.strided(m, byCol, elems[0])
-	}
-	for m := 1; m <= s.blockRows; m++ {
-		s.bytesTile(m)
 	}
 	s.peak()
 	if s.name == "AVX2" {

@@ -36,12 +36,7 @@ func (s isa) table() string {
 		}
 		b.WriteString("},\n")
 	}
-	b.WriteString("\t\tBlocks: []Blocks{nil")
-	for m := 1; m <= s.blockRows; m++ {
-		fmt.Fprintf(&b, ", Blocks%d%s", m, s.suffix)
-	}
-	b.WriteString("},\n")
-	fmt.Fprintf(&b, "\t\tVector: vector%s(),\n\t}\n}\n", s.suffix)
+	fmt.Fprintf(&b, "\t\tBlocked: blocked%s(),\n\t\tVector: vector%s(),\n\t}\n}\n", s.suffix, s.suffix)
 	return b.String()
 }
 
@@ -59,5 +54,37 @@ func (s isa) vectorTable() string {
 		fmt.Fprintf(&b, "\t\t\t%s: Stream%s%s,\n", name, name, s.suffix)
 	}
 	fmt.Fprintf(&b, "\t\t\tFence: Fence%s,\n\t\t},\n\t}\n}\n", s.suffix)
+	return b.String()
+}
+
+// blocksTable is the Go file that finds the functions over quantised weights.
+func (s isa) blocksTable() string {
+	var b strings.Builder
+	b.WriteString(tableHead)
+	fmt.Fprintf(&b, "// blocked%s holds the functions over quantised weights of %s.\n", s.suffix, s.name)
+	fmt.Fprintf(&b, "func blocked%s() Blocked {\n\treturn Blocked{\n\t\tQuantise: [Kinds]Quantise{", s.suffix)
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "%s: Quantise%s%s, ", k.name, quantiseName(k.halves, k.least), s.suffix)
+	}
+	b.WriteString("},\n\t\tBlocks: [Kinds][]Blocks{\n")
+	for _, k := range kinds {
+		fmt.Fprintf(&b, "\t\t\t%s: {nil", k.name)
+		for m := 1; m <= s.blockRows; m++ {
+			fmt.Fprintf(&b, ", Blocks%s%d%s", s.tileOf(k).name, m, s.suffix)
+		}
+		b.WriteString("},\n")
+	}
+	b.WriteString("\t\t},\n")
+	for _, f := range []string{"Unpack", "Row"} {
+		if f == "Row" && s.bytes == 32 {
+			continue
+		}
+		fmt.Fprintf(&b, "\t\t%s: [Codings]%s{\n", f, f)
+		for _, c := range codings {
+			fmt.Fprintf(&b, "\t\t\t%s: %s%s%s,\n", c.name, f, c.name, s.suffix)
+		}
+		b.WriteString("\t\t},\n")
+	}
+	b.WriteString("\t}\n}\n")
 	return b.String()
 }

@@ -1,0 +1,81 @@
+package cpu
+
+import (
+	"encoding/binary"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/kernels/cpu/asm"
+	"pipe.dev/kernels/quant"
+)
+
+// BN32 is the layout of weights [out, in] in blocks, in panels of 32 output
+// columns: what asm.Unpack reads, super-block by super-block. It takes the bytes
+// of the row-major form, at most 4% more where scales of 6 bits become bytes, and
+// those of columns that fill the last panel.
+const BN32 ir.Layout = "bn32"
+
+// packing is how weights of one type in blocks lie in panels.
+type packing struct {
+	asm.Packing
+	coding asm.Coding
+	per    int // blocks of 32 in a super-block, which is a block of the format
+	format quant.Format
+}
+
+// packingOf is the packing of a type, or false for one that is not packed.
+func packingOf(d ir.DType) (packing, bool) {
+	c, ok := map[ir.DType]asm.Coding{
+		ir.Q8_0: asm.Q8_0, ir.Q4_0: asm.Q4_0, ir.Q5_0: asm.Q5_0, ir.IQ4_NL: asm.IQ4NL, ir.Q4_1: asm.Q4_1, ir.Q5_1: asm.Q5_1,
+		ir.Q4_G32: asm.Q4G, ir.Q4_G64: asm.Q4G, ir.Q4_G128: asm.Q4G,
+		ir.Q4_K: asm.Q4K, ir.Q5_K: asm.Q5K, ir.Q6_K: asm.Q6K, ir.Q3_K: asm.Q3K, ir.Q2_K: asm.Q2K,
+	}[d]
+	if !ok {
+		return packing{}, false
+	}
+	f, err := quant.Lookup(d.String())
+	return packing{asm.PackingOf(c), c, f.Block / asm.Block, f}, err == nil
+}
+
+// superBytes returns the bytes of a super-block of a panel.
+func (p packing) superBytes() int { return p.Head() + p.per*p.Body() }
+
+// panelBytes returns the bytes of a panel of k inputs.
+func (p packing) panelBytes(k int) int { return k / p.format.Block * p.superBytes() }
+
+// pack writes super-blocks lo to hi of panel n of a weight whose out rows, of
+// supers blocks, lie one after another in src. Columns that are missing are zero.
+func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
+	columns := min(asm.Panel, out-n*asm.Panel)
+	clear(dst[:(hi-lo)*p.superBytes()])
+	for s := lo; s < hi; s++ {
+		to := dst[(s-lo)*p.superBytes() : (s-lo+1)*p.superBytes()]
+		for j := range columns {
+			at := ((n*asm.Panel+j)*supers + s) * p.format.Bytes
+			p.column(to, src[at:at+p.format.Bytes], j)
+		}
+	}
+}
+
+// column writes a block of the format as column j of a super-block.
+func (p packing) column(to, block []byte, j int) {
+	parts := p.format.Parts(block)
+	binary.LittleEndian.PutUint16(to[2*j:], parts.D)
+	if p.Head() > 2*asm.Panel {
+		binary.LittleEndian.PutUint16(to[2*asm.Panel+2*j:], parts.M)
+	}
+	for b := range p.per {
+		body := to[p.Head()+b*p.Body():][:p.Body()]
+		switch p.Scales {
+		case asm.Small:
+			body[j], body[asm.Panel+j] = byte(parts.Scale[b]), parts.Least[b]
+		case asm.Halves:
+			body[j], body[asm.Panel+j] = byte(parts.Scale[2*b]), byte(parts.Scale[2*b+1])
+		case asm.LeastOf:
+			for h := range 2 {
+				body[h*asm.Panel+j] = byte(parts.Scale[2*b+h]) | parts.Least[2*b+h]<<4
+			}
+		}
+		codes := p.format.Codes(block, b)
+		p.Put(body[p.Whole():], j, &codes)
+	}
+}

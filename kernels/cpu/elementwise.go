@@ -36,7 +36,6 @@ type float2 struct {
 	rows   fn2[float32]
 	number func(y, a []float32, b float32)
 	first  func(y, b []float32, a float32)
-	stream fn2[float32] // rows past the caches, or nil
 }
 
 // ones lists the functions of one operand on float32.
@@ -76,10 +75,10 @@ func roundF16(y, x []float32) {
 // twos lists the functions of two operands on float32.
 func twos(v *asm.Vector) map[string]float2 {
 	return map[string]float2{
-		"add": {fn2[float32](v.Add), v.AddS, v.AddS, fn2[float32](v.Stream.Add)},
-		"sub": {fn2[float32](v.Sub), v.SubS, v.SSub, nil},
-		"mul": {fn2[float32](v.Mul), v.MulS, v.MulS, fn2[float32](v.Stream.Mul)},
-		"div": {fn2[float32](v.Div), v.DivS, v.SDiv, nil},
+		"add": {fn2[float32](v.Add), v.AddS, v.AddS},
+		"sub": {fn2[float32](v.Sub), v.SubS, v.SSub},
+		"mul": {fn2[float32](v.Mul), v.MulS, v.MulS},
+		"div": {fn2[float32](v.Div), v.DivS, v.SDiv},
 		"pow": {rows: pow},
 		"max": {rows: fn2[float32](v.Max), number: v.MaxS},
 		"min": {rows: fn2[float32](v.Min), number: v.MinS},
@@ -195,18 +194,21 @@ func (b *Backend) streamOf(name string) unary {
 
 // mapKernel is unaryKernel for floats; stream is f past the caches, or nil.
 func mapKernel(b *Backend, f fn1[float32], stream unary, in, out []ir.Type) kernels.Kernel {
-	plain := unaryKernel(b, f, in, out)
-	return kernel{inPlace: plain.InPlace, bind: func(a kernels.Args) (kernels.Step, error) {
+	return kernel{inPlace: sameType(in, out), bind: func(a kernels.Args) (kernels.Step, error) {
 		vs, err := b.views(a.In[0], a.Out[0])
 		if err != nil {
 			return nil, err
 		}
-		x, y := vs[0], vs[1]
-		if stream == nil || x.dtype != ir.F32 || !b.streams(y, 16, x) {
-			return plain.Bind(a)
+		x, y := vs[0], b.resultOf(vs[1], vs[0])
+		if stream != nil && x.dtype == ir.F32 && y.stream {
+			from, to := x.f32(), y.f32()
+			return y.tiled(func(_ []float32, i, n int) { stream(to[i:i+n], from[i:i+n]) }), nil
 		}
-		from, to := x.f32(), y.f32()
-		return b.tiledThen(y.n, b.asm.Stream.Fence, func(_ []float32, i, n int) { stream(to[i:i+n], from[i:i+n]) }), nil
+		return y.tiled(func(local []float32, i, n int) {
+			to := y.room(local[:tile], i, n)
+			f(to, x.tile(local[tile:2*tile], i, n))
+			y.done(to, i)
+		}), nil
 	}}
 }
 
@@ -256,12 +258,8 @@ func floatKernel(b *Backend, f float2, in, out []ir.Type) kernels.Kernel {
 		}
 		shape := a.Out[0].Shape
 		p, q := newInput[float32](vs[0], a.In[0].Shape, shape), newInput[float32](vs[1], a.In[1].Shape, shape)
-		y := output[float32]{vs[2]}
-		rows, then := f.rows, func() {}
-		if f.stream != nil && b.streams(y.vec, 16, p.vec, q.vec) {
-			rows, then = f.stream, b.asm.Stream.Fence
-		}
-		return b.tiledThen(y.n, then, func(local []float32, i, n int) {
+		y := b.resultOf(vs[2], p.vec, q.vec)
+		return y.tiled(func(local []float32, i, n int) {
 			to := y.room(tileBuf[float32](local, 0), i, n)
 			switch {
 			case q.still() && f.number != nil:
@@ -269,9 +267,9 @@ func floatKernel(b *Backend, f float2, in, out []ir.Type) kernels.Kernel {
 			case p.still() && f.first != nil:
 				runs(&p, f.first, to, q.read(tileBuf[float32](local, 1), i, n), i)
 			default:
-				rows(to, p.read(tileBuf[float32](local, 1), i, n), q.read(tileBuf[float32](local, 2), i, n))
+				f.rows(to, p.read(tileBuf[float32](local, 1), i, n), q.read(tileBuf[float32](local, 2), i, n))
 			}
-			y.keep(to, i)
+			y.done(to, i)
 		}), nil
 	}}
 }

@@ -76,15 +76,15 @@ func bindElementwise(b *Backend, words []word, a kernels.Args) (kernels.Step, er
 	for i := range xs {
 		xs[i] = newInput[float32](vs[i], a.In[i].Shape, a.Out[0].Shape)
 	}
-	e := expression{words: words, xs: xs, y: output[float32]{vs[len(a.In)]}}
-	return b.tiled(e.y.n, e.tile), nil
+	e := expression{words: words, xs: xs, y: b.resultOf(vs[len(a.In)], vs[:len(a.In)]...)}
+	return e.y.tiled(e.tile), nil
 }
 
 // expression is bound words.
 type expression struct {
 	words []word
 	xs    []input[float32]
-	y     output[float32]
+	y     result
 }
 
 // cell is a value on the stack: a tile, or one number in x[0].
@@ -122,7 +122,7 @@ func (e *expression) tile(local []float32, i, n int) {
 	} else if &to[0] != &top.x[0] {
 		copy(to, top.x) // an expression of one input
 	}
-	e.y.keep(to, i)
+	e.y.done(to, i)
 }
 
 // input is an operand as a tile, or as a number if it has but one element.

@@ -19,8 +19,8 @@ func gatedAct(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil {
 			return nil, err
 		}
-		gate, up, y := vs[0], vs[1], vs[2]
-		return b.tiled(y.n, func(local []float32, i, n int) {
+		gate, up, y := vs[0], vs[1], b.resultOf(vs[2], vs[:2]...)
+		return y.tiled(func(local []float32, i, n int) {
 			buf := local[:n]
 			f(buf, gate.tile(buf, i, n))
 			to := y.room(local[tile:], i, n)

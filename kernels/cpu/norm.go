@@ -73,35 +73,15 @@ func (s norm) bind(a kernels.Args) (kernels.Step, error) {
 		return s.b.step(0, nil), nil
 	}
 	s.stream = s.b.streams(s.y, dim, s.x)
-	perPart := max(1, grain/dim)
-	return s.b.step(parts(n, perPart), func(worker, id int) {
-		lo, hi := span(id, n, perPart)
-		for r := lo; r < hi; r++ {
-			s.row(s.b.local[worker], r*dim)
-		}
-		if s.stream {
-			s.b.asm.Stream.Fence()
-		}
-	}), nil
+	return s.b.rowParts(n, dim, grain, s.stream, s.row), nil
 }
 
 // row normalises the row that begins at element at. Sums are taken in float64.
 func (s *norm) row(local []float32, at int) {
 	bx, by, bw, bc := local[:tile], local[tile:2*tile], local[2*tile:3*tile], local[3*tile:4*tile]
-	f := &s.b.asm.Vector
-	var center, sum float64
-	if s.center {
-		for i := 0; i < s.dim; i += tile {
-			center += f.Sum(s.x.tile(bx, at+i, min(tile, s.dim-i)))
-		}
-		center /= float64(s.dim)
-	}
-	for i := 0; i < s.dim; i += tile {
-		sum += f.SumSquares(s.x.tile(bx, at+i, min(tile, s.dim-i)), center)
-	}
-	scale := float32(1 / math.Sqrt(sum/float64(s.dim)+s.eps))
-	high := float32(center)
-	low := float32(center - float64(high))
+	mean, scale := s.moments(bx, at)
+	high := float32(mean)
+	low := float32(mean - float64(high))
 	for i := 0; i < s.dim; i += tile {
 		n := min(tile, s.dim-i)
 		x := s.x.tile(bx, at+i, n)
@@ -113,20 +93,40 @@ func (s *norm) row(local []float32, at int) {
 		if s.c.there() {
 			c = s.c.tile(bc, i, n)
 		}
-		s.scale(y, by[:n], x, w, c, high, low, scale)
+		s.scale(y, x, w, c, high, low, scale)
 		s.y.done(y, at+i)
 	}
 }
 
-// scale is y = ((x - high) - low) * scale * w + c, where w and c may be nil. The
-// last function writes y, those before it write there or, if y goes past the
-// caches, buf.
-func (s *norm) scale(y, buf, x, w, c []float32, high, low, scale float32) {
+// moments gives the mean of a row, 0 unless it is centred, and what it is then
+// multiplied by. Both sums are taken in one pass, of differences from the first
+// element: since var(x) >= (x[0] - mean)²/dim, what cancels is at most dim times
+// what stays, which float64 has room for.
+func (s *norm) moments(buf []float32, at int) (mean float64, scale float32) {
+	f := &s.b.asm.Vector
+	n := float64(s.dim)
+	var sum, squares float64
+	if !s.center {
+		for i := 0; i < s.dim; i += tile {
+			squares += f.Squares(s.x.tile(buf, at+i, min(tile, s.dim-i)))
+		}
+		return 0, float32(1 / math.Sqrt(squares/n+s.eps))
+	}
+	shift := float64(s.x.one(at))
+	for i := 0; i < s.dim; i += tile {
+		first, second := f.Moments(s.x.tile(buf, at+i, min(tile, s.dim-i)), shift)
+		sum, squares = sum+first, squares+second
+	}
+	mean = sum / n
+	return shift + mean, float32(1 / math.Sqrt(max(squares/n-mean*mean, 0)+s.eps))
+}
+
+// scale is y = ((x - high) - low) * scale * w + c, where w and c may be nil.
+func (s *norm) scale(y, x, w, c []float32, high, low, scale float32) {
 	f := &s.b.asm.Vector
 	last := f.Stream
 	if !s.stream {
-		buf = y
-		last.Center, last.MulS, last.Mul, last.Add, last.ScaleMul = f.Center, f.MulS, f.Mul, f.Add, f.ScaleMul
+		last.Center, last.MulS, last.ScaleMul, last.Normalize = f.Center, f.MulS, f.ScaleMul, f.Normalize
 	}
 	switch {
 	case !s.center && w == nil:
@@ -135,13 +135,8 @@ func (s *norm) scale(y, buf, x, w, c []float32, high, low, scale float32) {
 		last.ScaleMul(y, x, w, scale)
 	case w == nil:
 		last.Center(y, x, high, low, scale)
-	case c == nil:
-		f.Center(buf, x, high, low, scale)
-		last.Mul(y, buf, w)
 	default:
-		f.Center(buf, x, high, low, scale)
-		f.Mul(buf, buf, w)
-		last.Add(y, buf, c)
+		last.Normalize(y, x, w, c, high, low, scale)
 	}
 }
 

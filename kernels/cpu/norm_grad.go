@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"fmt"
-	"math"
 	"unsafe"
 
 	"pipe.dev/compiler/ir"
@@ -122,17 +121,8 @@ func (s normGrad) bind(a kernels.Args) (kernels.Step, error) {
 // row computes dx of the row that begins at element at, and adds to the sums.
 func (s *normGrad) row(local []float32, at int, sums []float64) {
 	f := &s.b.asm.Vector
-	var center, squares float64
-	if s.center {
-		for i := 0; i < s.dim; i += tile {
-			center += f.Sum(s.x.tile(local[:tile], at+i, min(tile, s.dim-i)))
-		}
-		center /= float64(s.dim)
-	}
-	for i := 0; i < s.dim; i += tile {
-		squares += f.SumSquares(s.x.tile(local[:tile], at+i, min(tile, s.dim-i)), center)
-	}
-	c := rowTile{s: s, local: local, at: at, center: center, scale: float32(1 / math.Sqrt(squares/float64(s.dim)+s.eps))}
+	center, scale := s.moments(local[:tile], at)
+	c := rowTile{s: s, local: local, at: at, center: center, scale: scale}
 	var mean, dot float64
 	t := local[6*tile : 7*tile]
 	for i := 0; i < s.dim; i += tile {

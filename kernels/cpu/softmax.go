@@ -37,32 +37,37 @@ func softmaxOp(log bool) maker {
 			if s.inner > 1 {
 				return b.step(outer*parts(s.inner, across), s.columns), nil
 			}
-			s.stream = log && b.streams(s.y, s.n, s.x)
-			perPart := max(1, grain/4/s.n)
-			return b.step(parts(outer, perPart), func(worker, id int) {
-				lo, hi := span(id, outer, perPart)
-				for r := lo; r < hi; r++ {
-					s.row(b.local[worker], r*s.n)
-				}
-				if s.stream {
-					b.asm.Stream.Fence()
-				}
-			}), nil
+			s.stream = b.streams(s.y, s.n, s.x) && (log || s.n <= mostKept)
+			if s.stream && !log && s.x.dtype == ir.F32 {
+				perPart := max(1, streamPart/s.n)
+				return b.step(parts(outer, perPart), func(worker, id int) {
+					lo, hi := span(id, outer, perPart)
+					s.rows(b.local[worker], lo, hi)
+				}), nil
+			}
+			return b.rowParts(outer, s.n, grain/4, s.stream, s.row), nil
 		}}, ok
 	}
 }
 
-// row computes the row that begins at element at. Exponentials are kept in the
-// result, or computed again if that is narrow.
+// mostKept is how many exponentials a worker keeps.
+const mostKept = localFloats/2 - 2*tile
+
+// row computes the row that begins at element at. Exponentials are kept by the
+// worker, or in the result, or computed again if that is narrow.
 func (s *softmax) row(local []float32, at int) {
 	bx, by := local[:tile], local[tile:2*tile]
 	f := &s.b.asm.Vector
 	m, sum := float32(math.Inf(-1)), 0.
-	for i := 0; i < s.n; i += tile {
-		m = max(m, f.Greatest(s.x.tile(bx, at+i, min(tile, s.n-i))))
+	for i := 0; i < s.n; i += tile { // a NaN makes every result NaN, whatever m is
+		m = max(m, f.Highest(s.x.tile(bx, at+i, min(tile, s.n-i))))
 	}
 	var kept []float32
-	if !s.log && s.y.dtype == ir.F32 {
+	switch {
+	case s.log:
+	case s.n <= mostKept:
+		kept = local[2*tile : 2*tile+s.n]
+	case s.y.dtype == ir.F32:
 		kept = s.y.f32()[at : at+s.n]
 	}
 	for i := 0; i < s.n; i += tile {
@@ -74,9 +79,9 @@ func (s *softmax) row(local []float32, at int) {
 		sum += f.SumExp(e, x, m)
 	}
 	shift, scale := float32(math.Log(sum)), float32(1/sum)
-	center := f.Center
+	center, times := f.Center, f.MulS
 	if s.stream {
-		center = f.Stream.Center
+		center, times = f.Stream.Center, f.Stream.MulS
 	}
 	for i := 0; i < s.n; i += tile {
 		n := min(tile, s.n-i)
@@ -85,13 +90,47 @@ func (s *softmax) row(local []float32, at int) {
 		case s.log:
 			center(y, s.x.tile(bx, at+i, n), m, shift, 1)
 		case kept != nil:
-			f.MulS(y, y, scale)
+			times(y, kept[i:i+n], scale)
 		default:
 			f.SumExp(y, s.x.tile(bx, at+i, n), m)
 			f.MulS(y, y, scale)
 		}
 		s.y.done(y, at+i)
 	}
+}
+
+// rows computes rows lo to hi-1, past the caches: while the exponentials of one
+// are computed, the results of the row before are on their way to memory, and
+// the next row comes from there.
+func (s *softmax) rows(local []float32, lo, hi int) {
+	f := &s.b.asm.Vector
+	x, y := s.x.f32(), s.y.f32()
+	kept := [2][]float32{local[:s.n], local[localFloats/2:][:s.n]}
+	scale := float32(0)
+	for r := lo; r < hi; r++ {
+		at := r * s.n
+		next := min(r+1, hi-1) * s.n
+		m, sum := float32(math.Inf(-1)), 0.
+		for i := 0; i < s.n; i += tile {
+			m = max(m, f.Highest(x[at+i:at+min(i+tile, s.n)]))
+		}
+		e, before := kept[r%2], kept[(r+1)%2]
+		for i := 0; i < s.n; i += tile {
+			j := min(i+tile, s.n)
+			if r == lo {
+				sum += f.SumExp(e[i:j], x[at+i:at+j], m)
+				continue
+			}
+			sum += f.Stream.SumExp(e[i:j], x[at+i:at+j], m, y[at-s.n+i:at-s.n+j], before[i:j], scale, x[next+i:next+j])
+		}
+		scale = float32(1 / sum)
+	}
+	at := (hi - 1) * s.n
+	for i := 0; i < s.n; i += tile {
+		j := min(i+tile, s.n)
+		f.Stream.MulS(y[at+i:at+j], kept[(hi-1)%2][i:j], scale)
+	}
+	f.Stream.Fence()
 }
 
 // columns computes neighbouring columns of one outer index.

@@ -189,7 +189,7 @@ func (o *output[T]) keep(y []T, i int) {
 
 // tiled returns a step that calls body for every tile of n elements.
 func (b *Backend) tiled(n int, body func(local []float32, i, n int)) kernels.Step {
-	return b.tiledThen(n, nil, body)
+	return b.tiles(n, grain, nil, body)
 }
 
 // sameType returns an inPlace for results that may lie over any input of the

@@ -15,7 +15,7 @@ import (
 )
 
 // tiers are the kernels that this machine can run.
-func tiers(t *testing.T) map[string]Kernels {
+func tiers(t testing.TB) map[string]Kernels {
 	out := map[string]Kernels{"generic": Generic()}
 	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && CPUID1()>>29&1 == 1 {
 		out["avx2"] = AVX2()

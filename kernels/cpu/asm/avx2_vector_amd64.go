@@ -164,6 +164,11 @@ func ScaleMulY(y []float32, x []float32, w []float32, s float32)
 //go:noescape
 func CenterY(y []float32, x []float32, high float32, low float32, s float32)
 
+// NormalizeY is y[i] = fma(((x[i]-high) - low) * s, w[i], c[i]).
+//
+//go:noescape
+func NormalizeY(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+
 // EluY is y[i] = x[i] > 0 ? x[i] : alpha * (exp(x[i]) - 1).
 //
 //go:noescape
@@ -188,6 +193,21 @@ func SumY(x []float32) (sum float64)
 //
 //go:noescape
 func SumSquaresY(x []float32, mean float64) (sum float64)
+
+// SquaresY is the sum of x².
+//
+//go:noescape
+func SquaresY(x []float32) (sum float64)
+
+// MomentsY is the sums of x - shift and of its squares.
+//
+//go:noescape
+func MomentsY(x []float32, shift float64) (sum float64, squares float64)
+
+// HighestY is the Highest of x.
+//
+//go:noescape
+func HighestY(x []float32) (m float32)
 
 // SumExpY is the SumExp of x.
 //
@@ -274,10 +294,25 @@ func StreamScaleMulY(y []float32, x []float32, w []float32, s float32)
 //go:noescape
 func StreamCenterY(y []float32, x []float32, high float32, low float32, s float32)
 
+// StreamNormalizeY is y[i] = fma(((x[i]-high) - low) * s, w[i], c[i]), past the caches.
+//
+//go:noescape
+func StreamNormalizeY(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+
 // StreamGeluY is the Map Gelu, past the caches.
 //
 //go:noescape
 func StreamGeluY(y []float32, x []float32)
+
+// StreamCopyY is the Map Copy, past the caches.
+//
+//go:noescape
+func StreamCopyY(y []float32, x []float32)
+
+// StreamSumExpY is the SumExp of x, which writes out[i] = kept[i] * scale, past the caches.
+//
+//go:noescape
+func StreamSumExpY(y []float32, x []float32, shift float32, out []float32, kept []float32, scale float32, next []float32) (sum float64)
 
 // FenceY lets other threads see what was written past the caches.
 func FenceY()

@@ -580,22 +580,21 @@ loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
-	VPOR         constantsY<>+1120(SB), Y1, Y0
-	VBROADCASTSS constantsY<>+64(SB), Y2
-	VMAXPS       Y0, Y2, Y2
-	VBROADCASTSS constantsY<>+96(SB), Y0
-	VFMADD231PS  constantsY<>+128(SB), Y2, Y0
-	VSUBPS       constantsY<>+96(SB), Y0, Y3
-	VFNMADD231PS constantsY<>+160(SB), Y3, Y2
-	VFNMADD231PS constantsY<>+192(SB), Y3, Y2
+	VBROADCASTSS constantsY<>+1632(SB), Y0
+	VMINPS       Y1, Y0, Y0
+	VBROADCASTSS constantsY<>+96(SB), Y2
+	VFNMADD231PS constantsY<>+128(SB), Y0, Y2
+	VSUBPS       constantsY<>+96(SB), Y2, Y3
+	VFNMSUB231PS constantsY<>+160(SB), Y3, Y0
+	VFNMADD231PS constantsY<>+192(SB), Y3, Y0
 	VBROADCASTSS constantsY<>+224(SB), Y3
-	VFMADD213PS  constantsY<>+256(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+288(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+320(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+352(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
-	VPSUBD       constantsY<>+96(SB), Y0, Y0
+	VFMADD213PS  constantsY<>+256(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+288(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+320(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+352(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VPSUBD       constantsY<>+96(SB), Y2, Y0
 	VPSRAD       $0x01, Y0, Y2
 	VPSUBD       Y2, Y0, Y0
 	VPADDD       constantsY<>+416(SB), Y2, Y2
@@ -604,11 +603,7 @@ loop1:
 	VPADDD       constantsY<>+416(SB), Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y2, Y0
-	VBROADCASTSS constantsY<>+384(SB), Y2
-	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y3
-	VBLENDVPS    Y3, Y0, Y2, Y2
 	VADDPS       constantsY<>+384(SB), Y0, Y0
-	VMULPS       Y2, Y1, Y1
 	VDIVPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (AX)(BX*4)
 	ADDQ         $0x08, BX
@@ -625,22 +620,21 @@ end1:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
-	VPOR         constantsY<>+1120(SB), Y2, Y1
-	VBROADCASTSS constantsY<>+64(SB), Y3
-	VMAXPS       Y1, Y3, Y3
-	VBROADCASTSS constantsY<>+96(SB), Y1
-	VFMADD231PS  constantsY<>+128(SB), Y3, Y1
-	VSUBPS       constantsY<>+96(SB), Y1, Y4
-	VFNMADD231PS constantsY<>+160(SB), Y4, Y3
-	VFNMADD231PS constantsY<>+192(SB), Y4, Y3
+	VBROADCASTSS constantsY<>+1632(SB), Y1
+	VMINPS       Y2, Y1, Y1
+	VBROADCASTSS constantsY<>+96(SB), Y3
+	VFNMADD231PS constantsY<>+128(SB), Y1, Y3
+	VSUBPS       constantsY<>+96(SB), Y3, Y4
+	VFNMSUB231PS constantsY<>+160(SB), Y4, Y1
+	VFNMADD231PS constantsY<>+192(SB), Y4, Y1
 	VBROADCASTSS constantsY<>+224(SB), Y4
-	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VPSUBD       constantsY<>+96(SB), Y1, Y1
+	VFMADD213PS  constantsY<>+256(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+288(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+320(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+352(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VPSUBD       constantsY<>+96(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
 	VPSUBD       Y3, Y1, Y1
 	VPADDD       constantsY<>+416(SB), Y3, Y3
@@ -649,11 +643,7 @@ end1:
 	VPADDD       constantsY<>+416(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y3, Y1
-	VBROADCASTSS constantsY<>+384(SB), Y3
-	VCMPPS       $0x11, constantsY<>+480(SB), Y2, Y4
-	VBLENDVPS    Y4, Y1, Y3, Y3
 	VADDPS       constantsY<>+384(SB), Y1, Y1
-	VMULPS       Y3, Y2, Y2
 	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
@@ -676,39 +666,36 @@ loop1:
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
 	VMULPS       Y1, Y1, Y0
-	VBROADCASTSS constantsY<>+1632(SB), Y2
-	VFMADD231PS  constantsY<>+1664(SB), Y0, Y2
+	VBROADCASTSS constantsY<>+1664(SB), Y2
+	VFMADD231PS  constantsY<>+1696(SB), Y0, Y2
 	VMULPS       Y1, Y2, Y0
-	VPOR         constantsY<>+1120(SB), Y0, Y2
-	VBROADCASTSS constantsY<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y3
+	VBROADCASTSS constantsY<>+64(SB), Y2
+	VMAXPS       Y0, Y2, Y2
+	VBROADCASTSS constantsY<>+1632(SB), Y0
+	VMINPS       Y2, Y0, Y0
 	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+128(SB), Y3, Y2
-	VSUBPS       constantsY<>+96(SB), Y2, Y4
-	VFNMADD231PS constantsY<>+160(SB), Y4, Y3
-	VFNMADD231PS constantsY<>+192(SB), Y4, Y3
-	VBROADCASTSS constantsY<>+224(SB), Y4
-	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VPSUBD       constantsY<>+96(SB), Y2, Y2
-	VPSRAD       $0x01, Y2, Y3
-	VPSUBD       Y3, Y2, Y2
-	VPADDD       constantsY<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y3
+	VFNMADD231PS constantsY<>+128(SB), Y0, Y2
+	VSUBPS       constantsY<>+96(SB), Y2, Y3
+	VFNMSUB231PS constantsY<>+160(SB), Y3, Y0
+	VFNMADD231PS constantsY<>+192(SB), Y3, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y3
+	VFMADD213PS  constantsY<>+256(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+288(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+320(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+352(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VPSUBD       constantsY<>+96(SB), Y2, Y0
+	VPSRAD       $0x01, Y0, Y2
+	VPSUBD       Y2, Y0, Y0
 	VPADDD       constantsY<>+416(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y2
-	VBROADCASTSS constantsY<>+384(SB), Y3
-	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y0
-	VBLENDVPS    Y0, Y2, Y3, Y0
-	VADDPS       constantsY<>+384(SB), Y2, Y2
-	VMULPS       Y0, Y1, Y0
-	VDIVPS       Y2, Y0, Y0
+	VPADDD       constantsY<>+416(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y0
+	VADDPS       constantsY<>+384(SB), Y0, Y0
+	VDIVPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
@@ -725,39 +712,36 @@ end1:
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
 	VMULPS       Y2, Y2, Y1
-	VBROADCASTSS constantsY<>+1632(SB), Y3
-	VFMADD231PS  constantsY<>+1664(SB), Y1, Y3
+	VBROADCASTSS constantsY<>+1664(SB), Y3
+	VFMADD231PS  constantsY<>+1696(SB), Y1, Y3
 	VMULPS       Y2, Y3, Y1
-	VPOR         constantsY<>+1120(SB), Y1, Y3
-	VBROADCASTSS constantsY<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y4
+	VBROADCASTSS constantsY<>+64(SB), Y3
+	VMAXPS       Y1, Y3, Y3
+	VBROADCASTSS constantsY<>+1632(SB), Y1
+	VMINPS       Y3, Y1, Y1
 	VBROADCASTSS constantsY<>+96(SB), Y3
-	VFMADD231PS  constantsY<>+128(SB), Y4, Y3
-	VSUBPS       constantsY<>+96(SB), Y3, Y5
-	VFNMADD231PS constantsY<>+160(SB), Y5, Y4
-	VFNMADD231PS constantsY<>+192(SB), Y5, Y4
-	VBROADCASTSS constantsY<>+224(SB), Y5
-	VFMADD213PS  constantsY<>+256(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+288(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+320(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+352(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VPSUBD       constantsY<>+96(SB), Y3, Y3
-	VPSRAD       $0x01, Y3, Y4
-	VPSUBD       Y4, Y3, Y3
-	VPADDD       constantsY<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y4
+	VFNMADD231PS constantsY<>+128(SB), Y1, Y3
+	VSUBPS       constantsY<>+96(SB), Y3, Y4
+	VFNMSUB231PS constantsY<>+160(SB), Y4, Y1
+	VFNMADD231PS constantsY<>+192(SB), Y4, Y1
+	VBROADCASTSS constantsY<>+224(SB), Y4
+	VFMADD213PS  constantsY<>+256(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+288(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+320(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+352(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VPSUBD       constantsY<>+96(SB), Y3, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
 	VPADDD       constantsY<>+416(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y4, Y3
-	VBROADCASTSS constantsY<>+384(SB), Y4
-	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y1
-	VBLENDVPS    Y1, Y3, Y4, Y1
-	VADDPS       constantsY<>+384(SB), Y3, Y3
-	VMULPS       Y1, Y2, Y1
-	VDIVPS       Y3, Y1, Y1
+	VPADDD       constantsY<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y1
+	VADDPS       constantsY<>+384(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
 done:
@@ -778,37 +762,34 @@ loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
-	VMULPS       constantsY<>+1696(SB), Y1, Y0
-	VPOR         constantsY<>+1120(SB), Y0, Y2
-	VBROADCASTSS constantsY<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y3
+	VMULPS       constantsY<>+1728(SB), Y1, Y0
+	VBROADCASTSS constantsY<>+64(SB), Y2
+	VMAXPS       Y0, Y2, Y2
+	VBROADCASTSS constantsY<>+1632(SB), Y0
+	VMINPS       Y2, Y0, Y0
 	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+128(SB), Y3, Y2
-	VSUBPS       constantsY<>+96(SB), Y2, Y4
-	VFNMADD231PS constantsY<>+160(SB), Y4, Y3
-	VFNMADD231PS constantsY<>+192(SB), Y4, Y3
-	VBROADCASTSS constantsY<>+224(SB), Y4
-	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VPSUBD       constantsY<>+96(SB), Y2, Y2
-	VPSRAD       $0x01, Y2, Y3
-	VPSUBD       Y3, Y2, Y2
-	VPADDD       constantsY<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y3
+	VFNMADD231PS constantsY<>+128(SB), Y0, Y2
+	VSUBPS       constantsY<>+96(SB), Y2, Y3
+	VFNMSUB231PS constantsY<>+160(SB), Y3, Y0
+	VFNMADD231PS constantsY<>+192(SB), Y3, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y3
+	VFMADD213PS  constantsY<>+256(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+288(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+320(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+352(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VPSUBD       constantsY<>+96(SB), Y2, Y0
+	VPSRAD       $0x01, Y0, Y2
+	VPSUBD       Y2, Y0, Y0
 	VPADDD       constantsY<>+416(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y2
-	VBROADCASTSS constantsY<>+384(SB), Y3
-	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y0
-	VBLENDVPS    Y0, Y2, Y3, Y0
-	VADDPS       constantsY<>+384(SB), Y2, Y2
-	VMULPS       Y0, Y1, Y0
-	VDIVPS       Y2, Y0, Y0
+	VPADDD       constantsY<>+416(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y0
+	VADDPS       constantsY<>+384(SB), Y0, Y0
+	VDIVPS       Y0, Y1, Y0
 	VMOVUPS      Y0, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
@@ -824,37 +805,34 @@ end1:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
-	VMULPS       constantsY<>+1696(SB), Y2, Y1
-	VPOR         constantsY<>+1120(SB), Y1, Y3
-	VBROADCASTSS constantsY<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y4
+	VMULPS       constantsY<>+1728(SB), Y2, Y1
+	VBROADCASTSS constantsY<>+64(SB), Y3
+	VMAXPS       Y1, Y3, Y3
+	VBROADCASTSS constantsY<>+1632(SB), Y1
+	VMINPS       Y3, Y1, Y1
 	VBROADCASTSS constantsY<>+96(SB), Y3
-	VFMADD231PS  constantsY<>+128(SB), Y4, Y3
-	VSUBPS       constantsY<>+96(SB), Y3, Y5
-	VFNMADD231PS constantsY<>+160(SB), Y5, Y4
-	VFNMADD231PS constantsY<>+192(SB), Y5, Y4
-	VBROADCASTSS constantsY<>+224(SB), Y5
-	VFMADD213PS  constantsY<>+256(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+288(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+320(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+352(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VPSUBD       constantsY<>+96(SB), Y3, Y3
-	VPSRAD       $0x01, Y3, Y4
-	VPSUBD       Y4, Y3, Y3
-	VPADDD       constantsY<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y4
+	VFNMADD231PS constantsY<>+128(SB), Y1, Y3
+	VSUBPS       constantsY<>+96(SB), Y3, Y4
+	VFNMSUB231PS constantsY<>+160(SB), Y4, Y1
+	VFNMADD231PS constantsY<>+192(SB), Y4, Y1
+	VBROADCASTSS constantsY<>+224(SB), Y4
+	VFMADD213PS  constantsY<>+256(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+288(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+320(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+352(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VPSUBD       constantsY<>+96(SB), Y3, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
 	VPADDD       constantsY<>+416(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y4, Y3
-	VBROADCASTSS constantsY<>+384(SB), Y4
-	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y1
-	VBLENDVPS    Y1, Y3, Y4, Y1
-	VADDPS       constantsY<>+384(SB), Y3, Y3
-	VMULPS       Y1, Y2, Y1
-	VDIVPS       Y3, Y1, Y1
+	VPADDD       constantsY<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y1
+	VADDPS       constantsY<>+384(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
 done:
@@ -899,11 +877,11 @@ loop1:
 	VMULPS       Y1, Y2, Y1
 	VXORPS       Y2, Y2, Y2
 	VSUBPS       constantsY<>+384(SB), Y1, Y3
-	VMULPS       constantsY<>+1728(SB), Y3, Y3
-	VCMPPS       $0x1e, constantsY<>+1728(SB), Y1, Y4
+	VMULPS       constantsY<>+1760(SB), Y3, Y3
+	VCMPPS       $0x1e, constantsY<>+1760(SB), Y1, Y4
 	VBLENDVPS    Y4, Y3, Y1, Y3
 	VBROADCASTSS constantsY<>+384(SB), Y4
-	VCMPPS       $0x1e, constantsY<>+1728(SB), Y1, Y1
+	VCMPPS       $0x1e, constantsY<>+1760(SB), Y1, Y1
 	VBLENDVPS    Y1, Y4, Y2, Y1
 	VMULPS       Y3, Y3, Y2
 	VBROADCASTSS constantsY<>+640(SB), Y4
@@ -962,11 +940,11 @@ end1:
 	VMULPS       Y2, Y3, Y2
 	VXORPS       Y3, Y3, Y3
 	VSUBPS       constantsY<>+384(SB), Y2, Y4
-	VMULPS       constantsY<>+1728(SB), Y4, Y4
-	VCMPPS       $0x1e, constantsY<>+1728(SB), Y2, Y5
+	VMULPS       constantsY<>+1760(SB), Y4, Y4
+	VCMPPS       $0x1e, constantsY<>+1760(SB), Y2, Y5
 	VBLENDVPS    Y5, Y4, Y2, Y4
 	VBROADCASTSS constantsY<>+384(SB), Y5
-	VCMPPS       $0x1e, constantsY<>+1728(SB), Y2, Y2
+	VCMPPS       $0x1e, constantsY<>+1760(SB), Y2, Y2
 	VBLENDVPS    Y2, Y5, Y3, Y2
 	VMULPS       Y4, Y4, Y3
 	VBROADCASTSS constantsY<>+640(SB), Y5
@@ -1006,7 +984,7 @@ loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
-	VBROADCASTSS constantsY<>+1760(SB), Y0
+	VBROADCASTSS constantsY<>+1792(SB), Y0
 	VMINPS       Y1, Y0, Y0
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y0, Y2, Y2
@@ -1051,7 +1029,7 @@ end1:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
-	VBROADCASTSS constantsY<>+1760(SB), Y1
+	VBROADCASTSS constantsY<>+1792(SB), Y1
 	VMINPS       Y2, Y1, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y3
 	VMAXPS       Y1, Y3, Y3
@@ -2341,6 +2319,99 @@ done:
 	VZEROUPPER
 	RET
 
+// func NormalizeY(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·NormalizeY(SB), NOSPLIT, $0-108
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         c_base+72(FP), BX
+	MOVQ         y_len+8(FP), SI
+	MOVSS        high+96(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        low+100(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        s+104(FP), X2
+	VBROADCASTSS X2, Y2
+	XORQ         DI, DI
+	SUBQ         $0x20, SI
+	JL           end4
+
+loop4:
+	VMOVUPS     (CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     (DX)(DI*4), Y4
+	VMOVUPS     (BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVUPS     Y3, (AX)(DI*4)
+	VMOVUPS     32(CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     32(DX)(DI*4), Y4
+	VMOVUPS     32(BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVUPS     Y3, 32(AX)(DI*4)
+	VMOVUPS     64(CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     64(DX)(DI*4), Y4
+	VMOVUPS     64(BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVUPS     Y3, 64(AX)(DI*4)
+	VMOVUPS     96(CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     96(DX)(DI*4), Y4
+	VMOVUPS     96(BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVUPS     Y3, 96(AX)(DI*4)
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, SI
+	JGE         loop4
+
+end4:
+	ADDQ $0x20, SI
+	SUBQ $0x08, SI
+	JL   end1
+
+loop1:
+	VMOVUPS     (CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     (DX)(DI*4), Y4
+	VMOVUPS     (BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVUPS     Y3, (AX)(DI*4)
+	ADDQ        $0x08, DI
+	SUBQ        $0x08, SI
+	JGE         loop1
+
+end1:
+	ADDQ         $0x08, SI
+	TESTQ        SI, SI
+	JE           done
+	VMOVQ        SI, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     constantsY<>+0(SB), Y3, Y3
+	VMASKMOVPS   (CX)(DI*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y0
+	VSUBPS       Y1, Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   (DX)(DI*4), Y3, Y1
+	VMASKMOVPS   (BX)(DI*4), Y3, Y2
+	VFMADD213PS  Y2, Y1, Y0
+	VMASKMOVPS   Y0, Y3, (AX)(DI*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func EluY(y []float32, x []float32, alpha float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·EluY(SB), NOSPLIT, $0-52
@@ -2437,13 +2508,13 @@ TEXT ·GeluY(SB), NOSPLIT, $0-48
 loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPAND        constantsY<>+1056(SB), Y0, Y1
-	VBROADCASTSS constantsY<>+1792(SB), Y2
+	VBROADCASTSS constantsY<>+1824(SB), Y2
 	VMINPS       Y1, Y2, Y2
 	VBROADCASTSS constantsY<>+96(SB), Y1
-	VFMADD231PS  constantsY<>+1824(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+1856(SB), Y2, Y1
 	VMOVAPS      Y2, Y3
 	VSUBPS       constantsY<>+96(SB), Y1, Y4
-	VFNMADD231PS constantsY<>+1856(SB), Y4, Y3
+	VFNMADD231PS constantsY<>+1888(SB), Y4, Y3
 	VPSLLD       $0x1c, Y1, Y4
 	VPERMPS      piecesY<>+448(SB), Y1, Y5
 	VPERMPS      piecesY<>+480(SB), Y1, Y6
@@ -2452,22 +2523,23 @@ loop1:
 	VPERMPS      piecesY<>+416(SB), Y1, Y7
 	VBLENDVPS    Y4, Y7, Y6, Y6
 	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+320(SB), Y1, Y6
-	VPERMPS      piecesY<>+352(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+256(SB), Y1, Y6
-	VPERMPS      piecesY<>+288(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+192(SB), Y1, Y6
-	VPERMPS      piecesY<>+224(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+128(SB), Y1, Y6
-	VPERMPS      piecesY<>+160(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VPERMPS      piecesY<>+320(SB), Y1, Y7
+	VPERMPS      piecesY<>+352(SB), Y1, Y8
+	VBLENDVPS    Y4, Y8, Y7, Y7
+	VPERMPS      piecesY<>+256(SB), Y1, Y8
+	VPERMPS      piecesY<>+288(SB), Y1, Y9
+	VBLENDVPS    Y4, Y9, Y8, Y8
+	VFMADD213PS  Y8, Y3, Y7
+	VFMADD213PS  Y7, Y6, Y5
+	VPERMPS      piecesY<>+192(SB), Y1, Y7
+	VPERMPS      piecesY<>+224(SB), Y1, Y8
+	VBLENDVPS    Y4, Y8, Y7, Y7
+	VPERMPS      piecesY<>+128(SB), Y1, Y8
+	VPERMPS      piecesY<>+160(SB), Y1, Y9
+	VBLENDVPS    Y4, Y9, Y8, Y8
+	VFMADD213PS  Y8, Y3, Y7
+	VFMADD213PS  Y7, Y6, Y5
 	VPERMPS      piecesY<>+64(SB), Y1, Y6
 	VPERMPS      piecesY<>+96(SB), Y1, Y7
 	VBLENDVPS    Y4, Y7, Y6, Y6
@@ -2476,13 +2548,13 @@ loop1:
 	VPERMPS      piecesY<>+32(SB), Y1, Y1
 	VBLENDVPS    Y4, Y1, Y6, Y6
 	VFMADD213PS  Y6, Y3, Y5
-	VXORPS       Y1, Y1, Y1
-	VCMPPS       $0x1d, constantsY<>+1792(SB), Y2, Y3
-	VBLENDVPS    Y3, Y1, Y5, Y1
-	VBROADCASTSS constantsY<>+480(SB), Y3
-	VMAXPS       Y0, Y3, Y3
-	VFNMADD231PS Y2, Y1, Y3
-	VMOVUPS      Y3, (AX)(BX*4)
+	VBROADCASTSS constantsY<>+480(SB), Y1
+	VMAXPS       Y0, Y1, Y1
+	VXORPS       Y0, Y0, Y0
+	VCMPPS       $0x1d, constantsY<>+1824(SB), Y2, Y3
+	VBLENDVPS    Y3, Y0, Y5, Y0
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      Y1, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 	JGE          loop1
@@ -2496,13 +2568,13 @@ end1:
 	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VPAND        constantsY<>+1056(SB), Y1, Y2
-	VBROADCASTSS constantsY<>+1792(SB), Y3
+	VBROADCASTSS constantsY<>+1824(SB), Y3
 	VMINPS       Y2, Y3, Y3
 	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+1824(SB), Y3, Y2
+	VFMADD231PS  constantsY<>+1856(SB), Y3, Y2
 	VMOVAPS      Y3, Y4
 	VSUBPS       constantsY<>+96(SB), Y2, Y5
-	VFNMADD231PS constantsY<>+1856(SB), Y5, Y4
+	VFNMADD231PS constantsY<>+1888(SB), Y5, Y4
 	VPSLLD       $0x1c, Y2, Y5
 	VPERMPS      piecesY<>+448(SB), Y2, Y6
 	VPERMPS      piecesY<>+480(SB), Y2, Y7
@@ -2511,22 +2583,23 @@ end1:
 	VPERMPS      piecesY<>+416(SB), Y2, Y8
 	VBLENDVPS    Y5, Y8, Y7, Y7
 	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+320(SB), Y2, Y7
-	VPERMPS      piecesY<>+352(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+256(SB), Y2, Y7
-	VPERMPS      piecesY<>+288(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+192(SB), Y2, Y7
-	VPERMPS      piecesY<>+224(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+128(SB), Y2, Y7
-	VPERMPS      piecesY<>+160(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VPERMPS      piecesY<>+320(SB), Y2, Y8
+	VPERMPS      piecesY<>+352(SB), Y2, Y9
+	VBLENDVPS    Y5, Y9, Y8, Y8
+	VPERMPS      piecesY<>+256(SB), Y2, Y9
+	VPERMPS      piecesY<>+288(SB), Y2, Y10
+	VBLENDVPS    Y5, Y10, Y9, Y9
+	VFMADD213PS  Y9, Y4, Y8
+	VFMADD213PS  Y8, Y7, Y6
+	VPERMPS      piecesY<>+192(SB), Y2, Y8
+	VPERMPS      piecesY<>+224(SB), Y2, Y9
+	VBLENDVPS    Y5, Y9, Y8, Y8
+	VPERMPS      piecesY<>+128(SB), Y2, Y9
+	VPERMPS      piecesY<>+160(SB), Y2, Y10
+	VBLENDVPS    Y5, Y10, Y9, Y9
+	VFMADD213PS  Y9, Y4, Y8
+	VFMADD213PS  Y8, Y7, Y6
 	VPERMPS      piecesY<>+64(SB), Y2, Y7
 	VPERMPS      piecesY<>+96(SB), Y2, Y8
 	VBLENDVPS    Y5, Y8, Y7, Y7
@@ -2535,13 +2608,13 @@ end1:
 	VPERMPS      piecesY<>+32(SB), Y2, Y2
 	VBLENDVPS    Y5, Y2, Y7, Y7
 	VFMADD213PS  Y7, Y4, Y6
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x1d, constantsY<>+1792(SB), Y3, Y4
-	VBLENDVPS    Y4, Y2, Y6, Y2
-	VBROADCASTSS constantsY<>+480(SB), Y4
-	VMAXPS       Y1, Y4, Y4
-	VFNMADD231PS Y3, Y2, Y4
-	VMASKMOVPS   Y4, Y0, (AX)(BX*4)
+	VBROADCASTSS constantsY<>+480(SB), Y2
+	VMAXPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VCMPPS       $0x1d, constantsY<>+1824(SB), Y3, Y4
+	VBLENDVPS    Y4, Y1, Y6, Y1
+	VFNMADD231PS Y3, Y1, Y2
+	VMASKMOVPS   Y2, Y0, (AX)(BX*4)
 
 done:
 	VZEROUPPER
@@ -2735,21 +2808,17 @@ TEXT ·SumY(SB), NOSPLIT, $0-32
 	JL     rest
 
 block:
-	VMOVUPS      (AX)(DX*4), Y4
-	VEXTRACTF128 $0x01, Y4, X5
-	VCVTPS2PD    X4, Y4
-	VCVTPS2PD    X5, Y5
-	VADDPD       Y4, Y0, Y0
-	VADDPD       Y5, Y1, Y1
-	VMOVUPS      32(AX)(DX*4), Y4
-	VEXTRACTF128 $0x01, Y4, X5
-	VCVTPS2PD    X4, Y4
-	VCVTPS2PD    X5, Y5
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y5, Y3, Y3
-	ADDQ         $0x10, DX
-	SUBQ         $0x10, CX
-	JGE          block
+	VCVTPS2PD (AX)(DX*4), Y4
+	VCVTPS2PD 16(AX)(DX*4), Y5
+	VADDPD    Y4, Y0, Y0
+	VADDPD    Y5, Y1, Y1
+	VCVTPS2PD 32(AX)(DX*4), Y4
+	VCVTPS2PD 48(AX)(DX*4), Y5
+	VADDPD    Y4, Y2, Y2
+	VADDPD    Y5, Y3, Y3
+	ADDQ      $0x10, DX
+	SUBQ      $0x10, CX
+	JGE       block
 
 rest:
 	ADDQ         $0x10, CX
@@ -2805,29 +2874,25 @@ TEXT ·SumSquaresY(SB), NOSPLIT, $0-40
 	JL           rest
 
 block:
-	VMOVUPS      (AX)(DX*4), Y5
-	VEXTRACTF128 $0x01, Y5, X6
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X6, Y6
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y5, Y5, Y5
-	VSUBPD       Y4, Y6, Y6
-	VMULPD       Y6, Y6, Y6
-	VADDPD       Y5, Y0, Y0
-	VADDPD       Y6, Y1, Y1
-	VMOVUPS      32(AX)(DX*4), Y5
-	VEXTRACTF128 $0x01, Y5, X6
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X6, Y6
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y5, Y5, Y5
-	VSUBPD       Y4, Y6, Y6
-	VMULPD       Y6, Y6, Y6
-	VADDPD       Y5, Y2, Y2
-	VADDPD       Y6, Y3, Y3
-	ADDQ         $0x10, DX
-	SUBQ         $0x10, CX
-	JGE          block
+	VCVTPS2PD (AX)(DX*4), Y5
+	VCVTPS2PD 16(AX)(DX*4), Y6
+	VSUBPD    Y4, Y5, Y5
+	VMULPD    Y5, Y5, Y5
+	VSUBPD    Y4, Y6, Y6
+	VMULPD    Y6, Y6, Y6
+	VADDPD    Y5, Y0, Y0
+	VADDPD    Y6, Y1, Y1
+	VCVTPS2PD 32(AX)(DX*4), Y5
+	VCVTPS2PD 48(AX)(DX*4), Y6
+	VSUBPD    Y4, Y5, Y5
+	VMULPD    Y5, Y5, Y5
+	VSUBPD    Y4, Y6, Y6
+	VMULPD    Y6, Y6, Y6
+	VADDPD    Y5, Y2, Y2
+	VADDPD    Y6, Y3, Y3
+	ADDQ      $0x10, DX
+	SUBQ      $0x10, CX
+	JGE       block
 
 rest:
 	ADDQ         $0x10, CX
@@ -2882,6 +2947,246 @@ done:
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
 	MOVSD        X0, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func SquaresY(x []float32) (sum float64)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·SquaresY(SB), NOSPLIT, $0-32
+	MOVQ   x_base+0(FP), AX
+	MOVQ   x_len+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ   DX, DX
+	SUBQ   $0x10, CX
+	JL     rest
+
+block:
+	VCVTPS2PD   (AX)(DX*4), Y4
+	VCVTPS2PD   16(AX)(DX*4), Y5
+	VFMADD231PD Y4, Y4, Y0
+	VFMADD231PD Y5, Y5, Y1
+	VCVTPS2PD   32(AX)(DX*4), Y4
+	VCVTPS2PD   48(AX)(DX*4), Y5
+	VFMADD231PD Y4, Y4, Y2
+	VFMADD231PD Y5, Y5, Y3
+	ADDQ        $0x10, DX
+	SUBQ        $0x10, CX
+	JGE         block
+
+rest:
+	ADDQ         $0x10, CX
+	TESTQ        CX, CX
+	JLE          done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     constantsY<>+0(SB), Y4, Y4
+	VMASKMOVPS   (AX)(DX*4), Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X5, Y5
+	VFMADD231PD  Y4, Y4, Y0
+	VFMADD231PD  Y5, Y5, Y1
+	SUBQ         $0x08, CX
+	TESTQ        CX, CX
+	JLE          done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     constantsY<>+0(SB), Y4, Y4
+	VMASKMOVPS   32(AX)(DX*4), Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X5, Y5
+	VFMADD231PD  Y4, Y4, Y2
+	VFMADD231PD  Y5, Y5, Y3
+
+done:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func MomentsY(x []float32, shift float64) (sum float64, squares float64)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·MomentsY(SB), NOSPLIT, $0-48
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	MOVSD        shift+24(FP), X8
+	VBROADCASTSD X8, Y8
+	XORQ         DX, DX
+	SUBQ         $0x10, CX
+	JL           rest
+
+block:
+	VCVTPS2PD   (AX)(DX*4), Y9
+	VCVTPS2PD   16(AX)(DX*4), Y10
+	VSUBPD      Y8, Y9, Y9
+	VSUBPD      Y8, Y10, Y10
+	VADDPD      Y9, Y0, Y0
+	VADDPD      Y10, Y1, Y1
+	VFMADD231PD Y9, Y9, Y4
+	VFMADD231PD Y10, Y10, Y5
+	VCVTPS2PD   32(AX)(DX*4), Y9
+	VCVTPS2PD   48(AX)(DX*4), Y10
+	VSUBPD      Y8, Y9, Y9
+	VSUBPD      Y8, Y10, Y10
+	VADDPD      Y9, Y2, Y2
+	VADDPD      Y10, Y3, Y3
+	VFMADD231PD Y9, Y9, Y6
+	VFMADD231PD Y10, Y10, Y7
+	ADDQ        $0x10, DX
+	SUBQ        $0x10, CX
+	JGE         block
+
+rest:
+	ADDQ         $0x10, CX
+	TESTQ        CX, CX
+	JLE          done
+	VMOVQ        CX, X9
+	VPBROADCASTD X9, Y9
+	VPCMPGTD     constantsY<>+0(SB), Y9, Y9
+	VMASKMOVPS   (AX)(DX*4), Y9, Y10
+	VEXTRACTF128 $0x01, Y10, X11
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X11, Y11
+	VSUBPD       Y8, Y10, Y10
+	VSUBPD       Y8, Y11, Y11
+	VEXTRACTI128 $0x01, Y9, X12
+	VPMOVSXDQ    X9, Y9
+	VPMOVSXDQ    X12, Y12
+	VPAND        Y9, Y10, Y9
+	VPAND        Y12, Y11, Y12
+	VADDPD       Y9, Y0, Y0
+	VADDPD       Y12, Y1, Y1
+	VFMADD231PD  Y9, Y9, Y4
+	VFMADD231PD  Y12, Y12, Y5
+	SUBQ         $0x08, CX
+	TESTQ        CX, CX
+	JLE          done
+	VMOVQ        CX, X9
+	VPBROADCASTD X9, Y9
+	VPCMPGTD     constantsY<>+0(SB), Y9, Y9
+	VMASKMOVPS   32(AX)(DX*4), Y9, Y10
+	VEXTRACTF128 $0x01, Y10, X11
+	VCVTPS2PD    X10, Y10
+	VCVTPS2PD    X11, Y11
+	VSUBPD       Y8, Y10, Y10
+	VSUBPD       Y8, Y11, Y11
+	VEXTRACTI128 $0x01, Y9, X8
+	VPMOVSXDQ    X9, Y9
+	VPMOVSXDQ    X8, Y8
+	VPAND        Y9, Y10, Y9
+	VPAND        Y8, Y11, Y8
+	VADDPD       Y9, Y2, Y2
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y9, Y9, Y6
+	VFMADD231PD  Y8, Y8, Y7
+
+done:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, sum+32(FP)
+	VADDPD       Y6, Y4, Y0
+	VADDPD       Y7, Y5, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, squares+40(FP)
+	VZEROUPPER
+	RET
+
+// func HighestY(x []float32) (m float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·HighestY(SB), NOSPLIT, $0-28
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VBROADCASTSS constantsY<>+960(SB), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	XORQ         DX, DX
+	SUBQ         $0x20, CX
+	JL           end4
+
+loop4:
+	VMOVUPS (AX)(DX*4), Y5
+	VMAXPS  Y5, Y1, Y1
+	VMOVUPS 32(AX)(DX*4), Y5
+	VMAXPS  Y5, Y2, Y2
+	VMOVUPS 64(AX)(DX*4), Y5
+	VMAXPS  Y5, Y3, Y3
+	VMOVUPS 96(AX)(DX*4), Y5
+	VMAXPS  Y5, Y4, Y4
+	ADDQ    $0x20, DX
+	SUBQ    $0x20, CX
+	JGE     loop4
+
+end4:
+	ADDQ $0x20, CX
+	SUBQ $0x08, CX
+	JL   end1
+
+loop1:
+	VMOVUPS (AX)(DX*4), Y5
+	VMAXPS  Y5, Y1, Y1
+	ADDQ    $0x08, DX
+	SUBQ    $0x08, CX
+	JGE     loop1
+
+end1:
+	ADDQ         $0x08, CX
+	TESTQ        CX, CX
+	JE           done
+	VMOVQ        CX, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
+	VMASKMOVPS   (AX)(DX*4), Y5, Y6
+	VBLENDVPS    Y5, Y6, Y0, Y0
+	VMAXPS       Y0, Y1, Y1
+
+done:
+	VMAXPS       Y2, Y1, Y1
+	VMAXPS       Y4, Y3, Y3
+	VMAXPS       Y3, Y1, Y1
+	VXORPS       Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y1, X2
+	VEXTRACTF128 $0x01, Y0, X3
+	VMAXPS       X2, X1, X1
+	VORPS        X3, X0, X0
+	VPERMILPS    $0x4e, X1, X2
+	VPERMILPS    $0x4e, X0, X3
+	VMAXPS       X2, X1, X1
+	VORPS        X3, X0, X0
+	VPERMILPS    $0xb1, X1, X2
+	VPERMILPS    $0xb1, X0, X3
+	VMAXPS       X2, X1, X1
+	VORPS        X3, X0, X0
+	VADDSS       X0, X1, X1
+	MOVSS        X1, m+24(FP)
 	VZEROUPPER
 	RET
 
@@ -3573,10 +3878,10 @@ TEXT ·NarrowBF16Y(SB), NOSPLIT, $0-48
 loop:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y1
-	VPADDD       constantsY<>+1888(SB), Y0, Y2
-	VPAND        constantsY<>+1920(SB), Y1, Y3
+	VPADDD       constantsY<>+1920(SB), Y0, Y2
+	VPAND        constantsY<>+1952(SB), Y1, Y3
 	VPADDD       Y3, Y2, Y2
-	VPOR         constantsY<>+1952(SB), Y1, Y1
+	VPOR         constantsY<>+1984(SB), Y1, Y1
 	VPSRLD       $0x10, Y2, Y2
 	VCMPPS       $0x03, Y0, Y0, Y0
 	VBLENDVPS    Y0, Y1, Y2, Y0
@@ -3775,22 +4080,21 @@ loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
-	VPOR         constantsY<>+1120(SB), Y1, Y0
-	VBROADCASTSS constantsY<>+64(SB), Y2
-	VMAXPS       Y0, Y2, Y2
-	VBROADCASTSS constantsY<>+96(SB), Y0
-	VFMADD231PS  constantsY<>+128(SB), Y2, Y0
-	VSUBPS       constantsY<>+96(SB), Y0, Y3
-	VFNMADD231PS constantsY<>+160(SB), Y3, Y2
-	VFNMADD231PS constantsY<>+192(SB), Y3, Y2
+	VBROADCASTSS constantsY<>+1632(SB), Y0
+	VMINPS       Y1, Y0, Y0
+	VBROADCASTSS constantsY<>+96(SB), Y2
+	VFNMADD231PS constantsY<>+128(SB), Y0, Y2
+	VSUBPS       constantsY<>+96(SB), Y2, Y3
+	VFNMSUB231PS constantsY<>+160(SB), Y3, Y0
+	VFNMADD231PS constantsY<>+192(SB), Y3, Y0
 	VBROADCASTSS constantsY<>+224(SB), Y3
-	VFMADD213PS  constantsY<>+256(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+288(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+320(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+352(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
-	VPSUBD       constantsY<>+96(SB), Y0, Y0
+	VFMADD213PS  constantsY<>+256(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+288(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+320(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+352(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VPSUBD       constantsY<>+96(SB), Y2, Y0
 	VPSRAD       $0x01, Y0, Y2
 	VPSUBD       Y2, Y0, Y0
 	VPADDD       constantsY<>+416(SB), Y2, Y2
@@ -3799,11 +4103,7 @@ loop1:
 	VPADDD       constantsY<>+416(SB), Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y2, Y0
-	VBROADCASTSS constantsY<>+384(SB), Y2
-	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y3
-	VBLENDVPS    Y3, Y0, Y2, Y2
 	VADDPS       constantsY<>+384(SB), Y0, Y0
-	VMULPS       Y2, Y1, Y1
 	VDIVPS       Y0, Y1, Y0
 	VMOVNTPS     Y0, (AX)(BX*4)
 	ADDQ         $0x08, BX
@@ -3820,22 +4120,21 @@ end1:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
-	VPOR         constantsY<>+1120(SB), Y2, Y1
-	VBROADCASTSS constantsY<>+64(SB), Y3
-	VMAXPS       Y1, Y3, Y3
-	VBROADCASTSS constantsY<>+96(SB), Y1
-	VFMADD231PS  constantsY<>+128(SB), Y3, Y1
-	VSUBPS       constantsY<>+96(SB), Y1, Y4
-	VFNMADD231PS constantsY<>+160(SB), Y4, Y3
-	VFNMADD231PS constantsY<>+192(SB), Y4, Y3
+	VBROADCASTSS constantsY<>+1632(SB), Y1
+	VMINPS       Y2, Y1, Y1
+	VBROADCASTSS constantsY<>+96(SB), Y3
+	VFNMADD231PS constantsY<>+128(SB), Y1, Y3
+	VSUBPS       constantsY<>+96(SB), Y3, Y4
+	VFNMSUB231PS constantsY<>+160(SB), Y4, Y1
+	VFNMADD231PS constantsY<>+192(SB), Y4, Y1
 	VBROADCASTSS constantsY<>+224(SB), Y4
-	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VPSUBD       constantsY<>+96(SB), Y1, Y1
+	VFMADD213PS  constantsY<>+256(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+288(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+320(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+352(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VPSUBD       constantsY<>+96(SB), Y3, Y1
 	VPSRAD       $0x01, Y1, Y3
 	VPSUBD       Y3, Y1, Y1
 	VPADDD       constantsY<>+416(SB), Y3, Y3
@@ -3844,11 +4143,7 @@ end1:
 	VPADDD       constantsY<>+416(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y3, Y1
-	VBROADCASTSS constantsY<>+384(SB), Y3
-	VCMPPS       $0x11, constantsY<>+480(SB), Y2, Y4
-	VBLENDVPS    Y4, Y1, Y3, Y3
 	VADDPS       constantsY<>+384(SB), Y1, Y1
-	VMULPS       Y3, Y2, Y2
 	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
@@ -3871,39 +4166,36 @@ loop1:
 	VBROADCASTSS constantsY<>+64(SB), Y1
 	VMAXPS       Y0, Y1, Y1
 	VMULPS       Y1, Y1, Y0
-	VBROADCASTSS constantsY<>+1632(SB), Y2
-	VFMADD231PS  constantsY<>+1664(SB), Y0, Y2
+	VBROADCASTSS constantsY<>+1664(SB), Y2
+	VFMADD231PS  constantsY<>+1696(SB), Y0, Y2
 	VMULPS       Y1, Y2, Y0
-	VPOR         constantsY<>+1120(SB), Y0, Y2
-	VBROADCASTSS constantsY<>+64(SB), Y3
-	VMAXPS       Y2, Y3, Y3
+	VBROADCASTSS constantsY<>+64(SB), Y2
+	VMAXPS       Y0, Y2, Y2
+	VBROADCASTSS constantsY<>+1632(SB), Y0
+	VMINPS       Y2, Y0, Y0
 	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+128(SB), Y3, Y2
-	VSUBPS       constantsY<>+96(SB), Y2, Y4
-	VFNMADD231PS constantsY<>+160(SB), Y4, Y3
-	VFNMADD231PS constantsY<>+192(SB), Y4, Y3
-	VBROADCASTSS constantsY<>+224(SB), Y4
-	VFMADD213PS  constantsY<>+256(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+288(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+320(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+352(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VFMADD213PS  constantsY<>+384(SB), Y3, Y4
-	VPSUBD       constantsY<>+96(SB), Y2, Y2
-	VPSRAD       $0x01, Y2, Y3
-	VPSUBD       Y3, Y2, Y2
-	VPADDD       constantsY<>+416(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y3
+	VFNMADD231PS constantsY<>+128(SB), Y0, Y2
+	VSUBPS       constantsY<>+96(SB), Y2, Y3
+	VFNMSUB231PS constantsY<>+160(SB), Y3, Y0
+	VFNMADD231PS constantsY<>+192(SB), Y3, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y3
+	VFMADD213PS  constantsY<>+256(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+288(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+320(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+352(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y3
+	VPSUBD       constantsY<>+96(SB), Y2, Y0
+	VPSRAD       $0x01, Y0, Y2
+	VPSUBD       Y2, Y0, Y0
 	VPADDD       constantsY<>+416(SB), Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y2
-	VBROADCASTSS constantsY<>+384(SB), Y3
-	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y0
-	VBLENDVPS    Y0, Y2, Y3, Y0
-	VADDPS       constantsY<>+384(SB), Y2, Y2
-	VMULPS       Y0, Y1, Y0
-	VDIVPS       Y2, Y0, Y0
+	VPADDD       constantsY<>+416(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y0
+	VADDPS       constantsY<>+384(SB), Y0, Y0
+	VDIVPS       Y0, Y1, Y0
 	VMOVNTPS     Y0, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
@@ -3920,39 +4212,36 @@ end1:
 	VBROADCASTSS constantsY<>+64(SB), Y2
 	VMAXPS       Y1, Y2, Y2
 	VMULPS       Y2, Y2, Y1
-	VBROADCASTSS constantsY<>+1632(SB), Y3
-	VFMADD231PS  constantsY<>+1664(SB), Y1, Y3
+	VBROADCASTSS constantsY<>+1664(SB), Y3
+	VFMADD231PS  constantsY<>+1696(SB), Y1, Y3
 	VMULPS       Y2, Y3, Y1
-	VPOR         constantsY<>+1120(SB), Y1, Y3
-	VBROADCASTSS constantsY<>+64(SB), Y4
-	VMAXPS       Y3, Y4, Y4
+	VBROADCASTSS constantsY<>+64(SB), Y3
+	VMAXPS       Y1, Y3, Y3
+	VBROADCASTSS constantsY<>+1632(SB), Y1
+	VMINPS       Y3, Y1, Y1
 	VBROADCASTSS constantsY<>+96(SB), Y3
-	VFMADD231PS  constantsY<>+128(SB), Y4, Y3
-	VSUBPS       constantsY<>+96(SB), Y3, Y5
-	VFNMADD231PS constantsY<>+160(SB), Y5, Y4
-	VFNMADD231PS constantsY<>+192(SB), Y5, Y4
-	VBROADCASTSS constantsY<>+224(SB), Y5
-	VFMADD213PS  constantsY<>+256(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+288(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+320(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+352(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
-	VPSUBD       constantsY<>+96(SB), Y3, Y3
-	VPSRAD       $0x01, Y3, Y4
-	VPSUBD       Y4, Y3, Y3
-	VPADDD       constantsY<>+416(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y4
+	VFNMADD231PS constantsY<>+128(SB), Y1, Y3
+	VSUBPS       constantsY<>+96(SB), Y3, Y4
+	VFNMSUB231PS constantsY<>+160(SB), Y4, Y1
+	VFNMADD231PS constantsY<>+192(SB), Y4, Y1
+	VBROADCASTSS constantsY<>+224(SB), Y4
+	VFMADD213PS  constantsY<>+256(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+288(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+320(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+352(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VFMADD213PS  constantsY<>+384(SB), Y1, Y4
+	VPSUBD       constantsY<>+96(SB), Y3, Y1
+	VPSRAD       $0x01, Y1, Y3
+	VPSUBD       Y3, Y1, Y1
 	VPADDD       constantsY<>+416(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y4, Y3
-	VBROADCASTSS constantsY<>+384(SB), Y4
-	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y1
-	VBLENDVPS    Y1, Y3, Y4, Y1
-	VADDPS       constantsY<>+384(SB), Y3, Y3
-	VMULPS       Y1, Y2, Y1
-	VDIVPS       Y3, Y1, Y1
+	VPADDD       constantsY<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y1
+	VADDPS       constantsY<>+384(SB), Y1, Y1
+	VDIVPS       Y1, Y2, Y1
 	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
 
 done:
@@ -4283,6 +4572,99 @@ done:
 	VZEROUPPER
 	RET
 
+// func StreamNormalizeY(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·StreamNormalizeY(SB), NOSPLIT, $0-108
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         c_base+72(FP), BX
+	MOVQ         y_len+8(FP), SI
+	MOVSS        high+96(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        low+100(FP), X1
+	VBROADCASTSS X1, Y1
+	MOVSS        s+104(FP), X2
+	VBROADCASTSS X2, Y2
+	XORQ         DI, DI
+	SUBQ         $0x20, SI
+	JL           end4
+
+loop4:
+	VMOVUPS     (CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     (DX)(DI*4), Y4
+	VMOVUPS     (BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVNTPS    Y3, (AX)(DI*4)
+	VMOVUPS     32(CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     32(DX)(DI*4), Y4
+	VMOVUPS     32(BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVNTPS    Y3, 32(AX)(DI*4)
+	VMOVUPS     64(CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     64(DX)(DI*4), Y4
+	VMOVUPS     64(BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVNTPS    Y3, 64(AX)(DI*4)
+	VMOVUPS     96(CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     96(DX)(DI*4), Y4
+	VMOVUPS     96(BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVNTPS    Y3, 96(AX)(DI*4)
+	ADDQ        $0x20, DI
+	SUBQ        $0x20, SI
+	JGE         loop4
+
+end4:
+	ADDQ $0x20, SI
+	SUBQ $0x08, SI
+	JL   end1
+
+loop1:
+	VMOVUPS     (CX)(DI*4), Y3
+	VSUBPS      Y0, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     (DX)(DI*4), Y4
+	VMOVUPS     (BX)(DI*4), Y5
+	VFMADD213PS Y5, Y4, Y3
+	VMOVNTPS    Y3, (AX)(DI*4)
+	ADDQ        $0x08, DI
+	SUBQ        $0x08, SI
+	JGE         loop1
+
+end1:
+	ADDQ         $0x08, SI
+	TESTQ        SI, SI
+	JE           done
+	VMOVQ        SI, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     constantsY<>+0(SB), Y3, Y3
+	VMASKMOVPS   (CX)(DI*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y0
+	VSUBPS       Y1, Y0, Y0
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   (DX)(DI*4), Y3, Y1
+	VMASKMOVPS   (BX)(DI*4), Y3, Y2
+	VFMADD213PS  Y2, Y1, Y0
+	VMASKMOVPS   Y0, Y3, (AX)(DI*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func StreamGeluY(y []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·StreamGeluY(SB), NOSPLIT, $0-48
@@ -4296,13 +4678,13 @@ TEXT ·StreamGeluY(SB), NOSPLIT, $0-48
 loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPAND        constantsY<>+1056(SB), Y0, Y1
-	VBROADCASTSS constantsY<>+1792(SB), Y2
+	VBROADCASTSS constantsY<>+1824(SB), Y2
 	VMINPS       Y1, Y2, Y2
 	VBROADCASTSS constantsY<>+96(SB), Y1
-	VFMADD231PS  constantsY<>+1824(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+1856(SB), Y2, Y1
 	VMOVAPS      Y2, Y3
 	VSUBPS       constantsY<>+96(SB), Y1, Y4
-	VFNMADD231PS constantsY<>+1856(SB), Y4, Y3
+	VFNMADD231PS constantsY<>+1888(SB), Y4, Y3
 	VPSLLD       $0x1c, Y1, Y4
 	VPERMPS      piecesY<>+448(SB), Y1, Y5
 	VPERMPS      piecesY<>+480(SB), Y1, Y6
@@ -4311,22 +4693,23 @@ loop1:
 	VPERMPS      piecesY<>+416(SB), Y1, Y7
 	VBLENDVPS    Y4, Y7, Y6, Y6
 	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+320(SB), Y1, Y6
-	VPERMPS      piecesY<>+352(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+256(SB), Y1, Y6
-	VPERMPS      piecesY<>+288(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+192(SB), Y1, Y6
-	VPERMPS      piecesY<>+224(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VPERMPS      piecesY<>+128(SB), Y1, Y6
-	VPERMPS      piecesY<>+160(SB), Y1, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VFMADD213PS  Y6, Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VPERMPS      piecesY<>+320(SB), Y1, Y7
+	VPERMPS      piecesY<>+352(SB), Y1, Y8
+	VBLENDVPS    Y4, Y8, Y7, Y7
+	VPERMPS      piecesY<>+256(SB), Y1, Y8
+	VPERMPS      piecesY<>+288(SB), Y1, Y9
+	VBLENDVPS    Y4, Y9, Y8, Y8
+	VFMADD213PS  Y8, Y3, Y7
+	VFMADD213PS  Y7, Y6, Y5
+	VPERMPS      piecesY<>+192(SB), Y1, Y7
+	VPERMPS      piecesY<>+224(SB), Y1, Y8
+	VBLENDVPS    Y4, Y8, Y7, Y7
+	VPERMPS      piecesY<>+128(SB), Y1, Y8
+	VPERMPS      piecesY<>+160(SB), Y1, Y9
+	VBLENDVPS    Y4, Y9, Y8, Y8
+	VFMADD213PS  Y8, Y3, Y7
+	VFMADD213PS  Y7, Y6, Y5
 	VPERMPS      piecesY<>+64(SB), Y1, Y6
 	VPERMPS      piecesY<>+96(SB), Y1, Y7
 	VBLENDVPS    Y4, Y7, Y6, Y6
@@ -4335,13 +4718,13 @@ loop1:
 	VPERMPS      piecesY<>+32(SB), Y1, Y1
 	VBLENDVPS    Y4, Y1, Y6, Y6
 	VFMADD213PS  Y6, Y3, Y5
-	VXORPS       Y1, Y1, Y1
-	VCMPPS       $0x1d, constantsY<>+1792(SB), Y2, Y3
-	VBLENDVPS    Y3, Y1, Y5, Y1
-	VBROADCASTSS constantsY<>+480(SB), Y3
-	VMAXPS       Y0, Y3, Y3
-	VFNMADD231PS Y2, Y1, Y3
-	VMOVNTPS     Y3, (AX)(BX*4)
+	VBROADCASTSS constantsY<>+480(SB), Y1
+	VMAXPS       Y0, Y1, Y1
+	VXORPS       Y0, Y0, Y0
+	VCMPPS       $0x1d, constantsY<>+1824(SB), Y2, Y3
+	VBLENDVPS    Y3, Y0, Y5, Y0
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVNTPS     Y1, (AX)(BX*4)
 	ADDQ         $0x08, BX
 	SUBQ         $0x08, DX
 	JGE          loop1
@@ -4355,13 +4738,13 @@ end1:
 	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VPAND        constantsY<>+1056(SB), Y1, Y2
-	VBROADCASTSS constantsY<>+1792(SB), Y3
+	VBROADCASTSS constantsY<>+1824(SB), Y3
 	VMINPS       Y2, Y3, Y3
 	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+1824(SB), Y3, Y2
+	VFMADD231PS  constantsY<>+1856(SB), Y3, Y2
 	VMOVAPS      Y3, Y4
 	VSUBPS       constantsY<>+96(SB), Y2, Y5
-	VFNMADD231PS constantsY<>+1856(SB), Y5, Y4
+	VFNMADD231PS constantsY<>+1888(SB), Y5, Y4
 	VPSLLD       $0x1c, Y2, Y5
 	VPERMPS      piecesY<>+448(SB), Y2, Y6
 	VPERMPS      piecesY<>+480(SB), Y2, Y7
@@ -4370,22 +4753,23 @@ end1:
 	VPERMPS      piecesY<>+416(SB), Y2, Y8
 	VBLENDVPS    Y5, Y8, Y7, Y7
 	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+320(SB), Y2, Y7
-	VPERMPS      piecesY<>+352(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+256(SB), Y2, Y7
-	VPERMPS      piecesY<>+288(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+192(SB), Y2, Y7
-	VPERMPS      piecesY<>+224(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
-	VPERMPS      piecesY<>+128(SB), Y2, Y7
-	VPERMPS      piecesY<>+160(SB), Y2, Y8
-	VBLENDVPS    Y5, Y8, Y7, Y7
-	VFMADD213PS  Y7, Y4, Y6
+	VMULPS       Y4, Y4, Y7
+	VPERMPS      piecesY<>+320(SB), Y2, Y8
+	VPERMPS      piecesY<>+352(SB), Y2, Y9
+	VBLENDVPS    Y5, Y9, Y8, Y8
+	VPERMPS      piecesY<>+256(SB), Y2, Y9
+	VPERMPS      piecesY<>+288(SB), Y2, Y10
+	VBLENDVPS    Y5, Y10, Y9, Y9
+	VFMADD213PS  Y9, Y4, Y8
+	VFMADD213PS  Y8, Y7, Y6
+	VPERMPS      piecesY<>+192(SB), Y2, Y8
+	VPERMPS      piecesY<>+224(SB), Y2, Y9
+	VBLENDVPS    Y5, Y9, Y8, Y8
+	VPERMPS      piecesY<>+128(SB), Y2, Y9
+	VPERMPS      piecesY<>+160(SB), Y2, Y10
+	VBLENDVPS    Y5, Y10, Y9, Y9
+	VFMADD213PS  Y9, Y4, Y8
+	VFMADD213PS  Y8, Y7, Y6
 	VPERMPS      piecesY<>+64(SB), Y2, Y7
 	VPERMPS      piecesY<>+96(SB), Y2, Y8
 	VBLENDVPS    Y5, Y8, Y7, Y7
@@ -4394,15 +4778,532 @@ end1:
 	VPERMPS      piecesY<>+32(SB), Y2, Y2
 	VBLENDVPS    Y5, Y2, Y7, Y7
 	VFMADD213PS  Y7, Y4, Y6
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x1d, constantsY<>+1792(SB), Y3, Y4
-	VBLENDVPS    Y4, Y2, Y6, Y2
-	VBROADCASTSS constantsY<>+480(SB), Y4
-	VMAXPS       Y1, Y4, Y4
-	VFNMADD231PS Y3, Y2, Y4
-	VMASKMOVPS   Y4, Y0, (AX)(BX*4)
+	VBROADCASTSS constantsY<>+480(SB), Y2
+	VMAXPS       Y1, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VCMPPS       $0x1d, constantsY<>+1824(SB), Y3, Y4
+	VBLENDVPS    Y4, Y1, Y6, Y1
+	VFNMADD231PS Y3, Y1, Y2
+	VMASKMOVPS   Y2, Y0, (AX)(BX*4)
 
 done:
+	VZEROUPPER
+	RET
+
+// func StreamCopyY(y []float32, x []float32)
+// Requires: AVX, AVX2
+TEXT ·StreamCopyY(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x20, DX
+	JL   end4
+
+loop4:
+	VMOVUPS  (CX)(BX*4), Y0
+	VMOVNTPS Y0, (AX)(BX*4)
+	VMOVUPS  32(CX)(BX*4), Y0
+	VMOVNTPS Y0, 32(AX)(BX*4)
+	VMOVUPS  64(CX)(BX*4), Y0
+	VMOVNTPS Y0, 64(AX)(BX*4)
+	VMOVUPS  96(CX)(BX*4), Y0
+	VMOVNTPS Y0, 96(AX)(BX*4)
+	ADDQ     $0x20, BX
+	SUBQ     $0x20, DX
+	JGE      loop4
+
+end4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(BX*4), Y0
+	VMOVNTPS Y0, (AX)(BX*4)
+	ADDQ     $0x08, BX
+	SUBQ     $0x08, DX
+	JGE      loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func StreamSumExpY(y []float32, x []float32, shift float32, out []float32, kept []float32, scale float32, next []float32) (sum float64)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE, SSE2
+TEXT ·StreamSumExpY(SB), NOSPLIT, $0-144
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         out_base+56(FP), DX
+	MOVQ         kept_base+80(FP), BX
+	MOVQ         next_base+112(FP), SI
+	MOVQ         y_len+8(FP), DI
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVSS        shift+48(FP), X4
+	VBROADCASTSS X4, Y4
+	MOVSS        scale+104(FP), X5
+	VBROADCASTSS X5, Y5
+	XORQ         R8, R8
+	SUBQ         $0x40, DI
+	JL           few
+
+many:
+	VMOVUPS      (CX)(R8*4), Y6
+	VSUBPS       Y4, Y6, Y6
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y6, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y6
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y6
+	VSUBPS       constantsY<>+96(SB), Y6, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
+	VBROADCASTSS constantsY<>+224(SB), Y8
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VMOVUPS      (BX)(R8*4), Y7
+	VMULPS       Y5, Y7, Y7
+	VMOVNTPS     Y7, (DX)(R8*4)
+	PREFETCHT1   (SI)(R8*4)
+	VMOVUPS      Y6, (AX)(R8*4)
+	VMOVUPS      64(CX)(R8*4), Y7
+	VSUBPS       Y4, Y7, Y7
+	VBROADCASTSS constantsY<>+64(SB), Y8
+	VMAXPS       Y7, Y8, Y8
+	VBROADCASTSS constantsY<>+96(SB), Y7
+	VFMADD231PS  constantsY<>+128(SB), Y8, Y7
+	VSUBPS       constantsY<>+96(SB), Y7, Y9
+	VFNMADD231PS constantsY<>+160(SB), Y9, Y8
+	VFNMADD231PS constantsY<>+192(SB), Y9, Y8
+	VBROADCASTSS constantsY<>+224(SB), Y9
+	VFMADD213PS  constantsY<>+256(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+288(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+320(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+352(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VPSUBD       constantsY<>+96(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VMOVUPS      64(BX)(R8*4), Y8
+	VMULPS       Y5, Y8, Y8
+	VMOVNTPS     Y8, 64(DX)(R8*4)
+	PREFETCHT1   64(SI)(R8*4)
+	VMOVUPS      Y7, 64(AX)(R8*4)
+	VMOVUPS      128(CX)(R8*4), Y8
+	VSUBPS       Y4, Y8, Y8
+	VBROADCASTSS constantsY<>+64(SB), Y9
+	VMAXPS       Y8, Y9, Y9
+	VBROADCASTSS constantsY<>+96(SB), Y8
+	VFMADD231PS  constantsY<>+128(SB), Y9, Y8
+	VSUBPS       constantsY<>+96(SB), Y8, Y10
+	VFNMADD231PS constantsY<>+160(SB), Y10, Y9
+	VFNMADD231PS constantsY<>+192(SB), Y10, Y9
+	VBROADCASTSS constantsY<>+224(SB), Y10
+	VFMADD213PS  constantsY<>+256(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+288(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+320(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+352(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VPSUBD       constantsY<>+96(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y9
+	VPSUBD       Y9, Y8, Y8
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y10, Y9
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VMOVUPS      128(BX)(R8*4), Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVNTPS     Y9, 128(DX)(R8*4)
+	PREFETCHT1   128(SI)(R8*4)
+	VMOVUPS      Y8, 128(AX)(R8*4)
+	VMOVUPS      192(CX)(R8*4), Y9
+	VSUBPS       Y4, Y9, Y9
+	VBROADCASTSS constantsY<>+64(SB), Y10
+	VMAXPS       Y9, Y10, Y10
+	VBROADCASTSS constantsY<>+96(SB), Y9
+	VFMADD231PS  constantsY<>+128(SB), Y10, Y9
+	VSUBPS       constantsY<>+96(SB), Y9, Y11
+	VFNMADD231PS constantsY<>+160(SB), Y11, Y10
+	VFNMADD231PS constantsY<>+192(SB), Y11, Y10
+	VBROADCASTSS constantsY<>+224(SB), Y11
+	VFMADD213PS  constantsY<>+256(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+288(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+320(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+352(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
+	VPSUBD       constantsY<>+96(SB), Y9, Y9
+	VPSRAD       $0x01, Y9, Y10
+	VPSUBD       Y10, Y9, Y9
+	VPADDD       constantsY<>+416(SB), Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y11, Y10
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y10, Y9
+	VMOVUPS      192(BX)(R8*4), Y10
+	VMULPS       Y5, Y10, Y10
+	VMOVNTPS     Y10, 192(DX)(R8*4)
+	PREFETCHT1   192(SI)(R8*4)
+	VMOVUPS      Y9, 192(AX)(R8*4)
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y9, Y8, Y7
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X7
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y7, Y1, Y1
+	VMOVUPS      32(CX)(R8*4), Y6
+	VSUBPS       Y4, Y6, Y6
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y6, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y6
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y6
+	VSUBPS       constantsY<>+96(SB), Y6, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
+	VBROADCASTSS constantsY<>+224(SB), Y8
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VMOVUPS      32(BX)(R8*4), Y7
+	VMULPS       Y5, Y7, Y7
+	VMOVNTPS     Y7, 32(DX)(R8*4)
+	PREFETCHT1   32(SI)(R8*4)
+	VMOVUPS      Y6, 32(AX)(R8*4)
+	VMOVUPS      96(CX)(R8*4), Y7
+	VSUBPS       Y4, Y7, Y7
+	VBROADCASTSS constantsY<>+64(SB), Y8
+	VMAXPS       Y7, Y8, Y8
+	VBROADCASTSS constantsY<>+96(SB), Y7
+	VFMADD231PS  constantsY<>+128(SB), Y8, Y7
+	VSUBPS       constantsY<>+96(SB), Y7, Y9
+	VFNMADD231PS constantsY<>+160(SB), Y9, Y8
+	VFNMADD231PS constantsY<>+192(SB), Y9, Y8
+	VBROADCASTSS constantsY<>+224(SB), Y9
+	VFMADD213PS  constantsY<>+256(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+288(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+320(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+352(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VPSUBD       constantsY<>+96(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VMOVUPS      96(BX)(R8*4), Y8
+	VMULPS       Y5, Y8, Y8
+	VMOVNTPS     Y8, 96(DX)(R8*4)
+	PREFETCHT1   96(SI)(R8*4)
+	VMOVUPS      Y7, 96(AX)(R8*4)
+	VMOVUPS      160(CX)(R8*4), Y8
+	VSUBPS       Y4, Y8, Y8
+	VBROADCASTSS constantsY<>+64(SB), Y9
+	VMAXPS       Y8, Y9, Y9
+	VBROADCASTSS constantsY<>+96(SB), Y8
+	VFMADD231PS  constantsY<>+128(SB), Y9, Y8
+	VSUBPS       constantsY<>+96(SB), Y8, Y10
+	VFNMADD231PS constantsY<>+160(SB), Y10, Y9
+	VFNMADD231PS constantsY<>+192(SB), Y10, Y9
+	VBROADCASTSS constantsY<>+224(SB), Y10
+	VFMADD213PS  constantsY<>+256(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+288(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+320(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+352(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VPSUBD       constantsY<>+96(SB), Y8, Y8
+	VPSRAD       $0x01, Y8, Y9
+	VPSUBD       Y9, Y8, Y8
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y10, Y9
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VMOVUPS      160(BX)(R8*4), Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVNTPS     Y9, 160(DX)(R8*4)
+	PREFETCHT1   160(SI)(R8*4)
+	VMOVUPS      Y8, 160(AX)(R8*4)
+	VMOVUPS      224(CX)(R8*4), Y9
+	VSUBPS       Y4, Y9, Y9
+	VBROADCASTSS constantsY<>+64(SB), Y10
+	VMAXPS       Y9, Y10, Y10
+	VBROADCASTSS constantsY<>+96(SB), Y9
+	VFMADD231PS  constantsY<>+128(SB), Y10, Y9
+	VSUBPS       constantsY<>+96(SB), Y9, Y11
+	VFNMADD231PS constantsY<>+160(SB), Y11, Y10
+	VFNMADD231PS constantsY<>+192(SB), Y11, Y10
+	VBROADCASTSS constantsY<>+224(SB), Y11
+	VFMADD213PS  constantsY<>+256(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+288(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+320(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+352(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
+	VPSUBD       constantsY<>+96(SB), Y9, Y9
+	VPSRAD       $0x01, Y9, Y10
+	VPSUBD       Y10, Y9, Y9
+	VPADDD       constantsY<>+416(SB), Y10, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y11, Y10
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y10, Y9
+	VMOVUPS      224(BX)(R8*4), Y10
+	VMULPS       Y5, Y10, Y10
+	VMOVNTPS     Y10, 224(DX)(R8*4)
+	PREFETCHT1   224(SI)(R8*4)
+	VMOVUPS      Y9, 224(AX)(R8*4)
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y9, Y8, Y7
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X7
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	ADDQ         $0x40, R8
+	SUBQ         $0x40, DI
+	JGE          many
+
+few:
+	ADDQ $0x40, DI
+	SUBQ $0x10, DI
+	JL   rest
+
+block:
+	VMOVUPS      (CX)(R8*4), Y6
+	VSUBPS       Y4, Y6, Y6
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y6, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y6
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y6
+	VSUBPS       constantsY<>+96(SB), Y6, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
+	VBROADCASTSS constantsY<>+224(SB), Y8
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VMOVUPS      (BX)(R8*4), Y7
+	VMULPS       Y5, Y7, Y7
+	VMOVNTPS     Y7, (DX)(R8*4)
+	PREFETCHT1   (SI)(R8*4)
+	VMOVUPS      Y6, (AX)(R8*4)
+	VEXTRACTF128 $0x01, Y6, X7
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y7, Y1, Y1
+	VMOVUPS      32(CX)(R8*4), Y6
+	VSUBPS       Y4, Y6, Y6
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y6, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y6
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y6
+	VSUBPS       constantsY<>+96(SB), Y6, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
+	VBROADCASTSS constantsY<>+224(SB), Y8
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y6, Y6
+	VPSRAD       $0x01, Y6, Y7
+	VPSUBD       Y7, Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y6
+	VMOVUPS      32(BX)(R8*4), Y7
+	VMULPS       Y5, Y7, Y7
+	VMOVNTPS     Y7, 32(DX)(R8*4)
+	PREFETCHT1   32(SI)(R8*4)
+	VMOVUPS      Y6, 32(AX)(R8*4)
+	VEXTRACTF128 $0x01, Y6, X7
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	ADDQ         $0x10, R8
+	SUBQ         $0x10, DI
+	JGE          block
+
+rest:
+	ADDQ         $0x10, DI
+	TESTQ        DI, DI
+	JLE          done
+	VMOVQ        DI, X6
+	VPBROADCASTD X6, Y6
+	VPCMPGTD     constantsY<>+0(SB), Y6, Y6
+	VMASKMOVPS   (CX)(R8*4), Y6, Y7
+	VSUBPS       Y4, Y7, Y7
+	VBROADCASTSS constantsY<>+64(SB), Y8
+	VMAXPS       Y7, Y8, Y8
+	VBROADCASTSS constantsY<>+96(SB), Y7
+	VFMADD231PS  constantsY<>+128(SB), Y8, Y7
+	VSUBPS       constantsY<>+96(SB), Y7, Y9
+	VFNMADD231PS constantsY<>+160(SB), Y9, Y8
+	VFNMADD231PS constantsY<>+192(SB), Y9, Y8
+	VBROADCASTSS constantsY<>+224(SB), Y9
+	VFMADD213PS  constantsY<>+256(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+288(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+320(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+352(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VPSUBD       constantsY<>+96(SB), Y7, Y7
+	VPSRAD       $0x01, Y7, Y8
+	VPSUBD       Y8, Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y8
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VMASKMOVPS   (BX)(R8*4), Y6, Y8
+	VMULPS       Y5, Y8, Y8
+	VMASKMOVPS   Y8, Y6, (DX)(R8*4)
+	PREFETCHT1   (SI)(R8*4)
+	VMASKMOVPS   Y7, Y6, (AX)(R8*4)
+	VEXTRACTF128 $0x01, Y7, X8
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X8, Y8
+	VEXTRACTI128 $0x01, Y6, X9
+	VPMOVSXDQ    X6, Y6
+	VPMOVSXDQ    X9, Y9
+	VPAND        Y6, Y7, Y6
+	VPAND        Y9, Y8, Y9
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y9, Y1, Y1
+	SUBQ         $0x08, DI
+	TESTQ        DI, DI
+	JLE          done
+	VMOVQ        DI, X6
+	VPBROADCASTD X6, Y6
+	VPCMPGTD     constantsY<>+0(SB), Y6, Y6
+	VMASKMOVPS   32(CX)(R8*4), Y6, Y7
+	VSUBPS       Y4, Y7, Y4
+	VBROADCASTSS constantsY<>+64(SB), Y7
+	VMAXPS       Y4, Y7, Y7
+	VBROADCASTSS constantsY<>+96(SB), Y4
+	VFMADD231PS  constantsY<>+128(SB), Y7, Y4
+	VSUBPS       constantsY<>+96(SB), Y4, Y8
+	VFNMADD231PS constantsY<>+160(SB), Y8, Y7
+	VFNMADD231PS constantsY<>+192(SB), Y8, Y7
+	VBROADCASTSS constantsY<>+224(SB), Y8
+	VFMADD213PS  constantsY<>+256(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+288(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+320(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+352(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VPSUBD       constantsY<>+96(SB), Y4, Y4
+	VPSRAD       $0x01, Y4, Y7
+	VPSUBD       Y7, Y4, Y4
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y7
+	VPADDD       constantsY<>+416(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y7, Y4
+	VMASKMOVPS   32(BX)(R8*4), Y6, Y7
+	VMULPS       Y5, Y7, Y5
+	VMASKMOVPS   Y5, Y6, 32(DX)(R8*4)
+	PREFETCHT1   32(SI)(R8*4)
+	VMASKMOVPS   Y4, Y6, 32(AX)(R8*4)
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X5, Y5
+	VEXTRACTI128 $0x01, Y6, X7
+	VPMOVSXDQ    X6, Y6
+	VPMOVSXDQ    X7, Y7
+	VPAND        Y6, Y4, Y6
+	VPAND        Y7, Y5, Y7
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+
+done:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, sum+136(FP)
 	VZEROUPPER
 	RET
 
@@ -4820,92 +5721,100 @@ DATA constantsY<>+1616(SB)/4, $0x3f59999a
 DATA constantsY<>+1620(SB)/4, $0x3f59999a
 DATA constantsY<>+1624(SB)/4, $0x3f59999a
 DATA constantsY<>+1628(SB)/4, $0x3f59999a
-DATA constantsY<>+1632(SB)/4, $0x3fcc422a
-DATA constantsY<>+1636(SB)/4, $0x3fcc422a
-DATA constantsY<>+1640(SB)/4, $0x3fcc422a
-DATA constantsY<>+1644(SB)/4, $0x3fcc422a
-DATA constantsY<>+1648(SB)/4, $0x3fcc422a
-DATA constantsY<>+1652(SB)/4, $0x3fcc422a
-DATA constantsY<>+1656(SB)/4, $0x3fcc422a
-DATA constantsY<>+1660(SB)/4, $0x3fcc422a
-DATA constantsY<>+1664(SB)/4, $0x3d922279
-DATA constantsY<>+1668(SB)/4, $0x3d922279
-DATA constantsY<>+1672(SB)/4, $0x3d922279
-DATA constantsY<>+1676(SB)/4, $0x3d922279
-DATA constantsY<>+1680(SB)/4, $0x3d922279
-DATA constantsY<>+1684(SB)/4, $0x3d922279
-DATA constantsY<>+1688(SB)/4, $0x3d922279
-DATA constantsY<>+1692(SB)/4, $0x3d922279
-DATA constantsY<>+1696(SB)/4, $0x3fd9db23
-DATA constantsY<>+1700(SB)/4, $0x3fd9db23
-DATA constantsY<>+1704(SB)/4, $0x3fd9db23
-DATA constantsY<>+1708(SB)/4, $0x3fd9db23
-DATA constantsY<>+1712(SB)/4, $0x3fd9db23
-DATA constantsY<>+1716(SB)/4, $0x3fd9db23
-DATA constantsY<>+1720(SB)/4, $0x3fd9db23
-DATA constantsY<>+1724(SB)/4, $0x3fd9db23
-DATA constantsY<>+1728(SB)/4, $0x3f000000
-DATA constantsY<>+1732(SB)/4, $0x3f000000
-DATA constantsY<>+1736(SB)/4, $0x3f000000
-DATA constantsY<>+1740(SB)/4, $0x3f000000
-DATA constantsY<>+1744(SB)/4, $0x3f000000
-DATA constantsY<>+1748(SB)/4, $0x3f000000
-DATA constantsY<>+1752(SB)/4, $0x3f000000
-DATA constantsY<>+1756(SB)/4, $0x3f000000
-DATA constantsY<>+1760(SB)/4, $0x41a00000
-DATA constantsY<>+1764(SB)/4, $0x41a00000
-DATA constantsY<>+1768(SB)/4, $0x41a00000
-DATA constantsY<>+1772(SB)/4, $0x41a00000
-DATA constantsY<>+1776(SB)/4, $0x41a00000
-DATA constantsY<>+1780(SB)/4, $0x41a00000
-DATA constantsY<>+1784(SB)/4, $0x41a00000
-DATA constantsY<>+1788(SB)/4, $0x41a00000
-DATA constantsY<>+1792(SB)/4, $0x40ba0000
-DATA constantsY<>+1796(SB)/4, $0x40ba0000
-DATA constantsY<>+1800(SB)/4, $0x40ba0000
-DATA constantsY<>+1804(SB)/4, $0x40ba0000
-DATA constantsY<>+1808(SB)/4, $0x40ba0000
-DATA constantsY<>+1812(SB)/4, $0x40ba0000
-DATA constantsY<>+1816(SB)/4, $0x40ba0000
-DATA constantsY<>+1820(SB)/4, $0x40ba0000
-DATA constantsY<>+1824(SB)/4, $0x402aaaab
-DATA constantsY<>+1828(SB)/4, $0x402aaaab
-DATA constantsY<>+1832(SB)/4, $0x402aaaab
-DATA constantsY<>+1836(SB)/4, $0x402aaaab
-DATA constantsY<>+1840(SB)/4, $0x402aaaab
-DATA constantsY<>+1844(SB)/4, $0x402aaaab
-DATA constantsY<>+1848(SB)/4, $0x402aaaab
-DATA constantsY<>+1852(SB)/4, $0x402aaaab
-DATA constantsY<>+1856(SB)/4, $0x3ec00000
-DATA constantsY<>+1860(SB)/4, $0x3ec00000
-DATA constantsY<>+1864(SB)/4, $0x3ec00000
-DATA constantsY<>+1868(SB)/4, $0x3ec00000
-DATA constantsY<>+1872(SB)/4, $0x3ec00000
-DATA constantsY<>+1876(SB)/4, $0x3ec00000
-DATA constantsY<>+1880(SB)/4, $0x3ec00000
-DATA constantsY<>+1884(SB)/4, $0x3ec00000
-DATA constantsY<>+1888(SB)/4, $0x00007fff
-DATA constantsY<>+1892(SB)/4, $0x00007fff
-DATA constantsY<>+1896(SB)/4, $0x00007fff
-DATA constantsY<>+1900(SB)/4, $0x00007fff
-DATA constantsY<>+1904(SB)/4, $0x00007fff
-DATA constantsY<>+1908(SB)/4, $0x00007fff
-DATA constantsY<>+1912(SB)/4, $0x00007fff
-DATA constantsY<>+1916(SB)/4, $0x00007fff
-DATA constantsY<>+1920(SB)/4, $0x00000001
-DATA constantsY<>+1924(SB)/4, $0x00000001
-DATA constantsY<>+1928(SB)/4, $0x00000001
-DATA constantsY<>+1932(SB)/4, $0x00000001
-DATA constantsY<>+1936(SB)/4, $0x00000001
-DATA constantsY<>+1940(SB)/4, $0x00000001
-DATA constantsY<>+1944(SB)/4, $0x00000001
-DATA constantsY<>+1948(SB)/4, $0x00000001
-DATA constantsY<>+1952(SB)/4, $0x00000040
-DATA constantsY<>+1956(SB)/4, $0x00000040
-DATA constantsY<>+1960(SB)/4, $0x00000040
-DATA constantsY<>+1964(SB)/4, $0x00000040
-DATA constantsY<>+1968(SB)/4, $0x00000040
-DATA constantsY<>+1972(SB)/4, $0x00000040
-DATA constantsY<>+1976(SB)/4, $0x00000040
-DATA constantsY<>+1980(SB)/4, $0x00000040
-GLOBL constantsY<>(SB), RODATA|NOPTR, $1984
+DATA constantsY<>+1632(SB)/4, $0x42d20000
+DATA constantsY<>+1636(SB)/4, $0x42d20000
+DATA constantsY<>+1640(SB)/4, $0x42d20000
+DATA constantsY<>+1644(SB)/4, $0x42d20000
+DATA constantsY<>+1648(SB)/4, $0x42d20000
+DATA constantsY<>+1652(SB)/4, $0x42d20000
+DATA constantsY<>+1656(SB)/4, $0x42d20000
+DATA constantsY<>+1660(SB)/4, $0x42d20000
+DATA constantsY<>+1664(SB)/4, $0x3fcc422a
+DATA constantsY<>+1668(SB)/4, $0x3fcc422a
+DATA constantsY<>+1672(SB)/4, $0x3fcc422a
+DATA constantsY<>+1676(SB)/4, $0x3fcc422a
+DATA constantsY<>+1680(SB)/4, $0x3fcc422a
+DATA constantsY<>+1684(SB)/4, $0x3fcc422a
+DATA constantsY<>+1688(SB)/4, $0x3fcc422a
+DATA constantsY<>+1692(SB)/4, $0x3fcc422a
+DATA constantsY<>+1696(SB)/4, $0x3d922279
+DATA constantsY<>+1700(SB)/4, $0x3d922279
+DATA constantsY<>+1704(SB)/4, $0x3d922279
+DATA constantsY<>+1708(SB)/4, $0x3d922279
+DATA constantsY<>+1712(SB)/4, $0x3d922279
+DATA constantsY<>+1716(SB)/4, $0x3d922279
+DATA constantsY<>+1720(SB)/4, $0x3d922279
+DATA constantsY<>+1724(SB)/4, $0x3d922279
+DATA constantsY<>+1728(SB)/4, $0x3fd9db23
+DATA constantsY<>+1732(SB)/4, $0x3fd9db23
+DATA constantsY<>+1736(SB)/4, $0x3fd9db23
+DATA constantsY<>+1740(SB)/4, $0x3fd9db23
+DATA constantsY<>+1744(SB)/4, $0x3fd9db23
+DATA constantsY<>+1748(SB)/4, $0x3fd9db23
+DATA constantsY<>+1752(SB)/4, $0x3fd9db23
+DATA constantsY<>+1756(SB)/4, $0x3fd9db23
+DATA constantsY<>+1760(SB)/4, $0x3f000000
+DATA constantsY<>+1764(SB)/4, $0x3f000000
+DATA constantsY<>+1768(SB)/4, $0x3f000000
+DATA constantsY<>+1772(SB)/4, $0x3f000000
+DATA constantsY<>+1776(SB)/4, $0x3f000000
+DATA constantsY<>+1780(SB)/4, $0x3f000000
+DATA constantsY<>+1784(SB)/4, $0x3f000000
+DATA constantsY<>+1788(SB)/4, $0x3f000000
+DATA constantsY<>+1792(SB)/4, $0x41a00000
+DATA constantsY<>+1796(SB)/4, $0x41a00000
+DATA constantsY<>+1800(SB)/4, $0x41a00000
+DATA constantsY<>+1804(SB)/4, $0x41a00000
+DATA constantsY<>+1808(SB)/4, $0x41a00000
+DATA constantsY<>+1812(SB)/4, $0x41a00000
+DATA constantsY<>+1816(SB)/4, $0x41a00000
+DATA constantsY<>+1820(SB)/4, $0x41a00000
+DATA constantsY<>+1824(SB)/4, $0x40ba0000
+DATA constantsY<>+1828(SB)/4, $0x40ba0000
+DATA constantsY<>+1832(SB)/4, $0x40ba0000
+DATA constantsY<>+1836(SB)/4, $0x40ba0000
+DATA constantsY<>+1840(SB)/4, $0x40ba0000
+DATA constantsY<>+1844(SB)/4, $0x40ba0000
+DATA constantsY<>+1848(SB)/4, $0x40ba0000
+DATA constantsY<>+1852(SB)/4, $0x40ba0000
+DATA constantsY<>+1856(SB)/4, $0x402aaaab
+DATA constantsY<>+1860(SB)/4, $0x402aaaab
+DATA constantsY<>+1864(SB)/4, $0x402aaaab
+DATA constantsY<>+1868(SB)/4, $0x402aaaab
+DATA constantsY<>+1872(SB)/4, $0x402aaaab
+DATA constantsY<>+1876(SB)/4, $0x402aaaab
+DATA constantsY<>+1880(SB)/4, $0x402aaaab
+DATA constantsY<>+1884(SB)/4, $0x402aaaab
+DATA constantsY<>+1888(SB)/4, $0x3ec00000
+DATA constantsY<>+1892(SB)/4, $0x3ec00000
+DATA constantsY<>+1896(SB)/4, $0x3ec00000
+DATA constantsY<>+1900(SB)/4, $0x3ec00000
+DATA constantsY<>+1904(SB)/4, $0x3ec00000
+DATA constantsY<>+1908(SB)/4, $0x3ec00000
+DATA constantsY<>+1912(SB)/4, $0x3ec00000
+DATA constantsY<>+1916(SB)/4, $0x3ec00000
+DATA constantsY<>+1920(SB)/4, $0x00007fff
+DATA constantsY<>+1924(SB)/4, $0x00007fff
+DATA constantsY<>+1928(SB)/4, $0x00007fff
+DATA constantsY<>+1932(SB)/4, $0x00007fff
+DATA constantsY<>+1936(SB)/4, $0x00007fff
+DATA constantsY<>+1940(SB)/4, $0x00007fff
+DATA constantsY<>+1944(SB)/4, $0x00007fff
+DATA constantsY<>+1948(SB)/4, $0x00007fff
+DATA constantsY<>+1952(SB)/4, $0x00000001
+DATA constantsY<>+1956(SB)/4, $0x00000001
+DATA constantsY<>+1960(SB)/4, $0x00000001
+DATA constantsY<>+1964(SB)/4, $0x00000001
+DATA constantsY<>+1968(SB)/4, $0x00000001
+DATA constantsY<>+1972(SB)/4, $0x00000001
+DATA constantsY<>+1976(SB)/4, $0x00000001
+DATA constantsY<>+1980(SB)/4, $0x00000001
+DATA constantsY<>+1984(SB)/4, $0x00000040
+DATA constantsY<>+1988(SB)/4, $0x00000040
+DATA constantsY<>+1992(SB)/4, $0x00000040
+DATA constantsY<>+1996(SB)/4, $0x00000040
+DATA constantsY<>+2000(SB)/4, $0x00000040
+DATA constantsY<>+2004(SB)/4, $0x00000040
+DATA constantsY<>+2008(SB)/4, $0x00000040
+DATA constantsY<>+2012(SB)/4, $0x00000040
+GLOBL constantsY<>(SB), RODATA|NOPTR, $2016

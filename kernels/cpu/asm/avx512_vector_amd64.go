@@ -164,6 +164,11 @@ func ScaleMulZ(y []float32, x []float32, w []float32, s float32)
 //go:noescape
 func CenterZ(y []float32, x []float32, high float32, low float32, s float32)
 
+// NormalizeZ is y[i] = fma(((x[i]-high) - low) * s, w[i], c[i]).
+//
+//go:noescape
+func NormalizeZ(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+
 // EluZ is y[i] = x[i] > 0 ? x[i] : alpha * (exp(x[i]) - 1).
 //
 //go:noescape
@@ -188,6 +193,21 @@ func SumZ(x []float32) (sum float64)
 //
 //go:noescape
 func SumSquaresZ(x []float32, mean float64) (sum float64)
+
+// SquaresZ is the sum of x².
+//
+//go:noescape
+func SquaresZ(x []float32) (sum float64)
+
+// MomentsZ is the sums of x - shift and of its squares.
+//
+//go:noescape
+func MomentsZ(x []float32, shift float64) (sum float64, squares float64)
+
+// HighestZ is the Highest of x.
+//
+//go:noescape
+func HighestZ(x []float32) (m float32)
 
 // SumExpZ is the SumExp of x.
 //
@@ -274,10 +294,25 @@ func StreamScaleMulZ(y []float32, x []float32, w []float32, s float32)
 //go:noescape
 func StreamCenterZ(y []float32, x []float32, high float32, low float32, s float32)
 
+// StreamNormalizeZ is y[i] = fma(((x[i]-high) - low) * s, w[i], c[i]), past the caches.
+//
+//go:noescape
+func StreamNormalizeZ(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+
 // StreamGeluZ is the Map Gelu, past the caches.
 //
 //go:noescape
 func StreamGeluZ(y []float32, x []float32)
+
+// StreamCopyZ is the Map Copy, past the caches.
+//
+//go:noescape
+func StreamCopyZ(y []float32, x []float32)
+
+// StreamSumExpZ is the SumExp of x, which writes out[i] = kept[i] * scale, past the caches.
+//
+//go:noescape
+func StreamSumExpZ(y []float32, x []float32, shift float32, out []float32, kept []float32, scale float32, next []float32) (sum float64)
 
 // FenceZ lets other threads see what was written past the caches.
 func FenceZ()

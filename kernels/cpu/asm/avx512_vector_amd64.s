@@ -7,6 +7,9 @@
 // func ExpZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·ExpZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -15,65 +18,77 @@ TEXT ·ExpZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+4(SB), Z1
-	VMINPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z0
-	VMAXPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
-	VBROADCASTSS      constantsZ<>+28(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z0
-	VSCALEFPS         Z0, Z2, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMOVAPS      Z3, Z13
+	VFMADD231PS  Z4, Z0, Z13
+	VSUBPS       Z3, Z13, Z13
+	VFNMADD231PS Z5, Z13, Z0
+	VFNMADD231PS Z6, Z13, Z0
+	VMOVAPS      Z7, Z14
+	VFMADD213PS  Z8, Z0, Z14
+	VFMADD213PS  Z9, Z0, Z14
+	VFMADD213PS  Z10, Z0, Z14
+	VFMADD213PS  Z11, Z0, Z14
+	VFMADD213PS  Z12, Z0, Z14
+	VFMADD213PS  Z12, Z0, Z14
+	VSCALEFPS    Z13, Z14, Z0
+	VMOVUPS      Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+4(SB), Z1
-	VMINPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z0
-	VMAXPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
-	VBROADCASTSS      constantsZ<>+28(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z0
-	VSCALEFPS         Z0, Z2, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMOVAPS      Z3, Z1
+	VFMADD231PS  Z4, Z0, Z1
+	VSUBPS       Z3, Z1, Z1
+	VFNMADD231PS Z5, Z1, Z0
+	VFNMADD231PS Z6, Z1, Z0
+	VMOVAPS      Z7, Z2
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z11, Z0, Z2
+	VFMADD213PS  Z12, Z0, Z2
+	VFMADD213PS  Z12, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+4(SB), Z1
+	VBROADCASTSS constantsZ<>+8(SB), Z2
+	VBROADCASTSS constantsZ<>+12(SB), Z3
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+20(SB), Z5
+	VBROADCASTSS constantsZ<>+24(SB), Z6
+	VBROADCASTSS constantsZ<>+28(SB), Z7
+	VBROADCASTSS constantsZ<>+32(SB), Z8
+	VBROADCASTSS constantsZ<>+36(SB), Z9
+	VBROADCASTSS constantsZ<>+40(SB), Z10
+	VBROADCASTSS constantsZ<>+44(SB), Z11
+	VBROADCASTSS constantsZ<>+48(SB), Z12
+	JMP          begin
 
 // func Expm1Z(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·Expm1Z(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -82,73 +97,88 @@ TEXT ·Expm1Z(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+56(SB), Z1
-	VMINPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+52(SB), Z0
-	VMAXPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
-	VBROADCASTSS      constantsZ<>+28(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
-	VMOVAPS           Z0, Z3
-	VMULPS            Z0, Z0, Z0
-	VFMADD231PS       Z0, Z2, Z3
-	VPSUBD.BCST       constantsZ<>+12(SB), Z1, Z0
-	VPADDD.BCST       constantsZ<>+60(SB), Z0, Z0
-	VPSLLD            $0x17, Z0, Z0
-	VSUBPS.BCST       constantsZ<>+48(SB), Z0, Z1
-	VFMADD231PS       Z0, Z3, Z1
-	VMOVUPS           Z1, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMOVAPS      Z3, Z14
+	VFMADD231PS  Z4, Z0, Z14
+	VSUBPS       Z3, Z14, Z15
+	VFNMADD231PS Z5, Z15, Z0
+	VFNMADD231PS Z6, Z15, Z0
+	VMOVAPS      Z7, Z15
+	VFMADD213PS  Z8, Z0, Z15
+	VFMADD213PS  Z9, Z0, Z15
+	VFMADD213PS  Z10, Z0, Z15
+	VFMADD213PS  Z11, Z0, Z15
+	VMOVAPS      Z0, Z16
+	VMULPS       Z0, Z0, Z0
+	VFMADD231PS  Z0, Z15, Z16
+	VPSUBD       Z3, Z14, Z0
+	VPADDD       Z12, Z0, Z0
+	VPSLLD       $0x17, Z0, Z0
+	VSUBPS       Z13, Z0, Z14
+	VFMADD231PS  Z0, Z16, Z14
+	VMOVUPS      Z14, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+56(SB), Z1
-	VMINPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+52(SB), Z0
-	VMAXPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
-	VBROADCASTSS      constantsZ<>+28(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
-	VMOVAPS           Z0, Z3
-	VMULPS            Z0, Z0, Z0
-	VFMADD231PS       Z0, Z2, Z3
-	VPSUBD.BCST       constantsZ<>+12(SB), Z1, Z0
-	VPADDD.BCST       constantsZ<>+60(SB), Z0, Z0
-	VPSLLD            $0x17, Z0, Z0
-	VSUBPS.BCST       constantsZ<>+48(SB), Z0, Z1
-	VFMADD231PS       Z0, Z3, Z1
-	VMOVUPS           Z1, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMOVAPS      Z3, Z1
+	VFMADD231PS  Z4, Z0, Z1
+	VSUBPS       Z3, Z1, Z2
+	VFNMADD231PS Z5, Z2, Z0
+	VFNMADD231PS Z6, Z2, Z0
+	VMOVAPS      Z7, Z2
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z11, Z0, Z2
+	VMOVAPS      Z0, Z4
+	VMULPS       Z0, Z0, Z0
+	VFMADD231PS  Z0, Z2, Z4
+	VPSUBD       Z3, Z1, Z0
+	VPADDD       Z12, Z0, Z0
+	VPSLLD       $0x17, Z0, Z0
+	VSUBPS       Z13, Z0, Z1
+	VFMADD231PS  Z0, Z4, Z1
+	VMOVUPS      Z1, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
 
+constants:
+	VBROADCASTSS constantsZ<>+56(SB), Z1
+	VBROADCASTSS constantsZ<>+52(SB), Z2
+	VBROADCASTSS constantsZ<>+12(SB), Z3
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+20(SB), Z5
+	VBROADCASTSS constantsZ<>+24(SB), Z6
+	VBROADCASTSS constantsZ<>+28(SB), Z7
+	VBROADCASTSS constantsZ<>+32(SB), Z8
+	VBROADCASTSS constantsZ<>+36(SB), Z9
+	VBROADCASTSS constantsZ<>+40(SB), Z10
+	VBROADCASTSS constantsZ<>+44(SB), Z11
+	VBROADCASTSS constantsZ<>+60(SB), Z12
+	VBROADCASTSS constantsZ<>+48(SB), Z13
+	JMP          begin
+
 // func LogZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·LogZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -158,44 +188,44 @@ TEXT ·LogZ(SB), NOSPLIT, $0-48
 
 loop1:
 	VMOVUPS          (CX)(BX*4), Z0
-	VMULPS.BCST      constantsZ<>+68(SB), Z0, Z1
-	VCMPPS.BCST      $0x11, constantsZ<>+64(SB), Z0, K1
-	VBLENDMPS        Z1, Z0, K1, Z2
-	VPXORD           Z3, Z3, Z3
-	VBROADCASTSS     constantsZ<>+72(SB), Z1
-	VCMPPS.BCST      $0x11, constantsZ<>+64(SB), Z0, K1
-	VBLENDMPS        Z1, Z3, K1, Z4
-	VPSUBD.BCST      constantsZ<>+76(SB), Z2, Z1
+	VMULPS           Z2, Z0, Z1
+	VCMPPS           $0x11, Z4, Z0, K1
+	VBLENDMPS        Z1, Z0, K1, Z3
+	VPXORD           Z5, Z5, Z5
+	VMOVAPS          Z6, Z1
+	VCMPPS           $0x11, Z4, Z0, K1
+	VBLENDMPS        Z1, Z5, K1, Z7
+	VPSUBD           Z8, Z3, Z1
 	VPSRAD           $0x17, Z1, Z1
-	VCVTDQ2PS        Z1, Z14
-	VADDPS           Z4, Z14, Z14
+	VCVTDQ2PS        Z1, Z28
+	VADDPS           Z7, Z28, Z28
 	VPSLLD           $0x17, Z1, Z1
-	VPSUBD           Z1, Z2, Z1
-	VSUBPS.BCST      constantsZ<>+48(SB), Z1, Z1
-	VMULPS           Z1, Z1, Z15
-	VBROADCASTSS     constantsZ<>+80(SB), Z16
-	VFMADD213PS.BCST constantsZ<>+84(SB), Z1, Z16
-	VFMADD213PS.BCST constantsZ<>+88(SB), Z1, Z16
-	VFMADD213PS.BCST constantsZ<>+92(SB), Z1, Z16
-	VFMADD213PS.BCST constantsZ<>+96(SB), Z1, Z16
-	VFMADD213PS.BCST constantsZ<>+100(SB), Z1, Z16
-	VFMADD213PS.BCST constantsZ<>+104(SB), Z1, Z16
-	VFMADD213PS.BCST constantsZ<>+108(SB), Z1, Z16
-	VMULPS           Z1, Z16, Z16
-	VMULPS           Z15, Z16, Z16
-	VFMADD231PS.BCST constantsZ<>+24(SB), Z14, Z16
-	VFMADD231PS.BCST constantsZ<>+112(SB), Z15, Z16
-	VADDPS           Z1, Z16, Z1
-	VFMADD231PS.BCST constantsZ<>+20(SB), Z14, Z1
+	VPSUBD           Z1, Z3, Z1
+	VSUBPS           Z9, Z1, Z1
+	VMULPS           Z1, Z1, Z29
+	VMOVAPS          Z10, Z30
+	VFMADD213PS      Z11, Z1, Z30
+	VFMADD213PS      Z12, Z1, Z30
+	VFMADD213PS      Z13, Z1, Z30
+	VFMADD213PS      Z14, Z1, Z30
+	VFMADD213PS      Z15, Z1, Z30
+	VFMADD213PS      Z16, Z1, Z30
+	VFMADD213PS      Z17, Z1, Z30
+	VMULPS           Z1, Z30, Z30
+	VMULPS           Z29, Z30, Z30
+	VFMADD231PS      Z18, Z28, Z30
+	VFMADD231PS.BCST constantsZ<>+112(SB), Z29, Z30
+	VADDPS           Z1, Z30, Z1
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z28, Z1
 	VCMPPS.BCST      $0x11, constantsZ<>+116(SB), Z0, K1
-	VBLENDMPS        Z1, Z0, K1, Z5
+	VBLENDMPS        Z1, Z0, K1, Z19
 	VBROADCASTSS     constantsZ<>+120(SB), Z1
 	VCMPPS.BCST      $0x00, constantsZ<>+56(SB), Z0, K1
-	VBLENDMPS        Z1, Z5, K1, Z6
+	VBLENDMPS        Z1, Z19, K1, Z20
 	VBROADCASTSS     constantsZ<>+124(SB), Z1
 	VCMPPS.BCST      $0x11, constantsZ<>+56(SB), Z0, K1
-	VBLENDMPS        Z1, Z6, K1, Z7
-	VMOVUPS          Z7, (AX)(BX*4)
+	VBLENDMPS        Z1, Z20, K1, Z21
+	VMOVUPS          Z21, (AX)(BX*4)
 	ADDQ             $0x10, BX
 	SUBQ             $0x10, DX
 	JGE              loop1
@@ -208,52 +238,72 @@ end1:
 	BZHIQ            DX, SI, SI
 	KMOVW            SI, K1
 	VMOVUPS.Z        (CX)(BX*4), K1, Z0
-	VMULPS.BCST      constantsZ<>+68(SB), Z0, Z1
-	VCMPPS.BCST      $0x11, constantsZ<>+64(SB), Z0, K2
-	VBLENDMPS        Z1, Z0, K2, Z8
-	VPXORD           Z9, Z9, Z9
-	VBROADCASTSS     constantsZ<>+72(SB), Z1
-	VCMPPS.BCST      $0x11, constantsZ<>+64(SB), Z0, K2
-	VBLENDMPS        Z1, Z9, K2, Z10
-	VPSUBD.BCST      constantsZ<>+76(SB), Z8, Z1
+	VMULPS           Z2, Z0, Z1
+	VCMPPS           $0x11, Z4, Z0, K2
+	VBLENDMPS        Z1, Z0, K2, Z22
+	VPXORD           Z23, Z23, Z23
+	VMOVAPS          Z6, Z1
+	VCMPPS           $0x11, Z4, Z0, K2
+	VBLENDMPS        Z1, Z23, K2, Z24
+	VPSUBD           Z8, Z22, Z1
 	VPSRAD           $0x17, Z1, Z1
 	VCVTDQ2PS        Z1, Z2
-	VADDPS           Z10, Z2, Z2
+	VADDPS           Z24, Z2, Z2
 	VPSLLD           $0x17, Z1, Z1
-	VPSUBD           Z1, Z8, Z1
-	VSUBPS.BCST      constantsZ<>+48(SB), Z1, Z1
+	VPSUBD           Z1, Z22, Z1
+	VSUBPS           Z9, Z1, Z1
 	VMULPS           Z1, Z1, Z3
-	VBROADCASTSS     constantsZ<>+80(SB), Z4
-	VFMADD213PS.BCST constantsZ<>+84(SB), Z1, Z4
-	VFMADD213PS.BCST constantsZ<>+88(SB), Z1, Z4
-	VFMADD213PS.BCST constantsZ<>+92(SB), Z1, Z4
-	VFMADD213PS.BCST constantsZ<>+96(SB), Z1, Z4
-	VFMADD213PS.BCST constantsZ<>+100(SB), Z1, Z4
-	VFMADD213PS.BCST constantsZ<>+104(SB), Z1, Z4
-	VFMADD213PS.BCST constantsZ<>+108(SB), Z1, Z4
+	VMOVAPS          Z10, Z4
+	VFMADD213PS      Z11, Z1, Z4
+	VFMADD213PS      Z12, Z1, Z4
+	VFMADD213PS      Z13, Z1, Z4
+	VFMADD213PS      Z14, Z1, Z4
+	VFMADD213PS      Z15, Z1, Z4
+	VFMADD213PS      Z16, Z1, Z4
+	VFMADD213PS      Z17, Z1, Z4
 	VMULPS           Z1, Z4, Z4
 	VMULPS           Z3, Z4, Z4
-	VFMADD231PS.BCST constantsZ<>+24(SB), Z2, Z4
+	VFMADD231PS      Z18, Z2, Z4
 	VFMADD231PS.BCST constantsZ<>+112(SB), Z3, Z4
 	VADDPS           Z1, Z4, Z1
 	VFMADD231PS.BCST constantsZ<>+20(SB), Z2, Z1
 	VCMPPS.BCST      $0x11, constantsZ<>+116(SB), Z0, K2
-	VBLENDMPS        Z1, Z0, K2, Z11
+	VBLENDMPS        Z1, Z0, K2, Z25
 	VBROADCASTSS     constantsZ<>+120(SB), Z1
 	VCMPPS.BCST      $0x00, constantsZ<>+56(SB), Z0, K2
-	VBLENDMPS        Z1, Z11, K2, Z12
+	VBLENDMPS        Z1, Z25, K2, Z26
 	VBROADCASTSS     constantsZ<>+124(SB), Z1
 	VCMPPS.BCST      $0x11, constantsZ<>+56(SB), Z0, K2
-	VBLENDMPS        Z1, Z12, K2, Z13
-	VMOVUPS          Z13, K1, (AX)(BX*4)
+	VBLENDMPS        Z1, Z26, K2, Z27
+	VMOVUPS          Z27, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+68(SB), Z2
+	VBROADCASTSS constantsZ<>+64(SB), Z4
+	VBROADCASTSS constantsZ<>+72(SB), Z6
+	VBROADCASTSS constantsZ<>+76(SB), Z8
+	VBROADCASTSS constantsZ<>+48(SB), Z9
+	VBROADCASTSS constantsZ<>+80(SB), Z10
+	VBROADCASTSS constantsZ<>+84(SB), Z11
+	VBROADCASTSS constantsZ<>+88(SB), Z12
+	VBROADCASTSS constantsZ<>+92(SB), Z13
+	VBROADCASTSS constantsZ<>+96(SB), Z14
+	VBROADCASTSS constantsZ<>+100(SB), Z15
+	VBROADCASTSS constantsZ<>+104(SB), Z16
+	VBROADCASTSS constantsZ<>+108(SB), Z17
+	VBROADCASTSS constantsZ<>+24(SB), Z18
+	JMP          begin
 
 // func TanhZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·TanhZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -262,81 +312,99 @@ TEXT ·TanhZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VPANDD.BCST       constantsZ<>+132(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+128(SB), Z2
-	VMINPS            Z1, Z2, Z2
-	VADDPS            Z2, Z2, Z1
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z1, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z3
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z3, Z1
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z3, Z1
-	VBROADCASTSS      constantsZ<>+28(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z1, Z3
-	VMOVAPS           Z1, Z4
-	VMULPS            Z1, Z1, Z1
-	VFMADD231PS       Z1, Z3, Z4
-	VPSUBD.BCST       constantsZ<>+12(SB), Z2, Z1
-	VPADDD.BCST       constantsZ<>+60(SB), Z1, Z1
-	VPSLLD            $0x17, Z1, Z1
-	VSUBPS.BCST       constantsZ<>+48(SB), Z1, Z2
-	VFMADD231PS       Z1, Z4, Z2
-	VADDPS.BCST       constantsZ<>+136(SB), Z2, Z1
-	VDIVPS            Z1, Z2, Z1
-	VPANDD.BCST       constantsZ<>+140(SB), Z0, Z0
-	VPORD             Z0, Z1, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VPANDD       Z2, Z0, Z1
+	VMINPS       Z1, Z3, Z1
+	VADDPS       Z1, Z1, Z1
+	VMOVAPS      Z4, Z16
+	VFMADD231PS  Z5, Z1, Z16
+	VSUBPS       Z4, Z16, Z17
+	VFNMADD231PS Z6, Z17, Z1
+	VFNMADD231PS Z7, Z17, Z1
+	VMOVAPS      Z8, Z17
+	VFMADD213PS  Z9, Z1, Z17
+	VFMADD213PS  Z10, Z1, Z17
+	VFMADD213PS  Z11, Z1, Z17
+	VFMADD213PS  Z12, Z1, Z17
+	VMOVAPS      Z1, Z18
+	VMULPS       Z1, Z1, Z1
+	VFMADD231PS  Z1, Z17, Z18
+	VPSUBD       Z4, Z16, Z1
+	VPADDD       Z13, Z1, Z1
+	VPSLLD       $0x17, Z1, Z1
+	VSUBPS       Z14, Z1, Z16
+	VFMADD231PS  Z1, Z18, Z16
+	VADDPS       Z15, Z16, Z1
+	VDIVPS       Z1, Z16, Z1
+	VPANDD.BCST  constantsZ<>+140(SB), Z0, Z0
+	VPORD        Z0, Z1, Z0
+	VMOVUPS      Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VPANDD.BCST       constantsZ<>+132(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+128(SB), Z2
-	VMINPS            Z1, Z2, Z2
-	VADDPS            Z2, Z2, Z1
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z1, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z3
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z3, Z1
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z3, Z1
-	VBROADCASTSS      constantsZ<>+28(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z1, Z3
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z1, Z3
-	VMOVAPS           Z1, Z4
-	VMULPS            Z1, Z1, Z1
-	VFMADD231PS       Z1, Z3, Z4
-	VPSUBD.BCST       constantsZ<>+12(SB), Z2, Z1
-	VPADDD.BCST       constantsZ<>+60(SB), Z1, Z1
-	VPSLLD            $0x17, Z1, Z1
-	VSUBPS.BCST       constantsZ<>+48(SB), Z1, Z2
-	VFMADD231PS       Z1, Z4, Z2
-	VADDPS.BCST       constantsZ<>+136(SB), Z2, Z1
-	VDIVPS            Z1, Z2, Z1
-	VPANDD.BCST       constantsZ<>+140(SB), Z0, Z0
-	VPORD             Z0, Z1, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VPANDD       Z2, Z0, Z1
+	VMINPS       Z1, Z3, Z1
+	VADDPS       Z1, Z1, Z1
+	VMOVAPS      Z4, Z2
+	VFMADD231PS  Z5, Z1, Z2
+	VSUBPS       Z4, Z2, Z3
+	VFNMADD231PS Z6, Z3, Z1
+	VFNMADD231PS Z7, Z3, Z1
+	VMOVAPS      Z8, Z3
+	VFMADD213PS  Z9, Z1, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VMOVAPS      Z1, Z5
+	VMULPS       Z1, Z1, Z1
+	VFMADD231PS  Z1, Z3, Z5
+	VPSUBD       Z4, Z2, Z1
+	VPADDD       Z13, Z1, Z1
+	VPSLLD       $0x17, Z1, Z1
+	VSUBPS       Z14, Z1, Z2
+	VFMADD231PS  Z1, Z5, Z2
+	VADDPS       Z15, Z2, Z1
+	VDIVPS       Z1, Z2, Z1
+	VPANDD.BCST  constantsZ<>+140(SB), Z0, Z0
+	VPORD        Z0, Z1, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+132(SB), Z2
+	VBROADCASTSS constantsZ<>+128(SB), Z3
+	VBROADCASTSS constantsZ<>+12(SB), Z4
+	VBROADCASTSS constantsZ<>+16(SB), Z5
+	VBROADCASTSS constantsZ<>+20(SB), Z6
+	VBROADCASTSS constantsZ<>+24(SB), Z7
+	VBROADCASTSS constantsZ<>+28(SB), Z8
+	VBROADCASTSS constantsZ<>+32(SB), Z9
+	VBROADCASTSS constantsZ<>+36(SB), Z10
+	VBROADCASTSS constantsZ<>+40(SB), Z11
+	VBROADCASTSS constantsZ<>+44(SB), Z12
+	VBROADCASTSS constantsZ<>+60(SB), Z13
+	VBROADCASTSS constantsZ<>+48(SB), Z14
+	VBROADCASTSS constantsZ<>+136(SB), Z15
+	JMP          begin
 
 // func SigmoidZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·SigmoidZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -345,73 +413,88 @@ TEXT ·SigmoidZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z1, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z1
-	VSCALEFPS         Z1, Z5, Z1
-	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K1
-	VBLENDMPS         Z1, Z2, K1, Z3
-	VADDPS.BCST       constantsZ<>+48(SB), Z1, Z0
-	VDIVPS            Z0, Z3, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VPORD        Z2, Z0, Z1
+	VMAXPS       Z1, Z3, Z1
+	VMOVAPS      Z4, Z17
+	VFMADD231PS  Z5, Z1, Z17
+	VSUBPS       Z4, Z17, Z17
+	VFNMADD231PS Z6, Z17, Z1
+	VFNMADD231PS Z7, Z17, Z1
+	VMOVAPS      Z8, Z18
+	VFMADD213PS  Z9, Z1, Z18
+	VFMADD213PS  Z10, Z1, Z18
+	VFMADD213PS  Z11, Z1, Z18
+	VFMADD213PS  Z12, Z1, Z18
+	VFMADD213PS  Z13, Z1, Z18
+	VFMADD213PS  Z13, Z1, Z18
+	VSCALEFPS    Z17, Z18, Z1
+	VMOVAPS      Z13, Z17
+	VCMPPS       $0x11, Z15, Z0, K1
+	VBLENDMPS    Z1, Z17, K1, Z14
+	VADDPS       Z13, Z1, Z0
+	VDIVPS       Z0, Z14, Z0
+	VMOVUPS      Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z1, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z3
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z3, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z3, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z1
-	VSCALEFPS         Z1, Z3, Z1
-	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K2
-	VBLENDMPS         Z1, Z2, K2, Z4
-	VADDPS.BCST       constantsZ<>+48(SB), Z1, Z0
-	VDIVPS            Z0, Z4, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VPORD        Z2, Z0, Z1
+	VMAXPS       Z1, Z3, Z1
+	VMOVAPS      Z4, Z2
+	VFMADD231PS  Z5, Z1, Z2
+	VSUBPS       Z4, Z2, Z2
+	VFNMADD231PS Z6, Z2, Z1
+	VFNMADD231PS Z7, Z2, Z1
+	VMOVAPS      Z8, Z3
+	VFMADD213PS  Z9, Z1, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VMOVAPS      Z13, Z2
+	VCMPPS       $0x11, Z15, Z0, K2
+	VBLENDMPS    Z1, Z2, K2, Z16
+	VADDPS       Z13, Z1, Z0
+	VDIVPS       Z0, Z16, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
 
+constants:
+	VBROADCASTSS constantsZ<>+140(SB), Z2
+	VBROADCASTSS constantsZ<>+8(SB), Z3
+	VBROADCASTSS constantsZ<>+12(SB), Z4
+	VBROADCASTSS constantsZ<>+16(SB), Z5
+	VBROADCASTSS constantsZ<>+20(SB), Z6
+	VBROADCASTSS constantsZ<>+24(SB), Z7
+	VBROADCASTSS constantsZ<>+28(SB), Z8
+	VBROADCASTSS constantsZ<>+32(SB), Z9
+	VBROADCASTSS constantsZ<>+36(SB), Z10
+	VBROADCASTSS constantsZ<>+40(SB), Z11
+	VBROADCASTSS constantsZ<>+44(SB), Z12
+	VBROADCASTSS constantsZ<>+48(SB), Z13
+	VBROADCASTSS constantsZ<>+56(SB), Z15
+	JMP          begin
+
 // func ErfZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·ErfZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -421,48 +504,46 @@ TEXT ·ErfZ(SB), NOSPLIT, $0-48
 
 loop1:
 	VMOVUPS           (CX)(BX*4), Z0
-	VPANDD.BCST       constantsZ<>+132(SB), Z0, Z1
-	VMULPS            Z0, Z0, Z2
-	VBROADCASTSS      constantsZ<>+144(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+148(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+152(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+156(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+160(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+164(SB), Z2, Z3
-	VMOVAPS           Z1, Z2
-	VFMADD231PS       Z1, Z3, Z2
-	VBROADCASTSS      constantsZ<>+168(SB), Z3
-	VMINPS            Z1, Z3, Z3
-	VBROADCASTSS      constantsZ<>+172(SB), Z6
-	VFMADD213PS.BCST  constantsZ<>+176(SB), Z3, Z6
-	VFMADD213PS.BCST  constantsZ<>+180(SB), Z3, Z6
-	VFMADD213PS.BCST  constantsZ<>+184(SB), Z3, Z6
-	VFMADD213PS.BCST  constantsZ<>+188(SB), Z3, Z6
-	VFMADD213PS.BCST  constantsZ<>+192(SB), Z3, Z6
-	VFMADD213PS.BCST  constantsZ<>+196(SB), Z3, Z6
-	VPXORD.BCST       constantsZ<>+140(SB), Z6, Z3
-	VBROADCASTSS      constantsZ<>+8(SB), Z6
-	VMAXPS            Z3, Z6, Z6
-	VBROADCASTSS      constantsZ<>+12(SB), Z3
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z6, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z7
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z7, Z6
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z7, Z6
-	VBROADCASTSS      constantsZ<>+28(SB), Z7
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z6, Z7
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z3
-	VSCALEFPS         Z3, Z7, Z3
-	VBROADCASTSS      constantsZ<>+48(SB), Z6
-	VSUBPS            Z3, Z6, Z3
+	VPANDD            Z2, Z0, Z1
+	VMULPS            Z0, Z0, Z3
+	VMOVAPS           Z4, Z5
+	VFMADD213PS       Z6, Z3, Z5
+	VFMADD213PS       Z7, Z3, Z5
+	VFMADD213PS       Z8, Z3, Z5
+	VFMADD213PS       Z9, Z3, Z5
+	VFMADD213PS       Z10, Z3, Z5
+	VMOVAPS           Z1, Z3
+	VFMADD231PS       Z1, Z5, Z3
+	VMINPS            Z1, Z11, Z5
+	VMOVAPS           Z12, Z20
+	VFMADD213PS       Z13, Z5, Z20
+	VFMADD213PS       Z14, Z5, Z20
+	VFMADD213PS       Z15, Z5, Z20
+	VFMADD213PS       Z16, Z5, Z20
+	VFMADD213PS       Z17, Z5, Z20
+	VFMADD213PS.BCST  constantsZ<>+196(SB), Z5, Z20
+	VPXORD.BCST       constantsZ<>+140(SB), Z20, Z5
+	VBROADCASTSS      constantsZ<>+8(SB), Z20
+	VMAXPS            Z5, Z20, Z20
+	VBROADCASTSS      constantsZ<>+12(SB), Z5
+	VFMADD231PS.BCST  constantsZ<>+16(SB), Z20, Z5
+	VSUBPS.BCST       constantsZ<>+12(SB), Z5, Z5
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z20
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z20
+	VBROADCASTSS      constantsZ<>+28(SB), Z21
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z20, Z21
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z20, Z21
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z20, Z21
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z20, Z21
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z20, Z21
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z20, Z21
+	VSCALEFPS         Z5, Z21, Z5
+	VBROADCASTSS      constantsZ<>+48(SB), Z20
+	VSUBPS            Z5, Z20, Z5
 	VCMPPS.BCST       $0x11, constantsZ<>+200(SB), Z1, K1
-	VBLENDMPS         Z2, Z3, K1, Z4
+	VBLENDMPS         Z3, Z5, K1, Z18
 	VPANDD.BCST       constantsZ<>+140(SB), Z0, Z0
-	VPORD             Z0, Z4, Z0
+	VPORD             Z0, Z18, Z0
 	VMOVUPS           Z0, (AX)(BX*4)
 	ADDQ              $0x10, BX
 	SUBQ              $0x10, DX
@@ -476,57 +557,75 @@ end1:
 	BZHIQ             DX, SI, SI
 	KMOVW             SI, K1
 	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VPANDD.BCST       constantsZ<>+132(SB), Z0, Z1
+	VPANDD            Z2, Z0, Z1
 	VMULPS            Z0, Z0, Z2
-	VBROADCASTSS      constantsZ<>+144(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+148(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+152(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+156(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+160(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+164(SB), Z2, Z3
+	VMOVAPS           Z4, Z3
+	VFMADD213PS       Z6, Z2, Z3
+	VFMADD213PS       Z7, Z2, Z3
+	VFMADD213PS       Z8, Z2, Z3
+	VFMADD213PS       Z9, Z2, Z3
+	VFMADD213PS       Z10, Z2, Z3
 	VMOVAPS           Z1, Z2
 	VFMADD231PS       Z1, Z3, Z2
-	VBROADCASTSS      constantsZ<>+168(SB), Z3
-	VMINPS            Z1, Z3, Z3
-	VBROADCASTSS      constantsZ<>+172(SB), Z4
-	VFMADD213PS.BCST  constantsZ<>+176(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+180(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+184(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+188(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+192(SB), Z3, Z4
+	VMINPS            Z1, Z11, Z3
+	VMOVAPS           Z12, Z4
+	VFMADD213PS       Z13, Z3, Z4
+	VFMADD213PS       Z14, Z3, Z4
+	VFMADD213PS       Z15, Z3, Z4
+	VFMADD213PS       Z16, Z3, Z4
+	VFMADD213PS       Z17, Z3, Z4
 	VFMADD213PS.BCST  constantsZ<>+196(SB), Z3, Z4
 	VPXORD.BCST       constantsZ<>+140(SB), Z4, Z3
 	VBROADCASTSS      constantsZ<>+8(SB), Z4
 	VMAXPS            Z3, Z4, Z4
 	VBROADCASTSS      constantsZ<>+12(SB), Z3
 	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z6
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z6
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z6
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z6
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z6
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z6
 	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z3
-	VSCALEFPS         Z3, Z6, Z3
+	VFNMADD231PS.BCST constantsZ<>+20(SB), Z3, Z4
+	VFNMADD231PS.BCST constantsZ<>+24(SB), Z3, Z4
+	VBROADCASTSS      constantsZ<>+28(SB), Z5
+	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
+	VSCALEFPS         Z3, Z5, Z3
 	VBROADCASTSS      constantsZ<>+48(SB), Z4
 	VSUBPS            Z3, Z4, Z3
 	VCMPPS.BCST       $0x11, constantsZ<>+200(SB), Z1, K2
-	VBLENDMPS         Z2, Z3, K2, Z5
+	VBLENDMPS         Z2, Z3, K2, Z19
 	VPANDD.BCST       constantsZ<>+140(SB), Z0, Z0
-	VPORD             Z0, Z5, Z0
+	VPORD             Z0, Z19, Z0
 	VMOVUPS           Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+132(SB), Z2
+	VBROADCASTSS constantsZ<>+144(SB), Z4
+	VBROADCASTSS constantsZ<>+148(SB), Z6
+	VBROADCASTSS constantsZ<>+152(SB), Z7
+	VBROADCASTSS constantsZ<>+156(SB), Z8
+	VBROADCASTSS constantsZ<>+160(SB), Z9
+	VBROADCASTSS constantsZ<>+164(SB), Z10
+	VBROADCASTSS constantsZ<>+168(SB), Z11
+	VBROADCASTSS constantsZ<>+172(SB), Z12
+	VBROADCASTSS constantsZ<>+176(SB), Z13
+	VBROADCASTSS constantsZ<>+180(SB), Z14
+	VBROADCASTSS constantsZ<>+184(SB), Z15
+	VBROADCASTSS constantsZ<>+188(SB), Z16
+	VBROADCASTSS constantsZ<>+192(SB), Z17
+	JMP          begin
 
 // func SiluZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·SiluZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -535,79 +634,81 @@ TEXT ·SiluZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VPORD.BCST        constantsZ<>+140(SB), Z1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z0, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z0
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z0
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
-	VSCALEFPS         Z0, Z5, Z0
-	VBROADCASTSS      constantsZ<>+48(SB), Z4
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z1, K1
-	VBLENDMPS         Z0, Z4, K1, Z2
-	VADDPS.BCST       constantsZ<>+48(SB), Z0, Z0
-	VMULPS            Z2, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z13
+	VMOVAPS      Z3, Z14
+	VFNMADD231PS Z4, Z13, Z14
+	VSUBPS       Z3, Z14, Z14
+	VFNMSUB231PS Z5, Z14, Z13
+	VFNMADD231PS Z6, Z14, Z13
+	VMOVAPS      Z7, Z15
+	VFMADD213PS  Z8, Z13, Z15
+	VFMADD213PS  Z9, Z13, Z15
+	VFMADD213PS  Z10, Z13, Z15
+	VFMADD213PS  Z11, Z13, Z15
+	VFMADD213PS  Z12, Z13, Z15
+	VFMADD213PS  Z12, Z13, Z15
+	VSCALEFPS    Z14, Z15, Z13
+	VADDPS       Z12, Z13, Z13
+	VDIVPS       Z13, Z0, Z0
+	VMOVUPS      Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VPORD.BCST        constantsZ<>+140(SB), Z1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z0, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z0
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z0
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z4
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z4, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z4, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z4
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
-	VSCALEFPS         Z0, Z4, Z0
-	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z1, K2
-	VBLENDMPS         Z0, Z2, K2, Z3
-	VADDPS.BCST       constantsZ<>+48(SB), Z0, Z0
-	VMULPS            Z3, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z1
+	VMOVAPS      Z3, Z2
+	VFNMADD231PS Z4, Z1, Z2
+	VSUBPS       Z3, Z2, Z2
+	VFNMSUB231PS Z5, Z2, Z1
+	VFNMADD231PS Z6, Z2, Z1
+	VMOVAPS      Z7, Z3
+	VFMADD213PS  Z8, Z1, Z3
+	VFMADD213PS  Z9, Z1, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z12, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z1
+	VBROADCASTSS constantsZ<>+204(SB), Z2
+	VBROADCASTSS constantsZ<>+12(SB), Z3
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+20(SB), Z5
+	VBROADCASTSS constantsZ<>+24(SB), Z6
+	VBROADCASTSS constantsZ<>+28(SB), Z7
+	VBROADCASTSS constantsZ<>+32(SB), Z8
+	VBROADCASTSS constantsZ<>+36(SB), Z9
+	VBROADCASTSS constantsZ<>+40(SB), Z10
+	VBROADCASTSS constantsZ<>+44(SB), Z11
+	VBROADCASTSS constantsZ<>+48(SB), Z12
+	JMP          begin
 
 // func GeluTanhZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·GeluTanhZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -616,87 +717,93 @@ TEXT ·GeluTanhZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VMULPS            Z1, Z1, Z0
-	VBROADCASTSS      constantsZ<>+204(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z4
-	VMULPS            Z1, Z4, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z4
-	VBROADCASTSS      constantsZ<>+8(SB), Z5
-	VMAXPS            Z4, Z5, Z5
-	VBROADCASTSS      constantsZ<>+12(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z5, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z6
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z5
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z5
-	VBROADCASTSS      constantsZ<>+28(SB), Z6
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z4
-	VSCALEFPS         Z4, Z6, Z4
-	VBROADCASTSS      constantsZ<>+48(SB), Z5
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K1
-	VBLENDMPS         Z4, Z5, K1, Z2
-	VADDPS.BCST       constantsZ<>+48(SB), Z4, Z0
-	VMULPS            Z2, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMAXPS       Z0, Z1, Z0
+	VMULPS       Z0, Z0, Z15
+	VMOVAPS      Z2, Z16
+	VFMADD231PS  Z3, Z15, Z16
+	VMULPS       Z0, Z16, Z15
+	VMAXPS       Z15, Z1, Z15
+	VMINPS       Z15, Z4, Z15
+	VMOVAPS      Z5, Z16
+	VFNMADD231PS Z6, Z15, Z16
+	VSUBPS       Z5, Z16, Z16
+	VFNMSUB231PS Z7, Z16, Z15
+	VFNMADD231PS Z8, Z16, Z15
+	VMOVAPS      Z9, Z17
+	VFMADD213PS  Z10, Z15, Z17
+	VFMADD213PS  Z11, Z15, Z17
+	VFMADD213PS  Z12, Z15, Z17
+	VFMADD213PS  Z13, Z15, Z17
+	VFMADD213PS  Z14, Z15, Z17
+	VFMADD213PS  Z14, Z15, Z17
+	VSCALEFPS    Z16, Z17, Z15
+	VADDPS       Z14, Z15, Z15
+	VDIVPS       Z15, Z0, Z0
+	VMOVUPS      Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VMULPS            Z1, Z1, Z0
-	VBROADCASTSS      constantsZ<>+204(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z2
-	VMULPS            Z1, Z2, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z2
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z2, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
-	VSCALEFPS         Z2, Z5, Z2
-	VBROADCASTSS      constantsZ<>+48(SB), Z4
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K2
-	VBLENDMPS         Z2, Z4, K2, Z3
-	VADDPS.BCST       constantsZ<>+48(SB), Z2, Z0
-	VMULPS            Z3, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMAXPS       Z0, Z1, Z0
+	VMULPS       Z0, Z0, Z15
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z3, Z15, Z2
+	VMULPS       Z0, Z2, Z2
+	VMAXPS       Z2, Z1, Z1
+	VMINPS       Z1, Z4, Z1
+	VMOVAPS      Z5, Z2
+	VFNMADD231PS Z6, Z1, Z2
+	VSUBPS       Z5, Z2, Z2
+	VFNMSUB231PS Z7, Z2, Z1
+	VFNMADD231PS Z8, Z2, Z1
+	VMOVAPS      Z9, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VFMADD213PS  Z14, Z1, Z3
+	VFMADD213PS  Z14, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z14, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z1
+	VBROADCASTSS constantsZ<>+208(SB), Z2
+	VBROADCASTSS constantsZ<>+212(SB), Z3
+	VBROADCASTSS constantsZ<>+204(SB), Z4
+	VBROADCASTSS constantsZ<>+12(SB), Z5
+	VBROADCASTSS constantsZ<>+16(SB), Z6
+	VBROADCASTSS constantsZ<>+20(SB), Z7
+	VBROADCASTSS constantsZ<>+24(SB), Z8
+	VBROADCASTSS constantsZ<>+28(SB), Z9
+	VBROADCASTSS constantsZ<>+32(SB), Z10
+	VBROADCASTSS constantsZ<>+36(SB), Z11
+	VBROADCASTSS constantsZ<>+40(SB), Z12
+	VBROADCASTSS constantsZ<>+44(SB), Z13
+	VBROADCASTSS constantsZ<>+48(SB), Z14
+	JMP          begin
 
 // func QuickGeluZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·QuickGeluZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -705,81 +812,86 @@ TEXT ·QuickGeluZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VMULPS.BCST       constantsZ<>+212(SB), Z1, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z4
-	VBROADCASTSS      constantsZ<>+8(SB), Z5
-	VMAXPS            Z4, Z5, Z5
-	VBROADCASTSS      constantsZ<>+12(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z5, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z6
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z5
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z5
-	VBROADCASTSS      constantsZ<>+28(SB), Z6
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z4
-	VSCALEFPS         Z4, Z6, Z4
-	VBROADCASTSS      constantsZ<>+48(SB), Z5
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K1
-	VBLENDMPS         Z4, Z5, K1, Z2
-	VADDPS.BCST       constantsZ<>+48(SB), Z4, Z0
-	VMULPS            Z2, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMAXPS       Z0, Z1, Z0
+	VMULPS       Z2, Z0, Z14
+	VMAXPS       Z14, Z1, Z14
+	VMINPS       Z14, Z3, Z14
+	VMOVAPS      Z4, Z15
+	VFNMADD231PS Z5, Z14, Z15
+	VSUBPS       Z4, Z15, Z15
+	VFNMSUB231PS Z6, Z15, Z14
+	VFNMADD231PS Z7, Z15, Z14
+	VMOVAPS      Z8, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z10, Z14, Z16
+	VFMADD213PS  Z11, Z14, Z16
+	VFMADD213PS  Z12, Z14, Z16
+	VFMADD213PS  Z13, Z14, Z16
+	VFMADD213PS  Z13, Z14, Z16
+	VSCALEFPS    Z15, Z16, Z14
+	VADDPS       Z13, Z14, Z14
+	VDIVPS       Z14, Z0, Z0
+	VMOVUPS      Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VMULPS.BCST       constantsZ<>+212(SB), Z1, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z2
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z2, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
-	VSCALEFPS         Z2, Z5, Z2
-	VBROADCASTSS      constantsZ<>+48(SB), Z4
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K2
-	VBLENDMPS         Z2, Z4, K2, Z3
-	VADDPS.BCST       constantsZ<>+48(SB), Z2, Z0
-	VMULPS            Z3, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMAXPS       Z0, Z1, Z0
+	VMULPS       Z2, Z0, Z2
+	VMAXPS       Z2, Z1, Z1
+	VMINPS       Z1, Z3, Z1
+	VMOVAPS      Z4, Z2
+	VFNMADD231PS Z5, Z1, Z2
+	VSUBPS       Z4, Z2, Z2
+	VFNMSUB231PS Z6, Z2, Z1
+	VFNMADD231PS Z7, Z2, Z1
+	VMOVAPS      Z8, Z3
+	VFMADD213PS  Z9, Z1, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z13, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z1
+	VBROADCASTSS constantsZ<>+216(SB), Z2
+	VBROADCASTSS constantsZ<>+204(SB), Z3
+	VBROADCASTSS constantsZ<>+12(SB), Z4
+	VBROADCASTSS constantsZ<>+16(SB), Z5
+	VBROADCASTSS constantsZ<>+20(SB), Z6
+	VBROADCASTSS constantsZ<>+24(SB), Z7
+	VBROADCASTSS constantsZ<>+28(SB), Z8
+	VBROADCASTSS constantsZ<>+32(SB), Z9
+	VBROADCASTSS constantsZ<>+36(SB), Z10
+	VBROADCASTSS constantsZ<>+40(SB), Z11
+	VBROADCASTSS constantsZ<>+44(SB), Z12
+	VBROADCASTSS constantsZ<>+48(SB), Z13
+	JMP          begin
 
 // func SoftplusZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·SoftplusZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -788,115 +900,131 @@ TEXT ·SoftplusZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z1, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z9
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z9, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z9, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z9
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z9
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z9
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z9
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z9
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z9
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z9
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z1
-	VSCALEFPS         Z1, Z9, Z1
-	VPXORD            Z3, Z3, Z3
-	VSUBPS.BCST       constantsZ<>+48(SB), Z1, Z2
-	VMULPS.BCST       constantsZ<>+216(SB), Z2, Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K1
-	VBLENDMPS         Z2, Z1, K1, Z4
-	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K1
-	VBLENDMPS         Z2, Z3, K1, Z5
-	VMULPS            Z4, Z4, Z1
-	VBROADCASTSS      constantsZ<>+80(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+84(SB), Z4, Z2
-	VFMADD213PS.BCST  constantsZ<>+88(SB), Z4, Z2
-	VFMADD213PS.BCST  constantsZ<>+92(SB), Z4, Z2
-	VFMADD213PS.BCST  constantsZ<>+96(SB), Z4, Z2
-	VFMADD213PS.BCST  constantsZ<>+100(SB), Z4, Z2
-	VFMADD213PS.BCST  constantsZ<>+104(SB), Z4, Z2
-	VFMADD213PS.BCST  constantsZ<>+108(SB), Z4, Z2
-	VMULPS            Z4, Z2, Z2
-	VMULPS            Z1, Z2, Z2
-	VFMADD231PS.BCST  constantsZ<>+24(SB), Z5, Z2
-	VFMADD231PS.BCST  constantsZ<>+112(SB), Z1, Z2
-	VADDPS            Z4, Z2, Z1
-	VFMADD231PS.BCST  constantsZ<>+20(SB), Z5, Z1
-	VBROADCASTSS      constantsZ<>+56(SB), Z2
-	VMAXPS            Z0, Z2, Z2
-	VADDPS            Z2, Z1, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS          (CX)(BX*4), Z0
+	VPORD            Z2, Z0, Z1
+	VMAXPS           Z1, Z3, Z1
+	VMOVAPS          Z4, Z22
+	VFMADD231PS      Z5, Z1, Z22
+	VSUBPS           Z4, Z22, Z22
+	VFNMADD231PS     Z6, Z22, Z1
+	VFNMADD231PS     Z7, Z22, Z1
+	VMOVAPS          Z8, Z23
+	VFMADD213PS      Z9, Z1, Z23
+	VFMADD213PS      Z10, Z1, Z23
+	VFMADD213PS      Z11, Z1, Z23
+	VFMADD213PS      Z12, Z1, Z23
+	VFMADD213PS      Z13, Z1, Z23
+	VFMADD213PS      Z13, Z1, Z23
+	VSCALEFPS        Z22, Z23, Z1
+	VPXORD           Z14, Z14, Z14
+	VSUBPS           Z13, Z1, Z22
+	VMULPS           Z15, Z22, Z22
+	VCMPPS           $0x1e, Z15, Z1, K1
+	VBLENDMPS        Z22, Z1, K1, Z16
+	VMOVAPS          Z13, Z22
+	VCMPPS           $0x1e, Z15, Z1, K1
+	VBLENDMPS        Z22, Z14, K1, Z17
+	VMULPS           Z16, Z16, Z1
+	VMOVAPS          Z18, Z22
+	VFMADD213PS.BCST constantsZ<>+84(SB), Z16, Z22
+	VFMADD213PS.BCST constantsZ<>+88(SB), Z16, Z22
+	VFMADD213PS.BCST constantsZ<>+92(SB), Z16, Z22
+	VFMADD213PS.BCST constantsZ<>+96(SB), Z16, Z22
+	VFMADD213PS.BCST constantsZ<>+100(SB), Z16, Z22
+	VFMADD213PS.BCST constantsZ<>+104(SB), Z16, Z22
+	VFMADD213PS.BCST constantsZ<>+108(SB), Z16, Z22
+	VMULPS           Z16, Z22, Z22
+	VMULPS           Z1, Z22, Z22
+	VFMADD231PS      Z7, Z17, Z22
+	VFMADD231PS.BCST constantsZ<>+112(SB), Z1, Z22
+	VADDPS           Z16, Z22, Z1
+	VFMADD231PS      Z6, Z17, Z1
+	VBROADCASTSS     constantsZ<>+56(SB), Z22
+	VMAXPS           Z0, Z22, Z22
+	VADDPS           Z22, Z1, Z0
+	VMOVUPS          Z0, (AX)(BX*4)
+	ADDQ             $0x10, BX
+	SUBQ             $0x10, DX
+	JGE              loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z1, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z3
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z3, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z3, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z1
-	VSCALEFPS         Z1, Z3, Z1
-	VPXORD            Z6, Z6, Z6
-	VSUBPS.BCST       constantsZ<>+48(SB), Z1, Z2
-	VMULPS.BCST       constantsZ<>+216(SB), Z2, Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K2
-	VBLENDMPS         Z2, Z1, K2, Z7
-	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x1e, constantsZ<>+216(SB), Z1, K2
-	VBLENDMPS         Z2, Z6, K2, Z8
-	VMULPS            Z7, Z7, Z1
-	VBROADCASTSS      constantsZ<>+80(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+84(SB), Z7, Z2
-	VFMADD213PS.BCST  constantsZ<>+88(SB), Z7, Z2
-	VFMADD213PS.BCST  constantsZ<>+92(SB), Z7, Z2
-	VFMADD213PS.BCST  constantsZ<>+96(SB), Z7, Z2
-	VFMADD213PS.BCST  constantsZ<>+100(SB), Z7, Z2
-	VFMADD213PS.BCST  constantsZ<>+104(SB), Z7, Z2
-	VFMADD213PS.BCST  constantsZ<>+108(SB), Z7, Z2
-	VMULPS            Z7, Z2, Z2
-	VMULPS            Z1, Z2, Z2
-	VFMADD231PS.BCST  constantsZ<>+24(SB), Z8, Z2
-	VFMADD231PS.BCST  constantsZ<>+112(SB), Z1, Z2
-	VADDPS            Z7, Z2, Z1
-	VFMADD231PS.BCST  constantsZ<>+20(SB), Z8, Z1
-	VBROADCASTSS      constantsZ<>+56(SB), Z2
-	VMAXPS            Z0, Z2, Z2
-	VADDPS            Z2, Z1, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ             $0x10, DX
+	TESTQ            DX, DX
+	JE               done
+	MOVQ             $-1, SI
+	BZHIQ            DX, SI, SI
+	KMOVW            SI, K1
+	VMOVUPS.Z        (CX)(BX*4), K1, Z0
+	VPORD            Z2, Z0, Z1
+	VMAXPS           Z1, Z3, Z1
+	VMOVAPS          Z4, Z2
+	VFMADD231PS      Z5, Z1, Z2
+	VSUBPS           Z4, Z2, Z2
+	VFNMADD231PS     Z6, Z2, Z1
+	VFNMADD231PS     Z7, Z2, Z1
+	VMOVAPS          Z8, Z3
+	VFMADD213PS      Z9, Z1, Z3
+	VFMADD213PS      Z10, Z1, Z3
+	VFMADD213PS      Z11, Z1, Z3
+	VFMADD213PS      Z12, Z1, Z3
+	VFMADD213PS      Z13, Z1, Z3
+	VFMADD213PS      Z13, Z1, Z3
+	VSCALEFPS        Z2, Z3, Z1
+	VPXORD           Z19, Z19, Z19
+	VSUBPS           Z13, Z1, Z2
+	VMULPS           Z15, Z2, Z2
+	VCMPPS           $0x1e, Z15, Z1, K2
+	VBLENDMPS        Z2, Z1, K2, Z20
+	VMOVAPS          Z13, Z2
+	VCMPPS           $0x1e, Z15, Z1, K2
+	VBLENDMPS        Z2, Z19, K2, Z21
+	VMULPS           Z20, Z20, Z1
+	VMOVAPS          Z18, Z2
+	VFMADD213PS.BCST constantsZ<>+84(SB), Z20, Z2
+	VFMADD213PS.BCST constantsZ<>+88(SB), Z20, Z2
+	VFMADD213PS.BCST constantsZ<>+92(SB), Z20, Z2
+	VFMADD213PS.BCST constantsZ<>+96(SB), Z20, Z2
+	VFMADD213PS.BCST constantsZ<>+100(SB), Z20, Z2
+	VFMADD213PS.BCST constantsZ<>+104(SB), Z20, Z2
+	VFMADD213PS.BCST constantsZ<>+108(SB), Z20, Z2
+	VMULPS           Z20, Z2, Z2
+	VMULPS           Z1, Z2, Z2
+	VFMADD231PS      Z7, Z21, Z2
+	VFMADD231PS.BCST constantsZ<>+112(SB), Z1, Z2
+	VADDPS           Z20, Z2, Z1
+	VFMADD231PS      Z6, Z21, Z1
+	VBROADCASTSS     constantsZ<>+56(SB), Z2
+	VMAXPS           Z0, Z2, Z2
+	VADDPS           Z2, Z1, Z0
+	VMOVUPS          Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+140(SB), Z2
+	VBROADCASTSS constantsZ<>+8(SB), Z3
+	VBROADCASTSS constantsZ<>+12(SB), Z4
+	VBROADCASTSS constantsZ<>+16(SB), Z5
+	VBROADCASTSS constantsZ<>+20(SB), Z6
+	VBROADCASTSS constantsZ<>+24(SB), Z7
+	VBROADCASTSS constantsZ<>+28(SB), Z8
+	VBROADCASTSS constantsZ<>+32(SB), Z9
+	VBROADCASTSS constantsZ<>+36(SB), Z10
+	VBROADCASTSS constantsZ<>+40(SB), Z11
+	VBROADCASTSS constantsZ<>+44(SB), Z12
+	VBROADCASTSS constantsZ<>+48(SB), Z13
+	VBROADCASTSS constantsZ<>+220(SB), Z15
+	VBROADCASTSS constantsZ<>+80(SB), Z18
+	JMP          begin
 
 // func MishZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·MishZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -905,79 +1033,90 @@ TEXT ·MishZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+220(SB), Z0
-	VMINPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z0, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z0
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z0
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z3
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z3, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z3, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
-	VSCALEFPS         Z0, Z3, Z0
-	VADDPS.BCST       constantsZ<>+136(SB), Z0, Z2
-	VMULPS            Z2, Z0, Z0
-	VADDPS.BCST       constantsZ<>+136(SB), Z0, Z2
-	VDIVPS            Z2, Z0, Z0
-	VMULPS            Z1, Z0, Z0
-	VMOVUPS           Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z14
+	VMAXPS       Z14, Z1, Z14
+	VMOVAPS      Z3, Z15
+	VFMADD231PS  Z4, Z14, Z15
+	VSUBPS       Z3, Z15, Z15
+	VFNMADD231PS Z5, Z15, Z14
+	VFNMADD231PS Z6, Z15, Z14
+	VMOVAPS      Z7, Z16
+	VFMADD213PS  Z8, Z14, Z16
+	VFMADD213PS  Z9, Z14, Z16
+	VFMADD213PS  Z10, Z14, Z16
+	VFMADD213PS  Z11, Z14, Z16
+	VFMADD213PS  Z12, Z14, Z16
+	VFMADD213PS  Z12, Z14, Z16
+	VSCALEFPS    Z15, Z16, Z14
+	VADDPS       Z13, Z14, Z15
+	VMULPS       Z15, Z14, Z14
+	VADDPS       Z13, Z14, Z15
+	VDIVPS       Z15, Z14, Z14
+	VMULPS       Z0, Z14, Z0
+	VMOVUPS      Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+220(SB), Z0
-	VMINPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z0, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z0
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z0
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z3
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z3, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z3, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z3
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
-	VSCALEFPS         Z0, Z3, Z0
-	VADDPS.BCST       constantsZ<>+136(SB), Z0, Z2
-	VMULPS            Z2, Z0, Z0
-	VADDPS.BCST       constantsZ<>+136(SB), Z0, Z2
-	VDIVPS            Z2, Z0, Z0
-	VMULPS            Z1, Z0, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z2
+	VMAXPS       Z2, Z1, Z1
+	VMOVAPS      Z3, Z2
+	VFMADD231PS  Z4, Z1, Z2
+	VSUBPS       Z3, Z2, Z2
+	VFNMADD231PS Z5, Z2, Z1
+	VFNMADD231PS Z6, Z2, Z1
+	VMOVAPS      Z7, Z3
+	VFMADD213PS  Z8, Z1, Z3
+	VFMADD213PS  Z9, Z1, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z13, Z1, Z2
+	VMULPS       Z2, Z1, Z1
+	VADDPS       Z13, Z1, Z2
+	VDIVPS       Z2, Z1, Z1
+	VMULPS       Z0, Z1, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
 
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z1
+	VBROADCASTSS constantsZ<>+224(SB), Z2
+	VBROADCASTSS constantsZ<>+12(SB), Z3
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+20(SB), Z5
+	VBROADCASTSS constantsZ<>+24(SB), Z6
+	VBROADCASTSS constantsZ<>+28(SB), Z7
+	VBROADCASTSS constantsZ<>+32(SB), Z8
+	VBROADCASTSS constantsZ<>+36(SB), Z9
+	VBROADCASTSS constantsZ<>+40(SB), Z10
+	VBROADCASTSS constantsZ<>+44(SB), Z11
+	VBROADCASTSS constantsZ<>+48(SB), Z12
+	VBROADCASTSS constantsZ<>+136(SB), Z13
+	JMP          begin
+
 // func SqrtZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·SqrtZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -1008,9 +1147,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func RsqrtZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·RsqrtZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -1019,35 +1164,42 @@ TEXT ·RsqrtZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS      (CX)(BX*4), Z0
-	VBROADCASTSS constantsZ<>+48(SB), Z1
-	VSQRTPS      Z0, Z0
-	VDIVPS       Z0, Z1, Z0
-	VMOVUPS      Z0, (AX)(BX*4)
-	ADDQ         $0x10, BX
-	SUBQ         $0x10, DX
-	JGE          loop1
+	VMOVUPS (CX)(BX*4), Z0
+	VMOVAPS Z1, Z2
+	VSQRTPS Z0, Z0
+	VDIVPS  Z0, Z2, Z0
+	VMOVUPS Z0, (AX)(BX*4)
+	ADDQ    $0x10, BX
+	SUBQ    $0x10, DX
+	JGE     loop1
 
 end1:
-	ADDQ         $0x10, DX
-	TESTQ        DX, DX
-	JE           done
-	MOVQ         $-1, SI
-	BZHIQ        DX, SI, SI
-	KMOVW        SI, K1
-	VMOVUPS.Z    (CX)(BX*4), K1, Z0
-	VBROADCASTSS constantsZ<>+48(SB), Z1
-	VSQRTPS      Z0, Z0
-	VDIVPS       Z0, Z1, Z0
-	VMOVUPS      Z0, K1, (AX)(BX*4)
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z0
+	VMOVAPS   Z1, Z1
+	VSQRTPS   Z0, Z0
+	VDIVPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+48(SB), Z1
+	JMP          begin
 
 // func NegZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·NegZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -1056,21 +1208,21 @@ TEXT ·NegZ(SB), NOSPLIT, $0-48
 	JL   end4
 
 loop4:
-	VMOVUPS     (CX)(BX*4), Z0
-	VPXORD.BCST constantsZ<>+140(SB), Z0, Z0
-	VMOVUPS     Z0, (AX)(BX*4)
-	VMOVUPS     64(CX)(BX*4), Z0
-	VPXORD.BCST constantsZ<>+140(SB), Z0, Z0
-	VMOVUPS     Z0, 64(AX)(BX*4)
-	VMOVUPS     128(CX)(BX*4), Z0
-	VPXORD.BCST constantsZ<>+140(SB), Z0, Z0
-	VMOVUPS     Z0, 128(AX)(BX*4)
-	VMOVUPS     192(CX)(BX*4), Z0
-	VPXORD.BCST constantsZ<>+140(SB), Z0, Z0
-	VMOVUPS     Z0, 192(AX)(BX*4)
-	ADDQ        $0x40, BX
-	SUBQ        $0x40, DX
-	JGE         loop4
+	VMOVUPS (CX)(BX*4), Z0
+	VPXORD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(BX*4)
+	VMOVUPS 64(CX)(BX*4), Z0
+	VPXORD  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(BX*4)
+	VMOVUPS 128(CX)(BX*4), Z0
+	VPXORD  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(BX*4)
+	VMOVUPS 192(CX)(BX*4), Z0
+	VPXORD  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(BX*4)
+	ADDQ    $0x40, BX
+	SUBQ    $0x40, DX
+	JGE     loop4
 
 end4:
 	ADDQ $0x40, DX
@@ -1078,31 +1230,38 @@ end4:
 	JL   end1
 
 loop1:
-	VMOVUPS     (CX)(BX*4), Z0
-	VPXORD.BCST constantsZ<>+140(SB), Z0, Z0
-	VMOVUPS     Z0, (AX)(BX*4)
-	ADDQ        $0x10, BX
-	SUBQ        $0x10, DX
-	JGE         loop1
+	VMOVUPS (CX)(BX*4), Z0
+	VPXORD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(BX*4)
+	ADDQ    $0x10, BX
+	SUBQ    $0x10, DX
+	JGE     loop1
 
 end1:
-	ADDQ        $0x10, DX
-	TESTQ       DX, DX
-	JE          done
-	MOVQ        $-1, SI
-	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
-	VMOVUPS.Z   (CX)(BX*4), K1, Z0
-	VPXORD.BCST constantsZ<>+140(SB), Z0, Z0
-	VMOVUPS     Z0, K1, (AX)(BX*4)
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z0
+	VPXORD    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+140(SB), Z1
+	JMP          begin
 
 // func AbsZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·AbsZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -1111,21 +1270,21 @@ TEXT ·AbsZ(SB), NOSPLIT, $0-48
 	JL   end4
 
 loop4:
-	VMOVUPS     (CX)(BX*4), Z0
-	VPANDD.BCST constantsZ<>+132(SB), Z0, Z0
-	VMOVUPS     Z0, (AX)(BX*4)
-	VMOVUPS     64(CX)(BX*4), Z0
-	VPANDD.BCST constantsZ<>+132(SB), Z0, Z0
-	VMOVUPS     Z0, 64(AX)(BX*4)
-	VMOVUPS     128(CX)(BX*4), Z0
-	VPANDD.BCST constantsZ<>+132(SB), Z0, Z0
-	VMOVUPS     Z0, 128(AX)(BX*4)
-	VMOVUPS     192(CX)(BX*4), Z0
-	VPANDD.BCST constantsZ<>+132(SB), Z0, Z0
-	VMOVUPS     Z0, 192(AX)(BX*4)
-	ADDQ        $0x40, BX
-	SUBQ        $0x40, DX
-	JGE         loop4
+	VMOVUPS (CX)(BX*4), Z0
+	VPANDD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(BX*4)
+	VMOVUPS 64(CX)(BX*4), Z0
+	VPANDD  Z1, Z0, Z0
+	VMOVUPS Z0, 64(AX)(BX*4)
+	VMOVUPS 128(CX)(BX*4), Z0
+	VPANDD  Z1, Z0, Z0
+	VMOVUPS Z0, 128(AX)(BX*4)
+	VMOVUPS 192(CX)(BX*4), Z0
+	VPANDD  Z1, Z0, Z0
+	VMOVUPS Z0, 192(AX)(BX*4)
+	ADDQ    $0x40, BX
+	SUBQ    $0x40, DX
+	JGE     loop4
 
 end4:
 	ADDQ $0x40, DX
@@ -1133,31 +1292,38 @@ end4:
 	JL   end1
 
 loop1:
-	VMOVUPS     (CX)(BX*4), Z0
-	VPANDD.BCST constantsZ<>+132(SB), Z0, Z0
-	VMOVUPS     Z0, (AX)(BX*4)
-	ADDQ        $0x10, BX
-	SUBQ        $0x10, DX
-	JGE         loop1
+	VMOVUPS (CX)(BX*4), Z0
+	VPANDD  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(BX*4)
+	ADDQ    $0x10, BX
+	SUBQ    $0x10, DX
+	JGE     loop1
 
 end1:
-	ADDQ        $0x10, DX
-	TESTQ       DX, DX
-	JE          done
-	MOVQ        $-1, SI
-	BZHIQ       DX, SI, SI
-	KMOVW       SI, K1
-	VMOVUPS.Z   (CX)(BX*4), K1, Z0
-	VPANDD.BCST constantsZ<>+132(SB), Z0, Z0
-	VMOVUPS     Z0, K1, (AX)(BX*4)
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z0
+	VPANDD    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+132(SB), Z1
+	JMP          begin
 
 // func FloorZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·FloorZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -1210,9 +1376,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func AddZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·AddZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -1272,9 +1444,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func AddSZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·AddSZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -1329,9 +1507,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func SubZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·SubZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -1391,9 +1575,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func SubSZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·SubSZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -1448,9 +1638,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func SSubZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·SSubZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -1505,9 +1701,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func MulZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·MulZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -1567,9 +1769,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func MulSZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·MulSZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -1624,9 +1832,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func DivZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·DivZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -1686,9 +1900,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func DivSZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·DivSZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -1743,9 +1963,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func SDivZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·SDivZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -1800,9 +2026,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func MaxZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·MaxZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -1874,9 +2106,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func MaxSZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·MaxSZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -1943,9 +2181,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func MinZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·MinZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -2017,9 +2261,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func MinSZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·MinSZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -2086,9 +2336,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func ScaleMulZ(y []float32, x []float32, w []float32, s float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·ScaleMulZ(SB), NOSPLIT, $0-76
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
@@ -2156,9 +2412,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func CenterZ(y []float32, x []float32, high float32, low float32, s float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·CenterZ(SB), NOSPLIT, $0-60
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -2229,9 +2491,114 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
+// func NormalizeZ(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·NormalizeZ(SB), NOSPLIT, $0-108
+	JMP constants
+
+begin:
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         c_base+72(FP), BX
+	MOVQ         y_len+8(FP), SI
+	MOVSS        high+96(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        low+100(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        s+104(FP), X2
+	VBROADCASTSS X2, Z2
+	XORQ         DI, DI
+	SUBQ         $0x40, SI
+	JL           end4
+
+loop4:
+	VMOVUPS     (CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     (DX)(DI*4), Z4
+	VMOVUPS     (BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVUPS     Z3, (AX)(DI*4)
+	VMOVUPS     64(CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     64(DX)(DI*4), Z4
+	VMOVUPS     64(BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVUPS     Z3, 64(AX)(DI*4)
+	VMOVUPS     128(CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     128(DX)(DI*4), Z4
+	VMOVUPS     128(BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVUPS     Z3, 128(AX)(DI*4)
+	VMOVUPS     192(CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     192(DX)(DI*4), Z4
+	VMOVUPS     192(BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVUPS     Z3, 192(AX)(DI*4)
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, SI
+	JGE         loop4
+
+end4:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JL   end1
+
+loop1:
+	VMOVUPS     (CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     (DX)(DI*4), Z4
+	VMOVUPS     (BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVUPS     Z3, (AX)(DI*4)
+	ADDQ        $0x10, DI
+	SUBQ        $0x10, SI
+	JGE         loop1
+
+end1:
+	ADDQ        $0x10, SI
+	TESTQ       SI, SI
+	JE          done
+	MOVQ        $-1, R8
+	BZHIQ       SI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (CX)(DI*4), K1, Z3
+	VSUBPS      Z0, Z3, Z0
+	VSUBPS      Z1, Z0, Z0
+	VMULPS      Z2, Z0, Z0
+	VMOVUPS.Z   (DX)(DI*4), K1, Z1
+	VMOVUPS.Z   (BX)(DI*4), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (AX)(DI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
 // func EluZ(y []float32, x []float32, alpha float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·EluZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -2242,79 +2609,94 @@ TEXT ·EluZ(SB), NOSPLIT, $0-52
 	JL           end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z3
-	VBROADCASTSS      constantsZ<>+56(SB), Z4
-	VMINPS            Z3, Z4, Z4
-	VBROADCASTSS      constantsZ<>+52(SB), Z5
-	VMAXPS            Z4, Z5, Z5
-	VBROADCASTSS      constantsZ<>+12(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z5, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z6
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z5
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z5
-	VBROADCASTSS      constantsZ<>+28(SB), Z6
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z5, Z6
-	VMOVAPS           Z5, Z7
-	VMULPS            Z5, Z5, Z5
-	VFMADD231PS       Z5, Z6, Z7
-	VPSUBD.BCST       constantsZ<>+12(SB), Z4, Z4
-	VPADDD.BCST       constantsZ<>+60(SB), Z4, Z4
-	VPSLLD            $0x17, Z4, Z4
-	VSUBPS.BCST       constantsZ<>+48(SB), Z4, Z5
-	VFMADD231PS       Z4, Z7, Z5
-	VMULPS            Z0, Z5, Z4
-	VCMPPS.BCST       $0x1e, constantsZ<>+56(SB), Z3, K1
-	VBLENDMPS         Z3, Z4, K1, Z1
-	VMOVUPS           Z1, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z16
+	VMINPS       Z16, Z1, Z17
+	VMAXPS       Z17, Z2, Z17
+	VMOVAPS      Z3, Z18
+	VFMADD231PS  Z4, Z17, Z18
+	VSUBPS       Z3, Z18, Z19
+	VFNMADD231PS Z5, Z19, Z17
+	VFNMADD231PS Z6, Z19, Z17
+	VMOVAPS      Z7, Z19
+	VFMADD213PS  Z8, Z17, Z19
+	VFMADD213PS  Z9, Z17, Z19
+	VFMADD213PS  Z10, Z17, Z19
+	VFMADD213PS  Z11, Z17, Z19
+	VMOVAPS      Z17, Z20
+	VMULPS       Z17, Z17, Z17
+	VFMADD231PS  Z17, Z19, Z20
+	VPSUBD       Z3, Z18, Z17
+	VPADDD       Z12, Z17, Z17
+	VPSLLD       $0x17, Z17, Z17
+	VSUBPS       Z13, Z17, Z18
+	VFMADD231PS  Z17, Z20, Z18
+	VMULPS       Z0, Z18, Z17
+	VCMPPS       $0x1e, Z1, Z16, K1
+	VBLENDMPS    Z16, Z17, K1, Z14
+	VMOVUPS      Z14, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z1
-	VBROADCASTSS      constantsZ<>+56(SB), Z3
-	VMINPS            Z1, Z3, Z3
-	VBROADCASTSS      constantsZ<>+52(SB), Z4
-	VMAXPS            Z3, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z3
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VMOVAPS           Z4, Z6
-	VMULPS            Z4, Z4, Z4
-	VFMADD231PS       Z4, Z5, Z6
-	VPSUBD.BCST       constantsZ<>+12(SB), Z3, Z3
-	VPADDD.BCST       constantsZ<>+60(SB), Z3, Z3
-	VPSLLD            $0x17, Z3, Z3
-	VSUBPS.BCST       constantsZ<>+48(SB), Z3, Z4
-	VFMADD231PS       Z3, Z6, Z4
-	VMULPS            Z0, Z4, Z0
-	VCMPPS.BCST       $0x1e, constantsZ<>+56(SB), Z1, K2
-	VBLENDMPS         Z1, Z0, K2, Z2
-	VMOVUPS           Z2, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z14
+	VMINPS       Z14, Z1, Z16
+	VMAXPS       Z16, Z2, Z2
+	VMOVAPS      Z3, Z16
+	VFMADD231PS  Z4, Z2, Z16
+	VSUBPS       Z3, Z16, Z4
+	VFNMADD231PS Z5, Z4, Z2
+	VFNMADD231PS Z6, Z4, Z2
+	VMOVAPS      Z7, Z4
+	VFMADD213PS  Z8, Z2, Z4
+	VFMADD213PS  Z9, Z2, Z4
+	VFMADD213PS  Z10, Z2, Z4
+	VFMADD213PS  Z11, Z2, Z4
+	VMOVAPS      Z2, Z5
+	VMULPS       Z2, Z2, Z2
+	VFMADD231PS  Z2, Z4, Z5
+	VPSUBD       Z3, Z16, Z2
+	VPADDD       Z12, Z2, Z2
+	VPSLLD       $0x17, Z2, Z2
+	VSUBPS       Z13, Z2, Z3
+	VFMADD231PS  Z2, Z5, Z3
+	VMULPS       Z0, Z3, Z0
+	VCMPPS       $0x1e, Z1, Z14, K2
+	VBLENDMPS    Z14, Z0, K2, Z15
+	VMOVUPS      Z15, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
 
+constants:
+	VBROADCASTSS constantsZ<>+56(SB), Z1
+	VBROADCASTSS constantsZ<>+52(SB), Z2
+	VBROADCASTSS constantsZ<>+12(SB), Z3
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+20(SB), Z5
+	VBROADCASTSS constantsZ<>+24(SB), Z6
+	VBROADCASTSS constantsZ<>+28(SB), Z7
+	VBROADCASTSS constantsZ<>+32(SB), Z8
+	VBROADCASTSS constantsZ<>+36(SB), Z9
+	VBROADCASTSS constantsZ<>+40(SB), Z10
+	VBROADCASTSS constantsZ<>+44(SB), Z11
+	VBROADCASTSS constantsZ<>+60(SB), Z12
+	VBROADCASTSS constantsZ<>+48(SB), Z13
+	JMP          begin
+
 // func GeluZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·GeluZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ    y_base+0(FP), AX
 	MOVQ    x_base+24(FP), CX
 	MOVQ    y_len+8(FP), DX
@@ -2327,87 +2709,156 @@ TEXT ·GeluZ(SB), NOSPLIT, $0-48
 	VMOVUPS piecesZ<>+384(SB), Z6
 	VMOVUPS piecesZ<>+448(SB), Z7
 	XORQ    BX, BX
-	SUBQ    $0x10, DX
-	JL      end1
+	SUBQ    $0x20, DX
+	JL      end2
+
+loop2:
+	VMOVUPS      (CX)(BX*4), Z8
+	VMOVUPS      64(CX)(BX*4), Z9
+	VPANDD       Z11, Z8, Z10
+	VMINPS       Z10, Z12, Z10
+	VPANDD       Z11, Z9, Z17
+	VMINPS       Z17, Z12, Z17
+	VMOVAPS      Z13, Z18
+	VFMADD231PS  Z14, Z10, Z18
+	VMOVAPS      Z13, Z19
+	VFMADD231PS  Z14, Z17, Z19
+	VMOVAPS      Z10, Z20
+	VSUBPS       Z13, Z18, Z21
+	VFNMADD231PS Z15, Z21, Z20
+	VMOVAPS      Z17, Z21
+	VSUBPS       Z13, Z19, Z22
+	VFNMADD231PS Z15, Z22, Z21
+	VPERMPS      Z7, Z18, Z22
+	VPERMPS      Z6, Z18, Z23
+	VFMADD213PS  Z23, Z20, Z22
+	VPERMPS      Z7, Z19, Z23
+	VPERMPS      Z6, Z19, Z24
+	VFMADD213PS  Z24, Z21, Z23
+	VMULPS       Z20, Z20, Z24
+	VMULPS       Z21, Z21, Z25
+	VPERMPS      Z5, Z18, Z26
+	VPERMPS      Z4, Z18, Z27
+	VFMADD213PS  Z27, Z20, Z26
+	VPERMPS      Z5, Z19, Z27
+	VPERMPS      Z4, Z19, Z28
+	VFMADD213PS  Z28, Z21, Z27
+	VFMADD213PS  Z26, Z24, Z22
+	VFMADD213PS  Z27, Z25, Z23
+	VPERMPS      Z3, Z18, Z26
+	VPERMPS      Z2, Z18, Z27
+	VFMADD213PS  Z27, Z20, Z26
+	VPERMPS      Z3, Z19, Z27
+	VPERMPS      Z2, Z19, Z28
+	VFMADD213PS  Z28, Z21, Z27
+	VFMADD213PS  Z26, Z24, Z22
+	VFMADD213PS  Z27, Z25, Z23
+	VPERMPS      Z1, Z18, Z24
+	VFMADD213PS  Z24, Z20, Z22
+	VPERMPS      Z1, Z19, Z24
+	VFMADD213PS  Z24, Z21, Z23
+	VPERMPS      Z0, Z18, Z18
+	VFMADD213PS  Z18, Z20, Z22
+	VPERMPS      Z0, Z19, Z18
+	VFMADD213PS  Z18, Z21, Z23
+	VMAXPS       Z8, Z16, Z8
+	VCMPPS       $0x19, Z12, Z10, K1
+	VFNMADD231PS Z10, Z22, K1, Z8
+	VMAXPS       Z9, Z16, Z9
+	VCMPPS       $0x19, Z12, Z17, K1
+	VFNMADD231PS Z17, Z23, K1, Z9
+	VMOVUPS      Z8, (AX)(BX*4)
+	VMOVUPS      Z9, 64(AX)(BX*4)
+	ADDQ         $0x20, BX
+	SUBQ         $0x20, DX
+	JGE          loop2
+
+end2:
+	ADDQ $0x20, DX
+	SUBQ $0x10, DX
+	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z8
-	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
-	VBROADCASTSS      constantsZ<>+224(SB), Z10
-	VMINPS            Z9, Z10, Z10
-	VBROADCASTSS      constantsZ<>+12(SB), Z9
-	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
-	VMOVAPS           Z10, Z15
-	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z16
-	VFNMADD231PS.BCST constantsZ<>+232(SB), Z16, Z15
-	VPERMPS           Z7, Z9, Z16
-	VPERMPS           Z6, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z5, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z4, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z3, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z2, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z1, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z0, Z9, Z9
-	VFMADD213PS       Z9, Z15, Z16
-	VPXORD            Z11, Z11, Z11
-	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K1
-	VBLENDMPS         Z11, Z16, K1, Z12
-	VBROADCASTSS      constantsZ<>+56(SB), Z9
-	VMAXPS            Z8, Z9, Z9
-	VFNMADD231PS      Z10, Z12, Z9
-	VMOVUPS           Z9, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z8
+	VPANDD       Z11, Z8, Z9
+	VMINPS       Z9, Z12, Z9
+	VMOVAPS      Z13, Z10
+	VFMADD231PS  Z14, Z9, Z10
+	VMOVAPS      Z9, Z17
+	VSUBPS       Z13, Z10, Z18
+	VFNMADD231PS Z15, Z18, Z17
+	VPERMPS      Z7, Z10, Z18
+	VPERMPS      Z6, Z10, Z19
+	VFMADD213PS  Z19, Z17, Z18
+	VMULPS       Z17, Z17, Z19
+	VPERMPS      Z5, Z10, Z20
+	VPERMPS      Z4, Z10, Z21
+	VFMADD213PS  Z21, Z17, Z20
+	VFMADD213PS  Z20, Z19, Z18
+	VPERMPS      Z3, Z10, Z20
+	VPERMPS      Z2, Z10, Z21
+	VFMADD213PS  Z21, Z17, Z20
+	VFMADD213PS  Z20, Z19, Z18
+	VPERMPS      Z1, Z10, Z19
+	VFMADD213PS  Z19, Z17, Z18
+	VPERMPS      Z0, Z10, Z10
+	VFMADD213PS  Z10, Z17, Z18
+	VMAXPS       Z8, Z16, Z8
+	VCMPPS       $0x19, Z12, Z9, K1
+	VFNMADD231PS Z9, Z18, K1, Z8
+	VMOVUPS      Z8, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z8
-	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
-	VBROADCASTSS      constantsZ<>+224(SB), Z10
-	VMINPS            Z9, Z10, Z10
-	VBROADCASTSS      constantsZ<>+12(SB), Z9
-	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
-	VMOVAPS           Z10, Z11
-	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z12
-	VFNMADD231PS.BCST constantsZ<>+232(SB), Z12, Z11
-	VPERMPS           Z7, Z9, Z7
-	VPERMPS           Z6, Z9, Z6
-	VFMADD213PS       Z6, Z11, Z7
-	VPERMPS           Z5, Z9, Z5
-	VFMADD213PS       Z5, Z11, Z7
-	VPERMPS           Z4, Z9, Z4
-	VFMADD213PS       Z4, Z11, Z7
-	VPERMPS           Z3, Z9, Z3
-	VFMADD213PS       Z3, Z11, Z7
-	VPERMPS           Z2, Z9, Z2
-	VFMADD213PS       Z2, Z11, Z7
-	VPERMPS           Z1, Z9, Z1
-	VFMADD213PS       Z1, Z11, Z7
-	VPERMPS           Z0, Z9, Z0
-	VFMADD213PS       Z0, Z11, Z7
-	VPXORD            Z13, Z13, Z13
-	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K2
-	VBLENDMPS         Z13, Z7, K2, Z14
-	VBROADCASTSS      constantsZ<>+56(SB), Z0
-	VMAXPS            Z8, Z0, Z0
-	VFNMADD231PS      Z10, Z14, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z8
+	VPANDD       Z11, Z8, Z9
+	VMINPS       Z9, Z12, Z9
+	VMOVAPS      Z13, Z10
+	VFMADD231PS  Z14, Z9, Z10
+	VMOVAPS      Z9, Z11
+	VSUBPS       Z13, Z10, Z13
+	VFNMADD231PS Z15, Z13, Z11
+	VPERMPS      Z7, Z10, Z7
+	VPERMPS      Z6, Z10, Z6
+	VFMADD213PS  Z6, Z11, Z7
+	VMULPS       Z11, Z11, Z6
+	VPERMPS      Z5, Z10, Z5
+	VPERMPS      Z4, Z10, Z4
+	VFMADD213PS  Z4, Z11, Z5
+	VFMADD213PS  Z5, Z6, Z7
+	VPERMPS      Z3, Z10, Z3
+	VPERMPS      Z2, Z10, Z2
+	VFMADD213PS  Z2, Z11, Z3
+	VFMADD213PS  Z3, Z6, Z7
+	VPERMPS      Z1, Z10, Z1
+	VFMADD213PS  Z1, Z11, Z7
+	VPERMPS      Z0, Z10, Z0
+	VFMADD213PS  Z0, Z11, Z7
+	VMAXPS       Z8, Z16, Z0
+	VCMPPS       $0x19, Z12, Z9, K2
+	VFNMADD231PS Z9, Z7, K2, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+132(SB), Z11
+	VBROADCASTSS constantsZ<>+228(SB), Z12
+	VBROADCASTSS constantsZ<>+12(SB), Z13
+	VBROADCASTSS constantsZ<>+232(SB), Z14
+	VBROADCASTSS constantsZ<>+236(SB), Z15
+	VBROADCASTSS constantsZ<>+56(SB), Z16
+	JMP          begin
 
 DATA piecesZ<>+0(SB)/4, $0x3f000000
 DATA piecesZ<>+4(SB)/4, $0x3eb5293d
@@ -2542,6 +2993,9 @@ GLOBL piecesZ<>(SB), RODATA|NOPTR, $512
 // func FillZ(y []float32, v float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·FillZ(SB), NOSPLIT, $0-28
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
 	MOVSS        v+24(FP), X0
@@ -2583,9 +3037,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func SumZ(x []float32) (sum float64)
 // Requires: AVX, AVX512F, BMI2, SSE2
 TEXT ·SumZ(SB), NOSPLIT, $0-32
+	JMP constants
+
+begin:
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
 	VPXORD Z0, Z0, Z0
@@ -2595,15 +3055,13 @@ TEXT ·SumZ(SB), NOSPLIT, $0-32
 	JL     rest
 
 block:
-	VMOVUPS       (AX)(DX*4), Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VCVTPS2PD     Y2, Z2
-	VCVTPS2PD     Y3, Z3
-	VADDPD        Z2, Z0, Z0
-	VADDPD        Z3, Z1, Z1
-	ADDQ          $0x10, DX
-	SUBQ          $0x10, CX
-	JGE           block
+	VCVTPS2PD (AX)(DX*4), Z2
+	VCVTPS2PD 32(AX)(DX*4), Z3
+	VADDPD    Z2, Z0, Z0
+	VADDPD    Z3, Z1, Z1
+	ADDQ      $0x10, DX
+	SUBQ      $0x10, CX
+	JGE       block
 
 rest:
 	ADDQ          $0x10, CX
@@ -2631,9 +3089,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func SumSquaresZ(x []float32, mean float64) (sum float64)
 // Requires: AVX, AVX512F, BMI2, SSE2
 TEXT ·SumSquaresZ(SB), NOSPLIT, $0-40
+	JMP constants
+
+begin:
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
 	VPXORD       Z0, Z0, Z0
@@ -2645,19 +3109,17 @@ TEXT ·SumSquaresZ(SB), NOSPLIT, $0-40
 	JL           rest
 
 block:
-	VMOVUPS       (AX)(DX*4), Z3
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VCVTPS2PD     Y3, Z3
-	VCVTPS2PD     Y4, Z4
-	VSUBPD        Z2, Z3, Z3
-	VMULPD        Z3, Z3, Z3
-	VSUBPD        Z2, Z4, Z4
-	VMULPD        Z4, Z4, Z4
-	VADDPD        Z3, Z0, Z0
-	VADDPD        Z4, Z1, Z1
-	ADDQ          $0x10, DX
-	SUBQ          $0x10, CX
-	JGE           block
+	VCVTPS2PD (AX)(DX*4), Z3
+	VCVTPS2PD 32(AX)(DX*4), Z4
+	VSUBPD    Z2, Z3, Z3
+	VMULPD    Z3, Z3, Z3
+	VSUBPD    Z2, Z4, Z4
+	VMULPD    Z4, Z4, Z4
+	VADDPD    Z3, Z0, Z0
+	VADDPD    Z4, Z1, Z1
+	ADDQ      $0x10, DX
+	SUBQ      $0x10, CX
+	JGE       block
 
 rest:
 	ADDQ          $0x10, CX
@@ -2694,9 +3156,227 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
+// func SquaresZ(x []float32) (sum float64)
+// Requires: AVX, AVX512F, BMI2, SSE2
+TEXT ·SquaresZ(SB), NOSPLIT, $0-32
+	JMP constants
+
+begin:
+	MOVQ   x_base+0(FP), AX
+	MOVQ   x_len+8(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	XORQ   DX, DX
+	SUBQ   $0x10, CX
+	JL     rest
+
+block:
+	VCVTPS2PD   (AX)(DX*4), Z2
+	VCVTPS2PD   32(AX)(DX*4), Z3
+	VFMADD231PD Z2, Z2, Z0
+	VFMADD231PD Z3, Z3, Z1
+	ADDQ        $0x10, DX
+	SUBQ        $0x10, CX
+	JGE         block
+
+rest:
+	ADDQ          $0x10, CX
+	TESTQ         CX, CX
+	JLE           done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS.Z     (AX)(DX*4), K1, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z2, Z0
+	VFMADD231PD   Z3, Z3, Z1
+
+done:
+	VADDPD        Z1, Z0, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VHADDPD       X0, X0, X0
+	VHADDPD       X1, X1, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, sum+24(FP)
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
+// func MomentsZ(x []float32, shift float64) (sum float64, squares float64)
+// Requires: AVX, AVX512F, BMI2, SSE2
+TEXT ·MomentsZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
+	MOVQ         x_base+0(FP), AX
+	MOVQ         x_len+8(FP), CX
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVSD        shift+24(FP), X4
+	VBROADCASTSD X4, Z4
+	XORQ         DX, DX
+	SUBQ         $0x10, CX
+	JL           rest
+
+block:
+	VCVTPS2PD   (AX)(DX*4), Z5
+	VCVTPS2PD   32(AX)(DX*4), Z6
+	VSUBPD      Z4, Z5, Z5
+	VSUBPD      Z4, Z6, Z6
+	VADDPD      Z5, Z0, Z0
+	VADDPD      Z6, Z1, Z1
+	VFMADD231PD Z5, Z5, Z2
+	VFMADD231PD Z6, Z6, Z3
+	ADDQ        $0x10, DX
+	SUBQ        $0x10, CX
+	JGE         block
+
+rest:
+	ADDQ          $0x10, CX
+	TESTQ         CX, CX
+	JLE           done
+	MOVQ          $-1, BX
+	BZHIQ         CX, BX, BX
+	KMOVW         BX, K1
+	VMOVUPS.Z     (AX)(DX*4), K1, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VSUBPD        Z4, Z5, Z5
+	VSUBPD        Z4, Z6, Z6
+	KMOVW         K1, AX
+	SHRL          $0x08, AX
+	KMOVW         AX, K2
+	VMOVAPD.Z     Z5, K1, Z4
+	VMOVAPD.Z     Z6, K2, Z5
+	VADDPD        Z4, Z0, Z0
+	VADDPD        Z5, Z1, Z1
+	VFMADD231PD   Z4, Z4, Z2
+	VFMADD231PD   Z5, Z5, Z3
+
+done:
+	VADDPD        Z1, Z0, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VHADDPD       X0, X0, X0
+	VHADDPD       X1, X1, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, sum+32(FP)
+	VADDPD        Z3, Z2, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VHADDPD       X0, X0, X0
+	VHADDPD       X1, X1, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, squares+40(FP)
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
+// func HighestZ(x []float32) (m float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·HighestZ(SB), NOSPLIT, $0-28
+	JMP constants
+
+begin:
+	MOVQ    x_base+0(FP), AX
+	MOVQ    x_len+8(FP), CX
+	VMOVAPS Z0, Z0
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	XORQ    DX, DX
+	SUBQ    $0x40, CX
+	JL      end4
+
+loop4:
+	VMOVUPS (AX)(DX*4), Z7
+	VMAXPS  Z7, Z3, Z3
+	VMOVUPS 64(AX)(DX*4), Z7
+	VMAXPS  Z7, Z4, Z4
+	VMOVUPS 128(AX)(DX*4), Z7
+	VMAXPS  Z7, Z5, Z5
+	VMOVUPS 192(AX)(DX*4), Z7
+	VMAXPS  Z7, Z6, Z6
+	ADDQ    $0x40, DX
+	SUBQ    $0x40, CX
+	JGE     loop4
+
+end4:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JL   end1
+
+loop1:
+	VMOVUPS (AX)(DX*4), Z7
+	VMAXPS  Z7, Z3, Z3
+	ADDQ    $0x10, DX
+	SUBQ    $0x10, CX
+	JGE     loop1
+
+end1:
+	ADDQ      $0x10, CX
+	TESTQ     CX, CX
+	JE        done
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX)(DX*4), K1, Z7
+	VBLENDMPS Z7, Z0, K1, Z1
+	VMAXPS    Z1, Z3, Z3
+
+done:
+	VMAXPS        Z4, Z3, Z3
+	VMAXPS        Z6, Z5, Z5
+	VMAXPS        Z5, Z3, Z3
+	VPXORD        Z2, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VMAXPS        Y0, Y3, Y3
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VORPS         Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y3, X0
+	VEXTRACTF128  $0x01, Y2, X1
+	VMAXPS        X0, X3, X3
+	VORPS         X1, X2, X2
+	VPERMILPS     $0x4e, X3, X0
+	VPERMILPS     $0x4e, X2, X1
+	VMAXPS        X0, X3, X3
+	VORPS         X1, X2, X2
+	VPERMILPS     $0xb1, X3, X0
+	VPERMILPS     $0xb1, X2, X1
+	VMAXPS        X0, X3, X3
+	VORPS         X1, X2, X2
+	VADDSS        X2, X3, X3
+	MOVSS         X3, m+24(FP)
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+120(SB), Z0
+	JMP          begin
+
 // func SumExpZ(y []float32, x []float32, shift float32) (sum float64)
 // Requires: AVX, AVX512F, BMI2, SSE, SSE2
 TEXT ·SumExpZ(SB), NOSPLIT, $0-64
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -2709,93 +3389,85 @@ TEXT ·SumExpZ(SB), NOSPLIT, $0-64
 	JL           few
 
 many:
-	VMOVUPS           (CX)(BX*4), Z3
-	VSUBPS            Z2, Z3, Z3
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z3, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z3
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z3
-	VSCALEFPS         Z3, Z5, Z3
-	VMOVUPS           Z3, (AX)(BX*4)
-	VMOVUPS           64(CX)(BX*4), Z4
-	VSUBPS            Z2, Z4, Z4
-	VBROADCASTSS      constantsZ<>+8(SB), Z5
-	VMAXPS            Z4, Z5, Z5
-	VBROADCASTSS      constantsZ<>+12(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z5, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z6
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z5
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z5
-	VBROADCASTSS      constantsZ<>+28(SB), Z6
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z4
-	VSCALEFPS         Z4, Z6, Z4
-	VMOVUPS           Z4, 64(AX)(BX*4)
-	VMOVUPS           128(CX)(BX*4), Z5
-	VSUBPS            Z2, Z5, Z5
-	VBROADCASTSS      constantsZ<>+8(SB), Z6
-	VMAXPS            Z5, Z6, Z6
-	VBROADCASTSS      constantsZ<>+12(SB), Z5
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z6, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z5, Z7
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z7, Z6
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z7, Z6
-	VBROADCASTSS      constantsZ<>+28(SB), Z7
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z6, Z7
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z6, Z7
-	VSUBPS.BCST       constantsZ<>+12(SB), Z5, Z5
-	VSCALEFPS         Z5, Z7, Z5
-	VMOVUPS           Z5, 128(AX)(BX*4)
-	VMOVUPS           192(CX)(BX*4), Z6
-	VSUBPS            Z2, Z6, Z6
-	VBROADCASTSS      constantsZ<>+8(SB), Z7
-	VMAXPS            Z6, Z7, Z7
-	VBROADCASTSS      constantsZ<>+12(SB), Z6
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z7, Z6
-	VSUBPS.BCST       constantsZ<>+12(SB), Z6, Z8
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z8, Z7
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z8, Z7
-	VBROADCASTSS      constantsZ<>+28(SB), Z8
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z7, Z8
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z7, Z8
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z7, Z8
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z7, Z8
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z7, Z8
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z7, Z8
-	VSUBPS.BCST       constantsZ<>+12(SB), Z6, Z6
-	VSCALEFPS         Z6, Z8, Z6
-	VMOVUPS           Z6, 192(AX)(BX*4)
-	VADDPS            Z4, Z3, Z3
-	VADDPS            Z6, Z5, Z4
-	VADDPS            Z4, Z3, Z3
-	VEXTRACTF64X4     $0x01, Z3, Y4
-	VCVTPS2PD         Y3, Z3
-	VCVTPS2PD         Y4, Z4
-	VADDPD            Z3, Z0, Z0
-	VADDPD            Z4, Z1, Z1
-	ADDQ              $0x40, BX
-	SUBQ              $0x40, DX
-	JGE               many
+	VMOVUPS       (CX)(BX*4), Z14
+	VSUBPS        Z2, Z14, Z14
+	VMAXPS        Z14, Z3, Z14
+	VMOVAPS       Z4, Z15
+	VFMADD231PS   Z5, Z14, Z15
+	VSUBPS        Z4, Z15, Z15
+	VFNMADD231PS  Z6, Z15, Z14
+	VFNMADD231PS  Z7, Z15, Z14
+	VMOVAPS       Z8, Z16
+	VFMADD213PS   Z9, Z14, Z16
+	VFMADD213PS   Z10, Z14, Z16
+	VFMADD213PS   Z11, Z14, Z16
+	VFMADD213PS   Z12, Z14, Z16
+	VFMADD213PS   Z13, Z14, Z16
+	VFMADD213PS   Z13, Z14, Z16
+	VSCALEFPS     Z15, Z16, Z14
+	VMOVUPS       Z14, (AX)(BX*4)
+	VMOVUPS       64(CX)(BX*4), Z15
+	VSUBPS        Z2, Z15, Z15
+	VMAXPS        Z15, Z3, Z15
+	VMOVAPS       Z4, Z16
+	VFMADD231PS   Z5, Z15, Z16
+	VSUBPS        Z4, Z16, Z16
+	VFNMADD231PS  Z6, Z16, Z15
+	VFNMADD231PS  Z7, Z16, Z15
+	VMOVAPS       Z8, Z17
+	VFMADD213PS   Z9, Z15, Z17
+	VFMADD213PS   Z10, Z15, Z17
+	VFMADD213PS   Z11, Z15, Z17
+	VFMADD213PS   Z12, Z15, Z17
+	VFMADD213PS   Z13, Z15, Z17
+	VFMADD213PS   Z13, Z15, Z17
+	VSCALEFPS     Z16, Z17, Z15
+	VMOVUPS       Z15, 64(AX)(BX*4)
+	VMOVUPS       128(CX)(BX*4), Z16
+	VSUBPS        Z2, Z16, Z16
+	VMAXPS        Z16, Z3, Z16
+	VMOVAPS       Z4, Z17
+	VFMADD231PS   Z5, Z16, Z17
+	VSUBPS        Z4, Z17, Z17
+	VFNMADD231PS  Z6, Z17, Z16
+	VFNMADD231PS  Z7, Z17, Z16
+	VMOVAPS       Z8, Z18
+	VFMADD213PS   Z9, Z16, Z18
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z12, Z16, Z18
+	VFMADD213PS   Z13, Z16, Z18
+	VFMADD213PS   Z13, Z16, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VMOVUPS       Z16, 128(AX)(BX*4)
+	VMOVUPS       192(CX)(BX*4), Z17
+	VSUBPS        Z2, Z17, Z17
+	VMAXPS        Z17, Z3, Z17
+	VMOVAPS       Z4, Z18
+	VFMADD231PS   Z5, Z17, Z18
+	VSUBPS        Z4, Z18, Z18
+	VFNMADD231PS  Z6, Z18, Z17
+	VFNMADD231PS  Z7, Z18, Z17
+	VMOVAPS       Z8, Z19
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z17, Z19
+	VFMADD213PS   Z11, Z17, Z19
+	VFMADD213PS   Z12, Z17, Z19
+	VFMADD213PS   Z13, Z17, Z19
+	VFMADD213PS   Z13, Z17, Z19
+	VSCALEFPS     Z18, Z19, Z17
+	VMOVUPS       Z17, 192(AX)(BX*4)
+	VADDPS        Z15, Z14, Z14
+	VADDPS        Z17, Z16, Z15
+	VADDPS        Z15, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y15
+	VCVTPS2PD     Y14, Z14
+	VCVTPS2PD     Y15, Z15
+	VADDPD        Z14, Z0, Z0
+	VADDPD        Z15, Z1, Z1
+	ADDQ          $0x40, BX
+	SUBQ          $0x40, DX
+	JGE           many
 
 few:
 	ADDQ $0x40, DX
@@ -2803,70 +3475,66 @@ few:
 	JL   rest
 
 block:
-	VMOVUPS           (CX)(BX*4), Z3
-	VSUBPS            Z2, Z3, Z3
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z3, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z3
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z3
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z3, Z3
-	VSCALEFPS         Z3, Z5, Z3
-	VMOVUPS           Z3, (AX)(BX*4)
-	VEXTRACTF64X4     $0x01, Z3, Y4
-	VCVTPS2PD         Y3, Z3
-	VCVTPS2PD         Y4, Z4
-	VADDPD            Z3, Z0, Z0
-	VADDPD            Z4, Z1, Z1
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               block
+	VMOVUPS       (CX)(BX*4), Z14
+	VSUBPS        Z2, Z14, Z14
+	VMAXPS        Z14, Z3, Z14
+	VMOVAPS       Z4, Z15
+	VFMADD231PS   Z5, Z14, Z15
+	VSUBPS        Z4, Z15, Z15
+	VFNMADD231PS  Z6, Z15, Z14
+	VFNMADD231PS  Z7, Z15, Z14
+	VMOVAPS       Z8, Z16
+	VFMADD213PS   Z9, Z14, Z16
+	VFMADD213PS   Z10, Z14, Z16
+	VFMADD213PS   Z11, Z14, Z16
+	VFMADD213PS   Z12, Z14, Z16
+	VFMADD213PS   Z13, Z14, Z16
+	VFMADD213PS   Z13, Z14, Z16
+	VSCALEFPS     Z15, Z16, Z14
+	VMOVUPS       Z14, (AX)(BX*4)
+	VEXTRACTF64X4 $0x01, Z14, Y15
+	VCVTPS2PD     Y14, Z14
+	VCVTPS2PD     Y15, Z15
+	VADDPD        Z14, Z0, Z0
+	VADDPD        Z15, Z1, Z1
+	ADDQ          $0x10, BX
+	SUBQ          $0x10, DX
+	JGE           block
 
 rest:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JLE               done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z3
-	VSUBPS            Z2, Z3, Z2
-	VBROADCASTSS      constantsZ<>+8(SB), Z3
-	VMAXPS            Z2, Z3, Z3
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z3, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z4
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z4, Z3
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z4, Z3
-	VBROADCASTSS      constantsZ<>+28(SB), Z4
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z3, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
-	VSCALEFPS         Z2, Z4, Z2
-	VMOVUPS           Z2, K1, (AX)(BX*4)
-	VEXTRACTF64X4     $0x01, Z2, Y3
-	VCVTPS2PD         Y2, Z2
-	VCVTPS2PD         Y3, Z3
-	KMOVW             K1, AX
-	SHRL              $0x08, AX
-	KMOVW             AX, K2
-	VMOVAPD.Z         Z2, K1, Z2
-	VMOVAPD.Z         Z3, K2, Z3
-	VADDPD            Z2, Z0, Z0
-	VADDPD            Z3, Z1, Z1
+	ADDQ          $0x10, DX
+	TESTQ         DX, DX
+	JLE           done
+	MOVQ          $-1, SI
+	BZHIQ         DX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (CX)(BX*4), K1, Z14
+	VSUBPS        Z2, Z14, Z2
+	VMAXPS        Z2, Z3, Z2
+	VMOVAPS       Z4, Z3
+	VFMADD231PS   Z5, Z2, Z3
+	VSUBPS        Z4, Z3, Z3
+	VFNMADD231PS  Z6, Z3, Z2
+	VFNMADD231PS  Z7, Z3, Z2
+	VMOVAPS       Z8, Z4
+	VFMADD213PS   Z9, Z2, Z4
+	VFMADD213PS   Z10, Z2, Z4
+	VFMADD213PS   Z11, Z2, Z4
+	VFMADD213PS   Z12, Z2, Z4
+	VFMADD213PS   Z13, Z2, Z4
+	VFMADD213PS   Z13, Z2, Z4
+	VSCALEFPS     Z3, Z4, Z2
+	VMOVUPS       Z2, K1, (AX)(BX*4)
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	KMOVW         K1, AX
+	SHRL          $0x08, AX
+	KMOVW         AX, K2
+	VMOVAPD.Z     Z2, K1, Z2
+	VMOVAPD.Z     Z3, K2, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
 
 done:
 	VADDPD        Z1, Z0, Z1
@@ -2880,28 +3548,45 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z3
+	VBROADCASTSS constantsZ<>+12(SB), Z4
+	VBROADCASTSS constantsZ<>+16(SB), Z5
+	VBROADCASTSS constantsZ<>+20(SB), Z6
+	VBROADCASTSS constantsZ<>+24(SB), Z7
+	VBROADCASTSS constantsZ<>+28(SB), Z8
+	VBROADCASTSS constantsZ<>+32(SB), Z9
+	VBROADCASTSS constantsZ<>+36(SB), Z10
+	VBROADCASTSS constantsZ<>+40(SB), Z11
+	VBROADCASTSS constantsZ<>+44(SB), Z12
+	VBROADCASTSS constantsZ<>+48(SB), Z13
+	JMP          begin
+
 // func GreatestZ(x []float32) (m float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·GreatestZ(SB), NOSPLIT, $0-28
-	MOVQ         x_base+0(FP), AX
-	MOVQ         x_len+8(FP), CX
-	VBROADCASTSS constantsZ<>+120(SB), Z0
-	VMOVAPS      Z0, Z1
-	VMOVAPS      Z0, Z2
-	VPXORD       Z3, Z3, Z3
-	XORQ         DX, DX
-	SUBQ         $0x20, CX
-	JL           end2
+	JMP constants
+
+begin:
+	MOVQ    x_base+0(FP), AX
+	MOVQ    x_len+8(FP), CX
+	VMOVAPS Z0, Z0
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VPXORD  Z1, Z1, Z1
+	XORQ    DX, DX
+	SUBQ    $0x20, CX
+	JL      end2
 
 loop2:
-	VMOVUPS (AX)(DX*4), Z4
-	VCMPPS  $0x03, Z4, Z4, K1
-	VADDPS  Z4, Z4, K1, Z3
-	VMAXPS  Z4, Z1, Z1
-	VMOVUPS 64(AX)(DX*4), Z4
-	VCMPPS  $0x03, Z4, Z4, K1
-	VADDPS  Z4, Z4, K1, Z3
-	VMAXPS  Z4, Z2, Z2
+	VMOVUPS (AX)(DX*4), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VADDPS  Z5, Z5, K1, Z1
+	VMAXPS  Z5, Z3, Z3
+	VMOVUPS 64(AX)(DX*4), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VADDPS  Z5, Z5, K1, Z1
+	VMAXPS  Z5, Z4, Z4
 	ADDQ    $0x20, DX
 	SUBQ    $0x20, CX
 	JGE     loop2
@@ -2912,10 +3597,10 @@ end2:
 	JL   end1
 
 loop1:
-	VMOVUPS (AX)(DX*4), Z4
-	VCMPPS  $0x03, Z4, Z4, K1
-	VADDPS  Z4, Z4, K1, Z3
-	VMAXPS  Z4, Z1, Z1
+	VMOVUPS (AX)(DX*4), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VADDPS  Z5, Z5, K1, Z1
+	VMAXPS  Z5, Z3, Z3
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
 	JGE     loop1
@@ -2927,57 +3612,64 @@ end1:
 	MOVQ      $-1, BX
 	BZHIQ     CX, BX, BX
 	KMOVW     BX, K1
-	VMOVUPS.Z (AX)(DX*4), K1, Z4
-	VBLENDMPS Z4, Z0, K1, Z5
-	VCMPPS    $0x03, Z5, Z5, K1
-	VADDPS    Z5, Z5, K1, Z3
-	VMAXPS    Z5, Z1, Z1
+	VMOVUPS.Z (AX)(DX*4), K1, Z5
+	VBLENDMPS Z5, Z0, K1, Z2
+	VCMPPS    $0x03, Z2, Z2, K1
+	VADDPS    Z2, Z2, K1, Z1
+	VMAXPS    Z2, Z3, Z3
 
 done:
-	VMAXPS        Z2, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VMAXPS        Y0, Y1, Y1
+	VMAXPS        Z4, Z3, Z3
 	VEXTRACTF64X4 $0x01, Z3, Y0
-	VORPS         Y0, Y3, Y3
-	VEXTRACTF128  $0x01, Y1, X0
-	VEXTRACTF128  $0x01, Y3, X2
-	VMAXPS        X0, X1, X1
-	VORPS         X2, X3, X3
-	VPERMILPS     $0x4e, X1, X0
-	VPERMILPS     $0x4e, X3, X2
-	VMAXPS        X0, X1, X1
-	VORPS         X2, X3, X3
-	VPERMILPS     $0xb1, X1, X0
-	VPERMILPS     $0xb1, X3, X2
-	VMAXPS        X0, X1, X1
-	VORPS         X2, X3, X3
-	VADDSS        X3, X1, X1
-	MOVSS         X1, m+24(FP)
+	VMAXPS        Y0, Y3, Y3
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VORPS         Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y3, X0
+	VEXTRACTF128  $0x01, Y1, X2
+	VMAXPS        X0, X3, X3
+	VORPS         X2, X1, X1
+	VPERMILPS     $0x4e, X3, X0
+	VPERMILPS     $0x4e, X1, X2
+	VMAXPS        X0, X3, X3
+	VORPS         X2, X1, X1
+	VPERMILPS     $0xb1, X3, X0
+	VPERMILPS     $0xb1, X1, X2
+	VMAXPS        X0, X3, X3
+	VORPS         X2, X1, X1
+	VADDSS        X1, X3, X3
+	MOVSS         X3, m+24(FP)
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+120(SB), Z0
+	JMP          begin
 
 // func LeastZ(x []float32) (m float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·LeastZ(SB), NOSPLIT, $0-28
-	MOVQ         x_base+0(FP), AX
-	MOVQ         x_len+8(FP), CX
-	VBROADCASTSS constantsZ<>+116(SB), Z0
-	VMOVAPS      Z0, Z1
-	VMOVAPS      Z0, Z2
-	VPXORD       Z3, Z3, Z3
-	XORQ         DX, DX
-	SUBQ         $0x20, CX
-	JL           end2
+	JMP constants
+
+begin:
+	MOVQ    x_base+0(FP), AX
+	MOVQ    x_len+8(FP), CX
+	VMOVAPS Z0, Z0
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VPXORD  Z1, Z1, Z1
+	XORQ    DX, DX
+	SUBQ    $0x20, CX
+	JL      end2
 
 loop2:
-	VMOVUPS (AX)(DX*4), Z4
-	VCMPPS  $0x03, Z4, Z4, K1
-	VADDPS  Z4, Z4, K1, Z3
-	VMINPS  Z4, Z1, Z1
-	VMOVUPS 64(AX)(DX*4), Z4
-	VCMPPS  $0x03, Z4, Z4, K1
-	VADDPS  Z4, Z4, K1, Z3
-	VMINPS  Z4, Z2, Z2
+	VMOVUPS (AX)(DX*4), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VADDPS  Z5, Z5, K1, Z1
+	VMINPS  Z5, Z3, Z3
+	VMOVUPS 64(AX)(DX*4), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VADDPS  Z5, Z5, K1, Z1
+	VMINPS  Z5, Z4, Z4
 	ADDQ    $0x20, DX
 	SUBQ    $0x20, CX
 	JGE     loop2
@@ -2988,10 +3680,10 @@ end2:
 	JL   end1
 
 loop1:
-	VMOVUPS (AX)(DX*4), Z4
-	VCMPPS  $0x03, Z4, Z4, K1
-	VADDPS  Z4, Z4, K1, Z3
-	VMINPS  Z4, Z1, Z1
+	VMOVUPS (AX)(DX*4), Z5
+	VCMPPS  $0x03, Z5, Z5, K1
+	VADDPS  Z5, Z5, K1, Z1
+	VMINPS  Z5, Z3, Z3
 	ADDQ    $0x10, DX
 	SUBQ    $0x10, CX
 	JGE     loop1
@@ -3003,38 +3695,45 @@ end1:
 	MOVQ      $-1, BX
 	BZHIQ     CX, BX, BX
 	KMOVW     BX, K1
-	VMOVUPS.Z (AX)(DX*4), K1, Z4
-	VBLENDMPS Z4, Z0, K1, Z5
-	VCMPPS    $0x03, Z5, Z5, K1
-	VADDPS    Z5, Z5, K1, Z3
-	VMINPS    Z5, Z1, Z1
+	VMOVUPS.Z (AX)(DX*4), K1, Z5
+	VBLENDMPS Z5, Z0, K1, Z2
+	VCMPPS    $0x03, Z2, Z2, K1
+	VADDPS    Z2, Z2, K1, Z1
+	VMINPS    Z2, Z3, Z3
 
 done:
-	VMINPS        Z2, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VMINPS        Y0, Y1, Y1
+	VMINPS        Z4, Z3, Z3
 	VEXTRACTF64X4 $0x01, Z3, Y0
-	VORPS         Y0, Y3, Y3
-	VEXTRACTF128  $0x01, Y1, X0
-	VEXTRACTF128  $0x01, Y3, X2
-	VMINPS        X0, X1, X1
-	VORPS         X2, X3, X3
-	VPERMILPS     $0x4e, X1, X0
-	VPERMILPS     $0x4e, X3, X2
-	VMINPS        X0, X1, X1
-	VORPS         X2, X3, X3
-	VPERMILPS     $0xb1, X1, X0
-	VPERMILPS     $0xb1, X3, X2
-	VMINPS        X0, X1, X1
-	VORPS         X2, X3, X3
-	VADDSS        X3, X1, X1
-	MOVSS         X1, m+24(FP)
+	VMINPS        Y0, Y3, Y3
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VORPS         Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y3, X0
+	VEXTRACTF128  $0x01, Y1, X2
+	VMINPS        X0, X3, X3
+	VORPS         X2, X1, X1
+	VPERMILPS     $0x4e, X3, X0
+	VPERMILPS     $0x4e, X1, X2
+	VMINPS        X0, X3, X3
+	VORPS         X2, X1, X1
+	VPERMILPS     $0xb1, X3, X0
+	VPERMILPS     $0xb1, X1, X2
+	VMINPS        X0, X3, X3
+	VORPS         X2, X1, X1
+	VADDSS        X1, X3, X3
+	MOVSS         X3, m+24(FP)
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+116(SB), Z0
+	JMP          begin
 
 // func SumIntoZ(acc []float64, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·SumIntoZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ acc_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ acc_len+8(FP), DX
@@ -3069,9 +3768,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func SquaresIntoZ(acc []float64, mean []float64, x []float32)
 // Requires: AVX, AVX512F
 TEXT ·SquaresIntoZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ acc_base+0(FP), AX
 	MOVQ mean_base+24(FP), CX
 	MOVQ x_base+48(FP), DX
@@ -3113,9 +3818,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func WidenBF16Z(y []float32, x []uint16)
 // Requires: AVX, AVX512F
 TEXT ·WidenBF16Z(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -3148,9 +3859,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func NarrowBF16Z(y []uint16, x []float32)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·NarrowBF16Z(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -3159,19 +3876,19 @@ TEXT ·NarrowBF16Z(SB), NOSPLIT, $0-48
 	JL   rest
 
 loop:
-	VMOVUPS     (CX)(BX*4), Z0
-	VPSRLD      $0x10, Z0, Z1
-	VPADDD.BCST constantsZ<>+236(SB), Z0, Z2
-	VPANDD.BCST constantsZ<>+240(SB), Z1, Z3
-	VPADDD      Z3, Z2, Z2
-	VPORD.BCST  constantsZ<>+244(SB), Z1, Z1
-	VPSRLD      $0x10, Z2, Z2
-	VCMPPS      $0x03, Z0, Z0, K1
-	VBLENDMPS   Z1, Z2, K1, Z4
-	VPMOVDW     Z4, (AX)(BX*2)
-	ADDQ        $0x10, BX
-	SUBQ        $0x10, DX
-	JGE         loop
+	VMOVUPS   (CX)(BX*4), Z0
+	VPSRLD    $0x10, Z0, Z1
+	VPADDD    Z3, Z0, Z2
+	VPANDD    Z5, Z1, Z4
+	VPADDD    Z4, Z2, Z2
+	VPORD     Z6, Z1, Z1
+	VPSRLD    $0x10, Z2, Z2
+	VCMPPS    $0x03, Z0, Z0, K1
+	VBLENDMPS Z1, Z2, K1, Z7
+	VPMOVDW   Z7, (AX)(BX*2)
+	ADDQ      $0x10, BX
+	SUBQ      $0x10, DX
+	JGE       loop
 
 rest:
 	ADDQ $0x10, DX
@@ -3199,9 +3916,18 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	VBROADCASTSS constantsZ<>+240(SB), Z3
+	VBROADCASTSS constantsZ<>+244(SB), Z5
+	VBROADCASTSS constantsZ<>+248(SB), Z6
+	JMP          begin
+
 // func WidenF16Z(y []float32, x []uint16)
 // Requires: AVX, AVX512F, F16C
 TEXT ·WidenF16Z(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -3233,9 +3959,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func NarrowF16Z(y []uint16, x []float32)
 // Requires: AVX, AVX512F, F16C
 TEXT ·NarrowF16Z(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -3266,9 +3998,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func StreamExpZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·StreamExpZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -3277,65 +4015,77 @@ TEXT ·StreamExpZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+4(SB), Z1
-	VMINPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z0
-	VMAXPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
-	VBROADCASTSS      constantsZ<>+28(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z0
-	VSCALEFPS         Z0, Z2, Z0
-	VMOVNTPS          Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMOVAPS      Z3, Z13
+	VFMADD231PS  Z4, Z0, Z13
+	VSUBPS       Z3, Z13, Z13
+	VFNMADD231PS Z5, Z13, Z0
+	VFNMADD231PS Z6, Z13, Z0
+	VMOVAPS      Z7, Z14
+	VFMADD213PS  Z8, Z0, Z14
+	VFMADD213PS  Z9, Z0, Z14
+	VFMADD213PS  Z10, Z0, Z14
+	VFMADD213PS  Z11, Z0, Z14
+	VFMADD213PS  Z12, Z0, Z14
+	VFMADD213PS  Z12, Z0, Z14
+	VSCALEFPS    Z13, Z14, Z0
+	VMOVNTPS     Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+4(SB), Z1
-	VMINPS            Z0, Z1, Z1
-	VBROADCASTSS      constantsZ<>+8(SB), Z0
-	VMAXPS            Z1, Z0, Z0
-	VBROADCASTSS      constantsZ<>+12(SB), Z1
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z0, Z1
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z2
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z2, Z0
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z2, Z0
-	VBROADCASTSS      constantsZ<>+28(SB), Z2
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z0, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z1, Z0
-	VSCALEFPS         Z0, Z2, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMINPS       Z0, Z1, Z0
+	VMAXPS       Z0, Z2, Z0
+	VMOVAPS      Z3, Z1
+	VFMADD231PS  Z4, Z0, Z1
+	VSUBPS       Z3, Z1, Z1
+	VFNMADD231PS Z5, Z1, Z0
+	VFNMADD231PS Z6, Z1, Z0
+	VMOVAPS      Z7, Z2
+	VFMADD213PS  Z8, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z11, Z0, Z2
+	VFMADD213PS  Z12, Z0, Z2
+	VFMADD213PS  Z12, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+4(SB), Z1
+	VBROADCASTSS constantsZ<>+8(SB), Z2
+	VBROADCASTSS constantsZ<>+12(SB), Z3
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+20(SB), Z5
+	VBROADCASTSS constantsZ<>+24(SB), Z6
+	VBROADCASTSS constantsZ<>+28(SB), Z7
+	VBROADCASTSS constantsZ<>+32(SB), Z8
+	VBROADCASTSS constantsZ<>+36(SB), Z9
+	VBROADCASTSS constantsZ<>+40(SB), Z10
+	VBROADCASTSS constantsZ<>+44(SB), Z11
+	VBROADCASTSS constantsZ<>+48(SB), Z12
+	JMP          begin
 
 // func StreamSiluZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·StreamSiluZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -3344,79 +4094,81 @@ TEXT ·StreamSiluZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VPORD.BCST        constantsZ<>+140(SB), Z1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z0, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z0
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z0
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
-	VSCALEFPS         Z0, Z5, Z0
-	VBROADCASTSS      constantsZ<>+48(SB), Z4
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z1, K1
-	VBLENDMPS         Z0, Z4, K1, Z2
-	VADDPS.BCST       constantsZ<>+48(SB), Z0, Z0
-	VMULPS            Z2, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVNTPS          Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z13
+	VMOVAPS      Z3, Z14
+	VFNMADD231PS Z4, Z13, Z14
+	VSUBPS       Z3, Z14, Z14
+	VFNMSUB231PS Z5, Z14, Z13
+	VFNMADD231PS Z6, Z14, Z13
+	VMOVAPS      Z7, Z15
+	VFMADD213PS  Z8, Z13, Z15
+	VFMADD213PS  Z9, Z13, Z15
+	VFMADD213PS  Z10, Z13, Z15
+	VFMADD213PS  Z11, Z13, Z15
+	VFMADD213PS  Z12, Z13, Z15
+	VFMADD213PS  Z12, Z13, Z15
+	VSCALEFPS    Z14, Z15, Z13
+	VADDPS       Z12, Z13, Z13
+	VDIVPS       Z13, Z0, Z0
+	VMOVNTPS     Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VPORD.BCST        constantsZ<>+140(SB), Z1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z2
-	VMAXPS            Z0, Z2, Z2
-	VBROADCASTSS      constantsZ<>+12(SB), Z0
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z2, Z0
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z4
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z4, Z2
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z4, Z2
-	VBROADCASTSS      constantsZ<>+28(SB), Z4
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z2, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z0, Z0
-	VSCALEFPS         Z0, Z4, Z0
-	VBROADCASTSS      constantsZ<>+48(SB), Z2
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z1, K2
-	VBLENDMPS         Z0, Z2, K2, Z3
-	VADDPS.BCST       constantsZ<>+48(SB), Z0, Z0
-	VMULPS            Z3, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z1
+	VMOVAPS      Z3, Z2
+	VFNMADD231PS Z4, Z1, Z2
+	VSUBPS       Z3, Z2, Z2
+	VFNMSUB231PS Z5, Z2, Z1
+	VFNMADD231PS Z6, Z2, Z1
+	VMOVAPS      Z7, Z3
+	VFMADD213PS  Z8, Z1, Z3
+	VFMADD213PS  Z9, Z1, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z12, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z1
+	VBROADCASTSS constantsZ<>+204(SB), Z2
+	VBROADCASTSS constantsZ<>+12(SB), Z3
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+20(SB), Z5
+	VBROADCASTSS constantsZ<>+24(SB), Z6
+	VBROADCASTSS constantsZ<>+28(SB), Z7
+	VBROADCASTSS constantsZ<>+32(SB), Z8
+	VBROADCASTSS constantsZ<>+36(SB), Z9
+	VBROADCASTSS constantsZ<>+40(SB), Z10
+	VBROADCASTSS constantsZ<>+44(SB), Z11
+	VBROADCASTSS constantsZ<>+48(SB), Z12
+	JMP          begin
 
 // func StreamGeluTanhZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·StreamGeluTanhZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ x_base+24(FP), CX
 	MOVQ y_len+8(FP), DX
@@ -3425,87 +4177,93 @@ TEXT ·StreamGeluTanhZ(SB), NOSPLIT, $0-48
 	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VMULPS            Z1, Z1, Z0
-	VBROADCASTSS      constantsZ<>+204(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z4
-	VMULPS            Z1, Z4, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z4
-	VBROADCASTSS      constantsZ<>+8(SB), Z5
-	VMAXPS            Z4, Z5, Z5
-	VBROADCASTSS      constantsZ<>+12(SB), Z4
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z5, Z4
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z6
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z6, Z5
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z6, Z5
-	VBROADCASTSS      constantsZ<>+28(SB), Z6
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z5, Z6
-	VSUBPS.BCST       constantsZ<>+12(SB), Z4, Z4
-	VSCALEFPS         Z4, Z6, Z4
-	VBROADCASTSS      constantsZ<>+48(SB), Z5
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K1
-	VBLENDMPS         Z4, Z5, K1, Z2
-	VADDPS.BCST       constantsZ<>+48(SB), Z4, Z0
-	VMULPS            Z2, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVNTPS          Z0, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z0
+	VMAXPS       Z0, Z1, Z0
+	VMULPS       Z0, Z0, Z15
+	VMOVAPS      Z2, Z16
+	VFMADD231PS  Z3, Z15, Z16
+	VMULPS       Z0, Z16, Z15
+	VMAXPS       Z15, Z1, Z15
+	VMINPS       Z15, Z4, Z15
+	VMOVAPS      Z5, Z16
+	VFNMADD231PS Z6, Z15, Z16
+	VSUBPS       Z5, Z16, Z16
+	VFNMSUB231PS Z7, Z16, Z15
+	VFNMADD231PS Z8, Z16, Z15
+	VMOVAPS      Z9, Z17
+	VFMADD213PS  Z10, Z15, Z17
+	VFMADD213PS  Z11, Z15, Z17
+	VFMADD213PS  Z12, Z15, Z17
+	VFMADD213PS  Z13, Z15, Z17
+	VFMADD213PS  Z14, Z15, Z17
+	VFMADD213PS  Z14, Z15, Z17
+	VSCALEFPS    Z16, Z17, Z15
+	VADDPS       Z14, Z15, Z15
+	VDIVPS       Z15, Z0, Z0
+	VMOVNTPS     Z0, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z0
-	VBROADCASTSS      constantsZ<>+8(SB), Z1
-	VMAXPS            Z0, Z1, Z1
-	VMULPS            Z1, Z1, Z0
-	VBROADCASTSS      constantsZ<>+204(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+208(SB), Z0, Z2
-	VMULPS            Z1, Z2, Z0
-	VPORD.BCST        constantsZ<>+140(SB), Z0, Z2
-	VBROADCASTSS      constantsZ<>+8(SB), Z4
-	VMAXPS            Z2, Z4, Z4
-	VBROADCASTSS      constantsZ<>+12(SB), Z2
-	VFMADD231PS.BCST  constantsZ<>+16(SB), Z4, Z2
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z5
-	VFNMADD231PS.BCST constantsZ<>+20(SB), Z5, Z4
-	VFNMADD231PS.BCST constantsZ<>+24(SB), Z5, Z4
-	VBROADCASTSS      constantsZ<>+28(SB), Z5
-	VFMADD213PS.BCST  constantsZ<>+32(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+36(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+40(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+44(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VFMADD213PS.BCST  constantsZ<>+48(SB), Z4, Z5
-	VSUBPS.BCST       constantsZ<>+12(SB), Z2, Z2
-	VSCALEFPS         Z2, Z5, Z2
-	VBROADCASTSS      constantsZ<>+48(SB), Z4
-	VCMPPS.BCST       $0x11, constantsZ<>+56(SB), Z0, K2
-	VBLENDMPS         Z2, Z4, K2, Z3
-	VADDPS.BCST       constantsZ<>+48(SB), Z2, Z0
-	VMULPS            Z3, Z1, Z1
-	VDIVPS            Z0, Z1, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z0
+	VMAXPS       Z0, Z1, Z0
+	VMULPS       Z0, Z0, Z15
+	VMOVAPS      Z2, Z2
+	VFMADD231PS  Z3, Z15, Z2
+	VMULPS       Z0, Z2, Z2
+	VMAXPS       Z2, Z1, Z1
+	VMINPS       Z1, Z4, Z1
+	VMOVAPS      Z5, Z2
+	VFNMADD231PS Z6, Z1, Z2
+	VSUBPS       Z5, Z2, Z2
+	VFNMSUB231PS Z7, Z2, Z1
+	VFNMADD231PS Z8, Z2, Z1
+	VMOVAPS      Z9, Z3
+	VFMADD213PS  Z10, Z1, Z3
+	VFMADD213PS  Z11, Z1, Z3
+	VFMADD213PS  Z12, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VFMADD213PS  Z14, Z1, Z3
+	VFMADD213PS  Z14, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z14, Z1, Z1
+	VDIVPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
 
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z1
+	VBROADCASTSS constantsZ<>+208(SB), Z2
+	VBROADCASTSS constantsZ<>+212(SB), Z3
+	VBROADCASTSS constantsZ<>+204(SB), Z4
+	VBROADCASTSS constantsZ<>+12(SB), Z5
+	VBROADCASTSS constantsZ<>+16(SB), Z6
+	VBROADCASTSS constantsZ<>+20(SB), Z7
+	VBROADCASTSS constantsZ<>+24(SB), Z8
+	VBROADCASTSS constantsZ<>+28(SB), Z9
+	VBROADCASTSS constantsZ<>+32(SB), Z10
+	VBROADCASTSS constantsZ<>+36(SB), Z11
+	VBROADCASTSS constantsZ<>+40(SB), Z12
+	VBROADCASTSS constantsZ<>+44(SB), Z13
+	VBROADCASTSS constantsZ<>+48(SB), Z14
+	JMP          begin
+
 // func StreamAddZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·StreamAddZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -3565,9 +4323,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func StreamMulZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·StreamMulZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
 	MOVQ y_base+0(FP), AX
 	MOVQ a_base+24(FP), CX
 	MOVQ b_base+48(FP), DX
@@ -3627,9 +4391,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func StreamMulSZ(y []float32, a []float32, b float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·StreamMulSZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -3684,9 +4454,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func StreamScaleMulZ(y []float32, x []float32, w []float32, s float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·StreamScaleMulZ(SB), NOSPLIT, $0-76
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
@@ -3754,9 +4530,15 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
 // func StreamCenterZ(y []float32, x []float32, high float32, low float32, s float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·StreamCenterZ(SB), NOSPLIT, $0-60
+	JMP constants
+
+begin:
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
@@ -3827,9 +4609,114 @@ done:
 	VZEROUPPER
 	RET
 
+constants:
+	JMP begin
+
+// func StreamNormalizeZ(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·StreamNormalizeZ(SB), NOSPLIT, $0-108
+	JMP constants
+
+begin:
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         w_base+48(FP), DX
+	MOVQ         c_base+72(FP), BX
+	MOVQ         y_len+8(FP), SI
+	MOVSS        high+96(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        low+100(FP), X1
+	VBROADCASTSS X1, Z1
+	MOVSS        s+104(FP), X2
+	VBROADCASTSS X2, Z2
+	XORQ         DI, DI
+	SUBQ         $0x40, SI
+	JL           end4
+
+loop4:
+	VMOVUPS     (CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     (DX)(DI*4), Z4
+	VMOVUPS     (BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVNTPS    Z3, (AX)(DI*4)
+	VMOVUPS     64(CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     64(DX)(DI*4), Z4
+	VMOVUPS     64(BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVNTPS    Z3, 64(AX)(DI*4)
+	VMOVUPS     128(CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     128(DX)(DI*4), Z4
+	VMOVUPS     128(BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVNTPS    Z3, 128(AX)(DI*4)
+	VMOVUPS     192(CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     192(DX)(DI*4), Z4
+	VMOVUPS     192(BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVNTPS    Z3, 192(AX)(DI*4)
+	ADDQ        $0x40, DI
+	SUBQ        $0x40, SI
+	JGE         loop4
+
+end4:
+	ADDQ $0x40, SI
+	SUBQ $0x10, SI
+	JL   end1
+
+loop1:
+	VMOVUPS     (CX)(DI*4), Z3
+	VSUBPS      Z0, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMULPS      Z2, Z3, Z3
+	VMOVUPS     (DX)(DI*4), Z4
+	VMOVUPS     (BX)(DI*4), Z5
+	VFMADD213PS Z5, Z4, Z3
+	VMOVNTPS    Z3, (AX)(DI*4)
+	ADDQ        $0x10, DI
+	SUBQ        $0x10, SI
+	JGE         loop1
+
+end1:
+	ADDQ        $0x10, SI
+	TESTQ       SI, SI
+	JE          done
+	MOVQ        $-1, R8
+	BZHIQ       SI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (CX)(DI*4), K1, Z3
+	VSUBPS      Z0, Z3, Z0
+	VSUBPS      Z1, Z0, Z0
+	VMULPS      Z2, Z0, Z0
+	VMOVUPS.Z   (DX)(DI*4), K1, Z1
+	VMOVUPS.Z   (BX)(DI*4), K1, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K1, (AX)(DI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
 // func StreamGeluZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·StreamGeluZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
 	MOVQ    y_base+0(FP), AX
 	MOVQ    x_base+24(FP), CX
 	MOVQ    y_len+8(FP), DX
@@ -3842,87 +4729,431 @@ TEXT ·StreamGeluZ(SB), NOSPLIT, $0-48
 	VMOVUPS piecesZ<>+384(SB), Z6
 	VMOVUPS piecesZ<>+448(SB), Z7
 	XORQ    BX, BX
-	SUBQ    $0x10, DX
-	JL      end1
+	SUBQ    $0x20, DX
+	JL      end2
+
+loop2:
+	VMOVUPS      (CX)(BX*4), Z8
+	VMOVUPS      64(CX)(BX*4), Z9
+	VPANDD       Z11, Z8, Z10
+	VMINPS       Z10, Z12, Z10
+	VPANDD       Z11, Z9, Z17
+	VMINPS       Z17, Z12, Z17
+	VMOVAPS      Z13, Z18
+	VFMADD231PS  Z14, Z10, Z18
+	VMOVAPS      Z13, Z19
+	VFMADD231PS  Z14, Z17, Z19
+	VMOVAPS      Z10, Z20
+	VSUBPS       Z13, Z18, Z21
+	VFNMADD231PS Z15, Z21, Z20
+	VMOVAPS      Z17, Z21
+	VSUBPS       Z13, Z19, Z22
+	VFNMADD231PS Z15, Z22, Z21
+	VPERMPS      Z7, Z18, Z22
+	VPERMPS      Z6, Z18, Z23
+	VFMADD213PS  Z23, Z20, Z22
+	VPERMPS      Z7, Z19, Z23
+	VPERMPS      Z6, Z19, Z24
+	VFMADD213PS  Z24, Z21, Z23
+	VMULPS       Z20, Z20, Z24
+	VMULPS       Z21, Z21, Z25
+	VPERMPS      Z5, Z18, Z26
+	VPERMPS      Z4, Z18, Z27
+	VFMADD213PS  Z27, Z20, Z26
+	VPERMPS      Z5, Z19, Z27
+	VPERMPS      Z4, Z19, Z28
+	VFMADD213PS  Z28, Z21, Z27
+	VFMADD213PS  Z26, Z24, Z22
+	VFMADD213PS  Z27, Z25, Z23
+	VPERMPS      Z3, Z18, Z26
+	VPERMPS      Z2, Z18, Z27
+	VFMADD213PS  Z27, Z20, Z26
+	VPERMPS      Z3, Z19, Z27
+	VPERMPS      Z2, Z19, Z28
+	VFMADD213PS  Z28, Z21, Z27
+	VFMADD213PS  Z26, Z24, Z22
+	VFMADD213PS  Z27, Z25, Z23
+	VPERMPS      Z1, Z18, Z24
+	VFMADD213PS  Z24, Z20, Z22
+	VPERMPS      Z1, Z19, Z24
+	VFMADD213PS  Z24, Z21, Z23
+	VPERMPS      Z0, Z18, Z18
+	VFMADD213PS  Z18, Z20, Z22
+	VPERMPS      Z0, Z19, Z18
+	VFMADD213PS  Z18, Z21, Z23
+	VMAXPS       Z8, Z16, Z8
+	VCMPPS       $0x19, Z12, Z10, K1
+	VFNMADD231PS Z10, Z22, K1, Z8
+	VMAXPS       Z9, Z16, Z9
+	VCMPPS       $0x19, Z12, Z17, K1
+	VFNMADD231PS Z17, Z23, K1, Z9
+	VMOVNTPS     Z8, (AX)(BX*4)
+	VMOVNTPS     Z9, 64(AX)(BX*4)
+	ADDQ         $0x20, BX
+	SUBQ         $0x20, DX
+	JGE          loop2
+
+end2:
+	ADDQ $0x20, DX
+	SUBQ $0x10, DX
+	JL   end1
 
 loop1:
-	VMOVUPS           (CX)(BX*4), Z8
-	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
-	VBROADCASTSS      constantsZ<>+224(SB), Z10
-	VMINPS            Z9, Z10, Z10
-	VBROADCASTSS      constantsZ<>+12(SB), Z9
-	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
-	VMOVAPS           Z10, Z15
-	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z16
-	VFNMADD231PS.BCST constantsZ<>+232(SB), Z16, Z15
-	VPERMPS           Z7, Z9, Z16
-	VPERMPS           Z6, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z5, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z4, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z3, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z2, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z1, Z9, Z17
-	VFMADD213PS       Z17, Z15, Z16
-	VPERMPS           Z0, Z9, Z9
-	VFMADD213PS       Z9, Z15, Z16
-	VPXORD            Z11, Z11, Z11
-	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K1
-	VBLENDMPS         Z11, Z16, K1, Z12
-	VBROADCASTSS      constantsZ<>+56(SB), Z9
-	VMAXPS            Z8, Z9, Z9
-	VFNMADD231PS      Z10, Z12, Z9
-	VMOVNTPS          Z9, (AX)(BX*4)
-	ADDQ              $0x10, BX
-	SUBQ              $0x10, DX
-	JGE               loop1
+	VMOVUPS      (CX)(BX*4), Z8
+	VPANDD       Z11, Z8, Z9
+	VMINPS       Z9, Z12, Z9
+	VMOVAPS      Z13, Z10
+	VFMADD231PS  Z14, Z9, Z10
+	VMOVAPS      Z9, Z17
+	VSUBPS       Z13, Z10, Z18
+	VFNMADD231PS Z15, Z18, Z17
+	VPERMPS      Z7, Z10, Z18
+	VPERMPS      Z6, Z10, Z19
+	VFMADD213PS  Z19, Z17, Z18
+	VMULPS       Z17, Z17, Z19
+	VPERMPS      Z5, Z10, Z20
+	VPERMPS      Z4, Z10, Z21
+	VFMADD213PS  Z21, Z17, Z20
+	VFMADD213PS  Z20, Z19, Z18
+	VPERMPS      Z3, Z10, Z20
+	VPERMPS      Z2, Z10, Z21
+	VFMADD213PS  Z21, Z17, Z20
+	VFMADD213PS  Z20, Z19, Z18
+	VPERMPS      Z1, Z10, Z19
+	VFMADD213PS  Z19, Z17, Z18
+	VPERMPS      Z0, Z10, Z10
+	VFMADD213PS  Z10, Z17, Z18
+	VMAXPS       Z8, Z16, Z8
+	VCMPPS       $0x19, Z12, Z9, K1
+	VFNMADD231PS Z9, Z18, K1, Z8
+	VMOVNTPS     Z8, (AX)(BX*4)
+	ADDQ         $0x10, BX
+	SUBQ         $0x10, DX
+	JGE          loop1
 
 end1:
-	ADDQ              $0x10, DX
-	TESTQ             DX, DX
-	JE                done
-	MOVQ              $-1, SI
-	BZHIQ             DX, SI, SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (CX)(BX*4), K1, Z8
-	VPANDD.BCST       constantsZ<>+132(SB), Z8, Z9
-	VBROADCASTSS      constantsZ<>+224(SB), Z10
-	VMINPS            Z9, Z10, Z10
-	VBROADCASTSS      constantsZ<>+12(SB), Z9
-	VFMADD231PS.BCST  constantsZ<>+228(SB), Z10, Z9
-	VMOVAPS           Z10, Z11
-	VSUBPS.BCST       constantsZ<>+12(SB), Z9, Z12
-	VFNMADD231PS.BCST constantsZ<>+232(SB), Z12, Z11
-	VPERMPS           Z7, Z9, Z7
-	VPERMPS           Z6, Z9, Z6
-	VFMADD213PS       Z6, Z11, Z7
-	VPERMPS           Z5, Z9, Z5
-	VFMADD213PS       Z5, Z11, Z7
-	VPERMPS           Z4, Z9, Z4
-	VFMADD213PS       Z4, Z11, Z7
-	VPERMPS           Z3, Z9, Z3
-	VFMADD213PS       Z3, Z11, Z7
-	VPERMPS           Z2, Z9, Z2
-	VFMADD213PS       Z2, Z11, Z7
-	VPERMPS           Z1, Z9, Z1
-	VFMADD213PS       Z1, Z11, Z7
-	VPERMPS           Z0, Z9, Z0
-	VFMADD213PS       Z0, Z11, Z7
-	VPXORD            Z13, Z13, Z13
-	VCMPPS.BCST       $0x1d, constantsZ<>+224(SB), Z10, K2
-	VBLENDMPS         Z13, Z7, K2, Z14
-	VBROADCASTSS      constantsZ<>+56(SB), Z0
-	VMAXPS            Z8, Z0, Z0
-	VFNMADD231PS      Z10, Z14, Z0
-	VMOVUPS           Z0, K1, (AX)(BX*4)
+	ADDQ         $0x10, DX
+	TESTQ        DX, DX
+	JE           done
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (CX)(BX*4), K1, Z8
+	VPANDD       Z11, Z8, Z9
+	VMINPS       Z9, Z12, Z9
+	VMOVAPS      Z13, Z10
+	VFMADD231PS  Z14, Z9, Z10
+	VMOVAPS      Z9, Z11
+	VSUBPS       Z13, Z10, Z13
+	VFNMADD231PS Z15, Z13, Z11
+	VPERMPS      Z7, Z10, Z7
+	VPERMPS      Z6, Z10, Z6
+	VFMADD213PS  Z6, Z11, Z7
+	VMULPS       Z11, Z11, Z6
+	VPERMPS      Z5, Z10, Z5
+	VPERMPS      Z4, Z10, Z4
+	VFMADD213PS  Z4, Z11, Z5
+	VFMADD213PS  Z5, Z6, Z7
+	VPERMPS      Z3, Z10, Z3
+	VPERMPS      Z2, Z10, Z2
+	VFMADD213PS  Z2, Z11, Z3
+	VFMADD213PS  Z3, Z6, Z7
+	VPERMPS      Z1, Z10, Z1
+	VFMADD213PS  Z1, Z11, Z7
+	VPERMPS      Z0, Z10, Z0
+	VFMADD213PS  Z0, Z11, Z7
+	VMAXPS       Z8, Z16, Z0
+	VCMPPS       $0x19, Z12, Z9, K2
+	VFNMADD231PS Z9, Z7, K2, Z0
+	VMOVUPS      Z0, K1, (AX)(BX*4)
 
 done:
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+132(SB), Z11
+	VBROADCASTSS constantsZ<>+228(SB), Z12
+	VBROADCASTSS constantsZ<>+12(SB), Z13
+	VBROADCASTSS constantsZ<>+232(SB), Z14
+	VBROADCASTSS constantsZ<>+236(SB), Z15
+	VBROADCASTSS constantsZ<>+56(SB), Z16
+	JMP          begin
+
+// func StreamCopyZ(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·StreamCopyZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x40, DX
+	JL   end4
+
+loop4:
+	VMOVUPS  (CX)(BX*4), Z0
+	VMOVNTPS Z0, (AX)(BX*4)
+	VMOVUPS  64(CX)(BX*4), Z0
+	VMOVNTPS Z0, 64(AX)(BX*4)
+	VMOVUPS  128(CX)(BX*4), Z0
+	VMOVNTPS Z0, 128(AX)(BX*4)
+	VMOVUPS  192(CX)(BX*4), Z0
+	VMOVNTPS Z0, 192(AX)(BX*4)
+	ADDQ     $0x40, BX
+	SUBQ     $0x40, DX
+	JGE      loop4
+
+end4:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS  (CX)(BX*4), Z0
+	VMOVNTPS Z0, (AX)(BX*4)
+	ADDQ     $0x10, BX
+	SUBQ     $0x10, DX
+	JGE      loop1
+
+end1:
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
+// func StreamSumExpZ(y []float32, x []float32, shift float32, out []float32, kept []float32, scale float32, next []float32) (sum float64)
+// Requires: AVX, AVX512F, BMI2, MMX+, SSE, SSE2
+TEXT ·StreamSumExpZ(SB), NOSPLIT, $0-144
+	JMP constants
+
+begin:
+	MOVQ         y_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         out_base+56(FP), DX
+	MOVQ         kept_base+80(FP), BX
+	MOVQ         next_base+112(FP), SI
+	MOVQ         y_len+8(FP), DI
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	MOVSS        shift+48(FP), X2
+	VBROADCASTSS X2, Z2
+	MOVSS        scale+104(FP), X14
+	VBROADCASTSS X14, Z14
+	XORQ         R8, R8
+	SUBQ         $0x40, DI
+	JL           few
+
+many:
+	VMOVUPS       (CX)(R8*4), Z15
+	VSUBPS        Z2, Z15, Z15
+	VMAXPS        Z15, Z3, Z15
+	VMOVAPS       Z4, Z16
+	VFMADD231PS   Z5, Z15, Z16
+	VSUBPS        Z4, Z16, Z16
+	VFNMADD231PS  Z6, Z16, Z15
+	VFNMADD231PS  Z7, Z16, Z15
+	VMOVAPS       Z8, Z17
+	VFMADD213PS   Z9, Z15, Z17
+	VFMADD213PS   Z10, Z15, Z17
+	VFMADD213PS   Z11, Z15, Z17
+	VFMADD213PS   Z12, Z15, Z17
+	VFMADD213PS   Z13, Z15, Z17
+	VFMADD213PS   Z13, Z15, Z17
+	VSCALEFPS     Z16, Z17, Z15
+	VMOVUPS       (BX)(R8*4), Z16
+	VMULPS        Z14, Z16, Z16
+	VMOVNTPS      Z16, (DX)(R8*4)
+	PREFETCHT1    (SI)(R8*4)
+	VMOVUPS       Z15, (AX)(R8*4)
+	VMOVUPS       64(CX)(R8*4), Z16
+	VSUBPS        Z2, Z16, Z16
+	VMAXPS        Z16, Z3, Z16
+	VMOVAPS       Z4, Z17
+	VFMADD231PS   Z5, Z16, Z17
+	VSUBPS        Z4, Z17, Z17
+	VFNMADD231PS  Z6, Z17, Z16
+	VFNMADD231PS  Z7, Z17, Z16
+	VMOVAPS       Z8, Z18
+	VFMADD213PS   Z9, Z16, Z18
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z12, Z16, Z18
+	VFMADD213PS   Z13, Z16, Z18
+	VFMADD213PS   Z13, Z16, Z18
+	VSCALEFPS     Z17, Z18, Z16
+	VMOVUPS       64(BX)(R8*4), Z17
+	VMULPS        Z14, Z17, Z17
+	VMOVNTPS      Z17, 64(DX)(R8*4)
+	PREFETCHT1    64(SI)(R8*4)
+	VMOVUPS       Z16, 64(AX)(R8*4)
+	VMOVUPS       128(CX)(R8*4), Z17
+	VSUBPS        Z2, Z17, Z17
+	VMAXPS        Z17, Z3, Z17
+	VMOVAPS       Z4, Z18
+	VFMADD231PS   Z5, Z17, Z18
+	VSUBPS        Z4, Z18, Z18
+	VFNMADD231PS  Z6, Z18, Z17
+	VFNMADD231PS  Z7, Z18, Z17
+	VMOVAPS       Z8, Z19
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z17, Z19
+	VFMADD213PS   Z11, Z17, Z19
+	VFMADD213PS   Z12, Z17, Z19
+	VFMADD213PS   Z13, Z17, Z19
+	VFMADD213PS   Z13, Z17, Z19
+	VSCALEFPS     Z18, Z19, Z17
+	VMOVUPS       128(BX)(R8*4), Z18
+	VMULPS        Z14, Z18, Z18
+	VMOVNTPS      Z18, 128(DX)(R8*4)
+	PREFETCHT1    128(SI)(R8*4)
+	VMOVUPS       Z17, 128(AX)(R8*4)
+	VMOVUPS       192(CX)(R8*4), Z18
+	VSUBPS        Z2, Z18, Z18
+	VMAXPS        Z18, Z3, Z18
+	VMOVAPS       Z4, Z19
+	VFMADD231PS   Z5, Z18, Z19
+	VSUBPS        Z4, Z19, Z19
+	VFNMADD231PS  Z6, Z19, Z18
+	VFNMADD231PS  Z7, Z19, Z18
+	VMOVAPS       Z8, Z20
+	VFMADD213PS   Z9, Z18, Z20
+	VFMADD213PS   Z10, Z18, Z20
+	VFMADD213PS   Z11, Z18, Z20
+	VFMADD213PS   Z12, Z18, Z20
+	VFMADD213PS   Z13, Z18, Z20
+	VFMADD213PS   Z13, Z18, Z20
+	VSCALEFPS     Z19, Z20, Z18
+	VMOVUPS       192(BX)(R8*4), Z19
+	VMULPS        Z14, Z19, Z19
+	VMOVNTPS      Z19, 192(DX)(R8*4)
+	PREFETCHT1    192(SI)(R8*4)
+	VMOVUPS       Z18, 192(AX)(R8*4)
+	VADDPS        Z16, Z15, Z15
+	VADDPS        Z18, Z17, Z16
+	VADDPS        Z16, Z15, Z15
+	VEXTRACTF64X4 $0x01, Z15, Y16
+	VCVTPS2PD     Y15, Z15
+	VCVTPS2PD     Y16, Z16
+	VADDPD        Z15, Z0, Z0
+	VADDPD        Z16, Z1, Z1
+	ADDQ          $0x40, R8
+	SUBQ          $0x40, DI
+	JGE           many
+
+few:
+	ADDQ $0x40, DI
+	SUBQ $0x10, DI
+	JL   rest
+
+block:
+	VMOVUPS       (CX)(R8*4), Z15
+	VSUBPS        Z2, Z15, Z15
+	VMAXPS        Z15, Z3, Z15
+	VMOVAPS       Z4, Z16
+	VFMADD231PS   Z5, Z15, Z16
+	VSUBPS        Z4, Z16, Z16
+	VFNMADD231PS  Z6, Z16, Z15
+	VFNMADD231PS  Z7, Z16, Z15
+	VMOVAPS       Z8, Z17
+	VFMADD213PS   Z9, Z15, Z17
+	VFMADD213PS   Z10, Z15, Z17
+	VFMADD213PS   Z11, Z15, Z17
+	VFMADD213PS   Z12, Z15, Z17
+	VFMADD213PS   Z13, Z15, Z17
+	VFMADD213PS   Z13, Z15, Z17
+	VSCALEFPS     Z16, Z17, Z15
+	VMOVUPS       (BX)(R8*4), Z16
+	VMULPS        Z14, Z16, Z16
+	VMOVNTPS      Z16, (DX)(R8*4)
+	PREFETCHT1    (SI)(R8*4)
+	VMOVUPS       Z15, (AX)(R8*4)
+	VEXTRACTF64X4 $0x01, Z15, Y16
+	VCVTPS2PD     Y15, Z15
+	VCVTPS2PD     Y16, Z16
+	VADDPD        Z15, Z0, Z0
+	VADDPD        Z16, Z1, Z1
+	ADDQ          $0x10, R8
+	SUBQ          $0x10, DI
+	JGE           block
+
+rest:
+	ADDQ          $0x10, DI
+	TESTQ         DI, DI
+	JLE           done
+	MOVQ          $-1, R9
+	BZHIQ         DI, R9, R9
+	KMOVW         R9, K1
+	VMOVUPS.Z     (CX)(R8*4), K1, Z15
+	VSUBPS        Z2, Z15, Z2
+	VMAXPS        Z2, Z3, Z2
+	VMOVAPS       Z4, Z3
+	VFMADD231PS   Z5, Z2, Z3
+	VSUBPS        Z4, Z3, Z3
+	VFNMADD231PS  Z6, Z3, Z2
+	VFNMADD231PS  Z7, Z3, Z2
+	VMOVAPS       Z8, Z4
+	VFMADD213PS   Z9, Z2, Z4
+	VFMADD213PS   Z10, Z2, Z4
+	VFMADD213PS   Z11, Z2, Z4
+	VFMADD213PS   Z12, Z2, Z4
+	VFMADD213PS   Z13, Z2, Z4
+	VFMADD213PS   Z13, Z2, Z4
+	VSCALEFPS     Z3, Z4, Z2
+	VMOVUPS.Z     (BX)(R8*4), K1, Z3
+	VMULPS        Z14, Z3, Z3
+	VMOVUPS       Z3, K1, (DX)(R8*4)
+	PREFETCHT1    (SI)(R8*4)
+	VMOVUPS       Z2, K1, (AX)(R8*4)
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y2, Z2
+	VCVTPS2PD     Y3, Z3
+	KMOVW         K1, AX
+	SHRL          $0x08, AX
+	KMOVW         AX, K2
+	VMOVAPD.Z     Z2, K1, Z2
+	VMOVAPD.Z     Z3, K2, Z3
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+
+done:
+	VADDPD        Z1, Z0, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VHADDPD       X0, X0, X0
+	VHADDPD       X1, X1, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, sum+136(FP)
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+8(SB), Z3
+	VBROADCASTSS constantsZ<>+12(SB), Z4
+	VBROADCASTSS constantsZ<>+16(SB), Z5
+	VBROADCASTSS constantsZ<>+20(SB), Z6
+	VBROADCASTSS constantsZ<>+24(SB), Z7
+	VBROADCASTSS constantsZ<>+28(SB), Z8
+	VBROADCASTSS constantsZ<>+32(SB), Z9
+	VBROADCASTSS constantsZ<>+36(SB), Z10
+	VBROADCASTSS constantsZ<>+40(SB), Z11
+	VBROADCASTSS constantsZ<>+44(SB), Z12
+	VBROADCASTSS constantsZ<>+48(SB), Z13
+	JMP          begin
 
 // func FenceZ()
 // Requires: MMX+
@@ -3981,15 +5212,16 @@ DATA constantsZ<>+188(SB)/4, $0x3f22f2e5
 DATA constantsZ<>+192(SB)/4, $0x3f90644e
 DATA constantsZ<>+196(SB)/4, $0x38db328e
 DATA constantsZ<>+200(SB)/4, $0x3f59999a
-DATA constantsZ<>+204(SB)/4, $0x3fcc422a
-DATA constantsZ<>+208(SB)/4, $0x3d922279
-DATA constantsZ<>+212(SB)/4, $0x3fd9db23
-DATA constantsZ<>+216(SB)/4, $0x3f000000
-DATA constantsZ<>+220(SB)/4, $0x41a00000
-DATA constantsZ<>+224(SB)/4, $0x40ba0000
-DATA constantsZ<>+228(SB)/4, $0x402aaaab
-DATA constantsZ<>+232(SB)/4, $0x3ec00000
-DATA constantsZ<>+236(SB)/4, $0x00007fff
-DATA constantsZ<>+240(SB)/4, $0x00000001
-DATA constantsZ<>+244(SB)/4, $0x00000040
-GLOBL constantsZ<>(SB), RODATA|NOPTR, $248
+DATA constantsZ<>+204(SB)/4, $0x42d20000
+DATA constantsZ<>+208(SB)/4, $0x3fcc422a
+DATA constantsZ<>+212(SB)/4, $0x3d922279
+DATA constantsZ<>+216(SB)/4, $0x3fd9db23
+DATA constantsZ<>+220(SB)/4, $0x3f000000
+DATA constantsZ<>+224(SB)/4, $0x41a00000
+DATA constantsZ<>+228(SB)/4, $0x40ba0000
+DATA constantsZ<>+232(SB)/4, $0x402aaaab
+DATA constantsZ<>+236(SB)/4, $0x3ec00000
+DATA constantsZ<>+240(SB)/4, $0x00007fff
+DATA constantsZ<>+244(SB)/4, $0x00000001
+DATA constantsZ<>+248(SB)/4, $0x00000040
+GLOBL constantsZ<>(SB), RODATA|NOPTR, $252

@@ -15,6 +15,8 @@ const (
 	expHigh float32 = 0x1.64p+06
 	// expLow: exp is zero from here down.
 	expLow float32 = -0x1.a4p+06
+	// gateHigh: exp of -x is zero from here on.
+	gateHigh float32 = 0x1.a4p+06
 	// tanhHigh: tanh is 1 from here on.
 	tanhHigh float32 = 0x1.4p+03
 	// expm1Low: exp(x) - 1 is -1 from here down.

@@ -72,28 +72,19 @@ func expm1(x float32) float32 {
 
 func expm1Of(x float32) float32 { return expm1(greater(expm1Low, lesser(0, x))) }
 
-// gate is sigmoid(x) as numerator and denominator: from e to the power -|x|,
-// which does not overflow.
-func gate(x float32) (over, under float32) {
+// sigmoidOf takes e to the power -|x|, which does not overflow.
+func sigmoidOf(x float32) float32 {
 	e := expDown(math.Float32frombits(math.Float32bits(x) | 1<<31))
 	if x < 0 {
-		return e, e + 1
+		return e / (e + 1)
 	}
-	return 1, e + 1
+	return 1 / (e + 1)
 }
 
-func sigmoidOf(x float32) float32 {
-	over, under := gate(x)
-	return over / under
-}
+// times is x sigmoid(z) = x / (1 + e to the power -z), for z that is not too low.
+func times(x, z float32) float32 { return x / (expDown(-lesser(gateHigh, z)) + 1) }
 
-// times is x sigmoid(z).
-func times(x, z float32) float32 {
-	over, under := gate(z)
-	return float32(x*over) / under
-}
-
-// siluOf is -0 where the exponential is zero, also for -inf; so are the other
+// siluOf is -0 for x so low that the exponential is infinite; so are the other
 // gated functions.
 func siluOf(x float32) float32 {
 	x = greater(expLow, x)
@@ -102,12 +93,12 @@ func siluOf(x float32) float32 {
 
 func quickGeluOf(x float32) float32 {
 	x = greater(expLow, x)
-	return times(x, x*quickSlope)
+	return times(x, greater(expLow, x*quickSlope))
 }
 
 func geluTanhOf(x float32) float32 {
 	x = greater(expLow, x)
-	return times(x, FMA(x*x, geluCube, geluSlope)*x)
+	return times(x, greater(expLow, FMA(x*x, geluCube, geluSlope)*x))
 }
 
 // geluOf is max(x, 0) - a P(X > a) for a = |x|, with a polynomial for each
@@ -119,10 +110,11 @@ func geluOf(x float32) float32 {
 	q := float32(0)
 	if a < tailHigh {
 		n := math.Float32bits(t) & 15
-		q = tailPieces[7][n]
-		for i := 6; i >= 0; i-- {
-			q = FMA(q, r, tailPieces[i][n])
-		}
+		pair := func(i int) float32 { return FMA(tailPieces[i+1][n], r, tailPieces[i][n]) }
+		q = FMA(pair(6), r*r, pair(4))
+		q = FMA(q, r*r, pair(2))
+		q = FMA(q, r, tailPieces[1][n])
+		q = FMA(q, r, tailPieces[0][n])
 	} else if a != a {
 		q = a
 	}

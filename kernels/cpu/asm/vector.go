@@ -33,7 +33,7 @@ type Vector struct {
 	Softplus Map // ln(1 + eˣ), within 1.75 ulp
 
 	// x sigmoid(z), within 3 + 2.5|z| ulp for x < 0, else 3, and within 2⁻¹⁰⁰
-	// below -80; z is x, or 1.702 x, or 2 sqrt(2/pi) (x + 0.044715 x³).
+	// where x or z is below -80; z is x, or 1.702 x, or 2 sqrt(2/pi) (x + 0.044715 x³).
 	Silu, QuickGelu, GeluTanh Map
 
 	Gelu  Map // x P(X <= x) of the normal distribution, within 3.75 ulp; 0 below -5.8125, which is off by 1.8e-8
@@ -50,13 +50,21 @@ type Vector struct {
 
 	ScaleMul func(y, x, w []float32, s float32)         // y[i] = (x[i] s) w[i]
 	Center   func(y, x []float32, high, low, s float32) // y[i] = ((x[i] - high) - low) s
-	Elu      func(y, x []float32, alpha float32)        // y[i] = x[i] > 0 ? x[i] : alpha Expm1(x[i])
-	Fill     func(y []float32, v float32)               // y[i] = v
+	// y[i] = ((x[i] - high) - low) s w[i] + c[i], the last product and sum rounded once
+	Normalize func(y, x, w, c []float32, high, low, s float32)
+	Elu       func(y, x []float32, alpha float32) // y[i] = x[i] > 0 ? x[i] : alpha Expm1(x[i])
+	Fill      func(y []float32, v float32)        // y[i] = v
 
 	Sum        func(x []float32) float64
 	SumSquares func(x []float32, mean float64) float64 // of (x[i] - mean)²
-	Greatest   func(x []float32) float32               // NaN if any element is; -inf if there is none
-	Least      func(x []float32) float32               // NaN if any element is; inf if there is none
+	Squares    func(x []float32) float64               // the sum of x[i]²
+	// Moments are the sums of x[i] - shift and of its squares, which are rounded
+	// together with their sum.
+	Moments  func(x []float32, shift float64) (sum, squares float64)
+	Greatest func(x []float32) float32 // NaN if any element is; -inf if there is none
+	Least    func(x []float32) float32 // NaN if any element is; inf if there is none
+
+	Highest func(x []float32) float32 // Greatest if no element is NaN, else anything
 
 	// SumExp is y[i] = Exp(x[i] - shift) for differences up to 88, and their
 	// sum: of every 64 elements, i, i+16, i+32 and i+48 are first added in
@@ -74,13 +82,17 @@ type Vector struct {
 }
 
 // Stream holds some functions of Vector that write past the caches, which is
-// faster where the result is too large to stay there. y begins at a multiple
+// faster where the result is too large to stay there. y, or out, begins at a multiple
 // of 64 bytes. Other threads may read it after a Fence.
 type Stream struct {
-	Exp, Silu, Gelu, GeluTanh Map
-	Add, Mul                  Join
-	MulS                      JoinNumber
-	ScaleMul                  func(y, x, w []float32, s float32)
-	Center                    func(y, x []float32, high, low, s float32)
-	Fence                     func()
+	Copy, Exp, Silu, Gelu, GeluTanh Map
+	Add, Mul                        Join
+	MulS                            JoinNumber
+	ScaleMul                        func(y, x, w []float32, s float32)
+	Center                          func(y, x []float32, high, low, s float32)
+	Normalize                       func(y, x, w, c []float32, high, low, s float32)
+	// SumExp is that of Vector; meanwhile it writes the row before, out[i] =
+	// kept[i] scale, and has the memory of next, as long as x, come near.
+	SumExp func(y, x []float32, shift float32, out, kept []float32, scale float32, next []float32) float64
+	Fence  func()
 }

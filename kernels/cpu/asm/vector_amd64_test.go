@@ -85,7 +85,8 @@ func TestJoins(t *testing.T) {
 	joins := map[string]func(v *Vector) Join{
 		"Add": func(v *Vector) Join { return v.Add }, "Sub": func(v *Vector) Join { return v.Sub }, "Mul": func(v *Vector) Join { return v.Mul },
 		"Div": func(v *Vector) Join { return v.Div }, "Max": func(v *Vector) Join { return v.Max }, "Min": func(v *Vector) Join { return v.Min },
-		"ScaleMul": func(v *Vector) Join { return func(y, a, b []float32) { v.ScaleMul(y, a, b, 0.3) } },
+		"ScaleMul":  func(v *Vector) Join { return func(y, a, b []float32) { v.ScaleMul(y, a, b, 0.3) } },
+		"Normalize": func(v *Vector) Join { return func(y, a, b []float32) { v.Normalize(y, a, b, a, 0.3, 0.02, 1.7) } },
 	}
 	numbers := map[string]func(v *Vector) JoinNumber{
 		"AddS": func(v *Vector) JoinNumber { return v.AddS }, "SubS": func(v *Vector) JoinNumber { return v.SubS },
@@ -137,6 +138,7 @@ func TestStreams(t *testing.T) {
 				alike(t, fmt.Sprintf("%s: %s of %d past the caches", name, op, n), a, b)
 			}
 			s := &got.Stream
+			check("copy", func(y []float32) { s.Copy(y, x) }, func(y []float32) { copy(y, x) })
 			check("exp", func(y []float32) { s.Exp(y, x) }, func(y []float32) { want.Exp(y, x) })
 			check("silu", func(y []float32) { s.Silu(y, x) }, func(y []float32) { want.Silu(y, x) })
 			check("gelu", func(y []float32) { s.Gelu(y, x) }, func(y []float32) { want.Gelu(y, x) })
@@ -145,6 +147,15 @@ func TestStreams(t *testing.T) {
 			check("mul", func(y []float32) { s.Mul(y, x, w) }, func(y []float32) { want.Mul(y, x, w) })
 			check("muls", func(y []float32) { s.MulS(y, x, 0.3) }, func(y []float32) { want.MulS(y, x, 0.3) })
 			check("scalemul", func(y []float32) { s.ScaleMul(y, x, w, 3) }, func(y []float32) { want.ScaleMul(y, x, w, 3) })
+			check("normalize", func(y []float32) { s.Normalize(y, x, w, x, 1, 0.1, 3) }, func(y []float32) { want.Normalize(y, x, w, x, 1, 0.1, 3) })
+			low := make([]float32, n)
+			want.MinS(low, x, 80)
+			e, f := make([]float32, n+17), make([]float32, n+17)
+			var sum, sum2 float64
+			check("sumexp", func(y []float32) { sum = s.SumExp(e[:n], low, 0.7, y, w, 3, w) },
+				func(y []float32) { sum2 = want.Stream.SumExp(f[:n], low, 0.7, y, w, 3, nil) })
+			alike(t, fmt.Sprintf("%s: exponentials of %d", name, n), e, f)
+			sameSum(t, fmt.Sprintf("%s: sum of exponentials of %d", name, n), sum, sum2)
 			check("center", func(y []float32) { s.Center(y, x, 1, 0.1, 3) }, func(y []float32) { want.Center(y, x, 1, 0.1, 3) })
 		}
 	})
@@ -164,6 +175,14 @@ func TestFolds(t *testing.T) {
 			for kind, x := range map[string][]float32{"normal": random(r, n), "any": sample(r, n), "zero": make([]float32, n)} {
 				what := fmt.Sprintf("%s: %d %s numbers: ", name, n, kind)
 				sameSum(t, what+"sum", got.Sum(x), want.Sum(x))
+				sameSum(t, what+"squares of x", got.Squares(x), want.Squares(x))
+				first, second := got.Moments(x, 0.3)
+				first2, second2 := want.Moments(x, 0.3)
+				sameSum(t, what+"first moment", first, first2)
+				sameSum(t, what+"second moment", second, second2)
+				if kind != "any" {
+					alike(t, what+"highest", []float32{got.Highest(x)}, []float32{want.Highest(x)})
+				}
 				sameSum(t, what+"squares", got.SumSquares(x, 0.3), want.SumSquares(x, 0.3))
 				a, b := make([]float32, n+17), make([]float32, n+17)
 				low := make([]float32, n) // up to 80

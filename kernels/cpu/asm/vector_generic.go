@@ -20,14 +20,15 @@ func genericVector() Vector {
 		SSub: number(func(a, b float32) float32 { return b - a }),
 		SDiv: number(func(a, b float32) float32 { return b / a }),
 
-		ScaleMul: scaleMul, Center: center, Elu: elu, Fill: fill,
-		Sum: sum, SumSquares: sumSquares, SumExp: sumExp, Greatest: greatest, Least: least,
+		ScaleMul: scaleMul, Center: center, Normalize: normalize, Elu: elu, Fill: fill,
+		Sum: sum, SumSquares: sumSquares, Squares: squares, Moments: moments, SumExp: sumExp,
+		Highest: greatest, Greatest: greatest, Least: least,
 		SumInto: sumInto, SquaresInto: squaresInto,
 		WidenBF16: convert(half.BF16ToF32), WidenF16: convert(half.F16ToF32),
 		NarrowBF16: convert(half.F32ToBF16), NarrowF16: convert(half.F32ToF16),
 	}
-	v.Stream = Stream{Exp: v.Exp, Silu: v.Silu, Gelu: v.Gelu, GeluTanh: v.GeluTanh, Add: v.Add, Mul: v.Mul, MulS: v.MulS,
-		ScaleMul: v.ScaleMul, Center: v.Center, Fence: func() {}}
+	v.Stream = Stream{Copy: func(y, x []float32) { copy(y, x) }, Exp: v.Exp, Silu: v.Silu, Gelu: v.Gelu, GeluTanh: v.GeluTanh, Add: v.Add, Mul: v.Mul, MulS: v.MulS,
+		ScaleMul: v.ScaleMul, Center: v.Center, Normalize: v.Normalize, SumExp: streamSumExp, Fence: func() {}}
 	return v
 }
 
@@ -84,6 +85,12 @@ func center(y, x []float32, high, low, s float32) {
 	}
 }
 
+func normalize(y, x, w, c []float32, high, low, s float32) {
+	for i := range y {
+		y[i] = FMA(((x[i]-high)-low)*s, w[i], c[i])
+	}
+}
+
 func elu(y, x []float32, alpha float32) {
 	for i, v := range x[:len(y)] {
 		if v > 0 {
@@ -126,6 +133,18 @@ func sumSquares(x []float32, mean float64) float64 {
 	return fold(&lane)
 }
 
+func squares(x []float32) float64 { return sumSquares(x, 0) } // which are exact
+
+func moments(x []float32, shift float64) (sum, squares float64) {
+	var first, second [16]float64
+	for i, v := range x {
+		d := float64(v) - shift
+		first[i%16] += d
+		second[i%16] = math.FMA(d, d, second[i%16])
+	}
+	return fold(&first), fold(&second)
+}
+
 func sumExp(y, x []float32, shift float32) float64 {
 	var lane [16]float64
 	for i, v := range x[:len(y)] {
@@ -140,6 +159,13 @@ func sumExp(y, x []float32, shift float32) float64 {
 		lane[i%16] += float64(e)
 	}
 	return fold(&lane)
+}
+
+func streamSumExp(y, x []float32, shift float32, out, kept []float32, scale float32, _ []float32) float64 {
+	for i, e := range kept[:len(y)] {
+		out[i] = e * scale
+	}
+	return sumExp(y, x, shift)
 }
 
 func greatest(x []float32) float32 {

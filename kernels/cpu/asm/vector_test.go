@@ -86,7 +86,7 @@ func TestVectorErrors(t *testing.T) {
 				f(y[:], x[:])
 				arg := float64(x[0])
 				want := c.f(arg)
-				if c.z != nil && arg < -80 { // 0 times infinity, where the limit is 0
+				if c.z != nil && min(arg, c.z(arg)) < -80 { // 0 times infinity, where the limit is 0
 					if got := float64(y[0]); !(math.Abs(got-want) <= 0x1p-100) && !(math.IsInf(arg, -1) && got == 0) {
 						t.Fatalf("at %g: %g, want %g", arg, got, want)
 					}

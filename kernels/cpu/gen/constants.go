@@ -35,6 +35,7 @@ var single = []series{
 	{"roundMagic", "1.5 2²³: adding it rounds to a whole number, in the low bits.", []float32{0x1.8p23}},
 	{"expHigh", "exp is infinite from here on.", []float32{89}},
 	{"expLow", "exp is zero from here down.", []float32{-105}},
+	{"gateHigh", "exp of -x is zero from here on.", []float32{105}},
 	{"tanhHigh", "tanh is 1 from here on.", []float32{10}},
 	{"expm1Low", "exp(x) - 1 is -1 from here down.", []float32{-20}},
 	{"mishHigh", "mish(x) is x from here on.", []float32{20}},

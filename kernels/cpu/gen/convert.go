@@ -50,7 +50,7 @@ func (s isa) widenRow(e elem) {
 		s.load(e, l.at(p[1], 2), v)
 		VMOVUPS(v, l.at(p[0], 4))
 	})
-	end()
+	s.end()
 }
 
 func (s isa) narrowRow(e elem) {
@@ -72,7 +72,7 @@ func (s isa) narrowRow(e elem) {
 			s.brains(from, to)
 		}
 	})
-	end()
+	s.end()
 }
 
 const nearestEven = 0

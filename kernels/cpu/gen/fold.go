@@ -136,9 +136,30 @@ func (s isa) double(name string) VecVirtual {
 	return v
 }
 
+// doubled loads floats as float64; in the tail, zeros beyond the end.
+func (l lane) doubled(base Register) [2]VecVirtual {
+	if l.tail {
+		return l.s.widen(l.load(base))
+	}
+	low, high := l.s.reg(), l.s.reg()
+	VCVTPS2PD(l.at(base, 4), low)
+	VCVTPS2PD(l.at(base, 4).Offset(l.s.bytes/2), high)
+	return [2]VecVirtual{low, high}
+}
+
+// accumulateSquares adds the squares of a vector to the lanes, rounded once.
+func (s isa) accumulateSquares(v sums, lane int, x [2]VecVirtual) {
+	at := lane / (s.bytes / 8)
+	VFMADD231PD(x[0], x[0], v[at])
+	VFMADD231PD(x[1], x[1], v[at+1])
+}
+
 func (s isa) reductions() {
 	s.sum()
 	s.sumSquares()
+	s.squares()
+	s.moments()
+	s.highest()
 	s.sumExp()
 	s.extremeOf("Greatest", VMAXPS, 0xff800000)
 	s.extremeOf("Least", VMINPS, 0x7f800000)
@@ -149,9 +170,9 @@ func (s isa) reductions() {
 func (s isa) sum() {
 	p, n := s.begin("Sum", "func(x []float32) (sum float64)", "the sum of x", "x")
 	v := s.sums()
-	s.blocks(n, func(l lane, at int) { s.accumulate(v, at, s.widen(l.load(p[0]))) })
+	s.blocks(n, func(l lane, at int) { s.accumulate(v, at, l.doubled(p[0])) })
 	Store(s.fold(v), Return("sum"))
-	end()
+	s.end()
 }
 
 func (s isa) sumSquares() {
@@ -159,7 +180,7 @@ func (s isa) sumSquares() {
 	v := s.sums()
 	mean := s.double("mean")
 	s.blocks(n, func(l lane, at int) {
-		d := s.widen(l.load(p[0]))
+		d := l.doubled(p[0])
 		for i := range d {
 			VSUBPD(mean, d[i], d[i])
 			VMULPD(d[i], d[i], d[i])
@@ -167,16 +188,84 @@ func (s isa) sumSquares() {
 		s.accumulate(v, at, l.wide(d))
 	})
 	Store(s.fold(v), Return("sum"))
-	end()
+	s.end()
 }
 
-// sumExp adds up four blocks of 16 before it widens them.
+func (s isa) squares() {
+	p, n := s.begin("Squares", "func(x []float32) (sum float64)", "the sum of x²", "x")
+	v := s.sums()
+	s.blocks(n, func(l lane, at int) { s.accumulateSquares(v, at, l.doubled(p[0])) })
+	Store(s.fold(v), Return("sum"))
+	s.end()
+}
+
+func (s isa) moments() {
+	p, n := s.begin("Moments", "func(x []float32, shift float64) (sum, squares float64)", "the sums of x - shift and of its squares", "x")
+	v, w := s.sums(), s.sums()
+	shift := s.double("shift")
+	s.blocks(n, func(l lane, at int) {
+		d := l.doubled(p[0])
+		for i := range d {
+			VSUBPD(shift, d[i], d[i])
+		}
+		d = l.wide(d)
+		s.accumulate(v, at, d)
+		s.accumulateSquares(w, at, d)
+	})
+	Store(s.fold(v), Return("sum"))
+	Store(s.fold(w), Return("squares"))
+	s.end()
+}
+
+// highest is the greatest of a row without NaN, never -0.
+func (s isa) highest() {
+	p, n := s.begin("Highest", "func(x []float32) (m float32)", "the Highest of x", "x")
+	start := s.all(s.bits(0xff800000))
+	var v [4]VecVirtual
+	for i := range v {
+		v[i] = s.copyOf(start)
+	}
+	s.each(n, len(v), func(ls []lane) {
+		for i, l := range ls {
+			x := l.load(p[0])
+			if l.tail {
+				x = s.only(l, x, start)
+			}
+			VMAXPS(x, v[i], v[i])
+		}
+	})
+	VMAXPS(v[1], v[0], v[0])
+	VMAXPS(v[3], v[2], v[2])
+	VMAXPS(v[2], v[0], v[0])
+	nan := s.reg()
+	s.zero(nan)
+	s.foldExtreme(VMAXPS, v[0], nan)
+	s.end()
+}
+
+// sumExp adds up four blocks of 16 before it widens them. Past the caches it
+// also writes the row before, and asks for the next one.
 func (s isa) sumExp() {
-	p, n := s.begin("SumExp", "func(y, x []float32, shift float32) (sum float64)", "the SumExp of x", "y", "x")
+	signature, doc, rows := "func(y, x []float32, shift float32) (sum float64)", "the SumExp of x", []string{"y", "x"}
+	if s.stream {
+		signature = "func(y, x []float32, shift float32, out, kept []float32, scale float32, next []float32) (sum float64)"
+		doc += ", which writes out[i] = kept[i] * scale"
+		rows = append(rows, "out", "kept", "next")
+	}
+	p, n := s.begin("SumExp", signature, doc, rows...)
 	v := s.sums()
 	shift := s.number("shift")
+	var scale VecVirtual
+	if s.stream {
+		scale = s.number("scale")
+	}
 	one := func(l lane) VecVirtual {
-		e := s.exp(s.sub(l.load(p[1]), shift))
+		e := s.expDown(s.sub(l.load(p[1]), shift))
+		if s.stream {
+			l.store(s.mul(l.load(p[3]), scale), p[2])
+			PREFETCHT1(l.at(p[4], 4))
+			l.s.stream = false
+		}
 		l.store(e, p[0])
 		return e
 	}
@@ -199,7 +288,7 @@ func (s isa) sumExp() {
 	ADDQ(Imm(64), n)
 	s.blocksFrom(index, n, func(l lane, at int) { s.accumulate(v, at, l.wide(s.widen(one(l)))) })
 	Store(s.fold(v), Return("sum"))
-	end()
+	s.end()
 }
 
 // extremeOf is the greatest or least of a row: NaN if any is, never -0.
@@ -221,7 +310,7 @@ func (s isa) extremeOf(name string, f ops, first uint32) {
 	})
 	f(v[1], v[0], v[0])
 	s.foldExtreme(f, v[0], nan)
-	end()
+	s.end()
 }
 
 // only is x where the tail has a lane, else no.
@@ -343,7 +432,7 @@ func (s isa) sumInto() {
 		VADDPD(l.doubles(s, p[0]), v, v)
 		l.storeDoubles(v, p[0])
 	})
-	end()
+	s.end()
 }
 
 func (s isa) squaresInto() {
@@ -355,5 +444,5 @@ func (s isa) squaresInto() {
 		VADDPD(l.doubles(s, p[0]), v, v)
 		l.storeDoubles(v, p[0])
 	})
-	end()
+	s.end()
 }

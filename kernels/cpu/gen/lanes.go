@@ -65,8 +65,60 @@ func (s isa) c(v float32) word { return s.bits(math.Float32bits(v)) }
 // named returns a constant by its name.
 func (s isa) named(name string) word { return s.c(named(name)) }
 
+// held are the constants of one function that lie in registers, as many as
+// there is room for: AVX-512 alone has registers to spare. They are loaded
+// after the function's end, where it is known which there are, and it begins
+// with a jump there.
+type held struct {
+	most  int // registers for them, unless a function says otherwise
+	room  int
+	words []word
+	regs  []VecVirtual
+}
+
+// hold begins a function that has so many registers for constants.
+func (s isa) hold(room int) {
+	if s.bytes == 64 {
+		s.held.room = room
+		JMP(LabelRef("constants"))
+		Label("begin")
+	}
+}
+
+// release ends it.
+func (s isa) release() {
+	h := s.held
+	if s.bytes == 64 {
+		Label("constants")
+		for i, w := range h.words {
+			VBROADCASTSS(w.Mem, h.regs[i])
+		}
+		JMP(LabelRef("begin"))
+	}
+	*h = held{most: h.most}
+}
+
+// inRegister returns the register of a constant, if it has one.
+func (s isa) inRegister(w word) (VecVirtual, bool) {
+	h := s.held
+	for i, x := range h.words {
+		if x == w {
+			return h.regs[i], true
+		}
+	}
+	if len(h.words) == h.room {
+		return nil, false
+	}
+	v := s.reg()
+	h.words, h.regs = append(h.words, w), append(h.regs, v)
+	return v, true
+}
+
 // all returns a register with a constant in every lane.
 func (s isa) all(w word) VecVirtual {
+	if v, ok := s.inRegister(w); ok {
+		return s.copyOf(v)
+	}
 	v := s.reg()
 	VBROADCASTSS(w.Mem, v)
 	return v
@@ -84,6 +136,10 @@ type ops = func(ops ...Op)
 // AVX-512 repeats.
 func (s isa) emit(plain, repeated ops, x Op, rest ...Op) {
 	if w, ok := x.(word); ok {
+		if v, ok := s.inRegister(w); ok {
+			plain(append([]Op{v}, rest...)...)
+			return
+		}
 		if s.bytes == 64 {
 			repeated(append([]Op{w.Mem}, rest...)...)
 			return
@@ -106,16 +162,19 @@ func (s isa) mul(a VecVirtual, b Op) VecVirtual { return s.two(VMULPS, VMULPS_BC
 func (s isa) div(a VecVirtual, b Op) VecVirtual { return s.two(VDIVPS, VDIVPS_BCST, a, b) }
 
 // lesser is a < b ? a : b, so a NaN in b stays.
-func (s isa) lesser(a word, b VecVirtual) VecVirtual {
-	v := s.all(a)
-	VMINPS(b, v, v)
-	return v
-}
+func (s isa) lesser(a word, b VecVirtual) VecVirtual { return s.oneOf(VMINPS, a, b) }
 
 // greater is a > b ? a : b, so a NaN in b stays.
-func (s isa) greater(a word, b VecVirtual) VecVirtual {
-	v := s.all(a)
-	VMAXPS(b, v, v)
+func (s isa) greater(a word, b VecVirtual) VecVirtual { return s.oneOf(VMAXPS, a, b) }
+
+func (s isa) oneOf(f ops, a word, b VecVirtual) VecVirtual {
+	v := s.reg()
+	from, ok := s.inRegister(a)
+	if !ok {
+		VBROADCASTSS(a.Mem, v)
+		from = v
+	}
+	f(b, from, v)
 	return v
 }
 
@@ -179,6 +238,8 @@ const (
 	less      = 0x11
 	greater   = 0x1e
 	atLeast   = 0x1d
+
+	notAtLeast = 0x19 // true for NaN
 )
 
 // pick is, lane by lane, a cmp b ? yes : no.
@@ -186,11 +247,7 @@ func (s isa) pick(cmp uint64, a VecVirtual, b Op, yes, no VecVirtual) VecVirtual
 	v := s.reg()
 	if s.bytes == 64 {
 		k := K()
-		if w, ok := b.(word); ok {
-			VCMPPS_BCST(Imm(cmp), w.Mem, a, k)
-		} else {
-			VCMPPS(Imm(cmp), b, a, k)
-		}
+		s.compare(cmp, a, b, k)
 		VBLENDMPS(yes, no, k, v)
 		return v
 	}
@@ -201,6 +258,12 @@ func (s isa) pick(cmp uint64, a VecVirtual, b Op, yes, no VecVirtual) VecVirtual
 	VCMPPS(Imm(cmp), b, a, m)
 	VBLENDVPS(m, yes, no, v)
 	return v
+}
+
+// compare sets the lanes of k where a cmp b.
+func (s isa) compare(cmp uint64, a VecVirtual, b, k Op) {
+	with := func(f ops) ops { return func(o ...Op) { f(append([]Op{Imm(cmp)}, o...)...) } }
+	s.emit(with(VCMPPS), with(VCMPPS_BCST), b, a, k)
 }
 
 // lane is the place of a vector in rows of elements.

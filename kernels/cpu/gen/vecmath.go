@@ -9,26 +9,35 @@ import (
 // The formulas of functions of one float. asm/math.go holds the same in Go,
 // operation for operation, with their errors; see there for what they equal.
 
-// expParts is x = n ln(2) + r: it gives t = roundMagic + n, and changes x to r.
-func (s isa) expParts(x VecVirtual) (t, r VecVirtual) {
+// expParts is x = n ln(2) + r: it gives t = roundMagic + n and n, and changes x
+// to r.
+func (s isa) expParts(x VecVirtual) (t, n, r VecVirtual) {
 	t = s.all(s.named("roundMagic"))
 	s.plus(t, x, s.named("log2e"))
-	n := s.sub(t, s.named("roundMagic"))
+	n = s.sub(t, s.named("roundMagic"))
 	s.minus(x, n, s.named("ln2High"))
 	s.minus(x, n, s.named("ln2Low"))
-	return t, x
+	return t, n, x
 }
 
-// exp is eˣ.
-func (s isa) exp(x VecVirtual) VecVirtual {
-	x = s.greater(s.named("expLow"), x)
-	t, r := s.expParts(x)
+// negativeParts are the expParts of -x.
+func (s isa) negativeParts(x VecVirtual) (t, n, r VecVirtual) {
+	t = s.all(s.named("roundMagic"))
+	s.minus(t, x, s.named("log2e"))
+	n = s.sub(t, s.named("roundMagic"))
+	s.emit(VFNMSUB231PS, VFNMSUB231PS_BCST, s.named("ln2High"), n, x)
+	s.minus(x, n, s.named("ln2Low"))
+	return t, n, x
+}
+
+// expOfParts is eˣ of the parts of x.
+func (s isa) expOfParts(t, n, r VecVirtual) VecVirtual {
 	p := s.horner(expSeries, r)
 	s.then(p, r, s.c(1))
 	s.then(p, r, s.c(1))
 	if s.bytes == 64 {
 		v := s.reg()
-		VSCALEFPS(s.sub(t, s.named("roundMagic")), p, v)
+		VSCALEFPS(n, p, v)
 		return v
 	}
 	// 2 to the power n in two steps, of which only the second rounds.
@@ -38,6 +47,11 @@ func (s isa) exp(x VecVirtual) VecVirtual {
 	return s.mul(s.mul(p, s.power(h)), s.power(i))
 }
 
+// expDown is eˣ for x that is not too high.
+func (s isa) expDown(x VecVirtual) VecVirtual {
+	return s.expOfParts(s.expParts(s.greater(s.named("expLow"), x)))
+}
+
 // power is 2 to the power n, for whole n.
 func (s isa) power(n VecVirtual) VecVirtual {
 	return s.shift(VPSLLD, 23, s.addInt(n, s.bits(127)))
@@ -45,7 +59,7 @@ func (s isa) power(n VecVirtual) VecVirtual {
 
 // expm1 is eˣ - 1 for -25 < x < 88; it changes x.
 func (s isa) expm1(x VecVirtual) VecVirtual {
-	t, r := s.expParts(x)
+	t, _, r := s.expParts(x)
 	p := s.horner(expSeries, r)
 	q := s.copyOf(r)
 	s.plus(q, p, s.mul(r, r))
@@ -56,12 +70,12 @@ func (s isa) expm1(x VecVirtual) VecVirtual {
 }
 
 func expOf(s isa, x VecVirtual) VecVirtual {
-	return s.exp(s.lesser(s.named("expHigh"), x))
+	return s.expDown(s.lesser(s.named("expHigh"), x))
 }
 
 // gate is sigmoid(x) as numerator and denominator.
 func (s isa) gate(x VecVirtual) (over, under VecVirtual) {
-	e := s.exp(s.or(x, s.bits(0x80000000)))
+	e := s.expDown(s.or(x, s.bits(0x80000000)))
 	return s.pick(less, x, s.c(0), e, s.all(s.c(1))), s.add(e, s.c(1))
 }
 
@@ -70,12 +84,14 @@ func sigmoidOf(s isa, x VecVirtual) VecVirtual {
 	return s.div(over, under)
 }
 
-// times is x sigmoid(z), and -0 for x so low that its exponential is zero.
+// times is x sigmoid(z) = x / (1 + e to the power -z), for z that is not too low.
 func (s isa) times(x, z VecVirtual) VecVirtual {
-	over, under := s.gate(z)
-	return s.div(s.mul(x, over), under)
+	e := s.expOfParts(s.negativeParts(s.lesser(s.named("gateHigh"), z)))
+	return s.div(x, s.add(e, s.c(1)))
 }
 
+// siluOf is -0 for x so low that the exponential is infinite; so are the other
+// gated functions.
 func siluOf(s isa, x VecVirtual) VecVirtual {
 	x = s.greater(s.named("expLow"), x)
 	return s.times(x, x)
@@ -83,7 +99,7 @@ func siluOf(s isa, x VecVirtual) VecVirtual {
 
 func quickGeluOf(s isa, x VecVirtual) VecVirtual {
 	x = s.greater(s.named("expLow"), x)
-	return s.times(x, s.mul(x, s.named("quickSlope")))
+	return s.times(x, s.greater(s.named("expLow"), s.mul(x, s.named("quickSlope"))))
 }
 
 func geluTanhOf(s isa, x VecVirtual) VecVirtual {
@@ -91,28 +107,67 @@ func geluTanhOf(s isa, x VecVirtual) VecVirtual {
 	k := s.mul(x, x)
 	a := s.all(s.named("geluSlope"))
 	s.plus(a, k, s.named("geluCube"))
-	return s.times(x, s.mul(a, x))
+	return s.times(x, s.greater(s.named("expLow"), s.mul(a, x)))
 }
 
 // gelu is max(x, 0) - a P(X > a) for a = |x|, with a polynomial for each piece
-// of a: tables holds their coefficients.
-func (s isa) gelu(tables []Op, x VecVirtual) VecVirtual {
-	a := s.lesser(s.named("tailHigh"), s.abs(x))
-	t := s.all(s.named("roundMagic"))
-	s.plus(t, a, s.named("tailPerUnit"))
-	r := s.copyOf(a)
-	s.minus(r, s.sub(t, s.named("roundMagic")), s.named("tailWidth"))
-	lookup := s.lookup(t)
-	q := lookup(tables[len(tables)-1])
-	for i := len(tables) - 2; i >= 0; i-- {
-		s.then(q, r, lookup(tables[i]))
+// of a: tables holds their coefficients. Several vectors go step by step
+// together, since one alone waits for itself.
+func (s isa) gelu(tables []Op, x []VecVirtual) []VecVirtual {
+	together := func(f func(i int) VecVirtual) []VecVirtual {
+		out := make([]VecVirtual, len(x))
+		for i := range x {
+			out[i] = f(i)
+		}
+		return out
 	}
-	zero := s.reg()
-	s.zero(zero)
-	q = s.pick(atLeast, a, s.named("tailHigh"), zero, q) // NaN stays
-	v := s.greater(s.c(0), x)
-	s.minus(v, q, a)
-	return v
+	a := together(func(i int) VecVirtual { return s.lesser(s.named("tailHigh"), s.abs(x[i])) })
+	t := together(func(i int) VecVirtual {
+		t := s.all(s.named("roundMagic"))
+		s.plus(t, a[i], s.named("tailPerUnit"))
+		return t
+	})
+	r := together(func(i int) VecVirtual {
+		r := s.copyOf(a[i])
+		s.minus(r, s.sub(t[i], s.named("roundMagic")), s.named("tailWidth"))
+		return r
+	})
+	lookup := make([]func(table Op) VecVirtual, len(x))
+	for i := range x {
+		lookup[i] = s.lookup(t[i])
+	}
+	pair := func(k int) []VecVirtual {
+		return together(func(i int) VecVirtual {
+			p := lookup[i](tables[k+1])
+			s.then(p, r[i], lookup[i](tables[k]))
+			return p
+		})
+	}
+	q := pair(6)
+	square := together(func(i int) VecVirtual { return s.mul(r[i], r[i]) })
+	for _, k := range []int{4, 2} {
+		for i, p := range pair(k) {
+			s.then(q[i], square[i], p)
+		}
+	}
+	for _, k := range []int{1, 0} {
+		for i := range x {
+			s.then(q[i], r[i], lookup[i](tables[k]))
+		}
+	}
+	return together(func(i int) VecVirtual {
+		v := s.greater(s.c(0), x[i])
+		if s.bytes == 64 {
+			k := K()
+			s.compare(notAtLeast, a[i], s.named("tailHigh"), k)
+			VFNMADD231PS(a[i], q[i], k, v)
+			return v
+		}
+		zero := s.reg()
+		s.zero(zero)
+		s.minus(v, s.pick(atLeast, a[i], s.named("tailHigh"), zero, q[i]), a[i]) // NaN stays
+		return v
+	})
 }
 
 // lookup returns a function that finds element n, for the whole number n in
@@ -174,7 +229,7 @@ func logOf(s isa, x VecVirtual) VecVirtual {
 }
 
 func softplusOf(s isa, x VecVirtual) VecVirtual {
-	e := s.exp(s.or(x, s.bits(0x80000000)))
+	e := s.expDown(s.or(x, s.bits(0x80000000)))
 	zero := s.reg()
 	s.zero(zero)
 	half := s.c(0.5)
@@ -185,7 +240,7 @@ func softplusOf(s isa, x VecVirtual) VecVirtual {
 
 func mishOf(s isa, x VecVirtual) VecVirtual {
 	x = s.greater(s.named("expLow"), x)
-	e := s.exp(s.lesser(s.named("mishHigh"), x))
+	e := s.expDown(s.lesser(s.named("mishHigh"), x))
 	w := s.mul(e, s.add(e, s.c(2)))
 	return s.mul(s.div(w, s.add(w, s.c(2))), x)
 }
@@ -196,7 +251,7 @@ func erfOf(s isa, x VecVirtual) VecVirtual {
 	near := s.copyOf(a)
 	s.plus(near, small, a)
 	b := s.lesser(s.named("erfHigh"), a)
-	e := s.exp(s.xor(s.horner(erfcSeries, b), s.bits(0x80000000)))
+	e := s.expDown(s.xor(s.horner(erfcSeries, b), s.bits(0x80000000)))
 	far := s.sub(s.all(s.c(1)), e)
 	return s.withSign(s.pick(less, a, s.named("erfSplit"), near, far), x)
 }

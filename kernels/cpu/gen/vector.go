@@ -60,15 +60,17 @@ func (s isa) begin(name, signature, doc string, slices ...string) (base []Regist
 	TEXT(name+s.suffix, NOSPLIT, signature)
 	Doc(fmt.Sprintf("%s%s is %s.", name, s.suffix, doc))
 	Pragma("noescape")
+	s.hold(s.held.most)
 	for _, p := range slices {
 		base = append(base, Load(Param(p).Base(), GP64()))
 	}
 	return base, Load(Param(slices[0]).Len(), GP64())
 }
 
-func end() {
+func (s isa) end() {
 	VZEROUPPER()
 	RET()
+	s.release()
 }
 
 // number is a parameter in every lane.
@@ -86,7 +88,7 @@ func (s isa) mapping(name string, unroll int, f func(s isa, x VecVirtual) VecVir
 			l.store(f(s, l.load(p[1])), p[0])
 		}
 	})
-	end()
+	s.end()
 }
 
 func (s isa) join(name string, f func(s isa, a, b VecVirtual) VecVirtual) {
@@ -96,7 +98,7 @@ func (s isa) join(name string, f func(s isa, a, b VecVirtual) VecVirtual) {
 			l.store(f(s, l.load(p[1]), l.load(p[2])), p[0])
 		}
 	})
-	end()
+	s.end()
 }
 
 func (s isa) joinNumber(name string, first bool, f func(s isa, a, b VecVirtual) VecVirtual) {
@@ -112,7 +114,7 @@ func (s isa) joinNumber(name string, first bool, f func(s isa, a, b VecVirtual) 
 			}
 		}
 	})
-	end()
+	s.end()
 }
 
 // scaleMul is y = (x*s)*w.
@@ -124,7 +126,7 @@ func (s isa) scaleMul() {
 			l.store(s.mul(s.mul(l.load(p[1]), f), l.load(p[2])), p[0])
 		}
 	})
-	end()
+	s.end()
 }
 
 // center is y = ((x-high) - low) * s.
@@ -136,7 +138,22 @@ func (s isa) center() {
 			l.store(s.mul(s.sub(s.sub(l.load(p[1]), high), low), f), p[0])
 		}
 	})
-	end()
+	s.end()
+}
+
+// normalize is y = ((x-high) - low) * s * w + c.
+func (s isa) normalize() {
+	p, n := s.begin("Normalize", "func(y, x, w, c []float32, high, low, s float32)", "y[i] = fma(((x[i]-high) - low) * s, w[i], c[i])", "y", "x", "w", "c")
+	high, low, f := s.number("high"), s.number("low"), s.number("s")
+	s.each(n, 4, func(ls []lane) {
+		for _, l := range ls {
+			v := s.mul(s.sub(s.sub(l.load(p[1]), high), low), f)
+			w := l.load(p[2])
+			VFMADD213PS(l.load(p[3]), w, v)
+			l.store(v, p[0])
+		}
+	})
+	s.end()
 }
 
 // elu is y = x above 0, else alpha (eˣ - 1).
@@ -148,12 +165,15 @@ func (s isa) elu() {
 		low := s.mul(expm1Of(s, x), alpha)
 		ls[0].store(s.pick(greater, x, s.c(0), x, low), p[0])
 	})
-	end()
+	s.end()
 }
 
 // gelus is y = gelu(x), with the tables in registers where there are enough.
 func (s isa) gelus() {
+	most := s.held.most
+	s.held.most = 8 // beside the tables
 	p, n := s.begin("Gelu", "func(y, x []float32)", "the Map Gelu", "y", "x")
+	s.held.most = most
 	var tables []Op
 	for i := range tailPieces {
 		m := NewDataAddr(NewStaticSymbol("pieces"+s.suffix), 64*i)
@@ -165,8 +185,20 @@ func (s isa) gelus() {
 		VMOVUPS(m, v)
 		tables = append(tables, v)
 	}
-	s.each(n, 1, func(ls []lane) { ls[0].store(s.gelu(tables, ls[0].load(p[1])), p[0]) })
-	end()
+	count := 1
+	if s.bytes == 64 {
+		count = 2
+	}
+	s.each(n, count, func(ls []lane) {
+		x := make([]VecVirtual, len(ls))
+		for i, l := range ls {
+			x[i] = l.load(p[1])
+		}
+		for i, y := range s.gelu(tables, x) {
+			ls[i].store(y, p[0])
+		}
+	})
+	s.end()
 	if s.stream {
 		return
 	}
@@ -187,11 +219,11 @@ func (s isa) fill() {
 			l.store(v, p[0])
 		}
 	})
-	end()
+	s.end()
 }
 
 // streams are the functions that there are past the caches as well.
-var streams = []string{"Exp", "Silu", "GeluTanh", "Add", "Mul", "MulS", "ScaleMul", "Center", "Gelu"}
+var streams = []string{"Exp", "Silu", "GeluTanh", "Add", "Mul", "MulS", "ScaleMul", "Center", "Normalize", "Gelu", "Copy", "SumExp"}
 
 func (s isa) streaming() {
 	s.stream = true
@@ -205,7 +237,10 @@ func (s isa) streaming() {
 	s.joinNumber("MulS", false, isa.mulOf)
 	s.scaleMul()
 	s.center()
+	s.normalize()
 	s.gelus()
+	s.mapping("Copy", 4, func(_ isa, x VecVirtual) VecVirtual { return x })
+	s.sumExp()
 	TEXT("Fence"+s.suffix, NOSPLIT, "func()")
 	Doc("Fence" + s.suffix + " lets other threads see what was written past the caches.")
 	SFENCE()
@@ -225,6 +260,7 @@ func (s isa) vectors() {
 	}
 	s.scaleMul()
 	s.center()
+	s.normalize()
 	s.elu()
 	s.gelus()
 	s.fill()
@@ -243,7 +279,7 @@ func vectorNames() []string {
 	for _, j := range joins {
 		out = append(append(out, j.name), j.numbers...)
 	}
-	return append(out, "ScaleMul", "Center", "Elu", "Gelu", "Fill",
-		"Sum", "SumSquares", "SumExp", "Greatest", "Least", "SumInto", "SquaresInto",
+	return append(out, "ScaleMul", "Center", "Normalize", "Elu", "Gelu", "Fill",
+		"Sum", "SumSquares", "Squares", "Moments", "SumExp", "Highest", "Greatest", "Least", "SumInto", "SquaresInto",
 		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16")
 }

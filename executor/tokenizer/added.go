@@ -18,6 +18,7 @@ type addedToken struct {
 	normalized bool   // is sought in the normalized text, itself normalized
 	special    bool   // left out by Decode when so asked
 	normal     string // what is sought: content, normalized if so asked
+	shown      string // what the decoder gets
 }
 
 func readAdded(v value) ([]addedToken, error) {
@@ -126,9 +127,9 @@ func (f *finder) longest(s string) (found *addedToken) {
 	return found
 }
 
-// cut calls text with each part of s that is no added token, and id with the others, in order.
-func (f *finder) cut(s string, text func(part string, start int) error, id func(int32)) error {
-	done, blanks := 0, 0 // blanks: the end of the white space that a token last took after it
+// cut calls text with each part of p that is no added token, and token with the others, in order.
+func (f *finder) cut(p piece, text func(p piece) error, token func(p piece, id int32)) error {
+	s, done, blanks := p.text, 0, 0 // blanks: the end of the white space that a token last took after it
 	if len(f.tokens) > 0 {
 		for start, end, t := f.find(s, 0); t != nil; start, end, t = f.find(s, end) {
 			from, to := start, end
@@ -145,16 +146,16 @@ func (f *finder) cut(s string, text func(part string, start int) error, id func(
 				to = blanks
 			}
 			if done < from {
-				if err := text(s[done:from], done); err != nil {
+				if err := text(p.cut(done, from)); err != nil {
 					return err
 				}
 			}
-			id(t.id)
+			token(p.cut(from, to), t.id)
 			done = to
 		}
 	}
 	if done < len(s) {
-		return text(s[done:], done)
+		return text(p.cut(done, len(s)))
 	}
 	return nil
 }

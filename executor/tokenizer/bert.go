@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -21,62 +22,57 @@ func readBertNormalizer(_ *config, o object) (normalizer, error) {
 		}
 	}
 	accents, err := o.boolean("strip_accents", lower)
-	return func(s string) (string, error) {
+	return func(p piece) (piece, error) {
 		if clean {
-			s = cleanText(s)
+			p = p.each(cleaned)
 		}
 		if chinese {
-			s = apartChinese(s)
+			p = apartChinese(p)
 		}
 		if accents {
-			s = strings.Map(func(r rune) rune {
-				if unicode.Is(unicode.Mn, r) {
-					return -1
-				}
-				return r
-			}, normalForm(norm.NFD, s))
+			p = normalForm(norm.NFD, p).each(without(isNonspacing))
 		}
 		if lower {
-			s = lowercase(s)
+			p = lowercase(p)
 		}
-		return s, nil
+		return p, nil
 	}, err
 }
 
-// cleanText drops U+0000, U+FFFD and control, format and private characters, and makes all white space a space.
-func cleanText(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			if r == 0x85 || r == '\v' || r == '\f' { // control characters, unlike tabs and line ends
-				return -1
-			}
-			return ' '
-		case r == 0xFFFD || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co):
+// cleaned drops U+0000, U+FFFD and control, format and private characters, and makes all white space a space.
+func cleaned(r rune) rune {
+	switch {
+	case r >= ' ' && r < 0x7F:
+		return r
+	case unicode.IsSpace(r):
+		if r == 0x85 || r == '\v' || r == '\f' { // control characters, unlike tabs and line ends
 			return -1
 		}
-		return r
-	}, s)
+		return ' '
+	case r == 0, r == 0xFFFD, isOther(r):
+		return -1
+	}
+	return r
 }
 
 // apartChinese puts spaces around every Chinese character.
-func apartChinese(s string) string {
-	at := strings.IndexFunc(s, isChinese)
+func apartChinese(p piece) piece {
+	at := strings.IndexFunc(p.text, isChinese)
 	if at < 0 {
-		return s
+		return p
 	}
-	var b strings.Builder
-	b.WriteString(s[:at])
-	for _, r := range s[at:] {
+	e := p.edit()
+	e.keep(at)
+	for _, r := range p.text[at:] {
 		if isChinese(r) {
-			b.WriteByte(' ')
-			b.WriteRune(r)
-			b.WriteByte(' ')
+			e.replace(' ')
+			e.insert(r)
+			e.insert(' ')
 		} else {
-			b.WriteRune(r)
+			e.keep(utf8.RuneLen(r))
 		}
 	}
-	return b.String()
+	return e.done()
 }
 
 // isChinese tells the blocks of Chinese characters that are written without spaces.

@@ -23,22 +23,30 @@ type bpe struct {
 	fuseUnknown    bool
 	ignoreMerges   bool // a word that is a token stays whole
 	prefix, suffix string
-	cuts           *cuts // nil where words may not be cut
+	scored         *scored // of models whose merges follow from scores, else nil
+	cuts           *cuts   // nil where words may not be cut
 	cache          *wordCache
 }
 
+// newBPE makes a model without merges.
+func newBPE(voc *vocabulary) *bpe {
+	return &bpe{voc: voc, unknown: -1, high: map[rune]int32{}, cache: newWordCache()}
+}
+
 func readBPE(c *config, o object) (model, error) {
-	b := &bpe{unknown: -1, byteLevel: c.bytewise, high: map[rune]int32{}, cache: newWordCache()}
-	if err := b.readFlags(o); err != nil {
-		return nil, err
-	}
 	v, err := o.need("vocab")
 	if err != nil {
 		return nil, err
 	}
-	if b.voc, err = readVocabulary(v); err != nil {
+	voc, err := readVocabulary(v)
+	if err != nil {
 		return nil, err
 	}
+	b := newBPE(voc)
+	if err := b.readFlags(o); err != nil {
+		return nil, err
+	}
+	b.byteLevel = c.bytewise && !b.byteFallback
 	unk, err := o.str("unk_token")
 	if err != nil {
 		return nil, err
@@ -57,7 +65,7 @@ func readBPE(c *config, o object) (model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.bytewise && !b.ignoreMerges && b.prefix == "" && b.suffix == "" {
+	if !b.byteLevel && !b.ignoreMerges && b.prefix == "" && b.suffix == "" {
 		b.cuts = newCuts(b.voc, results)
 	}
 	return b, nil
@@ -89,11 +97,7 @@ func (b *bpe) characters() {
 	}
 	for token, id := range b.voc.ids {
 		if r, n := utf8.DecodeRuneInString(token); n == len(token) && n > 0 {
-			if int(r) < len(b.low) {
-				b.low[r] = id
-			} else {
-				b.high[r] = id
-			}
+			b.setChar(r, id)
 		}
 	}
 	b.allBytes = b.prefix == "" && b.suffix == ""
@@ -101,6 +105,14 @@ func (b *bpe) characters() {
 		b.fallback[i] = b.voc.id(fmt.Sprintf("<0x%02X>", i))
 		b.bytes[i] = b.voc.id(string(ByteRune(byte(i))))
 		b.allBytes = b.allBytes && b.bytes[i] >= 0
+	}
+}
+
+func (b *bpe) setChar(r rune, id int32) {
+	if int(r) < len(b.low) {
+		b.low[r] = id
+	} else {
+		b.high[r] = id
 	}
 }
 
@@ -117,38 +129,50 @@ func (b *bpe) char(r rune) int32 {
 
 // readMerges reads pairs in the order of their rank, each "a b" or ["a", "b"], and returns the ids that they make.
 func (b *bpe) readMerges(v value) ([]int32, error) {
-	var merges [][3]int32 // left, right, result
-	var whole []byte
+	var merges [][3]int32
 	err := v.items(func(item value) error {
 		left, right, err := readMerge(item)
 		if err != nil {
 			return err
 		}
-		l, r := b.voc.id(left), b.voc.id(right)
-		if l < 0 {
-			return item.errorf("%.60q is not in the vocabulary", left)
+		m, err := b.merge(left, right)
+		if err != nil {
+			return item.errorf("%v", err)
 		}
-		if r < 0 {
-			return item.errorf("%.60q is not in the vocabulary", right)
-		}
-		if len(right) < len(b.prefix) {
-			return item.errorf("%.60q is shorter than continuing_subword_prefix %.60q", right, b.prefix)
-		}
-		whole = append(append(whole[:0], left...), right[len(b.prefix):]...)
-		id := b.voc.idOf(whole)
-		if id < 0 {
-			return item.errorf("the merge of %.60q and %.60q is not in the vocabulary", left, right)
-		}
-		merges = append(merges, [3]int32{l, r, id})
+		merges = append(merges, m)
 		return nil
 	})
+	return b.setMerges(merges), err
+}
+
+// merge is the ids of two tokens and of what they make.
+func (b *bpe) merge(left, right string) (m [3]int32, err error) {
+	l, r := b.voc.id(left), b.voc.id(right)
+	if l < 0 {
+		return m, fmt.Errorf("%.60q is not in the vocabulary", left)
+	}
+	if r < 0 {
+		return m, fmt.Errorf("%.60q is not in the vocabulary", right)
+	}
+	if len(right) < len(b.prefix) {
+		return m, fmt.Errorf("%.60q is shorter than continuing_subword_prefix %.60q", right, b.prefix)
+	}
+	id := b.voc.idOf(append([]byte(left), right[len(b.prefix):]...))
+	if id < 0 {
+		return m, fmt.Errorf("the merge of %.60q and %.60q is not in the vocabulary", left, right)
+	}
+	return [3]int32{l, r, id}, nil
+}
+
+// setMerges enters merges in the order of their rank and returns the ids that they make.
+func (b *bpe) setMerges(merges [][3]int32) []int32 {
 	b.pairs = newPairTable(len(merges))
 	results := make([]int32, len(merges))
 	for rank, m := range merges {
 		b.pairs.set(m[0], m[1], int32(rank), m[2])
 		results[rank] = m[2]
 	}
-	return results, err
+	return results
 }
 
 func readMerge(item value) (left, right string, err error) {
@@ -179,50 +203,3 @@ func readMerge(item value) (left, right string, err error) {
 }
 
 func (b *bpe) vocabulary() *vocabulary { return b.voc }
-
-func (b *bpe) encode(s *scratch, dst []int32, word string) ([]int32, error) {
-	if b.cuts == nil {
-		return b.encodeCached(s, dst, word), nil
-	}
-	for len(word) > 0 {
-		n := b.cuts.first(b, word)
-		dst = b.encodeCached(s, dst, word[:n])
-		word = word[n:]
-	}
-	return dst, nil
-}
-
-func (b *bpe) encodeCached(s *scratch, dst []int32, word string) []int32 {
-	if len(word) > longestCached {
-		return b.encodeWord(s, dst, word)
-	}
-	slot, ids, ok := b.cache.find(word)
-	if ok {
-		return append(dst, ids...)
-	}
-	start := len(dst)
-	dst = b.encodeWord(s, dst, word)
-	b.cache.keep(slot, word, dst[start:])
-	return dst
-}
-
-func (b *bpe) encodeWord(s *scratch, dst []int32, word string) []int32 {
-	if b.byteLevel && b.allBytes && !b.ignoreMerges {
-		s.ids = s.ids[:0]
-		for i := range len(word) {
-			s.ids = append(s.ids, b.bytes[word[i]])
-		}
-		return b.pairs.merge(s, dst)
-	}
-	if b.byteLevel {
-		s.text = appendByteRunes(s.text[:0], word)
-		word = string(s.text)
-	}
-	if b.ignoreMerges {
-		if id, ok := b.voc.ids[word]; ok {
-			return append(dst, id)
-		}
-	}
-	b.symbols(s, word)
-	return b.pairs.merge(s, dst)
-}

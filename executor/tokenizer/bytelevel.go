@@ -22,28 +22,28 @@ func readByteLevel(c *config, o object) ([]preTokenizer, error) {
 	return []preTokenizer{p}, err
 }
 
-func (p *byteLevel) split(r *run, at int, text string, first bool) error {
-	if p.space && !strings.HasPrefix(text, " ") {
-		text = " " + text
+func (b *byteLevel) split(r *run, at int, p piece) error {
+	if b.space && !strings.HasPrefix(p.text, " ") {
+		p = p.prepend(" ")
 	}
-	if !p.regex {
-		return p.emit(r, at, text, first)
+	if !b.regex {
+		return b.emit(r, at, p)
 	}
-	for len(text) > 0 {
-		n := scanPlain(p.classes, text)
-		if err := p.emit(r, at, text[:n], first); err != nil {
+	for start := 0; start < len(p.text); {
+		end := start + scanPlain(b.classes, p.text[start:])
+		if err := b.emit(r, at, p.cut(start, end)); err != nil {
 			return err
 		}
-		text, first = text[n:], false
+		start = end
 	}
 	return nil
 }
 
-func (p *byteLevel) emit(r *run, at int, text string, first bool) error {
-	if p.write {
-		text = string(appendByteRunes(nil, text))
+func (b *byteLevel) emit(r *run, at int, p piece) error {
+	if b.write {
+		p = byteCharacters(p)
 	}
-	return r.next(at, text, first)
+	return r.next(at, p)
 }
 
 // ByteRune is the character that stands for a byte in byte-level tokens: itself where Latin-1 prints it, else U+0100 and up, in order.

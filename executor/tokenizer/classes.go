@@ -1,12 +1,12 @@
 package tokenizer
 
 import (
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
 
-// class is what the split patterns tell apart: \p{L}, \p{N}, \s and the rest. The tables are those of Go's unicode
-// package; a regular expression library of another Unicode version knows a few thousand letters more or fewer.
+// class is what the split patterns tell apart: \p{L}, \p{N}, \s and the rest.
 type class uint8
 
 const (
@@ -19,18 +19,23 @@ const (
 // classes has the class of every character of the Basic Multilingual Plane.
 type classes [1 << 16]class
 
-func newClasses() *classes {
+// newClasses fills the table once.
+var newClasses = sync.OnceValue(func() *classes {
 	var c classes
-	c.mark(unicode.L, letter)
-	c.mark(unicode.N, number)
-	c.mark(unicode.White_Space, blank)
+	c.mark(unicodeTables().l, letter)
+	c.mark(unicodeTables().n, number)
+	for r := range rune(len(c)) {
+		if unicode.IsSpace(r) {
+			c[r] = blank
+		}
+	}
 	return &c
-}
+})
 
-func (c *classes) mark(t *unicode.RangeTable, as class) {
-	for _, r := range t.R16 {
-		for x := uint32(r.Lo); x <= uint32(r.Hi); x += uint32(r.Stride) {
-			c[x] = as
+func (c *classes) mark(s runeSet, as class) {
+	for _, x := range s {
+		for r := x.lo; r < min(x.hi, rune(len(c))); r++ {
+			c[r] = as
 		}
 	}
 }
@@ -40,9 +45,9 @@ func (c *classes) of(r rune) class {
 	switch {
 	case uint32(r) < uint32(len(c)):
 		return c[r]
-	case unicode.Is(unicode.L, r):
+	case unicodeTables().l.has(r):
 		return letter
-	case unicode.Is(unicode.N, r):
+	case unicodeTables().n.has(r):
 		return number
 	}
 	return other // there is no white space beyond the plane
@@ -74,12 +79,4 @@ func (c *classes) run(s string, i int, of class) int {
 		i += n
 	}
 	return i
-}
-
-// isWord is \w as Unicode defines it (UTS #18): alphabetic characters, marks, decimal digits, connectors and joiners.
-func isWord(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_'
-	}
-	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic) || r == 0x200C || r == 0x200D
 }

@@ -38,11 +38,17 @@ func (c *cuts) first(b *bpe, word string) int {
 			right, size = utf8.DecodeRuneInString(word[n:])
 		}
 		h := joint(left, right)
-		if c.joined[h/32]&(1<<(h%32)) == 0 && b.char(left) >= 0 && b.char(right) >= 0 {
+		if c.joined[h/32]&(1<<(h%32)) == 0 && b.known(left) && b.known(right) {
 			return n
 		}
 		left = right
 		n += size
 	}
 	return n
+}
+
+// known tells that a character is a token.
+func (b *bpe) known(r rune) bool {
+	id := b.char(r)
+	return id >= 0 && (b.scored == nil || id < b.scored.size)
 }

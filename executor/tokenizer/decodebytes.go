@@ -1,9 +1,6 @@
 package tokenizer
 
-import (
-	"strconv"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 const replacement = "\uFFFD"
 
@@ -25,11 +22,9 @@ type fallbackBytes struct {
 }
 
 func (f *fallbackBytes) push(token []byte) error {
-	if len(token) == 6 && string(token[:3]) == "<0x" && token[5] == '>' {
-		if b, err := strconv.ParseUint(string(token[3:5]), 16, 8); err == nil {
-			f.run = append(f.run, byte(b))
-			return nil
-		}
+	if b, ok := byteToken(token); ok {
+		f.run = append(f.run, b)
+		return nil
 	}
 	if err := f.end(); err != nil {
 		return err

@@ -20,8 +20,12 @@ func readWordPieceDecoder(_ *config, o object) ([]decoder, error) {
 	if err != nil {
 		return nil, err
 	}
+	return []decoder{wordPieceDecoder(prefix, clean)}, nil
+}
+
+func wordPieceDecoder(prefix []byte, clean bool) decoder {
 	artifacts := artifacts()
-	return []decoder{edit{func(dst, token []byte, n int) ([]byte, error) {
+	return edit{func(dst, token []byte, n int) ([]byte, error) {
 		if n > 0 {
 			rest, joined := bytes.CutPrefix(token, prefix)
 			if !joined {
@@ -38,7 +42,7 @@ func readWordPieceDecoder(_ *config, o object) ([]decoder, error) {
 			start--
 		}
 		return append(dst[:start], clearArtifacts(artifacts, string(dst[start:]))...), nil
-	}}}, nil
+	}}
 }
 
 // artifacts are the spaces that splitting English leaves, each with its cure, in the order in which they are cured.

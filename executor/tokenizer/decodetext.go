@@ -43,8 +43,8 @@ func readReplaceDecoder(_ *config, o object) ([]decoder, error) {
 		return []decoder{&replaceText{[]byte(p), []byte(r.content)}}, nil
 	}
 	return []decoder{edit{func(dst, token []byte, _ int) ([]byte, error) {
-		s, err := r.replace(string(token))
-		return append(dst, s...), err
+		p, err := r.replace(piece{text: string(token)})
+		return append(dst, p.text...), err
 	}}}, nil
 }
 

@@ -48,12 +48,11 @@ func TestMergeEqualsDefinition(t *testing.T) {
 		want := slowMerge(&table, ids)
 		var s scratch
 		s.ids = slices.Clone(ids)
-		if got := table.mergeLong(&s, nil); !slices.Equal(got, want) {
-			t.Fatalf("long %v: %v, want %v", ids, got, want)
-		}
-		s.ids = slices.Clone(ids)
-		if got := table.mergeShort(&s, nil); !slices.Equal(got, want) {
-			t.Fatalf("short %v: %v, want %v", ids, got, want)
+		for name, merge := range map[string]func(*scratch){"long": table.mergeLong, "short": table.mergeShort} {
+			s.ids = slices.Clone(ids)
+			if merge(&s); !slices.Equal(s.ids, want) {
+				t.Fatalf("%s %v: %v, want %v", name, ids, s.ids, want)
+			}
 		}
 	}
 }

@@ -30,6 +30,6 @@ func (t *Tokenizer) stays(r rune) bool {
 	if t.normalize == nil {
 		return true
 	}
-	s, err := t.normalize(string(r))
-	return err == nil && s != ""
+	p, err := t.normalize(piece{text: string(r)})
+	return err == nil && p.text != ""
 }

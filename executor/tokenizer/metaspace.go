@@ -46,22 +46,31 @@ func readMetaspace(_ *config, o object) ([]preTokenizer, error) {
 	return []preTokenizer{m}, err
 }
 
-func (m *metaspace) split(r *run, at int, text string, first bool) error {
-	text = strings.ReplaceAll(text, " ", m.mark)
-	if (m.prepend == "always" || m.prepend == "first" && first) && !strings.HasPrefix(text, m.mark) {
-		text = m.mark + text
-	}
+func (m *metaspace) split(r *run, at int, p piece) error {
+	p = m.marked(p)
 	for m.cut {
-		_, n := utf8.DecodeRuneInString(text)
-		n = min(n, len(text))
-		cut := strings.Index(text[n:], m.mark)
+		_, n := utf8.DecodeRuneInString(p.text)
+		n = min(n, len(p.text))
+		cut := strings.Index(p.text[n:], m.mark)
 		if cut < 0 {
 			break
 		}
-		if err := r.next(at, text[:n+cut], first); err != nil {
+		if err := r.next(at, p.cut(0, n+cut)); err != nil {
 			return err
 		}
-		text, first = text[n+cut:], false
+		p = p.cut(n+cut, len(p.text))
 	}
-	return r.next(at, text, first)
+	return r.next(at, p)
+}
+
+// marked is the text with marks for spaces, and one before it where that is wanted.
+func (m *metaspace) marked(p piece) piece {
+	if strings.IndexByte(p.text, ' ') >= 0 {
+		r := replacer{literal(" "), m.mark}
+		p, _ = r.replace(p) // a literal matches without errors
+	}
+	if (m.prepend == "always" || m.prepend == "first" && p.first) && !strings.HasPrefix(p.text, m.mark) {
+		p = p.prepend(m.mark)
+	}
+	return p
 }

@@ -2,18 +2,23 @@ package tokenizer
 
 // model turns one word, a piece that the pre-tokenizers leave, into ids.
 type model interface {
-	// encode appends the ids of word to dst. It is called by many goroutines, each with a scratch of its own. A word
-	// that the model has no ids for, not even of an unknown token, is an error.
+	// encode appends the ids of word to dst and, where s.track is set, the part of the word that each stands for to
+	// s.found. It is called by many goroutines, each with a scratch of its own. A word that the model has no ids for,
+	// not even of an unknown token, is an error.
 	encode(s *scratch, dst []int32, word string) ([]int32, error)
 	vocabulary() *vocabulary
 }
 
 // scratch is the working memory of one call of Encode, kept between calls.
 type scratch struct {
+	track      bool     // offsets are wanted
+	found      []Span   // of ids, in bytes of their word
 	ids        []int32  // symbols of the word at hand
+	lens       []int32  // their lengths in bytes, where these are wanted
 	merges     []uint64 // of neighbours in a short word
 	prev, next []int32  // links of a long word
-	queue      []uint64 // of a long word's merges
+	queue      queue    // of a long word's merges
+	splits     map[int32][2]int32
 	text       []byte
 	best       []step // best ways to the places of a word
 }

@@ -7,58 +7,68 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// crowd is a number of characters in a row, each of which may join the one before it (marks, Hangul vowels), that
-// golang.org/x/text is certain to leave together. Beyond 30 it breaks them up by U+034F (the stream-safe format of UAX
-// #15), which the plain forms do not; a character gives up to four.
-const crowd = 7
-
-// normalForm is the Unicode normalization form of s. Source: UAX #15.
-func normalForm(f norm.Form, s string) string {
-	if f.QuickSpanString(s) == len(s) {
-		return s
+// normalForm is the Unicode normalization form of a text, for the characters that the reference knows (see unicode.go). Source: UAX #15.
+func normalForm(f norm.Form, p piece) piece {
+	if f.QuickSpanString(p.text) == len(p.text) {
+		return p
 	}
-	joining := 0
-	for i, r := range s {
-		if r < 0x300 || f.PropertiesString(s[i:]).BoundaryBefore() {
-			joining = 0
-		} else if joining++; joining >= crowd {
-			return crowdedForm(f, s)
-		}
-	}
-	return f.String(s)
-}
-
-// crowdedForm is normalForm by the letter of UAX #15: decompose every character, order the marks, compose.
-func crowdedForm(f norm.Form, s string) string {
-	apart := norm.NFD
-	if f == norm.NFKC || f == norm.NFKD {
-		apart = norm.NFKD
-	}
-	var all []rune
-	for _, r := range s {
-		if r < utf8.RuneSelf {
-			all = append(all, r)
-		} else {
-			all = append(all, []rune(apart.String(string(r)))...)
-		}
-	}
+	all := decompose(f, p.text)
 	for i := 0; i < len(all); {
 		end := i
-		for end < len(all) && combining(all[end]) != 0 {
+		for end < len(all) && combining(all[end].r) != 0 {
 			end++
 		}
-		slices.SortStableFunc(all[i:end], func(a, b rune) int { return int(combining(a)) - int(combining(b)) })
+		slices.SortStableFunc(all[i:end], func(a, b changed) int { return int(combining(a.r)) - int(combining(b.r)) })
 		i = end + 1
 	}
 	if f == norm.NFC || f == norm.NFKC {
 		all = compose(all)
 	}
-	return string(all)
+	e := p.edit()
+	for _, c := range all {
+		e.change(c.r, c.n)
+	}
+	return e.done()
 }
+
+// decompose writes every character as its parts.
+func decompose(f norm.Form, s string) []changed {
+	apart, known := norm.NFD, unicodeTables().canonical
+	if f == norm.NFKC || f == norm.NFKD {
+		apart, known = norm.NFKD, unicodeTables().compatible
+	}
+	all := make([]changed, 0, len(s))
+	for i, r := range s {
+		if r < 0xA0 || !known.has(r) {
+			all = append(all, changed{r, 0})
+			continue
+		}
+		parts := apart.PropertiesString(s[i:]).Decomposition()
+		if hangul := r - hangulFirst; hangul >= 0 && hangul < hangulCount {
+			all = append(all, changed{0x1100 + hangul/588, 0}, changed{0x1161 + hangul%588/28, 1})
+			if t := hangul % 28; t > 0 {
+				all = append(all, changed{0x11A7 + t, 1})
+			}
+			continue
+		}
+		for n := 0; len(parts) > 0; n = 1 {
+			x, size := utf8.DecodeRune(parts)
+			all = append(all, changed{x, n})
+			parts = parts[size:]
+		}
+	}
+	return all
+}
+
+// Hangul syllables are composed by rule. Source: the Unicode Standard, section 3.12.
+const (
+	hangulFirst = 0xAC00
+	hangulCount = 11172
+)
 
 // combining is the canonical combining class.
 func combining(r rune) uint8 {
-	if r < 0x300 {
+	if r < 0x300 || !unicodeTables().ordered.has(r) {
 		return 0
 	}
 	var b [utf8.UTFMax]byte
@@ -67,13 +77,13 @@ func combining(r rune) uint8 {
 
 // compose joins each character to the last starter before it where the two have a composite and no character between
 // them is in the way. It works in place.
-func compose(all []rune) []rune {
+func compose(all []changed) []changed {
 	out, starter, last := all[:0], -1, uint8(0)
-	for _, r := range all {
-		class := combining(r)
+	for _, c := range all {
+		class := combining(c.r)
 		if starter >= 0 && (last < class || last == 0 && starter == len(out)-1) {
-			if c, ok := composite(out[starter], r); ok {
-				out[starter] = c
+			if r, ok := composite(out[starter].r, c.r); ok {
+				out[starter] = changed{r, out[starter].n + c.n - 1}
 				continue
 			}
 		}
@@ -81,7 +91,7 @@ func compose(all []rune) []rune {
 			starter = len(out)
 		}
 		last = class
-		out = append(out, r)
+		out = append(out, c)
 	}
 	return out
 }
@@ -93,5 +103,5 @@ func composite(a, b rune) (rune, bool) {
 	}
 	s := norm.NFC.String(string([]rune{a, b}))
 	r, n := utf8.DecodeRuneInString(s)
-	return r, n == len(s)
+	return r, n == len(s) && unicodeTables().canonical.has(r)
 }

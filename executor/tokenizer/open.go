@@ -1,25 +1,33 @@
 package tokenizer
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
-// Open reads a tokenizer.json, given itself or its folder, and from the files beside it the ids that begin and end a
-// text: bos_token and eos_token of tokenizer_config.json, bos_token_id and eos_token_id of generation_config.json and
-// config.json. Those files may be absent.
+// Open reads a tokenizer: a tokenizer.json, a SentencePiece model, ranks of tiktoken (with the recipe in PATH.json, see
+// ParseTiktoken), or merges whose vocabulary follows from them (see ParseMerges), each as it is or packed by gzip; or a
+// folder that holds one. From the files beside it come the ids that begin and end a text: bos_token and eos_token of
+// tokenizer_config.json, bos_token_id and eos_token_id of generation_config.json and config.json. Those files may be
+// absent.
 func Open(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "tokenizer.json")
+		path = inFolder(path)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	t, err := Parse(path, data)
+	t, err := parseFile(path, data)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +54,68 @@ func Open(path string) (*Tokenizer, error) {
 		}
 	}
 	return t, nil
+}
+
+// inFolder is the tokenizer of a folder: of several the one that says most.
+func inFolder(folder string) string {
+	first := filepath.Join(folder, "tokenizer.json")
+	for _, pattern := range []string{"tokenizer.json", "tokenizer.model", "spiece.model", "*.model", "*.tiktoken"} {
+		if found, err := filepath.Glob(filepath.Join(folder, pattern)); err == nil && len(found) == 1 {
+			return found[0]
+		}
+	}
+	return first
+}
+
+// largestFile bounds what is unpacked.
+const largestFile = 1 << 28
+
+// parseFile reads a file by what it holds.
+func parseFile(path string, data []byte) (*Tokenizer, error) {
+	name := path
+	if bytes.HasPrefix(data, []byte{0x1F, 0x8B}) {
+		r, err := gzip.NewReader(bytes.NewReader(data))
+		if err == nil {
+			data, err = io.ReadAll(io.LimitReader(r, largestFile+1))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if len(data) > largestFile {
+			return nil, fmt.Errorf("%s: holds more than %d bytes", path, largestFile)
+		}
+		name = strings.TrimSuffix(name, ".gz")
+	}
+	head := data[:min(len(data), 256)]
+	line, _, _ := bytes.Cut(head, []byte{'\n'})
+	switch {
+	case bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte{'{'}) || strings.HasSuffix(name, ".json"):
+		return Parse(path, data)
+	case bytes.Contains(line, []byte("#version")):
+		return ParseMerges(name, data)
+	case rankLine(line):
+		recipe, err := os.ReadFile(path + ".json")
+		if errors.Is(err, fs.ErrNotExist) {
+			recipe, err = nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return ParseTiktoken(path, data, recipe)
+	case strings.HasSuffix(name, ".model"):
+		return ParseSentencePiece(path, data)
+	}
+	return nil, fmt.Errorf("%s: is no tokenizer: want a tokenizer.json, a SentencePiece .model, a .tiktoken or a .gguf", path)
+}
+
+// rankLine tells a line of a token in base64 and a number.
+func rankLine(line []byte) bool {
+	token, rank, ok := bytes.Cut(bytes.TrimSpace(line), []byte{' '})
+	if !ok || len(rank) == 0 || len(bytes.Trim(rank, "0123456789")) > 0 {
+		return false
+	}
+	_, err := base64.StdEncoding.DecodeString(strings.TrimLeft(string(token), "="))
+	return err == nil
 }
 
 // sideFiles are read in this order: the first to name the id that begins a text is believed, and the ids that end one
@@ -88,6 +158,30 @@ func (t *Tokenizer) tokenNames(o object) error {
 		}
 		f.set(id)
 	}
+	return t.addEnds(o)
+}
+
+// addEnds puts the tokens that begin and end a text around it, if the file asks for that and the tokenizer does not do
+// it by itself, as none does whose kind is a bare vocabulary.
+func (t *Tokenizer) addEnds(o object) error {
+	if t.post != nil {
+		return nil
+	}
+	bos, err := o.boolean("add_bos_token", false)
+	if err != nil {
+		return err
+	}
+	eos, err := o.boolean("add_eos_token", false)
+	if err != nil || t.fromJSON || !bos && !eos {
+		return err
+	}
+	if bos && t.bos >= 0 {
+		t.wrap.before = []int32{t.bos}
+	}
+	if eos && len(t.eos) > 0 {
+		t.wrap.after = t.eos[:1:1]
+	}
+	t.post = &wrapper{t.wrap, t.voc.tokens}
 	return nil
 }
 

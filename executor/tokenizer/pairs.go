@@ -7,6 +7,7 @@ import "math/bits"
 type pairTable struct {
 	slots []pairSlot
 	shift uint // 64 - log2(len(slots))
+	spare spare
 }
 
 type pairSlot struct {
@@ -19,7 +20,7 @@ const noMerge = 1<<64 - 1
 
 func newPairTable(n int) pairTable {
 	log := uint(bits.Len(uint(2*n))) + 1
-	t := pairTable{make([]pairSlot, 1<<log), 64 - log}
+	t := pairTable{slots: make([]pairSlot, 1<<log), shift: 64 - log}
 	for i := range t.slots {
 		t.slots[i].merge = noMerge
 	}

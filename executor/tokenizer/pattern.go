@@ -87,9 +87,12 @@ func (p predicate) spans(dst []span, text string) ([]span, error) {
 	return dst, nil
 }
 
-// regex matches a regular expression with look-ahead. Its \w and its case folding are .NET's, which differ from
-// Oniguruma's in a few characters.
-type regex struct{ re *regexp2.Regexp }
+// regex matches a regular expression with look-ahead. Its case folding is .NET's, which differs from Oniguruma's in a
+// few characters.
+type regex struct {
+	re     *regexp2.Regexp
+	source string
+}
 
 // matchTimeout ends the search for one match of a pattern that takes exponential time.
 const matchTimeout = 20 * time.Second
@@ -98,12 +101,12 @@ func newRegex(source string) (regex, error) {
 	if len(source) > 1<<14 {
 		return regex{}, fmt.Errorf("pattern of %d bytes, at most %d are allowed", len(source), 1<<14)
 	}
-	re, err := regexp2.Compile(source, regexp2.None)
+	re, err := regexp2.Compile(translate(source), regexp2.None)
 	if err != nil {
 		return regex{}, fmt.Errorf("bad pattern: %s", strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	re.MatchTimeout = matchTimeout
-	return regex{re}, nil
+	return regex{re, source}, nil
 }
 
 func (p regex) spans(dst []span, text string) ([]span, error) {
@@ -124,7 +127,7 @@ func (p regex) spans(dst []span, text string) ([]span, error) {
 		end = at
 	}
 	if err != nil {
-		return dst, fmt.Errorf("pattern %.60q: %s", p.re.String(), strings.SplitN(err.Error(), "\n", 2)[0])
+		return dst, fmt.Errorf("pattern %.60q: %s", p.source, strings.SplitN(err.Error(), "\n", 2)[0])
 	}
 	if end < len(text) {
 		dst = append(dst, span{end, len(text), false})

@@ -1,123 +1,148 @@
 package tokenizer
 
-// wrap is what a post-processor puts around a text: ids before and ids after it.
-type wrap struct{ before, after []int32 }
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
-func postProcessors() []kind[wrap] {
-	return []kind[wrap]{
-		{"BertProcessing", readClassSeparator},
-		{"ByteLevel", func(*config, object) (wrap, error) { return wrap{}, nil }}, // moves offsets only
-		{"RobertaProcessing", readClassSeparator},
+// postProcessor puts tokens around one or two encoded texts, and may change their types and offsets. What it returns
+// is joined.
+type postProcessor interface {
+	process(list []*Encoding, special bool) []*Encoding
+	// ids calls f with the ids it may add.
+	ids(f func(id int32))
+}
+
+func postProcessors() []kind[postProcessor] {
+	return []kind[postProcessor]{
+		{"BertProcessing", readBertProcessing},
+		{"ByteLevel", readTrim},
+		{"RobertaProcessing", readRobertaProcessing},
 		{"Sequence", readPostSequence},
 		{"TemplateProcessing", readTemplate},
 	}
 }
 
-func readPostSequence(c *config, o object) (wrap, error) {
+// postSequence does one after the other.
+type postSequence []postProcessor
+
+func readPostSequence(c *config, o object) (postProcessor, error) {
 	parts, err := sequence(c, o, "processors", postProcessors)
-	var w wrap
+	templates := 0
 	for _, p := range parts {
-		w.before = append(append([]int32(nil), p.before...), w.before...)
-		w.after = append(w.after, p.after...)
+		if _, ok := p.(*template); ok {
+			templates++
+		}
 	}
-	return w, err
+	if err == nil && templates > 1 {
+		err = o.byName["processors"].errorf("has %d templates, want one at most", templates)
+	}
+	return postSequence(parts), err
 }
 
-// readTemplate reads the template for one text, in which the text must come once.
-func readTemplate(_ *config, o object) (wrap, error) {
-	var w wrap
-	special := map[string][]int32{}
-	if tokens := o.byName["special_tokens"]; !tokens.absent() {
-		err := tokens.fields(func(name string, token value) error {
-			ids, err := templateIDs(token)
-			special[name] = ids
+func (s postSequence) process(list []*Encoding, special bool) []*Encoding {
+	for _, p := range s {
+		list = p.process(list, special)
+	}
+	return list
+}
+
+func (s postSequence) ids(f func(int32)) {
+	for _, p := range s {
+		p.ids(f)
+	}
+}
+
+// trim takes white space off the offsets of tokens.
+type trim struct {
+	off   bool
+	space bool // one space before a first token was put there, and is not in the text
+}
+
+func readTrim(_ *config, o object) (postProcessor, error) {
+	on, err := o.boolean("trim_offsets", true)
+	if err != nil {
+		return nil, err
+	}
+	space, err := o.boolean("add_prefix_space", true)
+	return &trim{!on, space}, err
+}
+
+func (t *trim) ids(func(int32)) {}
+
+func (t *trim) process(list []*Encoding, _ bool) []*Encoding {
+	if t.off {
+		return list
+	}
+	for _, e := range list {
+		for i, token := range e.Tokens {
+			t.token(token, &e.Offsets[i], i == 0)
+		}
+	}
+	return list
+}
+
+func (t *trim) token(token string, s *Span, first bool) {
+	blank := func(r rune) bool { return r == ByteRune(' ') || unicode.IsSpace(r) }
+	leading := utf8.RuneCountInString(token) - utf8.RuneCountInString(strings.TrimLeftFunc(token, blank))
+	trailing := utf8.RuneCountInString(token) - utf8.RuneCountInString(strings.TrimRightFunc(token, blank))
+	if leading > 0 {
+		if t.space && leading == 1 && (first || s.Start == 0) {
+			leading = 0
+		}
+		s.Start = min(s.Start+leading, s.End)
+	}
+	if trailing > 0 && s.End >= trailing {
+		s.End = max(s.End-trailing, s.Start)
+	}
+}
+
+// around puts a token before and one after each text.
+type around struct {
+	cls, sep     int32
+	clsIs, sepIs string
+	roberta      bool // separators stand on both sides of a second text, all types are 0
+	trimmer      trim
+}
+
+func readBertProcessing(_ *config, o object) (postProcessor, error) {
+	a := &around{}
+	return a, a.read(o)
+}
+
+func readRobertaProcessing(_ *config, o object) (postProcessor, error) {
+	a := &around{roberta: true}
+	on, err := o.boolean("trim_offsets", true)
+	if err != nil {
+		return nil, err
+	}
+	a.trimmer.off = !on
+	if a.trimmer.space, err = o.boolean("add_prefix_space", true); err != nil {
+		return nil, err
+	}
+	return a, a.read(o)
+}
+
+// read reads the tokens "cls" and "sep", each [content, id].
+func (a *around) read(o object) error {
+	for _, f := range []struct {
+		name string
+		id   *int32
+		is   *string
+	}{{"cls", &a.cls, &a.clsIs}, {"sep", &a.sep, &a.sepIs}} {
+		v, err := o.need(f.name)
+		if err != nil {
 			return err
-		})
-		if err != nil {
-			return w, err
-		}
-	}
-	single, err := o.need("single")
-	if err != nil {
-		return w, err
-	}
-	texts := 0
-	err = single.items(func(piece value) error {
-		p, err := piece.object()
-		if err != nil {
-			return err
-		}
-		if !p.byName["Sequence"].absent() {
-			texts++
-			return nil
-		}
-		ids, err := templateToken(p, special)
-		if texts == 0 {
-			w.before = append(w.before, ids...)
-		} else {
-			w.after = append(w.after, ids...)
-		}
-		return err
-	})
-	if err == nil && texts != 1 {
-		err = single.errorf("has the text %d times, want once", texts)
-	}
-	return w, err
-}
-
-// templateToken is the ids of a piece {"SpecialToken": {"id": name}}.
-func templateToken(piece object, special map[string][]int32) ([]int32, error) {
-	token, err := piece.need("SpecialToken")
-	if err != nil {
-		return nil, err
-	}
-	t, err := token.object()
-	if err != nil {
-		return nil, err
-	}
-	name, err := t.str("id")
-	if err != nil {
-		return nil, err
-	}
-	ids, known := special[name]
-	if !known {
-		return nil, token.errorf("%.60q is not among special_tokens", name)
-	}
-	return ids, nil
-}
-
-// templateIDs is the ids of an entry of special_tokens.
-func templateIDs(token value) ([]int32, error) {
-	t, err := token.object()
-	if err != nil {
-		return nil, err
-	}
-	list, err := t.need("ids")
-	if err != nil {
-		return nil, err
-	}
-	var ids []int32
-	err = list.items(func(id value) error {
-		n, err := id.integer()
-		ids = append(ids, n)
-		return err
-	})
-	return ids, err
-}
-
-// readClassSeparator puts the token "cls" before and "sep" after the text; each is [content, id].
-func readClassSeparator(_ *config, o object) (wrap, error) {
-	var ids [2]int32
-	for i, name := range [...]string{"cls", "sep"} {
-		v, err := o.need(name)
-		if err != nil {
-			return wrap{}, err
 		}
 		n := 0
 		err = v.items(func(item value) error {
 			var err error
-			if n++; n == 2 {
-				ids[i], err = item.integer()
+			switch n++; n {
+			case 1:
+				*f.is, err = item.str()
+			case 2:
+				*f.id, err = item.integer()
 			}
 			return err
 		})
@@ -125,8 +150,40 @@ func readClassSeparator(_ *config, o object) (wrap, error) {
 			err = v.errorf("has %d items, want a token and its id", n)
 		}
 		if err != nil {
-			return wrap{}, err
+			return err
 		}
 	}
-	return wrap{ids[:1], ids[1:]}, nil
+	return nil
+}
+
+func (a *around) ids(f func(int32)) {
+	f(a.cls)
+	f(a.sep)
+}
+
+func (a *around) process(list []*Encoding, special bool) []*Encoding {
+	if a.roberta {
+		a.trimmer.process(list, special)
+		for _, e := range list {
+			clear(e.Types)
+		}
+	}
+	if !special {
+		return list
+	}
+	var out []*Encoding
+	for i, e := range list {
+		kind := int32(0)
+		if i > 0 && !a.roberta {
+			kind = 1
+		}
+		switch {
+		case i == 0:
+			out = append(out, repeated(a.cls, a.clsIs, 0, 1, true))
+		case a.roberta:
+			out = append(out, repeated(a.sep, a.sepIs, 0, 1, true))
+		}
+		out = append(out, e, repeated(a.sep, a.sepIs, kind, 1, true))
+	}
+	return out
 }

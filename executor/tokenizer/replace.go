@@ -33,21 +33,25 @@ func readReplaceNormalizer(_ *config, o object) (normalizer, error) {
 	return r.replace, nil
 }
 
-func (r *replacer) replace(s string) (string, error) {
-	if p, ok := r.pattern.(literal); ok {
-		return strings.ReplaceAll(s, string(p), r.content), nil
+func (r *replacer) replace(p piece) (piece, error) {
+	if s, ok := r.pattern.(literal); ok && p.from == nil {
+		p.text = strings.ReplaceAll(p.text, string(s), r.content)
+		return p, nil
 	}
-	spans, err := r.pattern.spans(nil, s)
+	spans, err := r.pattern.spans(nil, p.text)
 	if err != nil {
-		return "", err
+		return p, err
 	}
-	var b strings.Builder
-	for _, p := range spans {
-		if p.match {
-			b.WriteString(r.content)
-		} else {
-			b.WriteString(s[p.start:p.end])
+	e := p.edit()
+	for _, s := range spans {
+		if !s.match {
+			e.keep(s.end - s.start)
+			continue
+		}
+		e.drop(s.end - s.start)
+		for _, c := range r.content {
+			e.insert(c)
 		}
 	}
-	return b.String(), nil
+	return e.done(), nil
 }

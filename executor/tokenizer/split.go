@@ -32,22 +32,22 @@ func readSplit(c *config, o object) ([]preTokenizer, error) {
 	return []preTokenizer{&splitter{p, invert, behave}}, nil
 }
 
-func (p *splitter) split(r *run, at int, text string, first bool) error {
+func (s *splitter) split(r *run, at int, p piece) error {
 	for len(r.spans) < at {
 		r.spans = append(r.spans, nil)
 	}
-	spans, err := p.pattern.spans(r.spans[at-1][:0], text)
+	spans, err := s.pattern.spans(r.spans[at-1][:0], p.text)
 	r.spans[at-1] = spans
 	if err != nil {
 		return err
 	}
-	if p.invert {
+	if s.invert {
 		for i := range spans {
 			spans[i].match = !spans[i].match
 		}
 	}
-	for _, s := range p.behave(spans) {
-		if err := r.next(at, text[s.start:s.end], first && s.start == 0); err != nil {
+	for _, s := range s.behave(spans) {
+		if err := r.next(at, p.cut(s.start, s.end)); err != nil {
 			return err
 		}
 	}
@@ -60,13 +60,13 @@ type scanSplit struct {
 	classes *classes
 }
 
-func (p *scanSplit) split(r *run, at int, text string, first bool) error {
-	for len(text) > 0 {
-		n := p.scan(p.classes, text)
-		if err := r.next(at, text[:n], first); err != nil {
+func (s *scanSplit) split(r *run, at int, p piece) error {
+	for start := 0; start < len(p.text); {
+		end := start + s.scan(s.classes, p.text[start:])
+		if err := r.next(at, p.cut(start, end)); err != nil {
 			return err
 		}
-		text, first = text[n:], false
+		start = end
 	}
 	return nil
 }

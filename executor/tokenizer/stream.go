@@ -40,8 +40,7 @@ func (s *Stream) push(id int32) error {
 		return fmt.Errorf("%s: id %d is not in the vocabulary of %d", s.t.name, id, s.t.Size())
 	}
 	if a := s.t.added[id]; a != nil {
-		token = a.normal
-		if s.skip && s.t.special[token] {
+		if token = a.shown; s.skip && s.t.special[token] {
 			return nil
 		}
 	}

@@ -4,29 +4,44 @@ import "unicode/utf8"
 
 // symbols sets s.ids to the symbols that a word starts with: the token of each character, else its bytes, else the
 // unknown token. As in the Rust library, an unknown token waits until the next character that is a token (so that
-// fuse_unk can join it with others), and bytes overtake it.
+// fuse_unk can join it with others), and bytes overtake it. s.lens is their lengths, in bytes of the text before it
+// became byte-level characters.
 func (b *bpe) symbols(s *scratch, word string) {
-	s.ids = s.ids[:0]
-	waiting := false
+	waiting := int32(0) // length of the unknown characters that wait
 	for i := 0; i < len(word); {
 		r, n := utf8.DecodeRuneInString(word[i:])
+		size := int32(n)
+		if b.byteLevel {
+			size = 1
+		}
 		id := b.symbol(s, word, i, n, r)
 		if id >= 0 {
-			if waiting {
-				s.ids = append(s.ids, b.unknown)
-				waiting = false
+			if waiting > 0 {
+				s.add(b.unknown, waiting)
+				waiting = 0
 			}
-			s.ids = append(s.ids, id)
+			s.add(id, size)
 		} else if !b.byteFallback || !b.appendBytes(s, word, i, n) {
-			if waiting && !b.fuseUnknown {
-				s.ids = append(s.ids, b.unknown)
+			if waiting > 0 && !b.fuseUnknown {
+				s.add(b.unknown, waiting)
+				waiting = 0
 			}
-			waiting = b.unknown >= 0
+			if b.unknown >= 0 {
+				waiting += size
+			}
 		}
 		i += n
 	}
-	if waiting {
-		s.ids = append(s.ids, b.unknown)
+	if waiting > 0 {
+		s.add(b.unknown, waiting)
+	}
+}
+
+// add appends a symbol of so many bytes.
+func (s *scratch) add(id, size int32) {
+	s.ids = append(s.ids, id)
+	if s.track {
+		s.lens = append(s.lens, size)
 	}
 }
 
@@ -59,7 +74,7 @@ func (b *bpe) appendBytes(s *scratch, word string, i, n int) bool {
 		}
 	}
 	for _, c := range s.text {
-		s.ids = append(s.ids, b.fallback[c])
+		s.add(b.fallback[c], 1)
 	}
 	return true
 }

@@ -4,11 +4,9 @@
 // its decoder. Each of these is a kind named by "type", and a row in a table of this package (normalizers,
 // preTokenizers, models, postProcessors, decoders): another kind is a file and a line.
 //
-// The ids and the text equal those of the Rust library "tokenizers" 0.23, but for characters that its Unicode tables
-// class otherwise than Go's.
+// Ids, text and offsets equal those of the Rust library "tokenizers" 0.23.
 //
-// Non-goals: training, which is package train's; offsets; pairs of texts; truncation and padding, which a file may ask for and which are left to
-// the caller; files other than tokenizer.json.
+// Non-goals: training, which is package train's; the overflow of truncation.
 package tokenizer
 
 import (
@@ -28,12 +26,29 @@ type Tokenizer struct {
 	normalize normalizer      // nil: none
 	split     []preTokenizer
 	model     model
-	wrap      wrap
+	post      postProcessor // nil: none
+	wrap      wrap          // what it puts around one text
 	decoders  []decoder
+	fromJSON  bool // it says all there is to say
 	joined    bool // tokens are decoded without spaces between
 	bos       int32
 	eos       []int32
 	runs      sync.Pool // of *run
+
+	truncation *truncation // nil: none
+	padding    *padding    // nil: none
+}
+
+// wrap is ids before and after a text.
+type wrap struct{ before, after []int32 }
+
+// newTokenizer makes a tokenizer without parts.
+func newTokenizer(name string) *Tokenizer {
+	t := &Tokenizer{
+		name: name, added: map[int32]*addedToken{}, special: map[string]bool{}, raw: newFinder(nil), normal: newFinder(nil), bos: -1,
+	}
+	t.runs.New = func() any { return &run{t: t} }
+	return t
 }
 
 // Parse reads the bytes of a tokenizer.json. The name is for errors, which are one line: name:line:column: path: fact.
@@ -46,10 +61,8 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tokenizer{
-		name: name, added: map[int32]*addedToken{}, special: map[string]bool{}, raw: newFinder(nil), normal: newFinder(nil), bos: -1,
-	}
-	t.runs.New = func() any { return &run{t: t} }
+	t := newTokenizer(name)
+	t.fromJSON = true
 	c := &config{classes: newClasses()}
 	if err := t.parts(c, o); err != nil {
 		return nil, err
@@ -65,8 +78,8 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 	if t.model, err = readModel(c, v); err != nil {
 		return nil, err
 	}
-	if _, reads := t.model.(*bpe); reads && last != nil {
-		last.write = false
+	if b, reads := t.model.(*bpe); reads && last != nil {
+		last.write = !b.byteLevel
 	}
 	t.voc = t.model.vocabulary()
 	if v := o.byName["added_tokens"]; !v.absent() {
@@ -74,12 +87,51 @@ func Parse(name string, data []byte) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
-	for _, id := range append(append([]int32(nil), t.wrap.before...), t.wrap.after...) {
-		if _, ok := t.Token(id); !ok {
-			return nil, o.byName["post_processor"].errorf("id %d is not in the vocabulary", id)
+	if t.post != nil {
+		var err error
+		t.post.ids(func(id int32) {
+			if _, ok := t.Token(id); !ok && err == nil {
+				err = o.byName["post_processor"].errorf("id %d is not in the vocabulary", id)
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
+		t.wrap = t.around()
 	}
 	return t, nil
+}
+
+// around is what the post-processor puts around a text.
+func (t *Tokenizer) around() (w wrap) {
+	before := true
+	for _, e := range t.post.process([]*Encoding{repeated(-1, "", 0, 1, true)}, true) {
+		for _, id := range e.IDs {
+			switch {
+			case id < 0:
+				before = false
+			case before:
+				w.before = append(w.before, id)
+			default:
+				w.after = append(w.after, id)
+			}
+		}
+	}
+	return w
+}
+
+// toAdd is the number of tokens that the post-processor will add.
+func (t *Tokenizer) toAdd(o EncodeOptions) (n int) {
+	if !o.Special || t.post == nil {
+		return 0
+	}
+	if o.Pair == nil {
+		return len(t.wrap.before) + len(t.wrap.after)
+	}
+	for _, e := range t.post.process([]*Encoding{{}, {}}, true) {
+		n += len(e.IDs)
+	}
+	return n
 }
 
 // parts reads all but the model and the added tokens; each may be null or absent.
@@ -93,8 +145,18 @@ func (t *Tokenizer) parts(c *config, o object) error {
 	return cmp.Or(
 		optional(c, o, "normalizer", normalizers, &t.normalize),
 		optional(c, o, "pre_tokenizer", preTokenizers, &t.split),
-		optional(c, o, "post_processor", postProcessors, &t.wrap),
-		optional(c, o, "decoder", decoders, &t.decoders))
+		optional(c, o, "post_processor", postProcessors, &t.post),
+		optional(c, o, "decoder", decoders, &t.decoders),
+		optionally(o, "truncation", readTruncation, &t.truncation),
+		optionally(o, "padding", readPadding, &t.padding))
+}
+
+// optionally reads a field, if it is there.
+func optionally[T any](o object, key string, read func(value) (T, error), to *T) (err error) {
+	if v := o.byName[key]; !v.absent() {
+		*to, err = read(v)
+	}
+	return err
 }
 
 // add enters the added tokens; those that are in the model's vocabulary keep its id.
@@ -118,10 +180,13 @@ func (t *Tokenizer) add(v value) error {
 		}
 		a.normal = a.content
 		if a.normalized && t.normalize != nil {
-			if a.normal, err = t.normalize(a.content); err != nil {
+			p, err := t.normalize(piece{text: a.content})
+			if err != nil {
 				return v.errorf("token %.60q: %v", a.content, err)
 			}
+			a.normal = p.text
 		}
+		a.shown = a.normal
 		t.added[a.id] = a
 		if a.special {
 			t.special[a.content] = true
@@ -167,18 +232,22 @@ func (t *Tokenizer) Encode(dst []int32, text string, special bool) ([]int32, err
 }
 
 func (t *Tokenizer) encode(r *run, text string) error {
-	id := func(id int32) { r.dst = append(r.dst, id) }
-	return t.raw.cut(text, func(part string, start int) error {
+	token := func(p piece, id int32) {
+		r.dst = append(r.dst, id)
+		if r.track {
+			r.out.append(p.text, p.origin(), r.word)
+			r.word++
+		}
+	}
+	return t.raw.cut(original(text, r.track), func(p piece) error {
 		if t.normalize != nil {
 			var err error
-			if part, err = t.normalize(part); err != nil {
+			if p, err = t.normalize(p); err != nil {
 				return err
 			}
 		}
-		return t.normal.cut(part, func(piece string, at int) error {
-			return r.next(0, piece, start == 0 && at == 0)
-		}, id)
-	}, id)
+		return t.normal.cut(p, func(p piece) error { return r.next(0, p) }, token)
+	}, token)
 }
 
 // Size is the number of ids, gaps included: 1 + the largest.

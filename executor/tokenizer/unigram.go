@@ -19,6 +19,8 @@ type unigram struct {
 	unknown      int32 // -1: there is none
 	unknownScore float64
 	byteFallback bool
+	strict       bool       // as SentencePiece has it: the unknown token is never spelt, bytes are of one character each
+	single       bool       // sums are rounded to float32, as in SentencePiece
 	fallback     [256]int32 // id of <0x00> to <0xFF>, -1
 	cache        *wordCache
 }
@@ -52,16 +54,21 @@ func readUnigram(_ *config, o object) (model, error) {
 	if m.byteFallback, err = o.boolean("byte_fallback", false); err != nil {
 		return nil, err
 	}
-	for i := range m.fallback {
-		m.fallback[i] = m.voc.id(fmt.Sprintf("<0x%02X>", i))
-	}
 	m.pieces = trie.New(m.voc.tokens)
 	m.unknownScore = math.Inf(1)
 	for _, s := range m.scores {
 		m.unknownScore = min(m.unknownScore, s)
 	}
 	m.unknownScore -= unknownPenalty
+	m.bytes()
 	return m, nil
+}
+
+// bytes finds the byte tokens.
+func (m *unigram) bytes() {
+	for i := range m.fallback {
+		m.fallback[i] = m.voc.id(fmt.Sprintf("<0x%02X>", i))
+	}
 }
 
 // readPieces reads [[token, score], ...]; a token's id is its place.
@@ -101,7 +108,7 @@ func (m *unigram) readPieces(v value) error {
 func (m *unigram) vocabulary() *vocabulary { return m.voc }
 
 func (m *unigram) encode(s *scratch, dst []int32, word string) ([]int32, error) {
-	if len(word) > longestCached {
+	if len(word) > longestCached || s.track {
 		return m.encodeWord(s, dst, word)
 	}
 	slot, ids, ok := m.cache.find(word)
@@ -120,40 +127,57 @@ func (m *unigram) encodeWord(s *scratch, dst []int32, word string) ([]int32, err
 	if err := m.ways(s, word); err != nil {
 		return dst, err
 	}
-	start := len(dst)
+	start, first := len(dst), len(s.found)
 	for end := len(word); end > 0; {
 		at := s.best[end]
 		from := int(at.from)
-		if at.id != m.unknown {
+		if at.id == m.unknown {
+			for from > 0 && s.best[from].id == m.unknown && (!m.byteFallback || !m.strict) {
+				from = int(s.best[from].from)
+			}
+			dst = m.appendUnknown(s, dst, word, from, end)
+		} else {
 			dst = append(dst, at.id)
-			end = from
-			continue
+			s.mark(from, end)
 		}
-		for from > 0 && s.best[from].id == m.unknown {
-			from = int(s.best[from].from)
-		}
-		dst = m.appendUnknown(dst, word[from:end])
 		end = from
 	}
 	slices.Reverse(dst[start:])
+	slices.Reverse(s.found[first:])
 	return dst, nil
 }
 
+// mark notes the part of the word that an id stands for.
+func (s *scratch) mark(start, end int) {
+	if s.track {
+		s.found = append(s.found, Span{start, end})
+	}
+}
+
 // appendUnknown appends, last one first, the ids of a run of unknown characters.
-func (m *unigram) appendUnknown(dst []int32, run string) []int32 {
-	if id := m.voc.id(run); id >= 0 {
+func (m *unigram) appendUnknown(s *scratch, dst []int32, word string, from, end int) []int32 {
+	run := word[from:end]
+	start, first := len(dst), len(s.found)
+	if id := m.voc.id(run); id >= 0 && !m.strict {
+		s.mark(from, end)
 		return append(dst, id)
 	}
-	if !m.byteFallback {
-		return append(dst, m.unknown)
-	}
-	start := len(dst)
-	for i := len(run) - 1; i >= 0; i-- {
+	for i := len(run) - 1; i >= 0 && m.byteFallback; i-- {
 		id := m.fallback[run[i]]
 		if id < 0 {
-			return append(dst[:start], m.unknown)
+			dst, s.found = dst[:start], s.found[:first]
+			break
 		}
 		dst = append(dst, id)
+		if m.strict && i < len(run)-1 {
+			s.mark(from, from)
+		} else {
+			s.mark(from, end)
+		}
+	}
+	if len(dst) == start {
+		dst = append(dst, m.unknown)
+		s.mark(from, end)
 	}
 	return dst
 }
@@ -180,16 +204,23 @@ func (m *unigram) ways(s *scratch, word string) error {
 			}
 			single = single || i == at+size
 			if to := &s.best[i]; to.from < 0 || here+m.scores[id] > to.score {
-				*to = step{here + m.scores[id], int32(at), id}
+				*to = step{m.rounded(here + m.scores[id]), int32(at), id}
 			}
 		}
-		if to := &s.best[at+size]; !single && (to.from < 0 || here+m.unknownScore > to.score) {
+		if to := &s.best[at+size]; !single && (to.from < 0 || m.rounded(here+m.unknownScore) > to.score) {
 			if m.unknown < 0 {
 				return errNoUnknown(word[at : at+size])
 			}
-			*to = step{here + m.unknownScore, int32(at), m.unknown}
+			*to = step{m.rounded(here + m.unknownScore), int32(at), m.unknown}
 		}
 		at += size
 	}
 	return nil
+}
+
+func (m *unigram) rounded(score float64) float64 {
+	if m.single {
+		return float64(float32(score))
+	}
+	return score
 }

@@ -14,20 +14,13 @@ func readDigits(_ *config, o object) ([]preTokenizer, error) {
 	if single {
 		behave = isolated
 	}
-	return []preTokenizer{&splitter{pattern: predicate(unicode.IsNumber), behave: behave}}, err
+	return []preTokenizer{&splitter{pattern: predicate(isNumeric), behave: behave}}, err
 }
 
-// readPunctuation splits at ASCII punctuation (symbols included) and \p{P}.
+// readPunctuation splits at punctuation.
 func readPunctuation(_ *config, o object) ([]preTokenizer, error) {
 	behave, _, err := readBehaviour(o, "Isolated")
 	return []preTokenizer{&splitter{pattern: predicate(isPunctuation), behave: behave}}, err
-}
-
-func isPunctuation(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r > ' ' && r < 0x7F && !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z')
-	}
-	return unicode.IsPunct(r)
 }
 
 // readWhitespaceSplit splits at white space, which is lost.

@@ -34,12 +34,13 @@ func vocabularyAndUnknown(o object, otherwise string) (*vocabulary, int32, error
 
 func (m *wordLevel) vocabulary() *vocabulary { return m.voc }
 
-func (m *wordLevel) encode(_ *scratch, dst []int32, word string) ([]int32, error) {
+func (m *wordLevel) encode(s *scratch, dst []int32, word string) ([]int32, error) {
 	id := m.voc.id(word)
 	if id < 0 {
 		if id = m.unknown; id < 0 {
 			return dst, errNoUnknown(word)
 		}
 	}
+	s.mark(0, len(word))
 	return append(dst, id), nil
 }

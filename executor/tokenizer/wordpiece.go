@@ -44,8 +44,8 @@ func readWordPiece(_ *config, o object) (model, error) {
 
 func (m *wordPiece) vocabulary() *vocabulary { return m.voc }
 
-func (m *wordPiece) encode(_ *scratch, dst []int32, word string) ([]int32, error) {
-	start := len(dst)
+func (m *wordPiece) encode(s *scratch, dst []int32, word string) ([]int32, error) {
+	start, first := len(dst), len(s.found)
 	whole := len(word) <= m.longest || utf8.RuneCountInString(word) <= m.longest
 	for at, from := 0, trie.Root; whole && at < len(word); from = m.inside {
 		id, end := int32(-1), 0
@@ -58,6 +58,7 @@ func (m *wordPiece) encode(_ *scratch, dst []int32, word string) ([]int32, error
 		}
 		whole = id >= 0
 		dst = append(dst, id)
+		s.mark(at, end)
 		at = end
 	}
 	if whole {
@@ -66,6 +67,8 @@ func (m *wordPiece) encode(_ *scratch, dst []int32, word string) ([]int32, error
 	if m.unknown < 0 {
 		return dst[:start], errNoUnknown(word)
 	}
+	s.found = s.found[:first]
+	s.mark(0, len(word))
 	return append(dst[:start], m.unknown), nil
 }
 

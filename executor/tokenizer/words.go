@@ -23,13 +23,14 @@ func (t *Tokenizer) Words(each func(word string)) func(text string) error {
 		if at := invalidUTF8(text); at >= 0 {
 			return fmt.Errorf("not UTF-8 at byte %d", at)
 		}
+		p := original(text, false)
 		if t.normalize != nil {
 			var err error
-			if text, err = t.normalize(text); err != nil {
+			if p, err = t.normalize(p); err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 		}
-		if err := r.next(0, text, true); err != nil {
+		if err := r.next(0, p); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 		return nil

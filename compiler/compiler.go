@@ -71,6 +71,8 @@ type context struct {
 	opt   *Options
 	base  *ir.Graph // of a training: the model before it is adapted
 
+	unbound *ir.Graph // the graph before sizes were bound, with the same nodes
+
 	recompute int                     // blocks that remat takes, or AllBlocks
 	again     plan.Again              // what it took
 	waits     map[*ir.Node][]*ir.Node // what nodes wait for besides their inputs
@@ -113,7 +115,7 @@ func Passes() []string {
 	for _, p := range passes {
 		names = append(names, p.name)
 	}
-	return append(names, "bind", "settle", "convolve", "remat", "schedule")
+	return append(names, "bind", "convolve", "settle", "remat", "schedule")
 }
 
 // Compile elaborates m and runs the passes on it.
@@ -226,10 +228,10 @@ func (p *Program) planOnce(sizes map[string]int, blocks int) (*plan.Plan, error)
 
 // late are the passes that see every size.
 var late = []pass{
-	{name: "settle", run: settle,
+	{name: "convolve", run: convolve,
+		why: "how a convolution is best computed follows from its sizes, and from whether all plans have them"},
+	{name: "settle", run: settle, after: []string{"convolve"},
 		why: "some ops change nothing once sizes are known"},
-	{name: "convolve", run: convolve, after: []string{"settle"},
-		why: "how a convolution is best computed follows from its sizes"},
 	{name: "remat", run: remat, after: []string{"settle"},
 		why: "no pass after it may make one of equal nodes"},
 	{name: "schedule", run: schedule, after: []string{"remat"},
@@ -237,7 +239,7 @@ var late = []pass{
 }
 
 func (p *Program) make(sizes map[string]int, blocks int) (*plan.Plan, error) {
-	c := &context{table: p.table, opt: &p.opt, recompute: blocks}
+	c := &context{table: p.table, opt: &p.opt, recompute: blocks, unbound: p.graph}
 	g, err := bind(c, p.graph, sizes)
 	if err != nil {
 		return nil, err

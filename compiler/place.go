@@ -155,7 +155,7 @@ func (p *placer) node(i int, n *ir.Node) error {
 	if !ok {
 		return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s has no kernel for %v", p.c.opt.Target.Name(), n.Types[0])}
 	}
-	s := step{node: n, size: k.Scratch(n.Attr, typesOf(n.In), n.Types)}
+	s := step{node: n, size: kernels.Scratch(k, n.Attr, typesOf(n.In), n.Types, p.layouts(n))}
 	if s.size > 0 {
 		s.scratch = p.block(s.size, i, i)
 	}
@@ -173,6 +173,17 @@ func (p *placer) node(i int, n *ir.Node) error {
 		p.at[out] = p.block(t.Bytes(), i, end)
 	}
 	return nil
+}
+
+// layouts are those of the inputs of n.
+func (p *placer) layouts(n *ir.Node) []ir.Layout {
+	out := make([]ir.Layout, len(n.In))
+	for i, v := range n.In {
+		if v.Valid() && v.Node.Op == ir.OpState {
+			out[i] = p.list[p.state[v.Node.Attr.(ir.StateAttr).Path]].Layout
+		}
+	}
+	return out
 }
 
 // block returns new memory in the work arena.

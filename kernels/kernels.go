@@ -63,6 +63,22 @@ type Kernel interface {
 	InPlace(i int) bool
 }
 
+// LayoutScratch is a Kernel that needs less scratch where some of its inputs lie
+// in a layout of theirs. Scratch returns the most.
+type LayoutScratch interface {
+	// ScratchOf is Scratch for inputs in the given layouts.
+	ScratchOf(attr any, in, out []ir.Type, layouts []ir.Layout) int64
+}
+
+// Scratch returns the bytes of temporary memory that one run of k needs for
+// inputs in the given layouts.
+func Scratch(k Kernel, attr any, in, out []ir.Type, layouts []ir.Layout) int64 {
+	if l, ok := k.(LayoutScratch); ok {
+		return l.ScratchOf(attr, in, out, layouts)
+	}
+	return k.Scratch(attr, in, out)
+}
+
 // Backend is a device that runs steps in the order in which they are called.
 type Backend interface {
 	Name() string

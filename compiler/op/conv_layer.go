@@ -20,7 +20,8 @@ type ConvLayerAttr struct {
 	Groups      int  `cue:"groups: int & >0 | *1" doc:"groups of channels that do not mix; as many as x has channels is depthwise"`
 	Bias        bool `cue:"bias: bool | *true" doc:"add a bias"`
 	Act         string
-	Algorithm   string // how it is computed, set by the compiler for known sizes: see the pass convolve
+	Algorithm   string // how it is computed, "" or Winograd, set by the compiler for known sizes: see the pass convolve
+	Plain       bool   // its weights lie row-major, since other plans may compute it otherwise; set by the compiler
 }
 
 // ConvTransposeLayerAttr describes a transposed convolution with its weights.
@@ -278,12 +279,8 @@ func ConvGeometry(attr any, x ir.Type) (ConvAttr, error) {
 	return ConvAttr{}, fmt.Errorf("%T is not the attribute of a convolution", attr)
 }
 
-// The ways to compute a convolution.
-const (
-	Patches  = "patches"  // products of weights and what positions see of x
-	Lines    = "lines"    // sums of lines of x
-	Winograd = "winograd" // fewer products, of transformed tiles
-)
+// Winograd is a way to compute a convolution: fewer products, of transformed tiles.
+const Winograd = "winograd"
 
 // SuitsWinograd reports whether a convolution over two axes, with the given
 // weight, can be computed by Winograd's algorithm: 3 x 3, without stride, dilation and groups.

@@ -6,67 +6,54 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
-	"pipe.dev/kernels/cpu/asm"
 )
 
 // convolving computes a convolution, or its adjoint, as products: a row of the
-// result is a row of weights times patches of x, which are packed a panel of
-// positions at a time, so that no matrix of patches ever exists.
+// result is a row of weights times what positions see of x. That is copied a few
+// channels and some panels of positions at a time; what an element of the kernel
+// sees is the same copy further on, so no matrix of patches ever exists.
 //
 //	x [batch, groups*channels, source...]   y [batch, groups*rows, dest...]
 //
 // The adjoint of stride s is s convolutions of stride 1, each of every s-th
 // position with every s-th element of the kernel: the phases. Every element is
 // one chain of fused multiply-adds over channels and then the kernel, so
-// neither tiles nor threads change a bit. Where there are few rows, lines of y
-// are sums of lines of x instead: see direct.
+// neither tiles nor threads change a bit. Where a group has one row, lines of y
+// are sums of lines of x instead.
 type convolving struct {
 	b              *Backend
 	batch, groups  int
 	rows, channels int    // of a group
 	source, dest   [3]int // spatial sizes; those in front are 1 where there are fewer axes
 	walk           [3]int // elements of x from one position to the next
+	size           [3]int // positions, of the phase that has most
+	step           [3]int // elements of y from one position to the next
 	phases         []convPhase
 	kernel         int // elements of the kernel
 	adjoint        bool
-	algorithm      string // as the plan says, or ""
 	x, w, y, bias  vec
 	act            func(y []float32)
-	a              []float32 // weights as the products read them
-	aRow, aColumn  int       // distances of rows, 0 if it is the length of a row, and of columns in a phase's part of a
-	aFloats        int       // of a, if weights are copied
+	a              []float32 // weights: in tall panels for products, row-major for lines
 	units          int
 	perPart        int
+	part           convPart
+	width          int      // numbers of a unit of lines
+	alike          int      // rows of a unit of lines
+	tiles          [2][]int // first row of each tile, and rows, of a full tall panel and of the last
+	convGrid
 }
 
 // convPhase is a set of positions that use the same elements of the kernel.
 type convPhase struct {
-	size        [3]int   // positions
-	start, step [3]int   // position p is element start + p*step of y
-	taps        [][3]int // which element of x position 0 sees
-	element     []int    // of the kernel, for each tap
-	lasts       int      // taps along the last axis, which lie evenly apart
-	first       int      // where the phase's weights begin in a
-	groupFloats int      // of the weights of a group
-	firstUnit   int
-	tiles       []int // first row of each tile, and rows
-	blocks      []int // first tile of each block of rows, and the number of tiles
-	group       int   // panels of a unit
-	blockRows   int   // rows of a block, at most
+	start   [3]int   // position p is element start + p*step of y
+	taps    [][3]int // which element of x position 0 sees
+	element []int    // of the kernel, for each tap
+	lasts   int      // taps along the last axis, which lie evenly apart
 }
 
-// fewRows is the greatest number of rows of a group for which lines are summed
-// directly where the plan does not say.
-const fewRows = 2
-
-// direct reports whether lines are summed: packing patches would cost as much
-// as what is computed of them.
-func (c *convolving) direct() bool {
-	return c.algorithm == op.Lines || c.algorithm == "" && c.rows <= fewRows
-}
-
-// positions of a phase in all samples: the columns of its products.
-func (c *convolving) columns(p *convPhase) int { return c.batch * prod(p.size[:]) }
+// direct reports whether lines are summed: there is one row, too few to share
+// what is seen of x in tiles.
+func (c *convolving) direct() bool { return c.rows == 1 }
 
 // pad3 puts fill in front of v until there are three.
 func pad3(v []int, fill int) [3]int {
@@ -82,16 +69,16 @@ func newConvolution(b *Backend, adjoint bool, attr any, x, w, y ir.Type) (*convo
 		return nil, err
 	}
 	xs, ws, ys := x.Sizes(), w.Sizes(), y.Sizes()
-	c := &convolving{b: b, adjoint: adjoint, algorithm: convAlgorithm(attr), batch: xs[0], groups: at.Groups, rows: ys[1] / at.Groups, channels: xs[1] / at.Groups,
+	c := &convolving{b: b, adjoint: adjoint, batch: xs[0], groups: at.Groups, rows: ys[1] / at.Groups, channels: xs[1] / at.Groups,
 		source: pad3(xs[2:], 1), dest: pad3(ys[2:], 1), kernel: prod(ws[2:])}
 	stride, before := pad3(at.Stride.Slice(), 1), pad3(at.Before.Slice(), 0)
 	kernel, dilation := pad3(ws[2:], 1), pad3(at.Dilation.Slice(), 1)
 	if adjoint {
-		c.walk = [3]int{1, 1, 1}
-		c.phases = adjointPhases(c.dest, kernel, stride, before, dilation)
+		c.walk, c.step = [3]int{1, 1, 1}, stride
+		c.phases = adjointPhases(kernel, stride, before, dilation)
 	} else {
-		c.walk = stride
-		p := convPhase{size: c.dest, step: [3]int{1, 1, 1}}
+		c.walk, c.step = stride, [3]int{1, 1, 1}
+		p := convPhase{}
 		var along [3][]axisTap
 		for d := range along {
 			for k := range kernel[d] {
@@ -101,19 +88,8 @@ func newConvolution(b *Backend, adjoint bool, attr any, x, w, y ir.Type) (*convo
 		p.cross(along, kernel)
 		c.phases = []convPhase{p}
 	}
-	c.aColumn = 1
-	if k := c.channels * c.kernel; adjoint && !c.direct() {
-		c.aRow, c.aColumn = 1, c.rows
-	} else if c.spread() {
-		c.aRow = k + 16
-	}
-	for i := range c.phases {
-		p := &c.phases[i]
-		p.first, p.groupFloats = c.aFloats, c.rows*c.channels*len(p.taps)
-		if c.aRow > 1 {
-			p.groupFloats = c.rows * c.aRow
-		}
-		c.aFloats += c.groups * p.groupFloats
+	for d := range c.size {
+		c.size[d] = parts(c.dest[d], c.step[d])
 	}
 	return c, nil
 }
@@ -135,49 +111,25 @@ func (p *convPhase) cross(along [3][]axisTap, kernel [3]int) {
 	}
 }
 
-// adjointPhases cuts the positions of a result of the given size by their
-// rest modulo the stride. Taps are in rising order of what they see.
-func adjointPhases(size, kernel, stride, before, dilation [3]int) []convPhase {
+// adjointPhases cuts positions by their rest modulo the stride, the last axis
+// fastest. Taps are in rising order of what they see.
+func adjointPhases(kernel, stride, before, dilation [3]int) []convPhase {
 	var out []convPhase
 	for i := range prod(stride[:]) {
 		rest := [3]int{i / stride[2] / stride[1], i / stride[2] % stride[1], i % stride[2]}
-		p := convPhase{start: rest, step: stride}
+		p := convPhase{start: rest}
 		var along [3][]axisTap
 		for d := range along {
-			p.size[d] = max(0, (size[d]-rest[d]+stride[d]-1)/stride[d])
 			for k := kernel[d] - 1; k >= 0; k-- {
 				if e := rest[d] + before[d] - k*dilation[d]; e%stride[d] == 0 {
 					along[d] = append(along[d], axisTap{e / stride[d], k})
 				}
 			}
 		}
-		if prod(p.size[:]) == 0 {
-			continue
-		}
 		p.cross(along, kernel)
 		out = append(out, p)
 	}
 	return out
-}
-
-// prepares reports whether weights must be copied: to another type or order,
-// or since their rows would fall on the same lines of the caches.
-func (c *convolving) prepares(w ir.DType) bool {
-	return c.adjoint || w != ir.F32 || c.spread()
-}
-
-// spread reports whether rows of weights would fall on the same lines of the
-// caches, and are copied further apart.
-func (c *convolving) spread() bool {
-	return !c.adjoint && !c.direct() && crowded(c.channels*c.kernel)
-}
-
-// weightRow is the distance of rows of weights of a phase, in floats.
-func (c *convolving) weightRow(p *convPhase) int {
-	if c.aRow > 0 {
-		return c.aRow
-	}
-	return c.channels * len(p.taps)
 }
 
 // convOp is the kernel of conv and its layers, or of conv_transpose and its.
@@ -195,28 +147,44 @@ func convOp(adjoint bool) maker {
 		if !ok {
 			return nil, false
 		}
-		return kernel{
-			bind: func(a kernels.Args) (kernels.Step, error) {
-				if convAlgorithm(a.Attr) == op.Winograd {
-					return bindWinograd(b, inPlace(act), a)
-				}
-				return bindConv(b, adjoint, inPlace(act), a)
-			},
-			scratch: func(attr any, in, out []ir.Type) int64 {
-				if convAlgorithm(attr) == op.Winograd {
-					if q, err := newWinograd(b, attr, in[0], in[1], out[0]); err == nil {
-						u, v := q.floats()
-						return 4 * int64(u+v)
-					}
-					return 0 // bind says why
-				}
-				if c, err := newConvolution(b, adjoint, attr, in[0], in[1], out[0]); err == nil && c.prepares(in[1].DType) {
-					return 4 * int64(c.aFloats)
-				}
-				return 0
-			},
-		}, true
+		return convKernel{b: b, adjoint: adjoint, act: inPlace(act)}, true
 	}
+}
+
+// convKernel is the kernel of a convolution.
+type convKernel struct {
+	b       *Backend
+	adjoint bool
+	act     func([]float32)
+}
+
+func (k convKernel) Bind(a kernels.Args) (kernels.Step, error) {
+	if convAlgorithm(a.Attr) == op.Winograd {
+		return bindWinograd(k.b, k.act, a)
+	}
+	return bindConv(k.b, k.adjoint, k.act, a)
+}
+
+func (k convKernel) InPlace(int) bool { return false }
+
+func (k convKernel) Scratch(attr any, in, out []ir.Type) int64 {
+	return k.ScratchOf(attr, in, out, make([]ir.Layout, len(in)))
+}
+
+// ScratchOf is the memory of weights, unless they lie as they are read, and of
+// what Winograd's tiles see of x. Where there is none, Bind says why.
+func (k convKernel) ScratchOf(attr any, in, out []ir.Type, layouts []ir.Layout) int64 {
+	if convAlgorithm(attr) == op.Winograd {
+		if q, err := newWinograd(k.b, attr, in[0], in[1], out[0]); err == nil {
+			u, v := q.floats(layouts[1] == Winograd36)
+			return 4 * int64(u+v)
+		}
+		return 0
+	}
+	if c, err := newConvolution(k.b, k.adjoint, attr, in[0], in[1], out[0]); err == nil && c.prepares(in[1].DType, layouts[1] != "") {
+		return 4 * int64(c.weights())
+	}
+	return 0
 }
 
 // convAct is the activation that a layer's attribute asks for.
@@ -255,82 +223,79 @@ func bindConv(b *Backend, adjoint bool, act func([]float32), a kernels.Args) (ke
 		}
 		c.bias = vs[2]
 	}
-	if c.w.n != c.groups*c.rows*c.channels*c.kernel {
-		return nil, fmt.Errorf("weight has %d elements, want %d x %d x %d", c.w.n, c.groups*c.rows, c.channels, c.kernel)
+	if typ(a.In[1]).Elems() != c.weights() {
+		return nil, fmt.Errorf("weight has %d elements, want %d x %d x %d", typ(a.In[1]).Elems(), c.groups*c.rows, c.channels, c.kernel)
 	}
 	if c.y.n == 0 {
 		return b.step(0, nil), nil
 	}
 	steps := []kernels.Step{}
-	if c.prepares(c.w.dtype) {
-		if c.a, err = b.scratch(a, c.aFloats); err != nil {
+	if c.a = nil; c.prepares(c.w.dtype, a.In[1].Layout != "") {
+		if c.a, err = b.scratch(a, c.weights()); err != nil {
 			return nil, err
 		}
-		steps = append(steps, b.step(c.groups*c.channels, c.prepare))
+		steps = append(steps, c.prepare())
 	} else {
 		c.a = c.w.f32()
 	}
 	if c.direct() {
-		if err := c.divideLines(); err != nil {
-			return nil, err
-		}
-		steps = append(steps, b.step(parts(c.units, c.perPart), c.lines))
-	} else {
-		c.divide()
-		steps = append(steps, b.step(parts(c.units, c.perPart), c.products))
+		c.divideLines()
+		return sequence(append(steps, b.step(parts(c.units, c.perPart), c.lines))...), nil
 	}
-	return sequence(steps...), nil
+	c.divide()
+	return sequence(append(steps, b.step(parts(c.units, c.perPart), c.products))...), nil
 }
 
-// prepare copies the weights of one channel of x to where products read them.
-func (c *convolving) prepare(worker, id int) {
-	g, ch := id/c.channels, id%c.channels
-	from, next, row := (g*c.rows*c.channels+ch)*c.kernel, c.channels*c.kernel, 0
+// weights is the number of weights.
+func (c *convolving) weights() int { return c.groups * c.rows * c.channels * c.kernel }
+
+// prepares reports whether weights must be copied: to another type, or into
+// tall panels unless they lie so.
+func (c *convolving) prepares(w ir.DType, tall bool) bool {
+	return w != ir.F32 || !c.direct() && !tall
+}
+
+// prepare returns the step that copies weights: widened for lines, into tall
+// panels for products.
+func (c *convolving) prepare() kernels.Step {
+	if c.direct() {
+		return c.b.step(parts(c.w.n, grain), func(_, id int) {
+			lo, hi := span(id, c.w.n, grain)
+			c.w.load(c.a[lo:hi], lo)
+		})
+	}
+	talls := c.talls()
 	if c.adjoint {
-		from, next = id*c.rows*c.kernel, c.kernel
-		if c.aRow == 1 {
-			row = c.prepareColumns(c.b.local[worker], from, g, ch)
-		}
+		return c.b.step(c.groups*talls*c.channels, func(worker, id int) {
+			ch := id % c.channels
+			id /= c.channels
+			at, rows := c.tallOf(id/talls, id%talls)
+			from := ((id/talls*c.channels+ch)*c.rows + id%talls*tallRows) * c.kernel
+			c.columns(c.a[at+ch*c.kernel*rows:], c.b.local[worker], from, c.kernel, rows, c.kernel)
+		})
 	}
-	for j := range c.phases {
-		p := &c.phases[j]
-		for t, e := range p.element {
-			to, step := c.a[p.first+g*p.groupFloats+(ch*len(p.taps)+t)*c.aColumn:], c.weightRow(p)
-			if c.w.dtype != ir.F32 {
-				for i := row; i < c.rows; i++ {
-					to[i*step] = c.w.one(from + e + i*next)
-				}
-				continue
-			}
-			w := c.w.f32()[from+e:]
-			for i := row; i < c.rows; i++ {
-				to[i*step] = w[i*next]
-			}
-		}
-	}
+	k := c.channels * c.kernel
+	chunks := parts(k, convK)
+	return c.b.step(c.groups*talls*chunks, func(worker, id int) {
+		lo, hi := span(id%chunks, k, convK)
+		id /= chunks
+		at, rows := c.tallOf(id/talls, id%talls)
+		c.columns(c.a[at+lo*rows:], c.b.local[worker], at+lo, k, rows, hi-lo)
+	})
 }
 
-// prepareColumns copies the weights of one channel for as many rows as it can, 32 at a
-// time, and returns how many. What the kernels read beyond a row is not used.
-func (c *convolving) prepareColumns(local []float32, from, g, ch int) (row int) {
-	n := multiple(c.kernel, 16)
-	if (n+1)*asm.Panel > localFloats {
-		return 0
+// columns writes n weights of each of some rows, which begin stride apart at
+// weight i, as to[l*rows+r].
+func (c *convolving) columns(to, local []float32, i, stride, rows, n int) {
+	done := 0
+	if wide := multiple(n, 16); rows == tallRows && (wide+1)*rows <= len(local) && i+(rows-1)*stride+wide <= c.w.n {
+		c.b.asm.Interleave[c.w.storage()](rows, wide, c.w.at(i), c.w.dtype.Size()*stride, &local[0])
+		done = n
+		copy(to[:n*rows], local)
 	}
-	for ; row+asm.Panel <= c.rows && from+(row+asm.Panel-1)*c.kernel+n <= c.w.n; row += asm.Panel {
-		c.b.asm.Interleave[c.w.storage()](asm.Panel, n, c.w.at(from+row*c.kernel), c.kernel*c.w.dtype.Size(), &local[0])
-		for j := range c.phases {
-			p := &c.phases[j]
-			to := c.a[p.first+g*p.groupFloats+ch*len(p.taps)*c.aColumn+row:]
-			for t, e := range p.element {
-				*(*[asm.Panel]float32)(to[t*c.aColumn:]) = *(*[asm.Panel]float32)(local[e*asm.Panel:])
-			}
+	for l := done; l < n; l++ {
+		for r := range rows {
+			to[l*rows+r] = c.w.one(i + r*stride + l)
 		}
 	}
-	return row
-}
-
-// weights returns the weights of row i of a group from column k on.
-func (c *convolving) weights(p *convPhase, g, i, k int) *float32 {
-	return &c.a[p.first+g*p.groupFloats+i*c.weightRow(p)+k*c.aColumn]
 }

@@ -21,6 +21,7 @@ type convGrad struct {
 	convolving
 	dy, dw      vec
 	k           int // positions of a sample
+	heights     []int // first row of each tile, and rows
 	blocks      []int
 	group       int // panels of a unit
 	gradPerPart int
@@ -74,8 +75,8 @@ func bindConvGrad(b *Backend, a kernels.Args) (kernels.Step, error) {
 // divideGrad settles blocks and parts. Nothing here changes a bit.
 func (g *convGrad) divideGrad() {
 	height := g.b.asm.Rows
-	g.phases[0].tiles = evenly(g.rows, parts(g.rows, height))
-	count := len(g.phases[0].tiles) - 1
+	g.heights = evenly(g.rows, parts(g.rows, height))
+	count := len(g.heights) - 1
 	blocks := parts(g.rows, gradRows-height)
 	panels := parts(g.channels*g.kernel, asm.Panel)
 	g.group = min(panels, gradPanels)
@@ -102,7 +103,7 @@ func (g *convGrad) gradUnit(local []float32, id int) {
 	groups := parts(panels, g.group)
 	lo, hi := span(id%groups, panels, g.group)
 	id /= groups
-	blocks, tiles := len(g.blocks)-1, g.phases[0].tiles
+	blocks, tiles := len(g.blocks)-1, g.heights
 	group, from, to := id/blocks, g.blocks[id%blocks], g.blocks[id%blocks+1]
 	row0, end := tiles[from], tiles[to]
 	load := 0
@@ -165,9 +166,9 @@ func (g *convGrad) turned(local, to []float32, n, group, column, k0, m int) {
 func (g *convGrad) positions(to []float32, p *convPhase, plane, t, from int) {
 	s, tap := g.source, &p.taps[t]
 	for len(to) > 0 {
-		p2, line := from%p.size[2], from/p.size[2]
-		n := min(len(to), p.size[2]-p2)
-		e0, e1 := tap[0]+line/p.size[1]*g.walk[0], tap[1]+line%p.size[1]*g.walk[1]
+		p2, line := from%g.size[2], from/g.size[2]
+		n := min(len(to), g.size[2]-p2)
+		e0, e1 := tap[0]+line/g.size[1]*g.walk[0], tap[1]+line%g.size[1]*g.walk[1]
 		if uint(e0) >= uint(s[0]) || uint(e1) >= uint(s[1]) {
 			clear(to[:n])
 		} else {
@@ -189,15 +190,15 @@ func (g *convGrad) dots(worker, id int) {
 	for last := range p.lasts {
 		var sum float64
 		tap := &p.taps[t+last]
-		for line := range g.batch * p.size[0] * p.size[1] {
-			n, p0, p1 := line/(p.size[0]*p.size[1]), line/p.size[1]%p.size[0], line%p.size[1]
+		for line := range g.batch * g.size[0] * g.size[1] {
+			n, p0, p1 := line/(g.size[0]*g.size[1]), line/g.size[1]%g.size[0], line%g.size[1]
 			e0, e1 := tap[0]+p0*g.walk[0], tap[1]+p1*g.walk[1]
 			if uint(e0) >= uint(g.source[0]) || uint(e1) >= uint(g.source[1]) {
 				continue
 			}
 			x := (((n*g.groups+channel/g.rows)*g.channels+ch)*g.source[0]+e0)*g.source[1]*g.source[2] + e1*g.source[2]
-			dy := ((n*g.groups*g.rows+channel)*p.size[0]*p.size[1] + p0*p.size[1] + p1) * p.size[2]
-			lo, hi := within(tap[2], g.walk[2], p.size[2], g.source[2])
+			dy := ((n*g.groups*g.rows+channel)*g.size[0]*g.size[1] + p0*g.size[1] + p1) * g.size[2]
+			lo, hi := within(tap[2], g.walk[2], g.size[2], g.source[2])
 			for ; lo < hi; lo += chunk {
 				m := min(chunk, hi-lo)
 				seen := local[:m]

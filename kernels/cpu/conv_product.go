@@ -1,200 +1,216 @@
 package cpu
 
 import (
-	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels/cpu/asm"
 )
 
-// The memory of a worker while it multiplies patches, in floats.
-const (
-	convK      = 256 // rows of a panel of patches: it stays in the first-level cache
-	convPanels = 8   // panels that meet a block of weights while that stays in the second
-	convRows   = 384 // rows of a block
-	atPatches  = 0
-	atConvSums = convPanels * convK * asm.Panel
-	convSums   = localFloats - atConvSums
-)
+// tallRows is the number of rows of weights that are stored together: all
+// heights of tiles divide it. A tall panel holds, for every channel and element
+// of the kernel, the weights of its rows; the last panel of a group has as many rows as are left.
+const tallRows = 48
 
-// divide settles tiles, blocks and parts. Nothing here changes a bit.
-func (c *convolving) divide() {
-	c.units = 0
-	longest := 0
-	for i := range c.phases {
-		p := &c.phases[i]
-		count := parts(c.rows, c.b.asm.Rows)
-		p.tiles = evenly(c.rows, count)
-		longest = max(longest, c.share(p, count))
-		p.firstUnit = c.units
-		c.units += c.groups * (len(p.blocks) - 1) * parts(parts(c.columns(p), asm.Panel), p.group)
-	}
-	c.perPart = max(1, shortPart/max(longest, 1))
+// convPart is what a unit of work computes.
+type convPart struct {
+	panels int // side by side
+	tall   int // tall panels
+	phases int
+	deep   int // channels that are summed before the next are looked at
 }
 
-// share settles how many panels and which rows a unit has: so that all threads
-// are done soonest, by the time it takes to copy patches, to read weights, and
-// to multiply. It returns the nanoseconds of a unit.
-func (c *convolving) share(p *convPhase, count int) (unit int) {
-	k, panels := max(1, c.channels*len(p.taps)), parts(c.columns(p), asm.Panel)
-	least := 0
-	for group := 1; group <= min(panels, convPanels); group *= 2 {
-		for blocks := 1; blocks <= count; blocks++ {
-			rows := parts(count, blocks) * parts(c.rows, count)
-			if rows > convRows || group*rows*asm.Panel > convSums {
-				continue
-			}
-			one := k * (5*group + rows/5 + group*rows*asm.Panel/55)
-			all := c.groups*blocks*parts(panels, group)*one/c.b.Threads() + one
-			if least == 0 || all < least {
-				least, unit, p.group, p.blockRows = all, one, group, rows
-				p.blocks = evenly(count, blocks)
+const (
+	convK    = 256 // weights of a row that are used at a time, about
+	convRows = 384 // rows that share what is seen, at most: their weights stay in the second-level cache
+)
+
+// divide settles units. Nothing here changes a bit.
+func (c *convolving) divide() {
+	c.settle(asm.Panel)
+	best, least := convPart{}, 0.0
+	for panels := 1; panels <= 8; panels *= 2 {
+		for _, phases := range []int{len(c.phases), c.step[2], 1} {
+			for tall := 1; tall <= convRows/tallRows; tall++ {
+				p := convPart{panels: panels, tall: tall, phases: phases}
+				if one, all, ok := c.time(&p); ok && (least == 0 || all < least) {
+					best, least = p, all
+					c.perPart = max(1, int(shortPart/one))
+				}
 			}
 		}
 	}
-	return unit
+	c.part = best
+	c.layOut(c.span(best.panels))
+	c.list([2]int{min(tallRows, c.rows), c.lastTall()})
+	for i, height := range []int{min(tallRows, c.rows), c.lastTall()} {
+		c.tiles[i] = evenly(height, parts(height, c.b.asm.Rows))
+	}
+	c.units = c.count(&best)
+}
+
+// count is the number of units.
+func (c *convolving) count(p *convPart) int {
+	return c.groups * c.batch * parts(c.panels, p.panels) * parts(c.talls(), p.tall) * parts(len(c.phases), p.phases)
+}
+
+// talls is the number of tall panels of a group.
+func (c *convolving) talls() int { return parts(c.rows, tallRows) }
+
+// lastTall is the number of rows of the last tall panel of a group.
+func (c *convolving) lastTall() int { return c.rows - (c.talls()-1)*tallRows }
+
+// span is how many numbers so many panels side by side span at most.
+func (c *convolving) span(panels int) int {
+	if c.across == 0 {
+		return panels * asm.Panel
+	}
+	most := 0
+	for i := 0; i < c.panels; i += panels {
+		most = max(most, c.begins(min(c.panels, i+panels)-1, asm.Panel)-c.begins(i, asm.Panel))
+	}
+	return most + asm.Panel
+}
+
+// time estimates the nanoseconds of a unit, and of all of them; ok is false if the
+// memory of a worker does not hold it. It settles how deep units are.
+func (c *convolving) time(p *convPart) (one, all float64, ok bool) {
+	span := c.span(p.panels)
+	room, most, taps, views := c.layOut(span), 1, 0, 0
+	rows := min(c.rows, p.tall*tallRows)
+	if p.phases > 1 && 2*c.step[2]*asm.Panel > convRoom {
+		return 0, 0, false
+	}
+	if room > convRoom || p.phases*p.panels*rows*asm.Panel > sumsRoom || p.panels > 1 && p.panels >= 2*c.panels || p.tall > 1 && p.tall > c.talls() {
+		return 0, 0, false
+	}
+	for i := range c.phases {
+		most, taps = max(most, len(c.phases[i].taps)), taps+len(c.phases[i].taps)
+	}
+	for i := range c.chunks {
+		views += len(c.chunks[i].views)
+	}
+	p.deep = 1
+	if len(c.chunks) == 1 {
+		p.deep = max(1, min(convK/most, convRoom/room, c.channels))
+		p.deep = parts(c.channels, parts(c.channels, p.deep))
+	}
+	runs := float64(views) * (1 + float64(span)/float64(max(1, c.extent[2])))
+	look := float64(c.channels) * (0.08*float64(room*len(c.chunks)) + 6*runs)
+	share := float64(taps) * float64(p.phases) / float64(len(c.phases))
+	mean := float64(c.rows) / float64(parts(c.talls(), p.tall)) // rows of a unit
+	multiply := float64(c.channels) * share * mean * (0.1 + float64(p.panels*asm.Panel)/58)
+	store := 15 * float64(p.phases*p.panels) * mean
+	if p.phases < c.step[2] { // elements are stored one by one
+		store *= 4
+	}
+	one = look + multiply + store
+	return one, one * float64(parts(c.count(p), c.b.Threads())), true
 }
 
 // products computes some units of work.
 func (c *convolving) products(worker, id int) {
 	lo, hi := span(id, c.units, c.perPart)
 	for ; lo < hi; lo++ {
-		i := len(c.phases) - 1
-		for c.phases[i].firstUnit > lo {
-			i--
-		}
-		c.unit(c.b.local[worker], &c.phases[i], lo-c.phases[i].firstUnit)
+		c.unit(c.b.local[worker], lo)
 	}
 }
 
-// convRun is a run of positions along the last axis.
-type convRun struct{ n, p0, p1, p2, len, at int } // sample, first position, length, column of the panel
-
-// convPanel is a panel of positions.
-type convPanel struct {
-	runs   [asm.Panel]convRun
-	count  int
-	first  int // column
-	width  int
-	inside bool // its sums may be written where y lies
+// convUnit is a unit that is being computed.
+type convUnit struct {
+	local        []float32
+	group        int
+	lo, hi       int // panels
+	tall0, tall1 int // tall panels
+	phase0       int
+	phase1       int
+	first        int // number of its first position
+	rows         int // at most
 }
 
-// panel describes the panel that begins at a column.
-func (c *convolving) panel(out *convPanel, p *convPhase, column int) {
-	out.first, out.width, out.count = column, min(asm.Panel, c.columns(p)-column), 0
-	for at := 0; at < out.width; {
-		i := column + at
-		r := convRun{p2: i % p.size[2], at: at}
-		i /= p.size[2]
-		r.p1, i = i%p.size[1], i/p.size[1]
-		r.p0, r.n = i%p.size[0], i/p.size[0]
-		r.len = min(out.width-at, p.size[2]-r.p2)
-		out.runs[out.count] = r
-		out.count++
-		at += r.len
-	}
-	all := prod(p.size[:])
-	out.inside = c.y.dtype == ir.F32 && p.step == [3]int{1, 1, 1} && out.width == asm.Panel && column/all == (column+asm.Panel-1)/all
-}
-
-// place is the element of y of position i of a run, in channel 0.
-func (c *convolving) place(p *convPhase, r *convRun, i int) int {
-	d := c.dest
-	return (r.n*c.groups*c.rows*d[0]*d[1]*d[2] + ((p.start[0]+r.p0*p.step[0])*d[1]+p.start[1]+r.p1*p.step[1])*d[2]) + p.start[2] + (r.p2+i)*p.step[2]
-}
-
-// unit computes a group of panels for a block of rows.
-func (c *convolving) unit(local []float32, p *convPhase, id int) {
-	panels := parts(c.columns(p), asm.Panel)
-	groups := parts(panels, p.group)
-	lo, hi := span(id%groups, panels, p.group)
+// unit computes some panels, rows and phases.
+func (c *convolving) unit(local []float32, id int) {
+	u := convUnit{local: local}
+	groups, blocks := parts(c.panels, c.part.panels), parts(c.talls(), c.part.tall)
+	u.lo, u.hi = span(id%groups, c.panels, c.part.panels)
 	id /= groups
-	blocks := len(p.blocks) - 1
-	g, from, to := id/blocks, p.blocks[id%blocks], p.blocks[id%blocks+1]
-	row0 := p.tiles[from]
-	k, area := c.channels*len(p.taps), c.dest[0]*c.dest[1]*c.dest[2]
-	var desc [convPanels]convPanel
-	for i := lo; i < hi; i++ {
-		c.panel(&desc[i-lo], p, i*asm.Panel)
-	}
-	for k0 := 0; k0 == 0 || k0 < k; k0 += convK {
-		n, load := min(convK, k-k0), 0
-		if k0 > 0 {
-			load = 1
-		}
-		for i := range desc[:hi-lo] {
-			c.patches(local[atPatches+i*convK*asm.Panel:], p, g, &desc[i], k0, n)
-		}
-		for i := range desc[:hi-lo] {
-			d := &desc[i]
-			b := floatBytes(&local[atPatches+i*convK*asm.Panel])
-			for t := from; t < to; t++ {
-				row := p.tiles[t]
-				y, ldy := &local[atConvSums+(i*p.blockRows+row-row0)*asm.Panel], asm.Panel
-				if d.inside {
-					y, ldy = &c.y.f32()[c.place(p, &d.runs[0], 0)+(g*c.rows+row)*area], area
-				}
-				c.tile(p, g, row, p.tiles[t+1]-row, k0, n, b, y, ldy, load)
+	sample := id % c.batch
+	id /= c.batch
+	u.tall0, u.tall1 = span(id%blocks, c.talls(), c.part.tall)
+	id /= blocks
+	u.phase0, u.phase1 = span(id/c.groups, len(c.phases), c.part.phases)
+	u.group = id % c.groups
+	u.first, u.rows = c.begins(u.lo, asm.Panel), min(c.rows, c.part.tall*tallRows)
+	numbers := c.begins(u.hi-1, asm.Panel) - u.first + asm.Panel
+	for c0 := 0; c0 < c.channels; c0 += c.part.deep {
+		channels := min(c.part.deep, c.channels-c0)
+		for j := range c.chunks {
+			c.look(local[atSight:], &c.chunks[j], (sample*c.groups+u.group)*c.channels+c0, channels, u.first, numbers)
+			for i := u.lo; i < u.hi; i++ {
+				c.multiply(&u, j, i, c0, channels)
 			}
 		}
 	}
-	for i := range desc[:hi-lo] {
-		for row := row0; row < p.tiles[to]; row++ {
-			c.finish(local[atConvSums+(i*p.blockRows+row-row0)*asm.Panel:][:asm.Panel], p, &desc[i], g*c.rows+row)
+	for row := range min(u.tall1*tallRows, c.rows) - u.tall0*tallRows {
+		for i := u.lo; i < u.hi; i++ {
+			c.store(&u, sample, row, i)
 		}
 	}
 }
 
-// tile computes n steps of k of m rows.
-func (c *convolving) tile(p *convPhase, g, row, m, k0, n int, b *byte, y *float32, ldy, load int) {
-	k := &c.b.asm
-	switch {
-	case n == 0:
-		k.ByRow[asm.F32][m](0, nil, 0, nil, 0, y, ldy, nil, load)
-	case c.aRow == 1:
-		k.ByCol[m](n, c.weights(p, g, row, k0), c.aColumn, b, asm.Panel, y, ldy, nil, load)
-	default:
-		k.ByRow[asm.F32][m](n, c.weights(p, g, row, k0), c.weightRow(p), b, asm.Panel, y, ldy, nil, load)
-	}
+// sums is where the sums of a phase begin for a panel and the first row.
+func (u *convUnit) sums(phase, panel int) int {
+	return atSums + ((phase-u.phase0)*(u.hi-u.lo)+panel-u.lo)*u.rows*asm.Panel
 }
 
-// finish adds the bias to the sums of a panel in one channel, applies the
-// function, and stores them, unless they are there already.
-func (c *convolving) finish(sums []float32, p *convPhase, d *convPanel, channel int) {
-	area := c.dest[0] * c.dest[1] * c.dest[2]
-	if d.inside {
-		at := c.place(p, &d.runs[0], 0) + channel*area
-		c.epilogue(c.y.f32()[at:at+asm.Panel], channel)
-		return
-	}
-	c.epilogue(sums[:d.width], channel)
-	for i := range d.runs[:d.count] {
-		r := &d.runs[i]
-		c.keep(sums[r.at:r.at+r.len], c.place(p, r, 0)+channel*area, p.step[2])
-	}
-}
-
-// epilogue adds the bias of a channel and applies the function.
-func (c *convolving) epilogue(y []float32, channel int) {
-	if c.bias.there() {
-		c.b.asm.AddS(y, y, c.bias.one(channel))
-	}
-	if c.act != nil {
-		c.act(y)
-	}
-}
-
-// keep stores values step elements apart, from element i of y on.
-func (c *convolving) keep(x []float32, i, step int) {
-	switch {
-	case step == 1:
-		c.y.store(i, x)
-	case c.y.dtype == ir.F32:
-		y := c.y.f32()[i:]
-		for j, v := range x {
-			y[j*step] = v
+// multiply adds the products of a chunk, some channels and a panel.
+func (c *convolving) multiply(u *convUnit, chunk, panel, c0, channels int) {
+	k := &c.chunks[chunk]
+	b := &u.local[atSight+c.begins(panel, asm.Panel)-u.first]
+	for phase := u.phase0; phase < u.phase1; phase++ {
+		taps, load := len(k.sight[phase])/2, 1
+		if c0 == 0 && chunk == 0 {
+			load = 0
 		}
-	default:
-		for j, v := range x {
-			c.y.set(i+j*step, v)
+		sums := u.sums(phase, panel)
+		if taps == 0 {
+			if load == 0 {
+				clear(u.local[sums:][:u.rows*asm.Panel])
+			}
+			continue
+		}
+		for t := u.tall0; t < u.tall1; t++ {
+			a, height := c.tallOf(u.group, t)
+			a += c0 * c.kernel * height
+			last := 0
+			if t == c.talls()-1 {
+				last = 1
+			}
+			heights := c.tiles[last]
+			for i := range heights[1:] {
+				row := heights[i]
+				c.b.asm.Taps[heights[i+1]-row](channels, taps, &c.a[a+row], c.kernel*height, b, c.room, &k.at[last][phase][0],
+					&u.local[sums+((t-u.tall0)*tallRows+row)*asm.Panel], asm.Panel, load)
+			}
 		}
 	}
+}
+
+// store stores the sums of a row and a panel.
+func (c *convolving) store(u *convUnit, sample, row, panel int) {
+	n, number := asm.Panel, c.begins(panel, asm.Panel)
+	if c.across > 0 {
+		n = min(n, c.size[2]-panel%c.across*asm.Panel)
+	}
+	count := 1
+	if c.part.phases >= c.step[2] {
+		count = c.step[2]
+	}
+	channel := u.group*c.rows + u.tall0*tallRows + row
+	for phase := u.phase0; phase < u.phase1; phase += count {
+		apart := (u.hi - u.lo) * u.rows * asm.Panel
+		c.emit(u.local[u.sums(phase, panel)+row*asm.Panel:], apart, phase, count, sample, channel, number, n, u.local[atSight:])
+	}
+}
+
+// tallOf is where the weights of a tall panel begin, and its rows.
+func (c *convolving) tallOf(group, panel int) (at, rows int) {
+	return (group*c.rows + panel*tallRows) * c.channels * c.kernel, min(tallRows, c.rows-panel*tallRows)
 }

@@ -24,6 +24,9 @@ func productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 	if weight.DType.Blocked() {
 		return blocksLayout(name, attr, i, weight)
 	}
+	if l := convLayout(name, attr, i, weight); l != "" {
+		return l
+	}
 	if len(weight.Shape) != 2 || !stored(weight.DType) {
 		return ""
 	}
@@ -75,6 +78,9 @@ func outIn(l ir.Layout, sizes []int) (out, in int) {
 
 // LayoutBytes returns the bytes of a weight in layout l.
 func (b *Backend) LayoutBytes(l ir.Layout, weight ir.Type) int64 {
+	if n, ok := b.convLayoutBytes(l, weight); ok {
+		return n
+	}
 	if l == "" || len(weight.Shape) != 2 {
 		return weight.Bytes()
 	}
@@ -94,7 +100,8 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 		return dst.Write(offset, src)
 	}
 	packed, blocked := packingOf(weight.DType)
-	if (l != N32 && l != N32T || weight.DType.Blocked()) && (l != BN32 || !blocked) || len(weight.Shape) != 2 {
+	_, conv := b.convLayoutBytes(l, weight)
+	if !conv && ((l != N32 && l != N32T || weight.DType.Blocked()) && (l != BN32 || !blocked) || len(weight.Shape) != 2) {
 		return fmt.Errorf("cpu: can't pack %v as %q", weight, l)
 	}
 	u, ok := dst.(*buffer)
@@ -107,6 +114,9 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	}
 	if n == 0 {
 		return nil
+	}
+	if conv {
+		return b.packConv(l, weight, u.data[offset:offset+n], src)
 	}
 	out, in := outIn(l, weight.Sizes())
 	size := weight.DType.Size()
@@ -134,28 +144,28 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 				copy(panel[k*asm.Panel*size:], src[at:at+columns*size])
 			}
 		case size == 4:
-			interleave[[4]byte](panel, src[p*asm.Panel*in*size:], columns, in)
+			interleave[[4]byte](panel, src[p*asm.Panel*in*size:], asm.Panel, columns, in)
 		default:
-			interleave[[2]byte](panel, src[p*asm.Panel*in*size:], columns, in)
+			interleave[[2]byte](panel, src[p*asm.Panel*in*size:], asm.Panel, columns, in)
 		}
 	})
 	return nil
 }
 
-// interleave writes panel[k][j] = src[j][k] for j < columns. Elements move as
-// bytes, since src may not be aligned.
-func interleave[E any](panel, src []byte, columns, in int) {
+// interleave writes panel[k][j] = src[j][k] for j < columns, of the width of
+// the panel. Elements move as bytes, since src may not be aligned.
+func interleave[E any](panel, src []byte, width, columns, in int) {
 	if in == 0 {
 		return
 	}
-	to := unsafe.Slice((*E)(unsafe.Pointer(&panel[0])), asm.Panel*in)
+	to := unsafe.Slice((*E)(unsafe.Pointer(&panel[0])), width*in)
 	from := unsafe.Slice((*E)(unsafe.Pointer(&src[0])), columns*in)
 	const block = 16 // so that the written lines stay in the cache
 	for k0 := 0; k0 < in; k0 += block {
 		n := min(block, in-k0)
 		for j := range columns {
 			for k, e := range from[j*in+k0 : j*in+k0+n] {
-				to[(k0+k)*asm.Panel+j] = e
+				to[(k0+k)*width+j] = e
 			}
 		}
 	}

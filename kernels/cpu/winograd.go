@@ -33,6 +33,7 @@ type winograd struct {
 	heights      []int  // first row of each tile of rows, and rows
 	blocks       []int  // first tile of rows of each block, and their number
 	u, v         []float32
+	raw          func(buf []float32, i, n int) []float32 // weights from i on, where they lie or in buf
 	at, bt, gg   []float32 // Aᵀ [4,6], Bᵀ [6,6], G ⊗ G [36,9]
 	transform    func(worker, id int)
 	multiply     func(worker, id int)
@@ -117,6 +118,12 @@ func newWinograd(b *Backend, attr any, x, w, y ir.Type) (*winograd, error) {
 	count := parts(q.rows, b.asm.Rows)
 	q.heights = evenly(q.rows, count)
 	q.blocks = evenly(count, parts(q.rows, winoRows))
+	q.matrices()
+	return q, nil
+}
+
+// matrices rounds the matrices of the transforms.
+func (q *winograd) matrices() {
 	at, g, bt := winogradMatrices()
 	narrow := func(m []float64) (out []float32) {
 		for _, v := range m {
@@ -130,12 +137,14 @@ func newWinograd(b *Backend, attr any, x, w, y ir.Type) (*winograd, error) {
 			q.gg = append(q.gg, float32(g[i/6*3+k/3]*g[i%6*3+k%3]))
 		}
 	}
-	return q, nil
 }
 
-// floats is the scratch: weights and, for some panels, x, transformed.
-func (q *winograd) floats() (u, v int) {
-	return 36 * q.rows * q.ld, q.together * 36 * q.channels * asm.Panel
+// floats is the scratch: weights, unless they are kept so, and, for some panels, x, transformed.
+func (q *winograd) floats(kept bool) (u, v int) {
+	if !kept {
+		u = 36 * q.rows * q.ld
+	}
+	return u, q.together * 36 * q.channels * asm.Panel
 }
 
 func bindWinograd(b *Backend, act func([]float32), a kernels.Args) (kernels.Step, error) {
@@ -155,13 +164,18 @@ func bindWinograd(b *Backend, act func([]float32), a kernels.Args) (kernels.Step
 		}
 		q.bias = vs[2]
 	}
-	u, v := q.floats()
+	kept := a.In[1].Layout == Winograd36
+	u, v := q.floats(kept)
 	room, err := b.scratch(a, u+v)
 	if err != nil {
 		return nil, err
 	}
-	q.u, q.v = room[:u], room[u:]
+	q.u, q.v, q.raw = room[:u], room[u:], q.w.tile
 	q.transform, q.multiply = q.transformPart, q.multiplyPart
+	if kept {
+		q.u = q.w.f32()
+		return q.chunks, nil
+	}
 	return sequence(b.step(q.rows, q.weightPart), q.chunks), nil
 }
 
@@ -192,7 +206,7 @@ func (q *winograd) weightPart(worker, row int) {
 	raw, panel, made := local[:9*asm.Panel], local[9*asm.Panel:18*asm.Panel], local[18*asm.Panel:54*asm.Panel]
 	for c := 0; c < q.channels; c += asm.Panel {
 		n := min(asm.Panel, q.channels-c)
-		w := q.w.tile(raw, (row*q.channels+c)*9, n*9)
+		w := q.raw(raw, (row*q.channels+c)*9, n*9)
 		clear(panel)
 		for j := range n {
 			for k, v := range w[j*9 : j*9+9] {

@@ -130,3 +130,13 @@ func (q *winograd) scatter(tile, row []float32, r *tileRun, channel int) {
 		}
 	}
 }
+
+// epilogue adds the bias of a channel and applies the function.
+func (q *winograd) epilogue(y []float32, channel int) {
+	if q.bias.there() {
+		q.b.asm.AddS(y, y, q.bias.one(channel))
+	}
+	if q.act != nil {
+		q.act(y)
+	}
+}

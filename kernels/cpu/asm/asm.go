@@ -41,10 +41,6 @@ type Mix func(n, d int, p *float32, values *byte, stride int, acc *float32)
 // dst has beyond m*k, up to 15 floats, may be overwritten.
 type Interleave func(m, k int, x *byte, stride int, dst *float32)
 
-// CopyRows is dst[i*step+j] = row i[j] for i < n, n > 0, j < Panel. Rows lie
-// stride bytes apart.
-type CopyRows func(n int, x *byte, stride int, dst *float32, step int)
-
 // Kernels holds what one instruction set offers, by Storage.
 type Kernels struct {
 	Rows       int          // largest height of a Strided
@@ -54,9 +50,9 @@ type Kernels struct {
 	Gemv       [3]Gemv
 	Mix        [3]Mix
 	Interleave [3]Interleave
-	CopyRows   [3]CopyRows
 	Blocked
 	Vector
+	Windows
 }
 
 // Blocked is what concerns quantised weights.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"os"
 	"strings"
 	"testing"
@@ -202,20 +203,31 @@ func TestInterleave(t *testing.T) {
 	}
 }
 
-func TestCopyRows(t *testing.T) {
+// Sums over taps are those of the Go loops.
+func TestTaps(t *testing.T) {
+	const channels, taps, nextA, nextB, ldc = 3, 7, 200, 100, Panel + 5
+	r := rand.New(rand.NewPCG(11, 12))
+	a, b, before := random(r, 1024), random(r, 1024), random(r, 12*ldc+500)
+	at := make([]int, 2*taps)
+	for i := range taps {
+		at[2*i], at[2*i+1] = 4*16*(taps-1-i), 4*5*i
+	}
+	generic := genericWindows()
 	for name, kernels := range tiers(t) {
-		r := rand.New(rand.NewPCG(11, 12))
-		for s := F32; s <= F16; s++ {
-			for _, n := range []int{1, 2, 7} {
-				const stride, step = Panel + 5, Panel + 3
-				x := random(r, n*stride)
-				rows := store(s, x)
-				got, want := make([]float32, n*step), make([]float32, n*step)
-				kernels.CopyRows[s](n, rows, stride*sizes[s], &got[0], step)
-				for i := range n {
-					copy(want[i*step:i*step+Panel], x[i*stride:])
+		for load := range 2 {
+			for m := 1; m <= kernels.Rows; m++ {
+				got, want := slices.Clone(before), slices.Clone(before)
+				kernels.Taps[m](channels, taps, &a[0], nextA, &b[0], nextB, &at[0], &got[0], ldc, load)
+				for i := range m {
+					generic.Taps[1](channels, taps, &a[i], nextA, &b[0], nextB, &at[0], &want[i*ldc], ldc, load)
 				}
-				sameBits(t, fmt.Sprintf("%s %d: %d rows", name, s, n), got, want)
+				sameBits(t, fmt.Sprintf("%s: %d rows, load %d", name, m, load), got, want)
+			}
+			for _, n := range []int{1, 15, 16, 67, 128, 333} {
+				got, want := slices.Clone(before), slices.Clone(before)
+				kernels.Weighted(n, taps, &a[0], &b[0], &at[0], &got[0], load)
+				generic.Weighted(n, taps, &a[0], &b[0], &at[0], &want[0], load)
+				sameBits(t, fmt.Sprintf("%s: %d in a row, load %d", name, n, load), got, want)
 			}
 		}
 	}

@@ -19,11 +19,6 @@ func MixYF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveYF32(m int, k int, x *byte, stride int, dst *float32)
 
-// CopyRowsYF32 is the CopyRows of F32 elements.
-//
-//go:noescape
-func CopyRowsYF32(n int, x *byte, stride int, dst *float32, step int)
-
 // GemvYBF16 is the Gemv over 2 panels of BF16 weights.
 //
 //go:noescape
@@ -39,11 +34,6 @@ func MixYBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveYBF16(m int, k int, x *byte, stride int, dst *float32)
 
-// CopyRowsYBF16 is the CopyRows of BF16 elements.
-//
-//go:noescape
-func CopyRowsYBF16(n int, x *byte, stride int, dst *float32, step int)
-
 // GemvYF16 is the Gemv over 2 panels of F16 weights.
 //
 //go:noescape
@@ -58,11 +48,6 @@ func MixYF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //
 //go:noescape
 func InterleaveYF16(m int, k int, x *byte, stride int, dst *float32)
-
-// CopyRowsYF16 is the CopyRows of F16 elements.
-//
-//go:noescape
-func CopyRowsYF16(n int, x *byte, stride int, dst *float32, step int)
 
 // ByRow1YF32 is the Strided of 1 rows over F32 weights.
 //

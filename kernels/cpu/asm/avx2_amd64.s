@@ -262,32 +262,6 @@ square:
 	VZEROUPPER
 	RET
 
-// func CopyRowsYF32(n int, x *byte, stride int, dst *float32, step int)
-// Requires: AVX
-TEXT ·CopyRowsYF32(SB), NOSPLIT, $0-40
-	MOVQ n+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ step+32(FP), SI
-	SHLQ $0x02, SI
-
-row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (BX)
-	VMOVUPS 32(CX), Y0
-	VMOVUPS Y0, 32(BX)
-	VMOVUPS 64(CX), Y0
-	VMOVUPS Y0, 64(BX)
-	VMOVUPS 96(CX), Y0
-	VMOVUPS Y0, 96(BX)
-	ADDQ    DX, CX
-	ADDQ    SI, BX
-	DECQ    AX
-	JNE     row
-	VZEROUPPER
-	RET
-
 // func GemvYBF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·GemvYBF16(SB), NOSPLIT, $0-48
@@ -577,36 +551,6 @@ square:
 	VZEROUPPER
 	RET
 
-// func CopyRowsYBF16(n int, x *byte, stride int, dst *float32, step int)
-// Requires: AVX, AVX2
-TEXT ·CopyRowsYBF16(SB), NOSPLIT, $0-40
-	MOVQ n+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ step+32(FP), SI
-	SHLQ $0x02, SI
-
-row:
-	VPMOVZXWD (CX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, (BX)
-	VPMOVZXWD 16(CX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, 32(BX)
-	VPMOVZXWD 32(CX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, 64(BX)
-	VPMOVZXWD 48(CX), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, 96(BX)
-	ADDQ      DX, CX
-	ADDQ      SI, BX
-	DECQ      AX
-	JNE       row
-	VZEROUPPER
-	RET
-
 // func GemvYF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 // Requires: AVX, F16C, FMA3
 TEXT ·GemvYF16(SB), NOSPLIT, $0-48
@@ -872,32 +816,6 @@ square:
 	JNE        square
 	SUBQ       $0x08, DI
 	JGE        group
-	VZEROUPPER
-	RET
-
-// func CopyRowsYF16(n int, x *byte, stride int, dst *float32, step int)
-// Requires: AVX, F16C
-TEXT ·CopyRowsYF16(SB), NOSPLIT, $0-40
-	MOVQ n+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ step+32(FP), SI
-	SHLQ $0x02, SI
-
-row:
-	VCVTPH2PS (CX), Y0
-	VMOVUPS   Y0, (BX)
-	VCVTPH2PS 16(CX), Y0
-	VMOVUPS   Y0, 32(BX)
-	VCVTPH2PS 32(CX), Y0
-	VMOVUPS   Y0, 64(BX)
-	VCVTPH2PS 48(CX), Y0
-	VMOVUPS   Y0, 96(BX)
-	ADDQ      DX, CX
-	ADDQ      SI, BX
-	DECQ      AX
-	JNE       row
 	VZEROUPPER
 	RET
 

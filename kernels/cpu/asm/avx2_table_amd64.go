@@ -17,8 +17,8 @@ func AVX2() Kernels {
 		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
 		Interleave: [3]Interleave{InterleaveYF32, InterleaveYBF16, InterleaveYF16},
-		CopyRows:   [3]CopyRows{CopyRowsYF32, CopyRowsYBF16, CopyRowsYF16},
 		Blocked:    blockedY(),
 		Vector:     vectorY(),
+		Windows:    windowsY(),
 	}
 }

@@ -19,11 +19,6 @@ func MixZF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveZF32(m int, k int, x *byte, stride int, dst *float32)
 
-// CopyRowsZF32 is the CopyRows of F32 elements.
-//
-//go:noescape
-func CopyRowsZF32(n int, x *byte, stride int, dst *float32, step int)
-
 // GemvZBF16 is the Gemv over 4 panels of BF16 weights.
 //
 //go:noescape
@@ -39,11 +34,6 @@ func MixZBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //go:noescape
 func InterleaveZBF16(m int, k int, x *byte, stride int, dst *float32)
 
-// CopyRowsZBF16 is the CopyRows of BF16 elements.
-//
-//go:noescape
-func CopyRowsZBF16(n int, x *byte, stride int, dst *float32, step int)
-
 // GemvZF16 is the Gemv over 4 panels of F16 weights.
 //
 //go:noescape
@@ -58,11 +48,6 @@ func MixZF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 //
 //go:noescape
 func InterleaveZF16(m int, k int, x *byte, stride int, dst *float32)
-
-// CopyRowsZF16 is the CopyRows of F16 elements.
-//
-//go:noescape
-func CopyRowsZF16(n int, x *byte, stride int, dst *float32, step int)
 
 // ByRow1ZF32 is the Strided of 1 rows over F32 weights.
 //

@@ -356,28 +356,6 @@ square:
 	VZEROUPPER
 	RET
 
-// func CopyRowsZF32(n int, x *byte, stride int, dst *float32, step int)
-// Requires: AVX, AVX512F
-TEXT ·CopyRowsZF32(SB), NOSPLIT, $0-40
-	MOVQ n+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ step+32(FP), SI
-	SHLQ $0x02, SI
-
-row:
-	VMOVUPS (CX), Z0
-	VMOVUPS Z0, (BX)
-	VMOVUPS 64(CX), Z0
-	VMOVUPS Z0, 64(BX)
-	ADDQ    DX, CX
-	ADDQ    SI, BX
-	DECQ    AX
-	JNE     row
-	VZEROUPPER
-	RET
-
 // func GemvZBF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 // Requires: AVX, AVX512F
 TEXT ·GemvZBF16(SB), NOSPLIT, $0-48
@@ -769,30 +747,6 @@ square:
 	VZEROUPPER
 	RET
 
-// func CopyRowsZBF16(n int, x *byte, stride int, dst *float32, step int)
-// Requires: AVX, AVX512F
-TEXT ·CopyRowsZBF16(SB), NOSPLIT, $0-40
-	MOVQ n+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ step+32(FP), SI
-	SHLQ $0x02, SI
-
-row:
-	VPMOVZXWD (CX), Z0
-	VPSLLD    $0x10, Z0, Z0
-	VMOVUPS   Z0, (BX)
-	VPMOVZXWD 32(CX), Z0
-	VPSLLD    $0x10, Z0, Z0
-	VMOVUPS   Z0, 64(BX)
-	ADDQ      DX, CX
-	ADDQ      SI, BX
-	DECQ      AX
-	JNE       row
-	VZEROUPPER
-	RET
-
 // func GemvZF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 // Requires: AVX, AVX512F
 TEXT ·GemvZF16(SB), NOSPLIT, $0-48
@@ -1152,28 +1106,6 @@ square:
 	JNE        square
 	SUBQ       $0x10, DI
 	JGE        group
-	VZEROUPPER
-	RET
-
-// func CopyRowsZF16(n int, x *byte, stride int, dst *float32, step int)
-// Requires: AVX, AVX512F
-TEXT ·CopyRowsZF16(SB), NOSPLIT, $0-40
-	MOVQ n+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ dst+24(FP), BX
-	MOVQ step+32(FP), SI
-	SHLQ $0x02, SI
-
-row:
-	VCVTPH2PS (CX), Z0
-	VMOVUPS   Z0, (BX)
-	VCVTPH2PS 32(CX), Z0
-	VMOVUPS   Z0, 64(BX)
-	ADDQ      DX, CX
-	ADDQ      SI, BX
-	DECQ      AX
-	JNE       row
 	VZEROUPPER
 	RET
 

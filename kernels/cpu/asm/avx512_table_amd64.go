@@ -17,8 +17,8 @@ func AVX512() Kernels {
 		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
 		Interleave: [3]Interleave{InterleaveZF32, InterleaveZBF16, InterleaveZF16},
-		CopyRows:   [3]CopyRows{CopyRowsZF32, CopyRowsZBF16, CopyRowsZF16},
 		Blocked:    blockedZ(),
 		Vector:     vectorZ(),
+		Windows:    windowsZ(),
 	}
 }

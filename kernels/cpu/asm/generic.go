@@ -12,7 +12,7 @@ const genericRows = 4
 
 // Generic holds the portable loops, which define what the others compute.
 func Generic() Kernels {
-	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), ByCol: []Strided{nil}}
+	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), Windows: genericWindows(), ByCol: []Strided{nil}}
 	for m := 1; m <= genericRows; m++ {
 		k.ByCol = append(k.ByCol, strided(m, F32, false))
 	}
@@ -31,7 +31,7 @@ func Generic() Kernels {
 		for m := 1; m <= genericRows; m++ {
 			k.ByRow[s] = append(k.ByRow[s], strided(m, st, true))
 		}
-		k.Gemv[s], k.Mix[s], k.Interleave[s], k.CopyRows[s] = gemv(st), mix(st), interleave(st), copyRows(st)
+		k.Gemv[s], k.Mix[s], k.Interleave[s] = gemv(st), mix(st), interleave(st)
 	}
 	return k
 }
@@ -139,14 +139,6 @@ func interleave(s Storage) Interleave {
 					y[(l+j)*m+i] = v
 				}
 			}
-		}
-	}
-}
-
-func copyRows(s Storage) CopyRows {
-	return func(n int, x *byte, stride int, dst *float32, step int) {
-		for i := range n {
-			load(s, row(dst, i*step), at(x, i*stride))
 		}
 	}
 }

@@ -186,6 +186,11 @@ func (t *tile) store() {
 		}
 	}
 	Label("write" + t.label)
+	t.write()
+}
+
+// write stores the accumulators to c.
+func (t *tile) write() {
 	t.rows(func(i int, row Register) {
 		for j, v := range t.acc[i] {
 			VMOVUPS(v, t.at(row, j))

@@ -17,7 +17,7 @@ import (
 func main() {
 	tier := flag.String("tier", "", "instruction set: avx2 or avx512")
 	table := flag.String("table", "", "file for the table of the functions")
-	part := flag.String("part", "", "what to write: products, vectors or blocks")
+	part := flag.String("part", "", "what to write: products, vectors, blocks or taps")
 	constants := flag.String("constants", "", "file for the constants of the Go loops, if any")
 	flag.Parse()
 	isa, ok := isas[*tier]
@@ -37,8 +37,12 @@ func main() {
 	case "blocks":
 		isa.quantised()
 		text = isa.blocksTable()
+	case "taps":
+		isa.windows()
+		isa.writePool()
+		text = isa.windowTable()
 	default:
-		fmt.Fprintf(os.Stderr, "gen: -part %q: want products, vectors or blocks\n", *part)
+		fmt.Fprintf(os.Stderr, "gen: -part %q: want products, vectors, blocks or taps\n", *part)
 		os.Exit(2)
 	}
 	Generate()
@@ -58,7 +62,6 @@ func (s isa) products() {
 		s.gemv(e)
 		s.mix(e)
 		s.interleave(e)
-		s.copyRows(e)
 	}
 	for m := 1; m <= s.rows; m++ {
 		for _, e := range elems {

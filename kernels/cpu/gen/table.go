@@ -26,7 +26,7 @@ func (s isa) table() string {
 	}
 	b.WriteString("\t\t},\n\t\tByCol: []Strided")
 	heights("ByCol", elems[0])
-	for _, f := range []string{"Gemv", "Mix", "Interleave", "CopyRows"} {
+	for _, f := range []string{"Gemv", "Mix", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {
 			if i > 0 {
@@ -36,7 +36,7 @@ func (s isa) table() string {
 		}
 		b.WriteString("},\n")
 	}
-	fmt.Fprintf(&b, "\t\tBlocked: blocked%s(),\n\t\tVector: vector%s(),\n\t}\n}\n", s.suffix, s.suffix)
+	fmt.Fprintf(&b, "\t\tBlocked: blocked%s(),\n\t\tVector: vector%s(),\n\t\tWindows: windows%s(),\n\t}\n}\n", s.suffix, s.suffix, s.suffix)
 	return b.String()
 }
 

@@ -20,7 +20,7 @@ import (
 type convGrad struct {
 	convolving
 	dy, dw      vec
-	k           int // positions of a sample
+	k           int   // positions of a sample
 	heights     []int // first row of each tile, and rows
 	blocks      []int
 	group       int // panels of a unit

@@ -34,7 +34,7 @@ type winograd struct {
 	blocks       []int  // first tile of rows of each block, and their number
 	u, v         []float32
 	raw          func(buf []float32, i, n int) []float32 // weights from i on, where they lie or in buf
-	at, bt, gg   []float32 // Aᵀ [4,6], Bᵀ [6,6], G ⊗ G [36,9]
+	at, bt, gg   []float32                               // Aᵀ [4,6], Bᵀ [6,6], G ⊗ G [36,9]
 	transform    func(worker, id int)
 	multiply     func(worker, id int)
 }

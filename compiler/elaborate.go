@@ -143,6 +143,9 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 	if in, err = e.incremental(at, d, at.node.Fields, in); err != nil {
 		return fail(err)
 	}
+	if d.Spans != nil {
+		attr = d.Spans(attr, e.length(in))
+	}
 	e.done[at] = e.Apply(d.Name, attr, in...)
 	return e.done[at], e.Err()
 }

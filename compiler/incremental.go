@@ -58,3 +58,15 @@ func (e *elaborator) pastInput(at *instance, in []ir.Value) (ir.Value, error) {
 	e.past = e.Graph.AddInput("past", ir.Type{DType: ir.I32, Shape: in[0].Type().Shape[:1]}, at.pos())
 	return e.past, nil
 }
+
+// length is how long the sequences of a program may get: as long as its caches,
+// or, where nothing is kept, as long as the first input of an op.
+func (e *elaborator) length(in []ir.Value) ir.Dim {
+	if e.opt.Entry.Cache != ir.Invalid {
+		return ir.Sym("ctx")
+	}
+	if len(in) == 0 || !in[0].Valid() || in[0].Type().Rank() < 2 {
+		return ir.D(0)
+	}
+	return in[0].Type().Shape[1]
+}

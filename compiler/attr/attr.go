@@ -128,7 +128,7 @@ func Decode(zero any, m map[string]any) (any, error) {
 
 func assign(v reflect.Value, x any) error {
 	switch v.Interface().(type) {
-	case Ints, Dims:
+	case Ints, Floats, Dims:
 		list, ok := x.([]any)
 		if y, one := x.(json.Number); one { // a list of one, where the schema lets a number stand for it
 			_, err := y.Int64()

@@ -8,7 +8,7 @@ import (
 )
 
 // Attributes of ops are comparable, so that equal nodes can be found by ==.
-// Ints and Dims are lists in a comparable form.
+// Ints, Floats and Dims are lists in a comparable form.
 
 // Ints is a list of integers: "0,2,1".
 type Ints string
@@ -32,6 +32,25 @@ func (l Ints) Slice() []int {
 		v, err := strconv.Atoi(s)
 		if err != nil {
 			panic("attr: malformed Ints " + string(l))
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// Floats is a list of numbers, as a document spells them: "1,1.05,2".
+type Floats string
+
+// Slice returns the list.
+func (l Floats) Slice() []float64 {
+	if l == "" {
+		return nil
+	}
+	var out []float64
+	for s := range strings.SplitSeq(string(l), ",") {
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			panic("attr: malformed Floats " + string(l))
 		}
 		out = append(out, v)
 	}

@@ -9,10 +9,11 @@ import (
 	"pipe.dev/compiler/ir"
 )
 
-// Ints and Dims are the lists in attribute structs, in a comparable form.
+// Ints, Floats and Dims are the lists in attribute structs, in a comparable form.
 type (
-	Ints = attr.Ints
-	Dims = attr.Dims
+	Ints   = attr.Ints
+	Floats = attr.Floats
+	Dims   = attr.Dims
 )
 
 // MakeInts returns the list of vs.

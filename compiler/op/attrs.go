@@ -162,15 +162,18 @@ type RopeAttr struct {
 	Theta       float64 `cue:"theta: number & >0 | *10000" doc:"base of the frequencies"`
 	Interleaved bool    `cue:"interleaved: bool | *false" doc:"pairs are neighbours instead of halves"`
 
-	Scaling         string  `cue:"scaling: \"default\" | \"linear\" | \"llama3\" | \"yarn\" | *\"default\"" doc:"how frequencies are scaled"`
+	Scaling         string  `cue:"scaling: \"default\" | \"linear\" | \"dynamic\" | \"llama3\" | \"yarn\" | \"longrope\" | *\"default\"" doc:"how frequencies are scaled; dynamic and longrope go by how long sequences may get: the context of a run token by token, else the length of the input"`
 	Factor          float64 `cue:"factor: number & >=1 | *1" doc:"how many times the trained length"`
 	LowFreqFactor   float64 `cue:"low_freq_factor: number & >0 | *1" doc:"llama3: below this many turns in the trained length a frequency is divided by factor"`
 	HighFreqFactor  float64 `cue:"high_freq_factor: number & >0 | *4" doc:"llama3: above this many turns it is kept"`
-	TrainedLength   int     `cue:"trained_length: int & >0 | *2048" doc:"llama3, yarn: positions the model was trained on"`
+	TrainedLength   int     `cue:"trained_length: int & >0 | *2048" doc:"all but linear: positions the model was trained on"`
 	BetaFast        float64 `cue:"beta_fast: number & >0 | *32" doc:"yarn: above this many turns a frequency is kept"`
 	BetaSlow        float64 `cue:"beta_slow: number & >0 | *1" doc:"yarn: below this many turns it is divided by factor"`
 	NoTruncate      bool    `cue:"no_truncate: bool | *false" doc:"yarn: do not round the pairs where blending starts and ends"`
-	AttentionFactor float64 `cue:"attention_factor: number & >=0 | *0" doc:"yarn: scale of cosine and sine; 0 means 0.1 ln(factor) + 1"`
+	AttentionFactor float64 `cue:"attention_factor: number & >=0 | *0" doc:"yarn, longrope: scale of cosine and sine; 0 means 0.1 ln(factor) + 1, or sqrt(1 + ln(factor) / ln(trained_length))"`
+	ShortFactors    Floats  `cue:"short_factors: [...number & >0] | *[]" doc:"longrope: what divides the frequency of each pair within the trained length"`
+	LongFactors     Floats  `cue:"long_factors: [...number & >0] | *[]" doc:"longrope: what divides it where sequences may get longer"`
+	Length          Dims    // how long sequences may get; set where scaling goes by it
 }
 
 // RotateAttr says how elements pair up.

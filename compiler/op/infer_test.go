@@ -183,7 +183,7 @@ func TestInferErrors(t *testing.T) {
 		{"rope", RopeAttr{Dim: 7, Theta: 1e4}, []string{"f32[1,2,3,8]", "i32[1,2]"}, "dim is 7; want an even number"},
 		{"rope", RopeAttr{Dim: 16, Theta: 1e4}, []string{"f32[1,2,3,8]", "i32[1,2]"}, "a head has 8 elements but dim is 16"},
 		{"rope", RopeAttr{Dim: 8, Theta: 1e4}, []string{"f32[1,2,3,8]", "i32[1,3]"}, "x is [1,2,3,8] but positions is [1,3]"},
-		{"rope", RopeAttr{Dim: 8, Theta: 1e4, Scaling: "ntk"}, []string{"f32[1,2,3,8]", "i32[1,2]"}, `scaling "ntk" is not one of default, linear, llama3, yarn`},
+		{"rope", RopeAttr{Dim: 8, Theta: 1e4, Scaling: "ntk"}, []string{"f32[1,2,3,8]", "i32[1,2]"}, `scaling "ntk" is not one of default, linear, dynamic, llama3, yarn, longrope`},
 		{"attention", AttentionAttr{}, []string{"f32[1,2,7,8]", "f32[1,2,2,8]", "f32[1,2,2,8]", "", ""}, "7 heads of query do not divide into 2 groups of key"},
 		{"attention", AttentionAttr{}, []string{"f32[1,2,4,8]", "f32[1,2,2,6]", "f32[1,2,2,8]", "", ""}, "a head of query has 8 elements but one of key has 6"},
 		{"attention", AttentionAttr{}, []string{"f32[1,2,4,8]", "f32[1,2,2,8]", "f32[1,3,2,8]", "", ""}, "key is [1,2,2,8] but value is [1,3,2,8]"},

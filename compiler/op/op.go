@@ -46,6 +46,9 @@ type Def struct {
 	// ForGrad returns the attribute of an op whose gradient will be asked for,
 	// if it then gives results that Grad reads; the first outputs stay the same.
 	ForGrad func(attr any) any
+	// Spans returns the attribute of an op whose meaning goes by how long
+	// sequences may get; nil means that it does not.
+	Spans func(attr any, length ir.Dim) any
 	// NoGrad says that the outputs do not depend smoothly on any input.
 	NoGrad bool
 	// Cost gives the floating-point operations of one call on Known types; nil

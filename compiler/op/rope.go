@@ -12,11 +12,17 @@ import (
 // turns per position, [Dim/2], and the factor on cosine and sine.
 //
 // Sources: arXiv:2104.09864 (default), arXiv:2306.15595 (linear), the model
-// card of Llama 3.1 (llama3), arXiv:2309.00071 (yarn).
+// card of Llama 3.1 (llama3), arXiv:2309.00071 (yarn; dynamic in its section
+// 3.3), arXiv:2402.13753 (longrope).
 func (a RopeAttr) Frequencies() (freq []float64, scale float64) {
 	freq = make([]float64, a.Dim/2)
+	theta := a.Theta
+	if n := a.length(); a.Scaling == "dynamic" && n > a.TrainedLength && a.Dim > 2 {
+		longer := a.Factor*float64(n)/float64(a.TrainedLength) - (a.Factor - 1)
+		theta *= math.Pow(longer, float64(a.Dim)/float64(a.Dim-2))
+	}
 	for i := range freq {
-		freq[i] = math.Pow(a.Theta, -float64(2*i)/float64(a.Dim))
+		freq[i] = math.Pow(theta, -float64(2*i)/float64(a.Dim))
 	}
 	switch a.Scaling {
 	case "linear":
@@ -28,8 +34,33 @@ func (a RopeAttr) Frequencies() (freq []float64, scale float64) {
 	case "yarn":
 		a.byTurns(freq)
 		return freq, a.attention()
+	case "longrope":
+		factors := a.ShortFactors
+		if a.length() > a.TrainedLength {
+			factors = a.LongFactors
+		}
+		for i, f := range factors.Slice() {
+			freq[i] /= f
+		}
+		return freq, a.attention()
 	}
 	return freq, 1
+}
+
+// length is how long sequences may get, 0 if that is not known.
+func (a RopeAttr) length() int {
+	if l, err := a.Length.Slice(); err == nil && len(l) == 1 && l[0].Known() {
+		return l[0].N
+	}
+	return 0
+}
+
+// spanned returns the attribute for sequences of a length.
+func (a RopeAttr) spanned(length ir.Dim) RopeAttr {
+	if a.Scaling == "dynamic" || a.Scaling == "longrope" {
+		a.Length = MakeDims(length)
+	}
+	return a
 }
 
 // byWavelength keeps frequencies that turn often within the trained length,
@@ -74,6 +105,8 @@ func (a RopeAttr) attention() float64 {
 		return a.AttentionFactor
 	case a.Factor <= 1:
 		return 1
+	case a.Scaling == "longrope":
+		return math.Sqrt(1 + math.Log(a.Factor)/math.Log(float64(a.TrainedLength)))
 	}
 	return 0.1*math.Log(a.Factor) + 1
 }
@@ -84,12 +117,16 @@ func (a RopeAttr) check() error {
 		return fmt.Errorf("dim is %d; want an even number", a.Dim)
 	case a.Theta <= 0:
 		return fmt.Errorf("theta is %v; want more than 0", a.Theta)
-	case !slices.Contains([]string{"", "default", "linear", "llama3", "yarn"}, a.Scaling):
-		return fmt.Errorf("scaling %q is not one of default, linear, llama3, yarn", a.Scaling)
+	case !slices.Contains([]string{"", "default", "linear", "dynamic", "llama3", "yarn", "longrope"}, a.Scaling):
+		return fmt.Errorf("scaling %q is not one of default, linear, dynamic, llama3, yarn, longrope", a.Scaling)
 	case a.scales() && a.Factor < 1:
 		return fmt.Errorf("factor is %v; want at least 1", a.Factor)
 	case a.Scaling == "llama3" && (a.HighFreqFactor <= a.LowFreqFactor || a.TrainedLength <= 0):
 		return fmt.Errorf("llama3 wants low_freq_factor below high_freq_factor and a trained_length, has %v, %v and %d", a.LowFreqFactor, a.HighFreqFactor, a.TrainedLength)
+	case a.Scaling == "dynamic" && a.TrainedLength <= 0:
+		return fmt.Errorf("dynamic wants a trained_length, has %d", a.TrainedLength)
+	case a.Scaling == "longrope" && (len(a.ShortFactors.Slice()) != a.Dim/2 || len(a.LongFactors.Slice()) != a.Dim/2 || a.TrainedLength <= 1):
+		return fmt.Errorf("longrope wants %d short_factors and long_factors and a trained_length, has %d, %d and %d", a.Dim/2, len(a.ShortFactors.Slice()), len(a.LongFactors.Slice()), a.TrainedLength)
 	case a.Scaling == "yarn" && (a.BetaFast <= 0 || a.BetaSlow <= 0 || a.TrainedLength <= 0):
 		return fmt.Errorf("yarn wants beta_fast, beta_slow and trained_length above 0, has %v, %v and %d", a.BetaFast, a.BetaSlow, a.TrainedLength)
 	}
@@ -117,6 +154,10 @@ func rope() Def {
 	inter.Interleaved = true
 	llama3.Scaling, llama3.Factor, llama3.LowFreqFactor, llama3.HighFreqFactor, llama3.TrainedLength = "llama3", 8, 1, 4, 64
 	yarn.Scaling, yarn.Factor, yarn.BetaFast, yarn.BetaSlow, yarn.TrainedLength = "yarn", 4, 32, 1, 64
+	dynamic, long := plain, plain
+	dynamic.Scaling, dynamic.Factor, dynamic.TrainedLength, dynamic.Length = "dynamic", 2, 64, "200"
+	long.Scaling, long.Factor, long.TrainedLength, long.Length = "longrope", 2, 64, "65"
+	long.ShortFactors, long.LongFactors = "1,1,1.5,2", "1,2.5,8,30"
 	big := plain
 	big.Dim = 128
 	c := func(name string, at RopeAttr, b, s, h, d int) Case {
@@ -126,6 +167,7 @@ func rope() Def {
 	large.Large = true
 	return Def{Name: "rope", Title: "Rope", Doc: "y = pairs of x's elements turned by angles proportional to the position.", Attr: RopeAttr{},
 		Ports: []Port{{Name: "x", Doc: "[batch, seq, heads, d]"}, {Name: "positions", Doc: "i32 [batch, seq], as op.#Positions gives them"}},
+		Spans: func(attr any, length ir.Dim) any { return attr.(RopeAttr).spanned(length) },
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			at := attr.(RopeAttr)
 			if err := first(at.check(), wantHeads(in[0], at.Dim), wantPositions(in[1])); err != nil {
@@ -145,7 +187,8 @@ func rope() Def {
 		},
 		Cost: func(in, out []ir.Type, attr any) int64 { return 3 * int64(in[0].Elems()) },
 		Cases: []Case{c("", plain, 2, 3, 2, 8), c("partial", partial, 1, 6, 2, 10), c("interleaved", inter, 1, 6, 3, 8),
-			c("llama3", llama3, 1, 5, 1, 8), c("yarn", yarn, 2, 1, 3, 8), large},
+			c("llama3", llama3, 1, 5, 1, 8), c("yarn", yarn, 2, 1, 3, 8),
+			c("dynamic", dynamic, 1, 3, 2, 8), c("longrope", long, 1, 3, 2, 9), large},
 	}
 }
 

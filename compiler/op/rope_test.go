@@ -2,10 +2,14 @@ package op
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"pipe.dev/compiler/ir"
 )
 
 // Frequencies are those of transformers, in float64.
@@ -17,6 +21,7 @@ func TestFrequencies(t *testing.T) {
 	var file struct {
 		Cases []struct {
 			Name   string
+			SeqLen int `json:"seq_len"`
 			Config struct {
 				Dim     int            `json:"head_dim"`
 				Max     int            `json:"max_position_embeddings"`
@@ -45,9 +50,6 @@ func TestFrequencies(t *testing.T) {
 		if kind == "" {
 			kind = "default"
 		}
-		if kind == "dynamic" || kind == "longrope" {
-			continue // they depend on the length of the text, which RopeAttr does not know
-		}
 		seen[kind]++
 		at := RopeAttr{Dim: c.Config.Dim, Theta: c.Config.Theta, Scaling: kind, Factor: num("factor", 1),
 			LowFreqFactor: num("low_freq_factor", 1), HighFreqFactor: num("high_freq_factor", 4),
@@ -59,6 +61,19 @@ func TestFrequencies(t *testing.T) {
 		if num("mscale", 0) != 0 { // two factors that a document divides
 			at.AttentionFactor = c.Scale
 		}
+		list := func(name string) Floats {
+			var out []string
+			values, _ := c.Config.Scaling[name].([]any)
+			for _, v := range values {
+				out = append(out, fmt.Sprint(v))
+			}
+			return Floats(strings.Join(out, ","))
+		}
+		at.ShortFactors, at.LongFactors = list("short_factor"), list("long_factor")
+		if kind == "longrope" && at.Factor == 1 {
+			at.Factor = float64(c.Config.Max) / float64(at.TrainedLength)
+		}
+		at = at.spanned(ir.D(c.SeqLen))
 		if err := at.check(); err != nil {
 			t.Errorf("%s: %v", c.Name, err)
 		}
@@ -76,7 +91,7 @@ func TestFrequencies(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"default", "linear", "llama3", "yarn"} {
+	for _, kind := range []string{"default", "linear", "dynamic", "llama3", "yarn", "longrope"} {
 		if seen[kind] < 2 {
 			t.Errorf("%d cases of %s", seen[kind], kind)
 		}

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pipe.dev/compiler"
@@ -109,6 +110,27 @@ func worst(got, want []float64) float64 {
 	return most
 }
 
+// nodesOf lists the values that a folder expects of a run, logits first, and
+// the paths of the others' nodes.
+func nodesOf(want map[string]tensorfile.Tensor) (names, paths []string) {
+	names = []string{"logits"}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		path := name
+		switch layer, ok := strings.CutPrefix(name, "hidden."); {
+		case name == "ids" || name == "logits" || name == "greedy":
+			continue
+		case ok:
+			path = "model.layers." + layer
+		case name == "embedding":
+			path = "model.embed_tokens"
+		case name == "norm":
+			path = "model.norm"
+		}
+		names, paths = append(names, name), append(paths, path)
+	}
+	return names, paths
+}
+
 // TestForward compares logits and the hidden states after every layer with
 // those that transformers gives in float64.
 func TestForward(t *testing.T) {
@@ -117,14 +139,7 @@ func TestForward(t *testing.T) {
 			want := expected(t, dir)
 			m, _ := open(t, dir, 2, "")
 			ids := want["ids"]
-			take := []string{"model.embed_tokens", "model.norm"}
-			names := []string{"logits", "embedding", "norm"}
-			for i := 0; ; i++ {
-				if _, ok := want[fmt.Sprintf("hidden.%d", i)]; !ok {
-					break
-				}
-				take, names = append(take, fmt.Sprintf("model.layers.%d", i)), append(names, fmt.Sprintf("hidden.%d", i))
-			}
+			names, take := nodesOf(want)
 			sizes := ids.Type.Sizes()
 			p, err := m.Forward(sizes[0], sizes[1], take)
 			if err != nil {
@@ -258,7 +273,7 @@ func TestPoison(t *testing.T) {
 	for _, dir := range folders(t) {
 		m, _ := open(t, dir, 2, "")
 		ids := expected(t, dir)["ids"]
-		p, err := m.Forward(2, 24, []string{"model.layers.0"})
+		p, err := m.Forward(2, 24, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-conv forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-conv compare-llama forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -59,6 +59,11 @@ compare-cpu: build
 compare-conv:
 	go test -c -o conv.test ./kernels/cpu
 	$(PYTHON) benchmarks/compare_conv.py ./conv.test $(ROUNDS)
+
+# Language models in GGUF files beside llama.cpp, in turns; MODELS is a folder for them, 2.5 GB.
+MODELS ?= $(HOME)/.cache/pipe/compare-llama
+compare-llama: build
+	$(PYTHON) benchmarks/compare_llama.py --models $(MODELS) --rounds $(ROUNDS) --write docs/benchmarks.md
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

@@ -44,6 +44,7 @@ type GGUFField struct {
 // GGUFTensor is what a weight is called, and how its rows lie.
 type GGUFTensor struct {
 	Name  string
+	Keep  bool   // it stays f32 whatever its matrices become
 	Heads string // the field of config.json that counts the heads whose rows lie in pairs; "" if they don't
 }
 
@@ -59,6 +60,21 @@ type GGUFValue struct {
 type GGUFWritten struct {
 	Metadata map[string]GGUFValue
 	Tensors  map[string][]float32
+}
+
+// Value is what an entry holds.
+func (v GGUFValue) Value() any {
+	switch {
+	case v.U32 != nil:
+		return *v.U32
+	case v.F32 != nil:
+		return *v.F32
+	case v.Bool != nil:
+		return *v.Bool
+	case v.Text != nil:
+		return *v.Text
+	}
+	return nil
 }
 
 const ggufSource = `package model
@@ -332,6 +348,9 @@ func (g *GGUF) Tensor(path string) (GGUFTensor, bool) {
 	return t, ok
 }
 
+// Index is the first number of a name between dots, "" if it has none.
+func Index(name string) string { return number.FindString(name) }
+
 // IndexTemplate is a name with {i} for its first number between dots.
 func IndexTemplate(name string) string {
 	at := number.FindStringIndex(name)
@@ -343,3 +362,33 @@ func IndexTemplate(name string) string {
 
 // Ignores reports whether no weight is made of a tensor.
 func (g *GGUF) Ignores(tensor string) bool { return matchesAny(g.Ignore, tensor) }
+
+const ggufPreSource = `package model
+
+import "pipe.dev/layers/arch"
+
+pre: arch.#GGUFPre
+`
+
+// GGUFPre is what files call a way to cut texts before the merges of bytes:
+// regular expressions, "digits" for each digit alone, "words" for the expression
+// of GPT-2.
+func GGUFPre(cuts []string) (name string, ok bool, err error) {
+	v, err := ggufEvaluate(ggufPreSource, nil)
+	if err != nil {
+		return "", false, err
+	}
+	var list []struct {
+		Name string
+		Cuts []string
+	}
+	if err := v.LookupPath(cue.ParsePath("pre")).Decode(&list); err != nil {
+		return "", false, err
+	}
+	for _, p := range list {
+		if slices.Equal(p.Cuts, cuts) {
+			return p.Name, true, nil
+		}
+	}
+	return "", false, nil
+}

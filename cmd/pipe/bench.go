@@ -22,6 +22,7 @@ type benchFlags struct {
 	engineFlags
 	prompts []int
 	tokens  int
+	past    int
 	repeat  int
 	root    string
 	asJSON  bool
@@ -60,8 +61,8 @@ Everything is repeated; the spread is the distance of the quartiles as a part of
 			if doc.Recipe == nil && doc.Pipeline == nil {
 				return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: pipe bench measures pipelines that make text, and recipes of models"}
 			}
-			if doc.Recipe == nil && cmd.Flags().Changed("runs") || doc.Pipeline == nil && (cmd.Flags().Changed("prompt") || cmd.Flags().Changed("tokens")) {
-				return usagef(cmd, "--prompt and --tokens are of pipelines, and --runs of recipes")
+			if doc.Recipe == nil && cmd.Flags().Changed("runs") || doc.Pipeline == nil && (cmd.Flags().Changed("prompt") || cmd.Flags().Changed("tokens") || cmd.Flags().Changed("past")) {
+				return usagef(cmd, "--prompt, --tokens and --past are of pipelines, and --runs of recipes")
 			}
 			e, err := f.open(cmd)
 			if err != nil {
@@ -77,6 +78,7 @@ Everything is repeated; the spread is the distance of the quartiles as a part of
 	f.add(cmd)
 	cmd.Flags().IntSliceVar(&f.prompts, "prompt", nil, "lengths of prompts in tokens; by default 32, 128 and 512, as far as the context has room")
 	cmd.Flags().IntVar(&f.tokens, "tokens", 64, "tokens to make after a prompt, at most what the context has room for")
+	cmd.Flags().IntVar(&f.past, "past", 0, "tokens of the prompt before --tokens; by default the longest of --prompt that leaves room")
 	cmd.Flags().IntVar(&f.repeat, "repeat", 5, "how often everything is measured, at least")
 	cmd.Flags().StringVar(&f.root, "runs", "runs", "folder of the runs of recipes, where encoded data are kept")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
@@ -93,6 +95,9 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 	}
 	if f.tokens < 1 {
 		return usagef(cmd, "--tokens is %d, want 1 at least", f.tokens)
+	}
+	if f.past < 0 {
+		return usagef(cmd, "--past is %d, want 0 or more", f.past)
 	}
 	if f.repeat < 1 {
 		return usagef(cmd, "--repeat is %d, want 1 at least", f.repeat)
@@ -129,7 +134,7 @@ func (f *benchFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sc
 	for _, i := range text {
 		var t *pace.Text
 		t, err = pace.Measure(cmd.Context(), pace.Options{
-			Prompts: f.prompts, Tokens: f.tokens, Repeat: f.repeat,
+			Prompts: f.prompts, Tokens: f.tokens, Past: f.past, Repeat: f.repeat,
 			Open: func(ctx context.Context) (*model.Model, func() error, error) { return openPipeline(ctx, e, doc, i) },
 			Progress: func(what string, done, total int) {
 				bar.count(what, int64(done), int64(total))

@@ -20,6 +20,7 @@ var commands = [...]func(*console) *cobra.Command{
 	dataCommand,
 	runsCommand,
 	mergeCommand,
+	quantizeCommand,
 	inspectCommand,
 	tokenizeCommand,
 	initCommand,

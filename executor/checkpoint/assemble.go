@@ -52,16 +52,3 @@ func (t Tensor) apart(data []byte) []byte {
 	}
 	return out
 }
-
-// Pairs is the opposite of what View does for a tensor with heads: rows lie in
-// pairs again.
-func Pairs(heads, rows int, data []byte) []byte {
-	out := make([]byte, len(data))
-	row, size := len(data)/rows, rows/heads
-	for i := range rows {
-		head, at := i/size, i%size
-		to := head*size + at%(size/2)*2 + at/(size/2)
-		copy(out[to*row:(to+1)*row], data[i*row:(i+1)*row])
-	}
-	return out
-}

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// CompareNames orders names of tensors as checkpoints list them.
+func CompareNames(a, b string) int { return naturalCompare(a, b) }
+
 // naturalCompare orders names so that numbers in them count by value:
 // layers.2 before layers.10. Names that differ only in leading zeros fall back
 // to the order of their bytes, so the order is total.

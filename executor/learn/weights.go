@@ -19,31 +19,13 @@ import (
 // else normal with the given standard deviation. They depend on the seed, the
 // path and the place in the weight, and on nothing else.
 func NewWeight(s plan.State, seed uint64, std float64) ([]byte, error) {
-	path := s.Path
-	if of, ok := train.ReferenceOf(path); ok {
-		path = of
+	draw, err := Draw(s, seed, std)
+	if err != nil {
+		return nil, err
 	}
-	h := fnv.New64a()
-	h.Write([]byte(path))
-	key := seed ^ h.Sum64()
 	out := make([]byte, 0, s.Type.Bytes())
 	for i := range s.Type.Elems() {
-		var x float64
-		switch s.Init {
-		case "zeros":
-		case "ones":
-			x = 1
-		case "normal", "uniform":
-			x = std * philox.Normal(key, uint64(i))
-		case "kaiming": // uniform within 1/sqrt(n), for n inputs of an output: as torch's linear layers and convolutions
-			x = (2*philox.Uniform(key, uint64(i)) - 1) / math.Sqrt(float64(s.Type.With(s.Type.Shape[1:]...).Elems()))
-		default:
-			bound, ok := ir.Bound(s.Init)
-			if !ok {
-				return nil, fmt.Errorf("weight %s: no way to fill it is called %q", s.Path, s.Init)
-			}
-			x = bound * (2*philox.Uniform(key, uint64(i)) - 1)
-		}
+		x := draw(int64(i))
 		switch s.Type.DType {
 		case ir.F32:
 			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(x)))
@@ -56,6 +38,37 @@ func NewWeight(s plan.State, seed uint64, std float64) ([]byte, error) {
 		}
 	}
 	return out, nil
+}
+
+// Draw gives the elements of a new weight one by one, in any order, as
+// NewWeight says.
+func Draw(s plan.State, seed uint64, std float64) (func(i int64) float64, error) {
+	path := s.Path
+	if of, ok := train.ReferenceOf(path); ok {
+		path = of
+	}
+	h := fnv.New64a()
+	h.Write([]byte(path))
+	key := seed ^ h.Sum64()
+	within := func(bound float64) func(i int64) float64 {
+		return func(i int64) float64 { return bound * (2*philox.Uniform(key, uint64(i)) - 1) }
+	}
+	switch s.Init {
+	case "zeros":
+		return func(int64) float64 { return 0 }, nil
+	case "ones":
+		return func(int64) float64 { return 1 }, nil
+	case "normal", "uniform":
+		return func(i int64) float64 { return std * philox.Normal(key, uint64(i)) }, nil
+	case "kaiming": // uniform within 1/sqrt(n), for n inputs of an output: as torch's linear layers and convolutions
+		root := math.Sqrt(float64(s.Type.With(s.Type.Shape[1:]...).Elems()))
+		return func(i int64) float64 { return (2*philox.Uniform(key, uint64(i)) - 1) / root }, nil
+	}
+	bound, ok := ir.Bound(s.Init)
+	if !ok {
+		return nil, fmt.Errorf("weight %s: no way to fill it is called %q", s.Path, s.Init)
+	}
+	return within(bound), nil
 }
 
 // Initialise fills weights anew.

@@ -2,6 +2,7 @@ package model
 
 import (
 	"encoding/json"
+	"io"
 	"math"
 	"os"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/gguf"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tokenizer"
 	"pipe.dev/schema"
 )
 
@@ -20,13 +22,16 @@ const short = 512
 
 // IsGGUF reports whether a path is a file in the format GGUF.
 func IsGGUF(path string) bool {
+	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
+		return false
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	magic := make([]byte, 4)
-	_, err = f.Read(magic)
+	_, err = io.ReadFull(f, magic)
 	return err == nil && string(magic) == "GGUF" || strings.HasSuffix(path, ".gguf")
 }
 
@@ -71,7 +76,7 @@ func openGGUF(path string) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{}
-	facts, err := factsOf(f)
+	facts, err := FactsOf(f)
 	if err == nil {
 		s.Arch, s.GGUF, err = schema.LoadGGUF(path, facts)
 	}
@@ -115,8 +120,28 @@ func HeadsOf(m *schema.Model, field string) int {
 	return int(heads)
 }
 
-// factsOf is what a file says of its model.
-func factsOf(f *gguf.File) (schema.GGUFFile, error) {
+// vocabularyOf makes the tokenizer of a file: the one that it carries whole, if
+// there is one, else of its vocabulary.
+func vocabularyOf(path string) (*tokenizer.Tokenizer, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var t *tokenizer.Tokenizer
+	if whole, ok := f.Value("tokenizer.huggingface.json").(string); ok {
+		t, err = tokenizer.Parse(path+" (tokenizer.huggingface.json)", []byte(whole))
+	} else {
+		t, err = tokenizer.ParseGGUF(path, f.Value)
+	}
+	if err != nil {
+		return nil, &TokenizerError{err}
+	}
+	return t, nil
+}
+
+// FactsOf is what a file says of its model.
+func FactsOf(f *gguf.File) (schema.GGUFFile, error) {
 	facts := schema.GGUFFile{Metadata: map[string]any{}, Shapes: map[string][]int64{}, Values: map[string][]float32{}}
 	for _, p := range f.Metadata {
 		if isShort(p.Value) && !strings.HasPrefix(p.Key, "tokenizer.") {

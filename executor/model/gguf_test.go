@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"math"
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
@@ -21,7 +22,7 @@ func TestGGUF(t *testing.T) {
 		{"llama_f16", "../../testdata/golden/arch/llama_f16/expected.safetensors", 1e-4},
 		{"llama31", "../../testdata/golden/arch/llama31/expected.safetensors", 1e-4},
 		{"qwen2_bf16", "../../testdata/golden/arch/qwen2_bf16/expected.safetensors", 1e-4},
-		{"blocks", ggufs + "blocks.safetensors", 0.15}, // llama.cpp is off by 0.35
+		{"blocks", ggufs + "blocks.safetensors", 0.06}, // the root of the mean square; that of llama.cpp is 0.056
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := map[string]tensorfile.Tensor{}
@@ -45,7 +46,16 @@ func TestGGUF(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := worst(outs[0].Float64s(), want["logits"].Float64s()); d > c.tol {
+			got, logits := outs[0].Float64s(), want["logits"].Float64s()
+			d := worst(got, logits)
+			if c.name == "blocks" {
+				d = 0
+				for i, w := range logits {
+					d += (got[i] - w) * (got[i] - w) / float64(len(logits))
+				}
+				d = math.Sqrt(d)
+			}
+			if !(d <= c.tol) {
 				t.Errorf("logits differ by %g", d)
 			}
 		})

@@ -9,14 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/adapter"
 	"pipe.dev/executor/checkpoint"
-	"pipe.dev/executor/gguf"
 	"pipe.dev/executor/session"
 	"pipe.dev/executor/tokenizer"
 	"pipe.dev/kernels"
@@ -136,26 +134,13 @@ func (m *Model) Tokenizer() (*tokenizer.Tokenizer, error) {
 // tokenizer.Open knows, or the vocabulary in a GGUF file. A file that
 // can't be read is a *checkpoint.Error, what is wrong in one a *TokenizerError.
 func OpenTokenizer(path string) (*tokenizer.Tokenizer, error) {
-	if st, err := os.Stat(path); err == nil && !st.IsDir() && IsGGUF(path) {
-		return ggufTokenizer(path)
+	if IsGGUF(path) {
+		return vocabularyOf(path)
 	}
 	t, err := tokenizer.Open(path)
 	if file := (*fs.PathError)(nil); errors.As(err, &file) {
 		return nil, checkpoint.FileError(file.Path, file)
 	}
-	if err != nil {
-		return nil, &TokenizerError{err}
-	}
-	return t, nil
-}
-
-func ggufTokenizer(path string) (*tokenizer.Tokenizer, error) {
-	f, err := gguf.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	t, err := tokenizer.ParseGGUF(path, f.Value)
 	if err != nil {
 		return nil, &TokenizerError{err}
 	}

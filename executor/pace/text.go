@@ -23,6 +23,7 @@ type Options struct {
 	Open    func(ctx context.Context) (m *model.Model, close func() error, err error)
 	Prompts []int // lengths, tokens; nil means those of Lengths that the context has room for
 	Tokens  int   // to make after a prompt, if the context has room for them
+	Past    int   // the length of that prompt; 0 means the longest that leaves room
 	Repeat  int   // measurements of each thing
 	// Progress is told what is measured next; it may be nil.
 	Progress func(what string, done, total int)
@@ -143,6 +144,12 @@ func (m *measurement) sizes() error {
 	for _, n := range m.Options.Prompts {
 		if n+1+m.Options.Tokens <= t.Context {
 			t.Past = max(t.Past, n)
+		}
+	}
+	if n := m.Options.Past; n > 0 {
+		t.Past = n
+		if n+1 >= t.Context {
+			return &decode.ContextError{Prompt: n, Want: 1, Context: t.Context}
 		}
 	}
 	t.Tokens = min(m.Options.Tokens, t.Context-t.Past-1)

@@ -48,7 +48,7 @@ func Replace(path string, write func(w io.Writer) error) (err error) {
 		}
 		return err
 	}
-	return syncFolder(filepath.Clean(dir))
+	return SyncFolder(filepath.Clean(dir))
 }
 
 // createBeside makes a new file next to base, with the usual permissions.

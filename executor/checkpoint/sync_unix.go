@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncFolder flushes the names in dir, so that a rename survives a power cut.
+// SyncFolder flushes the names in dir, so that a rename survives a power cut.
 // File systems that cannot do that say so, which is no failure.
-func syncFolder(dir string) error {
+func SyncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

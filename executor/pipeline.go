@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/hub"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/stage"
 	"pipe.dev/kernels"
@@ -120,7 +121,15 @@ func (p *Pipeline) open() error {
 			}
 		}
 		name := "models." + ref.Name
-		o := model.Options{Name: name, Dir: ref.From, Adapter: ref.Adapter, Context: ref.Context, Cache: cache, Weights: weights,
+		dir, err := hub.Folder(ref.From)
+		if err != nil {
+			return err
+		}
+		adapted, err := hub.Folder(ref.Adapter)
+		if err != nil {
+			return err
+		}
+		o := model.Options{Name: name, Dir: dir, Adapter: adapted, Context: ref.Context, Cache: cache, Weights: weights,
 			Backend: p.opt.Backend, Compile: p.opt.Compile}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/hub"
 	"pipe.dev/executor/model"
 )
 
@@ -52,11 +53,12 @@ func inspectCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect PATH",
 		Short: "list the tensors of a checkpoint or model folder",
-		Long: "inspect lists what a checkpoint holds, from its headers alone. PATH is a .safetensors or .gguf file,\n" +
-			"an index.json of shards, or the folder of a model.",
+		Long: "inspect lists what a checkpoint holds, from its headers alone. PATH is a file of weights (.safetensors; .pt, .pth or\n" +
+			".bin of PyTorch; .npz, .npy; .gguf), an index.json of shards, the folder of a model, or a model of a hub that was\n" +
+			"pulled.",
 		Example:           "  pipe inspect model\n  pipe inspect model --filter '*.q_proj.*'",
 		Args:              arguments("PATH"),
-		ValidArgsFunction: completeExtension("safetensors", "gguf", "json"),
+		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := path.Match(filter, ""); err != nil {
 				return usagef(cmd, "--filter: %q is not a pattern: a [ is not closed, or a \\ is at the end", filter)
@@ -86,6 +88,10 @@ func inspectCommand(c *console) *cobra.Command {
 func inspect(c *console, name, filter string) (*inspection, error) {
 	if strings.EqualFold(filepath.Ext(name), ".gguf") {
 		return inspectGGUF(name, filter)
+	}
+	name, err := hub.Folder(name)
+	if err != nil {
+		return nil, err
 	}
 	ck, err := checkpoint.Open(name)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/adapter"
+	"pipe.dev/executor/hub"
 	"pipe.dev/schema"
 )
 
@@ -57,6 +58,13 @@ of how many weights, and how far they may be off. Merged with --dtype f32, a bas
 
 // merge merges or undoes, and reports.
 func merge(cmd *cobra.Command, c *console, o adapter.Options, undo, asJSON bool) error {
+	for _, p := range []*string{&o.Model, &o.Adapter, &o.Base} {
+		folder, err := hub.Folder(*p)
+		if err != nil {
+			return err
+		}
+		*p = folder
+	}
 	arch, err := schema.LoadModel(o.Model)
 	if err != nil {
 		return documentError(err)

@@ -21,6 +21,7 @@ var commands = [...]func(*console) *cobra.Command{
 	runsCommand,
 	mergeCommand,
 	quantizeCommand,
+	pullCommand,
 	inspectCommand,
 	tokenizeCommand,
 	initCommand,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pipe.dev/executor/hub"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/tokenizer"
 )
@@ -32,7 +33,11 @@ func tokenizeCommand(c *console) *cobra.Command {
 		Args:              arguments("PATH"),
 		ValidArgsFunction: completeExtension("json"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := model.OpenTokenizer(args[0])
+			folder, err := hub.Folder(args[0])
+			if err != nil {
+				return err
+			}
+			t, err := model.OpenTokenizer(folder)
 			if err != nil {
 				return err
 			}

@@ -60,6 +60,18 @@ func (e Env) Find(n Name) (folder string, ok bool) {
 	return folder, err == nil && info.IsDir()
 }
 
+// Folder is Env.Folder in the environment of this process.
+func Folder(path string) (string, error) {
+	if _, err := Parse(path); err != nil {
+		return path, nil
+	}
+	e, err := FromEnvironment(os.Getenv)
+	if err != nil {
+		return "", &checkpoint.Error{File: path, Msg: err.Error(), Err: err}
+	}
+	return e.Folder(path)
+}
+
 // Folder is what a document means by a model: the path if something is there,
 // else a model of the hub, if the cache has it. What is no name of one is
 // returned as it is.

@@ -125,14 +125,14 @@ func (r *Run) install(temp, path string) error {
 		if err := r.disk.rename(path, path+oldEnding); err != nil {
 			return fileError(path, err)
 		}
-		if err := r.disk.SyncFolder(dir); err != nil {
+		if err := r.disk.syncFolder(dir); err != nil {
 			return fileError(dir, err)
 		}
 	}
 	if err := r.disk.rename(temp, path); err != nil {
 		return fileError(path, err)
 	}
-	if err := r.disk.SyncFolder(dir); err != nil {
+	if err := r.disk.syncFolder(dir); err != nil {
 		return fileError(dir, err)
 	}
 	return nil
@@ -187,7 +187,7 @@ func (r *Run) restore() error {
 		if err := r.disk.rename(c.path, path); err != nil {
 			return fileError(c.path, err)
 		}
-		if err := r.disk.SyncFolder(filepath.Dir(path)); err != nil {
+		if err := r.disk.syncFolder(filepath.Dir(path)); err != nil {
 			return fileError(path, err)
 		}
 	}
@@ -203,7 +203,7 @@ func (r *Run) remove(path string) error {
 		return nil
 	}
 	if err == nil {
-		err = r.disk.SyncFolder(filepath.Dir(path))
+		err = r.disk.syncFolder(filepath.Dir(path))
 	}
 	if err != nil {
 		return fileError(path, err)
@@ -233,7 +233,7 @@ func (r *Run) setAside(step int64) error {
 	if _, err := r.disk.stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err := r.disk.SyncFolder(dir); err != nil {
+	if err := r.disk.syncFolder(dir); err != nil {
 		return fileError(dir, err)
 	}
 	return nil

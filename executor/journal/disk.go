@@ -21,7 +21,7 @@ type filesystem interface {
 	readDir(path string) ([]fs.DirEntry, error) // sorted by name
 	rename(from, to string) error               // to is no folder with content
 	remove(path string) error                   // a file, or an empty folder
-	SyncFolder(path string) error               // names in it survive a power cut
+	syncFolder(path string) error               // names in it survive a power cut
 	lock(path string) (unlock func() error, err error)
 }
 
@@ -39,7 +39,7 @@ func (osDisk) stat(path string) (fs.FileInfo, error)      { return os.Stat(path)
 func (osDisk) readDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
 func (osDisk) rename(from, to string) error               { return os.Rename(from, to) }
 func (osDisk) remove(path string) error                   { return os.Remove(path) }
-func (osDisk) SyncFolder(path string) error               { return SyncFolder(path) }
+func (osDisk) syncFolder(path string) error               { return syncFolder(path) }
 func (osDisk) lock(path string) (func() error, error)     { return lockFile(path) }
 
 func (osDisk) open(path string, flag int) (file, error) {
@@ -84,7 +84,7 @@ func makeFolders(d filesystem, path string) error {
 	if err := d.mkdir(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fileError(path, err)
 	}
-	if err := d.SyncFolder(parent); err != nil {
+	if err := d.syncFolder(parent); err != nil {
 		return fileError(parent, err)
 	}
 	return nil
@@ -136,7 +136,7 @@ func replaceFile(d filesystem, path string, data []byte) error {
 		return fileError(path, err)
 	}
 	dir := filepath.Dir(path)
-	if err := d.SyncFolder(dir); err != nil {
+	if err := d.syncFolder(dir); err != nil {
 		return fileError(dir, err)
 	}
 	return nil

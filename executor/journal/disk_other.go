@@ -5,7 +5,7 @@ package journal
 import "os"
 
 // syncFolder does nothing: this system does not flush folders.
-func SyncFolder(path string) error { return nil }
+func syncFolder(path string) error { return nil }
 
 // lockFile takes the lock of a run by process id.
 func lockFile(path string) (unlock func() error, err error) {

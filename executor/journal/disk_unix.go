@@ -12,7 +12,7 @@ import (
 
 // syncFolder flushes the names in a folder. File systems that cannot do that
 // say so, which is no failure.
-func SyncFolder(path string) error {
+func syncFolder(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err

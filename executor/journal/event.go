@@ -164,7 +164,7 @@ func (r *Run) openEvents() error {
 	}
 	err = a.append(records)
 	if err == nil {
-		if err = r.disk.SyncFolder(r.Folder); err != nil {
+		if err = r.disk.syncFolder(r.Folder); err != nil {
 			err = fileError(r.Folder, err)
 		}
 	}

@@ -147,7 +147,7 @@ func (r *Run) create(files map[string][]byte) (err error) {
 			return fileError(filepath.Join(temp, name), err)
 		}
 	}
-	if err := r.disk.SyncFolder(temp); err != nil {
+	if err := r.disk.syncFolder(temp); err != nil {
 		return fileError(temp, err)
 	}
 	if err := r.disk.rename(temp, r.Folder); err != nil {
@@ -157,7 +157,7 @@ func (r *Run) create(files map[string][]byte) (err error) {
 		return fileError(r.Folder, err)
 	}
 	root := filepath.Dir(r.Folder)
-	if err := r.disk.SyncFolder(root); err != nil {
+	if err := r.disk.syncFolder(root); err != nil {
 		return fileError(root, err)
 	}
 	return nil

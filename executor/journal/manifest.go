@@ -84,7 +84,7 @@ func (w *Writer) seal(step int64) error {
 	if err := writeFile(w.disk, filepath.Join(w.dir, manifestName), append(data, '\n')); err != nil {
 		return err
 	}
-	if err := w.disk.SyncFolder(w.dir); err != nil {
+	if err := w.disk.syncFolder(w.dir); err != nil {
 		return fileError(w.dir, err)
 	}
 	return nil
@@ -104,7 +104,7 @@ func (w *Writer) gather(prefix string) error {
 			if err := w.gather(name + "/"); err != nil {
 				return err
 			}
-			if err := w.disk.SyncFolder(path); err != nil {
+			if err := w.disk.syncFolder(path); err != nil {
 				return fileError(path, err)
 			}
 			continue

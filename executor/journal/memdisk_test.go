@@ -211,7 +211,7 @@ func (d *memDisk) remove(path string) error {
 	return nil
 }
 
-func (d *memDisk) SyncFolder(path string) error {
+func (d *memDisk) syncFolder(path string) error {
 	if err := d.change(); err != nil {
 		return err
 	}

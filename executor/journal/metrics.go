@@ -62,7 +62,7 @@ func (r *Run) Resume(step int64) error {
 		err = a.f.Sync()
 	}
 	if err == nil {
-		err = r.disk.SyncFolder(r.Folder)
+		err = r.disk.syncFolder(r.Folder)
 	}
 	if err != nil {
 		_ = a.close() // the error that led here says more

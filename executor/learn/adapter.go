@@ -192,7 +192,7 @@ func (r *Run) exportAdapter(t *Trainer, dir string) error {
 		if err != nil {
 			return err
 		}
-		config["base_model_name_or_path"] = r.Recipe.Model.From
+		config["base_model_name_or_path"] = r.Recipe.baseName
 		return writeJSON(write, "adapter_config.json", config)
 	}
 	return writeJSON(write, "adapter_config.json", r.adapterConfig(adapted))
@@ -207,7 +207,7 @@ func (r *Run) adapterConfig(adapted []string) map[string]any {
 		targets = adapted
 	}
 	return map[string]any{
-		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": r.Recipe.Model.From, "inference_mode": true,
+		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": r.Recipe.baseName, "inference_mode": true,
 		"r": a.Rank, "lora_alpha": a.Alpha, "lora_dropout": a.Dropout, "use_dora": a.DoRA, "use_rslora": a.RSLoRA, "bias": "none",
 		"target_modules": targets, "modules_to_save": nil, "layers_to_transform": nil, "layers_pattern": nil,
 		"rank_pattern": map[string]any{}, "alpha_pattern": map[string]any{}, "fan_in_fan_out": false, "init_lora_weights": true,

@@ -109,6 +109,9 @@ func (r *Run) openModel() error {
 	if !r.Recipe.ofNumbers() {
 		r.Recipe.ofText()
 	}
+	if err := r.Recipe.folders(); err != nil {
+		return err
+	}
 	if err := r.openAdapter(); err != nil {
 		return err
 	}

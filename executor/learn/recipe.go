@@ -9,6 +9,7 @@ import (
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/adapter"
 	"pipe.dev/executor/data"
+	"pipe.dev/executor/hub"
 	vocab "pipe.dev/executor/tokenizer/train"
 	"pipe.dev/schema"
 )
@@ -56,6 +57,7 @@ type Recipe struct {
 	Model     ModelAttr
 	Adapter   *AdapterAttr     // nil if there is none
 	from      *adapter.Adapter // that is trained on; nil if there is none
+	baseName  string           // of the model, as the document has it
 	Train     []data.Attr
 	Eval      []data.Attr
 	Tokenizer string           // "model", "characters" of the training data, or a folder
@@ -99,6 +101,26 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 		return nil, &schema.Error{Pos: r.Place(d.at), Msg: d.err.Error()}
 	}
 	return out, nil
+}
+
+// folders puts folders of the cache in the place of models of a hub.
+func (r *Recipe) folders() error {
+	r.baseName = r.Model.From
+	paths := []*string{&r.Model.From}
+	if r.Tokenizer != "model" && r.Tokenizer != "characters" {
+		paths = append(paths, &r.Tokenizer)
+	}
+	if r.Adapter != nil {
+		paths = append(paths, &r.Adapter.From)
+	}
+	for _, p := range paths {
+		folder, err := hub.Folder(*p)
+		if err != nil {
+			return err
+		}
+		*p = folder
+	}
+	return nil
 }
 
 // decoder keeps the first error.

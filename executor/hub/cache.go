@@ -86,7 +86,7 @@ func (e Env) Folder(path string) (string, error) {
 	if folder, ok := e.Find(n); ok {
 		return folder, nil
 	}
-	return "", &checkpoint.Error{File: path, Msg: fmt.Sprintf("no such folder, and no model of that name in the cache (%s): pipe pull %s fetches it", e.Cache, n), Err: fs.ErrNotExist}
+	return "", &checkpoint.Error{File: path, Msg: fmt.Sprintf("no such file or folder; a model of that name on the hub is not in the cache (%s) either: pipe pull %s would fetch it", e.Cache, n), Err: fs.ErrNotExist}
 }
 
 // setRef notes the commit of a branch or tag.

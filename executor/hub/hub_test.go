@@ -113,7 +113,7 @@ func TestPull(t *testing.T) {
 	e.Cache = t.TempDir()
 	_, _, err = s.pull(e, Options{})
 	fails(t, err, "is not in the cache")
-	if _, err := e.Folder("some/model"); err == nil || !strings.Contains(err.Error(), "pipe pull some/model fetches it") {
+	if _, err := e.Folder("some/model"); err == nil || !strings.Contains(err.Error(), "pipe pull some/model would fetch it") {
 		t.Error(err)
 	}
 }

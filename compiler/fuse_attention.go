@@ -37,7 +37,7 @@ func fuseAttention(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	}
 	swap := op.TransposeAttr{Perm: "0,2,1,3"}
 	in := []ir.Value{r.Apply("transpose", swap, r.now(q))[0], r.Apply("transpose", swap, r.now(k))[0],
-		r.Apply("transpose", swap, r.now(v))[0], {}, {}}
+		r.Apply("transpose", swap, r.now(v))[0], {}, {}, {}, {}}
 	if mask.Valid() {
 		in[3] = r.now(mask)
 	}

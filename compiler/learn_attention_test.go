@@ -48,8 +48,8 @@ func TestMaskOfWeightsIsLearned(t *testing.T) {
 	model := op.NewBuilder(table)
 	x := model.Graph.AddInput("x", ir.T(ir.F32, 1, 3, 2, 4), ir.Pos{})
 	bias := model.Graph.AddState(ir.State{Path: "bias", Kind: ir.Weight, Init: "zeros"}, ir.T(ir.F32, 3, 3)).Read
-	y := model.Apply("attention", op.AttentionAttr{}, x, x, x, model.Neg(bias), ir.Value{})[0]
-	plain := model.Apply("attention", op.AttentionAttr{}, x, x, x, ir.Value{}, ir.Value{})[0]
+	y := model.Apply("attention", op.AttentionAttr{}, x, x, x, model.Neg(bias), ir.Value{}, ir.Value{}, ir.Value{})[0]
+	plain := model.Apply("attention", op.AttentionAttr{}, x, x, x, ir.Value{}, ir.Value{}, ir.Value{}, ir.Value{})[0]
 	model.Graph.Outputs = []ir.Output{{Name: "y", Value: model.Add(y, plain)}}
 	if model.Err() != nil {
 		t.Fatal(model.Err())
@@ -81,7 +81,7 @@ func TestGradientOfMaskIsRefused(t *testing.T) {
 	b := op.NewBuilder(table)
 	x := b.Graph.AddInput("x", ir.T(ir.F32, 1, 3, 2, 4), ir.Pos{})
 	mask := b.Graph.AddInput("mask", ir.T(ir.F32, 3, 3), ir.Pos{})
-	y := b.Apply("attention", op.AttentionAttr{}, x, x, x, mask, ir.Value{})[0]
+	y := b.Apply("attention", op.AttentionAttr{}, x, x, x, mask, ir.Value{}, ir.Value{}, ir.Value{})[0]
 	if b.Grad(y, y, mask); b.Err() == nil {
 		t.Error("the gradient of the mask is missing without an error")
 	}

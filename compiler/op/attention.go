@@ -57,13 +57,15 @@ func positions() Def {
 // h / (heads/groups).
 //
 // Sources: arXiv:1706.03762, grouped heads arXiv:2305.13245, window
-// arXiv:2310.06825, softcap arXiv:2408.00118.
+// arXiv:2310.06825, softcap arXiv:2408.00118, alibi arXiv:2108.12409.
 func attention() Def {
 	return Def{Name: "attention", Title: "Attention", Doc: "y = softmax(scale query keyᵀ + mask) value, for grouped heads; a row that sees no key gives 0.",
 		Attr: AttentionAttr{}, Cached: []int{1, 2}, Flat: []int{3}, ForGrad: withStats, Grad: gradAttention,
 		Ports: []Port{{Name: "query", Doc: "[batch, seq, heads, d]; row i has position past + i"}, {Name: "key", Doc: "[batch, t, groups, d]; row j has position j"},
 			{Name: "value", Doc: "[batch, t, groups, dv]"},
-			{Name: "mask", Doc: "added to the scores; any shape that repeats to [batch, heads, seq, t]", Optional: true}, pastPort()},
+			{Name: "mask", Doc: "added to the scores: a mask or a bias; any shape that repeats to [batch, heads, seq, t]", Optional: true}, pastPort(),
+			{Name: "segments", Doc: "i32 [batch, t], the document of each position; a row sees the keys of its own document", Optional: true},
+			{Name: "lengths", Doc: "i32 [batch], the keys that each sequence has; no row sees those from there on", Optional: true}},
 		Infer: attentionInfer,
 		Lower: lowerAttention,
 		Cost: func(in, out []ir.Type, attr any) int64 {
@@ -104,7 +106,7 @@ func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 		wantRank("value", v, "[batch, t, groups, dv]", 4), wantKnown("query", q, 2), wantKnown("key", k, 2)); err != nil {
 		return nil, err
 	}
-	if err := wantPast(in[4], q.Shape[0]); err != nil {
+	if err := first(wantPast(in[4], q.Shape[0]), wantSegments(in[5], k), wantLengths(in[6], q.Shape[0])); err != nil {
 		return nil, err
 	}
 	switch h, g := q.Shape[2].N, k.Shape[2].N; {
@@ -118,8 +120,8 @@ func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 		return nil, fmt.Errorf("%d heads of query do not divide into %d groups of key", h, g)
 	case at.Window < 0 || at.Window > 0 && !at.Causal:
 		return nil, fmt.Errorf("window is %d; it wants causal, and at least 0", at.Window)
-	case at.Scale < 0 || at.Softcap < 0:
-		return nil, fmt.Errorf("scale is %v and softcap %v; want at least 0", at.Scale, at.Softcap)
+	case at.Scale < 0 || at.Softcap < 0 || at.ALiBi < 0:
+		return nil, fmt.Errorf("scale is %v, softcap %v and alibi %v; want at least 0", at.Scale, at.Softcap, at.ALiBi)
 	case at.Scale == 0 && (!q.Shape[3].Known() || q.Shape[3].N == 0):
 		return nil, fmt.Errorf("a head has %v elements; want a known number, or scale", q.Shape[3])
 	}
@@ -185,8 +187,11 @@ func (g grouping) scores(b *Builder, in []ir.Value) ir.Value {
 	if in[3].Valid() {
 		s = b.Add(s, b.groupedMask(b.Cast(in[3], g.dtype), g.groups, g.share))
 	}
-	if g.at.Causal {
-		s = b.Select(b.visible(g.at, in[4], g.batch, g.seq, g.keys), s, b.Scalar(lowest, s))
+	if g.at.ALiBi > 0 {
+		s = b.Sub(s, g.distances(b, in[4]))
+	}
+	if ok := g.visible(b, in); ok.Valid() {
+		s = b.Select(ok, s, b.Scalar(lowest, s))
 	}
 	return s
 }
@@ -197,7 +202,8 @@ func lowerAttention(b *Builder, n *ir.Node) []ir.Value {
 	// Every query sees itself, or everything, unless a mask or the room for keys
 	// says otherwise; then no row is all hidden, and this is plain softmax.
 	var weights, lse ir.Value
-	if plain := !n.In[3].Valid() && (!g.at.Causal || !n.In[4].Valid() && g.seq == g.keys); !plain {
+	limited := n.In[3].Valid() || n.In[5].Valid() || n.In[6].Valid()
+	if plain := !limited && (!g.at.Causal || !n.In[4].Valid() && g.seq == g.keys); !plain {
 		weights, lse = b.seen(s)
 	} else {
 		weights = b.Softmax(s, -1)
@@ -210,44 +216,4 @@ func lowerAttention(b *Builder, n *ir.Node) []ir.Value {
 		out = append(out, g.rows(b, lse, n.Types[1]))
 	}
 	return out
-}
-
-// groupedMask splits the heads of a mask into groups.
-func (b *Builder) groupedMask(mask ir.Value, groups, share ir.Dim) ir.Value {
-	if b.err != nil || mask.Type().Rank() < 3 {
-		return mask
-	}
-	shape := mask.Type().Shape
-	i := len(shape) - 3
-	split := []ir.Dim{groups, share}
-	if shape[i] == ir.D(1) {
-		split = []ir.Dim{ir.D(1), ir.D(1)}
-	}
-	return b.Reshape(mask, slices.Concat(shape[:i], split, shape[i+1:])...)
-}
-
-// visible says which keys each query sees: [seq, t], or [batch, 1, 1, seq, t]
-// if sequences have a past.
-func (b *Builder) visible(at AttentionAttr, past ir.Value, batch, seq, keys ir.Dim) ir.Value {
-	position := b.Iota(ir.I32, 0, seq, ir.D(1))
-	if past.Valid() {
-		one := ir.D(1)
-		position = b.Add(position, b.Reshape(b.Cast(past, ir.I32), batch, one, one, one, one))
-	}
-	key := b.Iota(ir.I32, 0, keys)
-	ok := b.Le(key, position)
-	if at.Window > 0 {
-		ok = b.And(ok, b.Gt(key, b.Sub(position, b.Fill(float64(at.Window), ir.I32))))
-	}
-	return ok
-}
-
-// seen is softmax along the last axis, but 0 where all scores are hidden:
-// exponentials are taken from a maximum that hidden scores do not reach. lse is
-// the logarithm of the sum of exponentials.
-func (b *Builder) seen(s ir.Value) (weights, lse ir.Value) {
-	m := b.Max(b.ReduceMax(s, true, -1), b.Scalar(lowest/10, s))
-	e := b.Exp(b.Sub(s, m))
-	sum := b.Max(b.Sum(e, true, -1), b.Scalar(-1/lowest, s))
-	return b.Div(e, sum), b.Add(m, b.Log(sum))
 }

@@ -5,7 +5,7 @@ import "pipe.dev/compiler/ir"
 func attentionCases() []Case {
 	// sizes: batch, seq, heads, t, groups, d, dv
 	c := func(name string, at AttentionAttr, b, s, h, t, g, d, dv int, more ...ir.Type) Case {
-		in := []ir.Type{ir.T(ir.F32, b, s, h, d), ir.T(ir.F32, b, t, g, d), ir.T(ir.F32, b, t, g, dv), {}, {}}
+		in := []ir.Type{ir.T(ir.F32, b, s, h, d), ir.T(ir.F32, b, t, g, d), ir.T(ir.F32, b, t, g, dv), {}, {}, {}, {}}
 		bounds := map[int][2]float64{}
 		for _, m := range more {
 			if m.DType == ir.F32 {
@@ -19,6 +19,11 @@ func attentionCases() []Case {
 	}
 	causal := AttentionAttr{Causal: true}
 	past := func(b int) ir.Type { return ir.T(ir.I32, b) }
+	// among has segments, numbers below n, or lengths of at most n keys.
+	among := func(c Case, port int, n float64, shape ...int) Case {
+		c.In[port], c.Bounds[port] = ir.T(ir.I32, shape...), [2]float64{0, n}
+		return c
+	}
 	cases := []Case{
 		c("", AttentionAttr{}, 1, 3, 2, 3, 2, 4, 4),
 		c("causal", causal, 2, 5, 2, 5, 2, 8, 8),
@@ -36,6 +41,14 @@ func attentionCases() []Case {
 		c("with statistics", AttentionAttr{Causal: true, Window: 4, Stats: true}, 2, 5, 4, 7, 2, 8, 8),
 		c("all hidden", AttentionAttr{}, 2, 3, 2, 5, 1, 8, 8, ir.T(ir.F32, 2, 1, 3, 5)),
 		c("full with past", AttentionAttr{}, 2, 3, 2, 7, 2, 8, 8, past(2)),
+		c("alibi", AttentionAttr{Causal: true, ALiBi: 8}, 2, 7, 6, 7, 3, 8, 8),
+		c("alibi both ways", AttentionAttr{ALiBi: 4, Softcap: 2}, 1, 5, 2, 9, 2, 6, 6),
+		c("alibi and past", AttentionAttr{Causal: true, ALiBi: 8, Window: 20}, 2, 3, 4, 40, 2, 8, 8, past(2)),
+		among(c("segments", causal, 2, 9, 4, 9, 2, 8, 8), 5, 2, 2, 9),
+		among(c("segments both ways", AttentionAttr{}, 2, 7, 2, 7, 1, 8, 8), 5, 1, 2, 7),
+		among(c("segments and past", AttentionAttr{Causal: true, Window: 5}, 2, 3, 2, 12, 1, 8, 8, past(2)), 5, 1, 2, 12),
+		among(c("lengths", AttentionAttr{}, 3, 5, 2, 5, 2, 8, 8), 6, 5, 3),
+		among(among(c("lengths and segments", causal, 2, 40, 4, 40, 2, 8, 8), 6, 40, 2), 5, 1, 2, 40),
 		c("single head size", causal, 1, 3, 1, 3, 1, 1, 1),
 		c("long", causal, 1, 33, 2, 65, 2, 33, 17, past(1)),
 		c("blocks", AttentionAttr{Causal: true, Window: 90, Stats: true}, 1, 101, 2, 137, 1, 20, 40, ir.T(ir.F32, 101, 137), past(1)),

@@ -27,7 +27,7 @@ func TestAttentionCost(t *testing.T) {
 		{"window", AttentionAttr{Causal: true, Window: 2}, 3, false, []int{1, 2, 2}},
 		{"window after a past", AttentionAttr{Causal: true, Window: 6}, 3, true, []int{5, 6, 6}},
 	} {
-		in := []ir.Type{ir.T(ir.F32, 2, c.seq, 4, 8), ir.T(ir.F32, 2, 7, 2, 8), ir.T(ir.F32, 2, 7, 2, 8), {}, {}}
+		in := []ir.Type{ir.T(ir.F32, 2, c.seq, 4, 8), ir.T(ir.F32, 2, 7, 2, 8), ir.T(ir.F32, 2, 7, 2, 8), {}, {}, {}, {}}
 		if c.past {
 			in[4] = ir.T(ir.I32, 2)
 		}

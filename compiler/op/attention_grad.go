@@ -18,9 +18,10 @@ import (
 func attentionGrad() Def {
 	d := Def{Name: "attention_grad", Doc: "dquery, dkey, dvalue = the gradients of attention, given its results y and lse and their gradients dy and dlse.",
 		Attr: AttentionAttr{}, Outputs: []string{"dquery", "dkey", "dvalue"},
-		Ports: []Port{{Name: "query", Doc: "of attention, as are the next four"}, {Name: "key", Doc: "[batch, t, groups, d]"},
+		Ports: []Port{{Name: "query", Doc: "of attention, as are the next six"}, {Name: "key", Doc: "[batch, t, groups, d]"},
 			{Name: "value", Doc: "[batch, t, groups, dv]"}, {Name: "mask", Doc: "added to the scores; it gets no gradient", Optional: true},
-			{Name: "past", Doc: "i32 [batch]", Optional: true}, {Name: "y", Doc: "[batch, seq, heads, dv], the result"},
+			{Name: "past", Doc: "i32 [batch]", Optional: true}, {Name: "segments", Doc: "i32 [batch, t]", Optional: true},
+			{Name: "lengths", Doc: "i32 [batch]", Optional: true}, {Name: "y", Doc: "[batch, seq, heads, dv], the result"},
 			{Name: "lse", Doc: "f32 [batch, seq, heads], ln of the sum of exponentials"}, {Name: "dy", Doc: "the gradient of y"},
 			{Name: "dlse", Doc: "the gradient of lse; none if left out", Optional: true}},
 		Infer: attentionGradInfer,
@@ -47,8 +48,8 @@ func ofGradient(c Case) Case {
 	}
 	at.Stats = false
 	c.Attr = at
-	c.In = append(c.In[:5:5], y, lseType(q), y, dlse)
-	bounds := map[int][2]float64{6: {1, 3}}
+	c.In = append(c.In[:7:7], y, lseType(q), y, dlse)
+	bounds := map[int][2]float64{8: {1, 3}}
 	for i, b := range c.Bounds {
 		bounds[i] = b
 	}
@@ -59,14 +60,14 @@ func ofGradient(c Case) Case {
 
 func attentionGradInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	at := withStats(attr)
-	out, err := attentionInfer(in[:5], at)
+	out, err := attentionInfer(in[:7], at)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range []struct {
 		name       string
 		have, want ir.Type
-	}{{"y", in[5], out[0]}, {"lse", in[6], out[1]}, {"dy", in[7], out[0]}, {"dlse", in[8], out[1]}} {
+	}{{"y", in[7], out[0]}, {"lse", in[8], out[1]}, {"dy", in[9], out[0]}, {"dlse", in[10], out[1]}} {
 		if w.have.DType != ir.Invalid && !w.have.Equal(w.want) {
 			return nil, fmt.Errorf("%s is %v, want %v", w.name, w.have, w.want)
 		}
@@ -94,8 +95,8 @@ func gradAttention(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 		dy[0] = b.Fill(0, n.Types[0].DType, n.Types[0].Shape...)
 	}
 	at.Stats = false
-	in := append(n.In[:5:5], y, lse, dy[0], dlse)
-	return append(b.Apply("attention_grad", at, in...), ir.Value{}, ir.Value{})[:5]
+	in := append(n.In[:7:7], y, lse, dy[0], dlse)
+	return append(b.Apply("attention_grad", at, in...)[:3:3], make([]ir.Value, 4)...)
 }
 
 // lowerAttentionGrad derives all but softmax itself.
@@ -106,12 +107,12 @@ func lowerAttentionGrad(b *Builder, n *ir.Node) []ir.Value {
 		column := func(x ir.Value) ir.Value {
 			return g.queries(b, b.Reshape(x, append(x.Type().Shape[:3:3], ir.D(1))...))
 		}
-		weights := b.Exp(b.Sub(s, column(in[6])))
+		weights := b.Exp(b.Sub(s, column(in[8])))
 		values := g.ofKeys(b, in[2])
-		y, dy := g.queries(b, in[5]), g.queries(b, in[7])
+		y, dy := g.queries(b, in[7]), g.queries(b, in[9])
 		shift := b.Sum(b.Mul(dy, y), true, -1)
-		if in[8].Valid() {
-			shift = b.Sub(shift, column(in[8]))
+		if in[10].Valid() {
+			shift = b.Sub(shift, column(in[10]))
 		}
 		ds := b.Mul(weights, b.Sub(b.MatMul(dy, values, false, true), shift))
 		out := b.Grad(s, ds, in[0], in[1])

@@ -188,6 +188,7 @@ type AttentionAttr struct {
 	Window  int     `cue:"window: int & >=0 | *0" doc:"a query sees only this many last keys, itself included; 0 means all"`
 	Scale   float64 `cue:"scale: number & >=0 | *0" doc:"factor of the scores; 0 means 1/sqrt(head size)"`
 	Softcap float64 `cue:"softcap: number & >=0 | *0" doc:"scores become softcap*tanh(score/softcap); 0 means off"`
+	ALiBi   float64 `cue:"alibi: number & >=0 | *0" doc:"scores become less by slope*|row - key|, with a slope for each head: 2^(-alibi/heads), 2^(-2 alibi/heads) ...; usual is 8; 0 means off"`
 	Cache   bool    `cue:"cache: bool | *false" doc:"keep keys and values between calls, in a run that goes token by token"`
 	Stats   bool    // a second result, f32 [batch, seq, heads]: ln of the sum of exponentials of each row, which the gradient reads
 }

@@ -99,16 +99,23 @@ func reduced(name string) formula {
 func swap(b *Builder, x ir.Value) ir.Value { return b.Transpose(x, 0, 2, 1, 3) }
 
 func attentionFormula(b *Builder, f fixture, x []ir.Value) []ir.Value {
-	at := AttentionAttr{Causal: f.is("causal"), Window: int(f.num("window", 0)), Scale: f.num("scale", 0), Softcap: f.num("softcap", 0)}
-	var mask, past ir.Value
+	at := AttentionAttr{Causal: f.is("causal"), Window: int(f.num("window", 0)), Scale: f.num("scale", 0), Softcap: f.num("softcap", 0), ALiBi: f.num("alibi", 0)}
+	var mask, past, segments, lengths ir.Value
 	if len(x) > 3 {
-		mask = x[3]
+		switch t := x[3].Type(); {
+		case t.DType.Float():
+			mask = x[3]
+		case t.Rank() == 2:
+			segments = x[3]
+		default:
+			lengths = x[3]
+		}
 	}
 	q, k := x[0].Type().Shape, x[1].Type().Shape
 	if at.Causal && q[2] != k[2] { // the last query stands at the last key
 		past = b.Fill(float64(k[2].N-q[2].N), ir.I32, q[0])
 	}
-	y := b.Apply("attention", at, swap(b, x[0]), swap(b, x[1]), swap(b, x[2]), mask, past)
+	y := b.Apply("attention", at, swap(b, x[0]), swap(b, x[1]), swap(b, x[2]), mask, past, segments, lengths)
 	return []ir.Value{swap(b, y[0])}
 }
 
@@ -163,7 +170,8 @@ func formulas() map[string]formula {
 		"one_hot": direct("one_hot", func(f fixture) any { return OneHotAttr{Classes: int(f.num("num_classes", 0))} }),
 	}
 	out["matmul_broadcast"], out["sort_descending"] = out["matmul"], out["sort"]
-	for _, v := range []string{"causal", "full", "grouped", "offset", "window", "mask", "scale", "softcap"} {
+	for _, v := range []string{"causal", "full", "grouped", "offset", "window", "mask", "scale", "softcap",
+		"bias", "alibi", "alibi_6", "segments", "segments_full", "lengths"} {
 		out["attention_"+v] = attentionFormula
 	}
 	return out

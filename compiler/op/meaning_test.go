@@ -33,11 +33,11 @@ func TestAttentionPast(t *testing.T) {
 	const tokens, ctx, heads, groups, d = 6, 9, 4, 2, 3
 	q, k, v := sequence(tokens*heads*d, 1), sequence(ctx*groups*d, 2), sequence(ctx*groups*d, 3)
 	for _, at := range []AttentionAttr{{Causal: true}, {Causal: true, Window: 3}} {
-		whole := reference(t, "attention", at, []ir.Type{ir.T(ir.F32, 1, tokens, heads, d), ir.T(ir.F32, 1, tokens, groups, d), ir.T(ir.F32, 1, tokens, groups, d), {}, {}},
-			q, k[:tokens*groups*d], v[:tokens*groups*d], nil, nil)[0]
+		whole := reference(t, "attention", at, []ir.Type{ir.T(ir.F32, 1, tokens, heads, d), ir.T(ir.F32, 1, tokens, groups, d), ir.T(ir.F32, 1, tokens, groups, d), {}, {}, {}, {}},
+			q, k[:tokens*groups*d], v[:tokens*groups*d], nil, nil, nil, nil)[0]
 		const past = 4
-		last := reference(t, "attention", at, []ir.Type{ir.T(ir.F32, 1, tokens-past, heads, d), ir.T(ir.F32, 1, ctx, groups, d), ir.T(ir.F32, 1, ctx, groups, d), {}, ir.T(ir.I32, 1)},
-			q[past*heads*d:], k, v, nil, []float64{past})[0]
+		last := reference(t, "attention", at, []ir.Type{ir.T(ir.F32, 1, tokens-past, heads, d), ir.T(ir.F32, 1, ctx, groups, d), ir.T(ir.F32, 1, ctx, groups, d), {}, ir.T(ir.I32, 1), {}, {}},
+			q[past*heads*d:], k, v, nil, []float64{past}, nil, nil)[0]
 		equal(t, "the last rows", last, whole[past*heads*d:])
 	}
 }
@@ -49,7 +49,7 @@ func TestAttentionHidden(t *testing.T) {
 	q, k, v := input(b, "q", ir.F32, 1, 2, 1, 2), input(b, "k", ir.F32, 1, 2, 1, 2), input(b, "v", ir.F32, 1, 2, 1, 2)
 	mask := input(b, "mask", ir.F32, 2, 2)
 	b.keep = func(*ir.Node) bool { return false }
-	y := b.Apply("attention", AttentionAttr{Scale: 1}, q, k, v, mask, ir.Value{})[0]
+	y := b.Apply("attention", AttentionAttr{Scale: 1}, q, k, v, mask, ir.Value{}, ir.Value{}, ir.Value{})[0]
 	dy := b.Fill(1, ir.F32, y.Type().Shape...)
 	g := b.Grad(y, dy, q, k, v)
 	got := values(t, b, map[string][]float64{"q": {1, 2, 3, 4}, "k": {1, 0, 0, 1}, "v": {5, 6, 7, 8}, "mask": {inf, inf, inf, 0}}, y, g[0], g[1], g[2])
@@ -128,7 +128,7 @@ func TestNamedSizes(t *testing.T) {
 		q = b.Apply("rope", RopeAttr{Dim: 2, Theta: 100}, q, b.Apply("positions", nil, ids, past)[0])[0]
 		k := b.Apply("heads", HeadsAttr{2}, b.Slice(x, -1, 0, 4))[0]
 		k = b.Apply("cache_append", nil, cache, k, past)[0]
-		a := b.Apply("attention", AttentionAttr{Causal: true, Window: 4}, q, k, k, ir.Value{}, past)[0]
+		a := b.Apply("attention", AttentionAttr{Causal: true, Window: 4}, q, k, k, ir.Value{}, past, ir.Value{}, ir.Value{})[0]
 		h := b.Add(x, b.Apply("merge_heads", nil, a)[0])
 		h = b.Sub(h, b.Mean(h, true, 1)) // over a named axis
 		h = b.Add(h, b.Mean(h, false))
@@ -189,7 +189,7 @@ func TestFLOPs(t *testing.T) {
 		{"matmul", MatMulAttr{TransA: true}, f32s([]int{2, 7, 3}, []int{2, 7, 5}), 2 * 2 * 3 * 5 * 7},
 		{"linear", LinearAttr{OutFeatures: 5}, f32s([]int{2, 3, 7}, []int{5, 7}), 2 * 6 * 5 * 7},
 		{"gated_linear", GatedLinearAttr{OutFeatures: 5}, f32s([]int{6, 7}, []int{5, 7}, []int{5, 7}), 2 * 2 * 6 * 5 * 7},
-		{"attention", AttentionAttr{}, append(f32s([]int{2, 3, 4, 8}, []int{2, 9, 2, 8}, []int{2, 9, 2, 8}), ir.Type{}, ir.Type{}), 4 * 2 * 4 * 3 * 9 * 8},
+		{"attention", AttentionAttr{}, append(f32s([]int{2, 3, 4, 8}, []int{2, 9, 2, 8}, []int{2, 9, 2, 8}), make([]ir.Type, 4)...), 4 * 2 * 4 * 3 * 9 * 8},
 		{"softmax", AxisAttr{-1}, f32s([]int{2, 3}), 30},
 		{"reshape", ReshapeAttr{"6"}, f32s([]int{2, 3}), 0},
 		{"elementwise", ElementwiseAttr{Expr: "x0 x1 mul exp"}, f32s([]int{2, 3}, []int{3}), 12},

@@ -18,7 +18,7 @@ import (
 // order from the first. One token is a block of as many rows as share a group.
 //
 //	query [batch, seq, heads, d]   key [batch, t, groups, d]   value [batch, t, groups, dv]
-//	mask repeats to [batch, heads, seq, t]   past [batch]   y [batch, seq, heads, dv]
+//	mask repeats to [batch, heads, seq, t]   past, lengths [batch]   segments [batch, t]   y [batch, seq, heads, dv]
 //	lse, if asked for, f32 [batch, seq, heads]
 type attention struct {
 	attending
@@ -38,8 +38,9 @@ const largestHead = 1024
 
 func attentionOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AttentionAttr)
-	ok = ok && len(in) == 5 && attends(in, largestHead) && out[0].DType == in[0].DType
-	return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return bindAttention(b, a, args) }}, ok
+	ok = ok && len(in) == 7 && attends(in, largestHead) && out[0].DType == in[0].DType
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return bindAttention(b, a, args) },
+		scratch: func(_ any, in, _ []ir.Type) int64 { return documentBytes(in[5]) }}, ok
 }
 
 func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Step, error) {
@@ -47,9 +48,9 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	if err != nil {
 		return nil, err
 	}
-	s := &attention{y: vs[5]}
+	s := &attention{y: vs[7]}
 	if at.Stats {
-		s.lse = vs[6]
+		s.lse = vs[8]
 	}
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, panels := multiple(d, 16), multiple(dv, asm.Panel)
@@ -64,7 +65,11 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	}
 	s.blocks = parts(s.seq*s.share, s.height)
 	s.place(wide, panels)
-	return b.step(s.batch*s.groups*s.blocks, s.part), nil
+	room, err := b.scratch(a, documentFloats(a.In[5]))
+	if err != nil {
+		return nil, err
+	}
+	return s.withDocuments(room, b.step(s.batch*s.groups*s.blocks, s.part)), nil
 }
 
 func (s *attention) place(wide, panels int) {

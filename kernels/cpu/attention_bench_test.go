@@ -32,20 +32,17 @@ func BenchmarkAttention(b *testing.B) {
 
 // BenchmarkOneToken measures a token over a long cache, in GB/s of the cache.
 func BenchmarkOneToken(b *testing.B) {
-	for _, s := range []struct{ heads, groups, d int }{{32, 8, 128}, {32, 32, 64}, {8, 8, 64}} {
-		for _, kv := range []ir.DType{ir.F32, ir.BF16} {
+	for _, s := range []struct{ t, heads, groups, d int }{{2048, 32, 8, 128}, {8192, 32, 8, 128}, {2048, 32, 32, 64}, {2048, 8, 8, 64}, {16384, 4, 1, 128}} {
+		for _, kv := range []ir.DType{ir.F32, ir.BF16, ir.F16} {
 			for _, threads := range []int{1, 2} {
-				b.Run(fmt.Sprintf("%dx%dx%d/%v/threads=%d", s.heads, s.groups, s.d, kv, threads), func(b *testing.B) {
+				b.Run(fmt.Sprintf("%dx%dx%dx%d/%v/threads=%d", s.t, s.heads, s.groups, s.d, kv, threads), func(b *testing.B) {
 					be := open(b, Options{Threads: threads})
-					const t = 2048
+					t := s.t
 					r := rand.New(rand.NewPCG(1, 2))
 					in := []kernels.Tensor{put(b, be, ir.F32, random(r, s.heads*s.d), "", 1, 1, s.heads, s.d), put(b, be, kv, random(r, t*s.groups*s.d), "", 1, t, s.groups, s.d),
-						put(b, be, kv, random(r, t*s.groups*s.d), "", 1, t, s.groups, s.d), {}, put(b, be, ir.I32, []float32{t - 1}, "", 1)}
+						put(b, be, kv, random(r, t*s.groups*s.d), "", 1, t, s.groups, s.d), {}, put(b, be, ir.I32, []float32{float32(t - 1)}, "", 1), {}, {}}
 					step := bind(b, be, "attention", op.AttentionAttr{Causal: true}, in, put(b, be, ir.F32, nil, "", 1, 1, s.heads, s.d))
-					for b.Loop() {
-						_ = step(b.Context())
-					}
-					b.ReportMetric(2*float64(t*s.groups*s.d*kv.Size())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+					quickest(b, 2*float64(t*s.groups*s.d*kv.Size()), "GB", func() { _ = step(b.Context()) })
 				})
 			}
 		}
@@ -61,16 +58,13 @@ func attentionSteps(b *testing.B, be *Backend, batch, seq, heads, groups, d int,
 	y, lse := rows(heads), put(b, be, ir.F32, nil, "", batch, seq, heads)
 	stats := at
 	stats.Stats = true
-	forward = bind(b, be, "attention", stats, []kernels.Tensor{q, k, v, {}, {}}, y, lse)
+	forward = bind(b, be, "attention", stats, []kernels.Tensor{q, k, v, {}, {}, {}, {}}, y, lse)
 	_ = forward(b.Context())
-	backward = bind(b, be, "attention_grad", at, []kernels.Tensor{q, k, v, {}, {}, y, lse, dy, {}}, rows(heads), rows(groups), rows(groups))
+	backward = bind(b, be, "attention_grad", at, []kernels.Tensor{q, k, v, {}, {}, {}, {}, y, lse, dy, {}}, rows(heads), rows(groups), rows(groups))
 	return forward, backward
 }
 
 func benchStep(b *testing.B, step kernels.Step, flops float64) {
 	b.ReportAllocs()
-	for b.Loop() {
-		_ = step(b.Context())
-	}
-	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+	quickest(b, flops, "GFLOP", func() { _ = step(b.Context()) })
 }

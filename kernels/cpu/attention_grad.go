@@ -47,12 +47,12 @@ const (
 
 func attentionGradOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AttentionAttr)
-	ok = ok && len(in) == 9 && attends(in, largestGradHead)
+	ok = ok && len(in) == 11 && attends(in, largestGradHead)
 	return kernel{
 		bind: func(args kernels.Args) (kernels.Step, error) { return bindAttentionGrad(b, a, args) },
 		scratch: func(_ any, in, _ []ir.Type) int64 {
 			k, v := in[1].Sizes(), in[2].Sizes()
-			return 4 * int64(k[0]*k[2]*multiple(k[1], asm.Panel)) * int64(k[3]+v[3])
+			return 4*int64(k[0]*k[2]*multiple(k[1], asm.Panel))*int64(k[3]+v[3]) + documentBytes(in[5])
 		},
 	}, ok
 }
@@ -62,7 +62,7 @@ func bindAttentionGrad(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels
 	if err != nil {
 		return nil, err
 	}
-	s := &attentionGrad{y: vs[5], lse: vs[6], dy: vs[7], dlse: vs[8], dquery: vs[9], dkey: vs[10], dval: vs[11]}
+	s := &attentionGrad{y: vs[7], lse: vs[8], dy: vs[9], dlse: vs[10], dquery: vs[11], dkey: vs[12], dval: vs[13]}
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, wideV, over := multiple(d, 16), multiple(dv, 16), multiple(d, asm.Panel)
 	perRow := wide + wideV + over + 2*(4*asm.Panel+16) + 1
@@ -74,22 +74,24 @@ func bindAttentionGrad(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels
 	}
 	panels := parts(s.keys, asm.Panel)
 	units := s.batch * s.groups
-	sums, err := b.scratch(a, units*panels*asm.Panel*(d+dv))
+	size := units * panels * asm.Panel * (d + dv)
+	sums, err := b.scratch(a, size+documentFloats(a.In[5]))
 	if err != nil {
 		return nil, err
 	}
+	sums, room := sums[:size], sums[size:]
 	s.keySums, s.valueSums = sums[:units*panels*asm.Panel*d], sums[units*panels*asm.Panel*d:]
 	s.place(wide, wideV, over)
 	rows := s.seq * s.share
 	if units >= manyGroups {
-		return b.step(units, func(worker, id int) {
+		return s.withDocuments(room, b.step(units, func(worker, id int) {
 			w := gradWork{s, b.local[worker], id / s.groups, id % s.groups, true, true}
 			w.run(0, rows, 0, s.keys)
-		}), nil
+		})), nil
 	}
 	keySpan := multiple(parts(s.keys, parts(2*manyGroups, units)), s.block)
 	keyParts, rowParts := parts(s.keys, keySpan), parts(rows, s.height)
-	return sequence(b.step(units*keyParts, func(worker, id int) {
+	return s.withDocuments(room, sequence(b.step(units*keyParts, func(worker, id int) {
 		unit := id / keyParts
 		lo, hi := span(id%keyParts, s.keys, keySpan)
 		w := gradWork{s, b.local[worker], unit / s.groups, unit % s.groups, false, true}
@@ -99,7 +101,7 @@ func bindAttentionGrad(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels
 		lo, hi := span(id%rowParts, rows, s.height)
 		w := gradWork{s, b.local[worker], unit / s.groups, unit % s.groups, true, false}
 		w.run(lo, hi, 0, s.keys)
-	})), nil
+	}))), nil
 }
 
 func (s *attentionGrad) place(wide, wideV, over int) {

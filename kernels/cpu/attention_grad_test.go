@@ -51,7 +51,7 @@ func attentionGradients(t *testing.T, b *Backend, at op.AttentionAttr, batch int
 		}
 		return put(t, b, ir.F32, all, "", batch, seq, heads, d)
 	}
-	in := []kernels.Tensor{repeated(q, heads, d), repeated(k, groups, d), repeated(v, groups, dv), put(t, b, ir.F32, mask, "", seq, seq), {}}
+	in := []kernels.Tensor{repeated(q, heads, d), repeated(k, groups, d), repeated(v, groups, dv), put(t, b, ir.F32, mask, "", seq, seq), {}, {}, {}}
 	y, lse := put(t, b, ir.F32, nil, "", batch, seq, heads, dv), put(t, b, ir.F32, nil, "", batch, seq, heads)
 	stats := at
 	stats.Stats = true

@@ -41,7 +41,7 @@ func attend(t *testing.T, b *Backend, at op.AttentionAttr, kv ir.DType, ctx, fro
 		past = append(past, float32(from))
 	}
 	in := []kernels.Tensor{put(t, b, ir.F32, q, "", len(cs), n, c.heads, c.d), put(t, b, kv, k, "", len(cs), ctx, c.groups, c.d),
-		put(t, b, kv, v, "", len(cs), ctx, c.groups, c.d), {}, put(t, b, ir.I32, past, "", len(cs))}
+		put(t, b, kv, v, "", len(cs), ctx, c.groups, c.d), {}, put(t, b, ir.I32, past, "", len(cs)), {}, {}}
 	y := put(t, b, ir.F32, nil, "", len(cs), n, c.heads, c.d)
 	run(t, b, "attention", at, in, y)
 	return get(t, y)

@@ -24,6 +24,9 @@ type attending struct {
 	at                op.AttentionAttr
 	q, k, v, mask     vec
 	past              *pasts
+	segments          documents
+	lengths           *indices  // keys of each sequence; nil for all
+	slopes, ramp      []float32 // of ALiBi, by head; and 0, 1, 2 ...
 	batch, seq, heads int
 	d, dv             int
 	keys, groups      int
@@ -42,7 +45,8 @@ const hidden = -1e29
 // mostRows is how many rows share what is packed of a block of keys.
 const mostRows = 384
 
-// newAttending checks the inputs of attention: query, key, value, mask, past.
+// newAttending checks the inputs of attention: query, key, value, mask, past,
+// segments, lengths.
 // A kernel needs perRow floats of memory for each row, and fixed(block) others.
 func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec, perRow int, fixed func(block int) int) (attending, error) {
 	qs, ks, vals := in[0].Shape, in[1].Shape, in[2].Shape
@@ -63,6 +67,7 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 		s.block /= 2
 	}
 	s.ld = s.block + 16
+	s.limits(in, vs)
 	s.height = min(mostRows, (localFloats-fixed(s.block)-2*slack)/perRow)
 	if s.height <= 0 {
 		return s, fmt.Errorf("attention: heads of %d and %d elements are too large", s.d, s.dv)
@@ -81,13 +86,13 @@ const slack = 16
 // attends reports whether in begins with the inputs of attention, in types that
 // kernels read, of heads that are not too large.
 func attends(in []ir.Type, largest int) bool {
-	for i, t := range in[:5] {
+	for i, t := range in[:7] {
 		switch {
 		case i < 3 && (!stored(t.DType) || len(t.Shape) != 4 || t.Shape[3].N > largest):
 			return false
 		case i == 3 && t.DType != ir.Invalid && !stored(t.DType):
 			return false
-		case i == 4 && t.DType != ir.Invalid && !isIndex(t):
+		case i > 3 && t.DType != ir.Invalid && !isIndex(t):
 			return false
 		}
 	}
@@ -104,19 +109,6 @@ func (s *attending) row(z, group, r int) int {
 
 // key is the place of key j of a group among all keys [batch, t, groups].
 func (s *attending) key(z, group, j int) int { return (z*s.keys+j)*s.groups + group }
-
-// visible returns the range of keys that row r of a sequence sees.
-func (s *attending) visible(z, r int) (lo, hi int) {
-	hi = s.keys
-	if s.at.Causal {
-		position := s.past.of(z) + r/s.share
-		hi = max(0, min(hi, position+1))
-		if s.at.Window > 0 {
-			lo = max(0, position-s.at.Window+1)
-		}
-	}
-	return lo, hi
-}
 
 // sees returns the range of keys of the block [j, j+n) that row r sees,
 // counted from j; it may be empty.
@@ -136,25 +128,6 @@ func (s *attending) tiles(z, lo, hi, j, n int, f func(r, m, seen int)) {
 			f(r, m, last)
 		}
 	}
-}
-
-// scores turns products of row r with the keys from j on into scores.
-func (s *attending) scores(buf, p []float32, z, group, r, j int) {
-	if s.softcap > 0 {
-		s.b.asm.DivS(p, p, s.softcap)
-		s.b.asm.Tanh(p, p)
-		s.b.asm.MulS(p, p, s.softcap)
-	}
-	if !s.mask.there() {
-		return
-	}
-	st := s.maskStrides
-	at := z*st[0] + (group*s.share+r%s.share)*st[1] + r/s.share*st[2] + j*st[3]
-	if st[3] == 1 {
-		s.b.asm.Add(p, p, s.mask.tile(buf, at, len(p)))
-		return
-	}
-	s.b.asm.AddS(p, p, s.mask.one(at))
 }
 
 // gather writes rows lo to hi-1 of x, of dim elements each, times scale, side by

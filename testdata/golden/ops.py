@@ -162,6 +162,41 @@ case("attention_softcap", {"causal": True, "scale": 1.0, "softcap": 2.0}, GROUPE
      lambda q, k, v: explicit(q, k, v, visible(5, 5), 1.0, 2.0))
 
 
+def far(tokens, kv_tokens):
+    """How far a key is from a query, the last of which stands at the last key."""
+    return (torch.arange(kv_tokens)[None] - (torch.arange(tokens)[:, None] + kv_tokens - tokens)).abs().double()
+
+
+def slopes(heads):
+    """Those of transformers' Bloom: its biases at position 1."""
+    from transformers.models.bloom.modeling_bloom import build_alibi_tensor
+
+    return build_alibi_tensor(torch.ones(1, 2), heads, torch.float64).reshape(heads, 2)[:, 1]
+
+
+def alibi(q, k, v, causal):
+    bias = -slopes(q.shape[1])[:, None, None] * far(q.shape[2], k.shape[2])
+    return sdpa(q, k, v, bias.masked_fill(~visible(q.shape[2], k.shape[2]), -torch.inf) if causal else bias, enable_gqa=True)
+
+
+def documents(q, k, v, segments, causal):
+    own = (segments[:, :, None] == segments[:, None, :])[:, None]
+    return sdpa(q, k, v, own & visible(q.shape[2], k.shape[2]) if causal else own, enable_gqa=True)
+
+
+def padded(q, k, v, lengths):
+    return sdpa(q, k, v, (torch.arange(k.shape[2])[None] < lengths[:, None])[:, None, None], enable_gqa=True)
+
+
+SEGMENTS = fixed([[4, 4, 5, 5, 5], [7, 9, 9, 7, 9]], torch.int32)
+case("attention_bias", {"causal": True}, QKV + [randn(4, 6, 6)], lambda q, k, v, b: sdpa(q, k, v, b.masked_fill(~visible(6, 6), -torch.inf)))
+case("attention_alibi", {"causal": True, "alibi": 8.0}, OFFSET, lambda q, k, v: alibi(q, k, v, True))
+case("attention_alibi_6", {"causal": False, "alibi": 8.0}, [randn(1, 6, 5, 4), randn(1, 3, 5, 4), randn(1, 3, 5, 4)], lambda q, k, v: alibi(q, k, v, False))
+case("attention_segments", {"causal": True}, GROUPED + [SEGMENTS], lambda q, k, v, s: documents(q, k, v, s, True))
+case("attention_segments_full", {"causal": False}, GROUPED + [SEGMENTS], lambda q, k, v, s: documents(q, k, v, s, False))
+case("attention_lengths", {"causal": False}, GROUPED + [fixed([3, 5], torch.int32)], padded)
+
+
 # Matrices.
 
 case("linear", {}, [randn(2, 3, 7), randn(5, 7), randn(5)], F.linear)
@@ -283,5 +318,5 @@ if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     check_attention()
     total = sum(make(*c) for c in CASES)
-    assert total < 200_000, total
+    assert total < 250_000, total
     print(len(CASES), "cases,", total, "bytes")

@@ -15,7 +15,8 @@ import (
 // scores, those become exponentials from the greatest score so far, and a
 // product with the values is added to sums, which are scaled down when a
 // greater score comes (arXiv:1805.02867). Only visible keys are touched, in
-// order from the first. One token is a block of as many rows as share a group.
+// order from the first. Few rows, as those of one token, read keys and values
+// where they lie: see fewAttention.
 //
 //	query [batch, seq, heads, d]   key [batch, t, groups, d]   value [batch, t, groups, dv]
 //	mask repeats to [batch, heads, seq, t]   past, lengths [batch]   segments [batch, t]   y [batch, seq, heads, dv]
@@ -55,20 +56,23 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, panels := multiple(d, 16), multiple(dv, asm.Panel)
 	fixed := func(block int) int {
-		return block*(wide+panels+1) + asm.Panel*wide + 4*mostRows
+		return block*(wide+panels+1) + b.asm.Rows*(block+16) + asm.Panel*wide + slack
 	}
-	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+4*asm.Panel+16, fixed); err != nil {
+	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+4, 8, fixed); err != nil {
 		return nil, err
 	}
 	if s.y.n == 0 && s.lse.n == 0 {
 		return b.step(0, nil), nil
 	}
-	s.blocks = parts(s.seq*s.share, s.height)
-	s.place(wide, panels)
 	room, err := b.scratch(a, documentFloats(a.In[5]))
 	if err != nil {
 		return nil, err
 	}
+	if few, ok := newFew(s); ok {
+		return s.withDocuments(room, few.step()), nil
+	}
+	s.blocks = parts(s.seq*s.share, s.height)
+	s.place(wide, panels)
 	return s.withDocuments(room, b.step(s.batch*s.groups*s.blocks, s.part)), nil
 }
 
@@ -79,11 +83,11 @@ func (s *attention) place(wide, panels int) {
 		return at - n
 	}
 	r := &s.room
-	r.totals = take(2 * mostRows)
-	r.greatest = take(mostRows)
+	r.totals = take(2 * s.height)
+	r.greatest = take(multiple(s.height, 2))
 	r.rows = take(s.height * wide)
 	r.sums = take(s.height * panels)
-	r.scores = take(s.height * s.ld)
+	r.scores = take(s.b.asm.Rows * s.ld)
 	r.keys = take(s.block*wide + slack)
 	r.values = take(s.block * panels)
 	r.buf = take(asm.Panel * wide)
@@ -92,29 +96,45 @@ func (s *attention) place(wide, panels int) {
 
 func (s *attention) part(worker, id int) {
 	unit, block := id/s.blocks, s.blocks-1-id%s.blocks // the longest first
-	z, group := unit/s.groups, unit%s.groups
-	lo, hi := span(block, s.seq*s.share, s.height)
-	local := s.b.local[worker]
-	panels := multiple(s.dv, asm.Panel)
-	s.gather(local[s.room.rows:], s.q, s.d, z, group, lo, hi, s.scale)
-	greatest, totals := local[s.room.greatest:][:hi-lo], s.totals(local, hi-lo)
+	w := attentionWork{attention: s, local: s.b.local[worker], z: unit / s.groups, group: unit % s.groups}
+	w.lo, w.hi = span(block, s.seq*s.share, s.height)
+	w.wide, w.panels = multiple(s.d, 16), multiple(s.dv, asm.Panel)
+	w.run()
+}
+
+// attentionWork is one part: rows lo to hi-1 of a group.
+type attentionWork struct {
+	*attention
+	local        []float32
+	z, group     int
+	lo, hi       int
+	wide, panels int // floats from a row of queries to the next, and of sums
+}
+
+func (w *attentionWork) run() {
+	n := w.hi - w.lo
+	w.gather(w.local[w.room.rows:], w.q, w.d, w.z, w.group, w.lo, w.hi, w.scale)
+	greatest, totals := w.local[w.room.greatest:][:n], w.totals(n)
 	for i := range greatest {
 		greatest[i], totals[i] = hidden, 0
 	}
-	clear(local[s.room.sums:][:(hi-lo)*panels])
-	from, _ := s.visible(z, lo)
-	_, to := s.visible(z, hi-1)
-	for j := from / s.block * s.block; j < to; j += s.block {
-		s.keyBlock(local, z, group, lo, hi, j, min(s.block, to-j))
+	clear(w.local[w.room.sums:][:n*w.panels])
+	from, _ := w.visible(w.z, w.lo)
+	_, to := w.visible(w.z, w.hi-1)
+	for j := from / w.block * w.block; j < to; j += w.block {
+		w.keyBlock(j, min(w.block, to-j))
 	}
-	for r := lo; r < hi; r++ {
-		s.store(local[s.room.sums+(r-lo)*panels:][:s.dv], s.row(z, group, r), greatest[r-lo], totals[r-lo])
+	for r := w.lo; r < w.hi; r++ {
+		w.store(w.sums(r)[:w.dv], w.row(w.z, w.group, r), greatest[r-w.lo], totals[r-w.lo])
 	}
 }
 
-func (s *attention) totals(local []float32, n int) []float64 {
-	return unsafe.Slice((*float64)(unsafe.Pointer(&local[s.room.totals])), n)
+func (w *attentionWork) totals(n int) []float64 {
+	return unsafe.Slice((*float64)(unsafe.Pointer(&w.local[w.room.totals])), n)
 }
+
+// sums are what row r got so far.
+func (w *attentionWork) sums(r int) []float32 { return w.local[w.room.sums+(r-w.lo)*w.panels:] }
 
 // store writes what row gets, at its place in y.
 func (s *attention) store(sums []float32, row int, greatest float32, total float64) {
@@ -125,60 +145,60 @@ func (s *attention) store(sums []float32, row int, greatest float32, total float
 	if s.lse.there() {
 		lse := greatest
 		if total != 0 {
-			lse = float32(float64(greatest) + math.Log(total))
+			lse = float32(float64(greatest)*math.Ln2 + math.Log(total))
 		}
 		s.lse.f32()[row] = lse
 	}
 }
 
-// keyBlock adds what rows lo to hi-1 get from the n keys from j on.
-func (s *attention) keyBlock(local []float32, z, group, lo, hi, j, n int) {
-	wide, panels := multiple(s.d, 16), multiple(s.dv, asm.Panel)
-	keys, values := local[s.room.keys:], local[s.room.values:]
-	s.columns(keys, local[s.room.buf:], s.k, s.d, z, group, j, n)
-	few := hi-lo <= 4 // then values are read where they lie
-	if !few {
-		s.panels(values, s.v, s.dv, z, group, j, n)
-	}
-	s.tiles(z, lo, hi, j, n, func(r, m, seen int) {
-		rows, p := local[s.room.rows+(r-lo)*wide:], local[s.room.scores+(r-lo)*s.ld:]
-		product := s.b.asm.ByRow[asm.F32][m]
-		for c := 0; c < seen; c += asm.Panel {
-			product(s.d, first(rows), wide, floatBytes(first(keys[c*wide:])), asm.Panel, &p[c], s.ld, nil, 0)
+// keyBlock adds what the rows get from the n keys from j on, packed as the products
+// read them.
+func (w *attentionWork) keyBlock(j, n int) {
+	keys, values := w.local[w.room.keys:], w.local[w.room.values:]
+	w.columns(keys, w.local[w.room.buf:], w.k, w.d, w.z, w.group, j, n)
+	w.valuePanels(values, w.v, w.dv, w.z, w.group, j, n)
+	p := w.local[w.room.scores:]
+	w.tiles(w.z, w.lo, w.hi, j, n, func(r, m, start, seen int) {
+		rows, sums := w.local[w.room.rows+(r-w.lo)*w.wide:], w.sums(r)
+		product := w.b.asm.ByRow[asm.F32][m]
+		for c := start; c < seen; c += asm.Panel {
+			product(w.d, first(rows), w.wide, floatBytes(first(keys[c*w.wide:])), asm.Panel, &p[c], w.ld, nil, 0)
 		}
-		for i := range m {
-			row := p[i*s.ld:][:seen]
-			from, to := s.sees(z, r+i, j, n)
-			s.exponentials(local, row[from:to], z, group, r+i, r-lo+i, j+from)
-			clear(row[:from])
-			clear(row[to:])
-			if few && from < to && s.dv > 0 {
-				s.b.asm.Mix[s.v.storage()](to-from, s.dv, &row[from], s.v.at(s.key(z, group, j+from)*s.dv),
-					s.groups*s.dv*s.v.dtype.Size(), &local[s.room.sums+(r-lo+i)*panels])
-			}
-		}
-		for c := 0; c < s.dv && !few; c += asm.Panel {
-			product(seen, &p[0], s.ld, floatBytes(&values[c*s.block]), asm.Panel, &local[s.room.sums+(r-lo)*panels+c], panels, nil, 1)
+		w.weigh(p, r, m, j, n, start, seen)
+		for c := 0; c < w.dv; c += asm.Panel {
+			product(seen-start, &p[start], w.ld, floatBytes(&values[c*w.block+start*asm.Panel]), asm.Panel, &sums[c], w.panels, nil, 1)
 		}
 	})
 }
 
-// exponentials turns products of row r, the i-th at hand, with the keys from j
-// on into exponentials, and what the row got so far to their scale.
-func (s *attention) exponentials(local, p []float32, z, group, r, i, j int) {
-	if len(p) == 0 {
+// weigh turns the products of m rows from r on with the keys from j on into
+// weights, zero where a row does not see a key.
+func (w *attentionWork) weigh(p []float32, r, m, j, n, start, seen int) {
+	for i := range m {
+		at := r + i - w.lo
+		so := soFar{w.sums(r + i)[:w.dv], &w.local[w.room.greatest+at], &w.totals(at + 1)[at]}
+		w.weighRow(w.local[w.room.mask:], p[i*w.ld:][:seen], so, w.z, w.group, r+i, j, n, start)
+	}
+}
+
+// soFar is what a row got from the keys so far: sums of values, and the
+// greatest score and the sum of weights, as asm.Vector.Weigh has them.
+type soFar struct {
+	sums     []float32
+	greatest *float32
+	total    *float64
+}
+
+// weighRow does so for row r, whose products from start on are p.
+func (s *attention) weighRow(mask, p []float32, so soFar, z, group, r, j, n, start int) {
+	from, to := s.sees(z, r, j, n)
+	clear(p[start:max(start, from)])
+	clear(p[max(start, to):])
+	if from == to {
 		return
 	}
-	s.scores(local[s.room.mask:], p, z, group, r, j)
-	greatest, total := &local[s.room.greatest+i], &s.totals(local, i+1)[i]
-	if m := s.b.asm.Greatest(p); m > *greatest {
-		if *total > 0 {
-			shrink := math.Exp(float64(*greatest) - float64(m))
-			*total *= shrink
-			sums := local[s.room.sums+i*multiple(s.dv, asm.Panel):][:s.dv]
-			s.b.asm.MulS(sums, sums, float32(shrink))
-		}
-		*greatest = m
+	s.scores(mask, p[from:to], z, group, r, j+from)
+	if shrink := s.b.asm.Weigh(p[from:to], so.greatest, so.total); shrink != 1 {
+		s.b.asm.MulS(so.sums, so.sums, shrink)
 	}
-	*total += s.b.asm.SumExp(p, p, *greatest)
 }

@@ -69,7 +69,7 @@ func bindAttentionGrad(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels
 	fixed := func(block int) int {
 		return block*(wide+wideV+over+2) + asm.Panel*max(wide, wideV)
 	}
-	if s.attending, err = newAttending(b, at, a.In, vs, perRow, fixed); err != nil {
+	if s.attending, err = newAttending(b, at, a.In, vs, perRow, 4, fixed); err != nil {
 		return nil, err
 	}
 	panels := parts(s.keys, asm.Panel)
@@ -194,15 +194,15 @@ func (w *gradWork) pairs(lo, hi, j, n int) {
 	w.columns(local[r.values:], local[r.buf:], w.v, w.dv, w.z, w.group, j, n)
 	over := local[r.keysOver:r.buf]
 	if w.rows {
-		w.panels(over, w.k, w.d, w.z, w.group, j, n)
+		w.valuePanels(over, w.k, w.d, w.z, w.group, j, n)
 	}
 	first, last := hi, lo // rows that see some of the keys
-	w.tiles(w.z, lo, hi, j, n, func(row, m, seen int) {
+	w.tiles(w.z, lo, hi, j, n, func(row, m, from, seen int) {
 		first, last = min(first, row), row+m
-		w.weigh(lo, j, n, row, m, seen)
+		w.weigh(lo, j, n, row, m, from, seen)
 		sums, dim := local[r.sums+(row-lo)*multiple(w.d, asm.Panel):], multiple(w.d, asm.Panel)
 		for c := 0; c < w.d && w.rows; c += asm.Panel {
-			w.b.asm.ByRow[asm.F32][m](seen, &local[r.ds+(row-lo)*w.ld], w.ld, floatBytes(&over[c*w.block]), asm.Panel, &sums[c], dim, nil, 1)
+			w.b.asm.ByRow[asm.F32][m](seen-from, &local[r.ds+(row-lo)*w.ld+from], w.ld, floatBytes(&over[c*w.block+from*asm.Panel]), asm.Panel, &sums[c], dim, nil, 1)
 		}
 	})
 	if !w.keys || first >= last {
@@ -227,11 +227,11 @@ func (w *gradWork) spread(sums, rows, weights []float32, dim, n int) {
 
 // weigh computes the weights of a tile of m rows for the keys from j on, and
 // the gradients of their scores, zero where a row does not see a key.
-func (w *gradWork) weigh(lo, j, n, row, m, seen int) {
+func (w *gradWork) weigh(lo, j, n, row, m, from, seen int) {
 	wide, wideV := multiple(w.d, 16), multiple(w.dv, 16)
 	local, r, product := w.local, &w.room, w.b.asm.ByRow[asm.F32][m]
 	p, ds := local[r.weights+(row-lo)*w.ld:], local[r.ds+(row-lo)*w.ld:]
-	for c := 0; c < seen; c += asm.Panel {
+	for c := from; c < seen; c += asm.Panel {
 		product(w.d, &local[r.queries+(row-lo)*wide], wide, floatBytes(&local[r.keys+c*wide]), asm.Panel, &p[c], w.ld, nil, 0)
 		product(w.dv, &local[r.dys+(row-lo)*wideV], wideV, floatBytes(&local[r.values+c*wideV]), asm.Panel, &ds[c], w.ld, nil, 0)
 	}

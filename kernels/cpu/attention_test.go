@@ -51,26 +51,33 @@ func attend(t *testing.T, b *Backend, at op.AttentionAttr, kv ir.DType, ctx, fro
 // chunks, or token by token; however large the cache is; alone or in a batch;
 // with any number of threads and any instruction set.
 func TestAttentionDoesNotDependOnCompany(t *testing.T) {
-	const seq = 150
-	for _, at := range []op.AttentionAttr{{Causal: true}, {Causal: true, Window: 70, Softcap: 3}} {
-		for _, kv := range []ir.DType{ir.F32, ir.BF16, ir.F16} {
-			r := rand.New(rand.NewPCG(13, 14))
-			one, other := newCached(r, seq, 6, 2, 20), newCached(r, seq, 6, 2, 20)
-			row := one.heads * one.d
-			var want []float32
-			for _, threads := range []int{1, 3} {
-				for tier, b := range backends(t, threads) {
-					whole := attend(t, b, at, kv, seq, 0, seq, one)
-					if want == nil {
-						want = whole
-					}
-					what := fmt.Sprintf("%s, %d threads, %v cache, %+v: ", tier, threads, kv, at)
-					sameBits(t, what+"at once", whole, want)
-					sameBits(t, what+"chunk", attend(t, b, at, kv, seq+40, 40, 113, one), want[40*row:113*row])
-					sameBits(t, what+"last token", attend(t, b, at, kv, seq+1, seq-1, seq, one), want[(seq-1)*row:])
-					both := attend(t, b, at, kv, seq+64, 100, 101, other, one)
-					sameBits(t, what+"in a batch", both[row:], want[100*row:101*row])
+	const seq = 300
+	for _, c := range []struct {
+		at op.AttentionAttr
+		d  int
+		kv ir.DType
+	}{
+		{op.AttentionAttr{Causal: true}, 20, ir.F32}, {op.AttentionAttr{Causal: true}, 32, ir.BF16}, {op.AttentionAttr{Causal: true, ALiBi: 8}, 32, ir.F16},
+		{op.AttentionAttr{Causal: true, Window: 70, Softcap: 3}, 48, ir.F32}, {op.AttentionAttr{Causal: true, Window: 70}, 20, ir.F16},
+	} {
+		r := rand.New(rand.NewPCG(13, 14))
+		one, other := newCached(r, seq, 6, 2, c.d), newCached(r, seq, 6, 2, c.d)
+		row := one.heads * one.d
+		var want []float32
+		for _, threads := range []int{1, 3} {
+			for tier, b := range backends(t, threads) {
+				run := func(ctx, from, to int, cs ...cached) []float32 { return attend(t, b, c.at, c.kv, ctx, from, to, cs...) }
+				whole := run(seq, 0, seq, one)
+				if want == nil {
+					want = whole
 				}
+				what := fmt.Sprintf("%s, %d threads, %+v: ", tier, threads, c)
+				sameBits(t, what+"at once", whole, want)
+				sameBits(t, what+"chunk", run(seq+40, 40, 273, one), want[40*row:273*row])
+				sameBits(t, what+"two tokens", run(seq, 261, 263, one), want[261*row:263*row])
+				sameBits(t, what+"last token", run(seq+1, seq-1, seq, one), want[(seq-1)*row:])
+				both := run(seq+64, 100, 101, other, one)
+				sameBits(t, what+"in a batch", both[row:], want[100*row:101*row])
 			}
 		}
 	}

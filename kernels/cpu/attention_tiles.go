@@ -47,8 +47,9 @@ const mostRows = 384
 
 // newAttending checks the inputs of attention: query, key, value, mask, past,
 // segments, lengths.
-// A kernel needs perRow floats of memory for each row, and fixed(block) others.
-func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec, perRow int, fixed func(block int) int) (attending, error) {
+// A kernel takes at most so many panels of keys at a time, and needs perRow
+// floats of memory for each row, and fixed(block) others.
+func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec, perRow, panels int, fixed func(block int) int) (attending, error) {
 	qs, ks, vals := in[0].Shape, in[1].Shape, in[2].Shape
 	s := attending{b: b, at: at, q: vs[0], k: vs[1], v: vs[2], mask: vs[3], past: pastOf(vs[4]),
 		batch: qs[0], seq: qs[1], heads: qs[2], d: qs[3], dv: vals[3], keys: ks[1], groups: ks[2]}
@@ -63,7 +64,7 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 	if at.Scale == 0 {
 		s.scale = float32(1 / math.Sqrt(float64(s.d)))
 	}
-	for s.block = 4 * asm.Panel; s.block > asm.Panel && s.block*max(s.d, s.dv) > 1<<14; {
+	for s.block = panels * asm.Panel; s.block > asm.Panel && s.block*max(s.d, s.dv) > 1<<14; {
 		s.block /= 2
 	}
 	s.ld = s.block + 16
@@ -119,13 +120,14 @@ func (s *attending) sees(z, r, j, n int) (lo, hi int) {
 }
 
 // tiles calls f for each tile of rows from lo to hi-1 that sees some of the n
-// keys from j on, with the first key after the last that it sees.
-func (s *attending) tiles(z, lo, hi, j, n int, f func(r, m, seen int)) {
+// keys from j on: with the panel in which the first lies that it sees, and the
+// first key after the last, both counted from j.
+func (s *attending) tiles(z, lo, hi, j, n int, f func(r, m, first, seen int)) {
 	for r := lo; r < hi; r += s.b.asm.Rows {
 		m := min(s.b.asm.Rows, hi-r)
 		first, _ := s.sees(z, r, j, n)
 		if _, last := s.sees(z, r+m-1, j, n); first < last {
-			f(r, m, last)
+			f(r, m, first/asm.Panel*asm.Panel, last)
 		}
 	}
 }
@@ -161,9 +163,9 @@ func (s *attending) columns(to, buf []float32, x vec, dim, z, group, j, n int) {
 	}
 }
 
-// panels writes the n keys or values of dim elements from j on as panels [block
+// valuePanels writes the n keys or values of dim elements from j on as panels [block
 // keys][32 elements]; zero where there is no element.
-func (s *attending) panels(to []float32, x vec, dim, z, group, j, n int) {
+func (s *attending) valuePanels(to []float32, x vec, dim, z, group, j, n int) {
 	for c := 0; c < dim; c += asm.Panel {
 		panel, width := to[c*s.block:], min(asm.Panel, dim-c)
 		for i := range n {

@@ -36,6 +36,14 @@ type Gemv func(k int, x *float32, b *byte, stride int, y *float32, bias *float32
 // this order, and l < d. Values lie stride bytes apart.
 type Mix func(n, d int, p *float32, values *byte, stride int, acc *float32)
 
+// Dots is, for rows i < m and keys j < n, the chain
+//
+//	for l < k: p[i*ldp+j] = fma(q[i*ldq+l], key j[l], p[i*ldp+j])
+//
+// Keys lie stride bytes apart; k and n are multiples of 16, at least 16, and
+// m > 0.
+type Dots func(m, n, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+
 // Interleave is dst[l*m+i] = row i[l] for i < m, l < k: rows to columns. Rows
 // lie stride bytes apart; m > 0, and k is a multiple of 16, at least 16. What
 // dst has beyond m*k, up to 15 floats, may be overwritten.
@@ -49,6 +57,7 @@ type Kernels struct {
 	ByCol      []Strided    // of F32 alone
 	Gemv       [3]Gemv
 	Mix        [3]Mix
+	Dots       [3]Dots
 	Interleave [3]Interleave
 	Blocked
 	Vector

@@ -179,6 +179,31 @@ func TestMix(t *testing.T) {
 	}
 }
 
+func TestDots(t *testing.T) {
+	for tier, k := range tiers(t) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for s, f := range k.Dots {
+			for _, c := range []struct{ m, n, k, gap int }{{1, 16, 16, 0}, {4, 48, 64, 32}, {5, 32, 128, 16}, {2, 16, 48, 3}} {
+				rows := c.k + c.gap
+				q, keys := random(r, c.m*rows), random(r, c.n*rows)
+				stored := store(Storage(s), keys)
+				got, want := random(r, c.m*(c.n+1)), make([]float32, c.m*(c.n+1))
+				copy(want, got)
+				for i := range c.m {
+					for j := range c.n {
+						for l := range c.k {
+							want[i*(c.n+1)+j] = FMA(q[i*rows+l], keys[j*rows+l], want[i*(c.n+1)+j])
+						}
+					}
+				}
+				size := sizes[s]
+				f(c.m, c.n, c.k, &q[0], rows, stored, rows*size, &got[0], c.n+1)
+				sameBits(t, fmt.Sprintf("%s, %v, %+v", tier, s, c), got, want)
+			}
+		}
+	}
+}
+
 func TestInterleave(t *testing.T) {
 	for name, kernels := range tiers(t) {
 		r := rand.New(rand.NewPCG(9, 10))

@@ -14,6 +14,11 @@ func GemvYF32(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 //go:noescape
 func MixYF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// DotsYF32 is the Dots over F32 keys.
+//
+//go:noescape
+func DotsYF32(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+
 // InterleaveYF32 is the Interleave of F32 rows.
 //
 //go:noescape
@@ -29,6 +34,11 @@ func GemvYBF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32
 //go:noescape
 func MixYBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// DotsYBF16 is the Dots over BF16 keys.
+//
+//go:noescape
+func DotsYBF16(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+
 // InterleaveYBF16 is the Interleave of BF16 rows.
 //
 //go:noescape
@@ -43,6 +53,11 @@ func GemvYF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 //
 //go:noescape
 func MixYF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
+
+// DotsYF16 is the Dots over F16 keys.
+//
+//go:noescape
+func DotsYF16(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
 
 // InterleaveYF16 is the Interleave of F16 rows.
 //

@@ -159,6 +159,102 @@ testone:
 	VZEROUPPER
 	RET
 
+// func DotsYF32(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+// Requires: AVX, FMA3
+TEXT ·DotsYF32(SB), NOSPLIT, $0-72
+	MOVQ n+8(FP), AX
+	MOVQ keys+40(FP), CX
+	MOVQ stride+48(FP), DX
+	MOVQ p+56(FP), BX
+
+group:
+	MOVQ CX, SI
+	MOVQ q+24(FP), DI
+	MOVQ k+16(FP), R8
+
+square:
+	MOVQ       SI, R9
+	VMOVUPS    (R9), Y0
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y1
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y2
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y3
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y4
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y5
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y6
+	ADDQ       DX, R9
+	VMOVUPS    (R9), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y7
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y2
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VPERM2F128 $0x31, Y5, Y8, Y8
+	VPERM2F128 $0x20, Y4, Y0, Y5
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	MOVQ       ldq+32(FP), R11
+	MOVQ       ldp+64(FP), R12
+	MOVQ       m+0(FP), R13
+	SHLQ       $0x02, R11
+	SHLQ       $0x02, R12
+	MOVQ       DI, R9
+	MOVQ       BX, R10
+
+row:
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y9, Y6, Y4
+	VBROADCASTSS 4(R9), Y9
+	VFMADD231PS  Y9, Y3, Y4
+	VBROADCASTSS 8(R9), Y9
+	VFMADD231PS  Y9, Y1, Y4
+	VBROADCASTSS 12(R9), Y9
+	VFMADD231PS  Y9, Y5, Y4
+	VBROADCASTSS 16(R9), Y9
+	VFMADD231PS  Y9, Y7, Y4
+	VBROADCASTSS 20(R9), Y9
+	VFMADD231PS  Y9, Y2, Y4
+	VBROADCASTSS 24(R9), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS 28(R9), Y9
+	VFMADD231PS  Y9, Y0, Y4
+	VMOVUPS      Y4, (R10)
+	ADDQ         R11, R9
+	ADDQ         R12, R10
+	DECQ         R13
+	JNE          row
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, SI
+	SUBQ         $0x08, R8
+	JNE          square
+	LEAQ         (CX)(DX*8), CX
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, AX
+	JNE          group
+	VZEROUPPER
+	RET
+
 // func InterleaveYF32(m int, k int, x *byte, stride int, dst *float32)
 // Requires: AVX, CMOV
 TEXT ·InterleaveYF32(SB), NOSPLIT, $0-40
@@ -440,6 +536,110 @@ testone:
 	VZEROUPPER
 	RET
 
+// func DotsYBF16(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·DotsYBF16(SB), NOSPLIT, $0-72
+	MOVQ n+8(FP), AX
+	MOVQ keys+40(FP), CX
+	MOVQ stride+48(FP), DX
+	MOVQ p+56(FP), BX
+
+group:
+	MOVQ CX, SI
+	MOVQ q+24(FP), DI
+	MOVQ k+16(FP), R8
+
+square:
+	MOVQ       SI, R9
+	VPMOVZXWD  (R9), Y0
+	VPSLLD     $0x10, Y0, Y0
+	ADDQ       DX, R9
+	VPMOVZXWD  (R9), Y1
+	VPSLLD     $0x10, Y1, Y1
+	ADDQ       DX, R9
+	VPMOVZXWD  (R9), Y2
+	VPSLLD     $0x10, Y2, Y2
+	ADDQ       DX, R9
+	VPMOVZXWD  (R9), Y3
+	VPSLLD     $0x10, Y3, Y3
+	ADDQ       DX, R9
+	VPMOVZXWD  (R9), Y4
+	VPSLLD     $0x10, Y4, Y4
+	ADDQ       DX, R9
+	VPMOVZXWD  (R9), Y5
+	VPSLLD     $0x10, Y5, Y5
+	ADDQ       DX, R9
+	VPMOVZXWD  (R9), Y6
+	VPSLLD     $0x10, Y6, Y6
+	ADDQ       DX, R9
+	VPMOVZXWD  (R9), Y7
+	VPSLLD     $0x10, Y7, Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y7
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y2
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VPERM2F128 $0x31, Y5, Y8, Y8
+	VPERM2F128 $0x20, Y4, Y0, Y5
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	MOVQ       ldq+32(FP), R11
+	MOVQ       ldp+64(FP), R12
+	MOVQ       m+0(FP), R13
+	SHLQ       $0x02, R11
+	SHLQ       $0x02, R12
+	MOVQ       DI, R9
+	MOVQ       BX, R10
+
+row:
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y9, Y6, Y4
+	VBROADCASTSS 4(R9), Y9
+	VFMADD231PS  Y9, Y3, Y4
+	VBROADCASTSS 8(R9), Y9
+	VFMADD231PS  Y9, Y1, Y4
+	VBROADCASTSS 12(R9), Y9
+	VFMADD231PS  Y9, Y5, Y4
+	VBROADCASTSS 16(R9), Y9
+	VFMADD231PS  Y9, Y7, Y4
+	VBROADCASTSS 20(R9), Y9
+	VFMADD231PS  Y9, Y2, Y4
+	VBROADCASTSS 24(R9), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS 28(R9), Y9
+	VFMADD231PS  Y9, Y0, Y4
+	VMOVUPS      Y4, (R10)
+	ADDQ         R11, R9
+	ADDQ         R12, R10
+	DECQ         R13
+	JNE          row
+	ADDQ         $0x20, DI
+	ADDQ         $0x10, SI
+	SUBQ         $0x08, R8
+	JNE          square
+	LEAQ         (CX)(DX*8), CX
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, AX
+	JNE          group
+	VZEROUPPER
+	RET
+
 // func InterleaveYBF16(m int, k int, x *byte, stride int, dst *float32)
 // Requires: AVX, AVX2, CMOV
 TEXT ·InterleaveYBF16(SB), NOSPLIT, $0-40
@@ -713,6 +913,102 @@ valueone:
 testone:
 	TESTQ CX, CX
 	JNE   one
+	VZEROUPPER
+	RET
+
+// func DotsYF16(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+// Requires: AVX, F16C, FMA3
+TEXT ·DotsYF16(SB), NOSPLIT, $0-72
+	MOVQ n+8(FP), AX
+	MOVQ keys+40(FP), CX
+	MOVQ stride+48(FP), DX
+	MOVQ p+56(FP), BX
+
+group:
+	MOVQ CX, SI
+	MOVQ q+24(FP), DI
+	MOVQ k+16(FP), R8
+
+square:
+	MOVQ       SI, R9
+	VCVTPH2PS  (R9), Y0
+	ADDQ       DX, R9
+	VCVTPH2PS  (R9), Y1
+	ADDQ       DX, R9
+	VCVTPH2PS  (R9), Y2
+	ADDQ       DX, R9
+	VCVTPH2PS  (R9), Y3
+	ADDQ       DX, R9
+	VCVTPH2PS  (R9), Y4
+	ADDQ       DX, R9
+	VCVTPH2PS  (R9), Y5
+	ADDQ       DX, R9
+	VCVTPH2PS  (R9), Y6
+	ADDQ       DX, R9
+	VCVTPH2PS  (R9), Y7
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y7
+	VPERM2F128 $0x20, Y2, Y1, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y2
+	VPERM2F128 $0x20, Y5, Y8, Y1
+	VPERM2F128 $0x31, Y5, Y8, Y8
+	VPERM2F128 $0x20, Y4, Y0, Y5
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	MOVQ       ldq+32(FP), R11
+	MOVQ       ldp+64(FP), R12
+	MOVQ       m+0(FP), R13
+	SHLQ       $0x02, R11
+	SHLQ       $0x02, R12
+	MOVQ       DI, R9
+	MOVQ       BX, R10
+
+row:
+	VMOVUPS      (R10), Y4
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y9, Y6, Y4
+	VBROADCASTSS 4(R9), Y9
+	VFMADD231PS  Y9, Y3, Y4
+	VBROADCASTSS 8(R9), Y9
+	VFMADD231PS  Y9, Y1, Y4
+	VBROADCASTSS 12(R9), Y9
+	VFMADD231PS  Y9, Y5, Y4
+	VBROADCASTSS 16(R9), Y9
+	VFMADD231PS  Y9, Y7, Y4
+	VBROADCASTSS 20(R9), Y9
+	VFMADD231PS  Y9, Y2, Y4
+	VBROADCASTSS 24(R9), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VBROADCASTSS 28(R9), Y9
+	VFMADD231PS  Y9, Y0, Y4
+	VMOVUPS      Y4, (R10)
+	ADDQ         R11, R9
+	ADDQ         R12, R10
+	DECQ         R13
+	JNE          row
+	ADDQ         $0x20, DI
+	ADDQ         $0x10, SI
+	SUBQ         $0x08, R8
+	JNE          square
+	LEAQ         (CX)(DX*8), CX
+	ADDQ         $0x20, BX
+	SUBQ         $0x08, AX
+	JNE          group
 	VZEROUPPER
 	RET
 

@@ -16,6 +16,7 @@ func AVX2() Kernels {
 		ByCol:      []Strided{nil, ByCol1YF32, ByCol2YF32, ByCol3YF32, ByCol4YF32, ByCol5YF32, ByCol6YF32},
 		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
+		Dots:       [3]Dots{DotsYF32, DotsYBF16, DotsYF16},
 		Interleave: [3]Interleave{InterleaveYF32, InterleaveYBF16, InterleaveYF16},
 		Blocked:    blockedY(),
 		Vector:     vectorY(),

@@ -234,6 +234,11 @@ func SumIntoY(acc []float64, x []float32)
 //go:noescape
 func SquaresIntoY(acc []float64, mean []float64, x []float32)
 
+// WeighY is the Weigh of p.
+//
+//go:noescape
+func WeighY(p []float32, greatest *float32, total *float64) (shrink float32)
+
 // WidenBF16Y is y[i] = x[i], an BF16.
 //
 //go:noescape

@@ -3830,6 +3830,396 @@ done:
 	VZEROUPPER
 	RET
 
+// func WeighY(p []float32, greatest *float32, total *float64) (shrink float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·WeighY(SB), NOSPLIT, $0-44
+	MOVQ         p_base+0(FP), AX
+	MOVQ         p_len+8(FP), CX
+	MOVQ         greatest+24(FP), DX
+	MOVQ         total+32(FP), BX
+	VBROADCASTSS constantsY<>+960(SB), Y0
+	VMOVAPS      Y0, Y1
+	VMOVAPS      Y0, Y2
+	VMOVAPS      Y0, Y3
+	XORQ         SI, SI
+	MOVQ         CX, DI
+	SUBQ         $0x20, DI
+	JL           looked4
+
+look4:
+	VMAXPS (AX)(SI*4), Y0, Y0
+	VMAXPS 32(AX)(SI*4), Y1, Y1
+	VMAXPS 64(AX)(SI*4), Y2, Y2
+	VMAXPS 96(AX)(SI*4), Y3, Y3
+	ADDQ   $0x20, SI
+	SUBQ   $0x20, DI
+	JGE    look4
+
+looked4:
+	ADDQ $0x20, DI
+	SUBQ $0x08, DI
+	JL   looked1
+
+look1:
+	VMAXPS (AX)(SI*4), Y0, Y0
+	ADDQ   $0x08, SI
+	SUBQ   $0x08, DI
+	JGE    look1
+
+looked1:
+	ADDQ         $0x08, DI
+	TESTQ        DI, DI
+	JE           looked
+	VMOVQ        DI, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     constantsY<>+0(SB), Y4, Y4
+	VMASKMOVPS   (AX)(SI*4), Y4, Y5
+	VBROADCASTSS constantsY<>+960(SB), Y6
+	VBLENDVPS    Y4, Y5, Y6, Y4
+	VMAXPS       Y4, Y0, Y0
+
+looked:
+	VMAXPS       Y1, Y0, Y0
+	VMAXPS       Y3, Y2, Y2
+	VMAXPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0x4e, X0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0xb1, X0, X1
+	VMAXPS       X1, X0, X0
+	VMOVAPS      X0, X1
+	VMULSS       constantsY<>+128(SB), X1, X1
+	VMOVSS       (DX), X0
+	VMOVSS       constantsY<>+384(SB), X2
+	VUCOMISS     X0, X1
+	JBE          same
+	VMOVSS       X1, (DX)
+	VSUBSS       X1, X0, X0
+	VBROADCASTSS X0, Y0
+	VROUNDPS     $0x08, Y0, Y1
+	VSUBPS       Y1, Y0, Y2
+	VBROADCASTSS constantsY<>+1920(SB), Y3
+	VFMADD213PS  constantsY<>+1952(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+1984(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+2016(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+2048(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y0, Y0
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       constantsY<>+416(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVAPS      Y1, Y2
+
+same:
+	MOVSS        X2, shrink+40(FP)
+	VBROADCASTSS (DX), Y0
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y2, Y2, Y2
+	XORQ         DX, DX
+	SUBQ         $0x40, CX
+	JL           few
+
+many:
+	VMOVUPS      (AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VBROADCASTSS constantsY<>+1920(SB), Y8
+	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y6
+	VPAND        Y5, Y6, Y6
+	VMOVUPS      Y6, (AX)(DX*4)
+	VMOVUPS      64(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y7
+	VSUBPS       Y7, Y5, Y8
+	VBROADCASTSS constantsY<>+1920(SB), Y9
+	VFMADD213PS  constantsY<>+1952(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+1984(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2016(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2048(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y9, Y7
+	VPAND        Y5, Y7, Y7
+	VMOVUPS      Y7, 64(AX)(DX*4)
+	VMOVUPS      128(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y8
+	VSUBPS       Y8, Y5, Y9
+	VBROADCASTSS constantsY<>+1920(SB), Y10
+	VFMADD213PS  constantsY<>+1952(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+1984(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2016(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2048(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y8, Y8
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y10, Y8
+	VPAND        Y5, Y8, Y8
+	VMOVUPS      Y8, 128(AX)(DX*4)
+	VMOVUPS      192(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y9
+	VSUBPS       Y9, Y5, Y10
+	VBROADCASTSS constantsY<>+1920(SB), Y11
+	VFMADD213PS  constantsY<>+1952(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+1984(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2016(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2048(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y9, Y9
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y11, Y9
+	VPAND        Y5, Y9, Y9
+	VMOVUPS      Y9, 192(AX)(DX*4)
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y6, Y1, Y1
+	VMOVUPS      32(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VBROADCASTSS constantsY<>+1920(SB), Y8
+	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y6
+	VPAND        Y5, Y6, Y6
+	VMOVUPS      Y6, 32(AX)(DX*4)
+	VMOVUPS      96(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y7
+	VSUBPS       Y7, Y5, Y8
+	VBROADCASTSS constantsY<>+1920(SB), Y9
+	VFMADD213PS  constantsY<>+1952(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+1984(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2016(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2048(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y9, Y7
+	VPAND        Y5, Y7, Y7
+	VMOVUPS      Y7, 96(AX)(DX*4)
+	VMOVUPS      160(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y8
+	VSUBPS       Y8, Y5, Y9
+	VBROADCASTSS constantsY<>+1920(SB), Y10
+	VFMADD213PS  constantsY<>+1952(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+1984(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2016(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2048(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y8, Y8
+	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y10, Y8
+	VPAND        Y5, Y8, Y8
+	VMOVUPS      Y8, 160(AX)(DX*4)
+	VMOVUPS      224(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y9
+	VSUBPS       Y9, Y5, Y10
+	VBROADCASTSS constantsY<>+1920(SB), Y11
+	VFMADD213PS  constantsY<>+1952(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+1984(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2016(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2048(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y9, Y9
+	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y11, Y9
+	VPAND        Y5, Y9, Y9
+	VMOVUPS      Y9, 224(AX)(DX*4)
+	VADDPS       Y7, Y6, Y5
+	VADDPS       Y9, Y8, Y6
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y6, Y2, Y2
+	ADDQ         $0x40, DX
+	SUBQ         $0x40, CX
+	JGE          many
+
+few:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JL   rest
+
+block:
+	VMOVUPS      (AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VBROADCASTSS constantsY<>+1920(SB), Y8
+	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y6
+	VPAND        Y5, Y6, Y6
+	VMOVUPS      Y6, (AX)(DX*4)
+	VEXTRACTF128 $0x01, Y6, X5
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y5, Y1, Y1
+	VMOVUPS      32(AX)(DX*4), Y5
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VBROADCASTSS constantsY<>+1920(SB), Y8
+	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCVTPS2DQ    Y6, Y6
+	VPADDD       constantsY<>+416(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y6
+	VPAND        Y5, Y6, Y6
+	VMOVUPS      Y6, 32(AX)(DX*4)
+	VEXTRACTF128 $0x01, Y6, X5
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y5, Y2, Y2
+	ADDQ         $0x10, DX
+	SUBQ         $0x10, CX
+	JGE          block
+
+rest:
+	ADDQ         $0x10, CX
+	TESTQ        CX, CX
+	JLE          done
+	VMOVQ        CX, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
+	VMASKMOVPS   (AX)(DX*4), Y5, Y6
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
+	VROUNDPS     $0x08, Y6, Y7
+	VSUBPS       Y7, Y6, Y8
+	VBROADCASTSS constantsY<>+1920(SB), Y9
+	VFMADD213PS  constantsY<>+1952(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+1984(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2016(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2048(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y6, Y6
+	VCVTPS2DQ    Y7, Y7
+	VPADDD       constantsY<>+416(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y9, Y7
+	VPAND        Y6, Y7, Y7
+	VMASKMOVPS   Y7, Y5, (AX)(DX*4)
+	VEXTRACTF128 $0x01, Y7, X6
+	VCVTPS2PD    X7, Y7
+	VCVTPS2PD    X6, Y6
+	VEXTRACTI128 $0x01, Y5, X8
+	VPMOVSXDQ    X5, Y5
+	VPMOVSXDQ    X8, Y8
+	VPAND        Y5, Y7, Y5
+	VPAND        Y8, Y6, Y8
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y8, Y1, Y1
+	SUBQ         $0x08, CX
+	TESTQ        CX, CX
+	JLE          done
+	VMOVQ        CX, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(AX)(DX*4), Y5, Y6
+	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
+	VROUNDPS     $0x08, Y6, Y0
+	VSUBPS       Y0, Y6, Y7
+	VBROADCASTSS constantsY<>+1920(SB), Y8
+	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
+	VCMPPS       $0x15, constantsY<>+2080(SB), Y6, Y6
+	VCVTPS2DQ    Y0, Y0
+	VPADDD       constantsY<>+416(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y8, Y0
+	VPAND        Y6, Y0, Y0
+	VMASKMOVPS   Y0, Y5, 32(AX)(DX*4)
+	VEXTRACTF128 $0x01, Y0, X6
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X6, Y6
+	VEXTRACTI128 $0x01, Y5, X7
+	VPMOVSXDQ    X5, Y5
+	VPMOVSXDQ    X7, Y7
+	VPAND        Y5, Y0, Y5
+	VPAND        Y7, Y6, Y7
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y2, Y2
+
+done:
+	VADDPD       Y4, Y3, Y0
+	VADDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	VXORPD       X1, X1, X1
+	MOVSS        shrink+40(FP), X2
+	VCVTSS2SD    X2, X1, X1
+	VMULSD       (BX), X1, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, (BX)
+	VZEROUPPER
+	RET
+
 // func WidenBF16Y(y []float32, x []uint16)
 // Requires: AVX, AVX2
 TEXT ·WidenBF16Y(SB), NOSPLIT, $0-48
@@ -3878,10 +4268,10 @@ TEXT ·NarrowBF16Y(SB), NOSPLIT, $0-48
 loop:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y1
-	VPADDD       constantsY<>+1920(SB), Y0, Y2
-	VPAND        constantsY<>+1952(SB), Y1, Y3
+	VPADDD       constantsY<>+2112(SB), Y0, Y2
+	VPAND        constantsY<>+2144(SB), Y1, Y3
 	VPADDD       Y3, Y2, Y2
-	VPOR         constantsY<>+1984(SB), Y1, Y1
+	VPOR         constantsY<>+2176(SB), Y1, Y1
 	VPSRLD       $0x10, Y2, Y2
 	VCMPPS       $0x03, Y0, Y0, Y0
 	VBLENDVPS    Y0, Y1, Y2, Y0
@@ -5793,28 +6183,76 @@ DATA constantsY<>+1904(SB)/4, $0x3ec00000
 DATA constantsY<>+1908(SB)/4, $0x3ec00000
 DATA constantsY<>+1912(SB)/4, $0x3ec00000
 DATA constantsY<>+1916(SB)/4, $0x3ec00000
-DATA constantsY<>+1920(SB)/4, $0x00007fff
-DATA constantsY<>+1924(SB)/4, $0x00007fff
-DATA constantsY<>+1928(SB)/4, $0x00007fff
-DATA constantsY<>+1932(SB)/4, $0x00007fff
-DATA constantsY<>+1936(SB)/4, $0x00007fff
-DATA constantsY<>+1940(SB)/4, $0x00007fff
-DATA constantsY<>+1944(SB)/4, $0x00007fff
-DATA constantsY<>+1948(SB)/4, $0x00007fff
-DATA constantsY<>+1952(SB)/4, $0x00000001
-DATA constantsY<>+1956(SB)/4, $0x00000001
-DATA constantsY<>+1960(SB)/4, $0x00000001
-DATA constantsY<>+1964(SB)/4, $0x00000001
-DATA constantsY<>+1968(SB)/4, $0x00000001
-DATA constantsY<>+1972(SB)/4, $0x00000001
-DATA constantsY<>+1976(SB)/4, $0x00000001
-DATA constantsY<>+1980(SB)/4, $0x00000001
-DATA constantsY<>+1984(SB)/4, $0x00000040
-DATA constantsY<>+1988(SB)/4, $0x00000040
-DATA constantsY<>+1992(SB)/4, $0x00000040
-DATA constantsY<>+1996(SB)/4, $0x00000040
-DATA constantsY<>+2000(SB)/4, $0x00000040
-DATA constantsY<>+2004(SB)/4, $0x00000040
-DATA constantsY<>+2008(SB)/4, $0x00000040
-DATA constantsY<>+2012(SB)/4, $0x00000040
-GLOBL constantsY<>(SB), RODATA|NOPTR, $2016
+DATA constantsY<>+1920(SB)/4, $0x3aaded2c
+DATA constantsY<>+1924(SB)/4, $0x3aaded2c
+DATA constantsY<>+1928(SB)/4, $0x3aaded2c
+DATA constantsY<>+1932(SB)/4, $0x3aaded2c
+DATA constantsY<>+1936(SB)/4, $0x3aaded2c
+DATA constantsY<>+1940(SB)/4, $0x3aaded2c
+DATA constantsY<>+1944(SB)/4, $0x3aaded2c
+DATA constantsY<>+1948(SB)/4, $0x3aaded2c
+DATA constantsY<>+1952(SB)/4, $0x3c1e7457
+DATA constantsY<>+1956(SB)/4, $0x3c1e7457
+DATA constantsY<>+1960(SB)/4, $0x3c1e7457
+DATA constantsY<>+1964(SB)/4, $0x3c1e7457
+DATA constantsY<>+1968(SB)/4, $0x3c1e7457
+DATA constantsY<>+1972(SB)/4, $0x3c1e7457
+DATA constantsY<>+1976(SB)/4, $0x3c1e7457
+DATA constantsY<>+1980(SB)/4, $0x3c1e7457
+DATA constantsY<>+1984(SB)/4, $0x3d635b6c
+DATA constantsY<>+1988(SB)/4, $0x3d635b6c
+DATA constantsY<>+1992(SB)/4, $0x3d635b6c
+DATA constantsY<>+1996(SB)/4, $0x3d635b6c
+DATA constantsY<>+2000(SB)/4, $0x3d635b6c
+DATA constantsY<>+2004(SB)/4, $0x3d635b6c
+DATA constantsY<>+2008(SB)/4, $0x3d635b6c
+DATA constantsY<>+2012(SB)/4, $0x3d635b6c
+DATA constantsY<>+2016(SB)/4, $0x3e75fce1
+DATA constantsY<>+2020(SB)/4, $0x3e75fce1
+DATA constantsY<>+2024(SB)/4, $0x3e75fce1
+DATA constantsY<>+2028(SB)/4, $0x3e75fce1
+DATA constantsY<>+2032(SB)/4, $0x3e75fce1
+DATA constantsY<>+2036(SB)/4, $0x3e75fce1
+DATA constantsY<>+2040(SB)/4, $0x3e75fce1
+DATA constantsY<>+2044(SB)/4, $0x3e75fce1
+DATA constantsY<>+2048(SB)/4, $0x3f317215
+DATA constantsY<>+2052(SB)/4, $0x3f317215
+DATA constantsY<>+2056(SB)/4, $0x3f317215
+DATA constantsY<>+2060(SB)/4, $0x3f317215
+DATA constantsY<>+2064(SB)/4, $0x3f317215
+DATA constantsY<>+2068(SB)/4, $0x3f317215
+DATA constantsY<>+2072(SB)/4, $0x3f317215
+DATA constantsY<>+2076(SB)/4, $0x3f317215
+DATA constantsY<>+2080(SB)/4, $0xc2fc0000
+DATA constantsY<>+2084(SB)/4, $0xc2fc0000
+DATA constantsY<>+2088(SB)/4, $0xc2fc0000
+DATA constantsY<>+2092(SB)/4, $0xc2fc0000
+DATA constantsY<>+2096(SB)/4, $0xc2fc0000
+DATA constantsY<>+2100(SB)/4, $0xc2fc0000
+DATA constantsY<>+2104(SB)/4, $0xc2fc0000
+DATA constantsY<>+2108(SB)/4, $0xc2fc0000
+DATA constantsY<>+2112(SB)/4, $0x00007fff
+DATA constantsY<>+2116(SB)/4, $0x00007fff
+DATA constantsY<>+2120(SB)/4, $0x00007fff
+DATA constantsY<>+2124(SB)/4, $0x00007fff
+DATA constantsY<>+2128(SB)/4, $0x00007fff
+DATA constantsY<>+2132(SB)/4, $0x00007fff
+DATA constantsY<>+2136(SB)/4, $0x00007fff
+DATA constantsY<>+2140(SB)/4, $0x00007fff
+DATA constantsY<>+2144(SB)/4, $0x00000001
+DATA constantsY<>+2148(SB)/4, $0x00000001
+DATA constantsY<>+2152(SB)/4, $0x00000001
+DATA constantsY<>+2156(SB)/4, $0x00000001
+DATA constantsY<>+2160(SB)/4, $0x00000001
+DATA constantsY<>+2164(SB)/4, $0x00000001
+DATA constantsY<>+2168(SB)/4, $0x00000001
+DATA constantsY<>+2172(SB)/4, $0x00000001
+DATA constantsY<>+2176(SB)/4, $0x00000040
+DATA constantsY<>+2180(SB)/4, $0x00000040
+DATA constantsY<>+2184(SB)/4, $0x00000040
+DATA constantsY<>+2188(SB)/4, $0x00000040
+DATA constantsY<>+2192(SB)/4, $0x00000040
+DATA constantsY<>+2196(SB)/4, $0x00000040
+DATA constantsY<>+2200(SB)/4, $0x00000040
+DATA constantsY<>+2204(SB)/4, $0x00000040
+GLOBL constantsY<>(SB), RODATA|NOPTR, $2208

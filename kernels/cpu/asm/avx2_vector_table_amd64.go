@@ -48,6 +48,7 @@ func vectorY() Vector {
 		Squares:     SquaresY,
 		Moments:     MomentsY,
 		SumExp:      SumExpY,
+		Weigh:       WeighY,
 		Highest:     HighestY,
 		Greatest:    GreatestY,
 		Least:       LeastY,

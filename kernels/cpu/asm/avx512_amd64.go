@@ -14,6 +14,11 @@ func GemvZF32(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 //go:noescape
 func MixZF32(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// DotsZF32 is the Dots over F32 keys.
+//
+//go:noescape
+func DotsZF32(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+
 // InterleaveZF32 is the Interleave of F32 rows.
 //
 //go:noescape
@@ -29,6 +34,11 @@ func GemvZBF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32
 //go:noescape
 func MixZBF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
 
+// DotsZBF16 is the Dots over BF16 keys.
+//
+//go:noescape
+func DotsZBF16(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
+
 // InterleaveZBF16 is the Interleave of BF16 rows.
 //
 //go:noescape
@@ -43,6 +53,11 @@ func GemvZF16(k int, x *float32, b *byte, stride int, y *float32, bias *float32)
 //
 //go:noescape
 func MixZF16(n int, d int, p *float32, values *byte, stride int, acc *float32)
+
+// DotsZF16 is the Dots over F16 keys.
+//
+//go:noescape
+func DotsZF16(m int, n int, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int)
 
 // InterleaveZF16 is the Interleave of F16 rows.
 //

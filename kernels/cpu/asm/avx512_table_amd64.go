@@ -16,6 +16,7 @@ func AVX512() Kernels {
 		ByCol:      []Strided{nil, ByCol1ZF32, ByCol2ZF32, ByCol3ZF32, ByCol4ZF32, ByCol5ZF32, ByCol6ZF32, ByCol7ZF32, ByCol8ZF32, ByCol9ZF32, ByCol10ZF32, ByCol11ZF32, ByCol12ZF32},
 		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
+		Dots:       [3]Dots{DotsZF32, DotsZBF16, DotsZF16},
 		Interleave: [3]Interleave{InterleaveZF32, InterleaveZBF16, InterleaveZF16},
 		Blocked:    blockedZ(),
 		Vector:     vectorZ(),

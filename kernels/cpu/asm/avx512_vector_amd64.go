@@ -234,6 +234,11 @@ func SumIntoZ(acc []float64, x []float32)
 //go:noescape
 func SquaresIntoZ(acc []float64, mean []float64, x []float32)
 
+// WeighZ is the Weigh of p.
+//
+//go:noescape
+func WeighZ(p []float32, greatest *float32, total *float64) (shrink float32)
+
 // WidenBF16Z is y[i] = x[i], an BF16.
 //
 //go:noescape

@@ -3821,6 +3821,252 @@ done:
 constants:
 	JMP begin
 
+// func WeighZ(p []float32, greatest *float32, total *float64) (shrink float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·WeighZ(SB), NOSPLIT, $0-44
+	JMP constants
+
+begin:
+	MOVQ    p_base+0(FP), AX
+	MOVQ    p_len+8(FP), CX
+	MOVQ    greatest+24(FP), DX
+	MOVQ    total+32(FP), BX
+	VMOVAPS Z0, Z1
+	VMOVAPS Z1, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z1, Z4
+	XORQ    SI, SI
+	MOVQ    CX, DI
+	SUBQ    $0x40, DI
+	JL      looked4
+
+look4:
+	VMAXPS (AX)(SI*4), Z1, Z1
+	VMAXPS 64(AX)(SI*4), Z2, Z2
+	VMAXPS 128(AX)(SI*4), Z3, Z3
+	VMAXPS 192(AX)(SI*4), Z4, Z4
+	ADDQ   $0x40, SI
+	SUBQ   $0x40, DI
+	JGE    look4
+
+looked4:
+	ADDQ $0x40, DI
+	SUBQ $0x10, DI
+	JL   looked1
+
+look1:
+	VMAXPS (AX)(SI*4), Z1, Z1
+	ADDQ   $0x10, SI
+	SUBQ   $0x10, DI
+	JGE    look1
+
+looked1:
+	ADDQ      $0x10, DI
+	TESTQ     DI, DI
+	JE        looked
+	MOVQ      $-1, R8
+	BZHIQ     DI, R8, R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (AX)(SI*4), K1, Z5
+	VMOVAPS   Z0, Z0
+	VBLENDMPS Z5, Z0, K1, Z6
+	VMAXPS    Z6, Z1, Z1
+
+looked:
+	VMAXPS        Z2, Z1, Z1
+	VMAXPS        Z4, Z3, Z3
+	VMAXPS        Z3, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMAXPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0x4e, X1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0xb1, X1, X0
+	VMAXPS        X0, X1, X1
+	VMOVAPS       X1, X1
+	VMULSS        constantsZ<>+16(SB), X1, X1
+	VMOVSS        (DX), X0
+	VMOVSS        constantsZ<>+48(SB), X2
+	VUCOMISS      X0, X1
+	JBE           same
+	VMOVSS        X1, (DX)
+	VSUBSS        X1, X0, X0
+	VBROADCASTSS  X0, Z0
+	VRNDSCALEPS   $0x08, Z0, Z1
+	VSUBPS        Z1, Z0, Z2
+	VMOVAPS       Z7, Z3
+	VFMADD213PS   Z8, Z2, Z3
+	VFMADD213PS   Z9, Z2, Z3
+	VFMADD213PS   Z10, Z2, Z3
+	VFMADD213PS   Z11, Z2, Z3
+	VFMADD213PS   Z12, Z2, Z3
+	VCMPPS        $0x15, Z13, Z0, K1
+	VSCALEFPS.Z   Z1, Z3, K1, Z3
+	VMOVAPS       Z3, Z2
+
+same:
+	MOVSS        X2, shrink+40(FP)
+	VBROADCASTSS (DX), Z0
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	XORQ         DX, DX
+	SUBQ         $0x40, CX
+	JL           few
+
+many:
+	VMOVUPS       (AX)(DX*4), Z1
+	VFMSUB132PS   Z16, Z0, Z1
+	VRNDSCALEPS   $0x08, Z1, Z2
+	VSUBPS        Z2, Z1, Z3
+	VMOVAPS       Z7, Z4
+	VFMADD213PS   Z8, Z3, Z4
+	VFMADD213PS   Z9, Z3, Z4
+	VFMADD213PS   Z10, Z3, Z4
+	VFMADD213PS   Z11, Z3, Z4
+	VFMADD213PS   Z12, Z3, Z4
+	VCMPPS        $0x15, Z13, Z1, K1
+	VSCALEFPS.Z   Z2, Z4, K1, Z4
+	VMOVUPS       Z4, (AX)(DX*4)
+	VMOVUPS       64(AX)(DX*4), Z1
+	VFMSUB132PS   Z16, Z0, Z1
+	VRNDSCALEPS   $0x08, Z1, Z2
+	VSUBPS        Z2, Z1, Z3
+	VMOVAPS       Z7, Z5
+	VFMADD213PS   Z8, Z3, Z5
+	VFMADD213PS   Z9, Z3, Z5
+	VFMADD213PS   Z10, Z3, Z5
+	VFMADD213PS   Z11, Z3, Z5
+	VFMADD213PS   Z12, Z3, Z5
+	VCMPPS        $0x15, Z13, Z1, K1
+	VSCALEFPS.Z   Z2, Z5, K1, Z5
+	VMOVUPS       Z5, 64(AX)(DX*4)
+	VMOVUPS       128(AX)(DX*4), Z1
+	VFMSUB132PS   Z16, Z0, Z1
+	VRNDSCALEPS   $0x08, Z1, Z2
+	VSUBPS        Z2, Z1, Z3
+	VMOVAPS       Z7, Z6
+	VFMADD213PS   Z8, Z3, Z6
+	VFMADD213PS   Z9, Z3, Z6
+	VFMADD213PS   Z10, Z3, Z6
+	VFMADD213PS   Z11, Z3, Z6
+	VFMADD213PS   Z12, Z3, Z6
+	VCMPPS        $0x15, Z13, Z1, K1
+	VSCALEFPS.Z   Z2, Z6, K1, Z6
+	VMOVUPS       Z6, 128(AX)(DX*4)
+	VMOVUPS       192(AX)(DX*4), Z1
+	VFMSUB132PS   Z16, Z0, Z1
+	VRNDSCALEPS   $0x08, Z1, Z2
+	VSUBPS        Z2, Z1, Z3
+	VMOVAPS       Z7, Z17
+	VFMADD213PS   Z8, Z3, Z17
+	VFMADD213PS   Z9, Z3, Z17
+	VFMADD213PS   Z10, Z3, Z17
+	VFMADD213PS   Z11, Z3, Z17
+	VFMADD213PS   Z12, Z3, Z17
+	VCMPPS        $0x15, Z13, Z1, K1
+	VSCALEFPS.Z   Z2, Z17, K1, Z17
+	VMOVUPS       Z17, 192(AX)(DX*4)
+	VADDPS        Z5, Z4, Z1
+	VADDPS        Z17, Z6, Z2
+	VADDPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VCVTPS2PD     Y1, Z1
+	VCVTPS2PD     Y2, Z2
+	VADDPD        Z1, Z14, Z14
+	VADDPD        Z2, Z15, Z15
+	ADDQ          $0x40, DX
+	SUBQ          $0x40, CX
+	JGE           many
+
+few:
+	ADDQ $0x40, CX
+	SUBQ $0x10, CX
+	JL   rest
+
+block:
+	VMOVUPS       (AX)(DX*4), Z1
+	VFMSUB132PS   Z16, Z0, Z1
+	VRNDSCALEPS   $0x08, Z1, Z2
+	VSUBPS        Z2, Z1, Z3
+	VMOVAPS       Z7, Z4
+	VFMADD213PS   Z8, Z3, Z4
+	VFMADD213PS   Z9, Z3, Z4
+	VFMADD213PS   Z10, Z3, Z4
+	VFMADD213PS   Z11, Z3, Z4
+	VFMADD213PS   Z12, Z3, Z4
+	VCMPPS        $0x15, Z13, Z1, K1
+	VSCALEFPS.Z   Z2, Z4, K1, Z4
+	VMOVUPS       Z4, (AX)(DX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VCVTPS2PD     Y4, Z2
+	VCVTPS2PD     Y1, Z1
+	VADDPD        Z2, Z14, Z14
+	VADDPD        Z1, Z15, Z15
+	ADDQ          $0x10, DX
+	SUBQ          $0x10, CX
+	JGE           block
+
+rest:
+	ADDQ          $0x10, CX
+	TESTQ         CX, CX
+	JLE           done
+	MOVQ          $-1, SI
+	BZHIQ         CX, SI, SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (AX)(DX*4), K1, Z1
+	VFMSUB132PS   Z16, Z0, Z1
+	VRNDSCALEPS   $0x08, Z1, Z0
+	VSUBPS        Z0, Z1, Z2
+	VMOVAPS       Z7, Z3
+	VFMADD213PS   Z8, Z2, Z3
+	VFMADD213PS   Z9, Z2, Z3
+	VFMADD213PS   Z10, Z2, Z3
+	VFMADD213PS   Z11, Z2, Z3
+	VFMADD213PS   Z12, Z2, Z3
+	VCMPPS        $0x15, Z13, Z1, K2
+	VSCALEFPS.Z   Z0, Z3, K2, Z3
+	VMOVUPS       Z3, K1, (AX)(DX*4)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VCVTPS2PD     Y3, Z1
+	VCVTPS2PD     Y0, Z0
+	KMOVW         K1, AX
+	SHRL          $0x08, AX
+	KMOVW         AX, K2
+	VMOVAPD.Z     Z1, K1, Z1
+	VMOVAPD.Z     Z0, K2, Z0
+	VADDPD        Z1, Z14, Z14
+	VADDPD        Z0, Z15, Z15
+
+done:
+	VADDPD        Z15, Z14, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VHADDPD       X0, X0, X0
+	VHADDPD       X1, X1, X1
+	VADDSD        X1, X0, X0
+	VXORPD        X1, X1, X1
+	MOVSS         shrink+40(FP), X2
+	VCVTSS2SD     X2, X1, X1
+	VMULSD        (BX), X1, X1
+	VADDSD        X1, X0, X0
+	VMOVSD        X0, (BX)
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+120(SB), Z0
+	VBROADCASTSS constantsZ<>+240(SB), Z7
+	VBROADCASTSS constantsZ<>+244(SB), Z8
+	VBROADCASTSS constantsZ<>+248(SB), Z9
+	VBROADCASTSS constantsZ<>+252(SB), Z10
+	VBROADCASTSS constantsZ<>+256(SB), Z11
+	VBROADCASTSS constantsZ<>+48(SB), Z12
+	VBROADCASTSS constantsZ<>+260(SB), Z13
+	VBROADCASTSS constantsZ<>+16(SB), Z16
+	JMP          begin
+
 // func WidenBF16Z(y []float32, x []uint16)
 // Requires: AVX, AVX512F
 TEXT ·WidenBF16Z(SB), NOSPLIT, $0-48
@@ -3917,9 +4163,9 @@ done:
 	RET
 
 constants:
-	VBROADCASTSS constantsZ<>+240(SB), Z3
-	VBROADCASTSS constantsZ<>+244(SB), Z5
-	VBROADCASTSS constantsZ<>+248(SB), Z6
+	VBROADCASTSS constantsZ<>+264(SB), Z3
+	VBROADCASTSS constantsZ<>+268(SB), Z5
+	VBROADCASTSS constantsZ<>+272(SB), Z6
 	JMP          begin
 
 // func WidenF16Z(y []float32, x []uint16)
@@ -5221,7 +5467,13 @@ DATA constantsZ<>+224(SB)/4, $0x41a00000
 DATA constantsZ<>+228(SB)/4, $0x40ba0000
 DATA constantsZ<>+232(SB)/4, $0x402aaaab
 DATA constantsZ<>+236(SB)/4, $0x3ec00000
-DATA constantsZ<>+240(SB)/4, $0x00007fff
-DATA constantsZ<>+244(SB)/4, $0x00000001
-DATA constantsZ<>+248(SB)/4, $0x00000040
-GLOBL constantsZ<>(SB), RODATA|NOPTR, $252
+DATA constantsZ<>+240(SB)/4, $0x3aaded2c
+DATA constantsZ<>+244(SB)/4, $0x3c1e7457
+DATA constantsZ<>+248(SB)/4, $0x3d635b6c
+DATA constantsZ<>+252(SB)/4, $0x3e75fce1
+DATA constantsZ<>+256(SB)/4, $0x3f317215
+DATA constantsZ<>+260(SB)/4, $0xc2fc0000
+DATA constantsZ<>+264(SB)/4, $0x00007fff
+DATA constantsZ<>+268(SB)/4, $0x00000001
+DATA constantsZ<>+272(SB)/4, $0x00000040
+GLOBL constantsZ<>(SB), RODATA|NOPTR, $276

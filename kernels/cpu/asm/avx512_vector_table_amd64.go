@@ -48,6 +48,7 @@ func vectorZ() Vector {
 		Squares:     SquaresZ,
 		Moments:     MomentsZ,
 		SumExp:      SumExpZ,
+		Weigh:       WeighZ,
 		Highest:     HighestZ,
 		Greatest:    GreatestZ,
 		Least:       LeastZ,

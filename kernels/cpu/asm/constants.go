@@ -13,6 +13,8 @@ const (
 	roundMagic float32 = 0x1.8p+23
 	// expHigh: exp is infinite from here on.
 	expHigh float32 = 0x1.64p+06
+	// exp2Low: of attention, 2 to a power is zero below here.
+	exp2Low float32 = -0x1.f8p+06
 	// expLow: exp is zero from here down.
 	expLow float32 = -0x1.a4p+06
 	// gateHigh: exp of -x is zero from here on.
@@ -48,6 +50,15 @@ const (
 	expSeries2 float32 = 0x1.5558bp-05
 	expSeries3 float32 = 0x1.12398ep-07
 	expSeries4 float32 = 0x1.6a4d6p-10
+)
+
+// exp2Series: (2ʳ - 1) / r for |r| <= 1/2; relative error of 2ʳ 9.4e-8.
+const (
+	exp2Series0 float32 = 0x1.62e42ap-01
+	exp2Series1 float32 = 0x1.ebf9c2p-03
+	exp2Series2 float32 = 0x1.c6b6d8p-05
+	exp2Series3 float32 = 0x1.3ce8aep-07
+	exp2Series4 float32 = 0x1.5bda58p-10
 )
 
 // logSeries: (ln(1+f) - f + f²/2) / f³ for -1/4 <= f <= 1/2; relative error of ln(1+f) 5e-9.

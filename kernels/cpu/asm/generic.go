@@ -31,7 +31,7 @@ func Generic() Kernels {
 		for m := 1; m <= genericRows; m++ {
 			k.ByRow[s] = append(k.ByRow[s], strided(m, st, true))
 		}
-		k.Gemv[s], k.Mix[s], k.Interleave[s] = gemv(st), mix(st), interleave(st)
+		k.Gemv[s], k.Mix[s], k.Dots[s], k.Interleave[s] = gemv(st), mix(st), dots(st), interleave(st)
 	}
 	return k
 }
@@ -122,6 +122,25 @@ func mix(s Storage) Mix {
 				tile := v[:min(Panel, d-l)]
 				load(s, tile, at(values, j*stride+l*size))
 				fmas(y[l:l+len(tile)], w, tile)
+			}
+		}
+	}
+}
+
+func dots(s Storage) Dots {
+	size := sizes[s]
+	return func(m, n, k int, q *float32, ldq int, keys *byte, stride int, p *float32, ldp int) {
+		var tile [16]float32
+		for j := range n {
+			for l := 0; l < k; l += len(tile) {
+				load(s, tile[:], at(keys, j*stride+l*size))
+				for i := range m {
+					acc := (*float32)(unsafe.Add(unsafe.Pointer(p), 4*(i*ldp+j)))
+					row := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(q), 4*(i*ldq+l))), len(tile))
+					for c, v := range tile {
+						*acc = FMA(row[c], v, *acc)
+					}
+				}
 			}
 		}
 	}

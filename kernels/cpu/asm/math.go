@@ -62,6 +62,23 @@ func expDown(x float32) float32 {
 	return float32(float32(p*power(half)) * power(n-half))
 }
 
+// exp2Of is 2 to the power x <= 0, and 0 below exp2Low.
+func exp2Of(x float32) float32 {
+	if x < exp2Low {
+		return 0
+	}
+	n := float32(math.RoundToEven(float64(x)))
+	r := x - n
+	p := FMA(exp2Series4, r, exp2Series3)
+	p = FMA(p, r, exp2Series2)
+	p = FMA(p, r, exp2Series1)
+	p = FMA(p, r, exp2Series0)
+	if p = FMA(p, r, 1); p != p {
+		return p
+	}
+	return float32(p * power(int32(n)))
+}
+
 // expm1 is eˣ - 1 for -25 < x < 88.
 func expm1(x float32) float32 {
 	t, r := parts(x)

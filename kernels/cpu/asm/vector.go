@@ -71,6 +71,13 @@ type Vector struct {
 	// float32, as (0+1) + (2+3).
 	SumExp func(y, x []float32, shift float32) float64
 
+	// Weigh makes weights of scores: with top the greater of greatest and
+	// log2(e) max(p), it is p[i] = 2 to the power log2(e) p[i] - top, within 2
+	// ulp of that of the rounded power; 0 below 2⁻¹²⁶. shrink is 2 to the power
+	// greatest - top, 1 if that is no more; total becomes shrink total + sum(p),
+	// added up as by SumExp, and greatest top.
+	Weigh func(p []float32, greatest *float32, total *float64) (shrink float32)
+
 	SumInto     func(acc []float64, x []float32)       // acc[i] += x[i]
 	SquaresInto func(acc, mean []float64, x []float32) // acc[i] += (x[i] - mean[i])²
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 )
@@ -240,6 +241,40 @@ func TestConversions(t *testing.T) {
 				for j := range b {
 					if a[j] != b[j] {
 						t.Fatalf("%s: narrow %d of %d to format %d: element %d is %#x, want %#x", name, n, len(x), i, j, a[j], b[j])
+					}
+				}
+			}
+		}
+	})
+}
+
+// Weights, sums and what they are relative to are those of the Go loop, from
+// whatever came before.
+func TestWeigh(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for _, n := range lengths() {
+			for _, before := range []float32{-1e29, 1, 1000} {
+				x := random(r, n+17)
+				for i := range n {
+					switch r.IntN(8) {
+					case 0:
+						x[i] = []float32{inf, -1e30, 88, -100, 0}[r.IntN(5)]
+					case 1:
+						x[i] *= 40
+					}
+				}
+				what := fmt.Sprintf("%s: %d scores after %g: ", name, n, before)
+				a, b := slices.Clone(x), slices.Clone(x)
+				topA, topB, sumA, sumB := before, before, 1.25, 1.25
+				shrinkA, shrinkB := got.Weigh(a[:n], &topA, &sumA), want.Weigh(b[:n], &topB, &sumB)
+				alike(t, what+"weights", a, b)
+				alike(t, what+"greatest, shrink", []float32{topA, shrinkA}, []float32{topB, shrinkB})
+				sameSum(t, what+"sum", sumA, sumB)
+				if n > 0 {
+					a[n/2] = float32(math.NaN())
+					if got.Weigh(a[:n], &topA, &sumA); sumA == sumA {
+						t.Fatalf("%ssum is %g with a NaN among the scores", what, sumA)
 					}
 				}
 			}

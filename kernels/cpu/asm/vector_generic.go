@@ -21,7 +21,7 @@ func genericVector() Vector {
 		SDiv: number(func(a, b float32) float32 { return b / a }),
 
 		ScaleMul: scaleMul, Center: center, Normalize: normalize, Elu: elu, Fill: fill,
-		Sum: sum, SumSquares: sumSquares, Squares: squares, Moments: moments, SumExp: sumExp,
+		Sum: sum, SumSquares: sumSquares, Squares: squares, Moments: moments, SumExp: sumExp, Weigh: weigh,
 		Highest: greatest, Greatest: greatest, Least: least,
 		SumInto: sumInto, SquaresInto: squaresInto,
 		WidenBF16: convert(half.BF16ToF32), WidenF16: convert(half.F16ToF32),
@@ -146,10 +146,15 @@ func moments(x []float32, shift float64) (sum, squares float64) {
 }
 
 func sumExp(y, x []float32, shift float32) float64 {
-	var lane [16]float64
 	for i, v := range x[:len(y)] {
 		y[i] = expDown(v - shift)
 	}
+	return sumFours(y)
+}
+
+// sumFours adds up four rows of 16 before it widens them.
+func sumFours(y []float32) float64 {
+	var lane [16]float64
 	for ; len(y) >= 64; y = y[64:] {
 		for i := range lane {
 			lane[i] += float64((y[i] + y[i+16]) + (y[i+32] + y[i+48]))
@@ -166,6 +171,25 @@ func streamSumExp(y, x []float32, shift float32, out, kept []float32, scale floa
 		out[i] = e * scale
 	}
 	return sumExp(y, x, shift)
+}
+
+func weigh(p []float32, greatest *float32, total *float64) (shrink float32) {
+	top := float32(math.Inf(-1))
+	for _, v := range p {
+		if v > top {
+			top = v
+		}
+	}
+	shrink = 1
+	if now := float32(top * log2e); now > *greatest {
+		shrink = exp2Of(*greatest - now)
+		*greatest = now
+	}
+	for i, v := range p {
+		p[i] = exp2Of(FMA(v, log2e, -*greatest))
+	}
+	*total = float64(*total*float64(shrink)) + sumFours(p)
+	return shrink
 }
 
 func greatest(x []float32) float32 {

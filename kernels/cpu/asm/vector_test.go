@@ -109,3 +109,32 @@ func TestVectorErrors(t *testing.T) {
 		})
 	}
 }
+
+// Weigh keeps the error that Vector states.
+func TestWeighErrors(t *testing.T) {
+	worst, at := -1., float32(0)
+	for bits := uint64(1 << 31); bits < 1<<32; bits += 997 {
+		x := math.Float32frombits(uint32(bits))
+		want := math.Exp2(float64(x))
+		if x < exp2Low {
+			want = 0
+		}
+		if d := off(exp2Of(x), want); d > worst {
+			worst, at = d, x
+		}
+	}
+	t.Logf("at most %.3f ulp, at %g", worst, at)
+	if worst > 2 {
+		t.Errorf("2 to the power %g is off by %.3f ulp, want at most 2", at, worst)
+	}
+	// The weights of a row are those of softmax, whatever its scores.
+	p := []float32{3, 5, -200, 4.5}
+	greatest, total := float32(-1e29), 0.
+	Generic().Weigh(p, &greatest, &total)
+	for i, x := range []float64{3, 5, -200, 4.5} {
+		sum := math.Exp(-2) + 1 + math.Exp(-0.5)
+		if got, want := float64(p[i])/total, math.Exp(x-5)/sum; math.Abs(got-want) > 3e-7 {
+			t.Errorf("weight %d is %g, want %g", i, got, want)
+		}
+	}
+}

@@ -19,6 +19,8 @@ type series struct {
 var (
 	expSeries = series{"expSeries", "(eʳ - 1 - r) / r² for |r| <= ln(2)/2; relative error of eʳ 3.2e-9.",
 		[]float32{0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558b0p-5, 0x1.12398ep-7, 0x1.6a4d60p-10}}
+	exp2Series = series{"exp2Series", "(2ʳ - 1) / r for |r| <= 1/2; relative error of 2ʳ 9.4e-8.",
+		[]float32{0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6d8p-5, 0x1.3ce8aep-7, 0x1.5bda58p-10}}
 	logSeries = series{"logSeries", "(ln(1+f) - f + f²/2) / f³ for -1/4 <= f <= 1/2; relative error of ln(1+f) 5e-9.",
 		[]float32{0x1.5555a4p-2, -0x1.000044p-2, 0x1.99694ep-3, -0x1.54ee1cp-3, 0x1.28871ep-3, -0x1.0da16ap-3, 0x1.acd6d4p-4, -0x1.717abap-5}}
 	erfSeries = series{"erfSeries", "erf(x)/x - 1 in x² for |x| <= 0.85; relative error 6.8e-9.",
@@ -34,6 +36,7 @@ var single = []series{
 	{"ln2Low", "ln(2) - ln2High.", []float32{0.693147180559945309417232121458 - 0x1.62ep-1}},
 	{"roundMagic", "1.5 2²³: adding it rounds to a whole number, in the low bits.", []float32{0x1.8p23}},
 	{"expHigh", "exp is infinite from here on.", []float32{89}},
+	{"exp2Low", "of attention, 2 to a power is zero below here.", []float32{-126}},
 	{"expLow", "exp is zero from here down.", []float32{-105}},
 	{"gateHigh", "exp of -x is zero from here on.", []float32{105}},
 	{"tanhHigh", "tanh is 1 from here on.", []float32{10}},
@@ -81,7 +84,7 @@ func writeConstants(file string) error {
 		fmt.Fprintf(&b, "// %s: %s\n%s float32 = %s\n", s.name, s.doc, s.name, literal(s.c[0]))
 	}
 	b.WriteString(")\n")
-	for _, s := range []series{expSeries, logSeries, erfSeries, erfcSeries} {
+	for _, s := range []series{expSeries, exp2Series, logSeries, erfSeries, erfcSeries} {
 		fmt.Fprintf(&b, "\n// %s: %s\nconst (\n", s.name, s.doc)
 		for i, c := range s.c {
 			fmt.Fprintf(&b, "%s%d float32 = %s\n", s.name, i, literal(c))

@@ -61,6 +61,7 @@ func (s isa) products() {
 	for _, e := range elems {
 		s.gemv(e)
 		s.mix(e)
+		s.dots(e)
 		s.interleave(e)
 	}
 	for m := 1; m <= s.rows; m++ {

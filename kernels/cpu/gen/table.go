@@ -26,7 +26,7 @@ func (s isa) table() string {
 	}
 	b.WriteString("\t\t},\n\t\tByCol: []Strided")
 	heights("ByCol", elems[0])
-	for _, f := range []string{"Gemv", "Mix", "Interleave"} {
+	for _, f := range []string{"Gemv", "Mix", "Dots", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {
 			if i > 0 {

@@ -265,6 +265,7 @@ func (s isa) vectors() {
 	s.gelus()
 	s.fill()
 	s.reductions()
+	s.weigh()
 	s.conversions()
 	s.streaming()
 	s.writePool()
@@ -280,6 +281,6 @@ func vectorNames() []string {
 		out = append(append(out, j.name), j.numbers...)
 	}
 	return append(out, "ScaleMul", "Center", "Normalize", "Elu", "Gelu", "Fill",
-		"Sum", "SumSquares", "Squares", "Moments", "SumExp", "Highest", "Greatest", "Least", "SumInto", "SquaresInto",
+		"Sum", "SumSquares", "Squares", "Moments", "SumExp", "Weigh", "Highest", "Greatest", "Least", "SumInto", "SquaresInto",
 		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16")
 }

@@ -1,0 +1,181 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
+)
+
+// fewAttention is attention of few rows, as those of one token: then time is
+// that of reading keys and values once. A part is a range of groups, whose rows
+// go over the keys together, some keys at a time, so that memory is read in
+// the order in which it lies. Sums are those of attention, bit for bit.
+type fewAttention struct {
+	*attention
+	groupsOf int // groups of a part
+	parts    int // of a sequence
+	rows     int // of a group
+	width    [2]int
+	room     fewRoom
+}
+
+// fewRoom is where things lie in the memory of a worker, in floats.
+type fewRoom struct{ totals, greatest, queries, sums, scores, keys, buf, mask int }
+
+const (
+	// fewQueries is how many rows of a group are few.
+	fewQueries = 8
+	// fewKeys is how many keys all groups of a part meet at a time: as many rows
+	// of memory as processors read ahead in.
+	fewKeys = 16
+)
+
+// newFew returns the attention of s where its rows are few enough.
+func newFew(s *attention) (*fewAttention, bool) {
+	f := &fewAttention{attention: s, rows: s.seq * s.share, width: [2]int{multiple(s.d, 16), multiple(s.dv, asm.Panel)}}
+	if f.rows > min(fewQueries, s.b.asm.Rows) {
+		return nil, false
+	}
+	f.groupsOf = min(s.groups, parts(s.groups*s.batch, len(s.b.local)))
+	for ; f.place() > localFloats; f.groupsOf = parts(f.groupsOf, 2) {
+		if f.groupsOf == 1 {
+			return nil, false
+		}
+	}
+	f.parts = parts(s.groups, f.groupsOf)
+	return f, true
+}
+
+// place lays out the memory of a worker, and returns how much it is.
+func (f *fewAttention) place() int {
+	at := 0
+	take := func(n int) int {
+		at += n
+		return at - n
+	}
+	n, r := f.groupsOf*f.rows, &f.room
+	r.totals = take(2 * n)
+	r.greatest = take(multiple(n, 2))
+	r.queries, r.sums, r.scores = take(n*f.width[0]), take(n*f.width[1]), take(n*f.ld)
+	r.keys, r.buf, r.mask = take(asm.Panel*f.width[0]+slack), take(asm.Panel*f.width[0]), take(f.block)
+	return at
+}
+
+func (f *fewAttention) step() kernels.Step {
+	return f.b.step(f.batch*f.parts, func(worker, id int) {
+		w := fewWork{fewAttention: f, local: f.b.local[worker], z: id / f.parts}
+		w.first, w.last = span(id%f.parts, f.groups, f.groupsOf)
+		w.run()
+	})
+}
+
+// fewWork is one part: groups first to last-1 of a sequence.
+type fewWork struct {
+	*fewAttention
+	local       []float32
+	z           int
+	first, last int
+}
+
+// row is where row r of a group lies among those of the part.
+func (w *fewWork) row(group, r int) int { return (group-w.first)*w.rows + r }
+
+func (w *fewWork) queries(group int) []float32 {
+	return w.local[w.room.queries+w.row(group, 0)*w.width[0]:]
+}
+
+func (w *fewWork) sums(group, r int) []float32 {
+	return w.local[w.room.sums+w.row(group, r)*w.width[1]:]
+}
+
+// weights are those of a row for a block of keys, or the scores that they come from.
+func (w *fewWork) weights(group, r int) []float32 {
+	return w.local[w.room.scores+w.row(group, r)*w.ld:][:w.ld]
+}
+
+func (w *fewWork) soFar(group, r int) soFar {
+	at := w.row(group, r)
+	total := (*float64)(unsafe.Pointer(&w.local[w.room.totals+2*at]))
+	return soFar{w.sums(group, r)[:w.dv], &w.local[w.room.greatest+at], total}
+}
+
+// each calls f for every row of the part.
+func (w *fewWork) each(f func(group, r int)) {
+	for g := w.first; g < w.last; g++ {
+		for r := range w.rows {
+			f(g, r)
+		}
+	}
+}
+
+func (w *fewWork) run() {
+	for g := w.first; g < w.last; g++ {
+		w.gather(w.queries(g), w.q, w.d, w.z, g, 0, w.rows, w.scale)
+	}
+	w.each(func(g, r int) {
+		so := w.soFar(g, r)
+		clear(w.sums(g, r)[:w.width[1]])
+		*so.greatest, *so.total = hidden, 0
+	})
+	from, _ := w.visible(w.z, 0)
+	_, to := w.visible(w.z, w.rows-1)
+	for j := from / w.block * w.block; j < to; j += w.block {
+		n, start := min(w.block, to-j), max(0, from-j)/fewKeys*fewKeys
+		w.products(j, start, n)
+		w.each(func(g, r int) {
+			w.weighRow(w.local[w.room.mask:], w.weights(g, r)[:n], w.soFar(g, r), w.z, g, r, j, n, start)
+		})
+		for c := start; c < n; c += fewKeys {
+			for g := w.first; g < w.last; g++ {
+				w.mix(g, j, c, min(fewKeys, n-c))
+			}
+		}
+	}
+	w.each(func(g, r int) {
+		so := w.soFar(g, r)
+		w.store(so.sums, w.attending.row(w.z, g, r), *so.greatest, *so.total)
+	})
+}
+
+// products are those of all rows with the keys j+start to j+n-1.
+func (w *fewWork) products(j, start, n int) {
+	whole := start
+	if w.d == w.width[0] && w.d > 0 {
+		whole += (n - start) / fewKeys * fewKeys
+	}
+	w.each(func(g, r int) { clear(w.weights(g, r)[start:whole]) })
+	stride := w.groups * w.d * w.k.dtype.Size()
+	for c := start; c < whole; c += fewKeys {
+		for g := w.first; g < w.last; g++ {
+			key := w.k.at(w.key(w.z, g, j+c) * w.d)
+			w.b.asm.Dots[w.k.storage()](w.rows, fewKeys, w.d, &w.queries(g)[0], w.width[0], key, stride, &w.weights(g, 0)[c], w.ld)
+		}
+	}
+	keys := w.local[w.room.keys:]
+	for c := whole; c < n; c += asm.Panel {
+		for g := w.first; g < w.last; g++ {
+			w.columns(keys, w.local[w.room.buf:], w.k, w.d, w.z, g, j+c, min(asm.Panel, n-c))
+			w.b.asm.ByRow[asm.F32][w.rows](w.d, first(w.queries(g)), w.width[0], floatBytes(first(keys)), asm.Panel, &w.weights(g, 0)[c], w.ld, nil, 0)
+		}
+	}
+}
+
+// mix adds to the sums of a group what it gets from the values j+c to j+c+n-1.
+func (w *fewWork) mix(group, j, c, n int) {
+	panels, at := 0, w.key(w.z, group, j+c)*w.dv
+	if w.rows > 1 {
+		panels = w.dv / asm.Panel
+	}
+	for i := 0; i < panels*asm.Panel; i += asm.Panel {
+		w.b.asm.ByRow[w.v.storage()][w.rows](n, &w.weights(group, 0)[c], w.ld, w.v.at(at+i), w.groups*w.dv, &w.sums(group, 0)[i], w.width[1], nil, 1)
+	}
+	rest := panels * asm.Panel
+	for r := 0; r < w.rows && rest < w.dv; r++ {
+		from, to := w.sees(w.z, r, j, c+n)
+		if from = max(from, c); from < to {
+			w.b.asm.Mix[w.v.storage()](to-from, w.dv-rest, &w.weights(group, r)[from], w.v.at(at+(from-c)*w.groups*w.dv+rest),
+				w.groups*w.dv*w.v.dtype.Size(), &w.sums(group, r)[rest])
+		}
+	}
+}

@@ -55,7 +55,7 @@ var imports = []struct {
 	{"executor/pickle", nil, "pickles, without executing them"},
 	{"executor/npy", []string{"compiler/ir"}, "headers of NumPy"},
 	{"executor/torch", []string{"executor/archive", "executor/pickle"}, "files of PyTorch"},
-	{"executor/checkpoint", []string{"compiler/ir", "kernels/half", "executor/archive", "executor/npy", "executor/torch"}, "weights, whatever file they are in"},
+	{"executor/checkpoint", []string{"compiler/ir", "kernels/half", "kernels/quant", "executor/archive", "executor/npy", "executor/torch"}, "weights, whatever file they are in"},
 	{"executor/tensorfile", []string{"compiler/ir", "kernels/half", "executor/archive", "executor/checkpoint", "executor/npy"}, ""},
 	{"executor/*", []string{"compiler/ir", "kernels/half", "executor/checkpoint"}, "files and streams"},
 	{"executor/tokenizer/train", []string{"compiler/attr", "executor/tokenizer"}, ""},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"cuelang.org/go/cue"
 	"cuelang.org/go/cue/ast"
@@ -97,14 +99,39 @@ func readConfig(name string) (*ast.StructLit, error) {
 	}
 	dropNulls(config)
 	if f := member(config, "quantization_config"); f != nil {
-		kind := ""
-		if m := member(f.Value, "quant_method"); m != nil {
-			kind = " (" + exprText(m.Value) + ")"
+		if fact, hint := unreadable(f.Value); fact != "" {
+			return nil, Errors{{Pos: at(f.Value.Pos(), "quantization_config"), Msg: fact, Hint: hint}}
 		}
-		return nil, Errors{{Pos: at(f.Value.Pos(), "quantization_config"), Msg: "weights that are quantised" + kind + " are not read",
-			Hint: "use the model in bf16, f16 or f32"}}
+		config.Elts = slices.DeleteFunc(config.Elts, func(d ast.Decl) bool { return d == ast.Decl(f) })
 	}
 	return config, nil
+}
+
+// unreadable says what of a quantization_config keeps weights from being read;
+// "" is nothing. How they lie in the checkpoint is seen there.
+func unreadable(e ast.Expr) (fact, hint string) {
+	text := func(name string) string {
+		if m := member(e, name); m != nil {
+			return strings.Trim(exprText(m.Value), `"`)
+		}
+		return ""
+	}
+	hint = "use the model in bf16, f16 or f32"
+	switch method := text("quant_method"); method {
+	case "fp8", "fbgemm_fp8", "compressed-tensors":
+	case "gptq", "awq":
+		switch {
+		case text("bits") != "4":
+			return fmt.Sprintf("weights of %s of %s bits are not read, only of 4", method, text("bits")), hint
+		case method == "gptq" && text("checkpoint_format") != "" && text("checkpoint_format") != "gptq":
+			return fmt.Sprintf("weights of GPTQ in the form %q are not read", text("checkpoint_format")), hint
+		case method == "awq" && text("version") != "" && !strings.EqualFold(text("version"), "gemm"):
+			return fmt.Sprintf("weights of AWQ in the form %q are not read, only gemm", text("version")), hint
+		}
+	default:
+		return fmt.Sprintf("weights that are quantised (%q) are not read", method), hint
+	}
+	return "", ""
 }
 
 // dropNulls removes fields that are null: "not set", in a config.json.

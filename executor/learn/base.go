@@ -13,8 +13,10 @@ func (r *Run) openBase() error {
 		return nil
 	}
 	var err error
-	r.base, err = checkpoint.Open(r.Recipe.Model.From)
-	return err
+	if r.base, err = checkpoint.Open(r.Recipe.Model.From); err != nil {
+		return err
+	}
+	return r.base.Unpack()
 }
 
 // held is the element type in which a weight is held: f32 if it changes, else
@@ -54,6 +56,9 @@ func (r *Run) saveType() (ir.DType, error) {
 	}
 	elements := map[ir.DType]int{}
 	for _, x := range r.base.Tensors() {
+		if !x.DType.Float() { // weights in blocks can't be written
+			continue
+		}
 		elements[x.DType] += x.Type().Elems()
 	}
 	for _, t := range []ir.DType{ir.BF16, ir.F16} {

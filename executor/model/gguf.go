@@ -67,6 +67,10 @@ func openFolder(dir string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.Unpack(); err != nil {
+		c.Close() // err is what matters
+		return nil, err
+	}
 	return &Source{Checkpoint: c, Arch: arch, Ignores: arch.Ignores}, nil
 }
 

@@ -16,32 +16,41 @@ func elementwise(name string) bool {
 }
 
 // chain makes one op of elementwise ops that follow one another, so that what
-// lies between them never goes to memory. Narrow types are computed in f32 and
-// rounded where they were, so that the bits stay; a widened value is read as it
-// lies.
+// lies between them never goes to memory; of those that make the next values of
+// states from the same tensors, as the step of an optimizer does, one op with
+// several results; and of those that are added up in the end, one sum. Narrow
+// types are computed in f32 and rounded where they were, so that the bits stay;
+// a widened value is read as it lies.
 func chain(c *context, g *ir.Graph) (*ir.Graph, error) {
-	inner := inChain(g)
+	links := link(g)
+	made := map[*ir.Node]*expression{} // by the last of the nodes that it stands for
+	for _, n := range g.Nodes {
+		if e := links.expression(c, n); e != nil {
+			made[e.roots[len(e.roots)-1]] = e
+		}
+	}
+	gone := map[*ir.Node]bool{} // into an expression that ends at another node
+	for _, e := range made {
+		for _, n := range e.roots {
+			gone[n] = true
+		}
+	}
+	for n := range links.part {
+		gone[n] = !slices.ContainsFunc(links.homes[n], func(home *ir.Node) bool { return !gone[home] })
+	}
 	return rewrite(c.table, g, func(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
-		if !chainable(n) || inner[n] {
+		if gone[n] && made[n] == nil {
+			return []ir.Value{{}}
+		}
+		e := made[n]
+		if e == nil {
 			return nil
 		}
-		e := expression{r: r, inner: inner}
-		e.write(n)
-		if e.ops == 0 || e.nodes < 2 && !e.widened {
-			return nil
+		out := r.Apply(e.op, e.attr, r.nows(e.leaves)...)
+		for i, n := range e.roots {
+			r.at[n.ID] = out[i : i+1]
 		}
-		to := n.Types[0].DType.String()
-		if e.words[len(e.words)-1] == to { // as it is stored
-			e.words = e.words[:len(e.words)-1]
-		}
-		attr := op.ElementwiseAttr{Expr: strings.Join(e.words, " ")}
-		if n.Types[0].DType != e.leaves[0].Type().DType {
-			attr.DType = to
-		}
-		if _, ok := c.opt.Target.Kernel("elementwise", attr, typesOf(e.leaves), n.Types); !ok {
-			return nil
-		}
-		return r.Apply("elementwise", attr, e.leaves...)
+		return out[len(out)-1:]
 	})
 }
 
@@ -67,48 +76,134 @@ func inExpression(t ir.DType) bool { return t == ir.F32 || narrowType(t) }
 
 func narrowType(t ir.DType) bool { return t == ir.BF16 || t == ir.F16 }
 
-// inChain finds the nodes that one other node of their shape reads, and both
-// are chainable: they become part of that node.
-func inChain(g *ir.Graph) map[*ir.Node]bool {
-	uses := countUses(g)
-	inner := map[*ir.Node]bool{}
-	for _, n := range g.Nodes {
-		if !chainable(n) {
-			continue
+// expression collects a chain in reverse Polish notation.
+type expression struct {
+	l      *links
+	op     string
+	attr   op.ElementwiseAttr
+	roots  []*ir.Node // what it stands for, in order
+	words  []string
+	leaves []ir.Value
+	uses   map[*ir.Node]int    // of what is part of it, within it
+	names  map[*ir.Node]string // of values that have one
+	nodes  int                 // that it stands for
+	ops    int                 // of these, all but casts
+
+	widened bool // a leaf is read in the narrow type that it lies in
+}
+
+// expression returns that of n, if n is the last of its roots and a kernel
+// computes more in it than n alone.
+func (l *links) expression(c *context, n *ir.Node) *expression {
+	e := &expression{l: l, op: "elementwise", roots: []*ir.Node{n}, uses: map[*ir.Node]int{}, names: map[*ir.Node]string{}}
+	switch {
+	case l.sums[n]:
+		return e.sum(c)
+	case !chainable(n) || l.part[n]:
+		return nil
+	case l.group[n] != nil:
+		if e.roots = l.group[n].roots; n != e.roots[len(e.roots)-1] {
+			return nil
 		}
-		for _, v := range n.In {
-			if chainable(v.Node) && uses[v.Node.ID][v.Out] == 1 && slices.Equal(v.Type().Shape, n.Types[0].Shape) {
-				inner[v.Node] = true
+	}
+	for _, root := range e.roots {
+		e.count(root)
+	}
+	for i, root := range e.roots {
+		e.statement(root)
+		if len(e.roots) > 1 {
+			e.name(root, fmt.Sprintf("y%d", i))
+		}
+	}
+	if e.ops == 0 || e.nodes < 2 && !e.widened {
+		return nil
+	}
+	to := n.Types[0].DType.String()
+	if last := len(e.words) - 1; e.words[last] == to { // as it is stored
+		e.words = e.words[:last]
+	}
+	if n.Types[0].DType != e.leaves[0].Type().DType {
+		e.attr.DType = to
+	}
+	return e.checked(c)
+}
+
+// sum is the expression of what a node adds up.
+func (e *expression) sum(c *context) *expression {
+	n := e.roots[0]
+	e.op = "elementwise_sum"
+	if x := n.In[0]; e.l.part[x.Node] {
+		e.count(x.Node)
+		e.statement(x.Node)
+	} else {
+		e.value(x)
+	}
+	if n.Types[0].DType != e.leaves[0].Type().DType {
+		e.attr.DType = n.Types[0].DType.String()
+	}
+	return e.checked(c)
+}
+
+// checked is e if there is a kernel for it, else nil.
+func (e *expression) checked(c *context) *expression {
+	e.attr.Expr = strings.Join(e.words, " ")
+	var types []ir.Type
+	for _, n := range e.roots {
+		types = append(types, n.Types[0])
+	}
+	if _, ok := c.opt.Target.Kernel(e.op, e.attr, typesOf(e.leaves), types); !ok {
+		return nil
+	}
+	return e
+}
+
+// count finds how often what is part of e is read within it.
+func (e *expression) count(n *ir.Node) {
+	for _, x := range n.In {
+		if e.inside(x.Node) {
+			if e.uses[x.Node]++; e.uses[x.Node] == 1 && !slices.Contains(e.roots, x.Node) {
+				e.count(x.Node)
 			}
 		}
 	}
-	return inner
 }
 
-// expression collects a chain in reverse Polish notation.
-type expression struct {
-	r      *rewriter
-	inner  map[*ir.Node]bool
-	words  []string
-	leaves []ir.Value // in the new graph
-	nodes  int        // that it stands for
-	ops    int        // of these, all but casts
+// inside reports whether n is written as a part of e, or as one of its roots.
+func (e *expression) inside(n *ir.Node) bool {
+	return e.l.part[n] || len(e.roots) > 1 && slices.Contains(e.roots, n)
+}
 
-	widened bool // a leaf is read in the narrow type that it lies in
+// statement writes n, after a statement for each value in it that is read
+// several times, which gets a name.
+func (e *expression) statement(n *ir.Node) {
+	for _, x := range n.In {
+		e.define(x.Node)
+	}
+	e.write(n)
+}
+
+func (e *expression) define(n *ir.Node) {
+	if e.names[n] != "" || !e.inside(n) || slices.Contains(e.roots, n) {
+		return
+	}
+	for _, x := range n.In {
+		e.define(x.Node)
+	}
+	if e.uses[n] > 1 {
+		e.write(n)
+		e.name(n, fmt.Sprintf("t%d", len(e.names)))
+	}
+}
+
+// name calls the last value, that of n.
+func (e *expression) name(n *ir.Node, name string) {
+	e.words, e.names[n] = append(e.words, "="+name), name
 }
 
 // write appends n and what is part of it.
 func (e *expression) write(n *ir.Node) {
 	for _, x := range n.In {
-		switch {
-		case e.inner[x.Node]:
-			e.write(x.Node)
-		case x.Node.Op == "cast" && x.Type().DType == ir.F32 && narrowType(x.Node.In[0].Type().DType):
-			e.leaf(e.r.now(x.Node.In[0]))
-			e.widened = true
-		default:
-			e.leaf(e.r.now(x))
-		}
+		e.value(x)
 	}
 	e.nodes++
 	if n.Op != "cast" {
@@ -117,6 +212,21 @@ func (e *expression) write(n *ir.Node) {
 	}
 	if t := n.Types[0].DType; narrowType(t) {
 		e.words = append(e.words, t.String())
+	}
+}
+
+// value appends an operand.
+func (e *expression) value(x ir.Value) {
+	switch name := e.names[x.Node]; {
+	case name != "":
+		e.words = append(e.words, name)
+	case e.l.part[x.Node]:
+		e.write(x.Node)
+	case x.Node.Op == "cast" && x.Type().DType == ir.F32 && narrowType(x.Node.In[0].Type().DType):
+		e.leaf(x.Node.In[0])
+		e.widened = true
+	default:
+		e.leaf(x)
 	}
 }
 

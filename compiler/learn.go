@@ -224,8 +224,9 @@ func (l *learner) update(grads []ir.Value, count ir.Value) {
 		return
 	}
 	l.Pos = ir.Pos{Path: "mean"}
+	share := l.Div(l.Scalar(1, count), count)
 	for i, g := range grads {
-		grads[i] = l.Div(g, l.Cast(count, g.Type().DType))
+		grads[i] = l.Mul(g, l.Cast(share, g.Type().DType))
 	}
 	l.Pos = ir.Pos{Path: "clip"}
 	if l.t.ClipValue > 0 {

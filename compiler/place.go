@@ -160,15 +160,14 @@ func (p *placer) node(i int, n *ir.Node) error {
 		s.scratch = p.block(s.size, i, i)
 	}
 	p.steps = append(p.steps, s)
+	var taken []*block
 	for o, t := range n.Types {
 		out.Out = o
 		end := max(i, p.last[out])
-		if o == 0 {
-			if b := p.reuse(i, n, k, t); b != nil {
-				b.end = max(b.end, end)
-				p.at[out] = b
-				continue
-			}
+		if b := p.reuse(i, out, k, t, taken); b != nil {
+			b.end = max(b.end, end)
+			p.at[out], taken = b, append(taken, b)
+			continue
 		}
 		p.at[out] = p.block(t.Bytes(), i, end)
 	}
@@ -193,24 +192,28 @@ func (p *placer) block(bytes int64, start, end int) *block {
 	return b
 }
 
-// reuse returns the memory of an input that output 0 of node i may lie in.
-func (p *placer) reuse(i int, n *ir.Node, k kernels.Kernel, t ir.Type) *block {
+// reuse returns the memory of an input that an output of node i may lie in:
+// that of the state whose next value it is, else of a tensor that dies. Other
+// outputs have taken some.
+func (p *placer) reuse(i int, out ir.Value, k kernels.Kernel, t ir.Type, taken []*block) *block {
+	n := out.Node
+	var dies *block
 	for x, v := range n.In {
-		if !v.Valid() || !k.InPlace(x) || v.Type().Bytes() != t.Bytes() || v.Type().DType != t.DType {
+		if !v.Valid() || !k.InPlace(out.Out, x) || v.Type().Bytes() != t.Bytes() || v.Type().DType != t.DType {
 			continue
 		}
 		b := p.at[v]
-		if b.state != plan.Work {
-			if p.becomes(v, ir.Value{Node: n}, i) && !p.readTwice(n, b, x) {
+		switch {
+		case slices.Contains(taken, b) || p.readTwice(n, b, x):
+		case b.state != plan.Work:
+			if p.becomes(v, out, i) {
 				return b
 			}
-			continue
-		}
-		if b.end == i && b.start >= 0 && !p.readTwice(n, b, x) {
-			return b
+		case dies == nil && b.end == i && b.start >= 0:
+			dies = b
 		}
 	}
-	return nil
+	return dies
 }
 
 // readTwice reports whether another input of n than x lies in b: a kernel in

@@ -59,8 +59,9 @@ type Kernel interface {
 	// Bind resolves args once. It fails for what the kernel cannot do, naming
 	// the fact.
 	Bind(args Args) (Step, error)
-	// InPlace says that output 0 may lie exactly where input i lies.
-	InPlace(i int) bool
+	// InPlace says that an output may lie exactly where input in lies; several
+	// outputs of one call lie over different inputs.
+	InPlace(out, in int) bool
 }
 
 // LayoutScratch is a Kernel that needs less scratch where some of its inputs lie

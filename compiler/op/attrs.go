@@ -132,7 +132,9 @@ type ActAttr struct {
 
 // ElementwiseAttr is a chain of elementwise ops in reverse Polish notation
 // over the inputs x0, x1, ...: "x0 sigmoid x0 mul x1 mul". All is computed in
-// f32; the words bf16 and f16 round a value to such a type. Made by fusion.
+// f32; the words bf16 and f16 round a value to such a type. "=t0" takes the last
+// value away and calls it t0, which later words read; several results are called
+// y0, y1, ... in this way: "x0 x1 mul =y0 y0 x2 add =y1". Made by fusion.
 type ElementwiseAttr struct {
 	Expr  string
 	DType string // element type of the result; "" is that of x0

@@ -3,110 +3,95 @@ package op
 import (
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"pipe.dev/compiler/ir"
 )
 
-// Token is one word of an ElementwiseAttr.Expr: an input, or an op applied to
-// what was written before it.
-type Token struct {
-	Op    string // "add", "exp", ...; "" for an input
-	Arity int    // operands of Op: 1 or 2
-	Input int    // which input, if Op is ""
-}
-
-// ElementwiseOps returns the ops that an ElementwiseAttr.Expr may hold, by
-// the number of their operands.
-func ElementwiseOps(arity int) []string {
-	switch arity {
-	case 1:
-		return []string{"neg", "abs", "exp", "log", "sqrt", "rsqrt", "sin", "cos", "tanh", "sigmoid", "erf", "sign", "floor"}
-	case 2:
-		return []string{"add", "sub", "mul", "div", "pow", "max", "min"}
-	}
-	return nil
-}
-
-// Rounds reports whether a word of an expression rounds to a type.
-func Rounds(word string) bool { return word == "bf16" || word == "f16" }
-
-// ParseExpr reads an ElementwiseAttr.Expr over n inputs: words in reverse
-// Polish notation that leave one value. Every input must be used.
-func ParseExpr(expr string, n int) ([]Token, error) {
-	var out []Token
-	used := make([]bool, n)
-	depth := 0
-	for _, w := range strings.Fields(expr) {
-		t := Token{Op: w}
-		switch {
-		case slices.Contains(ElementwiseOps(1), w), Rounds(w):
-			t.Arity = 1
-		case slices.Contains(ElementwiseOps(2), w):
-			t.Arity = 2
-		default:
-			i, err := strconv.Atoi(strings.TrimPrefix(w, "x"))
-			if err != nil || w[0] != 'x' || i < 0 || i >= n {
-				return nil, fmt.Errorf("expression %q: %q is neither an op nor one of %d inputs", expr, w, n)
-			}
-			t, used[i] = Token{Input: i}, true
-		}
-		if depth < t.Arity {
-			return nil, fmt.Errorf("expression %q: %s has %d operands, want %d", expr, w, depth, t.Arity)
-		}
-		depth += 1 - t.Arity
-		out = append(out, t)
-	}
-	if depth != 1 {
-		return nil, fmt.Errorf("expression %q leaves %d values, want 1", expr, depth)
-	}
-	if i := slices.Index(used, false); i >= 0 {
-		return nil, fmt.Errorf("expression %q does not use x%d", expr, i)
-	}
-	return out, nil
-}
-
 // elementwise is a chain of elementwise ops in one pass over memory.
 func elementwise() Def {
-	return Def{Name: "elementwise", Doc: "y = an expression of elementwise ops over x0, x1, ...", Attr: ElementwiseAttr{},
-		Ports: []Port{{Name: "xs", Doc: "each of the result's shape, or a suffix of it, or of one element", Variadic: true}},
-		Infer: elementwiseInfer,
-		Lower: func(b *Builder, n *ir.Node) []ir.Value {
-			tokens, err := ParseExpr(n.Attr.(ElementwiseAttr).Expr, len(n.In))
+	return Def{Name: "elementwise", Doc: "y = an expression of elementwise ops over x0, x1, ..., or several of them.", Attr: ElementwiseAttr{},
+		Ports: expressionPorts(),
+		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
+			tokens, y, err := inferExpression(in, attr.(ElementwiseAttr))
 			if err != nil {
-				b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: err})
-				return []ir.Value{n.In[0]}
+				return nil, err
 			}
-			var stack []ir.Value
-			for _, t := range tokens {
-				if t.Op == "" {
-					stack = append(stack, b.wide(n.In[t.Input]))
-					continue
-				}
-				top := len(stack) - t.Arity
-				if Rounds(t.Op) {
-					x := stack[top]
-					stack[top] = b.Cast(b.one("cast", CastAttr{DType: t.Op}, x), x.Type().DType)
-					continue
-				}
-				stack = append(stack[:top], b.one(t.Op, nil, slices.Clone(stack[top:])...))
+			return slices.Repeat([]ir.Type{y}, Results(tokens)), nil
+		},
+		Lower: func(b *Builder, n *ir.Node) []ir.Value {
+			out := b.expression(n)
+			for i, y := range out {
+				out[i] = b.Cast(y, n.Types[0].DType)
 			}
-			return []ir.Value{b.Cast(b.whole(stack[0], n.Types[0].Shape), n.Types[0].DType)}
+			return out
+		},
+		Cost:  expressionCost,
+		Cases: elementwiseCases(),
+	}
+}
+
+// elementwiseSum adds up an expression as it is computed.
+func elementwiseSum() Def {
+	return Def{Name: "elementwise_sum", Doc: "y = the sum of all elements of an expression of elementwise ops over x0, x1, ....", Attr: ElementwiseAttr{},
+		Ports: expressionPorts(),
+		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
+			tokens, y, err := inferExpression(in, attr.(ElementwiseAttr))
+			if err != nil {
+				return nil, err
+			}
+			if n := Results(tokens); n > 1 {
+				return nil, fmt.Errorf("the expression has %d results, want one to add up", n)
+			}
+			return []ir.Type{y.With()}, nil
+		},
+		Lower: func(b *Builder, n *ir.Node) []ir.Value {
+			return []ir.Value{b.Cast(b.Sum(b.expression(n)[0], false), n.Types[0].DType)}
 		},
 		Cost: func(in, out []ir.Type, attr any) int64 {
-			tokens, err := ParseExpr(attr.(ElementwiseAttr).Expr, len(in))
+			y, err := elementwiseShape(in)
 			if err != nil {
 				return 0
 			}
-			ops := 0
-			for _, t := range tokens {
-				ops += min(t.Arity, 1)
-			}
-			return int64(ops) * int64(out[0].Elems())
+			t := in[0].With(y...)
+			return expressionCost(in, []ir.Type{t}, attr) + int64(t.Elems())
 		},
-		Cases: elementwiseCases(),
+		Cases: sumCases(),
 	}
+}
+
+func expressionPorts() []Port {
+	return []Port{{Name: "xs", Doc: "each of the result's shape, or a suffix of it, or of one element", Variadic: true}}
+}
+
+// expression writes the results of n's expression in its whole shape.
+func (b *Builder) expression(n *ir.Node) []ir.Value {
+	tokens, err := ParseExpr(n.Attr.(ElementwiseAttr).Expr, len(n.In))
+	if err != nil {
+		b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: err})
+		return slices.Repeat(n.In[:1], len(n.Types))
+	}
+	shape, err := elementwiseShape(typesOf(n.In))
+	if err != nil {
+		b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: err})
+	}
+	out := b.expressed(tokens, n.In)
+	for i, y := range out {
+		out[i] = b.whole(y, shape)
+	}
+	return out
+}
+
+// expressionCost is one operation for each word that is one and each element.
+func expressionCost(in, out []ir.Type, attr any) int64 {
+	tokens, err := ParseExpr(attr.(ElementwiseAttr).Expr, len(in))
+	if err != nil {
+		return 0
+	}
+	ops := 0
+	for _, t := range tokens {
+		ops += min(t.Arity, 1)
+	}
+	return int64(ops) * int64(out[0].Elems())
 }
 
 // whole repeats x to a shape unless it has it.
@@ -117,26 +102,32 @@ func (b *Builder) whole(x ir.Value, shape []ir.Dim) ir.Value {
 	return b.Broadcast(x, shape...)
 }
 
-func elementwiseInfer(in []ir.Type, attr any) ([]ir.Type, error) {
-	if _, err := ParseExpr(attr.(ElementwiseAttr).Expr, len(in)); err != nil {
-		return nil, err
+// inferExpression checks an expression and the types of its inputs, and gives
+// the type of its values.
+func inferExpression(in []ir.Type, at ElementwiseAttr) (tokens []Token, y ir.Type, err error) {
+	if tokens, err = ParseExpr(at.Expr, len(in)); err != nil {
+		return nil, y, err
 	}
-	y := in[0]
-	if to := attr.(ElementwiseAttr).DType; to != "" {
-		t, err := ir.ParseDType(to)
-		if err != nil {
-			return nil, err
+	y = in[0]
+	if to := at.DType; to != "" {
+		if y.DType, err = ir.ParseDType(to); err != nil {
+			return nil, y, err
 		}
-		y.DType = t
 	}
 	if err := first(wantFloat("x0", in[0]), wantFloat("the result", y)); err != nil {
-		return nil, err
+		return nil, y, err
 	}
 	for _, t := range in {
 		if t.DType != in[0].DType && (t.DType == ir.F64 || in[0].DType == ir.F64 || !t.DType.Float()) {
-			return nil, fmt.Errorf("element types %v and %v differ; cast one", in[0].DType, t.DType)
+			return nil, y, fmt.Errorf("element types %v and %v differ; cast one", in[0].DType, t.DType)
 		}
 	}
+	shape, err := elementwiseShape(in)
+	return tokens, y.With(shape...), err
+}
+
+// elementwiseShape is the shape of an expression over inputs.
+func elementwiseShape(in []ir.Type) ([]ir.Dim, error) {
 	shapes := make([][]ir.Dim, len(in))
 	for i, t := range in {
 		shapes[i] = t.Shape
@@ -151,7 +142,7 @@ func elementwiseInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 			return nil, fmt.Errorf("x%d is %s, neither %s nor its last axes nor one element", i, ir.ShapeString(t.Shape), ir.ShapeString(shape))
 		}
 	}
-	return []ir.Type{y.With(shape...)}, nil
+	return shape, nil
 }
 
 func elementwiseCases() []Case {
@@ -161,6 +152,12 @@ func elementwiseCases() []Case {
 	rounded := c("rounded", "x0 x1 mul bf16 x2 add f16 x0 add", []int{3, 17}, []int{3, 17}, []int{17})
 	rounded.In[1], rounded.In[2], rounded.Attr = rounded.In[1].As(ir.BF16), rounded.In[2].As(ir.F16), ElementwiseAttr{Expr: rounded.Attr.(ElementwiseAttr).Expr, DType: "f32"}
 	rounded.Tol = 1. / 64
+	step := "x0 x6 mul =t0 x1 x4 mul t0 x5 mul add =y0 x2 x4 mul t0 t0 mul x5 mul add =y1 x3 y0 y1 sqrt x6 add div sub =y2"
+	weight := func(name string, sizes ...int) Case {
+		return c(name, step, sizes, sizes, sizes, sizes, nil, nil, nil)
+	}
+	update := weight("large step", 1024, 2048)
+	update.Large = true
 	big := c("large", "x0 sigmoid x0 mul x1 mul", []int{512, 2048}, []int{512, 2048})
 	big.Large = true
 	return []Case{
@@ -172,7 +169,30 @@ func elementwiseCases() []Case {
 		c("functions", "x0 exp x0 log x0 sqrt add mul x0 rsqrt x0 erf add div", []int{3, 65}),
 		c("more functions", "x0 sin x0 cos mul x0 tanh neg abs x1 pow max x1 sign x1 floor min add", []int{33}, []int{33}),
 		rounded,
+		c("two results", "x0 x1 mul =y0 y0 x0 add =y1", []int{3, 33}, []int{33}),
+		c("old value read late", "x0 x1 add =y0 x0 x1 sub =y1", []int{3, 17}, []int{3, 17}),
+		c("results of inputs and numbers", "x1 =y0 x2 x2 mul =y1 x0 =y2 x1 exp =t0 t0 t0 add =y3", []int{2, 3, 17}, []int{17}, []int{}),
+		weight("step", 5, 1300), update,
 		c("same input", "x0 x0 mul x0 mul", []int{1}),
 		big,
+	}
+}
+
+func sumCases() []Case {
+	c := func(name, expr string, shapes ...[]int) Case {
+		return Case{Name: name, In: f32s(shapes...), Attr: ElementwiseAttr{Expr: expr}, Low: -1, High: 1, Tol: 1e-6}
+	}
+	big := c("large", "x0 x1 mul =t0 t0 t0 mul", []int{1024, 2048}, []int{})
+	big.Large = true
+	narrow := c("narrow", "x0 x0 mul", []int{3, 17})
+	narrow.In[0], narrow.Attr = narrow.In[0].As(ir.BF16), ElementwiseAttr{Expr: "x0 x0 mul", DType: "f32"}
+	return []Case{
+		c("", "x0", []int{3, 17}),
+		c("squares", "x0 x1 mul =t0 t0 t0 mul", []int{5, 33}, []int{}),
+		c("suffix", "x0 x1 mul", []int{2, 3, 17}, []int{17}),
+		c("scalar", "x0 x1 add", []int{}, []int{}),
+		c("empty", "x0 x0 mul", []int{0, 3}),
+		c("parts", "x0 x0 mul", []int{3, 9001}),
+		narrow, big,
 	}
 }

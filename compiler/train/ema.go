@@ -33,8 +33,9 @@ func (a Average) Next(b *op.Builder, avg, w, step ir.Value) ir.Value {
 		n := b.Sub(step, one)
 		decay = b.Min(decay, b.Div(b.Add(n, one), b.Add(n, b.Scalar(10, step))))
 	}
-	first := b.Le(step, one)
-	return b.Select(first, b.Cast(w, avg.Type().DType), EMA(b, avg, w, decay))
+	// The first step keeps nothing of the zeros that the average begins with.
+	decay = b.Select(b.Le(step, one), b.Scalar(0, decay), decay)
+	return EMA(b, avg, w, decay)
 }
 
 // EMA writes the next exponential moving average of a weight: decay avg + (1 -

@@ -110,11 +110,13 @@ func (b *Backend) Close() error {
 }
 
 // kernel is a kernels.Kernel made of functions; scratch and inPlace may be
-// nil, for none and never.
+// nil, for none and never. What inPlace says of output 0 holds for all if they
+// are alike.
 type kernel struct {
 	bind    func(a kernels.Args) (kernels.Step, error)
 	scratch func(attr any, in, out []ir.Type) int64
 	inPlace func(i int) bool
+	alike   bool
 }
 
 func (k kernel) Bind(a kernels.Args) (kernels.Step, error) { return k.bind(a) }
@@ -126,7 +128,10 @@ func (k kernel) Scratch(attr any, in, out []ir.Type) int64 {
 	return k.scratch(attr, in, out)
 }
 
-func (k kernel) InPlace(i int) bool { return k.inPlace != nil && k.inPlace(i) }
+// InPlace is inPlace for output 0, and for the others if they are alike.
+func (k kernel) InPlace(out, in int) bool {
+	return k.inPlace != nil && (out == 0 || k.alike) && k.inPlace(in)
+}
 
 // step returns a Step that runs n parts of f.
 func (b *Backend) step(n int, f pool.Func) kernels.Step {

@@ -1,42 +1,138 @@
 package cpu
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"unsafe"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
 )
 
-// maxStack is the deepest expression that one pass can hold in tiles.
-const maxStack = 16
+// An expression has tiles for the values on its stack, for those that have
+// names, and a free one.
+const (
+	maxStack = 16 // the deepest stack
+	maxNamed = 24
+)
 
-// word is one step of an expression: an input, or a function of the top of
-// the stack.
+// word is one step of an expression: an input, a named value, a name for the top
+// of the stack, or a function of the top.
 type word struct {
 	input  int
 	unary  fn1[float32]
 	binary float2
+	named  int  // 1 + index of the named value that is read, or 0
+	sets   int  // 1 + index of the value that the top becomes, or 0
+	result int  // 1 + which result that is, or 0
+	deep   bool // values are left below the one that gets a name
 }
 
 // elementwise computes an expression, a tile at a time, on a stack of tiles.
 func elementwise(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-	a, ok := attr.(op.ElementwiseAttr)
-	if !ok || !stored(out[0].DType) {
-		return nil, false
+	words, ok := b.expressionOf(attr, in, out)
+	return kernel{inPlace: sameType(in, out), alike: true, bind: func(a kernels.Args) (kernels.Step, error) {
+		e, err := b.bindExpression(words, a.In, a.Out, a.Out[0].Shape)
+		if err != nil {
+			return nil, err
+		}
+		return e.ys[0].tiled(e.tile), nil
+	}}, ok
+}
+
+// elementwiseSum adds up an expression: the tiles of each part of the elements,
+// in order, then the parts, in float64, so that the shape alone says in which
+// order.
+func elementwiseSum(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	words, ok := b.expressionOf(attr, in, out)
+	return kernel{
+		scratch: func(_ any, in, _ []ir.Type) int64 {
+			var shape []int
+			for _, t := range in {
+				shape = repeated(shape, t.Sizes())
+			}
+			return 8 * int64(parts(prod(shape), grain))
+		},
+		bind: func(a kernels.Args) (kernels.Step, error) {
+			var shape []int
+			for _, t := range a.In {
+				shape = repeated(shape, t.Shape)
+			}
+			return b.bindSum(words, a, shape)
+		},
+	}, ok
+}
+
+// repeated is the shape that two shapes repeat to, by the rules of NumPy.
+func repeated(a, b []int) []int {
+	if len(a) < len(b) {
+		a, b = b, a
 	}
-	for _, t := range in {
-		if !stored(t.DType) {
-			return nil, false
+	out := slices.Clone(a)
+	for i, n := range b {
+		if at := len(a) - len(b) + i; n != 1 {
+			out[at] = n
 		}
 	}
-	words, err := b.compile(a.Expr, len(in))
+	return out
+}
+
+func (b *Backend) bindSum(words []word, a kernels.Args, shape []int) (kernels.Step, error) {
+	e, err := b.bindExpression(words, a.In, nil, shape)
 	if err != nil {
+		return nil, err
+	}
+	y, err := b.view(a.Out[0])
+	if err != nil {
+		return nil, err
+	}
+	n := prod(shape)
+	count := parts(n, grain)
+	space, err := b.scratch(a, 2*count)
+	if err != nil {
+		return nil, err
+	}
+	sums := unsafe.Slice((*float64)(unsafe.Pointer(&space[0])), count)
+	part := b.step(count, func(worker, id int) {
+		lo, hi := span(id, n, grain)
+		sum := 0.
+		for i := lo; i < hi; i += tile {
+			local, m := b.local[worker], min(tile, hi-i)
+			top := e.compute(local, i, m)
+			if top.number {
+				x := stackTile(local, maxStack)[:m]
+				b.asm.Fill(x, top.x[0])
+				top.x = x
+			}
+			sum += b.asm.Sum(top.x)
+		}
+		sums[id] = sum
+	})
+	return sequence(part, func(context.Context) error {
+		all := 0.
+		for _, s := range sums {
+			all += s
+		}
+		y.set(0, float32(all))
+		return nil
+	}), nil
+}
+
+// expressionOf compiles an expression if its types are some that there are
+// functions for.
+func (b *Backend) expressionOf(attr any, in, out []ir.Type) ([]word, bool) {
+	a, ok := attr.(op.ElementwiseAttr)
+	ok = ok && stored(out[0].DType)
+	for _, t := range in {
+		ok = ok && stored(t.DType)
+	}
+	if !ok {
 		return nil, false
 	}
-	return kernel{inPlace: sameType(in, out), bind: func(a kernels.Args) (kernels.Step, error) {
-		return bindElementwise(b, words, a)
-	}}, true
+	words, err := b.compile(a.Expr, len(in))
+	return words, err == nil
 }
 
 // compile turns an expression into words.
@@ -46,45 +142,79 @@ func (b *Backend) compile(expr string, inputs int) ([]word, error) {
 		return nil, err
 	}
 	out := make([]word, len(tokens))
+	named := map[string]int{}
 	depth := 0
 	for i, t := range tokens {
-		var ok bool
-		switch t.Arity {
-		case 0:
-			out[i].input, ok = t.Input, true
-		case 1:
-			out[i].unary, ok = b.ones[t.Op]
-		case 2:
-			out[i].binary, ok = b.twos[t.Op]
+		w, ok := &out[i], true
+		switch {
+		case t.Sets:
+			named[t.Name] = len(named) + 1
+			w.sets = named[t.Name]
+			if k, is := t.Result(); is {
+				w.result = k + 1
+			}
+			depth -= 2
+			w.deep = depth+1 > 0
+		case t.Name != "":
+			w.named = named[t.Name]
+		case t.Arity == 0:
+			w.input = t.Input
+		case t.Arity == 1:
+			w.unary, ok = b.ones[t.Op]
+		case t.Arity == 2:
+			w.binary, ok = b.twos[t.Op]
 		}
 		if !ok {
 			return nil, fmt.Errorf("expression %q: no function %s", expr, t.Op)
 		}
-		if depth += 1 - t.Arity; depth > maxStack {
-			return nil, fmt.Errorf("expression %q holds %d values at once, more than %d", expr, depth, maxStack)
+		if depth += 1 - t.Arity; depth > maxStack || len(named) > maxNamed {
+			return nil, fmt.Errorf("expression %q holds more than %d values at once, or names more than %d", expr, maxStack, maxNamed)
 		}
 	}
 	return out, nil
 }
 
-func bindElementwise(b *Backend, words []word, a kernels.Args) (kernels.Step, error) {
-	vs, err := b.views(append(a.In, a.Out...)...)
+// expression is bound words.
+type expression struct {
+	words  []word
+	xs     []input[float32]
+	ys     []result
+	direct []bool // results that are computed where they lie
+}
+
+func (b *Backend) bindExpression(words []word, in, out []kernels.Tensor, shape []int) (*expression, error) {
+	e := &expression{words: words, xs: make([]input[float32], len(in)), ys: make([]result, len(out)), direct: make([]bool, len(out))}
+	vs, err := b.views(append(in[:len(in):len(in)], out...)...)
 	if err != nil {
 		return nil, err
 	}
-	xs := make([]input[float32], len(a.In))
-	for i := range xs {
-		xs[i] = newInput[float32](vs[i], a.In[i].Shape, a.Out[0].Shape)
+	for i := range e.xs {
+		e.xs[i] = newInput[float32](vs[i], in[i].Shape, shape)
 	}
-	e := expression{words: words, xs: xs, y: b.resultOf(vs[len(a.In)], vs[:len(a.In)]...)}
-	return e.y.tiled(e.tile), nil
+	for k := range e.ys {
+		e.ys[k] = b.resultOf(vs[len(in)+k], vs[:len(in)]...)
+		e.ys[k].stream = e.ys[k].stream && len(out) == 1
+		e.direct[k] = !e.readLater(k)
+	}
+	return e, nil
 }
 
-// expression is bound words.
-type expression struct {
-	words []word
-	xs    []input[float32]
-	y     result
+// readLater reports whether the memory where result k lies is read after the
+// word that makes it, or may be.
+func (e *expression) readLater(k int) bool {
+	made := len(e.words)
+	for i, w := range e.words {
+		if w.result == k+1 {
+			if made = i; w.deep {
+				return true
+			}
+		}
+		reads := w.unary == nil && w.binary.rows == nil && w.named == 0 && w.sets == 0
+		if i > made && reads && e.xs[w.input].p == e.ys[k].p {
+			return true
+		}
+	}
+	return false
 }
 
 // cell is a value on the stack: a tile, or one number in x[0].
@@ -93,9 +223,34 @@ type cell struct {
 	number bool
 }
 
+// stackTile is the memory of a value: of the stack, the free one at maxStack,
+// and then of named values.
+func stackTile(local []float32, k int) []float32 { return local[k*tile : (k+1)*tile] }
+
 // tile computes n elements from place i on.
 func (e *expression) tile(local []float32, i, n int) {
-	var stack [maxStack]cell
+	top := e.compute(local, i, n)
+	if top.x != nil {
+		e.put(0, top, e.ys[0].room(stackTile(local, 0), i, n), i)
+	}
+}
+
+// put stores a value as result k, by way of the room where it is computed.
+func (e *expression) put(k int, c cell, to []float32, i int) {
+	if c.number {
+		e.ys[k].rows.Fill(to, c.x[0])
+	} else if len(to) > 0 && &to[0] != &c.x[0] {
+		copy(to, c.x) // of one input, or made elsewhere
+	}
+	e.ys[k].done(to, i)
+}
+
+// compute gives the value that is left at the end, if there is one, and stores
+// results that have names: those that may not be computed where they lie when
+// all is read.
+func (e *expression) compute(local []float32, i, n int) cell {
+	var stack [maxStack + 1]cell
+	var named [maxNamed]cell
 	depth := 0
 	for k := range e.words {
 		w := &e.words[k]
@@ -109,20 +264,50 @@ func (e *expression) tile(local []float32, i, n int) {
 			depth--
 			x, y := &stack[depth-1], &stack[depth]
 			to := e.target(local, depth-1, i, n, k, x.number && y.number)
-			w.binary.apply(to, x, y, tileBuf[float32](local, maxStack))
+			w.binary.apply(to, x, y, stackTile(local, maxStack))
 			*x = cell{to, x.number && y.number}
+		case w.sets > 0:
+			depth--
+			named[w.sets-1] = e.name(w, stack[depth], local, i, n)
+		case w.named > 0:
+			stack[depth] = named[w.named-1]
+			depth++
 		default:
-			stack[depth] = e.input(w.input, tileBuf[float32](local, depth), i, n)
+			stack[depth] = e.input(w.input, stackTile(local, depth), i, n)
 			depth++
 		}
 	}
-	to := e.y.room(tileBuf[float32](local, 0), i, n)
-	if top := &stack[0]; top.number {
-		e.y.rows.Fill(to, top.x[0])
-	} else if &to[0] != &top.x[0] {
-		copy(to, top.x) // an expression of one input
+	for k := range e.words {
+		if r := e.words[k].result - 1; r >= 0 && !e.direct[r] {
+			e.put(r, named[e.words[k].sets-1], e.ys[r].room(stackTile(local, maxStack), i, n), i)
+		}
 	}
-	e.y.done(to, i)
+	if depth == 0 {
+		return cell{}
+	}
+	return stack[0]
+}
+
+// name gives a value memory of its own, which is that of the result if it is
+// one that lies where it is computed.
+func (e *expression) name(w *word, c cell, local []float32, i, n int) cell {
+	buf := stackTile(local, maxStack+w.sets)
+	if r := w.result - 1; r >= 0 && e.direct[r] {
+		to := e.ys[r].room(buf, i, n)
+		e.put(r, c, to, i)
+		if !c.number {
+			c.x = to
+			return c
+		}
+	}
+	if c.number {
+		buf[0] = c.x[0]
+		return cell{buf[:1], true}
+	}
+	if &c.x[0] != &buf[0] {
+		copy(buf[:n], c.x)
+	}
+	return cell{buf[:n], false}
 }
 
 // input is an operand as a tile, or as a number if it has but one element.
@@ -135,15 +320,24 @@ func (e *expression) input(k int, buf []float32, i, n int) cell {
 	return cell{x.read(buf, i, n), false}
 }
 
-// target is where the value at a depth of the stack is computed by word k; the
-// last value of all goes to the result.
+// target is where the value at a depth of the stack is computed by word k: one
+// that gets a name at once where it then lies, the last of all in the result.
 func (e *expression) target(local []float32, depth, i, n, k int, number bool) []float32 {
-	buf := tileBuf[float32](local, depth)
-	switch {
-	case number:
+	buf := stackTile(local, depth)
+	if number {
 		return buf[:1]
-	case k == len(e.words)-1:
-		return e.y.room(buf, i, n)
+	}
+	if k == len(e.words)-1 {
+		if len(e.ys) > 0 {
+			return e.ys[0].room(buf, i, n)
+		}
+		return buf[:n]
+	}
+	if w := &e.words[k+1]; w.sets > 0 {
+		buf = stackTile(local, maxStack+w.sets)
+		if r := w.result - 1; r >= 0 && e.direct[r] {
+			return e.ys[r].room(buf, i, n)
+		}
 	}
 	return buf[:n]
 }
@@ -159,13 +353,13 @@ func (f *float2) apply(to []float32, a, b *cell, buf []float32) {
 	case a.number && f.first != nil:
 		f.first(to, b.x, a.x[0])
 	case a.number:
-		f.rows(to, repeated(buf[:len(to)], a.x[0]), b.x)
+		f.rows(to, filled(buf[:len(to)], a.x[0]), b.x)
 	default:
-		f.rows(to, a.x, repeated(buf[:len(to)], b.x[0]))
+		f.rows(to, a.x, filled(buf[:len(to)], b.x[0]))
 	}
 }
 
-func repeated(buf []float32, v float32) []float32 {
+func filled(buf []float32, v float32) []float32 {
 	for i := range buf {
 		buf[i] = v
 	}

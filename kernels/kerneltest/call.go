@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
@@ -76,8 +77,9 @@ type call struct {
 }
 
 // bind places the arguments of a kernel and binds it. in[i] is laid out as
-// layouts[i]; the output lies where input inPlace lies, unless that is -1.
-func bind(be kernels.Backend, k kernels.Kernel, attr any, in, out []ir.Type, data [][]byte, layouts []ir.Layout, inPlace int) (*call, error) {
+// layouts[i]; output o lies where input over[o] lies, unless that is -1 or over
+// is too short.
+func bind(be kernels.Backend, k kernels.Kernel, attr any, in, out []ir.Type, data [][]byte, layouts []ir.Layout, over []int) (*call, error) {
 	c := &call{be: be, kernel: k, attr: attr, outType: out, data: make([][]byte, len(in)), in: make([]region, len(in)), out: make([]region, len(out))}
 	args := kernels.Args{Attr: attr}
 	for i, t := range in {
@@ -98,8 +100,8 @@ func bind(be kernels.Backend, k kernels.Kernel, attr any, in, out []ir.Type, dat
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 && inPlace >= 0 {
-			r = c.in[inPlace]
+		if i < len(over) && over[i] >= 0 {
+			r = c.in[over[i]]
 			r.tensor.DType, r.tensor.Shape = t.DType, t.Sizes()
 		}
 		c.out[i] = r
@@ -117,8 +119,8 @@ func bind(be kernels.Backend, k kernels.Kernel, attr any, in, out []ir.Type, dat
 }
 
 // run runs the step once and returns the bytes of the outputs, having looked
-// at everything that it may not touch. inPlace is as for bind.
-func (c *call) run(inPlace int) ([][]byte, error) {
+// at everything that it may not touch. over is as for bind.
+func (c *call) run(over []int) ([][]byte, error) {
 	ctx := context.Background()
 	if err := errors.Join(c.step(ctx), c.be.Sync(ctx)); err != nil {
 		return nil, err
@@ -131,7 +133,7 @@ func (c *call) run(inPlace int) ([][]byte, error) {
 		}
 	}
 	for i, r := range c.in {
-		if r.tensor.Buffer == nil || i == inPlace {
+		if r.tensor.Buffer == nil || slices.Contains(over, i) {
 			continue
 		}
 		if got, err := r.bytes(); err != nil || !bytes.Equal(got, c.data[i]) {

@@ -55,7 +55,7 @@ type refKernel struct {
 func (refKernel) Scratch(any, []ir.Type, []ir.Type) int64 { return 0 }
 
 // InPlace holds for all inputs: outputs are written when all is computed.
-func (refKernel) InPlace(int) bool { return true }
+func (refKernel) InPlace(int, int) bool { return true }
 
 func (k refKernel) Bind(args kernels.Args) (kernels.Step, error) {
 	types := make([]ir.Type, len(args.In))

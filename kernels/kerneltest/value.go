@@ -73,12 +73,12 @@ func checkKernel(be kernels.Backend, k kernels.Kernel, d *op.Def, c op.Case, v c
 
 // runTwice runs a kernel twice over poisoned outputs and asks for the same bits.
 func runTwice(be kernels.Backend, k kernels.Kernel, c op.Case, in, out []ir.Type, data [][]byte, layouts []ir.Layout) (once [][]byte, err error) {
-	b, err := bind(be, k, c.Attr, in, out, data, layouts, -1)
+	b, err := bind(be, k, c.Attr, in, out, data, layouts, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.free()) }()
-	if once, err = b.run(-1); err != nil {
+	if once, err = b.run(nil); err != nil {
 		return nil, err
 	}
 	for _, r := range b.out {
@@ -86,7 +86,7 @@ func runTwice(be kernels.Backend, k kernels.Kernel, c op.Case, in, out []ir.Type
 			return nil, err
 		}
 	}
-	twice, err := b.run(-1)
+	twice, err := b.run(nil)
 	if err != nil {
 		return nil, fmt.Errorf("second run: %w", err)
 	}
@@ -98,28 +98,59 @@ func runTwice(be kernels.Backend, k kernels.Kernel, c op.Case, in, out []ir.Type
 	return once, nil
 }
 
-// checkInPlace lays output 0 over each input that the kernel claims it may lie
-// over, and asks for the same bits as before.
+// checkInPlace lays outputs over inputs as the kernel claims they may lie, one at
+// a time and then as many as can, and asks for the same bits as before.
 func checkInPlace(be kernels.Backend, k kernels.Kernel, c op.Case, in, out []ir.Type, data [][]byte, layouts []ir.Layout, want [][]byte) error {
-	for i, t := range in {
-		if !k.InPlace(i) || t.DType == ir.Invalid || !slices.Equal(t.Shape, out[0].Shape) || t.Bytes() != out[0].Bytes() || layouts[i] != "" {
-			continue
+	may := func(o, i int) bool {
+		return k.InPlace(o, i) && in[i].DType != ir.Invalid && slices.Equal(in[i].Shape, out[o].Shape) && in[i].Bytes() == out[o].Bytes() && layouts[i] == ""
+	}
+	var tries [][]int
+	for o := range out {
+		all := slices.Repeat([]int{-1}, len(out))
+		for i := range in {
+			if may(o, i) {
+				one := slices.Repeat([]int{-1}, len(out))
+				one[o] = i
+				tries = append(tries, one)
+			}
 		}
-		b, err := bind(be, k, c.Attr, in, out, data, layouts, i)
+		for p := range out { // from output o on, each over the next input that is free
+			q := (o + p) % len(out)
+			for i := range in {
+				if may(q, i) && !slices.Contains(all, i) {
+					all[q] = i
+					break
+				}
+			}
+		}
+		if len(out) > 1 {
+			tries = append(tries, all)
+		}
+	}
+	for _, over := range tries {
+		b, err := bind(be, k, c.Attr, in, out, data, layouts, over)
 		if err != nil {
 			return err
 		}
-		got, err := b.run(i)
+		got, err := b.run(over)
 		if err := errors.Join(err, b.free()); err != nil {
-			return fmt.Errorf("in place of input %d: %w", i, err)
+			return fmt.Errorf("if %s: %w", lies(over), err)
 		}
 		for o := range want {
 			if !bytes.Equal(got[o], want[o]) {
-				return fmt.Errorf("output %d differs if it lies in place of input %d", o, i)
+				return fmt.Errorf("output %d differs if %s", o, lies(over))
 			}
 		}
 	}
 	return nil
+}
+
+// lies says which outputs lie over which inputs.
+func lies(over []int) string {
+	if len(over) == 1 {
+		return fmt.Sprintf("it lies in place of input %d", over[0])
+	}
+	return fmt.Sprintf("outputs lie in place of inputs %v", over)
 }
 
 // runLowered runs an op as simpler ones that be has kernels for.
@@ -174,11 +205,11 @@ func runNode(be kernels.Backend, table *op.Table, n *ir.Node, values map[ir.Valu
 		data[i] = values[v]
 	}
 	layouts := cases.Layouts(be, n.Op, n.Attr, in)
-	b, err := bind(be, k, n.Attr, in, n.Types, data, layouts[len(layouts)-1], -1)
+	b, err := bind(be, k, n.Attr, in, n.Types, data, layouts[len(layouts)-1], nil)
 	if err != nil {
 		return err
 	}
-	out, err := b.run(-1)
+	out, err := b.run(nil)
 	for i := range out {
 		values[ir.Value{Node: n, Out: i}] = out[i]
 	}

@@ -165,7 +165,7 @@ func (k convKernel) Bind(a kernels.Args) (kernels.Step, error) {
 	return bindConv(k.b, k.adjoint, k.act, a)
 }
 
-func (k convKernel) InPlace(int) bool { return false }
+func (k convKernel) InPlace(int, int) bool { return false }
 
 func (k convKernel) Scratch(attr any, in, out []ir.Type) int64 {
 	return k.ScratchOf(attr, in, out, make([]ir.Layout, len(in)))

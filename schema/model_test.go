@@ -92,6 +92,12 @@ func weights(m *Model) map[string]int {
 			}
 		case "embedding":
 			out[prefix+".weight"] = number(n, "vocab")
+		case "expert_linear":
+			for e := range number(n, "experts") {
+				out[strings.ReplaceAll(prefix, "{e}", strconv.Itoa(e))+".weight"] = number(n, "out_features")
+			}
+		case "parameter":
+			out[prefix+"."+fmt.Sprint(n.Fields["name"])] = 0
 		case "rms_norm":
 			out[prefix+".weight"] = 0 // as x
 		case "layer_norm":

@@ -34,7 +34,11 @@ func checked(d Def) func(in []ir.Type, attr any) ([]ir.Type, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := checkWeights(params, weights, ports[0]); err != nil {
+		var x ir.Type
+		if len(ports) > 0 {
+			x = ports[0]
+		}
+		if err := checkWeights(params, weights, x); err != nil {
 			return nil, err
 		}
 		return infer(in, attr)

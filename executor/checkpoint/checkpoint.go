@@ -206,6 +206,9 @@ func (c *Checkpoint) Tensors() []Tensor { return slices.Clone(c.tensors) }
 // Lookup finds a tensor by its name.
 func (c *Checkpoint) Lookup(name string) (Tensor, bool) {
 	i, ok := c.index[name]
+	if !ok && Stacked(name) {
+		return c.stack(name)
+	}
 	if !ok {
 		return Tensor{}, false
 	}
@@ -236,6 +239,9 @@ func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.metadata
 // They must not be written to, may be at any alignment, and are valid until
 // Close. Those of a tensor with Heads are a copy.
 func (c *Checkpoint) View(name string) ([]byte, error) {
+	if Stacked(name) {
+		return c.viewStack(name)
+	}
 	t, ok := c.Lookup(name)
 	if !ok {
 		return nil, errorf(c.path, "has no tensor %q%s", name, suggestion(name, c.names()))

@@ -102,7 +102,7 @@ func (c *Checkpoint) Prove(wants []Want, ignore func(name string) bool) error {
 	var out []Mismatch
 	wanted := map[string]bool{}
 	var missing []Want
-	for _, w := range wants {
+	for _, w := range parts(wants) {
 		first := !wanted[w.Name]
 		wanted[w.Name] = true
 		if t, ok := c.Lookup(w.Name); ok {

@@ -46,8 +46,9 @@ func Encode(w io.Writer, tensors []Data, metadata map[string]string) error {
 }
 
 // Stream is Encode for tensors whose bytes fill gives when they are written, so
-// that only one need be in memory.
+// that only one need be in memory. A stack is written as its tensors.
 func Stream(w io.Writer, tensors []Data, metadata map[string]string, fill func(Data) ([]byte, error)) error {
+	tensors, fill = unstack(tensors, fill)
 	sorted := slices.Clone(tensors)
 	slices.SortStableFunc(sorted, func(a, b Data) int {
 		return cmp.Or(cmp.Compare(b.Type.DType.Size(), a.Type.DType.Size()), cmp.Compare(a.Name, b.Name))

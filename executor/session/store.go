@@ -144,6 +144,9 @@ func (s *Store) Load(c *checkpoint.Checkpoint, name func(path string) string, st
 }
 
 func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error {
+	if checkpoint.Stacked(name) {
+		return s.loadStack(c, name, st)
+	}
 	t, ok := c.Lookup(name)
 	if !ok {
 		return &checkpoint.Error{File: c.Path(), Msg: fmt.Sprintf("has no tensor %q", name)}
@@ -176,6 +179,40 @@ func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error
 	}
 	s.hold(st, b, false)
 	c.Release(name)
+	return nil
+}
+
+// loadStack reads a weight that lies in the checkpoint as one tensor for each
+// expert, one after the other.
+func (s *Store) loadStack(c *checkpoint.Checkpoint, name string, st plan.State) error {
+	parts := c.Parts(name)
+	if shape := st.Type.Sizes(); len(parts) != shape[0] || st.Bytes%int64(len(parts)) != 0 {
+		return &checkpoint.Error{File: c.Path(), Msg: fmt.Sprintf("has %d tensors %q, want %d", len(parts), name, shape[0])}
+	}
+	b, err := s.backend.Alloc(st.Bytes)
+	if err != nil {
+		return fmt.Errorf("%s: %w", st.Path, err)
+	}
+	s.hold(st, b, false)
+	one := st.Type.With(st.Type.Shape[1:]...)
+	for i, t := range parts {
+		data, err := c.View(t.Name)
+		if err != nil {
+			return err
+		}
+		if at := checkpoint.FirstNaN(t.DType, data); at >= 0 {
+			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: element %d is NaN or infinite", t.Name, at)}
+		}
+		if t.DType != st.Type.DType {
+			if data, err = convert(t.DType, one, data); err != nil {
+				return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", t.Name, err)}
+			}
+		}
+		if err := s.backend.Pack(st.Layout, one, b, int64(i)*(st.Bytes/int64(len(parts))), data); err != nil {
+			return fmt.Errorf("%s: %w", st.Path, err)
+		}
+		c.Release(t.Name)
+	}
 	return nil
 }
 

@@ -27,6 +27,9 @@ func productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 	if l := convLayout(name, attr, i, weight); l != "" {
 		return l
 	}
+	if a, ok := attr.(op.ExpertLinearAttr); ok && i == 2 && len(weight.Shape) == 3 && stored(weight.DType) && !a.Transpose {
+		return N32
+	}
 	if len(weight.Shape) != 2 || !stored(weight.DType) {
 		return ""
 	}
@@ -78,6 +81,9 @@ func outIn(l ir.Layout, sizes []int) (out, in int) {
 
 // LayoutBytes returns the bytes of a weight in layout l.
 func (b *Backend) LayoutBytes(l ir.Layout, weight ir.Type) int64 {
+	if l == N32 && len(weight.Shape) == 3 { // one after the other
+		return int64(weight.Shape[0].N) * b.LayoutBytes(l, weight.With(weight.Shape[1:]...))
+	}
 	if n, ok := b.convLayoutBytes(l, weight); ok {
 		return n
 	}
@@ -98,6 +104,15 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	}
 	if l == "" {
 		return dst.Write(offset, src)
+	}
+	if l == N32 && len(weight.Shape) == 3 {
+		one := weight.With(weight.Shape[1:]...)
+		for i := range weight.Shape[0].N {
+			if err := b.Pack(l, one, dst, offset+int64(i)*b.LayoutBytes(l, one), src[int64(i)*one.Bytes():int64(i+1)*one.Bytes()]); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	packed, blocked := packingOf(weight.DType)
 	_, conv := b.convLayoutBytes(l, weight)

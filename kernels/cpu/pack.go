@@ -108,7 +108,7 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 		return block{}
 	case w.packed:
 		return block{w.at(j*p.k + k0*asm.Panel), w.storage(), asm.Panel}
-	case p.direct(w):
+	case p.direct(w) && j+asm.Panel <= p.n:
 		return block{w.at(w.first[z] + k0*w.row + j), asm.F32, w.row}
 	}
 	to := local[atPanel : atPanel+n*asm.Panel]

@@ -74,6 +74,9 @@ func table() map[string]maker {
 		"linear":       linear,
 		"gated_linear": gatedLinear,
 
+		"expert_linear":      expertLinear,
+		"expert_linear_grad": expertLinearGrad,
+
 		"conv": convOp(false), "conv1d": convOp(false), "conv2d": convOp(false), "conv3d": convOp(false),
 		"conv_transpose": convOp(true), "conv_transpose1d": convOp(true), "conv_transpose2d": convOp(true), "conv_transpose3d": convOp(true),
 		"conv_weight_grad": convGradOp,

@@ -20,8 +20,8 @@ import sys
 
 import torch
 from safetensors.torch import save_file
-from transformers import (AutoConfig, AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GemmaConfig, GPT2Config,
-                          Phi3Config, PhiConfig, Qwen3Config)
+from transformers import (AutoConfig, AutoModelForCausalLM, DeepseekV2Config, DeepseekV3Config, Gemma2Config, Gemma3TextConfig,
+                          GemmaConfig, GPT2Config, MixtralConfig, Phi3Config, PhiConfig, Qwen2MoeConfig, Qwen3Config, Qwen3MoeConfig)
 from transformers.utils import logging
 
 from reference import double, folder, write_json
@@ -33,6 +33,10 @@ SIZES = dict(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_lay
              num_key_value_heads=2, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0)
 PLAIN = dict(rope_type="default", rope_theta=10000.0)
 SHORT, LONG = [1.0, 1.1], [1.5, 7.0]
+
+MLA = dict(num_key_value_heads=4, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4, v_head_dim=12)
+YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, beta_fast=32, beta_slow=1, mscale=1.0, mscale_all_dim=0.707,
+            original_max_position_embeddings=32)
 
 
 def phi3(**other):
@@ -81,6 +85,27 @@ MODELS = {
         keep=["model.layers.0", "model.layers.2", "model.norm"],
         classic=dict(rope_theta=100000.0, rope_local_base_freq=10000.0, rope_scaling=dict(rope_type="linear", factor=4.0),
                      sliding_window_pattern=3)),
+    "mixtral": dict(
+        config=MixtralConfig(**SIZES, num_local_experts=4, num_experts_per_tok=2, rope_parameters=PLAIN),
+        keep=["model.layers.0", "model.norm"], classic={}),
+    "qwen2_moe": dict(
+        config=Qwen2MoeConfig(**SIZES | dict(num_hidden_layers=3), num_experts=5, num_experts_per_tok=2, moe_intermediate_size=16,
+                              shared_expert_intermediate_size=24, decoder_sparse_step=1, mlp_only_layers=[1], rope_parameters=PLAIN),
+        keep=["model.layers.0", "model.layers.0.mlp", "model.layers.1", "model.norm"], classic={}),
+    "qwen3_moe": dict(dtype=torch.bfloat16,
+        config=Qwen3MoeConfig(**SIZES, head_dim=16, num_experts=5, num_experts_per_tok=3, moe_intermediate_size=16,
+                              norm_topk_prob=True, rope_parameters=PLAIN),
+        keep=["model.layers.0", "model.norm"], classic={}),
+    "deepseek_v2": dict(
+        config=DeepseekV2Config(**SIZES | MLA | dict(num_hidden_layers=2), q_lora_rank=None, n_routed_experts=8, num_experts_per_tok=3,
+                                n_group=4, topk_group=2, topk_method="group_limited_greedy", routed_scaling_factor=1.5,
+                                n_shared_experts=2, first_k_dense_replace=1, moe_intermediate_size=16, rope_parameters=YARN),
+        keep=["model.layers.0.self_attn", "model.layers.0", "model.layers.1.mlp", "model.norm"], classic={}),
+    "deepseek_v3": dict(dtype=torch.bfloat16,
+        config=DeepseekV3Config(**SIZES | MLA | dict(num_hidden_layers=3), q_lora_rank=24, n_routed_experts=8, num_experts_per_tok=3,
+                                n_group=4, topk_group=2, n_shared_experts=1, first_k_dense_replace=1, moe_intermediate_size=16,
+                                num_mtp_layers=0, rope_parameters=YARN),
+        keep=["model.layers.0.self_attn", "model.layers.0", "model.layers.1.mlp", "model.norm"], classic={}),
 }
 
 
@@ -121,10 +146,9 @@ def load(path, config=None):
             for name, child in list(m.named_children()):
                 if type(child).__name__.endswith("RotaryEmbedding"):
                     setattr(m, name, type(child)(config=model.config))
-    for name, b in model.named_buffers():  # constants kept in float32, as the scale of embeddings
-        if b.dtype == torch.float32:
-            raise AssertionError(name)
-    return model
+    for name, b in model.named_buffers():  # constants kept in float32, but for what the checkpoint holds
+        assert b.dtype != torch.float32 or "correction_bias" in name, name
+    return model.double()
 
 
 def forward(model, ids, keep=()):

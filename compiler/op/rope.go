@@ -225,6 +225,7 @@ func ropeTable() Def {
 		Cases: []Case{
 			{In: []ir.Type{ir.T(ir.I32, 2, 3)}, Attr: at, Low: 0, High: 9},
 			{Name: "far", In: []ir.Type{ir.T(ir.I32, 1, 17)}, Attr: scaled, Low: 0, High: 131071},
+			{Name: "quick", In: []ir.Type{ir.T(ir.I32, 1, 9)}, Attr: RopeAttr{Dim: 6, Theta: 1e-12, Scaling: "default", Factor: 1}, Low: 0, High: 131071},
 		},
 	}
 }

@@ -24,14 +24,7 @@ func (b *Backend) actOf(a op.ActAttr) (unary, bool) {
 			f.Mul(y, y, y)
 		}, true
 	case "leaky_relu":
-		return func(y, x []float32) {
-			for i, v := range x {
-				if v < 0 {
-					v *= slope
-				}
-				y[i] = v
-			}
-		}, true
+		return func(y, x []float32) { f.LeakyS(y, x, slope) }, true
 	case "elu":
 		return func(y, x []float32) { f.Elu(y, x, alpha) }, true
 	}

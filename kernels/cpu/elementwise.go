@@ -6,7 +6,6 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu/asm"
-	"pipe.dev/kernels/half"
 )
 
 // fn1 and fn2 compute a tile; y may be an operand.
@@ -21,15 +20,6 @@ type number interface{ float32 | int32 | int64 }
 // whole are the number types that no vector function takes.
 type whole interface{ int32 | int64 }
 
-// each1 makes a fn1 of a function in float64.
-func each1(f func(x float64) float64) fn1[float32] {
-	return func(y, x []float32) {
-		for i, v := range x {
-			y[i] = float32(f(float64(v)))
-		}
-	}
-}
-
 // float2 is a function of two operands; number and first take a single number
 // as second and as first operand, and may be nil.
 type float2 struct {
@@ -43,32 +33,19 @@ func ones(v *asm.Vector) map[string]fn1[float32] {
 	return map[string]fn1[float32]{
 		"neg":     fn1[float32](v.Neg),
 		"abs":     fn1[float32](v.Abs),
-		"sign":    sign[float32],
+		"sign":    fn1[float32](v.Sign),
 		"exp":     fn1[float32](v.Exp),
 		"log":     fn1[float32](v.Log),
 		"sqrt":    fn1[float32](v.Sqrt),
 		"rsqrt":   fn1[float32](v.Rsqrt),
-		"sin":     each1(math.Sin),
-		"cos":     each1(math.Cos),
+		"sin":     v.Sin,
+		"cos":     v.Cos,
 		"tanh":    fn1[float32](v.Tanh),
 		"sigmoid": fn1[float32](v.Sigmoid),
 		"erf":     fn1[float32](v.Erf),
 		"floor":   fn1[float32](v.Floor),
-		"bf16":    roundBF16,
-		"f16":     roundF16,
-	}
-}
-
-// roundBF16 and roundF16 are what a value becomes in such a type.
-func roundBF16(y, x []float32) {
-	for i, v := range x {
-		y[i] = half.BF16ToF32(half.F32ToBF16(v))
-	}
-}
-
-func roundF16(y, x []float32) {
-	for i, v := range x {
-		y[i] = half.F16ToF32(half.F32ToF16(v))
+		"bf16":    fn1[float32](v.RoundBF16),
+		"f16":     fn1[float32](v.RoundF16),
 	}
 }
 
@@ -100,7 +77,7 @@ func absolute[T whole](y, x []T) {
 	}
 }
 
-func sign[T number](y, x []T) {
+func sign[T whole](y, x []T) {
 	for i, v := range x {
 		switch {
 		case v > 0:

@@ -3,10 +3,12 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
 )
 
 // positions is y[b, s] = past[b] + s.
@@ -42,7 +44,8 @@ func (p *pasts) of(batch int) int {
 	return p.idx.get(batch)
 }
 
-// ropeTable computes cosine and sine of position * frequency, in float64.
+// ropeTable computes cosine and sine of position * frequency, in float64: a row
+// of frequencies at a time, filled up with zeros.
 //
 //	positions [batch, seq]   cos, sin f32 [batch, seq, dim/2]
 func ropeTable(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
@@ -55,18 +58,38 @@ func ropeTable(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		}
 		freq, scale := a.Frequencies()
 		pos, cos, sin := indices{vec: vs[0]}, vs[1].f32(), vs[2].f32()
-		perPart := max(1, 256/max(len(freq), 1))
-		return b.step(parts(pos.n, perPart), func(_, id int) {
+		n := len(freq)
+		full := make([]float64, (n+15)/16*16)
+		copy(full, freq)
+		far := asm.Far / max(1e-300, slices.Max(append(full, 0)))
+		perPart := max(1, 1024/max(n, 1))
+		return b.step(parts(pos.n, perPart), func(worker, id int) {
 			lo, hi := span(id, pos.n, perPart)
 			for i := lo; i < hi; i++ {
-				p := float64(pos.get(i))
+				p, c, s := float64(pos.get(i)), cos[i*n:(i+1)*n], sin[i*n:(i+1)*n]
+				if math.Abs(p) < far {
+					b.angles(b.local[worker], c, s, full, p, scale)
+					continue
+				}
 				for j, f := range freq {
-					s, c := math.Sincos(p * f)
-					cos[i*len(freq)+j], sin[i*len(freq)+j] = float32(scale*c), float32(scale*s)
+					y, x := math.Sincos(p * f)
+					c[j], s[j] = float32(scale*x), float32(scale*y)
 				}
 			}
 		}), nil
 	}}, ok
+}
+
+// angles writes cosines and sines of position * freq, which has zeros behind
+// its end, by way of tiles.
+func (b *Backend) angles(local []float32, cos, sin []float32, freq []float64, position, scale float64) {
+	for j := 0; j < len(cos); j += tile {
+		some := freq[j:min(j+tile, len(freq))]
+		c, s := local[:len(some)], local[tile:tile+len(some)]
+		b.asm.Rotations(c, s, some, position, scale)
+		copy(cos[j:], c)
+		copy(sin[j:], s)
+	}
 }
 
 // rotate turns pairs (x1, x2) to (x1 cos - x2 sin, x2 cos + x1 sin), which are
@@ -106,7 +129,7 @@ func rotate(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 				for at := r * heads * d; at < (r+1)*heads*d; at += d {
 					from := x.tile(local[2*maxHead:3*maxHead], at, d)
 					to := y.room(local[3*maxHead:4*maxHead], at, d)
-					turn(to, from, c, s, a.Interleaved)
+					b.turn(to, from, c, s, a.Interleaved)
 					y.done(to, at)
 				}
 			}
@@ -117,18 +140,15 @@ func rotate(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 // maxHead is the most elements a head may have.
 const maxHead = 8192
 
-func turn(y, x, cos, sin []float32, interleaved bool) {
+// turn turns the pairs of one head, and copies what is behind them.
+func (b *Backend) turn(y, x, cos, sin []float32, interleaved bool) {
 	h := len(cos)
 	if interleaved {
-		for j, c := range cos {
-			x1, x2 := x[2*j], x[2*j+1]
-			y[2*j], y[2*j+1] = x1*c-x2*sin[j], x2*c+x1*sin[j]
-		}
+		b.asm.TurnPairs(cos, sin, y, x)
 	} else {
-		for j, c := range cos {
-			x1, x2 := x[j], x[h+j]
-			y[j], y[h+j] = x1*c-x2*sin[j], x2*c+x1*sin[j]
-		}
+		b.asm.Turn(y[:h], y[h:2*h], x, x[h:], cos, sin)
 	}
-	copy(y[2*h:], x[2*h:])
+	if &y[0] != &x[0] {
+		copy(y[2*h:], x[2*h:])
+	}
 }

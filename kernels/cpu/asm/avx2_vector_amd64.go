@@ -84,6 +84,21 @@ func AbsY(y []float32, x []float32)
 //go:noescape
 func FloorY(y []float32, x []float32)
 
+// SignY is the Map Sign.
+//
+//go:noescape
+func SignY(y []float32, x []float32)
+
+// RoundBF16Y is the Map RoundBF16.
+//
+//go:noescape
+func RoundBF16Y(y []float32, x []float32)
+
+// RoundF16Y is the Map RoundF16.
+//
+//go:noescape
+func RoundF16Y(y []float32, x []float32)
+
 // AddY is the Join Add.
 //
 //go:noescape
@@ -153,6 +168,16 @@ func MinY(y []float32, a []float32, b []float32)
 //
 //go:noescape
 func MinSY(y []float32, a []float32, b float32)
+
+// LeakyY is the Join Leaky.
+//
+//go:noescape
+func LeakyY(y []float32, a []float32, b []float32)
+
+// LeakySY is the JoinNumber LeakyS.
+//
+//go:noescape
+func LeakySY(y []float32, a []float32, b float32)
 
 // ScaleMulY is y[i] = (x[i]*s) * w[i].
 //
@@ -258,6 +283,31 @@ func WidenF16Y(y []float32, x []uint16)
 //
 //go:noescape
 func NarrowF16Y(y []uint16, x []float32)
+
+// SinNearY is the Near SinNear.
+//
+//go:noescape
+func SinNearY(y []float32, x []float32) (far uint32)
+
+// CosNearY is the Near CosNear.
+//
+//go:noescape
+func CosNearY(y []float32, x []float32) (far uint32)
+
+// RotationsY is the Rotations.
+//
+//go:noescape
+func RotationsY(cos []float32, sin []float32, freq []float64, position float64, scale float64)
+
+// TurnY is the Turn.
+//
+//go:noescape
+func TurnY(y1 []float32, y2 []float32, x1 []float32, x2 []float32, cos []float32, sin []float32)
+
+// TurnPairsY is the TurnPairs.
+//
+//go:noescape
+func TurnPairsY(cos []float32, sin []float32, y []float32, x []float32)
 
 // StreamExpY is the Map Exp, past the caches.
 //

@@ -1300,6 +1300,181 @@ done:
 	VZEROUPPER
 	RET
 
+// func SignY(y []float32, x []float32)
+// Requires: AVX, AVX2
+TEXT ·SignY(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x20, DX
+	JL   end4
+
+loop4:
+	VMOVUPS      (CX)(BX*4), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS constantsY<>+384(SB), Y2
+	VBROADCASTSS constantsY<>+1824(SB), Y3
+	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VCMPPS       $0x1e, constantsY<>+480(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)(BX*4)
+	VMOVUPS      32(CX)(BX*4), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS constantsY<>+384(SB), Y2
+	VBROADCASTSS constantsY<>+1824(SB), Y3
+	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VCMPPS       $0x1e, constantsY<>+480(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      Y0, 32(AX)(BX*4)
+	VMOVUPS      64(CX)(BX*4), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS constantsY<>+384(SB), Y2
+	VBROADCASTSS constantsY<>+1824(SB), Y3
+	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VCMPPS       $0x1e, constantsY<>+480(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      Y0, 64(AX)(BX*4)
+	VMOVUPS      96(CX)(BX*4), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS constantsY<>+384(SB), Y2
+	VBROADCASTSS constantsY<>+1824(SB), Y3
+	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VCMPPS       $0x1e, constantsY<>+480(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      Y0, 96(AX)(BX*4)
+	ADDQ         $0x20, BX
+	SUBQ         $0x20, DX
+	JGE          loop4
+
+end4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS constantsY<>+384(SB), Y2
+	VBROADCASTSS constantsY<>+1824(SB), Y3
+	VCMPPS       $0x11, constantsY<>+480(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VCMPPS       $0x1e, constantsY<>+480(SB), Y0, Y0
+	VBLENDVPS    Y0, Y2, Y1, Y0
+	VMOVUPS      Y0, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VXORPS       Y2, Y2, Y2
+	VBROADCASTSS constantsY<>+384(SB), Y3
+	VBROADCASTSS constantsY<>+1824(SB), Y4
+	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y5
+	VBLENDVPS    Y5, Y4, Y2, Y2
+	VCMPPS       $0x1e, constantsY<>+480(SB), Y1, Y1
+	VBLENDVPS    Y1, Y3, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func RoundBF16Y(y []float32, x []float32)
+// Requires: AVX, AVX2
+TEXT ·RoundBF16Y(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(BX*4), Y0
+	VPSRLD    $0x10, Y0, Y1
+	VPADDD    constantsY<>+1856(SB), Y0, Y2
+	VPAND     constantsY<>+1888(SB), Y1, Y3
+	VPADDD    Y3, Y2, Y2
+	VPOR      constantsY<>+1920(SB), Y1, Y1
+	VPSRLD    $0x10, Y2, Y2
+	VCMPPS    $0x03, Y0, Y0, Y0
+	VBLENDVPS Y0, Y1, Y2, Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	SUBQ      $0x08, DX
+	JGE       loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPADDD       constantsY<>+1856(SB), Y1, Y3
+	VPAND        constantsY<>+1888(SB), Y2, Y4
+	VPADDD       Y4, Y3, Y3
+	VPOR         constantsY<>+1920(SB), Y2, Y2
+	VPSRLD       $0x10, Y3, Y3
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VBLENDVPS    Y1, Y2, Y3, Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func RoundF16Y(y []float32, x []float32)
+// Requires: AVX, AVX2, F16C
+TEXT ·RoundF16Y(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(BX*4), Y0
+	VCVTPS2PH $0x00, Y0, X0
+	VCVTPH2PS X0, Y0
+	VMOVUPS   Y0, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	SUBQ      $0x08, DX
+	JGE       loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VCVTPS2PH    $0x00, Y1, X1
+	VCVTPH2PS    X1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func AddY(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX2
 TEXT ·AddY(SB), NOSPLIT, $0-72
@@ -2176,6 +2351,149 @@ done:
 	VZEROUPPER
 	RET
 
+// func LeakyY(y []float32, a []float32, b []float32)
+// Requires: AVX, AVX2
+TEXT ·LeakyY(SB), NOSPLIT, $0-72
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ y_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x20, BX
+	JL   end4
+
+loop4:
+	VMOVUPS   (CX)(SI*4), Y0
+	VMOVUPS   (DX)(SI*4), Y1
+	VMULPS    Y1, Y0, Y1
+	VCMPPS    $0x11, constantsY<>+480(SB), Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS   Y0, (AX)(SI*4)
+	VMOVUPS   32(CX)(SI*4), Y0
+	VMOVUPS   32(DX)(SI*4), Y1
+	VMULPS    Y1, Y0, Y1
+	VCMPPS    $0x11, constantsY<>+480(SB), Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS   Y0, 32(AX)(SI*4)
+	VMOVUPS   64(CX)(SI*4), Y0
+	VMOVUPS   64(DX)(SI*4), Y1
+	VMULPS    Y1, Y0, Y1
+	VCMPPS    $0x11, constantsY<>+480(SB), Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS   Y0, 64(AX)(SI*4)
+	VMOVUPS   96(CX)(SI*4), Y0
+	VMOVUPS   96(DX)(SI*4), Y1
+	VMULPS    Y1, Y0, Y1
+	VCMPPS    $0x11, constantsY<>+480(SB), Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS   Y0, 96(AX)(SI*4)
+	ADDQ      $0x20, SI
+	SUBQ      $0x20, BX
+	JGE       loop4
+
+end4:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(SI*4), Y0
+	VMOVUPS   (DX)(SI*4), Y1
+	VMULPS    Y1, Y0, Y1
+	VCMPPS    $0x11, constantsY<>+480(SB), Y0, Y2
+	VBLENDVPS Y2, Y1, Y0, Y0
+	VMOVUPS   Y0, (AX)(SI*4)
+	ADDQ      $0x08, SI
+	SUBQ      $0x08, BX
+	JGE       loop1
+
+end1:
+	ADDQ         $0x08, BX
+	TESTQ        BX, BX
+	JE           done
+	VMOVQ        BX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (CX)(SI*4), Y0, Y1
+	VMASKMOVPS   (DX)(SI*4), Y0, Y2
+	VMULPS       Y2, Y1, Y2
+	VCMPPS       $0x11, constantsY<>+480(SB), Y1, Y3
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func LeakySY(y []float32, a []float32, b float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·LeakySY(SB), NOSPLIT, $0-52
+	MOVQ         y_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         y_len+8(FP), DX
+	MOVSS        b+48(FP), X0
+	VBROADCASTSS X0, Y0
+	XORQ         BX, BX
+	SUBQ         $0x20, DX
+	JL           end4
+
+loop4:
+	VMOVUPS   (CX)(BX*4), Y1
+	VMULPS    Y0, Y1, Y2
+	VCMPPS    $0x11, constantsY<>+480(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, (AX)(BX*4)
+	VMOVUPS   32(CX)(BX*4), Y1
+	VMULPS    Y0, Y1, Y2
+	VCMPPS    $0x11, constantsY<>+480(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 32(AX)(BX*4)
+	VMOVUPS   64(CX)(BX*4), Y1
+	VMULPS    Y0, Y1, Y2
+	VCMPPS    $0x11, constantsY<>+480(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 64(AX)(BX*4)
+	VMOVUPS   96(CX)(BX*4), Y1
+	VMULPS    Y0, Y1, Y2
+	VCMPPS    $0x11, constantsY<>+480(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 96(AX)(BX*4)
+	ADDQ      $0x20, BX
+	SUBQ      $0x20, DX
+	JGE       loop4
+
+end4:
+	ADDQ $0x20, DX
+	SUBQ $0x08, DX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(BX*4), Y1
+	VMULPS    Y0, Y1, Y2
+	VCMPPS    $0x11, constantsY<>+480(SB), Y1, Y3
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, (AX)(BX*4)
+	ADDQ      $0x08, BX
+	SUBQ      $0x08, DX
+	JGE       loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     constantsY<>+0(SB), Y1, Y1
+	VMASKMOVPS   (CX)(BX*4), Y1, Y2
+	VMULPS       Y0, Y2, Y0
+	VCMPPS       $0x11, constantsY<>+480(SB), Y2, Y3
+	VBLENDVPS    Y3, Y0, Y2, Y0
+	VMASKMOVPS   Y0, Y1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func ScaleMulY(y []float32, x []float32, w []float32, s float32)
 // Requires: AVX, AVX2, SSE
 TEXT ·ScaleMulY(SB), NOSPLIT, $0-76
@@ -2508,13 +2826,13 @@ TEXT ·GeluY(SB), NOSPLIT, $0-48
 loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPAND        constantsY<>+1056(SB), Y0, Y1
-	VBROADCASTSS constantsY<>+1824(SB), Y2
+	VBROADCASTSS constantsY<>+1952(SB), Y2
 	VMINPS       Y1, Y2, Y2
 	VBROADCASTSS constantsY<>+96(SB), Y1
-	VFMADD231PS  constantsY<>+1856(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+1984(SB), Y2, Y1
 	VMOVAPS      Y2, Y3
 	VSUBPS       constantsY<>+96(SB), Y1, Y4
-	VFNMADD231PS constantsY<>+1888(SB), Y4, Y3
+	VFNMADD231PS constantsY<>+2016(SB), Y4, Y3
 	VPSLLD       $0x1c, Y1, Y4
 	VPERMPS      piecesY<>+448(SB), Y1, Y5
 	VPERMPS      piecesY<>+480(SB), Y1, Y6
@@ -2551,7 +2869,7 @@ loop1:
 	VBROADCASTSS constantsY<>+480(SB), Y1
 	VMAXPS       Y0, Y1, Y1
 	VXORPS       Y0, Y0, Y0
-	VCMPPS       $0x1d, constantsY<>+1824(SB), Y2, Y3
+	VCMPPS       $0x1d, constantsY<>+1952(SB), Y2, Y3
 	VBLENDVPS    Y3, Y0, Y5, Y0
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVUPS      Y1, (AX)(BX*4)
@@ -2568,13 +2886,13 @@ end1:
 	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VPAND        constantsY<>+1056(SB), Y1, Y2
-	VBROADCASTSS constantsY<>+1824(SB), Y3
+	VBROADCASTSS constantsY<>+1952(SB), Y3
 	VMINPS       Y2, Y3, Y3
 	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+1856(SB), Y3, Y2
+	VFMADD231PS  constantsY<>+1984(SB), Y3, Y2
 	VMOVAPS      Y3, Y4
 	VSUBPS       constantsY<>+96(SB), Y2, Y5
-	VFNMADD231PS constantsY<>+1888(SB), Y5, Y4
+	VFNMADD231PS constantsY<>+2016(SB), Y5, Y4
 	VPSLLD       $0x1c, Y2, Y5
 	VPERMPS      piecesY<>+448(SB), Y2, Y6
 	VPERMPS      piecesY<>+480(SB), Y2, Y7
@@ -2611,7 +2929,7 @@ end1:
 	VBROADCASTSS constantsY<>+480(SB), Y2
 	VMAXPS       Y1, Y2, Y2
 	VXORPS       Y1, Y1, Y1
-	VCMPPS       $0x1d, constantsY<>+1824(SB), Y3, Y4
+	VCMPPS       $0x1d, constantsY<>+1952(SB), Y3, Y4
 	VBLENDVPS    Y4, Y1, Y6, Y1
 	VFNMADD231PS Y3, Y1, Y2
 	VMASKMOVPS   Y2, Y0, (AX)(BX*4)
@@ -3899,13 +4217,13 @@ looked:
 	VBROADCASTSS X0, Y0
 	VROUNDPS     $0x08, Y0, Y1
 	VSUBPS       Y1, Y0, Y2
-	VBROADCASTSS constantsY<>+1920(SB), Y3
-	VFMADD213PS  constantsY<>+1952(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+1984(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+2016(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+2048(SB), Y2, Y3
+	VBROADCASTSS constantsY<>+2048(SB), Y3
+	VFMADD213PS  constantsY<>+2080(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+2112(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+2144(SB), Y2, Y3
+	VFMADD213PS  constantsY<>+2176(SB), Y2, Y3
 	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y0, Y0
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y0, Y0
 	VCVTPS2DQ    Y1, Y1
 	VPADDD       constantsY<>+416(SB), Y1, Y1
 	VPSLLD       $0x17, Y1, Y1
@@ -3929,13 +4247,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+1920(SB), Y8
-	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VBROADCASTSS constantsY<>+2048(SB), Y8
+	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
 	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y6, Y6
 	VPADDD       constantsY<>+416(SB), Y6, Y6
 	VPSLLD       $0x17, Y6, Y6
@@ -3946,13 +4264,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y7
 	VSUBPS       Y7, Y5, Y8
-	VBROADCASTSS constantsY<>+1920(SB), Y9
-	VFMADD213PS  constantsY<>+1952(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+1984(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2016(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2048(SB), Y8, Y9
+	VBROADCASTSS constantsY<>+2048(SB), Y9
+	VFMADD213PS  constantsY<>+2080(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2112(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2144(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2176(SB), Y8, Y9
 	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y7, Y7
 	VPADDD       constantsY<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
@@ -3963,13 +4281,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y8
 	VSUBPS       Y8, Y5, Y9
-	VBROADCASTSS constantsY<>+1920(SB), Y10
-	VFMADD213PS  constantsY<>+1952(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+1984(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2016(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2048(SB), Y9, Y10
+	VBROADCASTSS constantsY<>+2048(SB), Y10
+	VFMADD213PS  constantsY<>+2080(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2112(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2144(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2176(SB), Y9, Y10
 	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y8, Y8
 	VPADDD       constantsY<>+416(SB), Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
@@ -3980,13 +4298,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y9
 	VSUBPS       Y9, Y5, Y10
-	VBROADCASTSS constantsY<>+1920(SB), Y11
-	VFMADD213PS  constantsY<>+1952(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+1984(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2016(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2048(SB), Y10, Y11
+	VBROADCASTSS constantsY<>+2048(SB), Y11
+	VFMADD213PS  constantsY<>+2080(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2112(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2144(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2176(SB), Y10, Y11
 	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y9, Y9
 	VPADDD       constantsY<>+416(SB), Y9, Y9
 	VPSLLD       $0x17, Y9, Y9
@@ -4005,13 +4323,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+1920(SB), Y8
-	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VBROADCASTSS constantsY<>+2048(SB), Y8
+	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
 	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y6, Y6
 	VPADDD       constantsY<>+416(SB), Y6, Y6
 	VPSLLD       $0x17, Y6, Y6
@@ -4022,13 +4340,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y7
 	VSUBPS       Y7, Y5, Y8
-	VBROADCASTSS constantsY<>+1920(SB), Y9
-	VFMADD213PS  constantsY<>+1952(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+1984(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2016(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2048(SB), Y8, Y9
+	VBROADCASTSS constantsY<>+2048(SB), Y9
+	VFMADD213PS  constantsY<>+2080(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2112(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2144(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2176(SB), Y8, Y9
 	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y7, Y7
 	VPADDD       constantsY<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
@@ -4039,13 +4357,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y8
 	VSUBPS       Y8, Y5, Y9
-	VBROADCASTSS constantsY<>+1920(SB), Y10
-	VFMADD213PS  constantsY<>+1952(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+1984(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2016(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2048(SB), Y9, Y10
+	VBROADCASTSS constantsY<>+2048(SB), Y10
+	VFMADD213PS  constantsY<>+2080(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2112(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2144(SB), Y9, Y10
+	VFMADD213PS  constantsY<>+2176(SB), Y9, Y10
 	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y8, Y8
 	VPADDD       constantsY<>+416(SB), Y8, Y8
 	VPSLLD       $0x17, Y8, Y8
@@ -4056,13 +4374,13 @@ many:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y9
 	VSUBPS       Y9, Y5, Y10
-	VBROADCASTSS constantsY<>+1920(SB), Y11
-	VFMADD213PS  constantsY<>+1952(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+1984(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2016(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2048(SB), Y10, Y11
+	VBROADCASTSS constantsY<>+2048(SB), Y11
+	VFMADD213PS  constantsY<>+2080(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2112(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2144(SB), Y10, Y11
+	VFMADD213PS  constantsY<>+2176(SB), Y10, Y11
 	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y9, Y9
 	VPADDD       constantsY<>+416(SB), Y9, Y9
 	VPSLLD       $0x17, Y9, Y9
@@ -4091,13 +4409,13 @@ block:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+1920(SB), Y8
-	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VBROADCASTSS constantsY<>+2048(SB), Y8
+	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
 	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y6, Y6
 	VPADDD       constantsY<>+416(SB), Y6, Y6
 	VPSLLD       $0x17, Y6, Y6
@@ -4113,13 +4431,13 @@ block:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+1920(SB), Y8
-	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VBROADCASTSS constantsY<>+2048(SB), Y8
+	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
 	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y5, Y5
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
 	VCVTPS2DQ    Y6, Y6
 	VPADDD       constantsY<>+416(SB), Y6, Y6
 	VPSLLD       $0x17, Y6, Y6
@@ -4146,13 +4464,13 @@ rest:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
 	VROUNDPS     $0x08, Y6, Y7
 	VSUBPS       Y7, Y6, Y8
-	VBROADCASTSS constantsY<>+1920(SB), Y9
-	VFMADD213PS  constantsY<>+1952(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+1984(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2016(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2048(SB), Y8, Y9
+	VBROADCASTSS constantsY<>+2048(SB), Y9
+	VFMADD213PS  constantsY<>+2080(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2112(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2144(SB), Y8, Y9
+	VFMADD213PS  constantsY<>+2176(SB), Y8, Y9
 	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y6, Y6
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y6, Y6
 	VCVTPS2DQ    Y7, Y7
 	VPADDD       constantsY<>+416(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
@@ -4179,13 +4497,13 @@ rest:
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
 	VROUNDPS     $0x08, Y6, Y0
 	VSUBPS       Y0, Y6, Y7
-	VBROADCASTSS constantsY<>+1920(SB), Y8
-	VFMADD213PS  constantsY<>+1952(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+1984(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2016(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2048(SB), Y7, Y8
+	VBROADCASTSS constantsY<>+2048(SB), Y8
+	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
+	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
 	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2080(SB), Y6, Y6
+	VCMPPS       $0x15, constantsY<>+2208(SB), Y6, Y6
 	VCVTPS2DQ    Y0, Y0
 	VPADDD       constantsY<>+416(SB), Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
@@ -4268,10 +4586,10 @@ TEXT ·NarrowBF16Y(SB), NOSPLIT, $0-48
 loop:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPSRLD       $0x10, Y0, Y1
-	VPADDD       constantsY<>+2112(SB), Y0, Y2
-	VPAND        constantsY<>+2144(SB), Y1, Y3
+	VPADDD       constantsY<>+1856(SB), Y0, Y2
+	VPAND        constantsY<>+1888(SB), Y1, Y3
 	VPADDD       Y3, Y2, Y2
-	VPOR         constantsY<>+2176(SB), Y1, Y1
+	VPOR         constantsY<>+1920(SB), Y1, Y1
 	VPSRLD       $0x10, Y2, Y2
 	VCMPPS       $0x03, Y0, Y0, Y0
 	VBLENDVPS    Y0, Y1, Y2, Y0
@@ -4374,6 +4692,613 @@ one:
 done:
 	VZEROUPPER
 	RET
+
+// func SinNearY(y []float32, x []float32) (far uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·SinNearY(SB), NOSPLIT, $0-52
+	MOVQ   y_base+0(FP), AX
+	MOVQ   x_base+24(FP), CX
+	MOVQ   y_len+8(FP), DX
+	VXORPS Y0, Y0, Y0
+	XORQ   BX, BX
+	SUBQ   $0x08, DX
+	JL     end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y1
+	VEXTRACTF128 $0x01, Y1, X3
+	VCVTPS2PD    X1, Y2
+	VCVTPS2PD    X3, Y3
+	VBROADCASTSD doublesY<>+0(SB), Y4
+	VMOVAPD      Y4, Y5
+	VFMADD231PD  doublesY<>+32(SB), Y2, Y5
+	VSUBPD       Y4, Y5, Y4
+	VFNMADD231PD doublesY<>+64(SB), Y4, Y2
+	VFNMADD231PD doublesY<>+96(SB), Y4, Y2
+	VMULPD       Y2, Y2, Y4
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y4, Y8
+	VMULPD       Y4, Y2, Y9
+	VFMADD213PD  Y2, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y2
+	VFMADD213PD  doublesY<>+352(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+384(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+416(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+448(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+480(SB), Y4, Y2
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y4, Y4, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y4, Y10
+	VFMADD213PD  Y10, Y9, Y2
+	VPSLLQ       $0x3f, Y5, Y4
+	VPSLLQ       $0x3e, Y5, Y5
+	VBLENDVPD    Y4, Y2, Y8, Y2
+	VPAND        doublesY<>+576(SB), Y5, Y5
+	VXORPD       Y5, Y2, Y2
+	VBROADCASTSD doublesY<>+0(SB), Y4
+	VMOVAPD      Y4, Y5
+	VFMADD231PD  doublesY<>+32(SB), Y3, Y5
+	VSUBPD       Y4, Y5, Y4
+	VFNMADD231PD doublesY<>+64(SB), Y4, Y3
+	VFNMADD231PD doublesY<>+96(SB), Y4, Y3
+	VMULPD       Y3, Y3, Y4
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y4, Y8
+	VMULPD       Y4, Y3, Y9
+	VFMADD213PD  Y3, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y3
+	VFMADD213PD  doublesY<>+352(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+384(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+416(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+448(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+480(SB), Y4, Y3
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y4, Y4, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y4, Y10
+	VFMADD213PD  Y10, Y9, Y3
+	VPSLLQ       $0x3f, Y5, Y4
+	VPSLLQ       $0x3e, Y5, Y5
+	VBLENDVPD    Y4, Y3, Y8, Y3
+	VPAND        doublesY<>+576(SB), Y5, Y5
+	VXORPD       Y5, Y3, Y3
+	VPAND        constantsY<>+1056(SB), Y1, Y4
+	VCVTPD2PSY   Y2, X6
+	VCVTPD2PSY   Y3, X2
+	VINSERTF128  $0x01, X2, Y6, Y6
+	VCMPPS       $0x11, constantsY<>+2240(SB), Y4, Y2
+	VBLENDVPS    Y2, Y6, Y1, Y2
+	VPAND        constantsY<>+1056(SB), Y1, Y1
+	VCMPPS       $0x15, constantsY<>+2240(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMOVUPS      Y2, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     constantsY<>+0(SB), Y1, Y1
+	VMASKMOVPS   (CX)(BX*4), Y1, Y2
+	VEXTRACTF128 $0x01, Y2, X4
+	VCVTPS2PD    X2, Y3
+	VCVTPS2PD    X4, Y4
+	VBROADCASTSD doublesY<>+0(SB), Y5
+	VMOVAPD      Y5, Y6
+	VFMADD231PD  doublesY<>+32(SB), Y3, Y6
+	VSUBPD       Y5, Y6, Y5
+	VFNMADD231PD doublesY<>+64(SB), Y5, Y3
+	VFNMADD231PD doublesY<>+96(SB), Y5, Y3
+	VMULPD       Y3, Y3, Y5
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y5, Y8
+	VMULPD       Y5, Y3, Y9
+	VFMADD213PD  Y3, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y3
+	VFMADD213PD  doublesY<>+352(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+384(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+416(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+448(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+480(SB), Y5, Y3
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y5, Y5, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y5, Y10
+	VFMADD213PD  Y10, Y9, Y3
+	VPSLLQ       $0x3f, Y6, Y5
+	VPSLLQ       $0x3e, Y6, Y6
+	VBLENDVPD    Y5, Y3, Y8, Y3
+	VPAND        doublesY<>+576(SB), Y6, Y6
+	VXORPD       Y6, Y3, Y3
+	VBROADCASTSD doublesY<>+0(SB), Y5
+	VMOVAPD      Y5, Y6
+	VFMADD231PD  doublesY<>+32(SB), Y4, Y6
+	VSUBPD       Y5, Y6, Y5
+	VFNMADD231PD doublesY<>+64(SB), Y5, Y4
+	VFNMADD231PD doublesY<>+96(SB), Y5, Y4
+	VMULPD       Y4, Y4, Y5
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y5, Y8
+	VMULPD       Y5, Y4, Y9
+	VFMADD213PD  Y4, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y4
+	VFMADD213PD  doublesY<>+352(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+384(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+416(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+448(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+480(SB), Y5, Y4
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y5, Y5, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y5, Y10
+	VFMADD213PD  Y10, Y9, Y4
+	VPSLLQ       $0x3f, Y6, Y5
+	VPSLLQ       $0x3e, Y6, Y6
+	VBLENDVPD    Y5, Y4, Y8, Y4
+	VPAND        doublesY<>+576(SB), Y6, Y6
+	VXORPD       Y6, Y4, Y4
+	VPAND        constantsY<>+1056(SB), Y2, Y5
+	VCVTPD2PSY   Y3, X7
+	VCVTPD2PSY   Y4, X3
+	VINSERTF128  $0x01, X3, Y7, Y7
+	VCMPPS       $0x11, constantsY<>+2240(SB), Y5, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y3
+	VPAND        constantsY<>+1056(SB), Y2, Y2
+	VCMPPS       $0x15, constantsY<>+2240(SB), Y2, Y2
+	VORPS        Y2, Y0, Y0
+	VMASKMOVPS   Y3, Y1, (AX)(BX*4)
+
+done:
+	VMOVMSKPS Y0, AX
+	MOVL      AX, far+48(FP)
+	VZEROUPPER
+	RET
+
+// func CosNearY(y []float32, x []float32) (far uint32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·CosNearY(SB), NOSPLIT, $0-52
+	MOVQ   y_base+0(FP), AX
+	MOVQ   x_base+24(FP), CX
+	MOVQ   y_len+8(FP), DX
+	VXORPS Y0, Y0, Y0
+	XORQ   BX, BX
+	SUBQ   $0x08, DX
+	JL     end1
+
+loop1:
+	VMOVUPS      (CX)(BX*4), Y1
+	VEXTRACTF128 $0x01, Y1, X3
+	VCVTPS2PD    X1, Y2
+	VCVTPS2PD    X3, Y3
+	VBROADCASTSD doublesY<>+0(SB), Y4
+	VMOVAPD      Y4, Y5
+	VFMADD231PD  doublesY<>+32(SB), Y2, Y5
+	VSUBPD       Y4, Y5, Y4
+	VFNMADD231PD doublesY<>+64(SB), Y4, Y2
+	VFNMADD231PD doublesY<>+96(SB), Y4, Y2
+	VMULPD       Y2, Y2, Y4
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y4, Y8
+	VMULPD       Y4, Y2, Y9
+	VFMADD213PD  Y2, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y2
+	VFMADD213PD  doublesY<>+352(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+384(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+416(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+448(SB), Y4, Y2
+	VFMADD213PD  doublesY<>+480(SB), Y4, Y2
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y4, Y4, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y4, Y10
+	VFMADD213PD  Y10, Y9, Y2
+	VPADDQ       doublesY<>+608(SB), Y5, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VPSLLQ       $0x3e, Y4, Y4
+	VBLENDVPD    Y5, Y2, Y8, Y2
+	VPAND        doublesY<>+576(SB), Y4, Y4
+	VXORPD       Y4, Y2, Y2
+	VBROADCASTSD doublesY<>+0(SB), Y4
+	VMOVAPD      Y4, Y5
+	VFMADD231PD  doublesY<>+32(SB), Y3, Y5
+	VSUBPD       Y4, Y5, Y4
+	VFNMADD231PD doublesY<>+64(SB), Y4, Y3
+	VFNMADD231PD doublesY<>+96(SB), Y4, Y3
+	VMULPD       Y3, Y3, Y4
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y4, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y4, Y8
+	VMULPD       Y4, Y3, Y9
+	VFMADD213PD  Y3, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y3
+	VFMADD213PD  doublesY<>+352(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+384(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+416(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+448(SB), Y4, Y3
+	VFMADD213PD  doublesY<>+480(SB), Y4, Y3
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y4, Y4, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y4, Y10
+	VFMADD213PD  Y10, Y9, Y3
+	VPADDQ       doublesY<>+608(SB), Y5, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VPSLLQ       $0x3e, Y4, Y4
+	VBLENDVPD    Y5, Y3, Y8, Y3
+	VPAND        doublesY<>+576(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VPAND        constantsY<>+1056(SB), Y1, Y4
+	VCVTPD2PSY   Y2, X6
+	VCVTPD2PSY   Y3, X2
+	VINSERTF128  $0x01, X2, Y6, Y6
+	VCMPPS       $0x11, constantsY<>+2240(SB), Y4, Y2
+	VBLENDVPS    Y2, Y6, Y1, Y2
+	VPAND        constantsY<>+1056(SB), Y1, Y1
+	VCMPPS       $0x15, constantsY<>+2240(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMOVUPS      Y2, (AX)(BX*4)
+	ADDQ         $0x08, BX
+	SUBQ         $0x08, DX
+	JGE          loop1
+
+end1:
+	ADDQ         $0x08, DX
+	TESTQ        DX, DX
+	JE           done
+	VMOVQ        DX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     constantsY<>+0(SB), Y1, Y1
+	VMASKMOVPS   (CX)(BX*4), Y1, Y2
+	VEXTRACTF128 $0x01, Y2, X4
+	VCVTPS2PD    X2, Y3
+	VCVTPS2PD    X4, Y4
+	VBROADCASTSD doublesY<>+0(SB), Y5
+	VMOVAPD      Y5, Y6
+	VFMADD231PD  doublesY<>+32(SB), Y3, Y6
+	VSUBPD       Y5, Y6, Y5
+	VFNMADD231PD doublesY<>+64(SB), Y5, Y3
+	VFNMADD231PD doublesY<>+96(SB), Y5, Y3
+	VMULPD       Y3, Y3, Y5
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y5, Y8
+	VMULPD       Y5, Y3, Y9
+	VFMADD213PD  Y3, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y3
+	VFMADD213PD  doublesY<>+352(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+384(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+416(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+448(SB), Y5, Y3
+	VFMADD213PD  doublesY<>+480(SB), Y5, Y3
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y5, Y5, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y5, Y10
+	VFMADD213PD  Y10, Y9, Y3
+	VPADDQ       doublesY<>+608(SB), Y6, Y5
+	VPSLLQ       $0x3f, Y5, Y6
+	VPSLLQ       $0x3e, Y5, Y5
+	VBLENDVPD    Y6, Y3, Y8, Y3
+	VPAND        doublesY<>+576(SB), Y5, Y5
+	VXORPD       Y5, Y3, Y3
+	VBROADCASTSD doublesY<>+0(SB), Y5
+	VMOVAPD      Y5, Y6
+	VFMADD231PD  doublesY<>+32(SB), Y4, Y6
+	VSUBPD       Y5, Y6, Y5
+	VFNMADD231PD doublesY<>+64(SB), Y5, Y4
+	VFNMADD231PD doublesY<>+96(SB), Y5, Y4
+	VMULPD       Y4, Y4, Y5
+	VBROADCASTSD doublesY<>+128(SB), Y8
+	VFMADD213PD  doublesY<>+160(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+192(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+224(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+256(SB), Y5, Y8
+	VFMADD213PD  doublesY<>+288(SB), Y5, Y8
+	VMULPD       Y5, Y4, Y9
+	VFMADD213PD  Y4, Y9, Y8
+	VBROADCASTSD doublesY<>+320(SB), Y4
+	VFMADD213PD  doublesY<>+352(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+384(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+416(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+448(SB), Y5, Y4
+	VFMADD213PD  doublesY<>+480(SB), Y5, Y4
+	VBROADCASTSD doublesY<>+512(SB), Y10
+	VMULPD       Y5, Y5, Y9
+	VFMADD213PD  doublesY<>+544(SB), Y5, Y10
+	VFMADD213PD  Y10, Y9, Y4
+	VPADDQ       doublesY<>+608(SB), Y6, Y5
+	VPSLLQ       $0x3f, Y5, Y6
+	VPSLLQ       $0x3e, Y5, Y5
+	VBLENDVPD    Y6, Y4, Y8, Y4
+	VPAND        doublesY<>+576(SB), Y5, Y5
+	VXORPD       Y5, Y4, Y4
+	VPAND        constantsY<>+1056(SB), Y2, Y5
+	VCVTPD2PSY   Y3, X7
+	VCVTPD2PSY   Y4, X3
+	VINSERTF128  $0x01, X3, Y7, Y7
+	VCMPPS       $0x11, constantsY<>+2240(SB), Y5, Y3
+	VBLENDVPS    Y3, Y7, Y2, Y3
+	VPAND        constantsY<>+1056(SB), Y2, Y2
+	VCMPPS       $0x15, constantsY<>+2240(SB), Y2, Y2
+	VORPS        Y2, Y0, Y0
+	VMASKMOVPS   Y3, Y1, (AX)(BX*4)
+
+done:
+	VMOVMSKPS Y0, AX
+	MOVL      AX, far+48(FP)
+	VZEROUPPER
+	RET
+
+// func RotationsY(cos []float32, sin []float32, freq []float64, position float64, scale float64)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·RotationsY(SB), NOSPLIT, $0-88
+	MOVQ         cos_base+0(FP), AX
+	MOVQ         sin_base+24(FP), CX
+	MOVQ         freq_base+48(FP), DX
+	MOVQ         cos_len+8(FP), BX
+	MOVSD        position+72(FP), X0
+	VBROADCASTSD X0, Y0
+	MOVSD        scale+80(FP), X1
+	VBROADCASTSD X1, Y1
+	XORQ         SI, SI
+	SUBQ         $0x08, BX
+	JL           rest
+
+loop:
+	VMULPD       (DX)(SI*8), Y0, Y2
+	VBROADCASTSD doublesY<>+0(SB), Y3
+	VMOVAPD      Y3, Y4
+	VFMADD231PD  doublesY<>+32(SB), Y2, Y4
+	VSUBPD       Y3, Y4, Y3
+	VFNMADD231PD doublesY<>+64(SB), Y3, Y2
+	VFNMADD231PD doublesY<>+96(SB), Y3, Y2
+	VMULPD       Y2, Y2, Y3
+	VBROADCASTSD doublesY<>+128(SB), Y7
+	VFMADD213PD  doublesY<>+160(SB), Y3, Y7
+	VFMADD213PD  doublesY<>+192(SB), Y3, Y7
+	VFMADD213PD  doublesY<>+224(SB), Y3, Y7
+	VFMADD213PD  doublesY<>+256(SB), Y3, Y7
+	VFMADD213PD  doublesY<>+288(SB), Y3, Y7
+	VMULPD       Y3, Y2, Y8
+	VFMADD213PD  Y2, Y8, Y7
+	VBROADCASTSD doublesY<>+320(SB), Y2
+	VFMADD213PD  doublesY<>+352(SB), Y3, Y2
+	VFMADD213PD  doublesY<>+384(SB), Y3, Y2
+	VFMADD213PD  doublesY<>+416(SB), Y3, Y2
+	VFMADD213PD  doublesY<>+448(SB), Y3, Y2
+	VFMADD213PD  doublesY<>+480(SB), Y3, Y2
+	VBROADCASTSD doublesY<>+512(SB), Y9
+	VMULPD       Y3, Y3, Y8
+	VFMADD213PD  doublesY<>+544(SB), Y3, Y9
+	VFMADD213PD  Y9, Y8, Y2
+	VPSLLQ       $0x3f, Y4, Y3
+	VPSLLQ       $0x3e, Y4, Y8
+	VBLENDVPD    Y3, Y2, Y7, Y3
+	VPAND        doublesY<>+576(SB), Y8, Y8
+	VXORPD       Y8, Y3, Y3
+	VPADDQ       doublesY<>+608(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y8
+	VPSLLQ       $0x3e, Y4, Y4
+	VBLENDVPD    Y8, Y2, Y7, Y2
+	VPAND        doublesY<>+576(SB), Y4, Y4
+	VXORPD       Y4, Y2, Y2
+	VMULPD       Y1, Y3, Y3
+	VMULPD       Y1, Y2, Y2
+	VMULPD       32(DX)(SI*8), Y0, Y4
+	VBROADCASTSD doublesY<>+0(SB), Y7
+	VMOVAPD      Y7, Y8
+	VFMADD231PD  doublesY<>+32(SB), Y4, Y8
+	VSUBPD       Y7, Y8, Y7
+	VFNMADD231PD doublesY<>+64(SB), Y7, Y4
+	VFNMADD231PD doublesY<>+96(SB), Y7, Y4
+	VMULPD       Y4, Y4, Y7
+	VBROADCASTSD doublesY<>+128(SB), Y9
+	VFMADD213PD  doublesY<>+160(SB), Y7, Y9
+	VFMADD213PD  doublesY<>+192(SB), Y7, Y9
+	VFMADD213PD  doublesY<>+224(SB), Y7, Y9
+	VFMADD213PD  doublesY<>+256(SB), Y7, Y9
+	VFMADD213PD  doublesY<>+288(SB), Y7, Y9
+	VMULPD       Y7, Y4, Y10
+	VFMADD213PD  Y4, Y10, Y9
+	VBROADCASTSD doublesY<>+320(SB), Y4
+	VFMADD213PD  doublesY<>+352(SB), Y7, Y4
+	VFMADD213PD  doublesY<>+384(SB), Y7, Y4
+	VFMADD213PD  doublesY<>+416(SB), Y7, Y4
+	VFMADD213PD  doublesY<>+448(SB), Y7, Y4
+	VFMADD213PD  doublesY<>+480(SB), Y7, Y4
+	VBROADCASTSD doublesY<>+512(SB), Y11
+	VMULPD       Y7, Y7, Y10
+	VFMADD213PD  doublesY<>+544(SB), Y7, Y11
+	VFMADD213PD  Y11, Y10, Y4
+	VPSLLQ       $0x3f, Y8, Y7
+	VPSLLQ       $0x3e, Y8, Y10
+	VBLENDVPD    Y7, Y4, Y9, Y7
+	VPAND        doublesY<>+576(SB), Y10, Y10
+	VXORPD       Y10, Y7, Y7
+	VPADDQ       doublesY<>+608(SB), Y8, Y8
+	VPSLLQ       $0x3f, Y8, Y10
+	VPSLLQ       $0x3e, Y8, Y8
+	VBLENDVPD    Y10, Y4, Y9, Y4
+	VPAND        doublesY<>+576(SB), Y8, Y8
+	VXORPD       Y8, Y4, Y4
+	VMULPD       Y1, Y7, Y7
+	VMULPD       Y1, Y4, Y4
+	VCVTPD2PSY   Y2, X5
+	VCVTPD2PSY   Y4, X2
+	VINSERTF128  $0x01, X2, Y5, Y5
+	VMOVUPS      Y5, (AX)(SI*4)
+	VCVTPD2PSY   Y3, X6
+	VCVTPD2PSY   Y7, X2
+	VINSERTF128  $0x01, X2, Y6, Y6
+	VMOVUPS      Y6, (CX)(SI*4)
+	ADDQ         $0x08, SI
+	SUBQ         $0x08, BX
+	JGE          loop
+
+rest:
+	ADDQ $0x08, BX
+	JE   done
+
+one:
+	INCQ SI
+	DECQ BX
+	JNE  one
+
+done:
+	VZEROUPPER
+	RET
+
+// func TurnY(y1 []float32, y2 []float32, x1 []float32, x2 []float32, cos []float32, sin []float32)
+// Requires: AVX, AVX2
+TEXT ·TurnY(SB), NOSPLIT, $0-144
+	MOVQ y1_base+0(FP), AX
+	MOVQ y2_base+24(FP), CX
+	MOVQ x1_base+48(FP), DX
+	MOVQ x2_base+72(FP), BX
+	MOVQ cos_base+96(FP), SI
+	MOVQ sin_base+120(FP), DI
+	MOVQ y1_len+8(FP), R8
+	XORQ R9, R9
+	SUBQ $0x08, R8
+	JL   end1
+
+loop1:
+	VMOVUPS (DX)(R9*4), Y0
+	VMOVUPS (BX)(R9*4), Y1
+	VMOVUPS (SI)(R9*4), Y2
+	VMOVUPS (DI)(R9*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R9*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VADDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (CX)(R9*4)
+	ADDQ    $0x08, R9
+	SUBQ    $0x08, R8
+	JGE     loop1
+
+end1:
+	ADDQ         $0x08, R8
+	TESTQ        R8, R8
+	JE           done
+	VMOVQ        R8, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (DX)(R9*4), Y0, Y1
+	VMASKMOVPS   (BX)(R9*4), Y0, Y2
+	VMASKMOVPS   (SI)(R9*4), Y0, Y3
+	VMASKMOVPS   (DI)(R9*4), Y0, Y4
+	VMULPS       Y3, Y1, Y5
+	VMULPS       Y4, Y2, Y6
+	VSUBPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)(R9*4)
+	VMULPS       Y3, Y2, Y2
+	VMULPS       Y4, Y1, Y1
+	VADDPS       Y1, Y2, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(R9*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func TurnPairsY(cos []float32, sin []float32, y []float32, x []float32)
+// Requires: AVX, AVX2
+TEXT ·TurnPairsY(SB), NOSPLIT, $0-96
+	MOVQ      cos_base+0(FP), AX
+	MOVQ      sin_base+24(FP), CX
+	MOVQ      y_base+48(FP), DX
+	MOVQ      x_base+72(FP), BX
+	MOVQ      cos_len+8(FP), SI
+	VPMOVZXBD spreadY<>+0(SB), Y0
+	XORQ      DI, DI
+	SUBQ      $0x04, SI
+	JL        rest
+
+loop:
+	VMOVUPS   (BX)(DI*8), Y1
+	VPERMILPS $0xb1, Y1, Y2
+	VMOVUPS   (CX)(DI*4), X4
+	VPERMPS   Y4, Y0, Y3
+	VMULPS    Y3, Y2, Y2
+	VMOVUPS   evensY<>+0(SB), Y3
+	VPXOR     Y3, Y2, Y2
+	VMOVUPS   (AX)(DI*4), X4
+	VPERMPS   Y4, Y0, Y3
+	VMULPS    Y3, Y1, Y1
+	VADDPS    Y2, Y1, Y1
+	VMOVUPS   Y1, (DX)(DI*8)
+	ADDQ      $0x04, DI
+	SUBQ      $0x04, SI
+	JGE       loop
+
+rest:
+	ADDQ $0x04, SI
+	JE   done
+
+one:
+	VMOVSS (BX)(DI*8), X0
+	VMOVSS 4(BX)(DI*8), X1
+	VMULSS (AX)(DI*4), X0, X2
+	VMULSS (CX)(DI*4), X1, X3
+	VSUBSS X3, X2, X2
+	VMULSS (AX)(DI*4), X1, X1
+	VMULSS (CX)(DI*4), X0, X0
+	VADDSS X0, X1, X1
+	VMOVSS X2, (DX)(DI*8)
+	VMOVSS X1, 4(DX)(DI*8)
+	INCQ   DI
+	DECQ   SI
+	JNE    one
+
+done:
+	VZEROUPPER
+	RET
+
+DATA spreadY<>+0(SB)/1, $0x00
+DATA spreadY<>+1(SB)/1, $0x00
+DATA spreadY<>+2(SB)/1, $0x01
+DATA spreadY<>+3(SB)/1, $0x01
+DATA spreadY<>+4(SB)/1, $0x02
+DATA spreadY<>+5(SB)/1, $0x02
+DATA spreadY<>+6(SB)/1, $0x03
+DATA spreadY<>+7(SB)/1, $0x03
+GLOBL spreadY<>(SB), RODATA|NOPTR, $8
+
+DATA evensY<>+0(SB)/4, $0x80000000
+DATA evensY<>+4(SB)/4, $0x00000000
+DATA evensY<>+8(SB)/4, $0x80000000
+DATA evensY<>+12(SB)/4, $0x00000000
+DATA evensY<>+16(SB)/4, $0x80000000
+DATA evensY<>+20(SB)/4, $0x00000000
+DATA evensY<>+24(SB)/4, $0x80000000
+DATA evensY<>+28(SB)/4, $0x00000000
+GLOBL evensY<>(SB), RODATA|NOPTR, $32
 
 // func StreamExpY(y []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
@@ -5068,13 +5993,13 @@ TEXT ·StreamGeluY(SB), NOSPLIT, $0-48
 loop1:
 	VMOVUPS      (CX)(BX*4), Y0
 	VPAND        constantsY<>+1056(SB), Y0, Y1
-	VBROADCASTSS constantsY<>+1824(SB), Y2
+	VBROADCASTSS constantsY<>+1952(SB), Y2
 	VMINPS       Y1, Y2, Y2
 	VBROADCASTSS constantsY<>+96(SB), Y1
-	VFMADD231PS  constantsY<>+1856(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+1984(SB), Y2, Y1
 	VMOVAPS      Y2, Y3
 	VSUBPS       constantsY<>+96(SB), Y1, Y4
-	VFNMADD231PS constantsY<>+1888(SB), Y4, Y3
+	VFNMADD231PS constantsY<>+2016(SB), Y4, Y3
 	VPSLLD       $0x1c, Y1, Y4
 	VPERMPS      piecesY<>+448(SB), Y1, Y5
 	VPERMPS      piecesY<>+480(SB), Y1, Y6
@@ -5111,7 +6036,7 @@ loop1:
 	VBROADCASTSS constantsY<>+480(SB), Y1
 	VMAXPS       Y0, Y1, Y1
 	VXORPS       Y0, Y0, Y0
-	VCMPPS       $0x1d, constantsY<>+1824(SB), Y2, Y3
+	VCMPPS       $0x1d, constantsY<>+1952(SB), Y2, Y3
 	VBLENDVPS    Y3, Y0, Y5, Y0
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVNTPS     Y1, (AX)(BX*4)
@@ -5128,13 +6053,13 @@ end1:
 	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
 	VMASKMOVPS   (CX)(BX*4), Y0, Y1
 	VPAND        constantsY<>+1056(SB), Y1, Y2
-	VBROADCASTSS constantsY<>+1824(SB), Y3
+	VBROADCASTSS constantsY<>+1952(SB), Y3
 	VMINPS       Y2, Y3, Y3
 	VBROADCASTSS constantsY<>+96(SB), Y2
-	VFMADD231PS  constantsY<>+1856(SB), Y3, Y2
+	VFMADD231PS  constantsY<>+1984(SB), Y3, Y2
 	VMOVAPS      Y3, Y4
 	VSUBPS       constantsY<>+96(SB), Y2, Y5
-	VFNMADD231PS constantsY<>+1888(SB), Y5, Y4
+	VFNMADD231PS constantsY<>+2016(SB), Y5, Y4
 	VPSLLD       $0x1c, Y2, Y5
 	VPERMPS      piecesY<>+448(SB), Y2, Y6
 	VPERMPS      piecesY<>+480(SB), Y2, Y7
@@ -5171,7 +6096,7 @@ end1:
 	VBROADCASTSS constantsY<>+480(SB), Y2
 	VMAXPS       Y1, Y2, Y2
 	VXORPS       Y1, Y1, Y1
-	VCMPPS       $0x1d, constantsY<>+1824(SB), Y3, Y4
+	VCMPPS       $0x1d, constantsY<>+1952(SB), Y3, Y4
 	VBLENDVPS    Y4, Y1, Y6, Y1
 	VFNMADD231PS Y3, Y1, Y2
 	VMASKMOVPS   Y2, Y0, (AX)(BX*4)
@@ -6159,100 +7084,198 @@ DATA constantsY<>+1808(SB)/4, $0x41a00000
 DATA constantsY<>+1812(SB)/4, $0x41a00000
 DATA constantsY<>+1816(SB)/4, $0x41a00000
 DATA constantsY<>+1820(SB)/4, $0x41a00000
-DATA constantsY<>+1824(SB)/4, $0x40ba0000
-DATA constantsY<>+1828(SB)/4, $0x40ba0000
-DATA constantsY<>+1832(SB)/4, $0x40ba0000
-DATA constantsY<>+1836(SB)/4, $0x40ba0000
-DATA constantsY<>+1840(SB)/4, $0x40ba0000
-DATA constantsY<>+1844(SB)/4, $0x40ba0000
-DATA constantsY<>+1848(SB)/4, $0x40ba0000
-DATA constantsY<>+1852(SB)/4, $0x40ba0000
-DATA constantsY<>+1856(SB)/4, $0x402aaaab
-DATA constantsY<>+1860(SB)/4, $0x402aaaab
-DATA constantsY<>+1864(SB)/4, $0x402aaaab
-DATA constantsY<>+1868(SB)/4, $0x402aaaab
-DATA constantsY<>+1872(SB)/4, $0x402aaaab
-DATA constantsY<>+1876(SB)/4, $0x402aaaab
-DATA constantsY<>+1880(SB)/4, $0x402aaaab
-DATA constantsY<>+1884(SB)/4, $0x402aaaab
-DATA constantsY<>+1888(SB)/4, $0x3ec00000
-DATA constantsY<>+1892(SB)/4, $0x3ec00000
-DATA constantsY<>+1896(SB)/4, $0x3ec00000
-DATA constantsY<>+1900(SB)/4, $0x3ec00000
-DATA constantsY<>+1904(SB)/4, $0x3ec00000
-DATA constantsY<>+1908(SB)/4, $0x3ec00000
-DATA constantsY<>+1912(SB)/4, $0x3ec00000
-DATA constantsY<>+1916(SB)/4, $0x3ec00000
-DATA constantsY<>+1920(SB)/4, $0x3aaded2c
-DATA constantsY<>+1924(SB)/4, $0x3aaded2c
-DATA constantsY<>+1928(SB)/4, $0x3aaded2c
-DATA constantsY<>+1932(SB)/4, $0x3aaded2c
-DATA constantsY<>+1936(SB)/4, $0x3aaded2c
-DATA constantsY<>+1940(SB)/4, $0x3aaded2c
-DATA constantsY<>+1944(SB)/4, $0x3aaded2c
-DATA constantsY<>+1948(SB)/4, $0x3aaded2c
-DATA constantsY<>+1952(SB)/4, $0x3c1e7457
-DATA constantsY<>+1956(SB)/4, $0x3c1e7457
-DATA constantsY<>+1960(SB)/4, $0x3c1e7457
-DATA constantsY<>+1964(SB)/4, $0x3c1e7457
-DATA constantsY<>+1968(SB)/4, $0x3c1e7457
-DATA constantsY<>+1972(SB)/4, $0x3c1e7457
-DATA constantsY<>+1976(SB)/4, $0x3c1e7457
-DATA constantsY<>+1980(SB)/4, $0x3c1e7457
-DATA constantsY<>+1984(SB)/4, $0x3d635b6c
-DATA constantsY<>+1988(SB)/4, $0x3d635b6c
-DATA constantsY<>+1992(SB)/4, $0x3d635b6c
-DATA constantsY<>+1996(SB)/4, $0x3d635b6c
-DATA constantsY<>+2000(SB)/4, $0x3d635b6c
-DATA constantsY<>+2004(SB)/4, $0x3d635b6c
-DATA constantsY<>+2008(SB)/4, $0x3d635b6c
-DATA constantsY<>+2012(SB)/4, $0x3d635b6c
-DATA constantsY<>+2016(SB)/4, $0x3e75fce1
-DATA constantsY<>+2020(SB)/4, $0x3e75fce1
-DATA constantsY<>+2024(SB)/4, $0x3e75fce1
-DATA constantsY<>+2028(SB)/4, $0x3e75fce1
-DATA constantsY<>+2032(SB)/4, $0x3e75fce1
-DATA constantsY<>+2036(SB)/4, $0x3e75fce1
-DATA constantsY<>+2040(SB)/4, $0x3e75fce1
-DATA constantsY<>+2044(SB)/4, $0x3e75fce1
-DATA constantsY<>+2048(SB)/4, $0x3f317215
-DATA constantsY<>+2052(SB)/4, $0x3f317215
-DATA constantsY<>+2056(SB)/4, $0x3f317215
-DATA constantsY<>+2060(SB)/4, $0x3f317215
-DATA constantsY<>+2064(SB)/4, $0x3f317215
-DATA constantsY<>+2068(SB)/4, $0x3f317215
-DATA constantsY<>+2072(SB)/4, $0x3f317215
-DATA constantsY<>+2076(SB)/4, $0x3f317215
-DATA constantsY<>+2080(SB)/4, $0xc2fc0000
-DATA constantsY<>+2084(SB)/4, $0xc2fc0000
-DATA constantsY<>+2088(SB)/4, $0xc2fc0000
-DATA constantsY<>+2092(SB)/4, $0xc2fc0000
-DATA constantsY<>+2096(SB)/4, $0xc2fc0000
-DATA constantsY<>+2100(SB)/4, $0xc2fc0000
-DATA constantsY<>+2104(SB)/4, $0xc2fc0000
-DATA constantsY<>+2108(SB)/4, $0xc2fc0000
-DATA constantsY<>+2112(SB)/4, $0x00007fff
-DATA constantsY<>+2116(SB)/4, $0x00007fff
-DATA constantsY<>+2120(SB)/4, $0x00007fff
-DATA constantsY<>+2124(SB)/4, $0x00007fff
-DATA constantsY<>+2128(SB)/4, $0x00007fff
-DATA constantsY<>+2132(SB)/4, $0x00007fff
-DATA constantsY<>+2136(SB)/4, $0x00007fff
-DATA constantsY<>+2140(SB)/4, $0x00007fff
-DATA constantsY<>+2144(SB)/4, $0x00000001
-DATA constantsY<>+2148(SB)/4, $0x00000001
-DATA constantsY<>+2152(SB)/4, $0x00000001
-DATA constantsY<>+2156(SB)/4, $0x00000001
-DATA constantsY<>+2160(SB)/4, $0x00000001
-DATA constantsY<>+2164(SB)/4, $0x00000001
-DATA constantsY<>+2168(SB)/4, $0x00000001
-DATA constantsY<>+2172(SB)/4, $0x00000001
-DATA constantsY<>+2176(SB)/4, $0x00000040
-DATA constantsY<>+2180(SB)/4, $0x00000040
-DATA constantsY<>+2184(SB)/4, $0x00000040
-DATA constantsY<>+2188(SB)/4, $0x00000040
-DATA constantsY<>+2192(SB)/4, $0x00000040
-DATA constantsY<>+2196(SB)/4, $0x00000040
-DATA constantsY<>+2200(SB)/4, $0x00000040
-DATA constantsY<>+2204(SB)/4, $0x00000040
-GLOBL constantsY<>(SB), RODATA|NOPTR, $2208
+DATA constantsY<>+1824(SB)/4, $0xbf800000
+DATA constantsY<>+1828(SB)/4, $0xbf800000
+DATA constantsY<>+1832(SB)/4, $0xbf800000
+DATA constantsY<>+1836(SB)/4, $0xbf800000
+DATA constantsY<>+1840(SB)/4, $0xbf800000
+DATA constantsY<>+1844(SB)/4, $0xbf800000
+DATA constantsY<>+1848(SB)/4, $0xbf800000
+DATA constantsY<>+1852(SB)/4, $0xbf800000
+DATA constantsY<>+1856(SB)/4, $0x00007fff
+DATA constantsY<>+1860(SB)/4, $0x00007fff
+DATA constantsY<>+1864(SB)/4, $0x00007fff
+DATA constantsY<>+1868(SB)/4, $0x00007fff
+DATA constantsY<>+1872(SB)/4, $0x00007fff
+DATA constantsY<>+1876(SB)/4, $0x00007fff
+DATA constantsY<>+1880(SB)/4, $0x00007fff
+DATA constantsY<>+1884(SB)/4, $0x00007fff
+DATA constantsY<>+1888(SB)/4, $0x00000001
+DATA constantsY<>+1892(SB)/4, $0x00000001
+DATA constantsY<>+1896(SB)/4, $0x00000001
+DATA constantsY<>+1900(SB)/4, $0x00000001
+DATA constantsY<>+1904(SB)/4, $0x00000001
+DATA constantsY<>+1908(SB)/4, $0x00000001
+DATA constantsY<>+1912(SB)/4, $0x00000001
+DATA constantsY<>+1916(SB)/4, $0x00000001
+DATA constantsY<>+1920(SB)/4, $0x00000040
+DATA constantsY<>+1924(SB)/4, $0x00000040
+DATA constantsY<>+1928(SB)/4, $0x00000040
+DATA constantsY<>+1932(SB)/4, $0x00000040
+DATA constantsY<>+1936(SB)/4, $0x00000040
+DATA constantsY<>+1940(SB)/4, $0x00000040
+DATA constantsY<>+1944(SB)/4, $0x00000040
+DATA constantsY<>+1948(SB)/4, $0x00000040
+DATA constantsY<>+1952(SB)/4, $0x40ba0000
+DATA constantsY<>+1956(SB)/4, $0x40ba0000
+DATA constantsY<>+1960(SB)/4, $0x40ba0000
+DATA constantsY<>+1964(SB)/4, $0x40ba0000
+DATA constantsY<>+1968(SB)/4, $0x40ba0000
+DATA constantsY<>+1972(SB)/4, $0x40ba0000
+DATA constantsY<>+1976(SB)/4, $0x40ba0000
+DATA constantsY<>+1980(SB)/4, $0x40ba0000
+DATA constantsY<>+1984(SB)/4, $0x402aaaab
+DATA constantsY<>+1988(SB)/4, $0x402aaaab
+DATA constantsY<>+1992(SB)/4, $0x402aaaab
+DATA constantsY<>+1996(SB)/4, $0x402aaaab
+DATA constantsY<>+2000(SB)/4, $0x402aaaab
+DATA constantsY<>+2004(SB)/4, $0x402aaaab
+DATA constantsY<>+2008(SB)/4, $0x402aaaab
+DATA constantsY<>+2012(SB)/4, $0x402aaaab
+DATA constantsY<>+2016(SB)/4, $0x3ec00000
+DATA constantsY<>+2020(SB)/4, $0x3ec00000
+DATA constantsY<>+2024(SB)/4, $0x3ec00000
+DATA constantsY<>+2028(SB)/4, $0x3ec00000
+DATA constantsY<>+2032(SB)/4, $0x3ec00000
+DATA constantsY<>+2036(SB)/4, $0x3ec00000
+DATA constantsY<>+2040(SB)/4, $0x3ec00000
+DATA constantsY<>+2044(SB)/4, $0x3ec00000
+DATA constantsY<>+2048(SB)/4, $0x3aaded2c
+DATA constantsY<>+2052(SB)/4, $0x3aaded2c
+DATA constantsY<>+2056(SB)/4, $0x3aaded2c
+DATA constantsY<>+2060(SB)/4, $0x3aaded2c
+DATA constantsY<>+2064(SB)/4, $0x3aaded2c
+DATA constantsY<>+2068(SB)/4, $0x3aaded2c
+DATA constantsY<>+2072(SB)/4, $0x3aaded2c
+DATA constantsY<>+2076(SB)/4, $0x3aaded2c
+DATA constantsY<>+2080(SB)/4, $0x3c1e7457
+DATA constantsY<>+2084(SB)/4, $0x3c1e7457
+DATA constantsY<>+2088(SB)/4, $0x3c1e7457
+DATA constantsY<>+2092(SB)/4, $0x3c1e7457
+DATA constantsY<>+2096(SB)/4, $0x3c1e7457
+DATA constantsY<>+2100(SB)/4, $0x3c1e7457
+DATA constantsY<>+2104(SB)/4, $0x3c1e7457
+DATA constantsY<>+2108(SB)/4, $0x3c1e7457
+DATA constantsY<>+2112(SB)/4, $0x3d635b6c
+DATA constantsY<>+2116(SB)/4, $0x3d635b6c
+DATA constantsY<>+2120(SB)/4, $0x3d635b6c
+DATA constantsY<>+2124(SB)/4, $0x3d635b6c
+DATA constantsY<>+2128(SB)/4, $0x3d635b6c
+DATA constantsY<>+2132(SB)/4, $0x3d635b6c
+DATA constantsY<>+2136(SB)/4, $0x3d635b6c
+DATA constantsY<>+2140(SB)/4, $0x3d635b6c
+DATA constantsY<>+2144(SB)/4, $0x3e75fce1
+DATA constantsY<>+2148(SB)/4, $0x3e75fce1
+DATA constantsY<>+2152(SB)/4, $0x3e75fce1
+DATA constantsY<>+2156(SB)/4, $0x3e75fce1
+DATA constantsY<>+2160(SB)/4, $0x3e75fce1
+DATA constantsY<>+2164(SB)/4, $0x3e75fce1
+DATA constantsY<>+2168(SB)/4, $0x3e75fce1
+DATA constantsY<>+2172(SB)/4, $0x3e75fce1
+DATA constantsY<>+2176(SB)/4, $0x3f317215
+DATA constantsY<>+2180(SB)/4, $0x3f317215
+DATA constantsY<>+2184(SB)/4, $0x3f317215
+DATA constantsY<>+2188(SB)/4, $0x3f317215
+DATA constantsY<>+2192(SB)/4, $0x3f317215
+DATA constantsY<>+2196(SB)/4, $0x3f317215
+DATA constantsY<>+2200(SB)/4, $0x3f317215
+DATA constantsY<>+2204(SB)/4, $0x3f317215
+DATA constantsY<>+2208(SB)/4, $0xc2fc0000
+DATA constantsY<>+2212(SB)/4, $0xc2fc0000
+DATA constantsY<>+2216(SB)/4, $0xc2fc0000
+DATA constantsY<>+2220(SB)/4, $0xc2fc0000
+DATA constantsY<>+2224(SB)/4, $0xc2fc0000
+DATA constantsY<>+2228(SB)/4, $0xc2fc0000
+DATA constantsY<>+2232(SB)/4, $0xc2fc0000
+DATA constantsY<>+2236(SB)/4, $0xc2fc0000
+DATA constantsY<>+2240(SB)/4, $0x4e800000
+DATA constantsY<>+2244(SB)/4, $0x4e800000
+DATA constantsY<>+2248(SB)/4, $0x4e800000
+DATA constantsY<>+2252(SB)/4, $0x4e800000
+DATA constantsY<>+2256(SB)/4, $0x4e800000
+DATA constantsY<>+2260(SB)/4, $0x4e800000
+DATA constantsY<>+2264(SB)/4, $0x4e800000
+DATA constantsY<>+2268(SB)/4, $0x4e800000
+GLOBL constantsY<>(SB), RODATA|NOPTR, $2272
+
+DATA doublesY<>+0(SB)/8, $0x4338000000000000
+DATA doublesY<>+8(SB)/8, $0x4338000000000000
+DATA doublesY<>+16(SB)/8, $0x4338000000000000
+DATA doublesY<>+24(SB)/8, $0x4338000000000000
+DATA doublesY<>+32(SB)/8, $0x3fe45f306dc9c883
+DATA doublesY<>+40(SB)/8, $0x3fe45f306dc9c883
+DATA doublesY<>+48(SB)/8, $0x3fe45f306dc9c883
+DATA doublesY<>+56(SB)/8, $0x3fe45f306dc9c883
+DATA doublesY<>+64(SB)/8, $0x3ff921fb54442d18
+DATA doublesY<>+72(SB)/8, $0x3ff921fb54442d18
+DATA doublesY<>+80(SB)/8, $0x3ff921fb54442d18
+DATA doublesY<>+88(SB)/8, $0x3ff921fb54442d18
+DATA doublesY<>+96(SB)/8, $0x3c91a62633145c07
+DATA doublesY<>+104(SB)/8, $0x3c91a62633145c07
+DATA doublesY<>+112(SB)/8, $0x3c91a62633145c07
+DATA doublesY<>+120(SB)/8, $0x3c91a62633145c07
+DATA doublesY<>+128(SB)/8, $0x3de5d8fd1fd19ccd
+DATA doublesY<>+136(SB)/8, $0x3de5d8fd1fd19ccd
+DATA doublesY<>+144(SB)/8, $0x3de5d8fd1fd19ccd
+DATA doublesY<>+152(SB)/8, $0x3de5d8fd1fd19ccd
+DATA doublesY<>+160(SB)/8, $0xbe5ae5e5a9291f5d
+DATA doublesY<>+168(SB)/8, $0xbe5ae5e5a9291f5d
+DATA doublesY<>+176(SB)/8, $0xbe5ae5e5a9291f5d
+DATA doublesY<>+184(SB)/8, $0xbe5ae5e5a9291f5d
+DATA doublesY<>+192(SB)/8, $0x3ec71de3567d48a1
+DATA doublesY<>+200(SB)/8, $0x3ec71de3567d48a1
+DATA doublesY<>+208(SB)/8, $0x3ec71de3567d48a1
+DATA doublesY<>+216(SB)/8, $0x3ec71de3567d48a1
+DATA doublesY<>+224(SB)/8, $0xbf2a01a019bfdf03
+DATA doublesY<>+232(SB)/8, $0xbf2a01a019bfdf03
+DATA doublesY<>+240(SB)/8, $0xbf2a01a019bfdf03
+DATA doublesY<>+248(SB)/8, $0xbf2a01a019bfdf03
+DATA doublesY<>+256(SB)/8, $0x3f8111111110f7d0
+DATA doublesY<>+264(SB)/8, $0x3f8111111110f7d0
+DATA doublesY<>+272(SB)/8, $0x3f8111111110f7d0
+DATA doublesY<>+280(SB)/8, $0x3f8111111110f7d0
+DATA doublesY<>+288(SB)/8, $0xbfc5555555555548
+DATA doublesY<>+296(SB)/8, $0xbfc5555555555548
+DATA doublesY<>+304(SB)/8, $0xbfc5555555555548
+DATA doublesY<>+312(SB)/8, $0xbfc5555555555548
+DATA doublesY<>+320(SB)/8, $0xbda8fa49a0861a9b
+DATA doublesY<>+328(SB)/8, $0xbda8fa49a0861a9b
+DATA doublesY<>+336(SB)/8, $0xbda8fa49a0861a9b
+DATA doublesY<>+344(SB)/8, $0xbda8fa49a0861a9b
+DATA doublesY<>+352(SB)/8, $0x3e21ee9d7b4e3f05
+DATA doublesY<>+360(SB)/8, $0x3e21ee9d7b4e3f05
+DATA doublesY<>+368(SB)/8, $0x3e21ee9d7b4e3f05
+DATA doublesY<>+376(SB)/8, $0x3e21ee9d7b4e3f05
+DATA doublesY<>+384(SB)/8, $0xbe927e4f7eac4bc6
+DATA doublesY<>+392(SB)/8, $0xbe927e4f7eac4bc6
+DATA doublesY<>+400(SB)/8, $0xbe927e4f7eac4bc6
+DATA doublesY<>+408(SB)/8, $0xbe927e4f7eac4bc6
+DATA doublesY<>+416(SB)/8, $0x3efa01a019c844f5
+DATA doublesY<>+424(SB)/8, $0x3efa01a019c844f5
+DATA doublesY<>+432(SB)/8, $0x3efa01a019c844f5
+DATA doublesY<>+440(SB)/8, $0x3efa01a019c844f5
+DATA doublesY<>+448(SB)/8, $0xbf56c16c16c14f91
+DATA doublesY<>+456(SB)/8, $0xbf56c16c16c14f91
+DATA doublesY<>+464(SB)/8, $0xbf56c16c16c14f91
+DATA doublesY<>+472(SB)/8, $0xbf56c16c16c14f91
+DATA doublesY<>+480(SB)/8, $0x3fa555555555554b
+DATA doublesY<>+488(SB)/8, $0x3fa555555555554b
+DATA doublesY<>+496(SB)/8, $0x3fa555555555554b
+DATA doublesY<>+504(SB)/8, $0x3fa555555555554b
+DATA doublesY<>+512(SB)/8, $0xbfe0000000000000
+DATA doublesY<>+520(SB)/8, $0xbfe0000000000000
+DATA doublesY<>+528(SB)/8, $0xbfe0000000000000
+DATA doublesY<>+536(SB)/8, $0xbfe0000000000000
+DATA doublesY<>+544(SB)/8, $0x3ff0000000000000
+DATA doublesY<>+552(SB)/8, $0x3ff0000000000000
+DATA doublesY<>+560(SB)/8, $0x3ff0000000000000
+DATA doublesY<>+568(SB)/8, $0x3ff0000000000000
+DATA doublesY<>+576(SB)/8, $0x8000000000000000
+DATA doublesY<>+584(SB)/8, $0x8000000000000000
+DATA doublesY<>+592(SB)/8, $0x8000000000000000
+DATA doublesY<>+600(SB)/8, $0x8000000000000000
+DATA doublesY<>+608(SB)/8, $0x0000000000000001
+DATA doublesY<>+616(SB)/8, $0x0000000000000001
+DATA doublesY<>+624(SB)/8, $0x0000000000000001
+DATA doublesY<>+632(SB)/8, $0x0000000000000001
+GLOBL doublesY<>(SB), RODATA|NOPTR, $640

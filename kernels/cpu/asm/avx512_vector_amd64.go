@@ -84,6 +84,21 @@ func AbsZ(y []float32, x []float32)
 //go:noescape
 func FloorZ(y []float32, x []float32)
 
+// SignZ is the Map Sign.
+//
+//go:noescape
+func SignZ(y []float32, x []float32)
+
+// RoundBF16Z is the Map RoundBF16.
+//
+//go:noescape
+func RoundBF16Z(y []float32, x []float32)
+
+// RoundF16Z is the Map RoundF16.
+//
+//go:noescape
+func RoundF16Z(y []float32, x []float32)
+
 // AddZ is the Join Add.
 //
 //go:noescape
@@ -153,6 +168,16 @@ func MinZ(y []float32, a []float32, b []float32)
 //
 //go:noescape
 func MinSZ(y []float32, a []float32, b float32)
+
+// LeakyZ is the Join Leaky.
+//
+//go:noescape
+func LeakyZ(y []float32, a []float32, b []float32)
+
+// LeakySZ is the JoinNumber LeakyS.
+//
+//go:noescape
+func LeakySZ(y []float32, a []float32, b float32)
 
 // ScaleMulZ is y[i] = (x[i]*s) * w[i].
 //
@@ -258,6 +283,31 @@ func WidenF16Z(y []float32, x []uint16)
 //
 //go:noescape
 func NarrowF16Z(y []uint16, x []float32)
+
+// SinNearZ is the Near SinNear.
+//
+//go:noescape
+func SinNearZ(y []float32, x []float32) (far uint32)
+
+// CosNearZ is the Near CosNear.
+//
+//go:noescape
+func CosNearZ(y []float32, x []float32) (far uint32)
+
+// RotationsZ is the Rotations.
+//
+//go:noescape
+func RotationsZ(cos []float32, sin []float32, freq []float64, position float64, scale float64)
+
+// TurnZ is the Turn.
+//
+//go:noescape
+func TurnZ(y1 []float32, y2 []float32, x1 []float32, x2 []float32, cos []float32, sin []float32)
+
+// TurnPairsZ is the TurnPairs.
+//
+//go:noescape
+func TurnPairsZ(cos []float32, sin []float32, y []float32, x []float32)
 
 // StreamExpZ is the Map Exp, past the caches.
 //

@@ -1379,6 +1379,205 @@ done:
 constants:
 	JMP begin
 
+// func SignZ(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·SignZ(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x40, DX
+	JL   end4
+
+loop4:
+	VMOVUPS   (CX)(BX*4), Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVAPS   Z2, Z3
+	VMOVAPS   Z4, Z5
+	VCMPPS    $0x11, Z7, Z0, K1
+	VBLENDMPS Z5, Z1, K1, Z6
+	VCMPPS    $0x1e, Z7, Z0, K1
+	VBLENDMPS Z3, Z6, K1, Z8
+	VMOVUPS   Z8, (AX)(BX*4)
+	VMOVUPS   64(CX)(BX*4), Z0
+	VPXORD    Z9, Z9, Z9
+	VMOVAPS   Z2, Z3
+	VMOVAPS   Z4, Z5
+	VCMPPS    $0x11, Z7, Z0, K1
+	VBLENDMPS Z5, Z9, K1, Z10
+	VCMPPS    $0x1e, Z7, Z0, K1
+	VBLENDMPS Z3, Z10, K1, Z11
+	VMOVUPS   Z11, 64(AX)(BX*4)
+	VMOVUPS   128(CX)(BX*4), Z0
+	VPXORD    Z12, Z12, Z12
+	VMOVAPS   Z2, Z3
+	VMOVAPS   Z4, Z5
+	VCMPPS    $0x11, Z7, Z0, K1
+	VBLENDMPS Z5, Z12, K1, Z13
+	VCMPPS    $0x1e, Z7, Z0, K1
+	VBLENDMPS Z3, Z13, K1, Z14
+	VMOVUPS   Z14, 128(AX)(BX*4)
+	VMOVUPS   192(CX)(BX*4), Z0
+	VPXORD    Z15, Z15, Z15
+	VMOVAPS   Z2, Z3
+	VMOVAPS   Z4, Z5
+	VCMPPS    $0x11, Z7, Z0, K1
+	VBLENDMPS Z5, Z15, K1, Z16
+	VCMPPS    $0x1e, Z7, Z0, K1
+	VBLENDMPS Z3, Z16, K1, Z17
+	VMOVUPS   Z17, 192(AX)(BX*4)
+	ADDQ      $0x40, BX
+	SUBQ      $0x40, DX
+	JGE       loop4
+
+end4:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(BX*4), Z0
+	VPXORD    Z18, Z18, Z18
+	VMOVAPS   Z2, Z1
+	VMOVAPS   Z4, Z3
+	VCMPPS    $0x11, Z7, Z0, K1
+	VBLENDMPS Z3, Z18, K1, Z19
+	VCMPPS    $0x1e, Z7, Z0, K1
+	VBLENDMPS Z1, Z19, K1, Z20
+	VMOVUPS   Z20, (AX)(BX*4)
+	ADDQ      $0x10, BX
+	SUBQ      $0x10, DX
+	JGE       loop1
+
+end1:
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z0
+	VPXORD    Z21, Z21, Z21
+	VMOVAPS   Z2, Z1
+	VMOVAPS   Z4, Z2
+	VCMPPS    $0x11, Z7, Z0, K2
+	VBLENDMPS Z2, Z21, K2, Z22
+	VCMPPS    $0x1e, Z7, Z0, K2
+	VBLENDMPS Z1, Z22, K2, Z23
+	VMOVUPS   Z23, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+48(SB), Z2
+	VBROADCASTSS constantsZ<>+228(SB), Z4
+	VBROADCASTSS constantsZ<>+56(SB), Z7
+	JMP          begin
+
+// func RoundBF16Z(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·RoundBF16Z(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(BX*4), Z0
+	VPSRLD    $0x10, Z0, Z1
+	VPADDD    Z3, Z0, Z2
+	VPANDD    Z5, Z1, Z4
+	VPADDD    Z4, Z2, Z2
+	VPORD     Z6, Z1, Z1
+	VPSRLD    $0x10, Z2, Z2
+	VCMPPS    $0x03, Z0, Z0, K1
+	VBLENDMPS Z1, Z2, K1, Z7
+	VPSLLD    $0x10, Z7, Z0
+	VMOVUPS   Z0, (AX)(BX*4)
+	ADDQ      $0x10, BX
+	SUBQ      $0x10, DX
+	JGE       loop1
+
+end1:
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z0
+	VPSRLD    $0x10, Z0, Z1
+	VPADDD    Z3, Z0, Z2
+	VPANDD    Z5, Z1, Z3
+	VPADDD    Z3, Z2, Z2
+	VPORD     Z6, Z1, Z1
+	VPSRLD    $0x10, Z2, Z2
+	VCMPPS    $0x03, Z0, Z0, K2
+	VBLENDMPS Z1, Z2, K2, Z8
+	VPSLLD    $0x10, Z8, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+232(SB), Z3
+	VBROADCASTSS constantsZ<>+236(SB), Z5
+	VBROADCASTSS constantsZ<>+240(SB), Z6
+	JMP          begin
+
+// func RoundF16Z(y []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·RoundF16Z(SB), NOSPLIT, $0-48
+	JMP constants
+
+begin:
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	XORQ BX, BX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(BX*4), Z0
+	VCVTPS2PH $0x00, Z0, Y0
+	VCVTPH2PS Y0, Z0
+	VMOVUPS   Z0, (AX)(BX*4)
+	ADDQ      $0x10, BX
+	SUBQ      $0x10, DX
+	JGE       loop1
+
+end1:
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z0
+	VCVTPS2PH $0x00, Z0, Y0
+	VCVTPH2PS Y0, Z0
+	VMOVUPS   Z0, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
 // func AddZ(y []float32, a []float32, b []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·AddZ(SB), NOSPLIT, $0-72
@@ -2339,6 +2538,163 @@ done:
 constants:
 	JMP begin
 
+// func LeakyZ(y []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·LeakyZ(SB), NOSPLIT, $0-72
+	JMP constants
+
+begin:
+	MOVQ y_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ y_len+8(FP), BX
+	XORQ SI, SI
+	SUBQ $0x40, BX
+	JL   end4
+
+loop4:
+	VMOVUPS   (CX)(SI*4), Z0
+	VMOVUPS   (DX)(SI*4), Z1
+	VMULPS    Z1, Z0, Z1
+	VCMPPS    $0x11, Z3, Z0, K1
+	VBLENDMPS Z1, Z0, K1, Z2
+	VMOVUPS   Z2, (AX)(SI*4)
+	VMOVUPS   64(CX)(SI*4), Z0
+	VMOVUPS   64(DX)(SI*4), Z1
+	VMULPS    Z1, Z0, Z1
+	VCMPPS    $0x11, Z3, Z0, K1
+	VBLENDMPS Z1, Z0, K1, Z4
+	VMOVUPS   Z4, 64(AX)(SI*4)
+	VMOVUPS   128(CX)(SI*4), Z0
+	VMOVUPS   128(DX)(SI*4), Z1
+	VMULPS    Z1, Z0, Z1
+	VCMPPS    $0x11, Z3, Z0, K1
+	VBLENDMPS Z1, Z0, K1, Z5
+	VMOVUPS   Z5, 128(AX)(SI*4)
+	VMOVUPS   192(CX)(SI*4), Z0
+	VMOVUPS   192(DX)(SI*4), Z1
+	VMULPS    Z1, Z0, Z1
+	VCMPPS    $0x11, Z3, Z0, K1
+	VBLENDMPS Z1, Z0, K1, Z6
+	VMOVUPS   Z6, 192(AX)(SI*4)
+	ADDQ      $0x40, SI
+	SUBQ      $0x40, BX
+	JGE       loop4
+
+end4:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(SI*4), Z0
+	VMOVUPS   (DX)(SI*4), Z1
+	VMULPS    Z1, Z0, Z1
+	VCMPPS    $0x11, Z3, Z0, K1
+	VBLENDMPS Z1, Z0, K1, Z7
+	VMOVUPS   Z7, (AX)(SI*4)
+	ADDQ      $0x10, SI
+	SUBQ      $0x10, BX
+	JGE       loop1
+
+end1:
+	ADDQ      $0x10, BX
+	TESTQ     BX, BX
+	JE        done
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (CX)(SI*4), K1, Z0
+	VMOVUPS.Z (DX)(SI*4), K1, Z1
+	VMULPS    Z1, Z0, Z1
+	VCMPPS    $0x11, Z3, Z0, K2
+	VBLENDMPS Z1, Z0, K2, Z8
+	VMOVUPS   Z8, K1, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+56(SB), Z3
+	JMP          begin
+
+// func LeakySZ(y []float32, a []float32, b float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·LeakySZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
+	MOVQ         y_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         y_len+8(FP), DX
+	MOVSS        b+48(FP), X0
+	VBROADCASTSS X0, Z0
+	XORQ         BX, BX
+	SUBQ         $0x40, DX
+	JL           end4
+
+loop4:
+	VMOVUPS   (CX)(BX*4), Z8
+	VMULPS    Z0, Z8, Z9
+	VCMPPS    $0x11, Z2, Z8, K1
+	VBLENDMPS Z9, Z8, K1, Z1
+	VMOVUPS   Z1, (AX)(BX*4)
+	VMOVUPS   64(CX)(BX*4), Z8
+	VMULPS    Z0, Z8, Z9
+	VCMPPS    $0x11, Z2, Z8, K1
+	VBLENDMPS Z9, Z8, K1, Z3
+	VMOVUPS   Z3, 64(AX)(BX*4)
+	VMOVUPS   128(CX)(BX*4), Z8
+	VMULPS    Z0, Z8, Z9
+	VCMPPS    $0x11, Z2, Z8, K1
+	VBLENDMPS Z9, Z8, K1, Z4
+	VMOVUPS   Z4, 128(AX)(BX*4)
+	VMOVUPS   192(CX)(BX*4), Z8
+	VMULPS    Z0, Z8, Z9
+	VCMPPS    $0x11, Z2, Z8, K1
+	VBLENDMPS Z9, Z8, K1, Z5
+	VMOVUPS   Z5, 192(AX)(BX*4)
+	ADDQ      $0x40, BX
+	SUBQ      $0x40, DX
+	JGE       loop4
+
+end4:
+	ADDQ $0x40, DX
+	SUBQ $0x10, DX
+	JL   end1
+
+loop1:
+	VMOVUPS   (CX)(BX*4), Z1
+	VMULPS    Z0, Z1, Z3
+	VCMPPS    $0x11, Z2, Z1, K1
+	VBLENDMPS Z3, Z1, K1, Z6
+	VMOVUPS   Z6, (AX)(BX*4)
+	ADDQ      $0x10, BX
+	SUBQ      $0x10, DX
+	JGE       loop1
+
+end1:
+	ADDQ      $0x10, DX
+	TESTQ     DX, DX
+	JE        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX)(BX*4), K1, Z1
+	VMULPS    Z0, Z1, Z0
+	VCMPPS    $0x11, Z2, Z1, K2
+	VBLENDMPS Z0, Z1, K2, Z7
+	VMOVUPS   Z7, K1, (AX)(BX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+56(SB), Z2
+	JMP          begin
+
 // func ScaleMulZ(y []float32, x []float32, w []float32, s float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·ScaleMulZ(SB), NOSPLIT, $0-76
@@ -2853,10 +3209,10 @@ done:
 
 constants:
 	VBROADCASTSS constantsZ<>+132(SB), Z11
-	VBROADCASTSS constantsZ<>+228(SB), Z12
+	VBROADCASTSS constantsZ<>+244(SB), Z12
 	VBROADCASTSS constantsZ<>+12(SB), Z13
-	VBROADCASTSS constantsZ<>+232(SB), Z14
-	VBROADCASTSS constantsZ<>+236(SB), Z15
+	VBROADCASTSS constantsZ<>+248(SB), Z14
+	VBROADCASTSS constantsZ<>+252(SB), Z15
 	VBROADCASTSS constantsZ<>+56(SB), Z16
 	JMP          begin
 
@@ -4057,13 +4413,13 @@ done:
 
 constants:
 	VBROADCASTSS constantsZ<>+120(SB), Z0
-	VBROADCASTSS constantsZ<>+240(SB), Z7
-	VBROADCASTSS constantsZ<>+244(SB), Z8
-	VBROADCASTSS constantsZ<>+248(SB), Z9
-	VBROADCASTSS constantsZ<>+252(SB), Z10
-	VBROADCASTSS constantsZ<>+256(SB), Z11
+	VBROADCASTSS constantsZ<>+256(SB), Z7
+	VBROADCASTSS constantsZ<>+260(SB), Z8
+	VBROADCASTSS constantsZ<>+264(SB), Z9
+	VBROADCASTSS constantsZ<>+268(SB), Z10
+	VBROADCASTSS constantsZ<>+272(SB), Z11
 	VBROADCASTSS constantsZ<>+48(SB), Z12
-	VBROADCASTSS constantsZ<>+260(SB), Z13
+	VBROADCASTSS constantsZ<>+276(SB), Z13
 	VBROADCASTSS constantsZ<>+16(SB), Z16
 	JMP          begin
 
@@ -4163,9 +4519,9 @@ done:
 	RET
 
 constants:
-	VBROADCASTSS constantsZ<>+264(SB), Z3
-	VBROADCASTSS constantsZ<>+268(SB), Z5
-	VBROADCASTSS constantsZ<>+272(SB), Z6
+	VBROADCASTSS constantsZ<>+232(SB), Z3
+	VBROADCASTSS constantsZ<>+236(SB), Z5
+	VBROADCASTSS constantsZ<>+240(SB), Z6
 	JMP          begin
 
 // func WidenF16Z(y []float32, x []uint16)
@@ -4246,6 +4602,679 @@ done:
 
 constants:
 	JMP begin
+
+// func SinNearZ(y []float32, x []float32) (far uint32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·SinNearZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
+	MOVQ   y_base+0(FP), AX
+	MOVQ   x_base+24(FP), CX
+	MOVQ   y_len+8(FP), DX
+	VPXORD Z0, Z0, Z0
+	XORQ   BX, BX
+	SUBQ   $0x10, DX
+	JL     end1
+
+loop1:
+	VMOVUPS           (CX)(BX*4), Z1
+	VEXTRACTF64X4     $0x01, Z1, Y3
+	VCVTPS2PD         Y1, Z2
+	VCVTPS2PD         Y3, Z3
+	VBROADCASTSD      doublesZ<>+0(SB), Z4
+	VMOVAPD           Z4, Z5
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z2, Z5
+	VSUBPD            Z4, Z5, Z4
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z4, Z2
+	VMULPD            Z2, Z2, Z4
+	VBROADCASTSD      doublesZ<>+32(SB), Z17
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z4, Z17
+	VMULPD            Z4, Z2, Z18
+	VFMADD213PD       Z2, Z18, Z17
+	VBROADCASTSD      doublesZ<>+80(SB), Z2
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z4, Z2
+	VBROADCASTSD      doublesZ<>+128(SB), Z19
+	VMULPD            Z4, Z4, Z18
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z4, Z19
+	VFMADD213PD       Z19, Z18, Z2
+	VPSLLQ            $0x3f, Z5, Z4
+	VPSLLQ            $0x3e, Z5, Z5
+	VPMOVQ2M          Z4, K1
+	VBLENDMPD         Z2, Z17, K1, Z6
+	VPANDQ.BCST       doublesZ<>+144(SB), Z5, Z5
+	VPXORQ            Z5, Z6, Z6
+	VBROADCASTSD      doublesZ<>+0(SB), Z2
+	VMOVAPD           Z2, Z4
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z3, Z4
+	VSUBPD            Z2, Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z2, Z3
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z2, Z3
+	VMULPD            Z3, Z3, Z2
+	VBROADCASTSD      doublesZ<>+32(SB), Z5
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z2, Z5
+	VMULPD            Z2, Z3, Z17
+	VFMADD213PD       Z3, Z17, Z5
+	VBROADCASTSD      doublesZ<>+80(SB), Z3
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z2, Z3
+	VBROADCASTSD      doublesZ<>+128(SB), Z18
+	VMULPD            Z2, Z2, Z17
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z2, Z18
+	VFMADD213PD       Z18, Z17, Z3
+	VPSLLQ            $0x3f, Z4, Z2
+	VPSLLQ            $0x3e, Z4, Z4
+	VPMOVQ2M          Z2, K1
+	VBLENDMPD         Z3, Z5, K1, Z7
+	VPANDQ.BCST       doublesZ<>+144(SB), Z4, Z4
+	VPXORQ            Z4, Z7, Z7
+	VPANDD            Z8, Z1, Z2
+	VCVTPD2PS         Z6, Y9
+	VCVTPD2PS         Z7, Y3
+	VINSERTF64X4      $0x01, Y3, Z9, Z9
+	VCMPPS            $0x11, Z11, Z2, K1
+	VBLENDMPS         Z9, Z1, K1, Z10
+	VPANDD            Z8, Z1, Z1
+	VCMPPS            $0x15, Z11, Z1, K1
+	VPORD             Z12, Z0, K1, Z0
+	VMOVUPS           Z10, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+end1:
+	ADDQ              $0x10, DX
+	TESTQ             DX, DX
+	JE                done
+	MOVQ              $-1, SI
+	BZHIQ             DX, SI, SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (CX)(BX*4), K1, Z1
+	VEXTRACTF64X4     $0x01, Z1, Y3
+	VCVTPS2PD         Y1, Z2
+	VCVTPS2PD         Y3, Z3
+	VBROADCASTSD      doublesZ<>+0(SB), Z4
+	VMOVAPD           Z4, Z5
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z2, Z5
+	VSUBPD            Z4, Z5, Z4
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z4, Z2
+	VMULPD            Z2, Z2, Z4
+	VBROADCASTSD      doublesZ<>+32(SB), Z6
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z4, Z6
+	VMULPD            Z4, Z2, Z7
+	VFMADD213PD       Z2, Z7, Z6
+	VBROADCASTSD      doublesZ<>+80(SB), Z2
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z4, Z2
+	VBROADCASTSD      doublesZ<>+128(SB), Z9
+	VMULPD            Z4, Z4, Z7
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z4, Z9
+	VFMADD213PD       Z9, Z7, Z2
+	VPSLLQ            $0x3f, Z5, Z4
+	VPSLLQ            $0x3e, Z5, Z5
+	VPMOVQ2M          Z4, K2
+	VBLENDMPD         Z2, Z6, K2, Z13
+	VPANDQ.BCST       doublesZ<>+144(SB), Z5, Z5
+	VPXORQ            Z5, Z13, Z13
+	VBROADCASTSD      doublesZ<>+0(SB), Z2
+	VMOVAPD           Z2, Z4
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z3, Z4
+	VSUBPD            Z2, Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z2, Z3
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z2, Z3
+	VMULPD            Z3, Z3, Z2
+	VBROADCASTSD      doublesZ<>+32(SB), Z5
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z2, Z5
+	VMULPD            Z2, Z3, Z6
+	VFMADD213PD       Z3, Z6, Z5
+	VBROADCASTSD      doublesZ<>+80(SB), Z3
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z2, Z3
+	VBROADCASTSD      doublesZ<>+128(SB), Z7
+	VMULPD            Z2, Z2, Z6
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z2, Z7
+	VFMADD213PD       Z7, Z6, Z3
+	VPSLLQ            $0x3f, Z4, Z2
+	VPSLLQ            $0x3e, Z4, Z4
+	VPMOVQ2M          Z2, K2
+	VBLENDMPD         Z3, Z5, K2, Z14
+	VPANDQ.BCST       doublesZ<>+144(SB), Z4, Z4
+	VPXORQ            Z4, Z14, Z14
+	VPANDD            Z8, Z1, Z2
+	VCVTPD2PS         Z13, Y15
+	VCVTPD2PS         Z14, Y3
+	VINSERTF64X4      $0x01, Y3, Z15, Z15
+	VCMPPS            $0x11, Z11, Z2, K2
+	VBLENDMPS         Z15, Z1, K2, Z16
+	VPANDD            Z8, Z1, Z1
+	VCMPPS            $0x15, Z11, Z1, K2
+	VPORD             Z12, Z0, K2, Z0
+	VMOVUPS           Z16, K1, (AX)(BX*4)
+
+done:
+	VPTESTMD Z0, Z0, K1
+	KMOVW    K1, AX
+	MOVL     AX, far+48(FP)
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+132(SB), Z8
+	VBROADCASTSS constantsZ<>+280(SB), Z11
+	VBROADCASTSS constantsZ<>+236(SB), Z12
+	JMP          begin
+
+// func CosNearZ(y []float32, x []float32) (far uint32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·CosNearZ(SB), NOSPLIT, $0-52
+	JMP constants
+
+begin:
+	MOVQ   y_base+0(FP), AX
+	MOVQ   x_base+24(FP), CX
+	MOVQ   y_len+8(FP), DX
+	VPXORD Z0, Z0, Z0
+	XORQ   BX, BX
+	SUBQ   $0x10, DX
+	JL     end1
+
+loop1:
+	VMOVUPS           (CX)(BX*4), Z1
+	VEXTRACTF64X4     $0x01, Z1, Y3
+	VCVTPS2PD         Y1, Z2
+	VCVTPS2PD         Y3, Z3
+	VBROADCASTSD      doublesZ<>+0(SB), Z4
+	VMOVAPD           Z4, Z5
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z2, Z5
+	VSUBPD            Z4, Z5, Z4
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z4, Z2
+	VMULPD            Z2, Z2, Z4
+	VBROADCASTSD      doublesZ<>+32(SB), Z17
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z4, Z17
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z4, Z17
+	VMULPD            Z4, Z2, Z18
+	VFMADD213PD       Z2, Z18, Z17
+	VBROADCASTSD      doublesZ<>+80(SB), Z2
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z4, Z2
+	VBROADCASTSD      doublesZ<>+128(SB), Z19
+	VMULPD            Z4, Z4, Z18
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z4, Z19
+	VFMADD213PD       Z19, Z18, Z2
+	VPADDQ.BCST       doublesZ<>+152(SB), Z5, Z4
+	VPSLLQ            $0x3f, Z4, Z5
+	VPSLLQ            $0x3e, Z4, Z4
+	VPMOVQ2M          Z5, K1
+	VBLENDMPD         Z2, Z17, K1, Z6
+	VPANDQ.BCST       doublesZ<>+144(SB), Z4, Z4
+	VPXORQ            Z4, Z6, Z6
+	VBROADCASTSD      doublesZ<>+0(SB), Z2
+	VMOVAPD           Z2, Z4
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z3, Z4
+	VSUBPD            Z2, Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z2, Z3
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z2, Z3
+	VMULPD            Z3, Z3, Z2
+	VBROADCASTSD      doublesZ<>+32(SB), Z5
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z2, Z5
+	VMULPD            Z2, Z3, Z17
+	VFMADD213PD       Z3, Z17, Z5
+	VBROADCASTSD      doublesZ<>+80(SB), Z3
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z2, Z3
+	VBROADCASTSD      doublesZ<>+128(SB), Z18
+	VMULPD            Z2, Z2, Z17
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z2, Z18
+	VFMADD213PD       Z18, Z17, Z3
+	VPADDQ.BCST       doublesZ<>+152(SB), Z4, Z2
+	VPSLLQ            $0x3f, Z2, Z4
+	VPSLLQ            $0x3e, Z2, Z2
+	VPMOVQ2M          Z4, K1
+	VBLENDMPD         Z3, Z5, K1, Z7
+	VPANDQ.BCST       doublesZ<>+144(SB), Z2, Z2
+	VPXORQ            Z2, Z7, Z7
+	VPANDD            Z8, Z1, Z2
+	VCVTPD2PS         Z6, Y9
+	VCVTPD2PS         Z7, Y3
+	VINSERTF64X4      $0x01, Y3, Z9, Z9
+	VCMPPS            $0x11, Z11, Z2, K1
+	VBLENDMPS         Z9, Z1, K1, Z10
+	VPANDD            Z8, Z1, Z1
+	VCMPPS            $0x15, Z11, Z1, K1
+	VPORD             Z12, Z0, K1, Z0
+	VMOVUPS           Z10, (AX)(BX*4)
+	ADDQ              $0x10, BX
+	SUBQ              $0x10, DX
+	JGE               loop1
+
+end1:
+	ADDQ              $0x10, DX
+	TESTQ             DX, DX
+	JE                done
+	MOVQ              $-1, SI
+	BZHIQ             DX, SI, SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (CX)(BX*4), K1, Z1
+	VEXTRACTF64X4     $0x01, Z1, Y3
+	VCVTPS2PD         Y1, Z2
+	VCVTPS2PD         Y3, Z3
+	VBROADCASTSD      doublesZ<>+0(SB), Z4
+	VMOVAPD           Z4, Z5
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z2, Z5
+	VSUBPD            Z4, Z5, Z4
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z4, Z2
+	VMULPD            Z2, Z2, Z4
+	VBROADCASTSD      doublesZ<>+32(SB), Z6
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z4, Z6
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z4, Z6
+	VMULPD            Z4, Z2, Z7
+	VFMADD213PD       Z2, Z7, Z6
+	VBROADCASTSD      doublesZ<>+80(SB), Z2
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z4, Z2
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z4, Z2
+	VBROADCASTSD      doublesZ<>+128(SB), Z9
+	VMULPD            Z4, Z4, Z7
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z4, Z9
+	VFMADD213PD       Z9, Z7, Z2
+	VPADDQ.BCST       doublesZ<>+152(SB), Z5, Z4
+	VPSLLQ            $0x3f, Z4, Z5
+	VPSLLQ            $0x3e, Z4, Z4
+	VPMOVQ2M          Z5, K2
+	VBLENDMPD         Z2, Z6, K2, Z13
+	VPANDQ.BCST       doublesZ<>+144(SB), Z4, Z4
+	VPXORQ            Z4, Z13, Z13
+	VBROADCASTSD      doublesZ<>+0(SB), Z2
+	VMOVAPD           Z2, Z4
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z3, Z4
+	VSUBPD            Z2, Z4, Z2
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z2, Z3
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z2, Z3
+	VMULPD            Z3, Z3, Z2
+	VBROADCASTSD      doublesZ<>+32(SB), Z5
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z2, Z5
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z2, Z5
+	VMULPD            Z2, Z3, Z6
+	VFMADD213PD       Z3, Z6, Z5
+	VBROADCASTSD      doublesZ<>+80(SB), Z3
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z2, Z3
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z2, Z3
+	VBROADCASTSD      doublesZ<>+128(SB), Z7
+	VMULPD            Z2, Z2, Z6
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z2, Z7
+	VFMADD213PD       Z7, Z6, Z3
+	VPADDQ.BCST       doublesZ<>+152(SB), Z4, Z2
+	VPSLLQ            $0x3f, Z2, Z4
+	VPSLLQ            $0x3e, Z2, Z2
+	VPMOVQ2M          Z4, K2
+	VBLENDMPD         Z3, Z5, K2, Z14
+	VPANDQ.BCST       doublesZ<>+144(SB), Z2, Z2
+	VPXORQ            Z2, Z14, Z14
+	VPANDD            Z8, Z1, Z2
+	VCVTPD2PS         Z13, Y15
+	VCVTPD2PS         Z14, Y3
+	VINSERTF64X4      $0x01, Y3, Z15, Z15
+	VCMPPS            $0x11, Z11, Z2, K2
+	VBLENDMPS         Z15, Z1, K2, Z16
+	VPANDD            Z8, Z1, Z1
+	VCMPPS            $0x15, Z11, Z1, K2
+	VPORD             Z12, Z0, K2, Z0
+	VMOVUPS           Z16, K1, (AX)(BX*4)
+
+done:
+	VPTESTMD Z0, Z0, K1
+	KMOVW    K1, AX
+	MOVL     AX, far+48(FP)
+	VZEROUPPER
+	RET
+
+constants:
+	VBROADCASTSS constantsZ<>+132(SB), Z8
+	VBROADCASTSS constantsZ<>+280(SB), Z11
+	VBROADCASTSS constantsZ<>+236(SB), Z12
+	JMP          begin
+
+// func RotationsZ(cos []float32, sin []float32, freq []float64, position float64, scale float64)
+// Requires: AVX, AVX512DQ, AVX512F, SSE2
+TEXT ·RotationsZ(SB), NOSPLIT, $0-88
+	JMP constants
+
+begin:
+	MOVQ         cos_base+0(FP), AX
+	MOVQ         sin_base+24(FP), CX
+	MOVQ         freq_base+48(FP), DX
+	MOVQ         cos_len+8(FP), BX
+	MOVSD        position+72(FP), X0
+	VBROADCASTSD X0, Z0
+	MOVSD        scale+80(FP), X5
+	VBROADCASTSD X5, Z5
+	XORQ         SI, SI
+	SUBQ         $0x10, BX
+	JL           rest
+
+loop:
+	VMULPD            (DX)(SI*8), Z0, Z6
+	VBROADCASTSD      doublesZ<>+0(SB), Z7
+	VMOVAPD           Z7, Z8
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z6, Z8
+	VSUBPD            Z7, Z8, Z7
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z7, Z6
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z7, Z6
+	VMULPD            Z6, Z6, Z7
+	VBROADCASTSD      doublesZ<>+32(SB), Z11
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z7, Z11
+	VMULPD            Z7, Z6, Z12
+	VFMADD213PD       Z6, Z12, Z11
+	VBROADCASTSD      doublesZ<>+80(SB), Z6
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z7, Z6
+	VBROADCASTSD      doublesZ<>+128(SB), Z13
+	VMULPD            Z7, Z7, Z12
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z7, Z13
+	VFMADD213PD       Z13, Z12, Z6
+	VPSLLQ            $0x3f, Z8, Z7
+	VPSLLQ            $0x3e, Z8, Z12
+	VPMOVQ2M          Z7, K1
+	VBLENDMPD         Z6, Z11, K1, Z1
+	VPANDQ.BCST       doublesZ<>+144(SB), Z12, Z12
+	VPXORQ            Z12, Z1, Z1
+	VPADDQ.BCST       doublesZ<>+152(SB), Z8, Z7
+	VPSLLQ            $0x3f, Z7, Z8
+	VPSLLQ            $0x3e, Z7, Z7
+	VPMOVQ2M          Z8, K1
+	VBLENDMPD         Z6, Z11, K1, Z2
+	VPANDQ.BCST       doublesZ<>+144(SB), Z7, Z7
+	VPXORQ            Z7, Z2, Z2
+	VMULPD            Z5, Z1, Z1
+	VMULPD            Z5, Z2, Z2
+	VMULPD            64(DX)(SI*8), Z0, Z6
+	VBROADCASTSD      doublesZ<>+0(SB), Z7
+	VMOVAPD           Z7, Z8
+	VFMADD231PD.BCST  doublesZ<>+8(SB), Z6, Z8
+	VSUBPD            Z7, Z8, Z7
+	VFNMADD231PD.BCST doublesZ<>+16(SB), Z7, Z6
+	VFNMADD231PD.BCST doublesZ<>+24(SB), Z7, Z6
+	VMULPD            Z6, Z6, Z7
+	VBROADCASTSD      doublesZ<>+32(SB), Z11
+	VFMADD213PD.BCST  doublesZ<>+40(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+48(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+56(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+64(SB), Z7, Z11
+	VFMADD213PD.BCST  doublesZ<>+72(SB), Z7, Z11
+	VMULPD            Z7, Z6, Z12
+	VFMADD213PD       Z6, Z12, Z11
+	VBROADCASTSD      doublesZ<>+80(SB), Z6
+	VFMADD213PD.BCST  doublesZ<>+88(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+96(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+104(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+112(SB), Z7, Z6
+	VFMADD213PD.BCST  doublesZ<>+120(SB), Z7, Z6
+	VBROADCASTSD      doublesZ<>+128(SB), Z13
+	VMULPD            Z7, Z7, Z12
+	VFMADD213PD.BCST  doublesZ<>+136(SB), Z7, Z13
+	VFMADD213PD       Z13, Z12, Z6
+	VPSLLQ            $0x3f, Z8, Z7
+	VPSLLQ            $0x3e, Z8, Z12
+	VPMOVQ2M          Z7, K1
+	VBLENDMPD         Z6, Z11, K1, Z3
+	VPANDQ.BCST       doublesZ<>+144(SB), Z12, Z12
+	VPXORQ            Z12, Z3, Z3
+	VPADDQ.BCST       doublesZ<>+152(SB), Z8, Z7
+	VPSLLQ            $0x3f, Z7, Z8
+	VPSLLQ            $0x3e, Z7, Z7
+	VPMOVQ2M          Z8, K1
+	VBLENDMPD         Z6, Z11, K1, Z4
+	VPANDQ.BCST       doublesZ<>+144(SB), Z7, Z7
+	VPXORQ            Z7, Z4, Z4
+	VMULPD            Z5, Z3, Z3
+	VMULPD            Z5, Z4, Z4
+	VCVTPD2PS         Z2, Y9
+	VCVTPD2PS         Z4, Y6
+	VINSERTF64X4      $0x01, Y6, Z9, Z9
+	VMOVUPS           Z9, (AX)(SI*4)
+	VCVTPD2PS         Z1, Y10
+	VCVTPD2PS         Z3, Y6
+	VINSERTF64X4      $0x01, Y6, Z10, Z10
+	VMOVUPS           Z10, (CX)(SI*4)
+	ADDQ              $0x10, SI
+	SUBQ              $0x10, BX
+	JGE               loop
+
+rest:
+	ADDQ $0x10, BX
+	JE   done
+
+one:
+	INCQ SI
+	DECQ BX
+	JNE  one
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
+// func TurnZ(y1 []float32, y2 []float32, x1 []float32, x2 []float32, cos []float32, sin []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·TurnZ(SB), NOSPLIT, $0-144
+	JMP constants
+
+begin:
+	MOVQ y1_base+0(FP), AX
+	MOVQ y2_base+24(FP), CX
+	MOVQ x1_base+48(FP), DX
+	MOVQ x2_base+72(FP), BX
+	MOVQ cos_base+96(FP), SI
+	MOVQ sin_base+120(FP), DI
+	MOVQ y1_len+8(FP), R8
+	XORQ R9, R9
+	SUBQ $0x10, R8
+	JL   end1
+
+loop1:
+	VMOVUPS (DX)(R9*4), Z0
+	VMOVUPS (BX)(R9*4), Z1
+	VMOVUPS (SI)(R9*4), Z2
+	VMOVUPS (DI)(R9*4), Z3
+	VMULPS  Z2, Z0, Z4
+	VMULPS  Z3, Z1, Z5
+	VSUBPS  Z5, Z4, Z4
+	VMOVUPS Z4, (AX)(R9*4)
+	VMULPS  Z2, Z1, Z1
+	VMULPS  Z3, Z0, Z0
+	VADDPS  Z0, Z1, Z0
+	VMOVUPS Z0, (CX)(R9*4)
+	ADDQ    $0x10, R9
+	SUBQ    $0x10, R8
+	JGE     loop1
+
+end1:
+	ADDQ      $0x10, R8
+	TESTQ     R8, R8
+	JE        done
+	MOVQ      $-1, R10
+	BZHIQ     R8, R10, R10
+	KMOVW     R10, K1
+	VMOVUPS.Z (DX)(R9*4), K1, Z0
+	VMOVUPS.Z (BX)(R9*4), K1, Z1
+	VMOVUPS.Z (SI)(R9*4), K1, Z2
+	VMOVUPS.Z (DI)(R9*4), K1, Z3
+	VMULPS    Z2, Z0, Z4
+	VMULPS    Z3, Z1, Z5
+	VSUBPS    Z5, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)(R9*4)
+	VMULPS    Z2, Z1, Z1
+	VMULPS    Z3, Z0, Z0
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(R9*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
+// func TurnPairsZ(cos []float32, sin []float32, y []float32, x []float32)
+// Requires: AVX, AVX512F
+TEXT ·TurnPairsZ(SB), NOSPLIT, $0-96
+	JMP constants
+
+begin:
+	MOVQ      cos_base+0(FP), AX
+	MOVQ      sin_base+24(FP), CX
+	MOVQ      y_base+48(FP), DX
+	MOVQ      x_base+72(FP), BX
+	MOVQ      cos_len+8(FP), SI
+	VPMOVZXBD spreadZ<>+0(SB), Z0
+	XORQ      DI, DI
+	SUBQ      $0x08, SI
+	JL        rest
+
+loop:
+	VMOVUPS   (BX)(DI*8), Z1
+	VPERMILPS $0xb1, Z1, Z2
+	VMOVUPS   (CX)(DI*4), Y4
+	VPERMPS   Z4, Z0, Z3
+	VMULPS    Z3, Z2, Z2
+	VMOVUPS   evensZ<>+0(SB), Z3
+	VPXORD    Z3, Z2, Z2
+	VMOVUPS   (AX)(DI*4), Y4
+	VPERMPS   Z4, Z0, Z3
+	VMULPS    Z3, Z1, Z1
+	VADDPS    Z2, Z1, Z1
+	VMOVUPS   Z1, (DX)(DI*8)
+	ADDQ      $0x08, DI
+	SUBQ      $0x08, SI
+	JGE       loop
+
+rest:
+	ADDQ $0x08, SI
+	JE   done
+
+one:
+	VMOVSS (BX)(DI*8), X0
+	VMOVSS 4(BX)(DI*8), X1
+	VMULSS (AX)(DI*4), X0, X2
+	VMULSS (CX)(DI*4), X1, X3
+	VSUBSS X3, X2, X2
+	VMULSS (AX)(DI*4), X1, X1
+	VMULSS (CX)(DI*4), X0, X0
+	VADDSS X0, X1, X1
+	VMOVSS X2, (DX)(DI*8)
+	VMOVSS X1, 4(DX)(DI*8)
+	INCQ   DI
+	DECQ   SI
+	JNE    one
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
+DATA spreadZ<>+0(SB)/1, $0x00
+DATA spreadZ<>+1(SB)/1, $0x00
+DATA spreadZ<>+2(SB)/1, $0x01
+DATA spreadZ<>+3(SB)/1, $0x01
+DATA spreadZ<>+4(SB)/1, $0x02
+DATA spreadZ<>+5(SB)/1, $0x02
+DATA spreadZ<>+6(SB)/1, $0x03
+DATA spreadZ<>+7(SB)/1, $0x03
+DATA spreadZ<>+8(SB)/1, $0x04
+DATA spreadZ<>+9(SB)/1, $0x04
+DATA spreadZ<>+10(SB)/1, $0x05
+DATA spreadZ<>+11(SB)/1, $0x05
+DATA spreadZ<>+12(SB)/1, $0x06
+DATA spreadZ<>+13(SB)/1, $0x06
+DATA spreadZ<>+14(SB)/1, $0x07
+DATA spreadZ<>+15(SB)/1, $0x07
+GLOBL spreadZ<>(SB), RODATA|NOPTR, $16
+
+DATA evensZ<>+0(SB)/4, $0x80000000
+DATA evensZ<>+4(SB)/4, $0x00000000
+DATA evensZ<>+8(SB)/4, $0x80000000
+DATA evensZ<>+12(SB)/4, $0x00000000
+DATA evensZ<>+16(SB)/4, $0x80000000
+DATA evensZ<>+20(SB)/4, $0x00000000
+DATA evensZ<>+24(SB)/4, $0x80000000
+DATA evensZ<>+28(SB)/4, $0x00000000
+DATA evensZ<>+32(SB)/4, $0x80000000
+DATA evensZ<>+36(SB)/4, $0x00000000
+DATA evensZ<>+40(SB)/4, $0x80000000
+DATA evensZ<>+44(SB)/4, $0x00000000
+DATA evensZ<>+48(SB)/4, $0x80000000
+DATA evensZ<>+52(SB)/4, $0x00000000
+DATA evensZ<>+56(SB)/4, $0x80000000
+DATA evensZ<>+60(SB)/4, $0x00000000
+GLOBL evensZ<>(SB), RODATA|NOPTR, $64
 
 // func StreamExpZ(y []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
@@ -5119,10 +6148,10 @@ done:
 
 constants:
 	VBROADCASTSS constantsZ<>+132(SB), Z11
-	VBROADCASTSS constantsZ<>+228(SB), Z12
+	VBROADCASTSS constantsZ<>+244(SB), Z12
 	VBROADCASTSS constantsZ<>+12(SB), Z13
-	VBROADCASTSS constantsZ<>+232(SB), Z14
-	VBROADCASTSS constantsZ<>+236(SB), Z15
+	VBROADCASTSS constantsZ<>+248(SB), Z14
+	VBROADCASTSS constantsZ<>+252(SB), Z15
 	VBROADCASTSS constantsZ<>+56(SB), Z16
 	JMP          begin
 
@@ -5464,16 +6493,40 @@ DATA constantsZ<>+212(SB)/4, $0x3d922279
 DATA constantsZ<>+216(SB)/4, $0x3fd9db23
 DATA constantsZ<>+220(SB)/4, $0x3f000000
 DATA constantsZ<>+224(SB)/4, $0x41a00000
-DATA constantsZ<>+228(SB)/4, $0x40ba0000
-DATA constantsZ<>+232(SB)/4, $0x402aaaab
-DATA constantsZ<>+236(SB)/4, $0x3ec00000
-DATA constantsZ<>+240(SB)/4, $0x3aaded2c
-DATA constantsZ<>+244(SB)/4, $0x3c1e7457
-DATA constantsZ<>+248(SB)/4, $0x3d635b6c
-DATA constantsZ<>+252(SB)/4, $0x3e75fce1
-DATA constantsZ<>+256(SB)/4, $0x3f317215
-DATA constantsZ<>+260(SB)/4, $0xc2fc0000
-DATA constantsZ<>+264(SB)/4, $0x00007fff
-DATA constantsZ<>+268(SB)/4, $0x00000001
-DATA constantsZ<>+272(SB)/4, $0x00000040
-GLOBL constantsZ<>(SB), RODATA|NOPTR, $276
+DATA constantsZ<>+228(SB)/4, $0xbf800000
+DATA constantsZ<>+232(SB)/4, $0x00007fff
+DATA constantsZ<>+236(SB)/4, $0x00000001
+DATA constantsZ<>+240(SB)/4, $0x00000040
+DATA constantsZ<>+244(SB)/4, $0x40ba0000
+DATA constantsZ<>+248(SB)/4, $0x402aaaab
+DATA constantsZ<>+252(SB)/4, $0x3ec00000
+DATA constantsZ<>+256(SB)/4, $0x3aaded2c
+DATA constantsZ<>+260(SB)/4, $0x3c1e7457
+DATA constantsZ<>+264(SB)/4, $0x3d635b6c
+DATA constantsZ<>+268(SB)/4, $0x3e75fce1
+DATA constantsZ<>+272(SB)/4, $0x3f317215
+DATA constantsZ<>+276(SB)/4, $0xc2fc0000
+DATA constantsZ<>+280(SB)/4, $0x4e800000
+GLOBL constantsZ<>(SB), RODATA|NOPTR, $284
+
+DATA doublesZ<>+0(SB)/8, $0x4338000000000000
+DATA doublesZ<>+8(SB)/8, $0x3fe45f306dc9c883
+DATA doublesZ<>+16(SB)/8, $0x3ff921fb54442d18
+DATA doublesZ<>+24(SB)/8, $0x3c91a62633145c07
+DATA doublesZ<>+32(SB)/8, $0x3de5d8fd1fd19ccd
+DATA doublesZ<>+40(SB)/8, $0xbe5ae5e5a9291f5d
+DATA doublesZ<>+48(SB)/8, $0x3ec71de3567d48a1
+DATA doublesZ<>+56(SB)/8, $0xbf2a01a019bfdf03
+DATA doublesZ<>+64(SB)/8, $0x3f8111111110f7d0
+DATA doublesZ<>+72(SB)/8, $0xbfc5555555555548
+DATA doublesZ<>+80(SB)/8, $0xbda8fa49a0861a9b
+DATA doublesZ<>+88(SB)/8, $0x3e21ee9d7b4e3f05
+DATA doublesZ<>+96(SB)/8, $0xbe927e4f7eac4bc6
+DATA doublesZ<>+104(SB)/8, $0x3efa01a019c844f5
+DATA doublesZ<>+112(SB)/8, $0xbf56c16c16c14f91
+DATA doublesZ<>+120(SB)/8, $0x3fa555555555554b
+DATA doublesZ<>+128(SB)/8, $0xbfe0000000000000
+DATA doublesZ<>+136(SB)/8, $0x3ff0000000000000
+DATA doublesZ<>+144(SB)/8, $0x8000000000000000
+DATA doublesZ<>+152(SB)/8, $0x0000000000000001
+GLOBL doublesZ<>(SB), RODATA|NOPTR, $160

@@ -106,3 +106,16 @@ var tailPieces = [8][16]float32{
 	{0x1.3d29dp-06, -0x1.078564p-07, 0x1.404b6ep-08, 0x1.aba928p-10, -0x1.f8a90cp-10, -0x1.7f3a8ep-11, -0x1.54e76p-10, -0x1.3676cep-12, 0x1.746e96p-14, 0x1.9a2ccap-13, 0x1.17a6b4p-13, 0x1.07fa3cp-14, 0x1.78977ep-16, 0x1.b2086ap-18, 0x1.9abe88p-20, 0x1.42bcfcp-22},
 	{-0x1.d3740cp-06, 0x1.82b91ep-07, -0x1.138e22p-08, -0x1.536ec8p-10, 0x1.04e1a2p-09, -0x1.e287dap-10, 0x1.f155dp-11, 0x1.d30bc8p-13, 0x1.18814p-13, -0x1.6a726ap-16, -0x1.20c6ep-15, -0x1.87886ap-16, -0x1.4b0676p-17, -0x1.ad9a5ap-19, -0x1.cc3538p-21, -0x1.8fe14cp-23},
 }
+
+const (
+	circleMagic         = 0x1.8p+52
+	circleFar   float32 = 0x1p+30
+	quarterHigh         = 0x1.921fb54442d18p+00
+	quarterLow          = 0x1.1a62633145c07p-54
+)
+
+// sineSeries: (sin(r) - r) / r³ in r², |r| <= pi/4.
+var sineSeries = [...]float64{-0x1.5555555555548p-03, 0x1.111111110f7dp-07, -0x1.a01a019bfdf03p-13, 0x1.71de3567d48a1p-19, -0x1.ae5e5a9291f5dp-26, 0x1.5d8fd1fd19ccdp-33}
+
+// cosineSeries: (cos(r) - 1 + r²/2) / r⁴ in r², |r| <= pi/4.
+var cosineSeries = [...]float64{0x1.555555555554bp-05, -0x1.6c16c16c14f91p-10, 0x1.a01a019c844f5p-16, -0x1.27e4f7eac4bc6p-22, 0x1.1ee9d7b4e3f05p-29, -0x1.8fa49a0861a9bp-37}

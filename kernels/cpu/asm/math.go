@@ -227,6 +227,25 @@ func rsqrtOf(x float32) float32 { return 1 / sqrtOf(x) }
 
 func floorOf(x float32) float32 { return float32(math.Floor(float64(x))) }
 
+// signOf is 0 for NaN as well.
+func signOf(x float32) float32 {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return -1
+	}
+	return 0
+}
+
+// leakyOf is a below zero times b, and a elsewhere.
+func leakyOf(a, b float32) float32 {
+	if a < 0 {
+		return a * b
+	}
+	return a
+}
+
 // maxOf is a > b ? a : b, and NaN if either is.
 func maxOf(a, b float32) float32 {
 	if a > b || a != a {

@@ -42,11 +42,17 @@ type Vector struct {
 	Rsqrt Map // 1 / Sqrt, within 1.5 ulp
 
 	Neg, Abs, Floor Map // exact
+	Sign            Map // 1, -1, or 0 for 0 and NaN
+
+	RoundBF16, RoundF16 Map // to the nearest value of such a type, as package half does
+
+	SinNear, CosNear Near // below 2³⁰; use Sin and Cos
 
 	// Rounded once. Max is a > b ? a : b, and Min a < b ? a : b, and NaN if
 	// either operand is. The number of SSub and SDiv comes first.
-	Add, Sub, Mul, Div, Max, Min                   Join
-	AddS, SubS, SSub, MulS, DivS, SDiv, MaxS, MinS JoinNumber
+	// Leaky is a < 0 ? a b : a.
+	Add, Sub, Mul, Div, Max, Min, Leaky                    Join
+	AddS, SubS, SSub, MulS, DivS, SDiv, MaxS, MinS, LeakyS JoinNumber
 
 	ScaleMul func(y, x, w []float32, s float32)         // y[i] = (x[i] s) w[i]
 	Center   func(y, x []float32, high, low, s float32) // y[i] = ((x[i] - high) - low) s
@@ -84,6 +90,17 @@ type Vector struct {
 	// Conversions, as package half does them.
 	WidenBF16, WidenF16   func(y []float32, x []uint16)
 	NarrowBF16, NarrowF16 func(y []uint16, x []float32)
+
+	// Rotations is cos[i], sin[i] = scale times cosine and sine of position
+	// freq[i] radians, below 2³⁰, in float64 and then rounded; rows are multiples
+	// of 16 long.
+	Rotations func(cos, sin []float32, freq []float64, position, scale float64)
+	// Turn is y1[i], y2[i] = x1[i] cos[i] - x2[i] sin[i], x2[i] cos[i] + x1[i] sin[i].
+	// y1 and y2 may be x1 and x2.
+	Turn func(y1, y2, x1, x2, cos, sin []float32)
+	// TurnPairs is Turn for x1, x2 = x[2i], x[2i+1], and y alike, of as many pairs
+	// as cos is long.
+	TurnPairs func(cos, sin, y, x []float32)
 
 	Stream Stream
 }

@@ -86,6 +86,15 @@ func TestJoins(t *testing.T) {
 	joins := map[string]func(v *Vector) Join{
 		"Add": func(v *Vector) Join { return v.Add }, "Sub": func(v *Vector) Join { return v.Sub }, "Mul": func(v *Vector) Join { return v.Mul },
 		"Div": func(v *Vector) Join { return v.Div }, "Max": func(v *Vector) Join { return v.Max }, "Min": func(v *Vector) Join { return v.Min },
+		"Leaky":     func(v *Vector) Join { return v.Leaky },
+		"RoundBF16": func(v *Vector) Join { return func(y, a, _ []float32) { v.RoundBF16(y, a) } },
+		"RoundF16":  func(v *Vector) Join { return func(y, a, _ []float32) { v.RoundF16(y, a) } },
+		"Turn": func(v *Vector) Join {
+			return func(y, a, b []float32) { z := make([]float32, len(y)); v.Turn(z, y, a, b, b, a); v.Add(y, y, z) }
+		},
+		"TurnPairs": func(v *Vector) Join {
+			return func(y, a, b []float32) { n := len(y) / 2; v.TurnPairs(b[:n], a[:n], y, a) }
+		},
 		"ScaleMul":  func(v *Vector) Join { return func(y, a, b []float32) { v.ScaleMul(y, a, b, 0.3) } },
 		"Normalize": func(v *Vector) Join { return func(y, a, b []float32) { v.Normalize(y, a, b, a, 0.3, 0.02, 1.7) } },
 	}
@@ -94,6 +103,7 @@ func TestJoins(t *testing.T) {
 		"SSub": func(v *Vector) JoinNumber { return v.SSub }, "MulS": func(v *Vector) JoinNumber { return v.MulS },
 		"DivS": func(v *Vector) JoinNumber { return v.DivS }, "SDiv": func(v *Vector) JoinNumber { return v.SDiv },
 		"MaxS": func(v *Vector) JoinNumber { return v.MaxS }, "MinS": func(v *Vector) JoinNumber { return v.MinS },
+		"LeakyS": func(v *Vector) JoinNumber { return v.LeakyS },
 		"Elu":    func(v *Vector) JoinNumber { return v.Elu },
 		"Center": func(v *Vector) JoinNumber { return func(y, x []float32, b float32) { v.Center(y, x, b, 0.01, 0.7) } },
 		"Fill":   func(v *Vector) JoinNumber { return func(y, _ []float32, b float32) { v.Fill(y, b) } },
@@ -158,6 +168,32 @@ func TestStreams(t *testing.T) {
 			alike(t, fmt.Sprintf("%s: exponentials of %d", name, n), e, f)
 			sameSum(t, fmt.Sprintf("%s: sum of exponentials of %d", name, n), sum, sum2)
 			check("center", func(y []float32) { s.Center(y, x, 1, 0.1, 3) }, func(y []float32) { want.Center(y, x, 1, 0.1, 3) })
+		}
+	})
+}
+
+// Rotations have the same bits in every tier, for angles of any quarter.
+func TestRotations(t *testing.T) {
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for n := 0; n <= 96; n += 16 {
+			freq := make([]float64, n)
+			for i := range freq {
+				freq[i] = math.Pow(10, 1-6*r.Float64())
+			}
+			for _, position := range []float64{0, 1, 2, 77, 4095, 131071} {
+				var c, s [2][]float32
+				for k, v := range []*Vector{got, want} {
+					c[k], s[k] = make([]float32, n+17), make([]float32, n+17)
+					v.Rotations(c[k][:n], s[k][:n], freq, position, 1.25)
+				}
+				alike(t, fmt.Sprintf("%s: cosines of %d", name, n), c[0], c[1])
+				alike(t, fmt.Sprintf("%s: sines of %d", name, n), s[0], s[1])
+				for i, f := range freq {
+					if x := 1.25 * math.Cos(position*f); off(c[0][i], x) > 0.5001 {
+						t.Errorf("%s: cosine of %g is %g, want %g", name, position*f, c[0][i], x/1.25)
+					}
+				}
+			}
 		}
 	})
 }

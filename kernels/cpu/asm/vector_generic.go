@@ -13,6 +13,9 @@ func genericVector() Vector {
 		Silu: mapping(siluOf), Gelu: mapping(geluOf), GeluTanh: mapping(geluTanhOf), QuickGelu: mapping(quickGeluOf),
 		Softplus: mapping(softplusOf), Mish: mapping(mishOf),
 		Sqrt: mapping(sqrtOf), Rsqrt: mapping(rsqrtOf), Floor: mapping(floorOf), Abs: mapping(abs),
+		Sign: mapping(signOf), RoundBF16: mapping(roundBF16), RoundF16: mapping(roundF16),
+		SinNear: near(0), CosNear: near(1), Rotations: rotations, Turn: turnHalves, TurnPairs: turnPairs,
+		Leaky: join(leakyOf), LeakyS: number(leakyOf),
 		Neg: mapping(func(x float32) float32 { return -x }),
 
 		Add: join(addOf), Sub: join(subOf), Mul: join(mulOf), Div: join(divOf), Max: join(maxOf), Min: join(minOf),
@@ -72,6 +75,23 @@ func addOf(a, b float32) float32 { return a + b }
 func subOf(a, b float32) float32 { return a - b }
 func mulOf(a, b float32) float32 { return a * b }
 func divOf(a, b float32) float32 { return a / b }
+
+func roundBF16(x float32) float32 { return half.BF16ToF32(half.F32ToBF16(x)) }
+func roundF16(x float32) float32  { return half.F16ToF32(half.F32ToF16(x)) }
+
+func turnHalves(y1, y2, x1, x2, cos, sin []float32) {
+	for i := range y1 {
+		a, b := x1[i], x2[i]
+		y1[i], y2[i] = float32(a*cos[i])-float32(b*sin[i]), float32(b*cos[i])+float32(a*sin[i])
+	}
+}
+
+func turnPairs(cos, sin, y, x []float32) {
+	for i, c := range cos {
+		a, b := x[2*i], x[2*i+1]
+		y[2*i], y[2*i+1] = float32(a*c)-float32(b*sin[i]), float32(b*c)+float32(a*sin[i])
+	}
+}
 
 func scaleMul(y, x, w []float32, s float32) {
 	for i := range y {

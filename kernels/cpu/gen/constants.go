@@ -101,6 +101,7 @@ func writeConstants(file string) error {
 		b.WriteString("},\n")
 	}
 	b.WriteString("}\n")
+	b.WriteString(circleConstants())
 	return writeGo(file, b.String())
 }
 

@@ -77,14 +77,11 @@ func (s isa) narrowRow(e elem) {
 
 const nearestEven = 0
 
-// brains rounds to BF16: it adds half of the last place, less one where that
-// is even. A NaN keeps its upper bits and becomes quiet.
+// brains rounds to BF16.
 func (s isa) brains(from, to Mem) {
 	x := s.reg()
 	VMOVUPS(from, x)
-	upper := s.shift(VPSRLD, 16, x)
-	r := s.addInt(s.addInt(x, s.bits(0x7fff)), s.and(upper, s.bits(1)))
-	r = s.pick(unordered, x, x, s.or(upper, s.bits(0x40)), s.shift(VPSRLD, 16, r))
+	r := s.brainBits(x)
 	if s.bytes == 64 {
 		VPMOVDW(r, to)
 		return
@@ -93,6 +90,30 @@ func (s isa) brains(from, to Mem) {
 	VEXTRACTI128(Imm(1), r, high)
 	VPACKUSDW(high, r.AsX(), high)
 	VMOVDQU(high, to)
+}
+
+// brainBits are the bits of x as BF16: it adds half of the last place, less one
+// where that is even. A NaN keeps its upper bits and becomes quiet.
+func (s isa) brainBits(x VecVirtual) VecVirtual {
+	upper := s.shift(VPSRLD, 16, x)
+	r := s.addInt(s.addInt(x, s.bits(0x7fff)), s.and(upper, s.bits(1)))
+	return s.pick(unordered, x, x, s.or(upper, s.bits(0x40)), s.shift(VPSRLD, 16, r))
+}
+
+func roundBF16Of(s isa, x VecVirtual) VecVirtual { return s.shift(VPSLLD, 16, s.brainBits(x)) }
+
+func roundF16Of(s isa, x VecVirtual) VecVirtual {
+	v := s.reg()
+	if s.bytes == 64 {
+		half := YMM()
+		VCVTPS2PH(Imm(nearestEven), x, half)
+		VCVTPH2PS(half, v)
+		return v
+	}
+	half := XMM()
+	VCVTPS2PH(Imm(nearestEven), x, half)
+	VCVTPH2PS(half, v)
+	return v
 }
 
 // brain is brains for one element.

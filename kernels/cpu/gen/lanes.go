@@ -19,6 +19,9 @@ import (
 type pool struct {
 	at   map[uint32]int
 	bits []uint32
+
+	at64   map[uint64]int
+	bits64 []uint64
 }
 
 // word is a constant of 32 bits, as an operand in memory.
@@ -239,7 +242,8 @@ const (
 	greater   = 0x1e
 	atLeast   = 0x1d
 
-	notAtLeast = 0x19 // true for NaN
+	notAtLeast = 0x19 // true for NaN, as is
+	notLess    = 0x15
 )
 
 // pick is, lane by lane, a cmp b ? yes : no.

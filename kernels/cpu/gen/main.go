@@ -100,8 +100,8 @@ type isa struct {
 }
 
 var isas = map[string]isa{
-	"avx512": {name: "AVX512", suffix: "Z", reg: ZMM, bytes: 64, rows: 12, panels: 4, blockRows: 6, pool: &pool{at: map[uint32]int{}}, held: &held{most: 14}},
-	"avx2":   {name: "AVX2", suffix: "Y", reg: YMM, bytes: 32, rows: 6, panels: 2, blockRows: 4, pool: &pool{at: map[uint32]int{}}, held: &held{most: 14}},
+	"avx512": {name: "AVX512", suffix: "Z", reg: ZMM, bytes: 64, rows: 12, panels: 4, blockRows: 6, pool: &pool{at: map[uint32]int{}, at64: map[uint64]int{}}, held: &held{most: 14}},
+	"avx2":   {name: "AVX2", suffix: "Y", reg: YMM, bytes: 32, rows: 6, panels: 2, blockRows: 4, pool: &pool{at: map[uint32]int{}, at64: map[uint64]int{}}, held: &held{most: 14}},
 }
 
 // elem is how a weight is stored.

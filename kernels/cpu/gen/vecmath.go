@@ -278,3 +278,10 @@ func floorOf(s isa, x VecVirtual) VecVirtual {
 	}
 	return v
 }
+
+// signOf is 1 above zero, -1 below, and 0 for NaN as well.
+func signOf(s isa, x VecVirtual) VecVirtual {
+	zero := s.reg()
+	s.zero(zero)
+	return s.pick(greater, x, s.c(0), s.all(s.c(1)), s.pick(less, x, s.c(0), s.all(s.c(-1)), zero))
+}

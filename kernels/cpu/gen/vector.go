@@ -19,7 +19,8 @@ var maps = []struct {
 	{"Exp", 1, expOf}, {"Expm1", 1, expm1Of}, {"Log", 1, logOf}, {"Tanh", 1, tanhOf}, {"Sigmoid", 1, sigmoidOf}, {"Erf", 1, erfOf},
 	{"Silu", 1, siluOf}, {"GeluTanh", 1, geluTanhOf}, {"QuickGelu", 1, quickGeluOf},
 	{"Softplus", 1, softplusOf}, {"Mish", 1, mishOf},
-	{"Sqrt", 1, sqrtOf}, {"Rsqrt", 1, rsqrtOf}, {"Neg", 4, negOf}, {"Abs", 4, absOf}, {"Floor", 4, floorOf},
+	{"Sqrt", 1, sqrtOf}, {"Rsqrt", 1, rsqrtOf}, {"Neg", 4, negOf}, {"Abs", 4, absOf}, {"Floor", 4, floorOf}, {"Sign", 4, signOf},
+	{"RoundBF16", 1, roundBF16Of}, {"RoundF16", 1, roundF16Of},
 }
 
 // joins are the functions of two rows, or of a row and a number.
@@ -34,6 +35,7 @@ var joins = []struct {
 	{"Div", isa.divOf, []string{"DivS", "SDiv"}},
 	{"Max", isa.maxOf, []string{"MaxS"}},
 	{"Min", isa.minOf, []string{"MinS"}},
+	{"Leaky", isa.leakyOf, []string{"LeakyS"}},
 }
 
 func (s isa) addOf(a, b VecVirtual) VecVirtual { return s.add(a, b) }
@@ -42,6 +44,9 @@ func (s isa) mulOf(a, b VecVirtual) VecVirtual { return s.mul(a, b) }
 func (s isa) divOf(a, b VecVirtual) VecVirtual { return s.div(a, b) }
 func (s isa) maxOf(a, b VecVirtual) VecVirtual { return s.extreme(VMAXPS, a, b) }
 func (s isa) minOf(a, b VecVirtual) VecVirtual { return s.extreme(VMINPS, a, b) }
+
+// leakyOf is a below zero times b, and a elsewhere.
+func (s isa) leakyOf(a, b VecVirtual) VecVirtual { return s.pick(less, a, s.c(0), s.mul(a, b), a) }
 
 // extreme is the one of a and b that f gives; NaN if either is; b if they are
 // equal.
@@ -267,8 +272,11 @@ func (s isa) vectors() {
 	s.reductions()
 	s.weigh()
 	s.conversions()
+	s.circle()
+	s.turns()
 	s.streaming()
 	s.writePool()
+	s.writePool64()
 }
 
 // vectorNames lists the fields of asm.Vector.
@@ -282,5 +290,5 @@ func vectorNames() []string {
 	}
 	return append(out, "ScaleMul", "Center", "Normalize", "Elu", "Gelu", "Fill",
 		"Sum", "SumSquares", "Squares", "Moments", "SumExp", "Weigh", "Highest", "Greatest", "Least", "SumInto", "SquaresInto",
-		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16")
+		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16", "SinNear", "CosNear", "Rotations", "Turn", "TurnPairs")
 }

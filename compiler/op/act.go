@@ -37,7 +37,10 @@ func act() Def {
 			return in[:1:1], nil
 		},
 		Lower: inWide(func(b *Builder, n *ir.Node, x ir.Value) ir.Value { return b.activation(n.Attr.(ActAttr), x) }),
-		Cost:  func(in, out []ir.Type, attr any) int64 { return 8 * int64(in[0].Elems()) },
+		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
+			return b.Apply("act_grad", n.Attr, n.In[0], dy[0])
+		},
+		Cost: func(in, out []ir.Type, attr any) int64 { return 8 * int64(in[0].Elems()) },
 	}
 	for _, fn := range actFunctions() {
 		at := DefaultAct(fn)
@@ -51,6 +54,26 @@ func act() Def {
 			d.Cases = append(d.Cases, Case{Name: fn + " large 64 MiB", In: f32s([]int{8192, 2048}), Attr: at, Low: low, High: high, Large: true})
 		}
 	}
+	return d
+}
+
+// actGrad: x and dy alike -> dx as they. It computes the activation again, so
+// that training keeps nothing of it but x.
+func actGrad() Def {
+	d := Def{Name: "act_grad", Doc: "dx = fn'(x) dy, the gradient of act.", Attr: ActAttr{}, Rows: true,
+		Ports: []Port{{Name: "x", Doc: "what the activation is of"}, {Name: "dy", Doc: "the gradient of y"}},
+		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) { return in[:1:1], wantGate(in, attr) },
+		Lower: func(b *Builder, n *ir.Node) []ir.Value {
+			return b.Inlined(n.In, func(b *Builder, in []ir.Value) []ir.Value {
+				y := b.activation(n.Attr.(ActAttr), b.wide(in[0]))
+				return b.Grad(y, b.Cast(in[1], y.Type().DType), in[0])
+			})
+		},
+		Cost:  func(in, out []ir.Type, attr any) int64 { return 12 * int64(in[0].Elems()) },
+		Cases: gateCases(2),
+	}
+	at := DefaultAct("gelu")
+	d.Cases = append(d.Cases, Case{Name: "gelu large", In: f32s([]int{512, 2048}, []int{512, 2048}), Attr: at, Low: -6, High: 6, Large: true})
 	return d
 }
 

@@ -14,7 +14,7 @@ func New() (*Table, error) {
 		indexDefs(),
 		reduceDefs(),
 		[]Def{sortDef(), topk()},
-		[]Def{softmax(), logSoftmax(), act(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum()},
+		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum()},
 		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
 		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), cacheAppend()},
 		[]Def{crossEntropy(), linearCrossEntropy(), linearCrossEntropyGrad()},

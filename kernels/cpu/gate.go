@@ -34,7 +34,7 @@ func gatedAct(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 // alike.
 func gatedActGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.ActAttr)
-	f := b.slopeOf(a.Fn)
+	f := b.slopeOf(a)
 	ok = ok && f != nil && len(in) == 3 && len(out) == 2 && stored(in[0].DType)
 	return kernel{inPlace: func(i int) bool { return true }, bind: func(args kernels.Args) (kernels.Step, error) {
 		vs, err := b.views(append(args.In, args.Out...)...)
@@ -56,14 +56,35 @@ func gatedActGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool
 	}}, ok
 }
 
+// actGrad computes dx = act'(x) dy, all alike.
+func actGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.ActAttr)
+	f := b.slopeOf(a)
+	ok = ok && f != nil && len(in) == 2 && stored(in[0].DType)
+	return kernel{inPlace: func(i int) bool { return true }, bind: func(args kernels.Args) (kernels.Step, error) {
+		vs, err := b.views(args.In[0], args.In[1], args.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		x, dy, dx := vs[0], vs[1], b.resultOf(vs[2], vs[:2]...)
+		return dx.tiled(func(local []float32, i, n int) {
+			d := local[tile : tile+n]
+			f(local[:n], d, local[2*tile:2*tile+n], x.tile(local[3*tile:], i, n))
+			to := dx.room(local[5*tile:], i, n)
+			b.asm.Mul(to, d, dy.tile(local[4*tile:], i, n))
+			dx.done(to, i)
+		}), nil
+	}}, ok
+}
+
 // slope computes y = f(x) and d = f'(x); t is free, and none overlap.
 type slope func(y, d, t, x []float32)
 
-// slopeOf returns the slope of an activation function, or nil for one whose
-// gradient is left to simpler ops.
-func (b *Backend) slopeOf(fn string) slope {
+// slopeOf returns the slope of an activation function, or nil if there is none
+// of that name.
+func (b *Backend) slopeOf(a op.ActAttr) slope {
 	f := &b.asm.Vector
-	switch fn {
+	switch a.Fn {
 	case "silu":
 		return func(y, d, t, x []float32) { // s + y (1 - s)
 			f.Sigmoid(d, x)
@@ -97,6 +118,74 @@ func (b *Backend) slopeOf(fn string) slope {
 			f.MulS(t, t, float32(1/math.Sqrt(2*math.Pi)))
 			f.Mul(y, x, d)
 			f.Add(d, d, t)
+		}
+	}
+	return steepness(f, a)
+}
+
+// steepness is slopeOf for functions with simple slopes. Kinks take the slope of
+// their left side.
+func steepness(f *asm.Vector, a op.ActAttr) slope {
+	sides := func(d, x []float32, left float32) { // left up to zero, 1 above it
+		f.MaxS(d, x, 0)
+		f.Sign(d, d)
+		f.MulS(d, d, 2)
+		f.AddS(d, d, -1)
+		f.LeakyS(d, d, -left)
+	}
+	switch a.Fn {
+	case "relu":
+		return func(y, d, _, x []float32) {
+			f.MaxS(y, x, 0)
+			f.Sign(d, y)
+		}
+	case "relu2":
+		return func(y, d, _, x []float32) {
+			f.MaxS(d, x, 0)
+			f.Mul(y, d, d)
+			f.MulS(d, d, 2)
+		}
+	case "leaky_relu":
+		return func(y, d, _, x []float32) {
+			f.LeakyS(y, x, float32(a.Slope))
+			sides(d, x, float32(a.Slope))
+		}
+	case "elu": // alpha eˣ
+		return func(y, d, t, x []float32) {
+			f.Elu(y, x, float32(a.Alpha))
+			sides(d, x, float32(a.Alpha))
+			f.MinS(t, x, 0)
+			f.Exp(t, t)
+			f.Mul(d, d, t)
+		}
+	case "sigmoid": // y (1 - y)
+		return func(y, d, t, x []float32) {
+			f.Sigmoid(y, x)
+			f.SSub(t, y, 1)
+			f.Mul(d, y, t)
+		}
+	case "tanh": // 1 - y²
+		return func(y, d, _, x []float32) {
+			f.Tanh(y, x)
+			f.Mul(d, y, y)
+			f.SSub(d, d, 1)
+		}
+	case "softplus":
+		return func(y, d, _, x []float32) {
+			f.Softplus(y, x)
+			f.Sigmoid(d, x)
+		}
+	case "mish": // z + x (1 - z²) sigmoid(x), z = tanh(softplus(x))
+		return func(y, d, t, x []float32) {
+			f.Softplus(t, x)
+			f.Tanh(t, t)
+			f.Mul(y, t, t)
+			f.SSub(y, y, 1)
+			f.Sigmoid(d, x)
+			f.Mul(d, d, y)
+			f.Mul(d, d, x)
+			f.Add(d, d, t)
+			f.Mul(y, x, t)
 		}
 	}
 	return nil

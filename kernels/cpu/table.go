@@ -87,7 +87,7 @@ func table() map[string]maker {
 		"gated_act":      gatedAct,
 		"gated_act_grad": gatedActGrad,
 
-		"elementwise": elementwise, "elementwise_sum": elementwiseSum,
+		"act_grad": actGrad, "elementwise": elementwise, "elementwise_sum": elementwiseSum,
 	}
 	for _, name := range op.ElementwiseOps(1) {
 		t[name] = unaryOp(name, nil, nil)

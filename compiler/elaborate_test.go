@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"pipe.dev/compiler/ir"
@@ -184,4 +185,20 @@ func deep(b *testing.B, layers int) *schema.Model {
 		b.Fatal("no stack")
 	}
 	return m
+}
+
+// Heads that are no whole blocks are told at the line of their attention.
+func TestCacheInBlocks(t *testing.T) {
+	m, err := schema.LoadModel("../testdata/golden/arch/llama")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, o := newContext(t)
+	o.Entry = Entry{Name: "step", Cache: ir.Q8_0}
+	const want = "heads of key have 12 elements, no whole number of blocks of 32: q8_0 cannot keep them; set cache to f32, bf16 or f16"
+	if _, err := Compile(m, table, o); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("heads of 12 in q8_0: %v", err)
+	} else {
+		t.Log(err)
+	}
 }

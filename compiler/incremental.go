@@ -36,6 +36,9 @@ func (e *elaborator) incremental(at *instance, d *op.Def, fields map[string]any,
 		if t.Rank() < 2 {
 			return nil, fmt.Errorf("%s is %v, which has no axis of positions to keep", d.Ports[i].Name, t)
 		}
+		if err := keepable(e.opt.Entry.Cache, d.Ports[i].Name, t); err != nil {
+			return nil, err
+		}
 		shape := append([]ir.Dim{t.Shape[0], ir.Sym("ctx")}, t.Shape[2:]...)
 		s := e.Graph.AddState(ir.State{
 			Path: at.id + "." + d.Ports[i].Name, Kind: ir.Cache, Pos: at.pos(), Init: "zeros",
@@ -69,4 +72,13 @@ func (e *elaborator) length(in []ir.Value) ir.Dim {
 		return ir.D(0)
 	}
 	return in[0].Type().Shape[1]
+}
+
+// keepable says why values of type t can't be kept in a cache of type d.
+func keepable(d ir.DType, port string, t ir.Type) error {
+	if block, _ := d.Block(); block > 1 && !t.Blocks(d) {
+		return fmt.Errorf("heads of %s have %v elements, no whole number of blocks of %d: %v cannot keep them; set cache to f32, bf16 or f16",
+			port, t.Shape[t.Rank()-1], block, d)
+	}
+	return nil
 }

@@ -109,7 +109,7 @@ func (p *Pipeline) open() error {
 		cache := ir.F32
 		if ref.Cache != "" {
 			var err error
-			if cache, err = ir.ParseDType(ref.Cache); err != nil {
+			if cache, err = parseCache(ref.Cache); err != nil {
 				return &schema.Error{Pos: ref.Pos, Msg: err.Error()}
 			}
 		}
@@ -142,6 +142,14 @@ func (p *Pipeline) open() error {
 		p.known[name] = m
 	}
 	return nil
+}
+
+// parseCache finds the type of a cache: of single elements, or of blocks.
+func parseCache(name string) (ir.DType, error) {
+	if d, err := ir.ParseBlocked(name); err == nil {
+		return d, nil
+	}
+	return ir.ParseDType(name)
 }
 
 // fill gives a call the values that are known.

@@ -101,7 +101,7 @@ func seen(in []ir.Type, at AttentionAttr) int64 {
 func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	at := attr.(AttentionAttr)
 	q, k, v, mask := in[0], in[1], in[2], in[3]
-	if err := first(wantFloat("query", q), wantFloat("key", k), wantFloat("value", v),
+	if err := first(wantFloat("query", q), wantKept("key", k), wantKept("value", v),
 		wantRank("query", q, "[batch, seq, heads, d]", 4), wantRank("key", k, "[batch, t, groups, d]", 4),
 		wantRank("value", v, "[batch, t, groups, dv]", 4), wantKnown("query", q, 2), wantKnown("key", k, 2)); err != nil {
 		return nil, err

@@ -60,6 +60,9 @@ func ofGradient(c Case) Case {
 
 func attentionGradInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	at := withStats(attr)
+	if err := first(wantFloat("key", in[1]), wantFloat("value", in[2])); err != nil {
+		return nil, err
+	}
 	out, err := attentionInfer(in[:7], at)
 	if err != nil {
 		return nil, err

@@ -17,10 +17,10 @@ func cacheAppend() Def {
 	large := c("large", 8, 2048, 16, 8, 128, 2032)
 	large.Large = true
 	return Def{Name: "cache_append", Doc: "y = cache with rows past[b] to past[b]+seq-1 replaced by x; rows at ctx or beyond are dropped.", Cost: free,
-		Ports: []Port{{Name: "cache", Doc: "[batch, ctx, groups, d]; may be stored narrower than x"}, {Name: "x", Doc: "[batch, seq, groups, d]"}, {Name: "past", Doc: "i32 [batch]"}},
+		Ports: []Port{{Name: "cache", Doc: "[batch, ctx, groups, d]; may be stored narrower than x, also in q8_0"}, {Name: "x", Doc: "[batch, seq, groups, d]"}, {Name: "past", Doc: "i32 [batch]"}},
 		Infer: func(in []ir.Type, _ any) ([]ir.Type, error) {
 			cache, x := in[0], in[1]
-			if err := first(wantFloat("cache", cache), wantFloat("x", x), wantRank("cache", cache, "[batch, ctx, groups, d]", 4),
+			if err := first(wantKept("cache", cache), wantFloat("x", x), wantRank("cache", cache, "[batch, ctx, groups, d]", 4),
 				wantRank("x", x, "[batch, seq, groups, d]", 4), wantPast(in[2], x.Shape[0])); err != nil {
 				return nil, err
 			}
@@ -67,4 +67,16 @@ func cacheAppendGrad(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 	inside := b.Min(at, b.Sub(size, b.Fill(1, ir.I32)))
 	dx := b.Select(b.Lt(at, size), b.TakeAlong(dy[0], b.Broadcast(inside, x.Shape...), 1), zero)
 	return []ir.Value{dcache, b.Cast(dx, x.DType), {}}
+}
+
+// wantKept wants a type in which keys and values are kept: floating-point
+// numbers, or blocks of 8 bits.
+func wantKept(name string, t ir.Type) error {
+	if t.DType != ir.Q8_0 {
+		return wantFloat(name, t)
+	}
+	if block, _ := t.DType.Block(); !t.Blocks(t.DType) {
+		return fmt.Errorf("%s is %v: rows of %v are no whole number of blocks of %d", name, t, lastDim(t), block)
+	}
+	return nil
 }

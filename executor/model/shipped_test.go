@@ -11,11 +11,31 @@ import (
 )
 
 // TestShipped asks the model that ships with pipe the problems that it has
-// never seen, with weights as they are and quantised: at least 95% of the
-// answers must be right.
+// never seen, with weights as they are and quantised, and with every type of
+// cache: at least 95% of the answers must be right.
 func TestShipped(t *testing.T) {
 	for _, weights := range []ir.DType{ir.Invalid, ir.Q8_0} {
-		t.Run(weights.String(), func(t *testing.T) { askShipped(t, weights) })
+		t.Run(weights.String(), func(t *testing.T) { askShipped(t, Options{Weights: weights}) })
+	}
+	for _, cache := range []ir.DType{ir.BF16, ir.F16, ir.Q8_0} {
+		t.Run(cache.String()+" cache", func(t *testing.T) { askShipped(t, Options{Cache: cache}) })
+	}
+}
+
+// The cache takes what its type takes, and the model what its plans say.
+func TestCacheTypes(t *testing.T) {
+	const layers, ctx, elements = 4, 64, 4 * 32 * 64 // elements: keys or values of a layer
+	for cache, bytes := range map[ir.DType]int64{ir.F32: 4 * elements, ir.BF16: 2 * elements, ir.F16: 2 * elements, ir.Q8_0: elements / 32 * 34} {
+		m, _ := openAs(t, Options{Dir: "../../models/tiny-llama", Cache: cache, Context: ctx}, 1, "")
+		if err := m.Text(); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Load(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Plans()[0].StateBytes(ir.Cache); got != 2*layers*bytes || m.Bytes() != m.PeakBytes() {
+			t.Errorf("%v: the cache takes %d bytes, want %d; %d bytes are held, the plans say %d", cache, got, 2*layers*bytes, m.Bytes(), m.PeakBytes())
+		}
 	}
 }
 
@@ -54,13 +74,14 @@ func TestQuantised(t *testing.T) {
 	}
 }
 
-func askShipped(t *testing.T, weights ir.DType) {
+func askShipped(t *testing.T, o Options) {
 	text, err := os.ReadFile("../../recipes/data/arithmetic_heldout.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	m, _ := openAs(t, Options{Dir: "../../models/tiny-llama", Weights: weights}, 1, "")
+	o.Dir = "../../models/tiny-llama"
+	m, _ := openAs(t, o, 1, "")
 	if err := m.Text(); err != nil {
 		t.Fatal(err)
 	}

@@ -34,12 +34,7 @@ func Variants(d op.Def, c op.Case) []Variant {
 	out := []Variant{{"", c.In}}
 	weights := func(i int) bool { return i >= len(d.Ports) }
 	cached := func(i int) bool {
-		for _, k := range d.Cached {
-			if i == k {
-				return true
-			}
-		}
-		return i < len(d.Ports) && d.Ports[i].Name == "cache"
+		return slices.Contains(d.Cached, i) || i < len(d.Ports) && d.Ports[i].Name == "cache"
 	}
 	all := func(int) bool { return true }
 	for _, t := range []ir.DType{ir.BF16, ir.F16} {
@@ -82,6 +77,11 @@ func blocked(d op.Def, c op.Case) (out []Variant) {
 		}
 		if _, err := d.Infer(in, c.Attr); err == nil {
 			out = append(out, Variant{" " + t.String(), in})
+		}
+	}
+	if in, some := narrowed(c.In, ir.Q8_0, func(i int) bool { return slices.Contains(d.Cached, i) }); some {
+		if _, err := d.Infer(in, c.Attr); err == nil {
+			out = append(out, Variant{" " + ir.Q8_0.String() + " cache", in})
 		}
 	}
 	return out

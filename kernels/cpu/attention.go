@@ -39,7 +39,7 @@ const largestHead = 1024
 
 func attentionOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AttentionAttr)
-	ok = ok && len(in) == 7 && attends(in, largestHead) && out[0].DType == in[0].DType
+	ok = ok && len(in) == 7 && attends(in, largestHead) && stored(in[0].DType) && out[0].DType == in[0].DType
 	return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return bindAttention(b, a, args) },
 		scratch: func(_ any, in, _ []ir.Type) int64 { return documentBytes(in[5]) }}, ok
 }

@@ -33,7 +33,7 @@ func BenchmarkAttention(b *testing.B) {
 // BenchmarkOneToken measures a token over a long cache, in GB/s of the cache.
 func BenchmarkOneToken(b *testing.B) {
 	for _, s := range []struct{ t, heads, groups, d int }{{2048, 32, 8, 128}, {8192, 32, 8, 128}, {2048, 32, 32, 64}, {2048, 8, 8, 64}, {16384, 4, 1, 128}} {
-		for _, kv := range []ir.DType{ir.F32, ir.BF16, ir.F16} {
+		for _, kv := range []ir.DType{ir.F32, ir.BF16, ir.F16, ir.Q8_0} {
 			for _, threads := range []int{1, 2} {
 				b.Run(fmt.Sprintf("%dx%dx%dx%d/%v/threads=%d", s.t, s.heads, s.groups, s.d, kv, threads), func(b *testing.B) {
 					be := open(b, Options{Threads: threads})
@@ -42,7 +42,7 @@ func BenchmarkOneToken(b *testing.B) {
 					in := []kernels.Tensor{put(b, be, ir.F32, random(r, s.heads*s.d), "", 1, 1, s.heads, s.d), put(b, be, kv, random(r, t*s.groups*s.d), "", 1, t, s.groups, s.d),
 						put(b, be, kv, random(r, t*s.groups*s.d), "", 1, t, s.groups, s.d), {}, put(b, be, ir.I32, []float32{float32(t - 1)}, "", 1), {}, {}}
 					step := bind(b, be, "attention", op.AttentionAttr{Causal: true}, in, put(b, be, ir.F32, nil, "", 1, 1, s.heads, s.d))
-					quickest(b, 2*float64(t*s.groups*s.d*kv.Size()), "GB", func() { _ = step(b.Context()) })
+					quickest(b, 2*float64(ir.T(kv, t, s.groups, s.d).Bytes()), "GB", func() { _ = step(b.Context()) })
 				})
 			}
 		}

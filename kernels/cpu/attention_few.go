@@ -58,7 +58,8 @@ func (f *fewAttention) place() int {
 	r.totals = take(2 * n)
 	r.greatest = take(multiple(n, 2))
 	r.queries, r.sums, r.scores = take(n*f.width[0]), take(n*f.width[1]), take(n*f.ld)
-	r.keys, r.buf, r.mask = take(asm.Panel*f.width[0]+slack), take(asm.Panel*f.width[0]), take(f.block)
+	r.keys, r.mask = take(asm.Panel*f.width[0]+slack), take(f.block)
+	r.buf = take(max(asm.Panel*f.width[0], fewKeys*f.groupsOf*max(f.d, f.dv)))
 	return at
 }
 
@@ -127,8 +128,9 @@ func (w *fewWork) run() {
 			w.weighRow(w.local[w.room.mask:], w.weights(g, r)[:n], w.soFar(g, r), w.z, g, r, j, n, start)
 		})
 		for c := start; c < n; c += fewKeys {
+			v := w.decoded(w.v, w.dv, j+c, min(fewKeys, n-c))
 			for g := w.first; g < w.last; g++ {
-				w.mix(g, j, c, min(fewKeys, n-c))
+				w.mix(v, g, j, c, min(fewKeys, n-c))
 			}
 		}
 	}
@@ -145,11 +147,11 @@ func (w *fewWork) products(j, start, n int) {
 		whole += (n - start) / fewKeys * fewKeys
 	}
 	w.each(func(g, r int) { clear(w.weights(g, r)[start:whole]) })
-	stride := w.groups * w.d * w.k.dtype.Size()
 	for c := start; c < whole; c += fewKeys {
+		keys := w.decoded(w.k, w.d, j+c, fewKeys)
 		for g := w.first; g < w.last; g++ {
-			key := w.k.at(w.key(w.z, g, j+c) * w.d)
-			w.b.asm.Dots[w.k.storage()](w.rows, fewKeys, w.d, &w.queries(g)[0], w.width[0], key, stride, &w.weights(g, 0)[c], w.ld)
+			k := keys.of(g, w.d)
+			w.b.asm.Dots[k.storage()](w.rows, fewKeys, w.d, &w.queries(g)[0], w.width[0], k.at(0), k.stride*k.dtype.Size(), &w.weights(g, 0)[c], w.ld)
 		}
 	}
 	keys := w.local[w.room.keys:]
@@ -161,21 +163,46 @@ func (w *fewWork) products(j, start, n int) {
 	}
 }
 
-// mix adds to the sums of a group what it gets from the values j+c to j+c+n-1.
-func (w *fewWork) mix(group, j, c, n int) {
-	panels, at := 0, w.key(w.z, group, j+c)*w.dv
+// entries are some keys or values of several groups, from the group first on;
+// from each to the next are stride elements.
+type entries struct {
+	vec
+	first, stride int
+}
+
+// of are those of a group, of dim elements each.
+func (e entries) of(group, dim int) entries {
+	return entries{e.from((group - e.first) * dim), group, e.stride}
+}
+
+// decoded returns the n keys or values from j on, of dim elements each, of all
+// groups of the part: where they lie, or decoded, if they are in blocks.
+func (w *fewWork) decoded(x vec, dim, j, n int) entries {
+	if !x.dtype.Blocked() {
+		return entries{x.from(w.key(w.z, 0, j) * dim), 0, w.groups * dim}
+	}
+	buf, row := w.local[w.room.buf:], (w.last-w.first)*dim
+	for i := range n {
+		x.load(buf[i*row:(i+1)*row], w.key(w.z, w.first, j+i)*dim)
+	}
+	return entries{vecOf(buf), w.first, row}
+}
+
+// mix adds to the sums of a group what it gets from the values v, j+c to j+c+n-1.
+func (w *fewWork) mix(values entries, group, j, c, n int) {
+	v, panels := values.of(group, w.dv), 0
 	if w.rows > 1 {
 		panels = w.dv / asm.Panel
 	}
 	for i := 0; i < panels*asm.Panel; i += asm.Panel {
-		w.b.asm.ByRow[w.v.storage()][w.rows](n, &w.weights(group, 0)[c], w.ld, w.v.at(at+i), w.groups*w.dv, &w.sums(group, 0)[i], w.width[1], nil, 1)
+		w.b.asm.ByRow[v.storage()][w.rows](n, &w.weights(group, 0)[c], w.ld, v.at(i), v.stride, &w.sums(group, 0)[i], w.width[1], nil, 1)
 	}
 	rest := panels * asm.Panel
 	for r := 0; r < w.rows && rest < w.dv; r++ {
 		from, to := w.sees(w.z, r, j, c+n)
 		if from = max(from, c); from < to {
-			w.b.asm.Mix[w.v.storage()](to-from, w.dv-rest, &w.weights(group, r)[from], w.v.at(at+(from-c)*w.groups*w.dv+rest),
-				w.groups*w.dv*w.v.dtype.Size(), &w.sums(group, r)[rest])
+			w.b.asm.Mix[v.storage()](to-from, w.dv-rest, &w.weights(group, r)[from], v.at((from-c)*v.stride+rest),
+				v.stride*v.dtype.Size(), &w.sums(group, r)[rest])
 		}
 	}
 }

@@ -59,6 +59,7 @@ func TestAttentionDoesNotDependOnCompany(t *testing.T) {
 	}{
 		{op.AttentionAttr{Causal: true}, 20, ir.F32}, {op.AttentionAttr{Causal: true}, 32, ir.BF16}, {op.AttentionAttr{Causal: true, ALiBi: 8}, 32, ir.F16},
 		{op.AttentionAttr{Causal: true, Window: 70, Softcap: 3}, 48, ir.F32}, {op.AttentionAttr{Causal: true, Window: 70}, 20, ir.F16},
+		{op.AttentionAttr{Causal: true}, 32, ir.Q8_0}, {op.AttentionAttr{Causal: true, Window: 33}, 96, ir.Q8_0},
 	} {
 		r := rand.New(rand.NewPCG(13, 14))
 		one, other := newCached(r, seq, 6, 2, c.d), newCached(r, seq, 6, 2, c.d)

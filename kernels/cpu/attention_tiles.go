@@ -85,11 +85,11 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 const slack = 16
 
 // attends reports whether in begins with the inputs of attention, in types that
-// kernels read, of heads that are not too large.
+// kernels read, of heads that are not too large. Keys and values may be in blocks.
 func attends(in []ir.Type, largest int) bool {
 	for i, t := range in[:7] {
 		switch {
-		case i < 3 && (!stored(t.DType) || len(t.Shape) != 4 || t.Shape[3].N > largest):
+		case i < 3 && (!keeps(t) || len(t.Shape) != 4 || t.Shape[3].N > largest):
 			return false
 		case i == 3 && t.DType != ir.Invalid && !stored(t.DType):
 			return false
@@ -149,7 +149,7 @@ func (s *attending) columns(to, buf []float32, x vec, dim, z, group, j, n int) {
 	wide := multiple(dim, 16)
 	interleave, stride := s.b.asm.Interleave[x.storage()], s.groups*dim*x.dtype.Size()
 	for ; n > 0; n, j, to = n-asm.Panel, j+asm.Panel, to[wide*asm.Panel:] {
-		if n >= asm.Panel && wide == dim {
+		if n >= asm.Panel && wide == dim && !x.dtype.Blocked() {
 			interleave(asm.Panel, dim, x.at(s.key(z, group, j)*dim), stride, &to[0])
 			continue
 		}

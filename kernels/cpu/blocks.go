@@ -14,9 +14,10 @@ import (
 	"pipe.dev/kernels/quant"
 )
 
-// readsBlocks reports whether an op has kernels that read weights in blocks.
+// readsBlocks reports whether an op has kernels that read weights, or a cache,
+// in blocks.
 func readsBlocks(name string) bool {
-	return slices.Contains([]string{"linear", "gated_linear", "embedding"}, name)
+	return slices.Contains([]string{"linear", "gated_linear", "embedding", "attention", "cache_append"}, name)
 }
 
 // blocksLayout is productLayout for weights in blocks.

@@ -10,6 +10,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
 	"pipe.dev/kernels/half"
 )
 
@@ -46,6 +47,12 @@ func random(r *rand.Rand, n int) []float32 {
 
 // encode writes x as elements of type d, and rounds x to what they hold.
 func encode(d ir.DType, x []float32) []byte {
+	if d == ir.Q8_0 {
+		out := make([]byte, len(x)/32*34)
+		quantiseQ8(out, x)
+		asm.Generic().WidenQ8(x, out)
+		return out
+	}
 	out := make([]byte, len(x)*d.Size())
 	for i, v := range x {
 		switch d {

@@ -114,7 +114,15 @@ func (v vec) load(dst []float32, i int) {
 		v.rows.WidenBF16(dst, slice[uint16](v)[i:i+len(dst)])
 	case ir.F16:
 		v.rows.WidenF16(dst, slice[uint16](v)[i:i+len(dst)])
+	case ir.Q8_0:
+		v.rows.WidenQ8(dst, v.blocks(i, len(dst)))
 	}
+}
+
+// blocks are those of the n elements from i on, of a type in blocks.
+func (v vec) blocks(i, n int) []byte {
+	block, size := v.dtype.Block()
+	return v.bytes8()[i/block*size : (i+n)/block*size]
 }
 
 // store rounds src to the elements from i on.
@@ -126,6 +134,8 @@ func (v vec) store(i int, src []float32) {
 		v.rows.NarrowBF16(slice[uint16](v)[i:i+len(src)], src)
 	case ir.F16:
 		v.rows.NarrowF16(slice[uint16](v)[i:i+len(src)], src)
+	case ir.Q8_0:
+		quantiseQ8(v.blocks(i, len(src)), src)
 	}
 }
 

@@ -284,6 +284,11 @@ func WidenF16Y(y []float32, x []uint16)
 //go:noescape
 func NarrowF16Y(y []uint16, x []float32)
 
+// WidenQ8Y is y = x, in blocks of q8_0.
+//
+//go:noescape
+func WidenQ8Y(y []float32, x []byte)
+
 // SinNearY is the Near SinNear.
 //
 //go:noescape

@@ -4693,6 +4693,45 @@ done:
 	VZEROUPPER
 	RET
 
+// func WidenQ8Y(y []float32, x []byte)
+// Requires: AVX, AVX2, F16C
+TEXT ·WidenQ8Y(SB), NOSPLIT, $0-48
+	MOVQ y_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ y_len+8(FP), DX
+	SUBQ $0x20, DX
+	JL   done
+
+block:
+	MOVWLZX      (CX), BX
+	VMOVD        BX, X0
+	VCVTPH2PS    X0, X0
+	VBROADCASTSS X0, Y0
+	VPMOVSXBD    2(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VPMOVSXBD    10(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPMOVSXBD    18(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VPMOVSXBD    26(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $0x22, CX
+	ADDQ         $+128, AX
+	SUBQ         $0x20, DX
+	JGE          block
+
+done:
+	VZEROUPPER
+	RET
+
 // func SinNearY(y []float32, x []float32) (far uint32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·SinNearY(SB), NOSPLIT, $0-52

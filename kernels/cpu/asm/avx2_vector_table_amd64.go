@@ -63,6 +63,7 @@ func vectorY() Vector {
 		WidenF16:    WidenF16Y,
 		NarrowBF16:  NarrowBF16Y,
 		NarrowF16:   NarrowF16Y,
+		WidenQ8:     WidenQ8Y,
 		SinNear:     SinNearY,
 		CosNear:     CosNearY,
 		Rotations:   RotationsY,

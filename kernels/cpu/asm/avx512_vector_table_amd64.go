@@ -63,6 +63,7 @@ func vectorZ() Vector {
 		WidenF16:    WidenF16Z,
 		NarrowBF16:  NarrowBF16Z,
 		NarrowF16:   NarrowF16Z,
+		WidenQ8:     WidenQ8Z,
 		SinNear:     SinNearZ,
 		CosNear:     CosNearZ,
 		Rotations:   RotationsZ,

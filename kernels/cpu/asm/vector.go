@@ -101,6 +101,9 @@ type Vector struct {
 	// TurnPairs is Turn for x1, x2 = x[2i], x[2i+1], and y alike, of as many pairs
 	// as cos is long.
 	TurnPairs func(cos, sin, y, x []float32)
+	// WidenQ8 decodes whole blocks of q8_0, exactly: a scale, f16, and 32 numbers
+	// of 8 bits that it multiplies.
+	WidenQ8 func(y []float32, x []byte)
 
 	Stream Stream
 }

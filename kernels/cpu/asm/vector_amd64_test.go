@@ -317,3 +317,18 @@ func TestWeigh(t *testing.T) {
 		}
 	})
 }
+
+func TestWidenQ8(t *testing.T) {
+	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
+		for blocks := range 5 {
+			x := make([]byte, 34*blocks)
+			for i := range x {
+				x[i] = byte(r.Uint32())
+			}
+			a, b := make([]float32, 32*blocks+16), make([]float32, 32*blocks+16)
+			got.WidenQ8(a[:32*blocks], x)
+			want.WidenQ8(b[:32*blocks], x)
+			alike(t, fmt.Sprintf("%s: %d blocks", name, blocks), a, b)
+		}
+	})
+}

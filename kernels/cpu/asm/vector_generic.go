@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"encoding/binary"
 	"math"
 
 	"pipe.dev/kernels/half"
@@ -29,6 +30,7 @@ func genericVector() Vector {
 		SumInto: sumInto, SquaresInto: squaresInto,
 		WidenBF16: convert(half.BF16ToF32), WidenF16: convert(half.F16ToF32),
 		NarrowBF16: convert(half.F32ToBF16), NarrowF16: convert(half.F32ToF16),
+		WidenQ8: widenQ8,
 	}
 	v.Stream = Stream{Copy: func(y, x []float32) { copy(y, x) }, Exp: v.Exp, Silu: v.Silu, Gelu: v.Gelu, GeluTanh: v.GeluTanh, Add: v.Add, Mul: v.Mul, MulS: v.MulS,
 		ScaleMul: v.ScaleMul, Center: v.Center, Normalize: v.Normalize, SumExp: streamSumExp, Fence: func() {}}
@@ -67,6 +69,15 @@ func convert[D, S float32 | uint16](f func(S) D) func(y []D, x []S) {
 		x = x[:len(y)]
 		for i, v := range x {
 			y[i] = f(v)
+		}
+	}
+}
+
+func widenQ8(y []float32, x []byte) {
+	for ; len(y) >= 32; x, y = x[34:], y[32:] {
+		scale := half.F16ToF32(binary.LittleEndian.Uint16(x))
+		for i := range 32 {
+			y[i] = float32(int8(x[2+i])) * scale
 		}
 	}
 }

@@ -13,6 +13,33 @@ func (s isa) conversions() {
 		s.widenRow(e)
 		s.narrowRow(e)
 	}
+	s.widenBlocks()
+}
+
+// widenBlocks decodes blocks of a scale, f16, and 32 whole numbers of 8 bits.
+func (s isa) widenBlocks() {
+	p, n := s.begin("WidenQ8", "func(y []float32, x []byte)", "y = x, in blocks of q8_0", "y", "x")
+	y, x, tmp, one, scale := p[0], p[1], GP32(), XMM(), s.reg()
+	SUBQ(imm(32), n)
+	JL(LabelRef("done"))
+	Label("block")
+	MOVWLZX(Mem{Base: x}, tmp)
+	VMOVD(tmp, one)
+	VCVTPH2PS(one, one)
+	VBROADCASTSS(one, scale)
+	for i := 0; i < 32; i += s.lanes() {
+		v := s.reg()
+		VPMOVSXBD(Mem{Base: x, Disp: 2 + i}, v)
+		VCVTDQ2PS(v, v)
+		VMULPS(scale, v, v)
+		VMOVUPS(v, Mem{Base: y, Disp: 4 * i})
+	}
+	ADDQ(imm(34), x)
+	ADDQ(imm(128), y)
+	SUBQ(imm(32), n)
+	JGE(LabelRef("block"))
+	Label("done")
+	s.end()
 }
 
 // run calls whole for the vectors of n floats, and one for what is left over.

@@ -290,5 +290,5 @@ func vectorNames() []string {
 	}
 	return append(out, "ScaleMul", "Center", "Normalize", "Elu", "Gelu", "Fill",
 		"Sum", "SumSquares", "Squares", "Moments", "SumExp", "Weigh", "Highest", "Greatest", "Least", "SumInto", "SquaresInto",
-		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16", "SinNear", "CosNear", "Rotations", "Turn", "TurnPairs")
+		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16", "WidenQ8", "SinNear", "CosNear", "Rotations", "Turn", "TurnPairs")
 }

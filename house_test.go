@@ -57,6 +57,7 @@ var imports = []struct {
 	{"executor/torch", []string{"executor/archive", "executor/pickle"}, "files of PyTorch"},
 	{"executor/checkpoint", []string{"compiler/ir", "kernels/half", "kernels/quant", "executor/archive", "executor/npy", "executor/torch"}, "weights, whatever file they are in"},
 	{"executor/tensorfile", []string{"compiler/ir", "kernels/half", "executor/archive", "executor/checkpoint", "executor/npy"}, ""},
+	{"executor/convert", []string{"compiler/ir", "kernels/half", "kernels/quant", "executor/checkpoint", "executor/gguf", "executor/npy", "executor/torch"}, "formats, from one to another"},
 	{"executor/*", []string{"compiler/ir", "kernels/half", "executor/checkpoint"}, "files and streams"},
 	{"executor/tokenizer/train", []string{"compiler/attr", "executor/tokenizer"}, ""},
 	{"executor", []string{"kernels", "schema", "compiler/ir", "compiler/attr", "compiler/plan", "executor/*"}, ""},

@@ -22,6 +22,7 @@ var commands = [...]func(*console) *cobra.Command{
 	mergeCommand,
 	quantizeCommand,
 	pullCommand,
+	convertCommand,
 	inspectCommand,
 	tokenizeCommand,
 	initCommand,

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"pipe.dev/compiler/ir"
@@ -96,6 +97,12 @@ func open(o Options) (*job, error) {
 	if m.model, err = checkpoint.Open(o.Model); err != nil {
 		m.adapter.Close()
 		return nil, err
+	}
+	for _, t := range m.model.Tensors() { // what is not adapted is copied byte for byte
+		if !strings.HasSuffix(t.File, ".safetensors") {
+			m.close()
+			return nil, &checkpoint.Error{File: t.File, Msg: "is not in safetensors, which merging wants: pipe convert writes it"}
+		}
 	}
 	var wants []checkpoint.Want
 	for _, l := range m.adapter.Layers {

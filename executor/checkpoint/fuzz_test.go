@@ -38,7 +38,7 @@ func FuzzHeader(f *testing.F) {
 			return
 		}
 		end, seen := int64(-1), map[string]bool{}
-		var ts []Data
+		var ts []Tensor
 		for _, d := range h.tensors {
 			if end >= 0 && d.Offset != end || d.Bytes < 0 || d.Offset+d.Bytes > int64(len(text)) || seen[d.Name] {
 				t.Fatalf("%+v in %d bytes after %d", d, len(text), end)
@@ -50,7 +50,7 @@ func FuzzHeader(f *testing.F) {
 			if d.Type().Bytes() != d.Bytes {
 				t.Fatalf("%+v takes %d bytes", d, d.Type().Bytes())
 			}
-			ts = append(ts, Data{d.Name, d.Type(), text[d.Offset : d.Offset+d.Bytes]})
+			ts = append(ts, d)
 		}
 		if len(h.tensors) > 0 && end != int64(len(text)) {
 			t.Fatalf("tensors end at %d of %d", end, len(text))
@@ -60,7 +60,7 @@ func FuzzHeader(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, d := range ts {
-			again = append(again, d.Bytes...)
+			again = append(again, text[d.Offset:d.Offset+d.Bytes]...)
 		}
 		g, err := readHeader(bytes.NewReader(again), int64(len(again)))
 		if err != nil {
@@ -102,10 +102,10 @@ func FuzzIndex(f *testing.F) {
 
 // BenchmarkHeader reads the header of a model of 80 blocks.
 func BenchmarkHeader(b *testing.B) {
-	var ts []Data
+	var ts []Tensor
 	for i := range 80 {
 		for _, n := range []string{"q", "k", "v", "o", "gate", "up", "down", "n1", "n2"} {
-			ts = append(ts, Data{fmt.Sprintf("model.layers.%d.self_attn.%s_proj.weight", i, n), ir.T(ir.F32, 2, 2), make([]byte, 16)})
+			ts = append(ts, Tensor{Name: fmt.Sprintf("model.layers.%d.self_attn.%s_proj.weight", i, n), Raw: "F32", DType: ir.F32, Shape: []int{2, 2}, Bytes: 16})
 		}
 	}
 	head, err := marshalHeader(ts, nil)

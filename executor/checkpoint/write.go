@@ -25,7 +25,7 @@ type Data struct {
 func Write(path string, tensors []Data, metadata map[string]string) error {
 	err := checkBytes(tensors) // before a file is made
 	if err == nil {
-		_, err = marshalHeader(tensors, metadata)
+		err = Stream(io.Discard, tensors, metadata, func(d Data) ([]byte, error) { return d.Bytes, nil })
 	}
 	if err != nil {
 		return FileError(path, err)
@@ -49,9 +49,33 @@ func Encode(w io.Writer, tensors []Data, metadata map[string]string) error {
 // that only one need be in memory. A stack is written as its tensors.
 func Stream(w io.Writer, tensors []Data, metadata map[string]string, fill func(Data) ([]byte, error)) error {
 	tensors, fill = unstack(tensors, fill)
+	byName := map[string]Data{}
+	list := make([]Tensor, len(tensors))
+	for i, d := range tensors {
+		if err := d.check(); err != nil {
+			return fmt.Errorf("tensor %q: %w", d.Name, err)
+		}
+		byName[d.Name] = d
+		list[i] = Tensor{Name: d.Name, Raw: rawName(d.Type.DType), DType: d.Type.DType, Shape: d.Type.Sizes(), Bytes: d.Type.Bytes()}
+	}
+	return StreamTensors(w, list, metadata, func(t Tensor, w io.Writer) error {
+		data, err := fill(byName[t.Name])
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		return err
+	})
+}
+
+// StreamTensors writes a file of tensors of any element type of safetensors, in
+// the order that Encode has; write writes the bytes of one.
+func StreamTensors(w io.Writer, tensors []Tensor, metadata map[string]string, write func(t Tensor, w io.Writer) error) error {
 	sorted := slices.Clone(tensors)
-	slices.SortStableFunc(sorted, func(a, b Data) int {
-		return cmp.Or(cmp.Compare(b.Type.DType.Size(), a.Type.DType.Size()), cmp.Compare(a.Name, b.Name))
+	slices.SortStableFunc(sorted, func(a, b Tensor) int {
+		_, x := parseDType(a.Raw)
+		_, y := parseDType(b.Raw)
+		return cmp.Or(cmp.Compare(y, x), cmp.Compare(a.Name, b.Name))
 	})
 	head, err := marshalHeader(sorted, metadata)
 	if err != nil {
@@ -61,23 +85,32 @@ func Stream(w io.Writer, tensors []Data, metadata map[string]string, fill func(D
 		return err
 	}
 	for _, t := range sorted {
-		data, err := fill(t)
-		if err == nil && int64(len(data)) != t.Type.Bytes() {
-			err = fmt.Errorf("tensor %q: %d bytes of data, want %d", t.Name, len(data), t.Type.Bytes())
-		}
-		if err != nil {
+		out := &counted{w: w}
+		if err := write(t, out); err != nil {
 			return err
 		}
-		if _, err := w.Write(data); err != nil {
-			return err
+		if out.n != t.Bytes {
+			return fmt.Errorf("tensor %q: %d bytes of data, want %d", t.Name, out.n, t.Bytes)
 		}
 	}
 	return nil
 }
 
+// counted counts what is written.
+type counted struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
 // marshalHeader returns the length and the header for tensors in this order,
 // padded so that the data are aligned to 8 bytes.
-func marshalHeader(tensors []Data, metadata map[string]string) ([]byte, error) {
+func marshalHeader(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("\x00\x00\x00\x00\x00\x00\x00\x00{")
 	comma := ""
@@ -98,18 +131,16 @@ func marshalHeader(tensors []Data, metadata map[string]string) ([]byte, error) {
 	seen := map[string]bool{}
 	offset := int64(0)
 	for _, t := range tensors {
-		if err := t.check(); err != nil {
+		if err := t.checkWritable(); err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 		if seen[t.Name] {
 			return nil, fmt.Errorf("tensor %q is there twice", t.Name)
 		}
 		seen[t.Name] = true
-		shape := strings.ReplaceAll(fmt.Sprint(t.Type.Sizes()), " ", ",")
-		end := offset + t.Type.Bytes()
-		fmt.Fprintf(&b, `%s%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`,
-			comma, quote(t.Name), rawName(t.Type.DType), shape, offset, end)
-		comma, offset = ",", end
+		shape := strings.ReplaceAll(fmt.Sprint(t.Shape), " ", ",")
+		fmt.Fprintf(&b, `%s%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, comma, quote(t.Name), t.Raw, shape, offset, offset+t.Bytes)
+		comma, offset = ",", offset+t.Bytes
 	}
 	b.WriteByte('}')
 	for b.Len()%8 != 0 {
@@ -121,6 +152,25 @@ func marshalHeader(tensors []Data, metadata map[string]string) ([]byte, error) {
 	head := []byte(b.String())
 	binary.LittleEndian.PutUint64(head, uint64(len(head)-8))
 	return head, nil
+}
+
+// checkWritable proves that safetensors has a tensor like t.
+func (t Tensor) checkWritable() error {
+	_, width := parseDType(t.Raw)
+	switch {
+	case t.Name == metadataKey || !utf8.ValidString(t.Name):
+		return fmt.Errorf("the name cannot be used")
+	case width == 0:
+		return fmt.Errorf("dtype %s is not one that safetensors has", t.Raw)
+	}
+	shape := make([]int64, len(t.Shape))
+	for i, n := range t.Shape {
+		shape[i] = int64(n)
+	}
+	if bytes, ok := tensorBytes(shape, width); !ok || bytes != t.Bytes {
+		return fmt.Errorf("has %d bytes, but %s%v takes %d", t.Bytes, t.Raw, t.Shape, bytes)
+	}
+	return nil
 }
 
 // check proves that a reader would accept t.

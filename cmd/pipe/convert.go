@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/convert"
+	"pipe.dev/executor/hub"
+	"pipe.dev/executor/model"
+)
+
+func convertCommand(c *console) *cobra.Command {
+	var o convert.Options
+	var dtype, shard string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "convert IN OUT",
+		Short: "write the tensors of a checkpoint in another format or element type",
+		Long: `Write the tensors of a checkpoint in another format, under the same names. IN is what pipe inspect takes: a file of weights
+in safetensors, of PyTorch, of NumPy or GGUF, a folder, or a model of a hub that was pulled.
+
+The extension of OUT says the format: .safetensors; .pt, .pth or .bin, a state dict for torch.load; .npz or .npy; .gguf, as
+a container (pipe quantize writes models that llama.cpp runs). Without an extension it is a folder, which gets
+model.safetensors, or shards of it with --shard-size, and the config and tokenizer of IN.
+
+Every tensor stays bit for bit, unless --dtype says otherwise: then weights are rounded to that type, and quantised ones
+become what they stand for; integers stay. The tensors go through one by one, and OUT is written whole or not at all.`,
+		Example: "  pipe convert pytorch_model.bin model.safetensors\n" +
+			"  pipe convert models/big models/big-bf16 --dtype bf16 --shard-size 5GB\n" +
+			"  pipe convert training.ckpt weights.safetensors --under model",
+		Args:              arguments("IN", "OUT"),
+		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dtype != "" {
+				t, err := ir.ParseDType(dtype)
+				if err != nil || !t.Float() {
+					return usagef(cmd, "--dtype is %q, want f32, bf16, f16 or f64", dtype)
+				}
+				o.DType = t
+			}
+			if shard != "" {
+				n, err := parseBytes(shard)
+				if err != nil {
+					return usagef(cmd, "--shard-size: %v", err)
+				}
+				o.Shard = n
+			}
+			in, err := hub.Folder(args[0])
+			if err != nil {
+				return err
+			}
+			o.In, o.Out = in, args[1]
+			p := newProgress(c)
+			defer p.stop()
+			o.Progress = func(done, total int64) { p.update("writes", done, total) }
+			r, err := convert.Run(cmd.Context(), o)
+			p.stop()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return c.writeJSON(r)
+			}
+			var types []string
+			for _, d := range slices.Sorted(maps.Keys(r.DTypes)) {
+				types = append(types, fmt.Sprintf("%d %s", r.DTypes[d], d))
+			}
+			c.log.Info("converted", "tensors", r.Tensors, "of_another_type", r.Changed, "types", strings.Join(types, ", "),
+				"before", model.Size(r.Before), "after", model.Size(r.After))
+			_, err = fmt.Fprintln(c.out, r.Out)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&dtype, "dtype", "", "element type of weights: f32, bf16, f16 or f64; by default every tensor keeps its own")
+	cmd.Flags().StringVar(&shard, "shard-size", "", "in a folder: bytes of weights in a file at most, as 5GB")
+	cmd.Flags().StringVar(&o.Under, "under", "", "take only the tensors below a `NAME` of IN, without it in front, as model of model.x.weight")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "replace OUT if it is there")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

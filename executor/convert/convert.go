@@ -1,0 +1,234 @@
+// Package convert writes the tensors of a checkpoint in another format or
+// element type: safetensors, whole or in shards, PyTorch's state dicts, NumPy's
+// archives, and GGUF as a container. Names stay as they are.
+//
+// Tensors go through one after the other, in pieces, so that no more memory is
+// needed than the largest of them; what is written is there whole or not at all.
+//
+// Not here: quantising, and giving a model's tensors the names that GGUF has
+// for them (executor/quantize).
+package convert
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/gguf"
+)
+
+// Options say what to convert.
+type Options struct {
+	In, Out  string
+	DType    ir.DType // of weights: F32, BF16, F16 or F64; Invalid keeps every tensor as it is
+	Shard    int64    // bytes of a file of safetensors at most, in a folder; 0 is one file
+	Under    string   // only tensors whose names begin with it and a dot, without both; "" is all
+	Force    bool     // replace what is at Out
+	Progress func(done, total int64)
+}
+
+// File is a file that was written.
+type File struct {
+	Path  string `json:"file"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Report is what was done.
+type Report struct {
+	In         string         `json:"in"`
+	Out        string         `json:"out"`
+	Files      []File         `json:"files"`
+	Tensors    int            `json:"tensors"`
+	Parameters int64          `json:"parameters"`
+	Before     int64          `json:"bytes_before"`
+	After      int64          `json:"bytes_after"`
+	Changed    int            `json:"tensors_of_another_type"`
+	DTypes     map[string]int `json:"dtypes"`
+}
+
+// item is a tensor on its way: as it is in the source, and as it is written.
+type item struct {
+	from checkpoint.Tensor
+	to   checkpoint.Tensor
+}
+
+// job is one conversion.
+type job struct {
+	Options
+	ctx      context.Context
+	in       *checkpoint.Checkpoint
+	metadata map[string]string
+	pairs    []gguf.Pair // metadata of a GGUF file
+	items    []item
+	byName   map[string]item // by the name that is written
+	done     int64
+	total    int64
+	values   []float64 // of a piece
+	out      []byte    // of a piece
+}
+
+// Run converts. Every error is a *checkpoint.Error, but for those of ctx.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	s, err := sinkOf(o)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(o.Out); err == nil && !o.Force {
+		return nil, &checkpoint.Error{File: o.Out, Msg: "exists already; --force replaces it"}
+	}
+	j := &job{Options: o, ctx: ctx, byName: map[string]item{}}
+	if err := j.open(); err != nil {
+		return nil, err
+	}
+	defer j.in.Close()
+	if err := j.choose(s); err != nil {
+		return nil, checkpoint.FileError(o.In, err)
+	}
+	r := &Report{In: o.In, Out: o.Out, Tensors: len(j.items), DTypes: map[string]int{}}
+	for _, i := range j.items {
+		r.Parameters += elems(i.to.Shape)
+		r.Before, r.After = r.Before+i.from.Bytes, r.After+i.to.Bytes
+		r.DTypes[i.to.Raw]++
+		if i.from.Raw != i.to.Raw {
+			r.Changed++
+		}
+	}
+	j.total = r.After
+	files, err := s.write(j)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, checkpoint.FileError(o.Out, err)
+	}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return nil, checkpoint.FileError(f, err)
+		}
+		r.Files = append(r.Files, File{f, info.Size()})
+	}
+	return r, nil
+}
+
+// open opens the source.
+func (j *job) open() error {
+	if isGGUF(j.In) {
+		f, err := gguf.Open(j.In)
+		if err != nil {
+			return err
+		}
+		j.pairs, j.metadata = f.Metadata, map[string]string{}
+		for _, p := range f.Metadata {
+			if s, ok := p.Value.(string); ok && len(s) < 1024 {
+				j.metadata[p.Key] = s
+			}
+		}
+		if j.in, err = f.Checkpoint(nil); err != nil {
+			f.Close() // err is what matters
+		}
+		return err
+	}
+	var err error
+	if j.in, err = checkpoint.Open(j.In); err != nil {
+		return err
+	}
+	j.metadata = j.in.Metadata()
+	if j.DType == ir.Invalid {
+		return nil
+	}
+	if err := j.in.Unpack(); err != nil {
+		j.in.Close() // err is what matters
+		return err
+	}
+	return nil
+}
+
+func isGGUF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [4]byte
+	_, err = f.Read(magic[:])
+	return err == nil && string(magic[:]) == "GGUF"
+}
+
+// choose says what is written of every tensor.
+func (j *job) choose(s sink) error {
+	tensors := j.in.Tensors()
+	if j.pairs != nil && s.name == "gguf" { // the order of the file
+		slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return cmp.Compare(a.Offset, b.Offset) })
+	}
+	for _, t := range tensors {
+		name := t.Name
+		if j.Under != "" {
+			var ok bool
+			if name, ok = strings.CutPrefix(name, strings.TrimSuffix(j.Under, ".")+"."); !ok {
+				continue
+			}
+		}
+		to := t
+		to.Name = name
+		if j.DType != ir.Invalid && (t.DType.Float() || t.DType.Blocked()) {
+			to.DType, to.Raw = j.DType, strings.ToUpper(j.DType.String())
+			to.Bytes = to.Type().Bytes()
+		}
+		if to.DType.Blocked() && s.name != "gguf" {
+			return fmt.Errorf("tensor %q is of type %v, which only GGUF files have: --dtype f16 writes what it stands for", t.Name, to.DType)
+		}
+		if s.widen != nil {
+			to = s.widen(to)
+		}
+		if err := s.accepts(to); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		i := item{t, to}
+		if _, ok := j.byName[name]; ok {
+			return fmt.Errorf("two tensors are called %q", name)
+		}
+		j.byName[name] = i
+		j.items = append(j.items, i)
+	}
+	if len(j.items) == 0 {
+		if j.Under != "" {
+			return fmt.Errorf("has no tensor below %q", j.Under)
+		}
+		return errors.New("has no tensors")
+	}
+	return nil
+}
+
+func elems(shape []int) int64 {
+	n := int64(1)
+	for _, s := range shape {
+		n *= int64(s)
+	}
+	return n
+}
+
+// inFolder lists the files beside weights that belong to a model.
+func inFolder(dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		name := e.Name()
+		known := []string{".json", ".txt", ".model", ".jinja", ".md", ".tiktoken"}
+		if e.IsDir() || strings.HasSuffix(name, ".index.json") || !slices.Contains(known, filepath.Ext(name)) {
+			continue
+		}
+		out = append(out, name)
+	}
+	return out
+}

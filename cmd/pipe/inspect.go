@@ -54,11 +54,11 @@ func inspectCommand(c *console) *cobra.Command {
 		Use:   "inspect PATH",
 		Short: "list the tensors of a checkpoint or model folder",
 		Long: "inspect lists what a checkpoint holds, from its headers alone. PATH is a file of weights (.safetensors; .pt, .pth or\n" +
-			".bin of PyTorch; .npz, .npy; .gguf), an index.json of shards, the folder of a model, or a model of a hub that was\n" +
+			".bin of PyTorch; .npz, .npy; .onnx; .gguf), an index.json of shards, the folder of a model, or a model of a hub that was\n" +
 			"pulled.",
 		Example:           "  pipe inspect model\n  pipe inspect model --filter '*.q_proj.*'",
 		Args:              arguments("PATH"),
-		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy"),
+		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy", "onnx"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := path.Match(filter, ""); err != nil {
 				return usagef(cmd, "--filter: %q is not a pattern: a [ is not closed, or a \\ is at the end", filter)

@@ -1,5 +1,5 @@
 // Package checkpoint reads model weights in safetensors, in the files of
-// PyTorch (.pt, .pth, .bin) and of NumPy (.npz, .npy), and writes safetensors:
+// PyTorch (.pt, .pth, .bin), of NumPy (.npz, .npy) and of ONNX, and writes safetensors:
 // a single file, or a Hugging Face folder with model.safetensors, with
 // pytorch_model.bin, or with shards and their index.json.
 //

@@ -35,6 +35,7 @@ var formats = []format{
 		return bytes.HasPrefix(start, []byte("PK\x03\x04")) && strings.EqualFold(filepath.Ext(file), ".npz")
 	}, readNPZ},
 	{"npy", func(start []byte, _ string) bool { return bytes.HasPrefix(start, []byte(npy.Magic)) }, readNPY},
+	{"onnx", isONNX, readONNX},
 	{"torch", func(start []byte, _ string) bool { return torch.Is(start) }, readTorch},
 }
 

@@ -30,6 +30,7 @@ import (
 const (
 	configName  = "adapter_config.json"
 	weightsName = "adapter_model.safetensors"
+	oldName     = "adapter_model.bin"
 )
 
 // prefix is what PEFT puts before the path of every weight.
@@ -70,7 +71,7 @@ func Open(dir string) (*Adapter, error) {
 		return nil, err
 	}
 	a.Transposed = a.config.FanInFanOut
-	if a.ckpt, err = checkpoint.Open(filepath.Join(dir, weightsName)); err != nil {
+	if a.ckpt, err = checkpoint.Open(a.weights()); err != nil {
 		return nil, err
 	}
 	if err := a.layers(); err != nil {
@@ -78,6 +79,18 @@ func Open(dir string) (*Adapter, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// weights is the file of the adapter's weights: safetensors, or, of older
+// adapters, PyTorch's.
+func (a *Adapter) weights() string {
+	file, old := filepath.Join(a.Dir, weightsName), filepath.Join(a.Dir, oldName)
+	if _, err := os.Stat(file); err != nil {
+		if _, err := os.Stat(old); err == nil {
+			return old
+		}
+	}
+	return file
 }
 
 // Close gives the file back.
@@ -99,7 +112,7 @@ func (a *Adapter) Config() (map[string]any, error) {
 
 // Files are the files of the adapter.
 func (a *Adapter) Files() []string {
-	return []string{filepath.Join(a.Dir, configName), filepath.Join(a.Dir, weightsName)}
+	return []string{filepath.Join(a.Dir, configName), a.weights()}
 }
 
 // Checkpoint is the file of the weights.
@@ -123,7 +136,7 @@ func (a *Adapter) Layer(path string) (Layer, bool) {
 
 // layers finds the layers in the names of the tensors.
 func (a *Adapter) layers() error {
-	file := filepath.Join(a.Dir, weightsName)
+	file := a.weights()
 	var problems []error
 	fail := func(format string, args ...any) { problems = append(problems, errorf(file, format, args...)) }
 	parts := map[string]map[string]checkpoint.Tensor{} // by layer and end

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/torch"
 )
 
 const golden = "../../testdata/golden/"
@@ -267,5 +270,44 @@ func TestOpenErrors(t *testing.T) {
 		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v, want %s", err, want)
 		}
+	}
+}
+
+// Adapters from before safetensors have their weights in PyTorch's file.
+func TestOldAdapter(t *testing.T) {
+	dir := t.TempDir()
+	config, err := os.ReadFile(golden + "adapter/lora/adapter_config.json")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, configName), config, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := tensors(t, golden+"adapter/lora/adapter_model.safetensors")
+	var list []torch.Entry
+	for name, x := range weights {
+		list = append(list, torch.Entry{Name: name, DType: strings.ToUpper(x.Type.DType.String()), Shape: x.Type.Sizes(), Bytes: x.Type.Bytes()})
+	}
+	err = checkpoint.Replace(filepath.Join(dir, oldName), func(w io.Writer) error {
+		return torch.Write(w, list, func(e torch.Entry, w io.Writer) error {
+			_, err := w.Write(weights[e.Name].Data)
+			return err
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	now, err := Open(golden + "adapter/lora")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer now.Close()
+	if len(old.Layers) == 0 || !slices.Equal(old.Layers, now.Layers) {
+		t.Errorf("%v, want %v", old.Layers, now.Layers)
 	}
 }

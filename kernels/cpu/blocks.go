@@ -159,7 +159,7 @@ func (p *blockProduct) quantise(x vec) kernels.Step {
 
 // unpacked is the bytes of a panel that are unpacked at a time: they stay in the
 // first-level cache while tiles pass over them.
-const unpacked = 16 << 10
+const unpacked = 28 << 10
 
 // multiply returns the step that computes y.
 func (p *blockProduct) multiply() kernels.Step {
@@ -222,7 +222,8 @@ func (p *blockProduct) tiles(local []float32, row0, panel int) {
 			if hi < supers {
 				last = nil
 			}
-			p.multiplyTiles(p.unpack(local, w, panel, lo, hi), row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
+			from, next := p.unpack(local, w, panel, lo, hi)
+			p.multiplyTiles(from, next, row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
 		}
 	}
 	for r := range m {
@@ -230,30 +231,38 @@ func (p *blockProduct) tiles(local []float32, row0, panel int) {
 	}
 }
 
-// unpack is super-blocks lo to hi of a panel in local memory.
-func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) *byte {
+// unpack is super-blocks lo to hi of a panel in local memory, and what follows
+// them where the panel lies, if it is packed.
+func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) (to *byte, next []byte) {
 	if lo == hi {
-		return nil
+		return nil, nil
 	}
 	room := vecOf(local[atPanel:atRest]).bytes(0, atRest-atPanel)
 	var from []byte
 	if w.packed {
 		from = w.bytes8()[panel*p.panelBytes(p.k)+lo*p.superBytes():]
+		next = from[(hi-lo)*p.superBytes():]
+		next = next[:min(len(next), (hi-lo)*p.superBytes())]
 	} else {
 		from = room[len(room)/2:]
 		p.pack(from, w.bytes8(), p.n, p.k/p.format.Block, panel, lo, hi)
 	}
 	p.b.asm.Unpack[p.coding](hi-lo, p.per, &from[0], &room[0])
-	return &room[0]
+	return &room[0], next
 }
 
-// multiplyTiles multiplies n blocks, from block lo on, of m rows.
-func (p *blockProduct) multiplyTiles(w *byte, row0, m, lo, n int, y []float32, ldy int, bias *float32) {
+// multiplyTiles multiplies n blocks, from block lo on, of m rows, and meanwhile
+// fetches next.
+func (p *blockProduct) multiplyTiles(w *byte, next []byte, row0, m, lo, n int, y []float32, ldy int, bias *float32) {
 	var x *byte
 	tiles := p.b.asm.Blocks[p.Kind()]
 	ldx, load := p.blocks*asm.BlockX, min(lo, 1)
 	count := parts(m, len(tiles)-1)
+	lines := (len(next)/64 + count - 1) / count
 	for t := range count {
+		if at := t * lines * 64; at < len(next) {
+			p.b.asm.Prefetch(&next[at], lines)
+		}
 		r, end := t*m/count, (t+1)*m/count
 		if n > 0 {
 			x = &p.quantised[(row0+r)*ldx+lo*asm.BlockX]

@@ -69,5 +69,6 @@ type Blocked struct {
 	Quantise [Kinds]Quantise
 	Blocks   [Kinds][]Blocks // by height, from 1
 	Unpack   [Codings]Unpack
-	Row      [Codings]Row // nil where nothing is quicker than the others together
+	Prefetch func(p *byte, lines int) // brings lines of 64 bytes, at least one, near the processor; p may be any address
+	Row      [Codings]Row             // nil where nothing is quicker than the others together
 }

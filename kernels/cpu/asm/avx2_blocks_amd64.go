@@ -183,3 +183,8 @@ func UnpackQ3KY(n int, per int, w *byte, dst *byte)
 //
 //go:noescape
 func UnpackQ2KY(n int, per int, w *byte, dst *byte)
+
+// PrefetchY is the Prefetch of that instruction set.
+//
+//go:noescape
+func PrefetchY(p *byte, lines int)

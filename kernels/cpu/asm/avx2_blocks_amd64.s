@@ -15479,6 +15479,19 @@ block:
 	VZEROUPPER
 	RET
 
+// func PrefetchY(p *byte, lines int)
+// Requires: MMX+
+TEXT ·PrefetchY(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ lines+8(FP), CX
+
+line:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       CX
+	JG         line
+	RET
+
 DATA constantsY<>+0(SB)/4, $0x00000000
 DATA constantsY<>+4(SB)/4, $0x00000001
 DATA constantsY<>+8(SB)/4, $0x00000002

@@ -8,6 +8,7 @@ package asm
 func blockedY() Blocked {
 	return Blocked{
 		Quantise: [Kinds]Quantise{OffsetBytes: QuantiseOffsetWholeY, OffsetWhole: QuantiseOffsetWholeY, OffsetHalves: QuantiseOffsetHalvesY, LeastWhole: QuantiseLeastWholeY, LeastHalves: QuantiseLeastHalvesY},
+		Prefetch: PrefetchY,
 		Blocks: [Kinds][]Blocks{
 			OffsetBytes:  {nil, BlocksOffsetBytes1Y, BlocksOffsetBytes2Y, BlocksOffsetBytes3Y, BlocksOffsetBytes4Y},
 			OffsetWhole:  {nil, BlocksOffsetWhole1Y, BlocksOffsetWhole2Y, BlocksOffsetWhole3Y, BlocksOffsetWhole4Y},

@@ -263,3 +263,8 @@ func UnpackQ2KZ(n int, per int, w *byte, dst *byte)
 //
 //go:noescape
 func RowQ2KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+
+// PrefetchZ is the Prefetch of that instruction set.
+//
+//go:noescape
+func PrefetchZ(p *byte, lines int)

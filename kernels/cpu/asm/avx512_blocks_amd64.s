@@ -8535,6 +8535,19 @@ write:
 	VZEROUPPER
 	RET
 
+// func PrefetchZ(p *byte, lines int)
+// Requires: MMX+
+TEXT ·PrefetchZ(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), AX
+	MOVQ lines+8(FP), CX
+
+line:
+	PREFETCHT1 (AX)
+	ADDQ       $0x40, AX
+	DECQ       CX
+	JG         line
+	RET
+
 DATA constantsZ<>+0(SB)/4, $0x00000000
 DATA constantsZ<>+4(SB)/4, $0x7fffffff
 DATA constantsZ<>+8(SB)/4, $0x4b400000

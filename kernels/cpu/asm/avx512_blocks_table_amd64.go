@@ -8,6 +8,7 @@ package asm
 func blockedZ() Blocked {
 	return Blocked{
 		Quantise: [Kinds]Quantise{OffsetBytes: QuantiseOffsetWholeZ, OffsetWhole: QuantiseOffsetWholeZ, OffsetHalves: QuantiseOffsetHalvesZ, LeastWhole: QuantiseLeastWholeZ, LeastHalves: QuantiseLeastHalvesZ},
+		Prefetch: PrefetchZ,
 		Blocks: [Kinds][]Blocks{
 			OffsetBytes:  {nil, BlocksOffsetWhole1Z, BlocksOffsetWhole2Z, BlocksOffsetWhole3Z, BlocksOffsetWhole4Z, BlocksOffsetWhole5Z, BlocksOffsetWhole6Z},
 			OffsetWhole:  {nil, BlocksOffsetWhole1Z, BlocksOffsetWhole2Z, BlocksOffsetWhole3Z, BlocksOffsetWhole4Z, BlocksOffsetWhole5Z, BlocksOffsetWhole6Z},

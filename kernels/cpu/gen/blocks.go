@@ -55,9 +55,24 @@ func (s isa) quantised() {
 			s.rowOf(c)
 		}
 	}
+	s.prefetch()
 	s.writePool()
 	s.writeLevels()
 	s.writeOrder()
+}
+
+// prefetch asks for memory ahead of its use.
+func (s isa) prefetch() {
+	TEXT("Prefetch"+s.suffix, NOSPLIT, "func(p *byte, lines int)")
+	Doc("Prefetch"+s.suffix+" is the Prefetch of that instruction set.")
+	Pragma("noescape")
+	p, n := Load(Param("p"), GP64()), Load(Param("lines"), GP64())
+	Label("line")
+	PREFETCHT1(Mem{Base: p})
+	ADDQ(Imm(64), p)
+	DECQ(n)
+	JG(LabelRef("line"))
+	RET()
 }
 
 // blocksTile is a tile of m rows over blocks that were unpacked. Of AVX2 each

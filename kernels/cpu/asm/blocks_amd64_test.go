@@ -1,0 +1,66 @@
+package asm
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+)
+
+// quickest times f, whose runs are so short that few are disturbed, and returns the
+// least seconds of one.
+func quickest(b *testing.B, f func()) float64 {
+	best := math.Inf(1)
+	for b.Loop() {
+		for range 50 {
+			from := time.Now()
+			f()
+			best = min(best, time.Since(from).Seconds())
+		}
+	}
+	return best
+}
+
+// What products with quantised weights are made of, in the first-level cache:
+// tiles, unpacking, one row over packed weights, quantising activations.
+func BenchmarkBlocked(b *testing.B) {
+	const n = 16 // blocks
+	x, y, bytes, floats := make([]byte, 64*n*BlockX), make([]float32, 64*Panel), make([]byte, n*2048), make([]float32, n*Block)
+	for name, k := range tiers(b) {
+		for kind := range Kinds {
+			for m := 1; m < len(k.Blocks[kind]); m++ {
+				b.Run(fmt.Sprintf("%s/tile/%d/%d", name, kind, m), func(b *testing.B) {
+					s := quickest(b, func() {
+						for range 4 {
+							k.Blocks[kind][m](n, &x[0], n*BlockX, &bytes[0], &y[0], Panel, nil, 1)
+						}
+					})
+					b.ReportMetric(float64(4*2*n*m*Block*Panel)/s/1e9, "GOP/s")
+				})
+			}
+			b.Run(fmt.Sprintf("%s/quantise/%d", name, kind), func(b *testing.B) {
+				s := quickest(b, func() { k.Quantise[kind](n, &floats[0], &x[0], 3) })
+				b.ReportMetric(s*1e9/n, "ns/block")
+			})
+		}
+		for c := range Codings {
+			p, per := PackingOf(c), 8
+			if p.Scales < Zero {
+				per = 1
+			}
+			w := make([]byte, n*(p.Head()+p.Body()))
+			b.Run(fmt.Sprintf("%s/unpack/%d", name, c), func(b *testing.B) {
+				s := quickest(b, func() { k.Unpack[c](n/per, per, &w[0], &bytes[0]) })
+				b.ReportMetric(s*1e9/n, "ns/block")
+			})
+			if k.Row[c] == nil {
+				continue
+			}
+			b.Run(fmt.Sprintf("%s/row/%d", name, c), func(b *testing.B) {
+				s := quickest(b, func() { k.Row[c](n/per, per, &x[0], &w[0], &y[0], nil) })
+				b.ReportMetric(s*1e9/n, "ns/block")
+				b.ReportMetric(float64(n/per*(p.Head()+per*p.Body()))/s/1e9, "GB/s")
+			})
+		}
+	}
+}

@@ -42,7 +42,7 @@ var imports = []struct {
 	{"executor/session", []string{"kernels", "kernels/half", "kernels/quant", "compiler/ir", "compiler/plan", "executor/checkpoint"}, ""},
 	{"executor/gauge", []string{"kernels", "kernels/half", "compiler/ir", "compiler/plan", "executor/session"}, "it measures plans"},
 	{"executor/decode", []string{"compiler/ir", "executor/session", "executor/sampler"}, ""},
-	{"executor/model", []string{"kernels", "schema", "compiler/ir", "compiler/plan", "executor/*"}, ""},
+	{"executor/model", []string{"kernels", "schema", "compiler/ir", "compiler/plan", "compiler/train", "executor/*"}, "patterns of weights"},
 	{"executor/quantize", []string{"schema", "kernels/half", "kernels/quant", "compiler/ir", "compiler/plan", "executor/*"}, "it writes models, and measures them"},
 	{"executor/pace", []string{"kernels/bench", "executor/decode", "executor/model", "executor/sampler"}, "it measures models that make text"},
 	{"executor/tokenizer", []string{"executor/tokenizer/trie"}, ""},

@@ -35,7 +35,7 @@ type Options struct {
 	// Blocks gives the type of blocks in which a weight is stored, if its op
 	// can read blocks and its rows are whole ones; else, and where it is nil
 	// or says false, Weight decides.
-	Blocks func(path string) (ir.DType, bool)
+	Blocks func(path string, t ir.Type) (ir.DType, bool)
 	// Sizes are named sizes that are known already, as the rows of a batch.
 	Sizes map[string]int
 	// Adapter, if set, is added to the model; its weights are like any others.

@@ -232,7 +232,7 @@ func (e *elaborator) weight(path string, p op.Param, pos ir.Pos) (ir.Value, erro
 		}
 	}
 	if e.opt.Blocks != nil && p.Blocks {
-		if d, ok := e.opt.Blocks(path); ok && t.Blocks(d) {
+		if d, ok := e.opt.Blocks(path, t); ok && t.Blocks(d) {
 			t.DType = d
 		}
 	}

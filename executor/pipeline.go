@@ -113,12 +113,9 @@ func (p *Pipeline) open() error {
 				return &schema.Error{Pos: ref.Pos, Msg: err.Error()}
 			}
 		}
-		var weights ir.DType
-		if ref.Weights != "" {
-			var err error
-			if weights, err = ir.ParseBlocked(ref.Weights); err != nil {
-				return &schema.Error{Pos: ref.Pos, Msg: err.Error()}
-			}
+		weights, err := model.ParseFormats(ref)
+		if err != nil {
+			return err
 		}
 		name := "models." + ref.Name
 		dir, err := hub.Folder(ref.From)
@@ -130,7 +127,7 @@ func (p *Pipeline) open() error {
 			return err
 		}
 		o := model.Options{Name: name, Dir: dir, Adapter: adapted, Context: ref.Context, Cache: cache, Weights: weights,
-			Backend: p.opt.Backend, Compile: p.opt.Compile}
+			Backend: p.opt.Backend, Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }
 		}

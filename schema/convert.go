@@ -2,6 +2,7 @@ package schema
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -62,7 +63,7 @@ func (c *converter) pipeline(o *object) *Pipeline {
 	for _, name := range models.keys {
 		m := models.object(name)
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
-		p.Models = append(p.Models, ModelRef{Name: name, From: m.text("from"), Context: m.int("context"), Cache: m.text("cache"), Weights: m.text("weights"), Adapter: m.text("adapter"), Pos: pos})
+		p.Models = append(p.Models, ModelRef{Name: name, From: m.text("from"), Context: m.int("context"), Cache: m.text("cache"), Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
 	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {
@@ -80,6 +81,17 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		p.Outputs = append(p.Outputs, Output{Name: name, From: out.text("from"), Type: out.text("type"), Pos: pos})
 	}
 	return p
+}
+
+// formats reads what a model of a pipeline says of its weights.
+func (c *converter) formats(m *object, model string) Formats {
+	f, layers := Formats{Default: m.text("weights")}, m.object("layer_weights")
+	for _, pattern := range layers.keys {
+		pos, _ := c.pos("models."+model+".layer_weights."+strconv.Quote(pattern),
+			cue.Str("models"), cue.Str(model), cue.Str("layer_weights"), cue.Str(pattern))
+		f.Layers = append(f.Layers, LayerFormat{Pattern: pattern, Format: layers.text(pattern), Pos: pos})
+	}
+	return f
 }
 
 // rest is what o holds besides keys.

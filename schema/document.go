@@ -48,12 +48,24 @@ type Input struct {
 // ModelRef names a model that stages use. Its token is "models.NAME".
 type ModelRef struct {
 	Name    string
-	From    string // path of a folder
-	Context int    // tokens of the key/value cache; 0 means what the model was trained on
-	Cache   string // element type of the key/value cache
-	Weights string // format of quantised weights; "" for as they are stored
-	Adapter string // path of a folder in PEFT's form; "" for none
+	From    string  // path of a folder
+	Context int     // tokens of the key/value cache; 0 means what the model was trained on
+	Cache   string  // element type of the key/value cache
+	Weights Formats // of quantised weights
+	Adapter string  // path of a folder in PEFT's form; "" for none
 	Pos     ir.Pos
+}
+
+// Formats are those of quantised weights, "" for as they are stored.
+type Formats struct {
+	Default string
+	Layers  []LayerFormat
+}
+
+// LayerFormat is the format of the layers whose paths match a pattern.
+type LayerFormat struct {
+	Pattern, Format string
+	Pos             ir.Pos
 }
 
 // Stage is one step of a pipeline. Its token is its ID.

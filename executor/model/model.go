@@ -31,9 +31,9 @@ type Compile func(m *schema.Model, e plan.Entry, w Weights) (Program, error)
 
 // Weights say what weights there are for an architecture.
 type Weights struct {
-	DType   func(path string) (ir.DType, bool) // in which a weight is stored
-	Blocks  func(path string) (ir.DType, bool) // or in blocks, where these can be read
-	Adapter *adapter.Adapter                   // nil if there is none
+	DType   func(path string) (ir.DType, bool)            // in which a weight is stored
+	Blocks  func(path string, t ir.Type) (ir.DType, bool) // or in blocks, where these can be read of weights like t
+	Adapter *adapter.Adapter                              // nil if there is none
 }
 
 // Options say which model to open and how to run it.
@@ -43,10 +43,11 @@ type Options struct {
 	Adapter  string // a folder in PEFT's form; "" for none
 	Context  int    // positions of the key/value cache; 0 means as many as the model was trained on
 	Cache    ir.DType
-	Weights  ir.DType // in blocks; Invalid means as the checkpoint has them
+	Weights  Formats
 	Backend  kernels.Backend
 	Compile  Compile
 	Progress func(done, total int64) // bytes of weights, while they are read; may be nil
+	Warn     func(error)             // is told of weights that stay as they are stored; may be nil
 }
 
 // Model is an opened model. Text and Forward say what it is to be used for;
@@ -64,6 +65,7 @@ type Model struct {
 	text      []*plan.Plan // those that continue a sequence
 	context   int          // of text
 	store     *session.Store
+	formats   *chosen
 	arena     kernels.Buffer
 	sessions  map[*plan.Plan]*session.Session
 }
@@ -84,7 +86,8 @@ func Open(o Options) (*Model, error) {
 			return nil, err
 		}
 	}
-	return &Model{opt: o, from: source, arch: source.Arch, ckpt: source.Checkpoint, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}}, nil
+	return &Model{opt: o, from: source, arch: source.Arch, ckpt: source.Checkpoint, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{},
+		formats: &chosen{types: map[string]ir.Type{}, stay: map[string]ir.DType{}}}, nil
 }
 
 // Close gives memory and files back.
@@ -163,6 +166,9 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.formats.check(m.opt); err != nil {
+		return nil, err
+	}
 	m.programs[key] = p
 	return p, nil
 }
@@ -198,12 +204,16 @@ func (m *Model) weight(path string) (ir.DType, bool) {
 // blocks is the type of blocks in which a weight is stored, if its op reads
 // such: that of the file, or else the one that was asked for. Weights of an
 // adapter stay as they are.
-func (m *Model) blocks(path string) (ir.DType, bool) {
+func (m *Model) blocks(path string, like ir.Type) (ir.DType, bool) {
 	t, ok := m.ckpt.Lookup(m.tensorName(path))
-	if ok && t.DType.Blocked() {
+	if !ok {
+		return ir.Invalid, false
+	}
+	d := m.formats.choose(m.opt.Weights, path, like, t.DType.Blocked())
+	if t.DType.Blocked() {
 		return t.DType, true
 	}
-	return m.opt.Weights, ok && m.opt.Weights != ir.Invalid
+	return d, d != ir.Invalid
 }
 
 // tensorName is the checkpoint's name for a weight.

@@ -43,7 +43,7 @@ func TestCacheTypes(t *testing.T) {
 // their rows are whole ones: these take 34 bytes for every 32 weights, of rows
 // that fill panels of 32, and the model takes what its plans say.
 func TestQuantised(t *testing.T) {
-	m, _ := openAs(t, Options{Dir: "../../models/tiny-llama", Weights: ir.Q8_0}, 1, "")
+	m, _ := openAs(t, Options{Dir: "../../models/tiny-llama", Weights: Formats{Default: ir.Q8_0}}, 1, "")
 	if err := m.Text(); err != nil {
 		t.Fatal(err)
 	}

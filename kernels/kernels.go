@@ -116,6 +116,7 @@ type Measurer interface {
 // threads that run kernels.
 type Limits struct {
 	FLOPs             float64 // float32 multiply-adds a second, each counted as two
+	ByteOPs           float64 // multiply-adds of bytes a second, each counted as two; 0 if it has none for these
 	Read, Copy, Triad float64 // bytes a second of memory beyond the caches, read and written together
 	Threads           int
 	With              string // the instruction set

@@ -130,7 +130,7 @@ func (f *benchKernelsFlags) run(cmd *cobra.Command, c *console, e *engine, list 
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	report := kernelsReport{Device: e.backend.Name(), Tier: limits.With, Threads: limits.Threads, limits: limits, Peak: limits.FLOPs / 1e9,
+	report := kernelsReport{Device: e.backend.Name(), Tier: limits.With, Threads: limits.Threads, limits: limits, Peak: limits.FLOPs / 1e9, PeakBytes: limits.ByteOPs / 1e9,
 		Bandwidth: bandwidths{limits.Read / 1e9, limits.Copy / 1e9, limits.Triad / 1e9}, Kernels: []kernelBench{}}
 	for _, r := range results {
 		report.add(r)
@@ -148,6 +148,7 @@ type kernelsReport struct {
 	Tier      string        `json:"measured_with"`
 	Threads   int           `json:"threads"`
 	Peak      float64       `json:"peak_gflops"`
+	PeakBytes float64       `json:"peak_byte_gops"` // 0 if the device has no instructions for them
 	Bandwidth bandwidths    `json:"bandwidth_gbytes"`
 	Kernels   []kernelBench `json:"kernels"`
 	limits    kernels.Limits
@@ -181,8 +182,12 @@ func (r *kernelsReport) add(x bench.Result) {
 
 func (r *kernelsReport) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d threads: at most %.1f GFLOP/s of multiply-adds (%s); memory %.1f GB/s read, %.1f copied, %.1f triad\n\n",
-		r.Device, r.Threads, r.Peak, r.Tier, r.Bandwidth.Read, r.Bandwidth.Copy, r.Bandwidth.Triad)
+	bytes := ""
+	if r.PeakBytes > 0 {
+		bytes = fmt.Sprintf(" and %.1f GOP/s of bytes", r.PeakBytes)
+	}
+	fmt.Fprintf(&b, "%s, %d threads: at most %.1f GFLOP/s of multiply-adds%s (%s); memory %.1f GB/s read, %.1f copied, %.1f triad\n\n",
+		r.Device, r.Threads, r.Peak, bytes, r.Tier, r.Bandwidth.Read, r.Bandwidth.Copy, r.Bandwidth.Triad)
 	width := len("op/case/type")
 	for _, k := range r.Kernels {
 		width = max(width, len(k.name()))

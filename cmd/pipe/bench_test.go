@@ -14,15 +14,17 @@ import (
 )
 
 func TestKernelsReport(t *testing.T) {
-	l := kernels.Limits{FLOPs: 200e9, Read: 30e9, Copy: 24e9, Triad: 27e9, Threads: 3, With: "avx9"}
-	r := kernelsReport{Device: "cpu", Tier: l.With, Threads: l.Threads, Peak: 200, Bandwidth: bandwidths{30, 24, 27}, limits: l}
+	l := kernels.Limits{FLOPs: 200e9, ByteOPs: 800e9, Read: 30e9, Copy: 24e9, Triad: 27e9, Threads: 3, With: "avx9"}
+	r := kernelsReport{Device: "cpu", Tier: l.With, Threads: l.Threads, Peak: 200, PeakBytes: 800, Bandwidth: bandwidths{30, 24, 27}, limits: l}
 	r.add(bench.Result{Case: &bench.Case{Op: "linear", Case: "large", Type: "f32", FLOPs: 3e9, Read: 10e6, Written: 2e6}, Seconds: bench.Summary{Median: 0.02, Least: 0.01, Spread: 0.05, Runs: 7}})
 	r.add(bench.Result{Case: &bench.Case{Op: "act", Case: "large", Type: "f16", FLOPs: 6e6, Read: 6e6, Written: 6e6}, Seconds: bench.Summary{Median: 0.001, Least: 0.001, Runs: 3}})
-	want := `cpu, 3 threads: at most 200.0 GFLOP/s of multiply-adds (avx9); memory 30.0 GB/s read, 24.0 copied, 27.0 triad
+	r.add(bench.Result{Case: &bench.Case{Op: "linear", Case: "large", Type: "q4_k", FLOPs: 3e9, Read: 10e6, Written: 2e6, Bytes: true}, Seconds: bench.Summary{Median: 0.01, Least: 0.01, Runs: 3}})
+	want := `cpu, 3 threads: at most 200.0 GFLOP/s of multiply-adds and 800.0 GOP/s of bytes (avx9); memory 30.0 GB/s read, 24.0 copied, 27.0 triad
 
-op/case/type          time  spread   GFLOP/s   peak     GB/s memory  limit   share
-linear/large/f32      20ms    5.0%     150.0  75.0%      0.6     2%  compute   75%
-act/large/f16          1ms    0.0%       6.0   3.0%     12.0    50%  memory    50%
+op/case/type           time  spread   GFLOP/s   peak     GB/s memory  limit   share
+linear/large/f32       20ms    5.0%     150.0  75.0%      0.6     2%  compute   75%
+act/large/f16           1ms    0.0%       6.0   3.0%     12.0    50%  memory    50%
+linear/large/q4_k      10ms    0.0%     300.0  37.5%      1.2     4%  compute   38%
 `
 	if got := r.text(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

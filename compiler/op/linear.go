@@ -110,6 +110,10 @@ func linearCases() []Case {
 		{Name: "large 2048", In: f([]int{2048, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		{Name: "large 16 rows", In: f([]int{16, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		{Name: "large row", In: f([]int{1, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+		{Name: "quantised row", In: f([]int{1, 4096}, []int{4096, 4096}), Attr: LinearAttr{OutFeatures: 4096}, Low: -1, High: 1, Large: true, Quantised: true},
+		{Name: "quantised long row", In: f([]int{1, 4096}, []int{32768, 4096}), Attr: LinearAttr{OutFeatures: 32768}, Low: -1, High: 1, Large: true, Quantised: true},
+		{Name: "quantised 128 rows", In: f([]int{128, 4096}, []int{4096, 4096}), Attr: LinearAttr{OutFeatures: 4096}, Low: -1, High: 1, Large: true, Quantised: true},
+		{Name: "quantised 512 rows", In: f([]int{512, 4096}, []int{4096, 4096}), Attr: LinearAttr{OutFeatures: 4096}, Low: -1, High: 1, Large: true, Quantised: true},
 	}
 }
 

@@ -101,6 +101,7 @@ type Case struct {
 	Tol       float64 // relative to max(1, |y|), for f32; 0 means 1e-6; narrower results get one more unit in the last place
 	GradTol   float64 // for the central-difference check, as Tol; 0 means 1e-6
 	Large     bool    // for benchmarks, not for the reference check
+	Quantised bool    // a Large one for weights in blocks alone
 }
 
 // Table holds every operation by name.

@@ -23,6 +23,7 @@ type Case struct {
 	Op, Case, Type string // of the table: "linear", "large row", "bf16 weights"
 	FLOPs          int64  // by the op's cost
 	Read, Written  int64  // bytes of the inputs, and of the outputs
+	Bytes          bool   // multiplies bytes: weights in blocks
 
 	of      op.Case
 	in, out []ir.Type
@@ -52,6 +53,7 @@ func List(be kernels.Backend, table *op.Table) ([]Case, error) {
 				}
 				x := Case{Op: d.Name, Case: cases.Label(c.Name), Type: typeName(v), of: c, in: v.In, out: out, kernel: k}
 				x.FLOPs = table.FLOPs(node(d.Name, c.Attr, v.In, out))
+				x.Bytes = slices.ContainsFunc(v.In, func(t ir.Type) bool { return t.DType.Blocked() })
 				x.Read, x.Written = bytesOf(v.In), bytesOf(out)
 				list = append(list, x)
 			}

@@ -51,6 +51,13 @@ func TestList(t *testing.T) {
 			}
 		}
 	}
+	for _, d := range []string{"q8_0", "q4_0", "q4_k", "q6_k"} {
+		for _, c := range []string{"row", "long row", "128 rows", "512 rows"} {
+			if name := "linear/quantised " + c + "/" + d; !seen[name] {
+				t.Errorf("%s is missing", name)
+			}
+		}
+	}
 	if !seen["linear/large/bf16 weights"] || !seen["add/large/f32"] {
 		t.Errorf("cases are missing among %d", len(list))
 	}
@@ -136,6 +143,12 @@ func TestRoofline(t *testing.T) {
 		if c.flops > 0 && !near(s.FLOPs/most, s.Roof) {
 			t.Errorf("%+v: %v of %v FLOP/s, but a share of %v", c, s.FLOPs, most, s.Roof)
 		}
+	}
+	l := fake
+	l.ByteOPs = 400
+	r := bench.Result{Case: &bench.Case{FLOPs: 1000, Read: 20, Bytes: true}, Seconds: bench.Summary{Median: 5}}
+	if s := bench.Of(r, l); s.Peak != 0.5 || s.Limit != bench.ByCompute {
+		t.Errorf("bytes: %+v", s)
 	}
 	if s := bench.Of(bench.Result{Case: &bench.Case{}}, fake); s != (bench.Share{}) {
 		t.Errorf("of nothing: %+v", s)

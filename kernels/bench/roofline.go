@@ -46,7 +46,7 @@ const (
 type Share struct {
 	FLOPs     float64 // a second
 	Bytes     float64 // read and written a second
-	Peak      float64 // part of the peak of multiply-adds
+	Peak      float64 // part of the peak of multiply-adds, of bytes where the case multiplies these
 	Bandwidth float64 // part of the bandwidth of memory; above 1 where data stay in caches
 	Limit     string  // ByCompute or ByMemory: what allows less
 	Roof      float64 // part of what that allows
@@ -62,7 +62,11 @@ func Of(r Result, l kernels.Limits) Share {
 		return Share{}
 	}
 	s := Share{FLOPs: float64(r.FLOPs) / seconds, Bytes: bytes / seconds}
-	s.Peak, s.Bandwidth = s.FLOPs/l.FLOPs, s.Bytes/Bandwidth(l, r.Read, r.Written)
+	peak := l.FLOPs
+	if r.Bytes && l.ByteOPs > 0 {
+		peak = l.ByteOPs
+	}
+	s.Peak, s.Bandwidth = s.FLOPs/peak, s.Bytes/Bandwidth(l, r.Read, r.Written)
 	s.Limit, s.Roof = ByMemory, s.Bandwidth
 	if s.Peak >= s.Bandwidth {
 		s.Limit, s.Roof = ByCompute, s.Peak

@@ -29,7 +29,7 @@ type Variant struct {
 
 // Variants lists the element types at which a case is tried: as it is, all
 // f32 inputs narrowed, only the weights narrowed, only the cache narrowed,
-// and weights in blocks.
+// and weights in blocks: all types, or of a large case for these the usual ones.
 func Variants(d op.Def, c op.Case) []Variant {
 	out := []Variant{{"", c.In}}
 	weights := func(i int) bool { return i >= len(d.Ports) }
@@ -52,12 +52,18 @@ func Variants(d op.Def, c op.Case) []Variant {
 			}
 		}
 	}
-	return append(out, blocked(d, c)...)
+	switch {
+	case c.Quantised:
+		return blocked(d, c, []ir.DType{ir.Q8_0, ir.Q4_0, ir.Q4_K, ir.Q6_K})
+	case c.Large:
+		return out
+	}
+	return append(out, blocked(d, c, ir.Blocked())...)
 }
 
-// blocked lists the types of quantised weights that an op reads and the rows of
-// a case are whole blocks of.
-func blocked(d op.Def, c op.Case) (out []Variant) {
+// blocked lists which types of quantised weights an op reads that the rows of a
+// case are whole blocks of.
+func blocked(d op.Def, c op.Case, types []ir.DType) (out []Variant) {
 	if d.Params == nil {
 		return nil
 	}
@@ -65,7 +71,7 @@ func blocked(d op.Def, c op.Case) (out []Variant) {
 	if err != nil {
 		return nil
 	}
-	for _, t := range ir.Blocked() {
+	for _, t := range types {
 		in, some := slices.Clone(c.In), false
 		for k, p := range params {
 			if i := len(d.Ports) + k; p.Blocks && in[i].DType == ir.F32 && in[i].Blocks(t) {

@@ -53,11 +53,14 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 	if err := each(func(lo, hi int) { k.Fill(x[0][lo:hi], 1) }); err != nil {
 		return l, err
 	}
-	for _, m := range []struct {
-		to   *float64
-		work float64
-		run  func() error
-	}{
+	adds := func(f func(n int)) func() error {
+		return func() error {
+			b.pool.Run(l.Threads*fmaParts, func(int, int) { f(fmaCalls) })
+			return ctx.Err()
+		}
+	}
+	fmas := float64(l.Threads*fmaParts) * fmaCalls * fmaChains * 2 // by lane
+	list := []measured{
 		{&l.Read, limitBytes, func() error { return each(func(lo, hi int) { k.Greatest(x[0][lo:hi]) }) }},
 		{&l.Copy, 2 * limitBytes, func() error {
 			return each(func(lo, hi int) { k.Stream.MulS(x[1][lo:hi], x[0][lo:hi], 1); k.Stream.Fence() })
@@ -65,11 +68,12 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 		{&l.Triad, 3 * limitBytes, func() error {
 			return each(func(lo, hi int) { k.Stream.ScaleMul(x[2][lo:hi], x[0][lo:hi], x[1][lo:hi], 3); k.Stream.Fence() })
 		}},
-		{&l.FLOPs, float64(l.Threads*fmaParts) * fmaCalls * fmaChains * 2 * float64(best.lanes), func() error {
-			b.pool.Run(l.Threads*fmaParts, func(int, int) { best.multiplyAdds(fmaCalls) })
-			return ctx.Err()
-		}},
-	} {
+		{&l.FLOPs, fmas * float64(best.lanes), adds(best.multiplyAdds)},
+	}
+	if best.byteAdds != nil {
+		list = append(list, measured{&l.ByteOPs, fmas * float64(best.byteLanes), adds(best.byteAdds)})
+	}
+	for _, m := range list {
 		if err := m.run(); err != nil { // pages, and threads that sleep
 			return l, err
 		}
@@ -84,6 +88,13 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 		*m.to = m.work / least
 	}
 	return l, nil
+}
+
+// measured is one limit: work is done in each run.
+type measured struct {
+	to   *float64
+	work float64
+	run  func() error
 }
 
 // limitPart is how many floats of an array one call takes.

@@ -21,6 +21,9 @@ func TestLimits(t *testing.T) {
 	if l.Threads != 2 || l.With != best.name || !(l.FLOPs > 0 && l.Read > 0 && l.Copy > 0 && l.Triad > 0) {
 		t.Errorf("%+v", l)
 	}
+	if best.byteAdds != nil && l.ByteOPs < l.FLOPs {
+		t.Errorf("%v multiply-adds of bytes a second, and %v of floats", l.ByteOPs, l.FLOPs)
+	}
 	if n := b.Allocated(); n != 0 {
 		t.Errorf("%d bytes are not freed", n)
 	}

@@ -22,6 +22,8 @@ type tier struct {
 
 	multiplyAdds func(n int) // n times fmaChains independent ones, of lanes numbers each
 	lanes        int
+	byteAdds     func(n int) // n times fmaChains of byteLanes products of bytes; nil if there are none
+	byteLanes    int
 }
 
 func generic() tier {

@@ -8,11 +8,15 @@ import (
 
 // tiers lists the instruction sets, the best first. The last always works.
 func tiers() []tier {
-	return []tier{
-		{name: "avx512", missing: missingAVX512, kernels: avx512, multiplyAdds: asm.PeakZ, lanes: 16},
-		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2, multiplyAdds: asm.PeakY, lanes: 8},
+	list := []tier{
+		{name: "avx512", missing: missingAVX512, kernels: avx512, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64},
+		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2, multiplyAdds: asm.PeakY, lanes: 8, byteAdds: asm.PeakBytesY, byteLanes: 32},
 		generic(),
 	}
+	if !cpu.X86.HasAVX512VNNI {
+		list[0].byteAdds, list[0].byteLanes = asm.PeakBytesY, 32
+	}
+	return list
 }
 
 type feature struct {

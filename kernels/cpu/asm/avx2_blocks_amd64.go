@@ -188,3 +188,6 @@ func UnpackQ2KY(n int, per int, w *byte, dst *byte)
 //
 //go:noescape
 func PrefetchY(p *byte, lines int)
+
+// PeakBytesY adds n times 10 independent sums of 32 products of bytes.
+func PeakBytesY(n int)

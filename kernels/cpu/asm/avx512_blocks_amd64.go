@@ -268,3 +268,6 @@ func RowQ2KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 //
 //go:noescape
 func PrefetchZ(p *byte, lines int)
+
+// PeakBytesZ adds n times 10 independent sums of 64 products of bytes.
+func PeakBytesZ(n int)

@@ -56,6 +56,7 @@ func (s isa) quantised() {
 		}
 	}
 	s.prefetch()
+	s.peakBytes()
 	s.writePool()
 	s.writeLevels()
 	s.writeOrder()
@@ -64,7 +65,7 @@ func (s isa) quantised() {
 // prefetch asks for memory ahead of its use.
 func (s isa) prefetch() {
 	TEXT("Prefetch"+s.suffix, NOSPLIT, "func(p *byte, lines int)")
-	Doc("Prefetch"+s.suffix+" is the Prefetch of that instruction set.")
+	Doc("Prefetch" + s.suffix + " is the Prefetch of that instruction set.")
 	Pragma("noescape")
 	p, n := Load(Param("p"), GP64()), Load(Param("lines"), GP64())
 	Label("line")
@@ -72,6 +73,34 @@ func (s isa) prefetch() {
 	ADDQ(Imm(64), p)
 	DECQ(n)
 	JG(LabelRef("line"))
+	RET()
+}
+
+// peakBytes is the most multiply-adds of bytes the machine can do.
+func (s isa) peakBytes() {
+	TEXT("PeakBytes"+s.suffix, NOSPLIT, "func(n int)")
+	Doc(fmt.Sprintf("PeakBytes%s adds n times 10 independent sums of %d products of bytes.", s.suffix, s.bytes))
+	n, x, ones := Load(Param("n"), GP64()), s.reg(), s.reg()
+	s.zero(x)
+	s.zero(ones)
+	acc, t := make([]VecVirtual, 10), s.reg()
+	for i := range acc {
+		acc[i] = s.reg()
+		s.zero(acc[i])
+	}
+	Label("loop")
+	for i := range acc {
+		if s.bytes == 64 {
+			VPDPBUSD(x, ones, acc[i])
+			continue
+		}
+		VPMADDUBSW(x, ones, t)
+		VPMADDWD(ones, t, t)
+		VPADDD(t, acc[i], acc[i])
+	}
+	DECQ(n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
 	RET()
 }
 

@@ -175,17 +175,35 @@ func (p *blockProduct) multiply() kernels.Step {
 	panel := p.panelBytes(p.k)/40 + p.k*p.rows*asm.Panel/100
 	group := min(panels, max(1, shortPart/max(panel, 1)))
 	groups := parts(panels, group)
-	row := p.m == 1 && p.b.asm.Row[p.coding] != nil && !slices.ContainsFunc(p.w, func(w weight) bool { return !w.packed })
+	if p.m == 1 && p.b.asm.Row[p.coding] != nil && !slices.ContainsFunc(p.w, func(w weight) bool { return !w.packed }) {
+		from := guided(panels, max(1, rowPart/max(1, p.panelBytes(p.k))), p.b.Threads())
+		return p.b.step(len(from)-1, func(worker, id int) {
+			for panel := from[id]; panel < from[id+1]; panel++ {
+				p.row(p.b.local[worker], panel)
+			}
+		})
+	}
 	return p.b.step(groups*parts(p.m, p.rows), func(worker, id int) {
 		lo, hi := span(id%groups, panels, group)
 		for ; lo < hi; lo++ {
-			if row {
-				p.row(p.b.local[worker], lo)
-			} else {
-				p.tiles(p.b.local[worker], id/groups*p.rows, lo)
-			}
+			p.tiles(p.b.local[worker], id/groups*p.rows, lo)
 		}
 	})
+}
+
+// rowPart is how many bytes of weights a part of one row's product has at most.
+// Processors take a while to fetch ahead at full speed.
+const rowPart = 160 << 10
+
+// guided returns where each of some parts of n units begins, and n: parts of at
+// most size, smaller ones at the end, so that no thread waits long for the last.
+func guided(n, size, threads int) []int {
+	from := []int{0}
+	for lo := 0; lo < n; {
+		lo += max(1, min(size, (n-lo)/(2*threads)))
+		from = append(from, lo)
+	}
+	return from
 }
 
 // row computes a panel of the only row.

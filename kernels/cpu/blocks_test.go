@@ -329,6 +329,21 @@ func TestBlockLayouts(t *testing.T) {
 	}
 }
 
+// Parts cover all units once, in order, and end with small ones.
+func TestGuided(t *testing.T) {
+	for _, n := range []int{0, 1, 5, 64, 1000} {
+		from := guided(n, 4, 2)
+		if from[0] != 0 || from[len(from)-1] != n {
+			t.Errorf("%d units: parts %v", n, from)
+		}
+		for i := 1; i < len(from); i++ {
+			if size := from[i] - from[i-1]; size < 1 || size > 4 || i == len(from)-1 && size > 1 {
+				t.Errorf("%d units: part %d of %v", n, i, from)
+			}
+		}
+	}
+}
+
 // Speed of products with weights in blocks: rows times weights of a layer.
 func BenchmarkBlockProduct(b *testing.B) {
 	const n, k = 2048, 2048

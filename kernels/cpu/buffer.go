@@ -14,7 +14,8 @@ type buffer struct {
 	data  []byte
 	size  int64
 	own   bool   // data was allocated, and may be written
-	pages []byte // the mapping to give back, if data lies in one
+	pages []byte // the mapping to give back, if data lies in one of its own
+	slab  *slab  // or what it lies in
 }
 
 // mapFrom is the size in bytes from which memory comes from the operating
@@ -27,7 +28,12 @@ func (b *Backend) Alloc(n int64) (kernels.Buffer, error) {
 		return nil, fmt.Errorf("cpu: can't allocate %d bytes", n)
 	}
 	u := &buffer{b: b, size: n, own: true}
-	if n >= mapFrom {
+	if n >= slabFrom {
+		var err error
+		if u.data, u.slab, err = b.slabs.take(int(n)); err != nil {
+			return nil, fmt.Errorf("cpu: allocate %d bytes: %w", n, err)
+		}
+	} else if n >= mapFrom {
 		pages, err := allocPages(int(n))
 		if err != nil {
 			return nil, fmt.Errorf("cpu: allocate %d bytes: %w", n, err)
@@ -102,13 +108,16 @@ func (u *buffer) Free() error {
 	if u.data == nil {
 		return nil
 	}
-	pages := u.pages
-	u.data, u.pages = nil, nil
+	data, pages, slab := u.data, u.pages, u.slab
+	u.data, u.pages, u.slab = nil, nil, nil
 	if !u.own {
 		return nil
 	}
 	u.b.allocated.Add(-u.size)
-	if pages != nil {
+	switch {
+	case slab != nil:
+		return u.b.slabs.give(data, slab)
+	case pages != nil:
 		return freePages(pages)
 	}
 	return nil

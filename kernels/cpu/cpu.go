@@ -36,6 +36,7 @@ type Backend struct {
 	table     map[string]maker
 	ones      map[string]fn1[float32] // functions of one operand
 	twos      map[string]float2
+	slabs     slabs
 	allocated atomic.Int64
 
 	streamFrom int // bytes of the smallest result that is written past the caches

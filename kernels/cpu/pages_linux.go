@@ -2,13 +2,16 @@ package cpu
 
 import "golang.org/x/sys/unix"
 
-// hugeFrom is the size in bytes from which large pages are asked for: weights
-// and caches are read in strides that would miss the address cache otherwise.
-const hugeFrom = 4 << 20
-
 func adviseHuge(p []byte) {
-	if len(p) >= hugeFrom {
+	if len(p) >= largePage {
 		// Large pages are only a wish: without them all is slower but right.
 		_ = unix.Madvise(p, unix.MADV_HUGEPAGE)
+	}
+}
+
+// releasePages gives the memory of whole pages back. They keep their addresses.
+func releasePages(p []byte) {
+	if len(p) > 0 {
+		_ = unix.Madvise(p, unix.MADV_DONTNEED)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // cache: at least 95% of the answers must be right.
 func TestShipped(t *testing.T) {
 	for _, weights := range []ir.DType{ir.Invalid, ir.Q8_0} {
-		t.Run(weights.String(), func(t *testing.T) { askShipped(t, Options{Weights: weights}) })
+		t.Run(weights.String(), func(t *testing.T) { askShipped(t, Options{Weights: Formats{Default: weights}}) })
 	}
 	for _, cache := range []ir.DType{ir.BF16, ir.F16, ir.Q8_0} {
 		t.Run(cache.String()+" cache", func(t *testing.T) { askShipped(t, Options{Cache: cache}) })

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-conv compare-llama forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-conv compare-llama compare-tokenizers forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -64,6 +64,15 @@ compare-conv:
 MODELS ?= $(HOME)/.cache/pipe/compare-llama
 compare-llama: build
 	$(PYTHON) benchmarks/compare_llama.py --models $(MODELS) --rounds $(ROUNDS) --write docs/benchmarks.md
+
+# Tokenizers beside the libraries whose files they read: random texts must give
+# the same ids, places and text (COUNT of them), and then speed, in turns.
+DATA ?= ../shared/data
+COUNT ?= 100000
+compare-tokenizers: build
+	$(PYTHON) benchmarks/compare_tokenizers.py ./pipe $(DATA) --count $(COUNT)
+	go test -c -o tokenizer.test ./executor/tokenizer
+	$(PYTHON) benchmarks/speed_tokenizers.py ./tokenizer.test $(abspath $(DATA)) $(ROUNDS)
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

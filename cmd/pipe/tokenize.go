@@ -21,18 +21,27 @@ import (
 const stdin = "stdin"
 
 func tokenizeCommand(c *console) *cobra.Command {
-	var decode, asJSON, noSpecial bool
+	var decode, asJSON, noSpecial, tokens, inBytes bool
 	cmd := &cobra.Command{
 		Use:   "tokenize PATH",
 		Short: "turn text on stdin into token ids, or ids into text",
 		Long: "tokenize reads a text from each line of stdin and writes its ids, separated by spaces, on a line.\n" +
 			"With --decode it reads such lines of ids and writes their text. With --json both sides are one\n" +
-			"JSON array: of strings, and of arrays of ids. PATH is a tokenizer.json or the folder that holds it.\n\n" +
+			"JSON array: of strings, and of arrays of ids.\n\n" +
+			"PATH is a tokenizer.json, a SentencePiece .model, a .tiktoken (with the patterns of words in PATH.json\n" +
+			"where its name is not known), the merges of CLIP, or a .gguf; or a folder that holds one.\n\n" +
+			"With --tokens each token has a line: its id, what it is, and which characters of the text it stands\n" +
+			"for. With --json, too, texts give objects with all that is known of their tokens; a pair of texts is\n" +
+			"an array of two.\n\n" +
 			"A line ends at a newline, which is no part of the text; a text that holds newlines needs --json.",
-		Example:           "  echo 'Once upon a time' | pipe tokenize model\n  pipe tokenize model --json <texts.json | pipe tokenize model --decode --json",
+		Example: "  echo 'Once upon a time' | pipe tokenize model\n  echo 'Once upon a time' | pipe tokenize model --tokens\n" +
+			"  pipe tokenize model --json <texts.json | pipe tokenize model --decode --json",
 		Args:              arguments("PATH"),
-		ValidArgsFunction: completeExtension("json"),
+		ValidArgsFunction: completeExtension("json", "model", "tiktoken", "gguf"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if decode && (tokens || inBytes) {
+				return usagef(cmd, "--decode has no use for --tokens and --bytes, which show what a text becomes")
+			}
 			folder, err := hub.Folder(args[0])
 			if err != nil {
 				return err
@@ -44,8 +53,11 @@ func tokenizeCommand(c *console) *cobra.Command {
 			in, done := c.input(cmd.Context(), "tokenize")
 			defer done()
 			tr := encoder(t, !noSpecial, asJSON)
-			if decode {
+			switch {
+			case decode:
 				tr = decoder(t, noSpecial, asJSON)
+			case tokens || inBytes:
+				tr = tracer(t, tokenizer.EncodeOptions{Special: !noSpecial, Bytes: inBytes}, asJSON)
 			}
 			w := bufio.NewWriterSize(c.out, blockSize)
 			if asJSON {
@@ -57,6 +69,8 @@ func tokenizeCommand(c *console) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVarP(&decode, "decode", "d", false, "turn ids into text")
+	cmd.Flags().BoolVar(&tokens, "tokens", false, "show each token with its place in the text")
+	cmd.Flags().BoolVar(&inBytes, "bytes", false, "--tokens, with places in bytes rather than characters")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "read and write JSON arrays")
 	cmd.Flags().BoolVar(&noSpecial, "no-special", false, "do not add tokens such as the begin of text; with --decode, leave special tokens out")
 	return cmd
@@ -71,15 +85,12 @@ func encoder(t *tokenizer.Tokenizer, special, asJSON bool) translate {
 	var ids []int32
 	return func(dst, text []byte) ([]byte, error) {
 		s := string(text)
+		var err error
 		if asJSON {
-			if err := json.Unmarshal(text, &s); err != nil || len(text) == 0 || text[0] != '"' {
-				return dst, fmt.Errorf("%s is not a string", excerpt(text))
-			}
-			if at := loneSurrogate(text); at >= 0 {
-				return dst, fmt.Errorf("%s is half a character: its other half is missing", text[at:at+6])
+			if s, err = jsonString(text); err != nil {
+				return dst, err
 			}
 		}
-		var err error
 		if ids, err = t.Encode(ids[:0], s, special); err != nil {
 			return dst, err
 		}
@@ -99,6 +110,17 @@ func encoder(t *tokenizer.Tokenizer, special, asJSON bool) translate {
 		}
 		return dst, nil
 	}
+}
+
+// jsonString reads a JSON string.
+func jsonString(text []byte) (s string, err error) {
+	if err := json.Unmarshal(text, &s); err != nil || len(text) == 0 || text[0] != '"' {
+		return "", fmt.Errorf("%s is not a string", excerpt(text))
+	}
+	if at := loneSurrogate(text); at >= 0 {
+		return "", fmt.Errorf("%s is half a character: its other half is missing", text[at:at+6])
+	}
+	return s, nil
 }
 
 // loneSurrogate returns where in a valid JSON string an escape stands that is

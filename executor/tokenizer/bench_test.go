@@ -1,13 +1,14 @@
+//go:build unix
+
 package tokenizer
 
 import (
 	"slices"
+	"syscall"
 	"testing"
+	"time"
 )
 
-// The peer is the Rust library on one thread, by way of Python:
-//
-//	RAYON_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false python3 testdata/bench.py DATA
 func BenchmarkEncode(b *testing.B) {
 	text := string(readFile(b, sharedFile(b, "train", "tinyshakespeare.txt")))
 	for _, name := range slices.Concat(sharedNames, []string{"bert", "stories260K"}) {
@@ -28,6 +29,61 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
+// BenchmarkSpeed measures processor time, for comparisons in turns with others (benchmarks/speed_tokenizers.py).
+func BenchmarkSpeed(b *testing.B) {
+	text := string(readFile(b, sharedFile(b, "train", "tinyshakespeare.txt")))
+	for _, name := range slices.Concat(sharedNames, []string{"bert"}) {
+		tok := benchTokenizer(b, name)
+		ids, err := tok.Encode(nil, text, false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for what, f := range map[string]func() error{
+			"first": func() (err error) {
+				forget(tok)
+				ids, err = tok.Encode(ids[:0], text, false)
+				return err
+			},
+			"encode": func() (err error) {
+				ids, err = tok.Encode(ids[:0], text, false)
+				return err
+			},
+			"decode": func() error {
+				_, err := tok.Decode(ids, false)
+				return err
+			},
+		} {
+			b.Run(name+"/"+what, func(b *testing.B) {
+				best := time.Duration(1 << 62)
+				for b.Loop() {
+					start := processorTime(b)
+					if err := f(); err != nil {
+						b.Fatal(err)
+					}
+					best = min(best, processorTime(b)-start)
+				}
+				b.ReportMetric(float64(len(text))/1e6/best.Seconds(), "cpu-MB/s")
+			})
+		}
+	}
+}
+
+// processorTime is what the process has used.
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// forget empties the cache of words.
+func forget(t *Tokenizer) {
+	if b, ok := t.model.(*bpe); ok {
+		b.cache = newWordCache()
+	}
+}
+
 // BenchmarkEncodeCold has an empty cache each time.
 func BenchmarkEncodeCold(b *testing.B) {
 	text := string(readFile(b, sharedFile(b, "train", "tinyshakespeare.txt")))
@@ -36,7 +92,7 @@ func BenchmarkEncodeCold(b *testing.B) {
 			tok := benchTokenizer(b, name)
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				tok.model.(*bpe).cache = newWordCache()
+				forget(tok)
 				if _, err := tok.Encode(nil, text, false); err != nil {
 					b.Fatal(err)
 				}

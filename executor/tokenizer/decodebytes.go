@@ -76,23 +76,23 @@ type levelBytes struct {
 }
 
 func (l *levelBytes) push(token []byte) error {
-	n := len(l.held)
-	for i := 0; i < len(token); {
-		r, size := utf8.DecodeRune(token[i:])
-		b, ok := runeByte(r)
-		if !ok {
-			l.held = append(l.held[:n], token...)
-			break
-		}
-		l.held = append(l.held, b)
-		i += size
-	}
+	l.held = appendRuneBytes(l.held, string(token))
+	return l.pass(false)
+}
+
+// pushBytes takes a token whose bytes are known.
+func (l *levelBytes) pushBytes(token string) error {
+	l.held = append(l.held, token...)
 	return l.pass(false)
 }
 
 // pass hands on the characters that are complete; at the end all of them.
 func (l *levelBytes) pass(end bool) error {
 	rest := l.held
+	if utf8.Valid(rest) && len(rest) > 0 {
+		l.held = rest[:0]
+		return l.next.push(rest)
+	}
 	l.buf = l.buf[:0]
 	for len(rest) > 0 {
 		if rest[0] < utf8.RuneSelf {
@@ -133,4 +133,45 @@ func (l *levelBytes) flush() error {
 		return err
 	}
 	return l.next.flush()
+}
+
+// levelText is the bytes that each token stands for, by id, where the only step of decoding is that of bytes; else nil.
+func (t *Tokenizer) levelText() []string {
+	t.levelOnce.Do(func() {
+		if len(t.decoders) != 1 {
+			return
+		}
+		if _, ok := t.decoders[0].(byteLevelDecoder); !ok {
+			return
+		}
+		var all []byte
+		ends := make([]int, len(t.voc.tokens))
+		for id, token := range t.voc.tokens {
+			if a := t.added[int32(id)]; a != nil {
+				token = a.shown
+			}
+			all = appendRuneBytes(all, token)
+			ends[id] = len(all)
+		}
+		text, at := string(all), 0
+		t.level = make([]string, len(ends))
+		for id, end := range ends {
+			t.level[id] = text[at:end]
+			at = end
+		}
+	})
+	return t.level
+}
+
+// appendRuneBytes appends the bytes that a token's characters stand for, or those of the token if some stands for none.
+func appendRuneBytes(dst []byte, token string) []byte {
+	n := len(dst)
+	for _, r := range token {
+		b, ok := runeByte(r)
+		if !ok {
+			return append(dst[:n], token...)
+		}
+		dst = append(dst, b)
+	}
+	return dst
 }

@@ -35,7 +35,7 @@ func wordPieceDecoder(prefix []byte, clean bool) decoder {
 		}
 		start := len(dst)
 		dst = append(dst, token...)
-		if !clean {
+		if !clean || len(token) > 0 && start > 0 && plainStart(token) {
 			return dst, nil
 		}
 		if start > 0 && dst[start-1] == ' ' {
@@ -43,6 +43,19 @@ func wordPieceDecoder(prefix []byte, clean bool) decoder {
 		}
 		return append(dst[:start], clearArtifacts(artifacts, string(dst[start:]))...), nil
 	}}
+}
+
+// plainStart tells a token of letters, of which none begins an artifact.
+func plainStart(token []byte) bool {
+	if token[0] == 'n' || token[0] == 'd' {
+		return false
+	}
+	for _, c := range token {
+		if c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return true
 }
 
 // artifacts are the spaces that splitting English leaves, each with its cure, in the order in which they are cured.
@@ -54,7 +67,11 @@ func artifacts() [][2]string {
 }
 
 func clearArtifacts(all [][2]string, s string) string {
-	if strings.IndexByte(s, ' ') < 0 {
+	some := false
+	for i := 1; i < len(s) && !some; i++ {
+		some = s[i-1] == ' ' && strings.IndexByte(".?!,'nd", s[i]) >= 0 // as all of them begin
+	}
+	if !some {
 		return s
 	}
 	for _, a := range all {

@@ -20,6 +20,7 @@ func decoders() []kind[[]decoder] {
 		{"BPEDecoder", readSuffixDecoder},
 		{"ByteFallback", readByteFallback},
 		{"ByteLevel", readByteLevelDecoder},
+		{"CTC", readCTC},
 		{"Fuse", readFuse},
 		{"Metaspace", readMetaspaceDecoder},
 		{"Replace", readReplaceDecoder},

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // slowMerge is byte pair encoding as its definition reads: the oracle of merge.
@@ -94,35 +93,58 @@ func TestCutsChangeNothing(t *testing.T) {
 	}
 }
 
-// TestLongInput encodes texts that would take hours if anything were quadratic.
+// longUnits are repeated to texts that would take hours if anything were quadratic.
+func longUnits() []string {
+	return []string{"a", " ", "\n", "the ", "ab", "A", "\u0301", "\u4E16", "<", "<s>", " \n", "\u2581", "'", "1"}
+}
+
+// TestLongInput encodes long texts with and without places, and decodes them. What it takes is bounded by the time of
+// the test alone: hours, if anything is quadratic.
 func TestLongInput(t *testing.T) {
 	_, cases, files := kindCases(t)
+	toks := map[string]*Tokenizer{}
 	for i, c := range cases {
 		switch c.Name {
-		case "byte level", "split by lines", "split lines by general pattern", "fallback", "fallback, added normalized", "metaspace always", "unknown fuse", "NFC", "words":
-		default:
-			continue
-		}
-		tok, err := Parse(c.Name, files[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, unit := range []string{"a", " ", "\n", "the ", "ab", "\u0301", "\u4E16", "<", "<s>", " \n"} {
-			n := 1 << 17
-			if unit == "a" || unit == " " {
-				n = 1 << 20
-			}
-			text := strings.Repeat(unit, n/len(unit))
-			start := time.Now()
-			ids, err := tok.Encode(nil, text, false)
+		case "byte level", "split by lines", "split lines by general pattern", "fallback", "fallback, added normalized", "metaspace always", "unknown fuse", "NFC", "words",
+			"precompiled", "scripts", "word piece", "unigram, whole texts":
+			tok, err := Parse(c.Name, files[i])
 			if err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(start); took > 20*time.Second {
-				t.Errorf("%s: %q takes %v", c.Name, unit, took)
+			toks[c.Name] = tok
+		}
+	}
+	v := readVocabularies(t)
+	for _, c := range v.SPM {
+		tok, err := ParseSentencePiece(c.Name, c.Model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		toks["sentencepiece "+c.Name] = tok
+	}
+	for _, c := range v.Tiktoken {
+		tok, err := ParseTiktoken(c.Name, []byte(c.Ranks), c.Recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		toks["tiktoken "+c.Name] = tok
+	}
+	for name, tok := range toks {
+		for _, unit := range longUnits() {
+			n := 1 << 14
+			if unit == "a" && name == "byte level" || unit == " " && name == "split by lines" {
+				n = 1 << 20
+			}
+			text := strings.Repeat(unit, n/len(unit))
+			ids, err := tok.Encode(nil, text, false)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if e, err := tok.EncodeFull(text, EncodeOptions{}); err != nil || !slices.Equal(e.IDs, ids) {
+				t.Errorf("%s: %q: with places the ids are others (%v)", name, unit, err)
 			}
 			if _, err := tok.Decode(ids, false); err != nil {
-				t.Fatal(err)
+				t.Fatal(name, err)
 			}
 		}
 	}

@@ -6,19 +6,36 @@ import (
 )
 
 // translate writes a pattern of Oniguruma, whose classes are those of Unicode 16, for regexp2, whose classes are Go's:
-// what a class lacks is added to it. Within brackets \P{...} stays as it is.
+// what a class lacks is added to it, and so is what an s lacks where case is left out of account. Within brackets \P{...}
+// stays as it is. ^ and $ are the beginning and end of any line.
 func translate(source string) string {
-	if !strings.Contains(source, `\`) {
-		return source
-	}
 	var b strings.Builder
-	depth := 0 // of brackets
+	depth := 0       // of brackets
+	fold := []bool{} // whether each open group leaves case out of account
 	for i := 0; i < len(source); i++ {
 		switch c := source[i]; {
 		case c == '[':
 			depth++
 		case c == ']' && depth > 0:
 			depth--
+		case c == '(' && depth == 0:
+			inherited := len(fold) > 0 && fold[len(fold)-1]
+			fold = append(fold, inherited || strings.HasPrefix(source[i:], "(?i:"))
+		case c == ')' && depth == 0 && len(fold) > 0:
+			fold = fold[:len(fold)-1]
+		case c == '$' && depth == 0:
+			b.WriteString("(?m:$)")
+			continue
+		case c == '^' && depth == 0:
+			b.WriteString("(?m:^)")
+			continue
+		case (c == 's' || c == 'S') && len(fold) > 0 && fold[len(fold)-1]: // the long s is an s, too
+			if depth > 0 {
+				b.WriteString("s\u017F")
+			} else {
+				b.WriteString("[s\u017F]")
+			}
+			continue
 		case c == '\\' && i+1 < len(source):
 			class, size := classAt(source[i+1:])
 			if class == nil || class.not && depth > 0 {

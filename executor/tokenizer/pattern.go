@@ -41,11 +41,23 @@ func readPattern(v value) (p pattern, source string, err error) {
 	if source, err = s.str(); err != nil {
 		return nil, "", err
 	}
-	re, err := newRegex(source)
-	if err != nil {
+	if p, err = patternOf(source); err != nil {
 		return nil, "", s.errorf("%v", err)
 	}
-	return re, source, nil
+	return p, source, nil
+}
+
+// patternOf is a regular expression, or what equals it.
+func patternOf(source string) (pattern, error) {
+	switch source {
+	case `\p{N}`:
+		return upTo{number, 1}, nil
+	case `\p{N}{1,3}`:
+		return upTo{number, 3}, nil
+	case `\s+`:
+		return upTo{blank, 1 << 62}, nil
+	}
+	return newRegex(source)
 }
 
 // literal matches itself.

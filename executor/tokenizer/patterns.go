@@ -104,11 +104,11 @@ func (r *recipe) splitters() ([]preTokenizer, error) {
 			list = append(list, &scanSplit{scan, newClasses()})
 			continue
 		}
-		re, err := newRegex(source)
+		p, err := patternOf(source)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, &splitter{pattern: re, behave: isolated})
+		list = append(list, &splitter{pattern: p, behave: isolated})
 	}
 	return append(list, &byteLevel{classes: newClasses()}), nil
 }

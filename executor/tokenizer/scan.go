@@ -1,22 +1,35 @@
 package tokenizer
 
+import "sync"
+
 // scanner gives the length of the first match of a split pattern in s, which is not empty. The patterns match at
 // every place, so that the matches are all of the text.
 type scanner func(c *classes, s string) int
 
 // scanners are the split patterns in wide use for which there is a function as well as the general regular
-// expressions; a fuzz test holds each against its pattern. \p{L} and \p{N} are as in classes.
-func scanners() map[string]scanner {
+// expressions; a fuzz test holds each against its pattern.
+var scanners = sync.OnceValue(func() map[string]scanner {
+	const (
+		short = `(?i:'s|'t|'re|'ve|'m|'ll|'d)`
+		line  = `[^\r\n\p{L}\p{N}]?\p{L}+|`
+		rest  = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+		end   = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+\z|\s*[\r\n]|\s+(?!\S)|\s`
+		other = `[^\r\n\p{L}\p{N}]?`
+		large = `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`
+		small = `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`
+		slash = `| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	)
+	scanCased := func(c cased) scanner { return c.scan }
 	return map[string]scanner{
-		plainPattern: scanPlain,
-		`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: func(c *classes, s string) int {
-			return scanLines(c, s, 1)
-		},
-		`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: func(c *classes, s string) int {
-			return scanLines(c, s, 3)
-		},
+		plainPattern:                             scanPlain,
+		short + "|" + line + `\p{N}` + rest:      lines{digits: 1, contractions: true}.scan,
+		short + "|" + line + `\p{N}{1,3}` + rest: lines{digits: 3, contractions: true}.scan,
+		line + `\p{N}` + rest:                    lines{digits: 1}.scan,
+		short + "|" + line + `\p{N}{1,3}` + end:  lines{digits: 3, contractions: true, end: true}.scan,
+		other + large + "*" + small + "+" + short + "?|" + other + large + "+" + small + "*" + short + `?|\p{N}{1,3}` + slash: scanCased(cased{true, 3}),
+		other + large + "*" + small + "+|" + other + large + "+" + small + `*|\p{N}` + slash:                                  scanCased(cased{false, 1}),
 	}
-}
+})
 
 // plainPattern is the one that the byte-level pre-tokenizer has built in.
 const plainPattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
@@ -40,9 +53,15 @@ func scanPlain(c *classes, s string) int {
 	return c.run(s, n, first)
 }
 
-// scanLines equals the pattern that keeps line ends together and takes at most so many digits.
-func scanLines(c *classes, s string, digits int) int {
-	if s[0] == '\'' {
+// lines is the pattern that keeps line ends together and takes at most so many digits.
+type lines struct {
+	digits       int
+	contractions bool
+	end          bool // blanks at the end of the text stay together, line ends or not
+}
+
+func (l lines) scan(c *classes, s string) int {
+	if s[0] == '\'' && l.contractions {
 		if n := contraction(s, true); n > 0 {
 			return n
 		}
@@ -52,7 +71,7 @@ func scanLines(c *classes, s string, digits int) int {
 	case letter:
 		return c.run(s, n, letter)
 	case number:
-		for k := 1; k < digits && n < len(s); k++ {
+		for k := 1; k < l.digits && n < len(s); k++ {
 			next, size := c.first(s[n:])
 			if next != number {
 				break
@@ -74,6 +93,9 @@ func scanLines(c *classes, s string, digits int) int {
 		return lineEnds(s, c.run(s, n+size, other))
 	}
 	end := c.run(s, n, blank)
+	if l.end && end == len(s) {
+		return end
+	}
 	for i := end - 1; i >= 0; i-- {
 		if s[i] == '\r' || s[i] == '\n' {
 			return i + 1

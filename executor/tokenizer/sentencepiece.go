@@ -51,7 +51,7 @@ func ParseSentencePiece(name string, data []byte) (*Tokenizer, error) {
 	}
 	t := newTokenizer(name)
 	users := newFinder(m.ofKind(userPiece))
-	n := &spacing{prefix: m.dummyPrefix, suffix: m.spaceAsSuffix, merge: m.removeSpaces, mark: spaceMark}
+	n := &spacing{prefix: m.dummyPrefix, suffix: m.spaceAsSuffix, merge: m.removeSpaces, marks: true, mark: spaceMark}
 	if !m.escapeSpaces {
 		n.mark = " "
 	}

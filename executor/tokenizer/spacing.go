@@ -17,6 +17,7 @@ type spacing struct {
 	prefix bool      // a space is put before the text
 	suffix bool      // it is put after the text instead
 	merge  bool      // spaces at the ends vanish, and of several in a row one is left
+	marks  bool      // marks at the end of the text vanish like spaces
 	mark   string
 }
 
@@ -53,7 +54,8 @@ func (n *spacing) normalize(p piece) (piece, error) {
 	}
 	w.at = at
 	if n.merge {
-		for bytes.HasSuffix(w.text, []byte(n.mark)) {
+		for bytes.HasSuffix(w.text, []byte(n.mark)) && (n.marks || w.blanks > 0) {
+			w.blanks--
 			w.text = w.text[:len(w.text)-len(n.mark)]
 			if w.tracked {
 				w.at, w.from = w.from[len(w.text)], w.from[:len(w.text)]
@@ -74,11 +76,19 @@ type spacingWriter struct {
 	text    []byte
 	from    []int
 	at      int
+	blanks  int // spaces at the end of text
 }
 
-func (w *spacingWriter) space() { w.put(w.mark) }
+func (w *spacingWriter) space() {
+	blanks := w.blanks
+	w.put(w.mark)
+	w.blanks = blanks + 1
+}
 
 func (w *spacingWriter) put(s string) {
+	if s != "" {
+		w.blanks = 0
+	}
 	w.text = append(w.text, s...)
 	for range len(s) {
 		if w.tracked {
@@ -107,18 +117,13 @@ func (w *spacingWriter) done() piece {
 		return q
 	}
 	q.from = make([]Span, len(w.text))
-	place := func(at int) int {
-		if at < len(w.in.from) {
-			return w.in.from[at].Start
-		}
-		return w.in.origin().End
-	}
+	start := w.in.origin().Start // of a text that nothing has changed before
 	for i, at := range w.from {
 		end := w.at
 		if i+1 < len(w.from) {
 			end = w.from[i+1]
 		}
-		q.from[i] = Span{place(at), place(end)}
+		q.from[i] = Span{start + at, start + end}
 	}
 	return q
 }
@@ -135,6 +140,9 @@ func (n *spacing) next(s string) (text string, size int) {
 			return text, size
 		}
 	}
-	_, size = utf8.DecodeRuneInString(s)
+	r, size := utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && size == 1 { // a rule ended within a character
+		return replacement, 1
+	}
 	return s[:size], size
 }

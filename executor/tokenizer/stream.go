@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Stream decodes a text token by token.
@@ -10,6 +11,7 @@ type Stream struct {
 	t     *Tokenizer
 	skip  bool
 	head  sink
+	level []string // bytes of tokens, where head takes those; else nil
 	out   collector
 	token []byte
 }
@@ -21,6 +23,7 @@ func (t *Tokenizer) Stream(skipSpecial bool) *Stream {
 	if !t.joined {
 		s.head = &spaced{next: &s.out}
 	}
+	s.level = t.levelText()
 	return s
 }
 
@@ -35,6 +38,9 @@ func (s *Stream) Push(id int32) (string, error) {
 }
 
 func (s *Stream) push(id int32) error {
+	if uint32(id) < uint32(len(s.level)) && s.t.voc.has[id] && !(s.skip && s.t.IsSpecial(id)) {
+		return s.head.(*levelBytes).pushBytes(s.level[id])
+	}
 	token, ok := s.t.Token(id)
 	if !ok {
 		return fmt.Errorf("%s: id %d is not in the vocabulary of %d", s.t.name, id, s.t.Size())
@@ -61,6 +67,9 @@ func (s *Stream) Flush() string {
 // error.
 func (t *Tokenizer) Decode(ids []int32, skipSpecial bool) (string, error) {
 	s := t.Stream(skipSpecial)
+	if text, ok := s.joined(ids); ok {
+		return text, nil
+	}
 	s.out.text.Grow(4 * len(ids))
 	for i, id := range ids {
 		if err := s.push(id); err != nil {
@@ -102,4 +111,21 @@ func (c *collector) take() string {
 	s := c.text.String()[c.taken:]
 	c.taken = c.text.Len()
 	return s
+}
+
+// joined is the text of ids whose bytes are known and, together, UTF-8.
+func (s *Stream) joined(ids []int32) (string, bool) {
+	size := 0
+	for _, id := range ids {
+		if uint32(id) >= uint32(len(s.level)) || !s.t.voc.has[id] || s.skip && s.t.IsSpecial(id) {
+			return "", false
+		}
+		size += len(s.level[id])
+	}
+	var text strings.Builder
+	text.Grow(size)
+	for _, id := range ids {
+		text.WriteString(s.level[id])
+	}
+	return text.String(), utf8.ValidString(text.String())
 }

@@ -34,6 +34,8 @@ type Tokenizer struct {
 	bos       int32
 	eos       []int32
 	runs      sync.Pool // of *run
+	levelOnce sync.Once
+	level     []string // see levelText
 
 	truncation *truncation // nil: none
 	padding    *padding    // nil: none

@@ -203,8 +203,9 @@ func (m *unigram) ways(s *scratch, word string) error {
 				continue
 			}
 			single = single || i == at+size
-			if to := &s.best[i]; to.from < 0 || here+m.scores[id] > to.score {
-				*to = step{m.rounded(here + m.scores[id]), int32(at), id}
+			score := m.rounded(here + m.scores[id])
+			if to := &s.best[i]; to.from < 0 || score > to.score {
+				*to = step{score, int32(at), id}
 			}
 		}
 		if to := &s.best[at+size]; !single && (to.from < 0 || m.rounded(here+m.unknownScore) > to.score) {

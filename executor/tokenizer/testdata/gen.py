@@ -3,8 +3,10 @@
     pip install tokenizers==0.23.3 && python3 gen.py
 
 kinds.json: {"models": {name: model}, "cases": [{"name", "model", "change": fields of the model that differ,
-"parts": the other fields of a tokenizer.json, "results": [[ids, decoded, decoded without special tokens]]}], "texts"};
-a decoded text is 0 where it is the text, 1 where the library panics.
+"parts": the other fields of a tokenizer.json, "results": [[ids, decoded, decoded without special tokens, places]]}], "texts",
+"full": [{"name", "model", "change", "parts", "results": [[first text, second text or null, special, all fields of the encoding, or null where
+it is refused]]}]};
+a decoded text is 0 where it is the text, 1 where the library panics; places are a list of starts and ends in characters, one after the other.
 """
 import base64
 import gzip
@@ -108,8 +110,8 @@ def case(name, m, change={}, **parts):
     t = Tokenizer.from_str(json.dumps(dict(full, model=dict(model[m], **change))))
     rows = []
     for text in texts:
-        ids = t.encode(text).ids
-        rows.append([ids, decode(t, ids, False, text), decode(t, ids, True, text)])
+        e = t.encode(text)
+        rows.append([e.ids, decode(t, e.ids, False, text), decode(t, e.ids, True, text), [x for o in e.offsets for x in o]])
     cases.append({"name": name, "model": m, "change": change, "parts": parts, "results": rows})
 
 
@@ -226,9 +228,70 @@ case("word piece, byte level", "pieces", pre_tokenizer=level(), decoder=bl)
 case("word level", "level", normalizer={"type": "Lowercase"}, pre_tokenizer={"type": "Whitespace"})
 case("word level, metaspace", "level", pre_tokenizer=meta("always"), decoder=meta("always"), added_tokens=tokens("level"))
 
+case("normalizer of bytes", "bytes", normalizer={"type": "ByteLevel"}, decoder=bl, added_tokens=tokens("bytes", normalized=True))
+case("nmt", "bytes", normalizer={"type": "Nmt"}, pre_tokenizer=level(), decoder=bl)
+case("char delimiter", "bytes", pre_tokenizer=both({"type": "CharDelimiterSplit", "delimiter": "e"}, level(False, False)), decoder=bl)
+case("scripts", "bytes", pre_tokenizer=both({"type": "UnicodeScripts"}, level(False, False)), decoder=bl)
+case("fixed length", "bytes", pre_tokenizer=both({"type": "FixedLength", "length": 3}, level(False, False)), decoder=bl)
+case("lines of a pattern", "bytes", pre_tokenizer=both(split({"Regex": "^\\s*|\\w+$"}, "Isolated"), level(False, False)), decoder=bl)
+case("ctc", "plain", pre_tokenizer=meta("always"), decoder={"type": "CTC", "pad_token": "t", "word_delimiter_token": "▁", "cleanup": True}, added_tokens=tokens("plain"))
+case("ctc, no cleanup", "plain", pre_tokenizer=meta("always"), decoder={"type": "CTC", "pad_token": "▁t", "word_delimiter_token": "▁", "cleanup": False})
+
+full_cases = []
+pairs = [("the cat", None), ("", None), ("the cat and the other cat", "hello, world"), ("a", "the cat and the other cat sat on the mat"), (" the  cat ", ""), ("It's ünï 世界", "  x ")]
+
+
+def full(name, m, change={}, **parts):
+    file = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None, "pre_tokenizer": None, "post_processor": None, "decoder": None}
+    file.update(parts)
+    t = Tokenizer.from_str(json.dumps(dict(file, model=dict(model[m], **change))))
+    rows = []
+    for a, b in pairs:
+        for special in [True, False]:
+            try:
+                e = t.encode(a, b, add_special_tokens=special)
+                out = [e.ids, e.tokens, e.type_ids, [list(o) for o in e.offsets], e.word_ids, e.special_tokens_mask, e.attention_mask]
+            except BaseException as x:
+                assert type(x).__name__ in ("PanicException", "Exception"), x
+                out = None
+            rows.append([a, b, special, out])
+    full_cases.append({"name": name, "model": m, "change": change, "parts": parts, "results": rows})
+
+
+def bert_template(a, b):
+    p = lambda name, kind: {"SpecialToken": {"id": name, "type_id": kind}}
+    q = lambda name, kind: {"Sequence": {"id": name, "type_id": kind}}
+    return {"type": "TemplateProcessing", "single": [p("[CLS]", 0), q("A", a), p("[SEP]", 0)], "pair": [p("[CLS]", 0), q("A", a), p("[SEP]", 0), q("B", b), p("[SEP]", b)],
+            "special_tokens": {n: {"id": n, "ids": [i], "tokens": [n]} for n, i in [("[CLS]", 1), ("[SEP]", 2)]}}
+
+
+cut = lambda n, strategy="LongestFirst", direction="Right": {"max_length": n, "strategy": strategy, "stride": 0, "direction": direction}
+pad = lambda strategy, direction="Right", multiple=None: {"strategy": strategy, "direction": direction, "pad_to_multiple_of": multiple, "pad_id": 3, "pad_type_id": 1, "pad_token": "[PAD]"}
+words_of_bert = dict(normalizer=bert(), pre_tokenizer={"type": "BertPreTokenizer"}, decoder=wp())
+bert_post = {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]}
+roberta = lambda trimmed, prefix: {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1], "trim_offsets": trimmed, "add_prefix_space": prefix}
+full("plain", "pieces", **words_of_bert)
+full("bert", "pieces", post_processor=bert_post, **words_of_bert)
+full("template", "pieces", post_processor=bert_template(0, 1), **words_of_bert)
+full("template, other types", "pieces", post_processor=bert_template(2, 5), **words_of_bert)
+full("roberta", "bytes", pre_tokenizer=level(), post_processor=roberta(True, False), decoder=bl)
+full("roberta, prefix space", "bytes", pre_tokenizer=level(True), post_processor=roberta(True, True), decoder=bl, added_tokens=tokens("bytes"))
+full("roberta, whole places", "bytes", pre_tokenizer=level(True), post_processor=roberta(False, True), decoder=bl)
+full("trimmed", "bytes", pre_tokenizer=level(True), post_processor=bl, decoder=bl)
+full("sequence", "bytes", pre_tokenizer=level(True), post_processor={"type": "Sequence", "processors": [bl, template(["<s>"], ["</s>"], {"<s>": [1], "</s>": [2]})]}, decoder=bl)
+for n in [3, 5, 8]:  # with less than is added the library goes on as if there were no limit, and pipe refuses
+    full("cut to %d" % n, "pieces", truncation=cut(n), post_processor=bert_template(0, 1), **words_of_bert)
+full("cut, left", "pieces", truncation=cut(6, direction="Left"), post_processor=bert_post, **words_of_bert)
+full("cut the first", "pieces", truncation=cut(9, "OnlyFirst"), post_processor=bert_post, **words_of_bert)
+full("cut the second", "pieces", truncation=cut(9, "OnlySecond"), post_processor=bert_post, **words_of_bert)
+full("pad", "pieces", padding=pad({"Fixed": 9}), post_processor=bert_post, **words_of_bert)
+full("pad, left", "pieces", padding=pad({"Fixed": 9}, "Left", 4), post_processor=bert_post, **words_of_bert)
+full("pad to a multiple", "pieces", padding=pad("BatchLongest", multiple=8), truncation=cut(7), post_processor=bert_post, **words_of_bert)
+
 with open(os.path.join(here, "kinds.json.gz"), "wb") as f:
     f.write(gzip.compress(('{"texts": ' + json.dumps(texts, ensure_ascii=False) + ',\n"models": ' + json.dumps(model, ensure_ascii=False, separators=(",", ":")) + ',\n"cases": [\n' +
-            ",\n".join(json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in cases) + "\n]}\n").encode(), mtime=0))
+            ",\n".join(json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in cases) + '\n],\n"full": [\n' +
+            ",\n".join(json.dumps(c, ensure_ascii=False, separators=(",", ":")) for c in full_cases) + "\n]}\n").encode(), mtime=0))
 
 small = os.path.join(here, "small")
 os.makedirs(small, exist_ok=True)

@@ -20,44 +20,62 @@ func decodeIQ4NL(dst []float32, src []byte) {
 // levels, and takes the one of least squared error.
 func encodeIQ4NL(dst []byte, src []float32) {
 	most := float64(largest(src))
+	var xx float64
+	for _, x := range src {
+		xx += float64(float64(x) * float64(x))
+	}
 	best, scale := math.Inf(1), 0.
 	for _, end := range []float64{-127, 113} {
-		for try := -8; try <= 8; try++ {
-			s := most / (end * (1 + float64(try)/64))
-			var xv, vv, xx float64
+		for try := -8; try <= 8 && most != 0; try++ {
+			inverse := float32(end * (1 + float64(try)/64) / most)
+			var xv float64
+			var vv int32
 			for _, x := range src {
-				v := float64(iq4nl[nearestLevel(float64(x), s)])
-				xv += float64(float64(x) * v)
-				vv += float64(v * v)
-				xx += float64(float64(x) * float64(x))
+				v := int32(iq4nl[nearestLevel(float32(x*inverse))])
+				xv += float64(float64(x) * float64(v))
+				vv += v * v
 			}
 			if vv == 0 {
 				continue
 			}
-			if e := xx - float64(xv*xv)/vv; e < best {
-				best, scale = e, xv/vv
+			if e := xx - float64(xv*xv)/float64(vv); e < best {
+				best, scale = e, xv/float64(vv)
 			}
 		}
 	}
 	d := putF16(dst, float32(scale))
 	clear(dst[2:])
+	id := inverse(d)
 	for i, x := range src {
-		dst[2+i%16] |= byte(nearestLevel(float64(x), float64(d))) << (i / 16 * 4)
+		dst[2+i%16] |= byte(nearestLevel(float32(x*id))) << (i / 16 * 4)
 	}
 }
 
-// nearestLevel is the index of the level of iq4_nl nearest to x/s.
-func nearestLevel(x, s float64) int {
-	if s == 0 {
-		return 8
-	}
-	at, best := x/s, 0
-	for i, v := range iq4nl {
-		if math.Abs(at-float64(v)) < math.Abs(at-float64(iq4nl[best])) {
-			best = i
+// iq4nlAt is the index of the level of iq4_nl nearest to (i - 256)/2; all that
+// is nearer to one level than to others lies between such halves.
+var iq4nlAt = func() (near [512]uint8) {
+	for i := range near {
+		at := float64(i-256)/2 + 0.25
+		for k, v := range iq4nl {
+			if math.Abs(at-float64(v)) < math.Abs(at-float64(iq4nl[near[i]])) {
+				near[i] = uint8(k)
+			}
 		}
 	}
-	return best
+	return near
+}()
+
+// nearestLevel is the index of the level of iq4_nl nearest to at; where two
+// are, the upper one.
+func nearestLevel(at float32) int {
+	i := int32(at*2 + 256)
+	if at < -128 {
+		i = 0
+	}
+	if at >= 128 {
+		i = 511
+	}
+	return int(iq4nlAt[i&511])
 }
 
 // nf4 are the levels of nf4: quantiles of the normal distribution, scaled to

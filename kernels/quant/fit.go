@@ -31,51 +31,84 @@ func (f blockFit) quantised(b int, d, dmin float32) (scale, minimum byte) {
 // ranges about that of x, it takes the levels, and for these the line of least
 // squares.
 func fitAffine(x []float32, most int) (scale, minimum float32) {
-	low, high := 0., 0.
+	low, high := float32(0), float32(0)
+	var l line
 	for _, v := range x {
-		low, high = min(low, float64(v)), max(high, float64(v))
+		if v < low {
+			low = v
+		}
+		if v > high {
+			high = v
+		}
+		l.x += float64(v)
+		l.xx += float64(float64(v) * float64(v))
 	}
 	if high == low {
 		return 0, 0
 	}
+	span := float64(high) - float64(low)
 	best := math.Inf(1)
 	for try := -6; try <= 6; try++ {
-		s := (high - low) / (float64(most) + float64(try)/8)
-		s, m := leastLine(x, s, -low, most)
-		var e float64
-		for _, v := range x {
-			d := float64(v) - (float64(float64(levelOf(v, float32(s), float32(m), most))*s) - m)
-			e += float64(d * d)
-		}
-		if e < best {
+		s := span / (float64(most) + float64(try)/8)
+		l.levels(x, float32(1/s), -low, int32(most))
+		s, m := l.least(s, -float64(low))
+		if e := l.error(s, m); e < best {
 			best, scale, minimum = e, float32(s), float32(m)
 		}
 	}
 	return scale, minimum
 }
 
-// leastLine is the line through the levels that x takes with the given scale
-// and minimum, by least squares.
-func leastLine(x []float32, scale, minimum float64, most int) (s, m float64) {
-	var n, q1, q2, x1, qx float64
+// line is the sums of which a line x = q s - m through levels q is found.
+type line struct {
+	n, q, qq  float64
+	x, xx, qx float64
+}
+
+// levels takes the levels of x, (x + minimum) inverse rounded, which must be
+// small numbers.
+func (l *line) levels(x []float32, inverse, minimum float32, most int32) {
+	var q1, q2 int32
+	var qx float64
 	for _, v := range x {
-		q := float64(levelOf(v, float32(scale), float32(minimum), most))
-		n++
+		q := rounded(float32((v + minimum) * inverse))
+		if q > most {
+			q = most
+		}
+		if q < 0 {
+			q = 0
+		}
 		q1 += q
-		q2 += float64(q * q)
-		x1 += float64(v)
-		qx += float64(q * float64(v))
+		q2 += q * q
+		qx += float64(float64(q) * float64(v))
 	}
-	if det := float64(n*q2) - float64(q1*q1); det > 0 {
-		s, m = (float64(n*qx)-float64(q1*x1))/det, (float64(q1*qx)-float64(q2*x1))/det
+	l.n, l.q, l.qq, l.qx = float64(len(x)), float64(q1), float64(q2), qx
+}
+
+// least is the line of least squares, if it has s > 0 and m >= 0.
+func (l *line) least(scale, minimum float64) (s, m float64) {
+	if det := float64(l.n*l.qq) - float64(l.q*l.q); det > 0 {
+		s, m = (float64(l.n*l.qx)-float64(l.q*l.x))/det, (float64(l.q*l.qx)-float64(l.qq*l.x))/det
 	}
-	if m < 0 && q2 > 0 {
-		s, m = qx/q2, 0
+	if m < 0 && l.qq > 0 {
+		s, m = l.qx/l.qq, 0
 	}
 	if s <= 0 {
 		return scale, minimum
 	}
 	return s, m
+}
+
+// error is the sum of squared errors of a line.
+func (l *line) error(s, m float64) float64 {
+	return l.xx + float64(s*float64(s*l.qq)) + float64(l.n*float64(m*m)) - float64(2*float64(s*l.qx)) + float64(2*float64(m*l.x)) - float64(2*float64(s*float64(m*l.q)))
+}
+
+// rounded is the whole number nearest to x, of two the even one, for |x| below
+// 2^22.
+func rounded(x float32) int32 {
+	const magic = 3 << 22 // whose last bit is 1
+	return int32(math.Float32bits(x+magic)) - int32(math.Float32bits(magic))
 }
 
 // fitScales fits x = q scale, q in -middle ... middle-1, to each 16 weights,
@@ -95,22 +128,32 @@ func fitScale(x []float32, middle int) float32 {
 	if most == 0 {
 		return 0
 	}
+	var xx float64
+	for _, v := range x {
+		xx += float64(float64(v) * float64(v))
+	}
 	var scale float32
 	best := math.Inf(1)
 	for try := -8; try <= 8; try++ {
-		s := most / -(float64(middle) + float64(try)/8)
-		var q2, qx, xx float64
+		inverse := float32(-(float64(middle) + float64(try)/8) / most)
+		var q2 int32
+		var qx float64
 		for _, v := range x {
-			q := float64(levelAround(v, float32(s), middle))
-			q2 += float64(q * q)
-			qx += float64(q * float64(v))
-			xx += float64(float64(v) * float64(v))
+			q := rounded(float32(v * inverse))
+			if q >= int32(middle) {
+				q = int32(middle) - 1
+			}
+			if q < -int32(middle) {
+				q = -int32(middle)
+			}
+			q2 += q * q
+			qx += float64(float64(q) * float64(v))
 		}
 		if q2 == 0 {
 			continue
 		}
-		if e := xx - float64(qx*qx)/q2; e < best {
-			best, scale = e, float32(qx/q2)
+		if e := xx - float64(qx*qx)/float64(q2); e < best {
+			best, scale = e, float32(qx/float64(q2))
 		}
 	}
 	return scale

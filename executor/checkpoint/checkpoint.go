@@ -284,6 +284,16 @@ func (c *Checkpoint) Release(name string) {
 	}
 }
 
+// Fetch begins to read a tensor from the disk, so that View finds it in memory
+// later. Without memory mapping it does nothing.
+func (c *Checkpoint) Fetch(name string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if t, ok := c.Lookup(name); ok && !c.closed && c.made[name] == nil {
+		c.files[t.File].fetch(t.Offset, t.Bytes)
+	}
+}
+
 // Close unmaps the files; every view is invalid then, and touching one ends
 // the process. Closing again does nothing.
 func (c *Checkpoint) Close() error {

@@ -54,6 +54,14 @@ func (m *mapping) release(offset, n int64) {
 	}
 }
 
+// fetch begins to read the pages of the range.
+func (m *mapping) fetch(offset, n int64) {
+	page := int64(os.Getpagesize())
+	if from := offset / page * page; n > 0 {
+		_ = unix.Madvise(m.data[from:offset+n], unix.MADV_WILLNEED) // advice only, as above
+	}
+}
+
 func (m *mapping) close() error {
 	data := m.data
 	m.data = nil

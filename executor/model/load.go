@@ -134,6 +134,10 @@ func (m *Model) Load(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", m.opt.Dir, err)
 	}
 	m.arena = arena
+	ahead := &fetcher{m: m, list: m.read()}
+	if err := m.store.Room(ahead.list); err != nil {
+		return fmt.Errorf("%s: %w", m.opt.Dir, err)
+	}
 	total, done := m.StateBytes(ir.Weight), int64(0)
 	for _, p := range m.plans {
 		if err := m.store.Reserve(p.States); err != nil {
@@ -149,12 +153,45 @@ func (m *Model) Load(ctx context.Context) error {
 					m.opt.Progress(done, total)
 				}
 			}
+			ahead.fetch(done)
 			if err := m.load(p.States[i], hear); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// fetcher has the disk read weights while those before them are packed.
+type fetcher struct {
+	m     *Model
+	list  []plan.State // that are still to be asked for
+	bytes int64        // that were
+}
+
+// fetch asks for what is needed next, after done bytes.
+func (f *fetcher) fetch(done int64) {
+	const room = 128 << 20
+	for ; len(f.list) > 0 && f.bytes < done+room; f.list = f.list[1:] {
+		c, name := f.m.source(f.list[0].Path)
+		c.Fetch(name)
+		f.bytes += f.list[0].Bytes
+	}
+}
+
+// read lists the weights that come from files, in the order in which they are
+// read.
+func (m *Model) read() []plan.State {
+	var list []plan.State
+	seen := map[string]bool{}
+	for _, p := range m.plans {
+		for _, s := range p.States {
+			if _, computed := m.ratios(s.Path); s.Kind == ir.Weight && !computed && !seen[s.Path] {
+				list, seen[s.Path] = append(list, s), true
+			}
+		}
+	}
+	return list
 }
 
 // load reads one state, if it is a weight that the store lacks, or computes it.

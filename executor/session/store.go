@@ -25,12 +25,15 @@ type Store struct {
 	backend kernels.Backend
 	states  map[string]held
 	bytes   int64
+	room    kernels.Buffer   // of packed weights, or nil
+	places  map[string]int64 // where in it each lies that is still to be loaded
 }
 
 type held struct {
 	tensor kernels.Tensor
 	bytes  int64
 	mapped bool // lies in a file's pages, not in memory of our own
+	shared bool // lies in the room of several
 }
 
 // NewStore returns an empty store.
@@ -170,14 +173,13 @@ func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error
 			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", name, err)}
 		}
 	}
-	b, err := s.backend.Alloc(st.Bytes)
+	b, at, err := s.take(st)
 	if err != nil {
 		return fmt.Errorf("%s: %w", st.Path, err)
 	}
-	if err := s.backend.Pack(st.Layout, st.Type, b, 0, data); err != nil {
+	if err := s.backend.Pack(st.Layout, st.Type, b, at, data); err != nil {
 		return fmt.Errorf("%s: %w", st.Path, err)
 	}
-	s.hold(st, b, false)
 	c.Release(name)
 	return nil
 }
@@ -189,26 +191,25 @@ func (s *Store) loadStack(c *checkpoint.Checkpoint, name string, st plan.State) 
 	if shape := st.Type.Sizes(); len(parts) != shape[0] || st.Bytes%int64(len(parts)) != 0 {
 		return &checkpoint.Error{File: c.Path(), Msg: fmt.Sprintf("has %d tensors %q, want %d", len(parts), name, shape[0])}
 	}
-	b, err := s.backend.Alloc(st.Bytes)
+	b, at, err := s.take(st)
 	if err != nil {
 		return fmt.Errorf("%s: %w", st.Path, err)
 	}
-	s.hold(st, b, false)
 	one := st.Type.With(st.Type.Shape[1:]...)
 	for i, t := range parts {
 		data, err := c.View(t.Name)
 		if err != nil {
 			return err
 		}
-		if at := checkpoint.FirstNaN(t.DType, data); at >= 0 {
-			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: element %d is NaN or infinite", t.Name, at)}
+		if n := checkpoint.FirstNaN(t.DType, data); n >= 0 {
+			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: element %d is NaN or infinite", t.Name, n)}
 		}
 		if t.DType != st.Type.DType {
 			if data, err = convert(t.DType, one, data); err != nil {
 				return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", t.Name, err)}
 			}
 		}
-		if err := s.backend.Pack(st.Layout, one, b, int64(i)*(st.Bytes/int64(len(parts))), data); err != nil {
+		if err := s.backend.Pack(st.Layout, one, b, at+int64(i)*(st.Bytes/int64(len(parts))), data); err != nil {
 			return fmt.Errorf("%s: %w", st.Path, err)
 		}
 		c.Release(t.Name)
@@ -216,17 +217,61 @@ func (s *Store) loadStack(c *checkpoint.Checkpoint, name string, st plan.State) 
 	return nil
 }
 
+// Room allocates at once what Load needs for weights in layouts of the device,
+// each of which is listed once: large pages then hold many of them.
+func (s *Store) Room(states []plan.State) error {
+	places := map[string]int64{}
+	var size int64
+	for _, st := range states {
+		_, held := s.states[st.Path]
+		if st.Kind != ir.Weight || st.Layout == "" || held {
+			continue
+		}
+		places[st.Path] = size
+		size += (st.Bytes + s.backend.Align() - 1) / s.backend.Align() * s.backend.Align()
+	}
+	if size == 0 || s.room != nil {
+		return nil
+	}
+	room, err := s.backend.Alloc(size)
+	s.room, s.places = room, places
+	return err
+}
+
+// take holds a state in its place in the room, or in memory of its own.
+func (s *Store) take(st plan.State) (kernels.Buffer, int64, error) {
+	b := s.room
+	at, shared := s.places[st.Path]
+	if !shared {
+		var err error
+		if b, err = s.backend.Alloc(st.Bytes); err != nil {
+			return nil, 0, err
+		}
+	}
+	delete(s.places, st.Path)
+	s.hold(st, b, false)
+	h := s.states[st.Path]
+	h.tensor.Offset, h.shared = at, shared
+	s.states[st.Path] = h
+	return b, at, nil
+}
+
 // Free gives all memory back. Sessions bound to the store must not run again.
 func (s *Store) Free() error {
 	var first error
 	for path, h := range s.states {
-		if !h.mapped {
+		if !h.mapped && !h.shared {
 			if err := h.tensor.Buffer.Free(); err != nil && first == nil {
 				first = err
 			}
 		}
 		delete(s.states, path)
 	}
-	s.bytes = 0
+	if s.room != nil {
+		if err := s.room.Free(); err != nil && first == nil {
+			first = err
+		}
+	}
+	s.room, s.places, s.bytes = nil, nil, 0
 	return first
 }

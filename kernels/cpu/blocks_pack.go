@@ -47,11 +47,12 @@ func (p packing) panelBytes(k int) int { return k / p.format.Block * p.superByte
 func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
 	columns := min(asm.Panel, out-n*asm.Panel)
 	clear(dst[:(hi-lo)*p.superBytes()])
+	column := p.columnOf()
 	for s := lo; s < hi; s++ {
 		to := dst[(s-lo)*p.superBytes() : (s-lo+1)*p.superBytes()]
 		for j := range columns {
 			at := ((n*asm.Panel+j)*supers + s) * p.format.Bytes
-			p.column(to, src[at:at+p.format.Bytes], j)
+			column(to, src[at:at+p.format.Bytes], j)
 		}
 	}
 }

@@ -1,0 +1,370 @@
+package jinja
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// globals are the functions that every template has.
+var globals = map[string]any{
+	"raise_exception": function(func(_ *state, line int, args []any, _ map[string]any) any {
+		msg := ""
+		if len(args) > 0 {
+			msg = text(args[0])
+		}
+		panic(fault{line, msg, true})
+	}),
+	"strftime_now": function(func(s *state, line int, args []any, _ map[string]any) any {
+		if len(args) != 1 {
+			raise(line, "strftime_now wants a format")
+		}
+		return strftime(s.now, text(args[0]))
+	}),
+	"namespace": function(func(_ *state, line int, args []any, named map[string]any) any {
+		d := dictOf(line, args, named)
+		d.mutable = true
+		return d
+	}),
+	"dict": function(func(_ *state, line int, args []any, named map[string]any) any { return dictOf(line, args, named) }),
+	"range": function(func(_ *state, line int, args []any, _ map[string]any) any {
+		var n [3]int64
+		for i, v := range args {
+			var ok bool
+			if n[min(i, 2)], ok = whole(v); !ok {
+				raise(line, "range wants whole numbers, has %s", kind(v))
+			}
+		}
+		from, to, step := int64(0), n[0], int64(1)
+		if len(args) > 1 {
+			from, to = n[0], n[1]
+		}
+		if len(args) > 2 {
+			step = n[2]
+		}
+		if len(args) == 0 || step == 0 || (to-from)/step > maxRange {
+			raise(line, "range of %v to %v, more than %d numbers", from, to, maxRange)
+		}
+		l := NewList()
+		for i := from; step > 0 && i < to || step < 0 && i > to; i += step {
+			l.items = append(l.items, i)
+		}
+		return l
+	}),
+}
+
+func dictOf(line int, args []any, named map[string]any) *Dict {
+	d := NewDict()
+	for _, v := range args {
+		m, ok := v.(*Dict)
+		if !ok {
+			raise(line, "want a dictionary, have %s", kind(v))
+		}
+		for _, k := range m.keys {
+			d.Set(k, m.values[k])
+		}
+	}
+	names := make([]string, 0, len(named))
+	for k := range named {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	for _, k := range names {
+		d.Set(k, named[k])
+	}
+	return d
+}
+
+// strftime formats a time as C does, in the C locale.
+func strftime(t time.Time, format string) string {
+	layouts := map[byte]string{'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'B': "January", 'b': "Jan", 'h': "Jan",
+		'A': "Monday", 'a': "Mon", 'y': "06", 'I': "03", 'p': "PM", 'Z': "MST", 'z': "-0700", 'F': "2006-01-02", 'T': "15:04:05",
+		'D': "01/02/06", 'R': "15:04", 'e': "_2", 'j': "002", 'c': "Mon Jan _2 15:04:05 2006", 'x': "01/02/06", 'X': "15:04:05"}
+	var b strings.Builder
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' || i+1 == len(format) {
+			b.WriteByte(format[i])
+			continue
+		}
+		i++
+		switch c := format[i]; {
+		case c == '%':
+			b.WriteByte('%')
+		case c == '-' && i+1 < len(format):
+			i++
+			b.WriteString(strings.TrimLeft(t.Format(layouts[format[i]]), "0 "))
+		case layouts[c] != "":
+			b.WriteString(t.Format(layouts[c]))
+		default:
+			b.WriteByte('%')
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+const blanks = " \t\n\r\v\f\x1c\x1d\x1e\x1f\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+
+// method is a method of a value, nil if it has none of that name.
+func method(of any, name string) any {
+	switch of := of.(type) {
+	case string:
+		if f, ok := stringMethods[name]; ok {
+			return function(func(s *state, line int, args []any, named map[string]any) any { return f(s, line, of, args) })
+		}
+	case *Dict:
+		if of.mutable {
+			return nil
+		}
+		if f, ok := dictMethods[name]; ok {
+			return function(func(s *state, line int, args []any, _ map[string]any) any { return f(line, of, args) })
+		}
+	case *List:
+		if name == "index" || name == "count" {
+			return function(func(s *state, line int, args []any, _ map[string]any) any {
+				n := int64(0)
+				for i, v := range of.items {
+					if len(args) == 1 && equal(v, args[0]) {
+						if name == "index" {
+							return int64(i)
+						}
+						n++
+					}
+				}
+				if name == "index" {
+					raise(line, "index: the value is not in the list")
+				}
+				return n
+			})
+		}
+		if name == "append" || name == "extend" || name == "pop" || name == "insert" {
+			return function(func(_ *state, line int, _ []any, _ map[string]any) any {
+				raise(line, "%s would change a list, which a template must not", name)
+				return nil
+			})
+		}
+	}
+	return nil
+}
+
+var dictMethods = map[string]func(line int, d *Dict, args []any) any{
+	"items": func(_ int, d *Dict, _ []any) any { return pairs(d) },
+	"keys": func(_ int, d *Dict, _ []any) any {
+		l := NewList()
+		for _, k := range d.keys {
+			l.items = append(l.items, k)
+		}
+		return l
+	},
+	"values": func(_ int, d *Dict, _ []any) any {
+		l := NewList()
+		for _, k := range d.keys {
+			l.items = append(l.items, d.values[k])
+		}
+		return l
+	},
+	"get": func(line int, d *Dict, args []any) any {
+		if len(args) == 0 {
+			raise(line, "get wants a key")
+		}
+		if v, ok := d.values[text(args[0])]; ok {
+			return v
+		}
+		if len(args) > 1 {
+			return args[1]
+		}
+		return nil
+	},
+}
+
+func pairs(d *Dict) *List {
+	l := NewList()
+	for _, k := range d.keys {
+		l.items = append(l.items, &List{[]any{k, d.values[k]}, true})
+	}
+	return l
+}
+
+// argument is an argument that is a string, or what it is without.
+func argument(line int, args []any, i int, none string) string {
+	if i >= len(args) || args[i] == nil {
+		return none
+	}
+	s, ok := args[i].(string)
+	if !ok {
+		raise(line, "want a string, have %s", kind(args[i]))
+	}
+	return s
+}
+
+var stringMethods = map[string]func(s *state, line int, of string, args []any) any{
+	"strip": func(_ *state, line int, of string, args []any) any {
+		return strings.Trim(of, argument(line, args, 0, blanks))
+	},
+	"lstrip": func(_ *state, line int, of string, args []any) any {
+		return strings.TrimLeft(of, argument(line, args, 0, blanks))
+	},
+	"rstrip": func(_ *state, line int, of string, args []any) any {
+		return strings.TrimRight(of, argument(line, args, 0, blanks))
+	},
+	"split":  func(_ *state, line int, of string, args []any) any { return split(line, of, args, false) },
+	"rsplit": func(_ *state, line int, of string, args []any) any { return split(line, of, args, true) },
+	"splitlines": func(_ *state, _ int, of string, _ []any) any {
+		of = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(of)
+		if of == "" {
+			return NewList()
+		}
+		return strs(strings.Split(strings.TrimSuffix(of, "\n"), "\n"))
+	},
+	"startswith": func(_ *state, line int, of string, args []any) any {
+		return anyOf(line, args, func(s string) bool { return strings.HasPrefix(of, s) })
+	},
+	"endswith": func(_ *state, line int, of string, args []any) any {
+		return anyOf(line, args, func(s string) bool { return strings.HasSuffix(of, s) })
+	},
+	"removeprefix": func(_ *state, line int, of string, args []any) any {
+		return strings.TrimPrefix(of, argument(line, args, 0, ""))
+	},
+	"removesuffix": func(_ *state, line int, of string, args []any) any {
+		return strings.TrimSuffix(of, argument(line, args, 0, ""))
+	},
+	"upper":      func(_ *state, _ int, of string, _ []any) any { return strings.ToUpper(of) },
+	"lower":      func(_ *state, _ int, of string, _ []any) any { return strings.ToLower(of) },
+	"title":      func(_ *state, _ int, of string, _ []any) any { return title(of) },
+	"capitalize": func(_ *state, _ int, of string, _ []any) any { return capitalize(of) },
+	"isdigit": func(_ *state, _ int, of string, _ []any) any {
+		return of != "" && strings.IndexFunc(of, func(r rune) bool { return !unicode.IsDigit(r) }) < 0
+	},
+	"isalpha": func(_ *state, _ int, of string, _ []any) any {
+		return of != "" && strings.IndexFunc(of, func(r rune) bool { return !unicode.IsLetter(r) }) < 0
+	},
+	"isspace": func(_ *state, _ int, of string, _ []any) any { return of != "" && strings.Trim(of, blanks) == "" },
+	"find": func(_ *state, line int, of string, args []any) any {
+		i := strings.Index(of, argument(line, args, 0, ""))
+		if i < 0 {
+			return int64(-1)
+		}
+		return int64(utf8.RuneCountInString(of[:i]))
+	},
+	"count": func(_ *state, line int, of string, args []any) any {
+		return int64(strings.Count(of, argument(line, args, 0, "")))
+	},
+	"replace": func(s *state, line int, of string, args []any) any {
+		n := -1
+		if len(args) > 2 {
+			i, _ := whole(args[2])
+			n = int(i)
+		}
+		from, to := argument(line, args, 0, ""), argument(line, args, 1, "")
+		if len(of)+strings.Count(of, from)*len(to) > maxOutput {
+			raise(line, "a text of more than %d bytes", maxOutput)
+		}
+		return s.sized(line, strings.Replace(of, from, to, n))
+	},
+	"join": func(s *state, line int, of string, args []any) any {
+		if len(args) != 1 {
+			raise(line, "join wants a list")
+		}
+		return joined(s, line, args[0], of)
+	},
+}
+
+func joined(s *state, line int, v any, by string) string {
+	var parts []string
+	n := 0
+	for _, x := range s.items(line, v) {
+		parts = append(parts, text(x))
+		if n += len(by) + len(parts[len(parts)-1]); n > maxOutput {
+			raise(line, "a text of more than %d bytes", maxOutput)
+		}
+	}
+	return s.sized(line, strings.Join(parts, by))
+}
+
+func strs(list []string) *List {
+	l := NewList()
+	for _, s := range list {
+		l.items = append(l.items, s)
+	}
+	return l
+}
+
+func anyOf(line int, args []any, has func(string) bool) bool {
+	if len(args) == 0 {
+		raise(line, "want a string")
+	}
+	if l, ok := args[0].(*List); ok {
+		for i := range l.items {
+			if has(argument(line, l.items, i, "")) {
+				return true
+			}
+		}
+		return false
+	}
+	return has(argument(line, args, 0, ""))
+}
+
+func split(line int, of string, args []any, right bool) any {
+	sep := argument(line, args, 0, "")
+	limit := int64(-1)
+	if len(args) > 1 {
+		limit, _ = whole(args[1])
+	}
+	if len(args) == 0 || args[0] == nil {
+		return strs(strings.FieldsFunc(of, func(r rune) bool { return strings.ContainsRune(blanks, r) }))
+	}
+	if sep == "" {
+		raise(line, "split by an empty string")
+	}
+	parts := strings.Split(of, sep)
+	if n := len(parts) - 1; limit >= 0 && int64(n) > limit {
+		if right {
+			cut := n - int(limit) + 1
+			parts = append([]string{strings.Join(parts[:cut], sep)}, parts[cut:]...)
+		} else {
+			parts = append(parts[:limit:limit], strings.Join(parts[limit:], sep))
+		}
+	}
+	return strs(parts)
+}
+
+func capitalize(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToTitle(r)) + strings.ToLower(s[n:])
+}
+
+func title(s string) string {
+	var b strings.Builder
+	in := false
+	for _, r := range s {
+		if in {
+			b.WriteRune(unicode.ToLower(r))
+		} else {
+			b.WriteRune(unicode.ToTitle(r))
+		}
+		in = unicode.IsLetter(r)
+	}
+	return b.String()
+}
+
+func round(v float64, digits int64, method string) float64 {
+	p := math.Pow(10, float64(digits))
+	switch method {
+	case "ceil":
+		return math.Ceil(v*p) / p
+	case "floor":
+		return math.Floor(v*p) / p
+	}
+	f, err := strconv.ParseFloat(strconv.FormatFloat(v, 'f', int(max(digits, 0)), 64), 64)
+	if err != nil {
+		return v
+	}
+	return f
+}

@@ -1,0 +1,414 @@
+package jinja
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// filter is one filter of the table; it may use others by the tables of s.
+type filter func(s *state, line int, v any, args []any, named map[string]any) any
+
+// pass is argument i, or the one of a name, or what it is without.
+func pass(args []any, named map[string]any, i int, name string, none any) any {
+	if v, ok := named[name]; ok {
+		return v
+	}
+	if i < len(args) {
+		return args[i]
+	}
+	return none
+}
+
+func filters() map[string]filter {
+	str := func(f func(string) string) filter {
+		return func(_ *state, _ int, v any, _ []any, _ map[string]any) any { return f(text(v)) }
+	}
+	t := map[string]filter{
+		"upper": str(strings.ToUpper), "lower": str(strings.ToLower), "title": str(title), "capitalize": str(capitalize),
+		"string": str(func(s string) string { return s }), "safe": str(func(s string) string { return s }),
+		"escape": str(escape), "e": str(escape),
+		"trim": func(_ *state, line int, v any, args []any, named map[string]any) any {
+			return strings.Trim(text(v), argument(line, []any{pass(args, named, 0, "chars", nil)}, 0, blanks))
+		},
+		"replace": func(s *state, line int, v any, args []any, _ map[string]any) any {
+			return stringMethods["replace"](s, line, text(v), args)
+		},
+		"length": length, "count": length,
+		"join": func(s *state, line int, v any, args []any, named map[string]any) any {
+			if attr := pass(args, named, 1, "attribute", nil); attr != nil {
+				v = mapped(s, line, v, attr, nil)
+			}
+			return joined(s, line, v, text(pass(args, named, 0, "d", "")))
+		},
+		"default": fallback, "d": fallback,
+		"list":  func(s *state, line int, v any, _ []any, _ map[string]any) any { return NewList(s.items(line, v)...) },
+		"first": func(s *state, line int, v any, _ []any, _ map[string]any) any { return end(s, line, v, false) },
+		"last":  func(s *state, line int, v any, _ []any, _ map[string]any) any { return end(s, line, v, true) },
+		"items": func(_ *state, line int, v any, _ []any, _ map[string]any) any {
+			switch v := v.(type) {
+			case *Dict:
+				return pairs(v)
+			case undefined:
+				return NewList()
+			}
+			raise(line, "items wants a dictionary, has %s", kind(v))
+			return nil
+		},
+		"dictsort": func(_ *state, line int, v any, _ []any, _ map[string]any) any {
+			d, ok := v.(*Dict)
+			if !ok {
+				raise(line, "dictsort wants a dictionary, has %s", kind(v))
+			}
+			l := pairs(d)
+			slices.SortStableFunc(l.items, func(a, b any) int {
+				return strings.Compare(strings.ToLower(text(a.(*List).items[0])), strings.ToLower(text(b.(*List).items[0])))
+			})
+			return l
+		},
+		"reverse": func(s *state, line int, v any, _ []any, _ map[string]any) any {
+			items := slices.Clone(s.items(line, v))
+			slices.Reverse(items)
+			if _, ok := v.(string); ok {
+				return joined(s, line, NewList(items...), "")
+			}
+			return NewList(items...)
+		},
+		"sort": sorted, "unique": unique, "map": mapFilter,
+		"select": chosen(false, true), "reject": chosen(false, false), "selectattr": chosen(true, true), "rejectattr": chosen(true, false),
+		"tojson": toJSON, "indent": indent,
+		"int": func(_ *state, _ int, v any, args []any, named map[string]any) any {
+			if f, ok := number(v); ok {
+				return int64(f)
+			}
+			if i, err := strconv.ParseInt(strings.TrimSpace(text(v)), 10, 64); err == nil {
+				return i
+			}
+			if f, err := strconv.ParseFloat(strings.TrimSpace(text(v)), 64); err == nil {
+				return int64(f)
+			}
+			return pass(args, named, 0, "default", int64(0))
+		},
+		"float": func(_ *state, _ int, v any, args []any, named map[string]any) any {
+			if f, ok := number(v); ok {
+				return f
+			}
+			if f, err := strconv.ParseFloat(strings.TrimSpace(text(v)), 64); err == nil {
+				return f
+			}
+			return pass(args, named, 0, "default", 0.0)
+		},
+		"abs": func(_ *state, line int, v any, _ []any, _ map[string]any) any {
+			if i, ok := whole(v); ok {
+				return max(i, -i)
+			}
+			f, ok := number(v)
+			if !ok {
+				raise(line, "abs of %s", kind(v))
+			}
+			return max(f, -f)
+		},
+		"round": func(_ *state, line int, v any, args []any, named map[string]any) any {
+			f, ok := number(v)
+			digits, _ := whole(pass(args, named, 0, "precision", int64(0)))
+			if !ok {
+				raise(line, "round of %s", kind(v))
+			}
+			return round(f, digits, text(pass(args, named, 1, "method", "common")))
+		},
+		"sum": func(s *state, line int, v any, args []any, named map[string]any) any {
+			if attr := pass(args, named, 0, "attribute", nil); attr != nil {
+				v = mapped(s, line, v, attr, nil)
+			}
+			var sum any = pass(args, named, 1, "start", int64(0))
+			for _, x := range s.items(line, v) {
+				sum = s.arithmetic(line, "+", sum, x)
+			}
+			return sum
+		},
+	}
+	for name, sign := range map[string]int{"min": -1, "max": 1} {
+		t[name] = func(s *state, line int, v any, _ []any, _ map[string]any) any {
+			var best any = undefined{name + " of nothing"}
+			for i, x := range s.items(line, v) {
+				if i == 0 || order(line, x, best)*sign > 0 {
+					best = x
+				}
+			}
+			return best
+		}
+	}
+	return t
+}
+
+func escape(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&#39;", `"`, "&#34;").Replace(s)
+}
+
+func length(s *state, line int, v any, _ []any, _ map[string]any) any {
+	if t, ok := v.(string); ok {
+		return int64(utf8.RuneCountInString(t))
+	}
+	return int64(len(s.items(line, v)))
+}
+
+func fallback(_ *state, _ int, v any, args []any, named map[string]any) any {
+	_, missing := v.(undefined)
+	if missing || truth(pass(args, named, 1, "boolean", false)) && !truth(v) {
+		return pass(args, named, 0, "default_value", "")
+	}
+	return v
+}
+
+func end(s *state, line int, v any, last bool) any {
+	items := s.items(line, v)
+	switch {
+	case len(items) == 0:
+		return undefined{"an item of nothing"}
+	case last:
+		return items[len(items)-1]
+	}
+	return items[0]
+}
+
+// order compares values as sorting does.
+func order(line int, a, b any) int {
+	x, ok := number(a)
+	y, ok2 := number(b)
+	if ok && ok2 {
+		return cmp.Compare(x, y)
+	}
+	s, ok := a.(string)
+	t, ok2 := b.(string)
+	if !ok || !ok2 {
+		raise(line, "%s and %s have no order", kind(a), kind(b))
+	}
+	return strings.Compare(s, t)
+}
+
+func sorted(s *state, line int, v any, args []any, named map[string]any) any {
+	items := slices.Clone(s.items(line, v))
+	attr := pass(args, named, 2, "attribute", nil)
+	matter := truth(pass(args, named, 1, "case_sensitive", false))
+	key := func(x any) any {
+		if attr != nil {
+			x = s.path(line, x, attr)
+		}
+		if t, ok := x.(string); ok && !matter {
+			return strings.ToLower(t)
+		}
+		return x
+	}
+	slices.SortStableFunc(items, func(a, b any) int { return order(line, key(a), key(b)) })
+	if truth(pass(args, named, 0, "reverse", false)) {
+		slices.Reverse(items)
+	}
+	return NewList(items...)
+}
+
+func unique(s *state, line int, v any, _ []any, _ map[string]any) any {
+	l := NewList()
+	for _, x := range s.items(line, v) {
+		if !slices.ContainsFunc(l.items, func(y any) bool { return equal(x, y) }) {
+			l.items = append(l.items, x)
+		}
+		s.steps += len(l.items)
+		s.step(line)
+	}
+	return l
+}
+
+// path is v.a.b for "a.b".
+func (s *state) path(line int, v, path any) any {
+	if i, ok := whole(path); ok {
+		return s.get(line, v, i, false)
+	}
+	for _, part := range strings.Split(text(path), ".") {
+		if i, err := strconv.ParseInt(part, 10, 64); err == nil {
+			v = s.get(line, v, i, false)
+		} else {
+			v = s.get(line, v, part, false)
+		}
+	}
+	return v
+}
+
+func mapped(s *state, line int, v, attr, none any) *List {
+	l := NewList()
+	for _, x := range s.items(line, v) {
+		y := s.path(line, x, attr)
+		if _, ok := y.(undefined); ok && none != nil {
+			y = none
+		}
+		l.items = append(l.items, y)
+	}
+	return l
+}
+
+func mapFilter(s *state, line int, v any, args []any, named map[string]any) any {
+	if attr, ok := named["attribute"]; ok {
+		return mapped(s, line, v, attr, named["default"])
+	}
+	if len(args) == 0 {
+		raise(line, "map wants a filter or an attribute")
+	}
+	f, ok := s.filters[text(args[0])]
+	if !ok {
+		raise(line, "no filter %q", text(args[0]))
+	}
+	l := NewList()
+	for _, x := range s.items(line, v) {
+		l.items = append(l.items, f(s, line, x, args[1:], named))
+	}
+	return l
+}
+
+// chosen is select, reject, selectattr and rejectattr.
+func chosen(byAttr, keep bool) filter {
+	return func(s *state, line int, v any, args []any, _ map[string]any) any {
+		var attr any
+		if byAttr {
+			if len(args) == 0 {
+				raise(line, "want the name of an attribute")
+			}
+			attr, args = args[0], args[1:]
+		}
+		test := func(x any, _ []any) bool { return truth(x) }
+		if len(args) > 0 {
+			f, ok := s.tests[text(args[0])]
+			if !ok {
+				raise(line, "no test %q", text(args[0]))
+			}
+			test = func(x any, more []any) bool { return f(s, line, x, more) }
+			args = args[1:]
+		}
+		l := NewList()
+		for _, x := range s.items(line, v) {
+			s.step(line)
+			y := x
+			if byAttr {
+				y = s.path(line, x, attr)
+			}
+			if test(y, args) == keep {
+				l.items = append(l.items, x)
+			}
+		}
+		return l
+	}
+}
+
+// toJSON is json.dumps as transformers has it: nothing is escaped for HTML.
+func toJSON(s *state, line int, v any, args []any, named map[string]any) any {
+	ascii := truth(pass(args, named, 0, "ensure_ascii", false))
+	in := ""
+	switch x := pass(args, named, 1, "indent", nil).(type) {
+	case int64:
+		in = strings.Repeat(" ", int(min(max(x, 0), 64)))
+	case string:
+		in = x
+	}
+	item, colon := ", ", ": "
+	if l, ok := pass(args, named, 2, "separators", nil).(*List); ok && len(l.items) == 2 {
+		item, colon = text(l.items[0]), text(l.items[1])
+	}
+	var b strings.Builder
+	if err := dump(&b, v, in, item, colon, "", ascii, truth(pass(args, named, 3, "sort_keys", false))); err != nil {
+		raise(line, "tojson: %v", err)
+	}
+	return s.sized(line, b.String())
+}
+
+func indent(s *state, line int, v any, args []any, named map[string]any) any {
+	by := ""
+	switch w := pass(args, named, 0, "width", int64(4)).(type) {
+	case int64:
+		by = strings.Repeat(" ", int(min(max(w, 0), 1000)))
+	case string:
+		by = w
+	}
+	first, blank := truth(pass(args, named, 1, "first", false)), truth(pass(args, named, 2, "blank", false))
+	lines := strings.Split(text(v), "\n")
+	for i, l := range lines {
+		if (i > 0 || first) && (blank || l != "") {
+			lines[i] = by + l
+		}
+	}
+	return s.sized(line, strings.Join(lines, "\n"))
+}
+
+type test func(s *state, line int, v any, args []any) bool
+
+func tests() map[string]test {
+	is := func(f func(v any) bool) test {
+		return func(_ *state, _ int, v any, _ []any) bool { return f(v) }
+	}
+	compare := func(op string) test {
+		return func(s *state, line int, v any, args []any) bool {
+			if len(args) != 1 {
+				raise(line, "a test wants one value")
+			}
+			switch op {
+			case "==":
+				return equal(v, args[0])
+			case "!=":
+				return !equal(v, args[0])
+			case "in":
+				return s.contains(line, args[0], v)
+			}
+			return less(line, op, v, args[0])
+		}
+	}
+	odd := func(rest int64) test {
+		return func(_ *state, line int, v any, _ []any) bool {
+			i, ok := whole(v)
+			if !ok {
+				raise(line, "%s is neither odd nor even", kind(v))
+			}
+			return (i%2+2)%2 == rest
+		}
+	}
+	return map[string]test{
+		"defined":   is(func(v any) bool { _, ok := v.(undefined); return !ok }),
+		"undefined": is(func(v any) bool { _, ok := v.(undefined); return ok }),
+		"none":      is(func(v any) bool { return v == nil }),
+		"string":    is(func(v any) bool { _, ok := v.(string); return ok }),
+		"number":    is(func(v any) bool { _, ok := number(v); return ok }),
+		"integer":   is(func(v any) bool { _, ok := v.(int64); return ok }),
+		"float":     is(func(v any) bool { _, ok := v.(float64); return ok }),
+		"boolean":   is(func(v any) bool { _, ok := v.(bool); return ok }),
+		"true":      is(func(v any) bool { return v == true }),
+		"false":     is(func(v any) bool { return v == false }),
+		"mapping":   is(func(v any) bool { d, ok := v.(*Dict); return ok && !d.mutable }),
+		"callable":  is(func(v any) bool { _, ok := v.(function); return ok }),
+		"iterable": is(func(v any) bool {
+			switch v.(type) {
+			case string, *List, *Dict, undefined:
+				return true
+			}
+			return false
+		}),
+		"sequence": is(func(v any) bool {
+			switch v.(type) {
+			case string, *List, *Dict, undefined:
+				return true
+			}
+			return false
+		}),
+		"lower": is(func(v any) bool { return text(v) == strings.ToLower(text(v)) }),
+		"upper": is(func(v any) bool { return text(v) == strings.ToUpper(text(v)) }),
+		"odd":   odd(1), "even": odd(0),
+		"divisibleby": func(_ *state, line int, v any, args []any) bool {
+			i, ok := whole(v)
+			j, ok2 := whole(slices.Concat(args, []any{nil})[0])
+			if !ok || !ok2 || j == 0 {
+				raise(line, "divisibleby wants whole numbers")
+			}
+			return i%j == 0
+		},
+		"equalto": compare("=="), "eq": compare("=="), "==": compare("=="), "sameas": compare("=="), "ne": compare("!="),
+		"in": compare("in"), "lt": compare("<"), "gt": compare(">"), "le": compare("<="), "ge": compare(">="),
+		"lessthan": compare("<"), "greaterthan": compare(">"),
+	}
+}

@@ -49,6 +49,7 @@ var codes = [...]struct {
 	{exitData, is[*checkpoint.MismatchError]},
 	{exitData, is[*model.VocabError]},
 	{exitData, is[*model.TokenizerError]},
+	{exitData, is[*model.ChatError]},
 	{exitData, is[*decode.ContextError]},
 	{exitData, is[*decode.PromptError]},
 	{exitData, is[*data.RowError]},

@@ -14,6 +14,7 @@ import (
 // commands are the subcommands, in the order in which help lists them.
 var commands = [...]func(*console) *cobra.Command{
 	runCommand,
+	chatCommand,
 	checkCommand,
 	planCommand,
 	benchCommand,

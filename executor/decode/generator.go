@@ -120,6 +120,24 @@ func (e *PromptError) Error() string { return "the prompt " + e.Fact }
 // Start begins a new sequence with a prompt, and computes what follows it.
 // want is how many tokens will be asked for at most.
 func (g *Generator) Start(ctx context.Context, prompt []int32, want int) error {
+	return g.begin(ctx, prompt, want, 0)
+}
+
+// Resume is Start for a prompt that may begin as the sequence before does: of
+// what they share nothing is computed again. The bits are the same.
+func (g *Generator) Resume(ctx context.Context, prompt []int32, want int) error {
+	shared := 0
+	for shared < min(g.past, len(prompt)-1) && g.tokens[shared] == prompt[shared] {
+		shared++
+	}
+	return g.begin(ctx, prompt, want, shared)
+}
+
+// Past is how many positions of the sequence were computed.
+func (g *Generator) Past() int { return g.past }
+
+// begin computes a prompt but for its first tokens, which the cache has.
+func (g *Generator) begin(ctx context.Context, prompt []int32, want, shared int) error {
 	if len(prompt) == 0 {
 		return &PromptError{"is empty, and the tokenizer adds no token to start from"}
 	}
@@ -131,7 +149,7 @@ func (g *Generator) Start(ctx context.Context, prompt []int32, want int) error {
 			return &PromptError{fmt.Sprintf("has id %d as token %d, and the model has %d", id, i, g.vocab)}
 		}
 	}
-	g.tokens, g.past = append(g.tokens[:0], prompt...), 0
+	g.tokens, g.past = append(g.tokens[:0], prompt...), shared
 	for g.past < len(prompt) {
 		if err := g.call(ctx, g.pick(len(prompt)-g.past)); err != nil {
 			return err

@@ -26,6 +26,7 @@ type Request struct {
 	End       []int32  // ids that end a text and are no part of it
 	Stop      []string // strings that end a text and are no part of it
 	Decoder   Decoder
+	Resume    bool // of what the sequence before shares, nothing is computed again
 }
 
 // Piece is one token that was made, and the text that became certain by it.
@@ -43,7 +44,11 @@ func (g *Generator) Text(ctx context.Context, r Request) iter.Seq2[Piece, error]
 	return func(yield func(Piece, error) bool) {
 		s, err := sampler.New(g.vocab, r.Sampler)
 		if err == nil {
-			err = g.Start(ctx, r.Prompt, r.MaxTokens)
+			start := g.Start
+			if r.Resume {
+				start = g.Resume
+			}
+			err = start(ctx, r.Prompt, r.MaxTokens)
 		}
 		if err != nil {
 			yield(Piece{}, err)

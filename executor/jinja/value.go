@@ -385,3 +385,13 @@ func dumpString(b *strings.Builder, s string, ascii bool) {
 	}
 	b.WriteByte('"')
 }
+
+// Keys are the keys, in their order.
+func (d *Dict) Keys() []string { return slices.Clone(d.keys) }
+
+// JSON writes a value as JSON.
+func JSON(v any) (string, error) {
+	var b strings.Builder
+	err := dump(&b, v, "", ", ", ": ", "", false, false)
+	return b.String(), err
+}

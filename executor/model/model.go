@@ -118,6 +118,9 @@ func (m *Model) Dir() string { return m.opt.Dir }
 // Name is the model's name in the document.
 func (m *Model) Name() string { return m.opt.Name }
 
+// Trained is the number of positions that the model was trained on, 0 if that is not known.
+func (m *Model) Trained() int { return m.arch.Context }
+
 // Plans are all plans that were asked for.
 func (m *Model) Plans() []*plan.Plan { return m.plans }
 

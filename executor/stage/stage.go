@@ -61,7 +61,7 @@ type Table struct {
 
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
-	return NewTable(tokenize(), generate(), detokenize(), run())
+	return NewTable(tokenize(), messages(), generate(), detokenize(), run())
 }
 
 // NewTable checks defs and indexes them.

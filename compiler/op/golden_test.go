@@ -170,6 +170,7 @@ func formulas() map[string]formula {
 		"one_hot": direct("one_hot", func(f fixture) any { return OneHotAttr{Classes: int(f.num("num_classes", 0))} }),
 	}
 	out["matmul_broadcast"], out["sort_descending"] = out["matmul"], out["sort"]
+	addPoolFormulas(out)
 	for _, v := range []string{"causal", "full", "grouped", "offset", "window", "mask", "scale", "softcap",
 		"bias", "alibi", "alibi_6", "segments", "segments_full", "lengths"} {
 		out["attention_"+v] = attentionFormula

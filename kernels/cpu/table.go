@@ -81,6 +81,10 @@ func table() map[string]maker {
 		"conv_transpose": convOp(true), "conv_transpose1d": convOp(true), "conv_transpose2d": convOp(true), "conv_transpose3d": convOp(true),
 		"conv_weight_grad": convGradOp,
 
+		"resample":   resampleOp,
+		"window_max": windowMaxOp,
+		"group_norm": groupNormOp,
+
 		"dropout": dropout,
 		"act":     actOp,
 

@@ -275,6 +275,47 @@ for name, function, x, w, bias, attr in [
          convolve(function, attr))
 
 
+# Pooling, interpolation and norms of pictures. x0 the input; weights follow.
+
+for name, function, x, attr in [
+    ("max_pool1d", F.max_pool1d, (2, 3, 9), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("max_pool2d", F.max_pool2d, (2, 2, 7, 8), {"kernel_size": [3, 2], "stride": [2, 1], "padding": [1, 0], "ceil_mode": True}),
+    ("max_pool2d_dilated", F.max_pool2d, (1, 2, 9, 8), {"kernel_size": 3, "padding": 1, "dilation": [2, 1], "stride": 1}),
+    ("max_pool3d", F.max_pool3d, (1, 2, 4, 5, 6), {"kernel_size": 2}),
+    ("avg_pool1d", F.avg_pool1d, (2, 3, 10), {"kernel_size": 4, "stride": 3, "padding": 2, "ceil_mode": True}),
+    ("avg_pool2d", F.avg_pool2d, (1, 2, 7, 8), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True}),
+    ("avg_pool2d_inside", F.avg_pool2d, (1, 2, 7, 8), {"kernel_size": [3, 2], "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False}),
+    ("avg_pool3d", F.avg_pool3d, (1, 2, 4, 5, 3), {"kernel_size": 2, "stride": 1, "padding": 1, "count_include_pad": False}),
+    ("adaptive_avg_pool1d", F.adaptive_avg_pool1d, (2, 3, 7), {"output_size": 3}),
+    ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, (1, 2, 7, 5), {"output_size": [3, 4]}),
+    ("adaptive_avg_pool3d", F.adaptive_avg_pool3d, (1, 2, 3, 4, 5), {"output_size": 2}),
+    ("adaptive_max_pool1d", F.adaptive_max_pool1d, (2, 3, 7), {"output_size": 3}),
+    ("adaptive_max_pool2d", F.adaptive_max_pool2d, (1, 2, 7, 5), {"output_size": [3, 4]}),
+    ("adaptive_max_pool3d", F.adaptive_max_pool3d, (1, 2, 3, 4, 5), {"output_size": 2}),
+    ("interpolate_nearest", F.interpolate, (1, 2, 5, 7), {"size": [8, 4], "mode": "nearest"}),
+    ("interpolate_nearest_scale", F.interpolate, (1, 2, 7), {"scale_factor": 1.7, "mode": "nearest"}),
+    ("interpolate_nearest_exact", F.interpolate, (1, 2, 5, 7), {"size": [8, 4], "mode": "nearest-exact"}),
+    ("interpolate_linear", F.interpolate, (2, 2, 6), {"size": 11, "mode": "linear"}),
+    ("interpolate_bilinear", F.interpolate, (1, 2, 4, 5), {"scale_factor": 2.3, "mode": "bilinear"}),
+    ("interpolate_bilinear_corners", F.interpolate, (1, 2, 4, 5), {"size": [7, 3], "mode": "bilinear", "align_corners": True}),
+    ("interpolate_bilinear_smooth", F.interpolate, (1, 2, 9, 8), {"size": [4, 11], "mode": "bilinear", "antialias": True}),
+    ("interpolate_trilinear", F.interpolate, (1, 1, 3, 4, 2), {"size": [5, 3, 4], "mode": "trilinear"}),
+    ("interpolate_bicubic", F.interpolate, (1, 2, 5, 6), {"size": [8, 9], "mode": "bicubic"}),
+    ("interpolate_bicubic_scale", F.interpolate, (1, 2, 5, 6), {"scale_factor": 0.6, "mode": "bicubic"}),
+    ("interpolate_bicubic_corners", F.interpolate, (1, 2, 5, 6), {"size": [8, 9], "mode": "bicubic", "align_corners": True}),
+    ("interpolate_bicubic_smooth", F.interpolate, (1, 2, 9, 8), {"size": [4, 5], "mode": "bicubic", "antialias": True}),
+    ("interpolate_area", F.interpolate, (1, 2, 7, 5), {"size": [3, 4], "mode": "area"}),
+]:
+    case(name, attr, [randn(*x)], lambda x, f=function, a=attr: f(x, **a))
+
+case("group_norm", {"num_groups": 3, "eps": 1e-5}, [randn(2, 6, 3, 4), randn(6), randn(6)], lambda x, w, b: F.group_norm(x, 3, w, b, 1e-5))
+case("group_norm_plain", {"num_groups": 2, "eps": 1e-3}, [randn(2, 4, 5)], lambda x: F.group_norm(x, 2, eps=1e-3))
+case("instance_norm", {"eps": 1e-5}, [randn(2, 3, 4, 3)], lambda x: F.instance_norm(x, eps=1e-5))
+case("instance_norm_affine", {"eps": 1e-5}, [randn(2, 3, 7), randn(3), randn(3)], lambda x, w, b: F.instance_norm(x, weight=w, bias=b, eps=1e-5))
+case("batch_norm", {"eps": 1e-5}, [randn(2, 3, 4, 2), randn(3), randn(3)],
+     lambda x, w, b: F.batch_norm(x, torch.tensor([0.5, -1, 2.0]).double(), torch.tensor([0.25, 2, 1.5]).double(), w, b, eps=1e-5))
+
+
 def make(name, attr, inputs, function, smooth):
     """Runs one case and writes its file; returns the bytes written."""
     g = torch.Generator().manual_seed(zlib.crc32(name.encode()))

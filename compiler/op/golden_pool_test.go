@@ -1,0 +1,44 @@
+package op
+
+import (
+	"strings"
+
+	"pipe.dev/compiler/ir"
+)
+
+// addPoolFormulas adds pooling, interpolation and norms of pictures.
+func addPoolFormulas(to map[string]formula) {
+	direct := func(attr func(f fixture) any, names ...string) {
+		for _, name := range names {
+			op, _, _ := strings.Cut(name, ":")
+			to[strings.ReplaceAll(name, ":", "_")] = func(b *Builder, f fixture, x []ir.Value) []ir.Value { return b.Apply(op, attr(f), x...) }
+		}
+	}
+	direct(func(f fixture) any {
+		return MaxPoolAttr{Kernel: f.ints("kernel_size"), Stride: f.ints("stride"), Padding: f.ints("padding"), Dilation: f.ints("dilation"), Ceil: f.is("ceil_mode")}
+	}, "max_pool1d", "max_pool2d", "max_pool2d:dilated", "max_pool3d")
+	direct(func(f fixture) any {
+		_, said := f.attr["count_include_pad"]
+		return AvgPoolAttr{Kernel: f.ints("kernel_size"), Stride: f.ints("stride"), Padding: f.ints("padding"), Ceil: f.is("ceil_mode"), CountIncludePad: f.is("count_include_pad") || !said}
+	}, "avg_pool1d", "avg_pool2d", "avg_pool2d:inside", "avg_pool3d")
+	for _, name := range []string{"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"} {
+		direct(func(f fixture) any { return AdaptivePoolAttr{Size: f.ints("output_size")} }, name)
+	}
+	modes := map[string]string{"nearest": "nearest", "nearest-exact": "nearest_exact", "linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic", "area": "area"}
+	direct(func(f fixture) any {
+		return InterpolateAttr{Size: f.ints("size"), Scale: f.num("scale_factor", 0), Mode: modes[f.attr["mode"].(string)], AlignCorners: f.is("align_corners"), Antialias: f.is("antialias")}
+	}, "interpolate:nearest", "interpolate:nearest_scale", "interpolate:nearest_exact", "interpolate:linear", "interpolate:bilinear", "interpolate:bilinear_corners",
+		"interpolate:bilinear_smooth", "interpolate:trilinear", "interpolate:bicubic", "interpolate:bicubic_scale", "interpolate:bicubic_corners", "interpolate:bicubic_smooth", "interpolate:area")
+	direct(func(f fixture) any {
+		return GroupNormAttr{Groups: int(f.num("num_groups", 0)), Eps: f.num("eps", 0), Affine: f.types["x1"].DType != ir.Invalid}
+	}, "group_norm", "group_norm:plain")
+	direct(func(f fixture) any {
+		return InstanceNormAttr{Eps: f.num("eps", 0), Affine: f.types["x1"].DType != ir.Invalid}
+	}, "instance_norm", "instance_norm:affine")
+	to["batch_norm"] = func(b *Builder, f fixture, x []ir.Value) []ir.Value {
+		fill := func(v float64) ir.Value { return b.Fill(v, ir.F32, ir.D(1)) }
+		mean := b.Concat(0, fill(0.5), fill(-1), fill(2))
+		variance := b.Concat(0, fill(0.25), fill(2), fill(1.5))
+		return b.Apply("batch_norm", BatchNormAttr{Eps: f.num("eps", 0), Affine: true}, append(x, mean, variance)...)
+	}
+}

@@ -1,0 +1,157 @@
+package op
+
+import (
+	"fmt"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+)
+
+// GroupNormAttr describes a norm over groups of channels.
+type GroupNormAttr struct {
+	Groups int     `cue:"groups!: int & >0" doc:"groups of channels that are normalised together"`
+	Eps    float64 `cue:"eps: number & >=0 | *1e-5" doc:"added to the variance"`
+	Affine bool    `cue:"affine: bool | *true" doc:"multiply by a weight and add a bias, one for each channel"`
+}
+
+// InstanceNormAttr describes a norm over each channel.
+type InstanceNormAttr struct {
+	Eps    float64 `cue:"eps: number & >=0 | *1e-5" doc:"added to the variance"`
+	Affine bool    `cue:"affine: bool | *false" doc:"multiply by a weight and add a bias, one for each channel"`
+}
+
+// BatchNormAttr describes a norm by statistics that a checkpoint holds.
+type BatchNormAttr struct {
+	Eps    float64 `cue:"eps: number & >=0 | *1e-5" doc:"added to the variance"`
+	Affine bool    `cue:"affine: bool | *true" doc:"multiply by a weight and add a bias, one for each channel"`
+}
+
+// channelsOf is the channels of x [batch, channels, ...].
+func channelsOf(x ir.Type, eps float64) (int, error) {
+	if eps < 0 {
+		return 0, fmt.Errorf("eps is %v; want at least 0", eps)
+	}
+	if err := first(wantAtLeast("x", x, "[batch, channels, ...]", 2), wantFloat("x", x)); err != nil {
+		return 0, err
+	}
+	return x.Shape[1].N, wantKnown("x", x, 1)
+}
+
+func channelParams(x ir.Type, affine bool, more ...Param) ([]Param, error) {
+	if x.Rank() < 2 {
+		return nil, wantAtLeast("x", x, "[batch, channels, ...]", 2)
+	}
+	var out []Param
+	if affine {
+		out = []Param{{Name: "weight", Init: "ones"}, {Name: "bias", Init: "zeros"}}
+	}
+	out = append(out, more...)
+	for i := range out {
+		out[i].Shape = []ir.Dim{x.Shape[1]}
+	}
+	return out, nil
+}
+
+// perChannel views a weight [channels] beside x, in x's type.
+func (b *Builder) perChannel(w, x ir.Value) ir.Value {
+	shape := []ir.Dim{x.Type().Shape[1]}
+	for range x.Type().Shape[2:] {
+		shape = append(shape, ir.D(1))
+	}
+	return b.Cast(b.Reshape(w, shape...), x.Type().DType)
+}
+
+// groupNorm: x [batch, channels, ...], weight and bias [channels] -> as x.
+// Source: arXiv:1803.08494.
+func groupNorm() Def {
+	return Def{Name: "group_norm", Title: "GroupNorm", Doc: "y = (x - mean) / sqrt(var + eps) * w + b, with mean and variance over groups of channels and all that follows.", Attr: GroupNormAttr{}, Cost: normCost,
+		Ports: []Port{{Name: "x", Doc: "[batch, channels, ...]"}},
+		Params: func(in []ir.Type, attr any) ([]Param, error) {
+			return channelParams(in[0], attr.(GroupNormAttr).Affine)
+		},
+		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
+			at := attr.(GroupNormAttr)
+			n, err := channelsOf(in[0], at.Eps)
+			if err != nil {
+				return nil, err
+			}
+			if at.Groups < 1 || n%at.Groups != 0 {
+				return nil, fmt.Errorf("groups is %d, which does not divide the %d channels of x", at.Groups, n)
+			}
+			return in[:1:1], nil
+		},
+		Lower: inWide(func(b *Builder, n *ir.Node, x ir.Value) ir.Value {
+			at, shape := n.Attr.(GroupNormAttr), x.Type().Shape
+			row := ir.D(shape[1].N / max(1, at.Groups))
+			for _, d := range shape[2:] {
+				row = row.Mul(d)
+			}
+			y := b.Reshape(b.one("layer_norm", LayerNormAttr{Eps: at.Eps}, b.Reshape(x, shape[0], ir.D(at.Groups), row)), shape...)
+			if at.Affine {
+				y = b.Add(b.Mul(y, b.perChannel(n.In[1], y)), b.perChannel(n.In[2], y))
+			}
+			return y
+		}),
+		Cases: []Case{
+			{In: f32s([]int{2, 6, 3, 5}, []int{6}, []int{6}), Attr: GroupNormAttr{Groups: 3, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
+			{Name: "plain", In: f32s([]int{3, 4, 37}), Attr: GroupNormAttr{Groups: 2, Eps: 1e-5}, Low: -2, High: 2, Tol: 1e-5},
+			{Name: "one group", In: f32s([]int{2, 5}, []int{5}, []int{5}), Attr: GroupNormAttr{Groups: 1, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
+			{Name: "long", In: f32s([]int{1, 4, 1500}, []int{4}, []int{4}), Attr: GroupNormAttr{Groups: 2, Eps: 1e-6, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
+			{Name: "picture", In: f32s([]int{1, 320, 64, 64}, []int{320}, []int{320}), Attr: GroupNormAttr{Groups: 32, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5, Large: true},
+		},
+	}
+}
+
+// instanceNorm: x [batch, channels, ...], weight and bias [channels] -> as x.
+// Source: arXiv:1607.08022.
+func instanceNorm() Def {
+	return Def{Name: "instance_norm", Title: "InstanceNorm", Doc: "y = (x - mean) / sqrt(var + eps) * w + b, with mean and variance over all that follows batch and channels.", Attr: InstanceNormAttr{}, Cost: normCost,
+		Ports: []Port{{Name: "x", Doc: "[batch, channels, ...]"}},
+		Params: func(in []ir.Type, attr any) ([]Param, error) {
+			return channelParams(in[0], attr.(InstanceNormAttr).Affine)
+		},
+		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
+			_, err := channelsOf(in[0], attr.(InstanceNormAttr).Eps)
+			return in[:1:1], err
+		},
+		Lower: func(b *Builder, n *ir.Node) []ir.Value {
+			at := n.Attr.(InstanceNormAttr)
+			return b.Apply("group_norm", GroupNormAttr{Groups: n.In[0].Type().Shape[1].N, Eps: at.Eps, Affine: at.Affine}, n.In...)
+		},
+		Cases: []Case{
+			{In: f32s([]int{2, 3, 4, 5}), Attr: InstanceNormAttr{Eps: 1e-5}, Low: -2, High: 2, Tol: 1e-5},
+			{Name: "affine", In: f32s([]int{2, 3, 17}, []int{3}, []int{3}), Attr: InstanceNormAttr{Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
+		},
+	}
+}
+
+// batchNorm: x [batch, channels, ...], weight, bias, running_mean and
+// running_var [channels] -> as x. Source: arXiv:1502.03167.
+func batchNorm() Def {
+	return Def{Name: "batch_norm", Title: "BatchNorm", Doc: "y = (x - running_mean) / sqrt(running_var + eps) * w + b, by channel: with the statistics of the checkpoint, in training, too, which leaves them as they are.", Attr: BatchNormAttr{}, Cost: normCost,
+		Ports: []Port{{Name: "x", Doc: "[batch, channels, ...]"}},
+		Params: func(in []ir.Type, attr any) ([]Param, error) {
+			return channelParams(in[0], attr.(BatchNormAttr).Affine, Param{Name: "running_mean", Init: "zeros"}, Param{Name: "running_var", Init: "ones"})
+		},
+		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
+			_, err := channelsOf(in[0], attr.(BatchNormAttr).Eps)
+			return in[:1:1], err
+		},
+		Lower: inWide(func(b *Builder, n *ir.Node, x ir.Value) ir.Value {
+			at, in := n.Attr.(BatchNormAttr), slices.Clone(n.In)
+			for i := len(in) - 2; i < len(in); i++ {
+				in[i] = b.Detach(b.Cast(in[i], x.Type().DType))
+			}
+			mean, scale := in[len(in)-2], b.Rsqrt(b.Add(in[len(in)-1], b.Scalar(at.Eps, x)))
+			y := b.Mul(b.Sub(x, b.perChannel(mean, x)), b.perChannel(scale, x))
+			if at.Affine {
+				y = b.Add(b.Mul(y, b.perChannel(in[1], y)), b.perChannel(in[2], y))
+			}
+			return y
+		}),
+		Cases: []Case{ // statistics get no gradient: equal ones are not asked for any
+			{In: f32s([]int{2, 3, 4, 5}, []int{3}, []int{3}, []int{3}, []int{3}), Attr: BatchNormAttr{Eps: 1e-5, Affine: true}, Low: -2, High: 2, Bounds: map[int][2]float64{3: {0.25, 0.25}, 4: {1.5, 1.5}}, Tol: 1e-5},
+			{Name: "plain", In: f32s([]int{3, 5}, []int{5}, []int{5}), Attr: BatchNormAttr{Eps: 1e-5}, Low: -2, High: 2, Bounds: map[int][2]float64{1: {0.25, 0.25}, 2: {1.5, 1.5}}, Tol: 1e-5},
+		},
+	}
+}

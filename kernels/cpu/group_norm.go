@@ -1,0 +1,85 @@
+package cpu
+
+import (
+	"math"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// groupNorm computes y = (x - mean) / sqrt(var + eps) * w + b, with mean and
+// variance over groups of channels.
+//
+//	x, y [batch, channels, positions]   w, b [channels]
+//
+// Source: arXiv:1803.08494.
+type groupNorm struct {
+	b                *Backend
+	x, y, w, c       vec
+	eps              float64
+	groups           int
+	share, positions int // channels of a group, and what follows each
+}
+
+func groupNormOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.GroupNormAttr)
+	for _, t := range in {
+		ok = ok && stored(t.DType)
+	}
+	return kernel{
+		inPlace: func(i int) bool { return i == 0 && in[0].Equal(out[0]) },
+		bind: func(args kernels.Args) (kernels.Step, error) {
+			vs, err := b.views(append(args.In, args.Out[0])...)
+			if err != nil {
+				return nil, err
+			}
+			shape := args.In[0].Shape
+			g := &groupNorm{b: b, x: vs[0], y: vs[len(args.In)], eps: a.Eps, groups: a.Groups, share: shape[1] / a.Groups, positions: prod(shape[2:])}
+			if a.Affine {
+				g.w, g.c = vs[1], vs[2]
+				for i, t := range args.In[1:3] {
+					if err := checkWeight([]string{"weight", "bias"}[i], t, shape[1]); err != nil {
+						return nil, err
+					}
+				}
+			}
+			if g.x.n == 0 {
+				return b.step(0, nil), nil
+			}
+			return b.step(shape[0]*a.Groups, g.group), nil
+		},
+	}, ok && in[0].DType == out[0].DType
+}
+
+// group normalises one group of one sample. Sums are taken in float64.
+func (g *groupNorm) group(worker, id int) {
+	local, f := g.b.local[worker], &g.b.asm.Vector
+	n := g.share * g.positions
+	first := id * n
+	var mean, sum float64
+	for i := 0; i < n; i += tile {
+		mean += f.Sum(g.x.tile(local, first+i, min(tile, n-i)))
+	}
+	mean /= float64(n)
+	for i := 0; i < n; i += tile {
+		sum += f.SumSquares(g.x.tile(local, first+i, min(tile, n-i)), mean)
+	}
+	scale := float32(1 / math.Sqrt(sum/float64(n)+g.eps))
+	high := float32(mean)
+	low := float32(mean - float64(high))
+	for c := range g.share {
+		channel := id%g.groups*g.share + c
+		for i := 0; i < g.positions; i += tile {
+			at, n := first+c*g.positions+i, min(tile, g.positions-i)
+			x := g.x.tile(local, at, n)
+			y := g.y.room(local[tile:], at, n)
+			f.Center(y, x, high, low, scale)
+			if g.w.there() {
+				f.MulS(y, y, g.w.one(channel))
+				f.AddS(y, y, g.c.one(channel))
+			}
+			g.y.done(y, at)
+		}
+	}
+}

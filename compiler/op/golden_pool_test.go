@@ -6,7 +6,7 @@ import (
 	"pipe.dev/compiler/ir"
 )
 
-// addPoolFormulas adds pooling, interpolation and norms of pictures.
+// addPoolFormulas adds pooling, interpolation, norms of pictures, and transforms of signals.
 func addPoolFormulas(to map[string]formula) {
 	direct := func(attr func(f fixture) any, names ...string) {
 		for _, name := range names {
@@ -35,6 +35,26 @@ func addPoolFormulas(to map[string]formula) {
 	direct(func(f fixture) any {
 		return InstanceNormAttr{Eps: f.num("eps", 0), Affine: f.types["x1"].DType != ir.Invalid}
 	}, "instance_norm", "instance_norm:affine")
+	transform := func(f fixture) StftAttr {
+		return StftAttr{NFFT: int(f.num("n_fft", 0)), Hop: int(f.num("hop_length", 0)), Width: int(f.num("win_length", 0)), Window: f.attr["window"].(string),
+			Periodic: f.is("periodic"), Center: f.is("center"), Pad: "reflect", Normalized: f.is("normalized")}
+	}
+	to["stft"] = func(b *Builder, f fixture, x []ir.Value) []ir.Value {
+		parts := b.Apply("stft", transform(f), x...)
+		for i, p := range parts {
+			parts[i] = b.Reshape(p, append([]ir.Dim{ir.D(1)}, p.Type().Shape...)...)
+		}
+		return []ir.Value{b.Concat(0, parts...)}
+	}
+	to["stft_inside"] = to["stft"]
+	direct(func(f fixture) any {
+		a := transform(f)
+		return SpectrogramAttr{a.NFFT, a.Hop, a.Width, a.Window, a.Periodic, a.Center, a.Pad, a.Normalized, int(f.num("power", 0))}
+	}, "spectrogram", "spectrogram:magnitude")
+	direct(func(f fixture) any {
+		a := transform(f)
+		return IstftAttr{a.NFFT, a.Hop, a.Width, a.Window, a.Periodic, a.Center, a.Normalized, int(f.num("length", 0))}
+	}, "istft", "istft:length", "istft:whole")
 	to["batch_norm"] = func(b *Builder, f fixture, x []ir.Value) []ir.Value {
 		fill := func(v float64) ir.Value { return b.Fill(v, ir.F32, ir.D(1)) }
 		mean := b.Concat(0, fill(0.5), fill(-1), fill(2))

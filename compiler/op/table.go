@@ -11,6 +11,7 @@ func New() (*Table, error) {
 		[]Def{matmul(), linear(), gatedLinear(), expertLinear(), expertLinearGrad(), embedding(), parameter()},
 		convDefs(),
 		poolDefs(),
+		signalDefs(),
 		shapeDefs(),
 		indexDefs(),
 		reduceDefs(),

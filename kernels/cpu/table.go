@@ -84,6 +84,8 @@ func table() map[string]maker {
 		"resample":   resampleOp,
 		"window_max": windowMaxOp,
 		"group_norm": groupNormOp,
+		"analysis":   analysisOp,
+		"synthesis":  synthesisOp,
 
 		"dropout": dropout,
 		"act":     actOp,

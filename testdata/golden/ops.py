@@ -316,6 +316,43 @@ case("batch_norm", {"eps": 1e-5}, [randn(2, 3, 4, 2), randn(3), randn(3)],
      lambda x, w, b: F.batch_norm(x, torch.tensor([0.5, -1, 2.0]).double(), torch.tensor([0.25, 2, 1.5]).double(), w, b, eps=1e-5))
 
 
+# Short-time Fourier transforms. y of stft is [2, ...]: the real and the imaginary parts. x0 a signal, or of istft the real and x1 the imaginary parts [channels, bins, frames].
+
+WINDOWS = {"hann": torch.hann_window, "hamming": torch.hamming_window, "blackman": torch.blackman_window}
+
+
+def window(attr):
+    return WINDOWS[attr["window"]](attr["win_length"], periodic=attr["periodic"], dtype=torch.float64)
+
+
+def stft(x, attr):
+    z = torch.stft(x, attr["n_fft"], attr["hop_length"], attr["win_length"], window(attr), attr["center"], "reflect", attr["normalized"], True, return_complex=True)
+    return z.real, z.imag
+
+
+def istft(re, im, attr):
+    return torch.istft(torch.complex(re, im), attr["n_fft"], attr["hop_length"], attr["win_length"], window(attr), attr["center"], attr["normalized"], True, attr.get("length"))
+
+
+for name, x, attr in [
+    ("stft", (2, 60), {"n_fft": 20, "hop_length": 6, "win_length": 16, "window": "hann", "periodic": True, "center": True, "normalized": False}),
+    ("stft_inside", (70,), {"n_fft": 15, "hop_length": 7, "win_length": 15, "window": "hamming", "periodic": False, "center": False, "normalized": True}),
+    ("spectrogram", (2, 50), {"n_fft": 16, "hop_length": 4, "win_length": 16, "window": "blackman", "periodic": True, "center": True, "normalized": False, "power": 2}),
+    ("spectrogram_magnitude", (1, 50), {"n_fft": 14, "hop_length": 5, "win_length": 14, "window": "hann", "periodic": True, "center": True, "normalized": False, "power": 1}),
+]:
+    def run(x, attr=attr):
+        re, im = stft(x, attr)
+        return torch.stack([re, im]) if "power" not in attr else (re**2 + im**2) ** (attr["power"] / 2)
+    case(name, attr, [randn(*x)], run)
+
+for name, shape, attr in [
+    ("istft", (2, 9, 7), {"n_fft": 16, "hop_length": 4, "win_length": 12, "window": "hann", "periodic": True, "center": True, "normalized": False}),
+    ("istft_length", (8, 6), {"n_fft": 15, "hop_length": 4, "win_length": 15, "window": "hamming", "periodic": True, "center": True, "normalized": True, "length": 17}),
+    ("istft_whole", (6, 5), {"n_fft": 10, "hop_length": 3, "win_length": 10, "window": "hamming", "periodic": True, "center": False, "normalized": False}),
+]:
+    case(name, attr, [randn(*shape), randn(*shape)], lambda re, im, a=attr: istft(re, im, a))
+
+
 def make(name, attr, inputs, function, smooth):
     """Runs one case and writes its file; returns the bytes written."""
     g = torch.Generator().manual_seed(zlib.crc32(name.encode()))
@@ -359,5 +396,5 @@ if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     check_attention()
     total = sum(make(*c) for c in CASES)
-    assert total < 250_000, total
+    assert total < 280_000, total
     print(len(CASES), "cases,", total, "bytes")

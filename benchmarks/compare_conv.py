@@ -19,24 +19,26 @@ import torch
 from onnx import TensorProto, helper
 
 THREADS = 2
-# name in the table, kind, x, weight, padding, dilation, stride
+# name in the table, kind, x, weight, padding, dilation, stride, groups of channels
 CASES = [
-    ("conv2d/picture", "conv", (1, 320, 64, 64), (320, 320, 3, 3), 1, 1, 1),
-    ("conv1d/vocoder", "conv", (1, 512, 256), (512, 512, 7), 3, 1, 1),
-    ("conv1d/vocoder_dilated_by_3", "conv", (1, 256, 2048), (256, 256, 7), 9, 3, 1),
-    ("conv1d/vocoder_dilated_by_5", "conv", (1, 64, 16384), (64, 64, 7), 15, 5, 1),
-    ("conv_transpose1d/vocoder", "transpose", (1, 512, 256), (512, 256, 16), 4, 1, 8),
+    ("conv2d/picture", "conv", (1, 320, 64, 64), (320, 320, 3, 3), 1, 1, 1, 1),
+    ("conv1d/vocoder", "conv", (1, 512, 256), (512, 512, 7), 3, 1, 1, 1),
+    ("conv1d/vocoder_dilated_by_3", "conv", (1, 256, 2048), (256, 256, 7), 9, 3, 1, 1),
+    ("conv1d/vocoder_dilated_by_5", "conv", (1, 64, 16384), (64, 64, 7), 15, 5, 1, 1),
+    ("conv/mobile_depthwise", "conv", (1, 96, 112, 112), (96, 1, 3, 3), 1, 1, 1, 96),
+    ("conv/line_depthwise", "conv", (1, 256, 8192), (256, 1, 7), 3, 1, 1, 256),
+    ("conv_transpose1d/vocoder", "transpose", (1, 512, 256), (512, 256, 16), 4, 1, 8, 1),
 ]
 
 
-def onnx_session(kind, x, w, padding, dilation, stride):
+def onnx_session(kind, x, w, padding, dilation, stride, groups):
     axes = len(x) - 2
     rng = np.random.default_rng(0)
     out = w[0] if kind == "conv" else w[1]
     weight = helper.make_tensor("w", TensorProto.FLOAT, w, (rng.standard_normal(w) / 50).astype(np.float32).ravel())
     bias = helper.make_tensor("b", TensorProto.FLOAT, (out,), rng.standard_normal(out).astype(np.float32))
     node = helper.make_node("Conv" if kind == "conv" else "ConvTranspose", ["x", "w", "b"], ["y"], pads=[padding] * 2 * axes,
-                            dilations=[dilation] * axes, strides=[stride] * axes)
+                            dilations=[dilation] * axes, strides=[stride] * axes, group=groups)
     graph = helper.make_graph([node], "conv", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x)],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [weight, bias])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -47,12 +49,12 @@ def onnx_session(kind, x, w, padding, dilation, stride):
     return lambda: session.run(None, {"x": value})
 
 
-def torch_call(kind, x, w, padding, dilation, stride):
+def torch_call(kind, x, w, padding, dilation, stride, groups):
     f = torch.nn.functional
     name = ("conv%dd" if kind == "conv" else "conv_transpose%dd") % (len(x) - 2)
     value, weight = torch.randn(x), torch.randn(w) / 50
     bias = torch.randn(w[0] if kind == "conv" else w[1])
-    return lambda: getattr(f, name)(value, weight, bias, padding=padding, dilation=dilation, stride=stride)
+    return lambda: getattr(f, name)(value, weight, bias, padding=padding, dilation=dilation, stride=stride, groups=groups)
 
 
 def seconds(f, budget=0.4):

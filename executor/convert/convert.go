@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -213,22 +212,4 @@ func elems(shape []int) int64 {
 		n *= int64(s)
 	}
 	return n
-}
-
-// inFolder lists the files beside weights that belong to a model.
-func inFolder(dir string) []string {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, e := range entries {
-		name := e.Name()
-		known := []string{".json", ".txt", ".model", ".jinja", ".md", ".tiktoken"}
-		if e.IsDir() || strings.HasSuffix(name, ".index.json") || !slices.Contains(known, filepath.Ext(name)) {
-			continue
-		}
-		out = append(out, name)
-	}
-	return out
 }

@@ -73,7 +73,8 @@ func Folder(path string) (string, error) {
 }
 
 // Folder is what a document means by a model: the path if something is there,
-// else a model of the hub, if the cache has it. What is no name of one is
+// else a model of the hub, if the cache has it: its folder, or the GGUF file that
+// is all of it. What is no name of one is
 // returned as it is.
 func (e Env) Folder(path string) (string, error) {
 	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
@@ -84,9 +85,22 @@ func (e Env) Folder(path string) (string, error) {
 		return path, nil
 	}
 	if folder, ok := e.Find(n); ok {
-		return folder, nil
+		return onlyGGUF(folder), nil
 	}
 	return "", &checkpoint.Error{File: path, Msg: fmt.Sprintf("no such file or folder; a model of that name on the hub is not in the cache (%s) either: pipe pull %s would fetch it", e.Cache, n), Err: fs.ErrNotExist}
+}
+
+// onlyGGUF is the GGUF file in a folder without a config.json, if there is just
+// one; else the folder.
+func onlyGGUF(folder string) string {
+	if _, err := os.Stat(filepath.Join(folder, "config.json")); err == nil {
+		return folder
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*.gguf"))
+	if err != nil || len(files) != 1 {
+		return folder
+	}
+	return files[0]
 }
 
 // setRef notes the commit of a branch or tag.

@@ -383,6 +383,19 @@ func TestPullTogether(t *testing.T) {
 	checkFolder(t, e, r.Folder, wanted())
 }
 
+// A model that is a single GGUF file is that file.
+func TestPullGGUF(t *testing.T) {
+	s := newServer(t, map[string]string{"README.md": "# model", "q4.gguf": "GGUF"})
+	e := s.env()
+	r, _, err := s.pull(e, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if path, err := e.Folder("some/model"); err != nil || path != filepath.Join(r.Folder, "q4.gguf") {
+		t.Errorf("%s, %v", path, err)
+	}
+}
+
 func TestChoose(t *testing.T) {
 	names := []string{"config.json", "model.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "original/params.json", "x-q4.gguf", "onnx/model.onnx", "tokenizer.model", "a.png"}
 	for _, c := range []struct {

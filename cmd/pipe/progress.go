@@ -5,8 +5,8 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// progress shows on a terminal how far tasks are, one bar at a time, with the
-// time that is left. Elsewhere, and with --quiet, it shows nothing.
+// progress shows on a terminal how far tasks are, one bar at a time, with their
+// speed and the time that is left. Elsewhere, and with --quiet, it shows nothing.
 type progress struct {
 	c         *console
 	container *mpb.Progress
@@ -19,7 +19,7 @@ func newProgress(c *console) *progress { return &progress{c: c} }
 // update says that done of total bytes of a task are done. Another task than
 // before replaces its bar.
 func (p *progress) update(task string, done, total int64) {
-	p.show(task, done, total, decor.CountersKibiByte("% .1f / % .1f"))
+	p.show(task, done, total, decor.CountersKibiByte("% .1f / % .1f"), decor.AverageSpeed(decor.SizeB1024(0), " % .1f"))
 }
 
 // count is update for what is counted in other things than bytes.
@@ -27,7 +27,7 @@ func (p *progress) count(task string, done, total int64) {
 	p.show(task, done, total, decor.CountersNoUnit("%d / %d"))
 }
 
-func (p *progress) show(task string, done, total int64, counters decor.Decorator) {
+func (p *progress) show(task string, done, total int64, counters ...decor.Decorator) {
 	if p.c == nil || p.c.quiet || !isTerminal(p.c.errs) {
 		return
 	}
@@ -38,7 +38,7 @@ func (p *progress) show(task string, done, total int64, counters decor.Decorator
 		p.bar = p.container.AddBar(total,
 			mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.Name(task+" ")),
-			mpb.AppendDecorators(counters, decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))
+			mpb.AppendDecorators(append(counters, decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO))...))
 	}
 	p.bar.SetCurrent(done)
 }

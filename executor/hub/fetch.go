@@ -14,7 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"pipe.dev/executor/checkpoint"
@@ -225,14 +225,17 @@ func hasher(f File) hash.Hash {
 	return h
 }
 
-// counter adds up bytes of several downloads.
+// counter adds up bytes of several downloads, and tells them one at a time.
 type counter struct {
-	n    atomic.Int64
+	mu   sync.Mutex
+	n    int64
 	hear func(done int64)
 }
 
 func (c *counter) add(bytes int64) {
-	if n := c.n.Add(bytes); c.hear != nil {
-		c.hear(n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n += bytes; c.hear != nil {
+		c.hear(c.n)
 	}
 }

@@ -22,7 +22,7 @@ func readsBlocks(name string) bool {
 
 // blocksLayout is productLayout for weights in blocks.
 func blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
-	if _, ok := packingOf(weight.DType); !ok || len(weight.Shape) != 2 {
+	if !packs(weight.DType) || len(weight.Shape) != 2 {
 		return ""
 	}
 	a, _ := attr.(op.LinearAttr)

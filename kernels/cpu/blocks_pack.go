@@ -36,6 +36,19 @@ func packingOf(d ir.DType) (packing, bool) {
 	return packing{asm.PackingOf(c), c, f.Block / asm.Block, f}, err == nil
 }
 
+// packBlocks writes a weight [out, in] in panels.
+func (b *Backend) packBlocks(d ir.DType, dst, src []byte, out, in int) {
+	if d == ir.NF4 {
+		b.pool.Run(parts(out, asm.Panel), func(_, n int) { packNF4(dst[n*nf4PanelBytes(in):], src, out, in/64, n) })
+		return
+	}
+	p, _ := packingOf(d)
+	supers := in / p.format.Block
+	b.pool.Run(parts(out, asm.Panel), func(_, n int) {
+		p.pack(dst[n*p.panelBytes(in):], src, out, supers, n, 0, supers)
+	})
+}
+
 // superBytes returns the bytes of a super-block of a panel.
 func (p packing) superBytes() int { return p.Head() + p.per*p.Body() }
 

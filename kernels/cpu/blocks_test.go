@@ -275,7 +275,7 @@ func TestBlockEmbedding(t *testing.T) {
 		for _, d := range ir.Blocked() {
 			blocks, w := blocksOf(t, rand.New(rand.NewPCG(5, 6)), d, vocab*dim)
 			layouts := []ir.Layout{""}
-			if _, ok := packingOf(d); ok {
+			if packs(d) {
 				layouts = append(layouts, BN32)
 			}
 			for _, l := range layouts {
@@ -303,7 +303,7 @@ func TestBlockLayouts(t *testing.T) {
 	if got := b.LayoutBytes(BN32, w); got != w.Bytes() || got != 64*96/32*34 {
 		t.Errorf("%d bytes in panels, %d in rows", got, w.Bytes())
 	}
-	for _, d := range packedTypes() {
+	for _, d := range ir.Blocked() {
 		w := ir.T(d, 96, 512)
 		if got := b.LayoutBytes(BN32, w); got < w.Bytes() || float64(got) > 1.04*float64(w.Bytes()) {
 			t.Errorf("%v: %d bytes in panels, %d in rows", d, got, w.Bytes())

@@ -91,6 +91,10 @@ func bindGather(b *Backend, name string, a int, x, ids, y kernels.Tensor) (kerne
 		copy(vs[2].bytes(to*inner, (to+1)*inner), vs[0].bytes(from*inner, (from+1)*inner))
 	}
 	switch {
+	case x.Layout == BN32 && x.DType == ir.NF4 && outer == 1:
+		move = func(local []float32, from, to int) {
+			b.nf4Row(local, vs[2].f32()[to*inner:(to+1)*inner], vs[0].bytes8(), from)
+		}
 	case x.Layout == BN32 && outer == 1:
 		p, _ := packingOf(x.DType)
 		move = func(local []float32, from, to int) {

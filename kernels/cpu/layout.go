@@ -57,7 +57,7 @@ func (b *Backend) Accepts(name string, attr any, i int, weight ir.Type, l ir.Lay
 	if l == "" {
 		return true
 	}
-	if _, ok := packingOf(weight.DType); ok && l == BN32 && len(weight.Shape) == 2 && name == "embedding" && i == 1 {
+	if packs(weight.DType) && l == BN32 && len(weight.Shape) == 2 && name == "embedding" && i == 1 {
 		return true
 	}
 	if l == N32 && len(weight.Shape) == 2 && stored(weight.DType) {
@@ -114,9 +114,8 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 		}
 		return nil
 	}
-	packed, blocked := packingOf(weight.DType)
 	_, conv := b.convLayoutBytes(l, weight)
-	if !conv && ((l != N32 && l != N32T || weight.DType.Blocked()) && (l != BN32 || !blocked) || len(weight.Shape) != 2) {
+	if !conv && ((l != N32 && l != N32T || weight.DType.Blocked()) && (l != BN32 || !packs(weight.DType)) || len(weight.Shape) != 2) {
 		return fmt.Errorf("cpu: can't pack %v as %q", weight, l)
 	}
 	u, ok := dst.(*buffer)
@@ -136,11 +135,8 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	out, in := outIn(l, weight.Sizes())
 	size := weight.DType.Size()
 	to := u.data[offset : offset+n]
-	if blocked {
-		supers := in / packed.format.Block
-		b.pool.Run(parts(out, asm.Panel), func(_, p int) {
-			packed.pack(to[p*packed.panelBytes(in):], src, out, supers, p, 0, supers)
-		})
+	if weight.DType.Blocked() {
+		b.packBlocks(weight.DType, to, src, out, in)
 		return nil
 	}
 	if uintptr(unsafe.Pointer(&to[0]))%uintptr(size) != 0 {

@@ -91,7 +91,7 @@ func (r rowProduct) bind(a kernels.Args) (kernels.Step, error) {
 			return nil, err
 		}
 	}
-	if r.weights == 2 && p.w[0].packed != p.w[1].packed {
+	if r.weights == 2 && a.In[1].Layout != a.In[2].Layout {
 		return nil, fmt.Errorf("gate is in layout %q but up in %q", a.In[1].Layout, a.In[2].Layout)
 	}
 	if r.bias {
@@ -116,9 +116,13 @@ func (r rowProduct) weight(t kernels.Tensor, v vec, k int) (weight, error) {
 		w.row, w.col = r.out, 1
 		packed = N32T
 	}
+	if t.DType == ir.NF4 {
+		packed = BN32
+	}
 	if t.Layout != "" && t.Layout != packed {
 		return weight{}, fmt.Errorf("weight is in layout %q, want %q or row-major", t.Layout, packed)
 	}
-	w.packed = t.Layout != ""
+	w.coded = t.Layout == BN32
+	w.packed = t.Layout != "" && !w.coded
 	return w, checkWeight("weight", t, shape...)
 }

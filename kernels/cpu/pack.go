@@ -118,6 +118,8 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 	}
 	from := w.first[z] + k0*w.row + j*w.col
 	switch {
+	case w.coded:
+		p.b.asm.UnpackNF4(n/64, &w.bytes8()[j/asm.Panel*nf4PanelBytes(p.k)+k0/64*asm.NF4Panel], &to[0])
 	case p.decode != nil:
 		column := local[atRest : atRest+n]
 		for c := range width {

@@ -47,7 +47,8 @@ type operand struct {
 // (k, j) of batch z is at first[z] + k*row + j*col.
 type weight struct {
 	vec
-	packed   bool
+	packed   bool // N32
+	coded    bool // BN32, of nf4
 	row, col int
 	first    []int
 }
@@ -186,7 +187,7 @@ func (p *product) panel(local []float32, z, block, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
 	left := j
-	if !p.w[0].packed {
+	if !p.w[0].packed && !p.w[0].coded {
 		left = max(0, min(j, p.n-asm.Panel))
 	}
 	direct := p.intoY() && width == asm.Panel

@@ -66,9 +66,10 @@ type Kernels struct {
 
 // Blocked is what concerns quantised weights.
 type Blocked struct {
-	Quantise [Kinds]Quantise
-	Blocks   [Kinds][]Blocks // by height, from 1
-	Unpack   [Codings]Unpack
-	Prefetch func(p *byte, lines int) // brings lines of 64 bytes, at least one, near the processor; p may be any address
-	Row      [Codings]Row             // nil where nothing is quicker than the others together
+	Quantise  [Kinds]Quantise
+	Blocks    [Kinds][]Blocks // by height, from 1
+	Unpack    [Codings]Unpack
+	UnpackNF4 UnpackNF4
+	Prefetch  func(p *byte, lines int) // brings lines of 64 bytes, at least one, near the processor; p may be any address
+	Row       [Codings]Row             // nil where nothing is quicker than the others together
 }

@@ -184,6 +184,11 @@ func UnpackQ3KY(n int, per int, w *byte, dst *byte)
 //go:noescape
 func UnpackQ2KY(n int, per int, w *byte, dst *byte)
 
+// UnpackNF4Y is the UnpackNF4 of that instruction set.
+//
+//go:noescape
+func UnpackNF4Y(n int, w *byte, dst *float32)
+
 // PrefetchY is the Prefetch of that instruction set.
 //
 //go:noescape

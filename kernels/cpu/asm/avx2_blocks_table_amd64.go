@@ -7,8 +7,9 @@ package asm
 // blockedY holds the functions over quantised weights of AVX2.
 func blockedY() Blocked {
 	return Blocked{
-		Quantise: [Kinds]Quantise{OffsetBytes: QuantiseOffsetWholeY, OffsetWhole: QuantiseOffsetWholeY, OffsetHalves: QuantiseOffsetHalvesY, LeastWhole: QuantiseLeastWholeY, LeastHalves: QuantiseLeastHalvesY},
-		Prefetch: PrefetchY,
+		Quantise:  [Kinds]Quantise{OffsetBytes: QuantiseOffsetWholeY, OffsetWhole: QuantiseOffsetWholeY, OffsetHalves: QuantiseOffsetHalvesY, LeastWhole: QuantiseLeastWholeY, LeastHalves: QuantiseLeastHalvesY},
+		UnpackNF4: UnpackNF4Y,
+		Prefetch:  PrefetchY,
 		Blocks: [Kinds][]Blocks{
 			OffsetBytes:  {nil, BlocksOffsetBytes1Y, BlocksOffsetBytes2Y, BlocksOffsetBytes3Y, BlocksOffsetBytes4Y},
 			OffsetWhole:  {nil, BlocksOffsetWhole1Y, BlocksOffsetWhole2Y, BlocksOffsetWhole3Y, BlocksOffsetWhole4Y},

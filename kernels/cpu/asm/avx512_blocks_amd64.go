@@ -264,6 +264,11 @@ func UnpackQ2KZ(n int, per int, w *byte, dst *byte)
 //go:noescape
 func RowQ2KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
+// UnpackNF4Z is the UnpackNF4 of that instruction set.
+//
+//go:noescape
+func UnpackNF4Z(n int, w *byte, dst *float32)
+
 // PrefetchZ is the Prefetch of that instruction set.
 //
 //go:noescape

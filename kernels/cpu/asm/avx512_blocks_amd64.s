@@ -8535,6 +8535,48 @@ write:
 	VZEROUPPER
 	RET
 
+// func UnpackNF4Z(n int, w *byte, dst *float32)
+// Requires: AVX, AVX512F
+TEXT ·UnpackNF4Z(SB), NOSPLIT, $0-24
+	MOVQ    n+0(FP), AX
+	MOVQ    w+8(FP), CX
+	MOVQ    dst+16(FP), DX
+	VMOVUPS nf4Z<>+0(SB), Z0
+
+block:
+	VMOVUPS (CX), Z1
+	VMOVUPS 64(CX), Z2
+	LEAQ    128(CX), BX
+	MOVQ    $0x0000000000000020, CX
+
+row:
+	VPMOVZXBD (BX), Z3
+	VPSRLD    $0x04, Z3, Z4
+	VPERMPS   Z0, Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VMOVUPS   Z3, (DX)
+	VPERMPS   Z0, Z4, Z3
+	VMULPS    Z1, Z3, Z3
+	VMOVUPS   Z3, 4096(DX)
+	VPMOVZXBD 16(BX), Z3
+	VPSRLD    $0x04, Z3, Z4
+	VPERMPS   Z0, Z3, Z3
+	VMULPS    Z2, Z3, Z3
+	VMOVUPS   Z3, 64(DX)
+	VPERMPS   Z0, Z4, Z3
+	VMULPS    Z2, Z3, Z3
+	VMOVUPS   Z3, 4160(DX)
+	ADDQ      $0x20, BX
+	ADDQ      $+128, DX
+	DECQ      CX
+	JNE       row
+	ADDQ      $+4096, DX
+	MOVQ      BX, CX
+	DECQ      AX
+	JNE       block
+	VZEROUPPER
+	RET
+
 // func PrefetchZ(p *byte, lines int)
 // Requires: MMX+
 TEXT ·PrefetchZ(SB), NOSPLIT, $0-16
@@ -8611,3 +8653,21 @@ DATA levelsZ<>+13(SB)/1, $0xc5
 DATA levelsZ<>+14(SB)/1, $0xd9
 DATA levelsZ<>+15(SB)/1, $0xf1
 GLOBL levelsZ<>(SB), RODATA|NOPTR, $16
+
+DATA nf4Z<>+0(SB)/4, $0xbf800000
+DATA nf4Z<>+4(SB)/4, $0xbf3239b1
+DATA nf4Z<>+8(SB)/4, $0xbf066b30
+DATA nf4Z<>+12(SB)/4, $0xbeca32a0
+DATA nf4Z<>+16(SB)/4, $0xbe91a24d
+DATA nf4Z<>+20(SB)/4, $0xbe3d353f
+DATA nf4Z<>+24(SB)/4, $0xbdba7871
+DATA nf4Z<>+28(SB)/4, $0x00000000
+DATA nf4Z<>+32(SB)/4, $0x3da2faff
+DATA nf4Z<>+36(SB)/4, $0x3e24cae3
+DATA nf4Z<>+40(SB)/4, $0x3e7c04dd
+DATA nf4Z<>+44(SB)/4, $0x3ead033a
+DATA nf4Z<>+48(SB)/4, $0x3ee1a4b8
+DATA nf4Z<>+52(SB)/4, $0x3f1007ab
+DATA nf4Z<>+56(SB)/4, $0x3f3913b3
+DATA nf4Z<>+60(SB)/4, $0x3f800000
+GLOBL nf4Z<>(SB), RODATA|NOPTR, $64

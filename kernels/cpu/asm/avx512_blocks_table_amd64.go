@@ -7,8 +7,9 @@ package asm
 // blockedZ holds the functions over quantised weights of AVX512.
 func blockedZ() Blocked {
 	return Blocked{
-		Quantise: [Kinds]Quantise{OffsetBytes: QuantiseOffsetWholeZ, OffsetWhole: QuantiseOffsetWholeZ, OffsetHalves: QuantiseOffsetHalvesZ, LeastWhole: QuantiseLeastWholeZ, LeastHalves: QuantiseLeastHalvesZ},
-		Prefetch: PrefetchZ,
+		Quantise:  [Kinds]Quantise{OffsetBytes: QuantiseOffsetWholeZ, OffsetWhole: QuantiseOffsetWholeZ, OffsetHalves: QuantiseOffsetHalvesZ, LeastWhole: QuantiseLeastWholeZ, LeastHalves: QuantiseLeastHalvesZ},
+		UnpackNF4: UnpackNF4Z,
+		Prefetch:  PrefetchZ,
 		Blocks: [Kinds][]Blocks{
 			OffsetBytes:  {nil, BlocksOffsetWhole1Z, BlocksOffsetWhole2Z, BlocksOffsetWhole3Z, BlocksOffsetWhole4Z, BlocksOffsetWhole5Z, BlocksOffsetWhole6Z},
 			OffsetWhole:  {nil, BlocksOffsetWhole1Z, BlocksOffsetWhole2Z, BlocksOffsetWhole3Z, BlocksOffsetWhole4Z, BlocksOffsetWhole5Z, BlocksOffsetWhole6Z},

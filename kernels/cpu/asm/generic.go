@@ -22,6 +22,7 @@ func Generic() Kernels {
 			k.Blocks[kind] = append(k.Blocks[kind], blocks(kind, m))
 		}
 	}
+	k.UnpackNF4 = unpackNF4
 	k.Prefetch = func(*byte, int) {}
 	for c := range Codings {
 		k.Unpack[c] = unpack(c)

@@ -55,11 +55,13 @@ func (s isa) quantised() {
 			s.rowOf(c)
 		}
 	}
+	s.unpackNF4()
 	s.prefetch()
 	s.peakBytes()
 	s.writePool()
 	s.writeLevels()
 	s.writeOrder()
+	s.writeNF4()
 }
 
 // prefetch asks for memory ahead of its use.

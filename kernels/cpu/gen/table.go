@@ -66,7 +66,7 @@ func (s isa) blocksTable() string {
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "%s: Quantise%s%s, ", k.name, quantiseName(k.halves, k.least), s.suffix)
 	}
-	fmt.Fprintf(&b, "},\n\t\tPrefetch: Prefetch%s,\n\t\tBlocks: [Kinds][]Blocks{\n", s.suffix)
+	fmt.Fprintf(&b, "},\n\t\tUnpackNF4: UnpackNF4%s,\n\t\tPrefetch: Prefetch%s,\n\t\tBlocks: [Kinds][]Blocks{\n", s.suffix, s.suffix)
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "\t\t\t%s: {nil", k.name)
 		for m := 1; m <= s.blockRows; m++ {

@@ -1,10 +1,12 @@
-// Package tokenizer turns text into the ids of a Hugging Face tokenizer.json and back.
+// Package tokenizer turns text into ids and back, as a Hugging Face tokenizer.json says, a SentencePiece model, ranks of
+// tiktoken or the vocabulary in a GGUF file.
 //
 // A text goes through the file's added tokens, normalizer, pre-tokenizer, model and post-processor; ids go back through
 // its decoder. Each of these is a kind named by "type", and a row in a table of this package (normalizers,
 // preTokenizers, models, postProcessors, decoders): another kind is a file and a line.
 //
-// Ids, text and offsets equal those of the Rust library "tokenizers" 0.23.
+// Ids, text and offsets equal those of the library that a file is for: tokenizers 0.23, sentencepiece 0.2.3, tiktoken
+// 0.14, llama.cpp (docs/tokenizers.md).
 //
 // Non-goals: training, which is package train's; the overflow of truncation.
 package tokenizer
@@ -209,8 +211,8 @@ func (t *Tokenizer) add(v value) error {
 }
 
 // Encode appends the ids of text to dst. With special, the post-processor's tokens (begin of text and the like) are
-// put around them; the added tokens in the text are found either way. Text that is not UTF-8 is an error. The cost is
-// at most n log n for n bytes.
+// put around them; the added tokens in the text are found either way. Nothing is cut or padded, as EncodeFull does. Text
+// that is not UTF-8 is an error. The cost is at most n log n for n bytes.
 func (t *Tokenizer) Encode(dst []int32, text string, special bool) ([]int32, error) {
 	if at := invalidUTF8(text); at >= 0 {
 		return dst, fmt.Errorf("text is not UTF-8 at byte %d", at)

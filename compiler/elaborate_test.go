@@ -73,6 +73,9 @@ func weights(t *testing.T, dir string, g *ir.Graph) map[string][]float64 {
 		t.Fatal(err)
 	}
 	defer c.Close()
+	if err := c.Unpack(); err != nil {
+		t.Fatal(err)
+	}
 	out := map[string][]float64{}
 	for _, s := range g.States {
 		x, ok := c.Lookup(s.Path)

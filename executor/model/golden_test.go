@@ -54,21 +54,7 @@ func openAs(t testing.TB, o Options, threads int, tier string) (*Model, *cpu.Bac
 	if err != nil {
 		t.Skip(err) // a tier that this machine lacks
 	}
-	table, err := op.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Name, o.Backend = "models.test", be
-	o.Compile = func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
-		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks}
-		if a := w.Adapter; a != nil {
-			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (int, float64, bool) {
-				l, ok := a.Layer(path)
-				return l.Rank, l.Scale, ok
-			}}
-		}
-		return compiler.Compile(m, table, o)
-	}
+	o.Name, o.Backend, o.Compile = "models.test", be, compiled(t, be)
 	m, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +69,25 @@ func openAs(t testing.TB, o Options, threads int, tier string) (*Model, *cpu.Bac
 		be.Close()
 	})
 	return m, be
+}
+
+// compiled makes programs for a backend.
+func compiled(t testing.TB, be *cpu.Backend) Compile {
+	t.Helper()
+	table, err := op.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
+		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks}
+		if a := w.Adapter; a != nil {
+			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (int, float64, bool) {
+				l, ok := a.Layer(path)
+				return l.Rank, l.Scale, ok
+			}}
+		}
+		return compiler.Compile(m, table, o)
+	}
 }
 
 // expected reads the reference values of a folder by name.

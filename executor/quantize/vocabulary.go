@@ -91,6 +91,16 @@ func (s *Source) vocabulary(dir string) error {
 			return checkpoint.FileError(name, err)
 		}
 	}
+	if kind == "llama" {
+		ids, err := t.Encode(nil, "a", false)
+		if err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			first, _ := t.Token(ids[0])
+			add("ggml.add_space_prefix", strings.HasPrefix(first, "▁"))
+		}
+	}
 	begin, err := t.Encode(nil, "", true)
 	if err != nil {
 		return err

@@ -194,6 +194,11 @@ func CenterY(y []float32, x []float32, high float32, low float32, s float32)
 //go:noescape
 func NormalizeY(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
 
+// MixSY is y[i] = a[i]*s + b[i]*t.
+//
+//go:noescape
+func MixSY(y []float32, a []float32, b []float32, s float32, t float32)
+
 // EluY is y[i] = x[i] > 0 ? x[i] : alpha * (exp(x[i]) - 1).
 //
 //go:noescape

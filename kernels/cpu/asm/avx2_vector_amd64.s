@@ -2730,6 +2730,84 @@ done:
 	VZEROUPPER
 	RET
 
+// func MixSY(y []float32, a []float32, b []float32, s float32, t float32)
+// Requires: AVX, AVX2, SSE
+TEXT ·MixSY(SB), NOSPLIT, $0-80
+	MOVQ         y_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         b_base+48(FP), DX
+	MOVQ         y_len+8(FP), BX
+	MOVSS        s+72(FP), X0
+	VBROADCASTSS X0, Y0
+	MOVSS        t+76(FP), X1
+	VBROADCASTSS X1, Y1
+	XORQ         SI, SI
+	SUBQ         $0x20, BX
+	JL           end4
+
+loop4:
+	VMOVUPS (CX)(SI*4), Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS (DX)(SI*4), Y3
+	VMULPS  Y1, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(SI*4)
+	VMOVUPS 32(CX)(SI*4), Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS 32(DX)(SI*4), Y3
+	VMULPS  Y1, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 32(AX)(SI*4)
+	VMOVUPS 64(CX)(SI*4), Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS 64(DX)(SI*4), Y3
+	VMULPS  Y1, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 64(AX)(SI*4)
+	VMOVUPS 96(CX)(SI*4), Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS 96(DX)(SI*4), Y3
+	VMULPS  Y1, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, 96(AX)(SI*4)
+	ADDQ    $0x20, SI
+	SUBQ    $0x20, BX
+	JGE     loop4
+
+end4:
+	ADDQ $0x20, BX
+	SUBQ $0x08, BX
+	JL   end1
+
+loop1:
+	VMOVUPS (CX)(SI*4), Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS (DX)(SI*4), Y3
+	VMULPS  Y1, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)(SI*4)
+	ADDQ    $0x08, SI
+	SUBQ    $0x08, BX
+	JGE     loop1
+
+end1:
+	ADDQ         $0x08, BX
+	TESTQ        BX, BX
+	JE           done
+	VMOVQ        BX, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     constantsY<>+0(SB), Y2, Y2
+	VMASKMOVPS   (CX)(SI*4), Y2, Y3
+	VMULPS       Y0, Y3, Y0
+	VMASKMOVPS   (DX)(SI*4), Y2, Y3
+	VMULPS       Y1, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   Y0, Y2, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func EluY(y []float32, x []float32, alpha float32)
 // Requires: AVX, AVX2, FMA3, SSE
 TEXT ·EluY(SB), NOSPLIT, $0-52

@@ -45,6 +45,7 @@ func vectorY() Vector {
 		ScaleMul:    ScaleMulY,
 		Center:      CenterY,
 		Normalize:   NormalizeY,
+		MixS:        MixSY,
 		Elu:         EluY,
 		Gelu:        GeluY,
 		Fill:        FillY,

@@ -194,6 +194,11 @@ func CenterZ(y []float32, x []float32, high float32, low float32, s float32)
 //go:noescape
 func NormalizeZ(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
 
+// MixSZ is y[i] = a[i]*s + b[i]*t.
+//
+//go:noescape
+func MixSZ(y []float32, a []float32, b []float32, s float32, t float32)
+
 // EluZ is y[i] = x[i] > 0 ? x[i] : alpha * (exp(x[i]) - 1).
 //
 //go:noescape

@@ -2949,6 +2949,90 @@ done:
 constants:
 	JMP begin
 
+// func MixSZ(y []float32, a []float32, b []float32, s float32, t float32)
+// Requires: AVX, AVX512F, BMI2, SSE
+TEXT ·MixSZ(SB), NOSPLIT, $0-80
+	JMP constants
+
+begin:
+	MOVQ         y_base+0(FP), AX
+	MOVQ         a_base+24(FP), CX
+	MOVQ         b_base+48(FP), DX
+	MOVQ         y_len+8(FP), BX
+	MOVSS        s+72(FP), X0
+	VBROADCASTSS X0, Z0
+	MOVSS        t+76(FP), X1
+	VBROADCASTSS X1, Z1
+	XORQ         SI, SI
+	SUBQ         $0x40, BX
+	JL           end4
+
+loop4:
+	VMOVUPS (CX)(SI*4), Z2
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS (DX)(SI*4), Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, (AX)(SI*4)
+	VMOVUPS 64(CX)(SI*4), Z2
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS 64(DX)(SI*4), Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, 64(AX)(SI*4)
+	VMOVUPS 128(CX)(SI*4), Z2
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS 128(DX)(SI*4), Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, 128(AX)(SI*4)
+	VMOVUPS 192(CX)(SI*4), Z2
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS 192(DX)(SI*4), Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, 192(AX)(SI*4)
+	ADDQ    $0x40, SI
+	SUBQ    $0x40, BX
+	JGE     loop4
+
+end4:
+	ADDQ $0x40, BX
+	SUBQ $0x10, BX
+	JL   end1
+
+loop1:
+	VMOVUPS (CX)(SI*4), Z2
+	VMULPS  Z0, Z2, Z2
+	VMOVUPS (DX)(SI*4), Z3
+	VMULPS  Z1, Z3, Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, BX
+	JGE     loop1
+
+end1:
+	ADDQ      $0x10, BX
+	TESTQ     BX, BX
+	JE        done
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (CX)(SI*4), K1, Z2
+	VMULPS    Z0, Z2, Z0
+	VMOVUPS.Z (DX)(SI*4), K1, Z2
+	VMULPS    Z1, Z2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+done:
+	VZEROUPPER
+	RET
+
+constants:
+	JMP begin
+
 // func EluZ(y []float32, x []float32, alpha float32)
 // Requires: AVX, AVX512F, BMI2, SSE
 TEXT ·EluZ(SB), NOSPLIT, $0-52

@@ -45,6 +45,7 @@ func vectorZ() Vector {
 		ScaleMul:    ScaleMulZ,
 		Center:      CenterZ,
 		Normalize:   NormalizeZ,
+		MixS:        MixSZ,
 		Elu:         EluZ,
 		Gelu:        GeluZ,
 		Fill:        FillZ,

@@ -56,6 +56,7 @@ type Vector struct {
 
 	ScaleMul func(y, x, w []float32, s float32)         // y[i] = (x[i] s) w[i]
 	Center   func(y, x []float32, high, low, s float32) // y[i] = ((x[i] - high) - low) s
+	MixS     func(y, a, b []float32, s, t float32)      // y[i] = a[i] s + b[i] t, each rounded
 	// y[i] = ((x[i] - high) - low) s w[i] + c[i], the last product and sum rounded once
 	Normalize func(y, x, w, c []float32, high, low, s float32)
 	Elu       func(y, x []float32, alpha float32) // y[i] = x[i] > 0 ? x[i] : alpha Expm1(x[i])

@@ -86,6 +86,7 @@ func TestJoins(t *testing.T) {
 	joins := map[string]func(v *Vector) Join{
 		"Add": func(v *Vector) Join { return v.Add }, "Sub": func(v *Vector) Join { return v.Sub }, "Mul": func(v *Vector) Join { return v.Mul },
 		"Div": func(v *Vector) Join { return v.Div }, "Max": func(v *Vector) Join { return v.Max }, "Min": func(v *Vector) Join { return v.Min },
+		"MixS":      func(v *Vector) Join { return func(y, a, b []float32) { v.MixS(y, a, b, 0.3, -1.7) } },
 		"Leaky":     func(v *Vector) Join { return v.Leaky },
 		"RoundBF16": func(v *Vector) Join { return func(y, a, _ []float32) { v.RoundBF16(y, a) } },
 		"RoundF16":  func(v *Vector) Join { return func(y, a, _ []float32) { v.RoundF16(y, a) } },

@@ -24,7 +24,7 @@ func genericVector() Vector {
 		SSub: number(func(a, b float32) float32 { return b - a }),
 		SDiv: number(func(a, b float32) float32 { return b / a }),
 
-		ScaleMul: scaleMul, Center: center, Normalize: normalize, Elu: elu, Fill: fill,
+		ScaleMul: scaleMul, Center: center, Normalize: normalize, MixS: mixRows, Elu: elu, Fill: fill,
 		Sum: sum, SumSquares: sumSquares, Squares: squares, Moments: moments, SumExp: sumExp, Weigh: weigh,
 		Highest: greatest, Greatest: greatest, Least: least,
 		SumInto: sumInto, SquaresInto: squaresInto,
@@ -113,6 +113,12 @@ func scaleMul(y, x, w []float32, s float32) {
 func center(y, x []float32, high, low, s float32) {
 	for i := range y {
 		y[i] = ((x[i] - high) - low) * s
+	}
+}
+
+func mixRows(y, a, b []float32, s, t float32) {
+	for i := range y {
+		y[i] = float32(a[i]*s) + float32(b[i]*t)
 	}
 }
 

@@ -146,6 +146,18 @@ func (s isa) center() {
 	s.end()
 }
 
+// mixRows is y = a*s + b*t.
+func (s isa) mixRows() {
+	p, n := s.begin("MixS", "func(y, a, b []float32, s, t float32)", "y[i] = a[i]*s + b[i]*t", "y", "a", "b")
+	f, g := s.number("s"), s.number("t")
+	s.each(n, 4, func(ls []lane) {
+		for _, l := range ls {
+			l.store(s.add(s.mul(l.load(p[1]), f), s.mul(l.load(p[2]), g)), p[0])
+		}
+	})
+	s.end()
+}
+
 // normalize is y = ((x-high) - low) * s * w + c.
 func (s isa) normalize() {
 	p, n := s.begin("Normalize", "func(y, x, w, c []float32, high, low, s float32)", "y[i] = fma(((x[i]-high) - low) * s, w[i], c[i])", "y", "x", "w", "c")
@@ -266,6 +278,7 @@ func (s isa) vectors() {
 	s.scaleMul()
 	s.center()
 	s.normalize()
+	s.mixRows()
 	s.elu()
 	s.gelus()
 	s.fill()
@@ -288,7 +301,7 @@ func vectorNames() []string {
 	for _, j := range joins {
 		out = append(append(out, j.name), j.numbers...)
 	}
-	return append(out, "ScaleMul", "Center", "Normalize", "Elu", "Gelu", "Fill",
+	return append(out, "ScaleMul", "Center", "Normalize", "MixS", "Elu", "Gelu", "Fill",
 		"Sum", "SumSquares", "Squares", "Moments", "SumExp", "Weigh", "Highest", "Greatest", "Least", "SumInto", "SquaresInto",
 		"WidenBF16", "WidenF16", "NarrowBF16", "NarrowF16", "WidenQ8", "SinNear", "CosNear", "Rotations", "Turn", "TurnPairs")
 }

@@ -218,30 +218,39 @@ func (f *fourier) pace(p *fourierPass, x, y []float32, n int, list []int) {
 		}
 		load := min(t, 1)
 		for part := range p.parts {
-			from := x[part*p.side*step*n:]
-			for j := range 2 * p.radix {
-				w := &p.weights[(part*2*p.radix+j)*2*p.radix]
-				row := p.side * (p.radix*part + j/2)
-				if !p.last {
-					f.b.asm.Weighted(p.side*n, count, w, &from[0], &list[0], &y[(row+j%2*f.m)*n], load)
-					continue
-				}
-				f.spread(p, y, from, w, row, j%2, count, n, load, list)
+			from, w := x[part*p.side*step*n:], p.weights[part*4*p.radix*p.radix:]
+			to := p.side * p.radix * part * n
+			switch {
+			case p.last && f.m != f.attr.N:
+				f.spread(p, y, from, w, count, n, load, list)
+			case p.last:
+				f.runs(p, y[to:], from, w, 2, count, n, load, list)
+			default:
+				f.runs(p, y[to:], from, w, 1, count, n, load, list)
 			}
 		}
 	}
 }
 
-// spread writes neighbouring rows of the last pass as rows of frames.
-func (f *fourier) spread(p *fourierPass, y, from []float32, w *float32, row, half, count, n, load int, list []int) {
-	if f.m == f.attr.N {
-		if half == 0 {
-			f.b.asm.Weighted(p.side*n, count, w, &from[0], &list[0], &y[row*n], load)
+// runs writes neighbouring rows with the same weights, as many at a time as stay in the
+// first-level cache while all sums of them are taken. Only every skip-th sum is wanted:
+// the real ones, or all.
+func (f *fourier) runs(p *fourierPass, y, from, w []float32, skip, count, n, load int, list []int) {
+	const chunk = 256
+	for c := 0; c < p.side*n; c += chunk {
+		width := min(chunk, p.side*n-c)
+		for j := 0; j < 2*p.radix; j += skip {
+			f.b.asm.Weighted(width, count, &w[j*2*p.radix], &from[c], &list[0], &y[(p.side*(j/2)+j%2*f.m)*n+c], load)
 		}
-		return
 	}
+}
+
+// spread writes neighbouring rows of the last pass as rows of frames.
+func (f *fourier) spread(p *fourierPass, y, from, w []float32, count, n, load int, list []int) {
 	for q := range p.side {
-		f.b.asm.Weighted(n, count, w, &from[q*n], &list[0], &y[(2*(row+q)+half)*n], load)
+		for j := range 2 * p.radix {
+			f.b.asm.Weighted(n, count, &w[j*2*p.radix], &from[q*n], &list[0], &y[(2*(p.side*(j/2)+q)+j%2)*n], load)
+		}
 	}
 }
 

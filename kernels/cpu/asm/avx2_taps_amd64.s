@@ -913,6 +913,82 @@ tap8:
 
 end8:
 	ADDQ $0x40, AX
+	SUBQ $0x20, AX
+	JL   end4
+
+loop4:
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	TESTQ   SI, SI
+	JE      from4
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	VMOVUPS 64(BX), Y3
+	VMOVUPS 96(BX), Y4
+
+from4:
+	MOVQ taps+8(FP), R8
+	MOVQ at+32(FP), DI
+
+tap4:
+	MOVQ         (DI), R9
+	VBROADCASTSS (CX)(R9*1), Y0
+	MOVQ         8(DI), R9
+	ADDQ         DX, R9
+	ADDQ         $0x10, DI
+	VFMADD231PS  (R9), Y0, Y1
+	VFMADD231PS  32(R9), Y0, Y2
+	VFMADD231PS  64(R9), Y0, Y3
+	VFMADD231PS  96(R9), Y0, Y4
+	DECQ         R8
+	JNE          tap4
+	VMOVUPS      Y1, (BX)
+	VMOVUPS      Y2, 32(BX)
+	VMOVUPS      Y3, 64(BX)
+	VMOVUPS      Y4, 96(BX)
+	ADDQ         $+128, DX
+	ADDQ         $+128, BX
+	SUBQ         $0x20, AX
+	JGE          loop4
+
+end4:
+	ADDQ $0x20, AX
+	SUBQ $0x10, AX
+	JL   end2
+
+loop2:
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	TESTQ   SI, SI
+	JE      from2
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+
+from2:
+	MOVQ taps+8(FP), R8
+	MOVQ at+32(FP), DI
+
+tap2:
+	MOVQ         (DI), R9
+	VBROADCASTSS (CX)(R9*1), Y0
+	MOVQ         8(DI), R9
+	ADDQ         DX, R9
+	ADDQ         $0x10, DI
+	VFMADD231PS  (R9), Y0, Y1
+	VFMADD231PS  32(R9), Y0, Y2
+	DECQ         R8
+	JNE          tap2
+	VMOVUPS      Y1, (BX)
+	VMOVUPS      Y2, 32(BX)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x10, AX
+	JGE          loop2
+
+end2:
+	ADDQ $0x10, AX
 	SUBQ $0x08, AX
 	JL   end1
 

@@ -1420,14 +1420,90 @@ tap8:
 
 end8:
 	ADDQ $+128, AX
+	SUBQ $0x40, AX
+	JL   end4
+
+loop4:
+	VPXORD  Z9, Z9, Z9
+	VPXORD  Z10, Z10, Z10
+	VPXORD  Z11, Z11, Z11
+	VPXORD  Z12, Z12, Z12
+	TESTQ   SI, SI
+	JE      from4
+	VMOVUPS (BX), Z9
+	VMOVUPS 64(BX), Z10
+	VMOVUPS 128(BX), Z11
+	VMOVUPS 192(BX), Z12
+
+from4:
+	MOVQ taps+8(FP), R8
+	MOVQ at+32(FP), DI
+
+tap4:
+	MOVQ         (DI), R9
+	VBROADCASTSS (CX)(R9*1), Z0
+	MOVQ         8(DI), R9
+	ADDQ         DX, R9
+	ADDQ         $0x10, DI
+	VFMADD231PS  (R9), Z0, Z9
+	VFMADD231PS  64(R9), Z0, Z10
+	VFMADD231PS  128(R9), Z0, Z11
+	VFMADD231PS  192(R9), Z0, Z12
+	DECQ         R8
+	JNE          tap4
+	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z10, 64(BX)
+	VMOVUPS      Z11, 128(BX)
+	VMOVUPS      Z12, 192(BX)
+	ADDQ         $+256, DX
+	ADDQ         $+256, BX
+	SUBQ         $0x40, AX
+	JGE          loop4
+
+end4:
+	ADDQ $0x40, AX
+	SUBQ $0x20, AX
+	JL   end2
+
+loop2:
+	VPXORD  Z13, Z13, Z13
+	VPXORD  Z14, Z14, Z14
+	TESTQ   SI, SI
+	JE      from2
+	VMOVUPS (BX), Z13
+	VMOVUPS 64(BX), Z14
+
+from2:
+	MOVQ taps+8(FP), R8
+	MOVQ at+32(FP), DI
+
+tap2:
+	MOVQ         (DI), R9
+	VBROADCASTSS (CX)(R9*1), Z0
+	MOVQ         8(DI), R9
+	ADDQ         DX, R9
+	ADDQ         $0x10, DI
+	VFMADD231PS  (R9), Z0, Z13
+	VFMADD231PS  64(R9), Z0, Z14
+	DECQ         R8
+	JNE          tap2
+	VMOVUPS      Z13, (BX)
+	VMOVUPS      Z14, 64(BX)
+	ADDQ         $+128, DX
+	ADDQ         $+128, BX
+	SUBQ         $0x20, AX
+	JGE          loop2
+
+end2:
+	ADDQ $0x20, AX
 	SUBQ $0x10, AX
 	JL   end1
 
 loop1:
-	VPXORD  Z9, Z9, Z9
+	VPXORD  Z15, Z15, Z15
 	TESTQ   SI, SI
 	JE      from1
-	VMOVUPS (BX), Z9
+	VMOVUPS (BX), Z15
 
 from1:
 	MOVQ taps+8(FP), R8
@@ -1439,10 +1515,10 @@ tap1:
 	MOVQ         8(DI), R9
 	ADDQ         DX, R9
 	ADDQ         $0x10, DI
-	VFMADD231PS  (R9), Z0, Z9
+	VFMADD231PS  (R9), Z0, Z15
 	DECQ         R8
 	JNE          tap1
-	VMOVUPS      Z9, (BX)
+	VMOVUPS      Z15, (BX)
 	ADDQ         $0x40, DX
 	ADDQ         $0x40, BX
 	SUBQ         $0x10, AX
@@ -1455,10 +1531,10 @@ end1:
 	MOVQ      $-1, DI
 	BZHIQ     AX, DI, DI
 	KMOVW     DI, K1
-	VPXORD    Z10, Z10, Z10
+	VPXORD    Z16, Z16, Z16
 	TESTQ     SI, SI
 	JE        fromtail
-	VMOVUPS.Z (BX), K1, Z10
+	VMOVUPS.Z (BX), K1, Z16
 
 fromtail:
 	MOVQ taps+8(FP), R8
@@ -1471,10 +1547,10 @@ taptail:
 	ADDQ         DX, R9
 	ADDQ         $0x10, DI
 	VMOVUPS.Z    (R9), K1, Z1
-	VFMADD231PS  Z1, Z0, Z10
+	VFMADD231PS  Z1, Z0, Z16
 	DECQ         R8
 	JNE          taptail
-	VMOVUPS      Z10, K1, (BX)
+	VMOVUPS      Z16, K1, (BX)
 
 done:
 	VZEROUPPER

@@ -120,7 +120,7 @@ func (s isa) weighted() {
 			l.moveTo(v, mem(c, i))
 		}
 	}
-	for _, count := range []int{8, 1} {
+	for _, count := range []int{8, 4, 2, 1} {
 		width := imm(count * s.lanes())
 		label := fmt.Sprint(count)
 		SUBQ(width, n)

@@ -22,6 +22,9 @@ from peers import PEERS, Peer
 from report import write
 
 
+LIMITS = ("GFLOP/s of multiply-adds", "GB/s read", "copied", "triad")
+
+
 class Work:
     """One piece of work: its name, pipe's case of it, its size in unit, and the job of the peers."""
 
@@ -73,14 +76,14 @@ def pipe(a, *args):
 
 
 def measure_kernels(a, peers, work):
-    """One round of a piece of work: seconds by program, and pipe's report."""
+    """One round of a piece of work: seconds by program, and the machine's limits just before."""
     out = json.loads(pipe(a, "bench", "kernels", "--json", "--threads", str(a.threads), "--time", f"{a.time}s", "--filter", f"^{work.case}$"))
     took = {"pipe": out["kernels"][0]["seconds"]}
     for peer in peers:
         if peer.can(work.job):
             time.sleep(a.rest)
             took[peer.name] = peer.seconds(work.job)
-    return took, out
+    return took, (out["peak_gflops"], *out["bandwidth_gbytes"].values())
 
 
 def decoding(a, runs):
@@ -113,19 +116,17 @@ def table(rows, names):
 
 
 def measure(a, peers, work):
-    """All rounds of the work and of decoding, and the machine's limits in each round."""
+    """All rounds of the work, with the machine's limits, and of decoding."""
     with tempfile.TemporaryDirectory() as runs:
         decode = [d for d in decoding(a, runs) if a.only in d[0]] if a.only in "decode" or "decode" in a.only else []
-        kernels, tokens, limits = [[] for _ in work], [[] for _ in decode], []
+        kernels, tokens = [[] for _ in work], [[] for _ in decode]
         for i in range(a.rounds):
             print(f"round {i + 1} of {a.rounds}", file=sys.stderr, flush=True)
             for k, w in enumerate(work):
-                took, out = measure_kernels(a, peers, w)
-                kernels[k].append(took)
-                limits.append((out["peak_gflops"], *out["bandwidth_gbytes"].values()))
+                kernels[k].append(measure_kernels(a, peers, w))
             for k, d in enumerate(decode):
                 tokens[k].append(measure_decoding(a, peers, *d[1:]))
-    return kernels, list(zip(decode, tokens)), [max(x) for x in zip(*limits)]
+    return kernels, list(zip(decode, tokens))
 
 
 def main():
@@ -140,19 +141,21 @@ def main():
     a = a.parse_args()
     peers = [Peer(n, a.threads, a.time) for n in PEERS]
     work = [w for w in WORK if a.only in w.name]
-    kernels, decode, best = measure(a, peers, work)
+    kernels, decode = measure(a, peers, work)
     for p in peers:
         p.close()
     versions = [f"{p.name} {p.version}" for p in peers]
     lines = [f"{pipe(a, 'version').splitlines()[0]}; {'; '.join(versions)}; Python {platform.python_version()}; "
              f"{a.threads} threads, {a.rounds} rounds of {a.time:g} s each, medians.", ""]
-    if best:
-        lines += ["The machine, as pipe measured it (the best of all rounds): {:.0f} GFLOP/s of multiply-adds; memory {:.1f} GB/s read, "
-                  "{:.1f} copied, {:.1f} triad.".format(*best), ""]
+    limits = [limit for rounds in kernels for _, limit in rounds]
+    if limits:
+        lines += ["The machine, as pipe measured it before each piece of work, least and most: "
+                  + "; ".join(f"{name} {min(x):.0f} to {max(x):.0f}" for name, x in zip(LIMITS, zip(*limits))) + ".", ""]
     rows = []
     for w, rounds in zip(work, kernels):
-        speed = statistics.median(w.size / r["pipe"] for r in rounds)
-        rows.append((w.name, w.unit, w.size, rounds, speed / (best[0] if w.unit == "GFLOP/s" else best[2])))
+        kind = 0 if w.unit == "GFLOP/s" else 2
+        share = statistics.median(w.size / took["pipe"] / limit[kind] for took, limit in rounds)
+        rows.append((w.name, w.unit, w.size, [took for took, _ in rounds], share))
     rows += [(d[0], "tokens/s", 1, rounds, None) for d, rounds in decode]
     write(a.write, "compare-cpu", lines + table(rows, list(PEERS)))
 

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-conv compare-llama compare-tokenizers forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-llama compare-tokenizers forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -54,11 +54,6 @@ compare-train: build
 ROUNDS ?= 5
 compare-cpu: build
 	$(PYTHON) benchmarks/compare_cpu.py --rounds $(ROUNDS) --write docs/benchmarks.md
-
-# Convolutions beside ONNX Runtime and PyTorch, in turns.
-compare-conv:
-	go test -c -o conv.test ./kernels/cpu
-	$(PYTHON) benchmarks/compare_conv.py ./conv.test $(ROUNDS)
 
 # Language models in GGUF files beside llama.cpp, in turns; MODELS is a folder for them, 2.5 GB.
 MODELS ?= $(HOME)/.cache/pipe/compare-llama

@@ -65,6 +65,8 @@ WORK = [
     convolution("conv1d, 64 channels of 16384 by 7, 5 apart", "conv1d/vocoder dilated by 5/f32", "conv", (1, 64, 16384), (64, 64, 7), 15, 5, 1),
     convolution("conv_transpose1d, 512 channels of 256 to 256, by 16, stride 8", "conv_transpose1d/vocoder/f32", "conv_transpose",
                 (1, 512, 256), (512, 256, 16), 4, 1, 8),
+    convolution("depthwise, 96 channels of 112 x 112 by 3 x 3", "conv/mobile depthwise/f32", "conv", (1, 96, 112, 112), (96, 1, 3, 3), 1, 1, 1, 96),
+    convolution("depthwise, 256 channels of 8192 by 7", "conv/line depthwise/f32", "conv", (1, 256, 8192), (256, 1, 7), 3, 1, 1, 256),
 ]
 
 

@@ -162,7 +162,7 @@ func TestForward(t *testing.T) {
 				if len(got) < len(w) || len(w) == 0 {
 					t.Fatalf("%s has %d elements, want %d", name, len(got), len(w))
 				}
-				if d := worst(got, w); !(d < 4e-5) { // the promise is 1e-4
+				if d := worst(got, w); !(d < 2e-5) { // the promise is 1e-4
 					t.Errorf("%s differs by %.2g", name, d)
 				}
 			}

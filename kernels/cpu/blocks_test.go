@@ -100,7 +100,7 @@ func (c blockCase) want(x, bias []float32, blocks []byte, w []float32) (y []floa
 				size += math.Abs(float64(bias[j]))
 			}
 			y, exact = append(y, acc), append(exact, sum)
-			allowed = append(allowed, off*(1+1e-6)+size*float64(4*c.k/16+8)/(1<<24))
+			allowed = append(allowed, off*(1+1e-6)+size*float64(2*(c.k/32)+2)/(1<<24))
 		}
 	}
 	return y, exact, allowed

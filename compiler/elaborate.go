@@ -61,6 +61,16 @@ func (e *elaborator) outputs(m *schema.Model) error {
 		out = e.Apply("pick", nil, out, last)[0]
 	}
 	e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: "out", Value: out})
+	for _, o := range m.Outputs {
+		if entry.Last || e.opt.Training != nil || o.Token == m.Out {
+			continue
+		}
+		v, err := e.token(o.Token)
+		if err != nil {
+			return &op.Error{Pos: o.Pos, Op: "outputs", Err: err}
+		}
+		e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: o.Name, Value: v})
+	}
 	for _, path := range entry.Take {
 		v, err := e.token(path)
 		if err != nil {
@@ -151,19 +161,9 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 }
 
 func (e *elaborator) input(at *instance) (ir.Value, error) {
-	dtype, _ := at.node.Fields["dtype"].(string)
-	d, err := ir.ParseDType(dtype)
+	t, err := ir.ParseType(at.node.Fields["dtype"], at.node.Fields["shape"])
 	if err != nil {
 		return ir.Value{}, err
-	}
-	list, _ := at.node.Fields["shape"].([]any)
-	t := ir.Type{DType: d}
-	for _, x := range list {
-		dim, err := ir.ParseDim(fmt.Sprint(x))
-		if err != nil {
-			return ir.Value{}, err
-		}
-		t.Shape = append(t.Shape, dim)
 	}
 	return e.Graph.AddInput(at.id, t, at.pos()), nil
 }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,7 @@ func (c *converter) pipeline(o *object) *Pipeline {
 	for _, name := range models.keys {
 		m := models.object(name)
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
-		p.Models = append(p.Models, ModelRef{Name: name, From: m.text("from"), Context: m.int("context"), Cache: m.text("cache"), Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
+		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Context: m.int("context"), Cache: m.text("cache"), Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
 	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {
@@ -81,6 +82,15 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		p.Outputs = append(p.Outputs, Output{Name: name, From: out.text("from"), Type: out.text("type"), Pos: pos})
 	}
 	return p
+}
+
+// here replaces "{here}" at the front of a path by the folder of the document.
+func (c *converter) here(path string) string {
+	rest, ok := strings.CutPrefix(path, "{here}")
+	if !ok {
+		return path
+	}
+	return filepath.Join(filepath.Dir(c.places.document.Filename), rest)
 }
 
 // formats reads what a model of a pipeline says of its weights.
@@ -125,6 +135,11 @@ func (c *converter) model(o *object) *Model {
 		Name: c.name, Context: o.int("context"), Pos: pos,
 		Ignore: o.texts("ignore"), Prefixes: o.texts("prefixes"),
 		Group: *c.group(o, nil),
+	}
+	outputs := o.object("outputs")
+	for _, name := range outputs.keys {
+		pos, _ := c.pos("outputs."+name, cue.Str("outputs"), cue.Str(name))
+		m.Outputs = append(m.Outputs, NamedToken{name, outputs.text(name), pos})
 	}
 	config := o.object("cfg")
 	if len(config.keys) == 0 {

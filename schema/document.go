@@ -108,7 +108,40 @@ type Model struct {
 	Ignore []string
 	// Prefixes lists prefixes that a checkpoint may lack or add in front of every name.
 	Prefixes []string
-	Pos      ir.Pos
+	// Outputs are results by name, in document order; Out may be among them.
+	Outputs []NamedToken
+	Pos     ir.Pos
+}
+
+// NamedToken is a result that a model calls by a name of its own.
+type NamedToken struct {
+	Name, Token string
+	Pos         ir.Pos
+}
+
+// OutName is the name of the value of Out: "logits", if the model has no other.
+func (m *Model) OutName() string {
+	for _, o := range m.Outputs {
+		if o.Token == m.Out {
+			return o.Name
+		}
+	}
+	return "logits"
+}
+
+// Inputs lists the nodes that are inputs of the model, outside of stacks.
+func (m *Model) Inputs() []*Node { return m.Group.inputs(nil) }
+
+func (g *Group) inputs(list []*Node) []*Node {
+	for i := range g.Nodes {
+		switch n := &g.Nodes[i]; {
+		case n.Group != nil:
+			list = n.Group.inputs(list)
+		case n.Op == ir.OpInput:
+			list = append(list, n)
+		}
+	}
+	return list
 }
 
 // Ignores reports whether the architecture does not use a tensor that

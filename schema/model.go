@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 	cuejson "cuelang.org/go/encoding/json"
+
+	"pipe.dev/compiler/ir"
 )
 
 // modelSource is the document that a config.json is put into.
@@ -22,10 +26,19 @@ import "pipe.dev/layers/arch"
 auto: arch.#Auto & {config: _}
 `
 
-// LoadModel gives the architecture of a Hugging Face model folder, which its
-// config.json picks and sets up. Mistakes in it are Errors.
+// ModelFile is the document of a folder without config.json: it holds the model.
+const ModelFile = "model.cue"
+
+// LoadModel gives the architecture of a model folder: of a Hugging Face folder the
+// one that its config.json picks and sets up, of any other the one that stands
+// in its model.cue. Mistakes in them are Errors.
 func LoadModel(dir string) (*Model, error) {
 	name := filepath.Join(dir, "config.json")
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(dir, ModelFile)); err == nil {
+			return loadModelFile(filepath.Join(dir, ModelFile))
+		}
+	}
 	config, err := readConfig(name)
 	if err != nil {
 		return nil, err
@@ -36,6 +49,18 @@ func LoadModel(dir string) (*Model, error) {
 	}
 	m.Name = filepath.Base(dir)
 	return m, nil
+}
+
+// loadModelFile gives the only model in a document.
+func loadModelFile(name string) (*Model, error) {
+	d, err := Load(name, Options{Unset: true})
+	if err != nil {
+		return nil, err
+	}
+	if len(d.Models) != 1 {
+		return nil, Errors{{Pos: ir.Pos{File: name}, Msg: fmt.Sprintf("holds %d models, want one", len(d.Models)), Hint: "write NAME: op.#Model & {...}"}}
+	}
+	return d.Models[0], nil
 }
 
 // modelOf gives the architecture that a config picks and sets up. name is the

@@ -107,8 +107,10 @@ func reduceModel(o *object) *object {
 	if len(config.keys) > 0 {
 		out.set("config", config)
 	}
-	if c := o.get("context"); c != nil {
-		out.set("context", c)
+	for _, name := range []string{"context", "outputs"} {
+		if c := o.get(name); c != nil {
+			out.set(name, c)
+		}
 	}
 	for _, list := range []string{"ignore", "prefixes"} {
 		out.set(list, []any{})

@@ -26,6 +26,9 @@ func checkModel(m *Model, c *catalog) Errors {
 	t := &modelTokens{catalog: c, nodes: map[string]*Node{}, alias: map[string][]string{}}
 	t.gather(&m.Group)
 	t.check(&m.Group)
+	for _, o := range m.Outputs {
+		t.want(o.Token, o.Pos)
+	}
 	circles := cycles(t.order, func(id string) []tokenReader {
 		n := t.nodes[id]
 		var out []tokenReader

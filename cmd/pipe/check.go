@@ -104,6 +104,9 @@ func check(cmd *cobra.Command, c *console, file string, set []string) (checked, 
 		if err == nil {
 			err = executor.Check(doc.Pipeline, stages)
 		}
+		if err == nil && len(doc.Models) > 0 {
+			err = checkShapes(cmd, doc.Models)
+		}
 		if err != nil {
 			return one, err
 		}

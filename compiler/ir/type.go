@@ -140,6 +140,26 @@ func T(d DType, sizes ...int) Type {
 	return t
 }
 
+// ParseType makes a type of what a document says: the name of an element type,
+// and a list of sizes, numbers or names.
+func ParseType(dtype, shape any) (Type, error) {
+	name, _ := dtype.(string)
+	d, err := ParseDType(name)
+	if err != nil {
+		return Type{}, err
+	}
+	t := Type{DType: d}
+	list, _ := shape.([]any)
+	for _, x := range list {
+		dim, err := ParseDim(fmt.Sprint(x))
+		if err != nil {
+			return Type{}, err
+		}
+		t.Shape = append(t.Shape, dim)
+	}
+	return t, nil
+}
+
 // With returns a type of the same element type and the given shape.
 func (t Type) With(shape ...Dim) Type { return Type{DType: t.DType, Shape: shape} }
 

@@ -75,7 +75,12 @@ func (m *Model) textPlans(context int) ([]*plan.Plan, error) {
 // Forward asks for a plan that runs the model once over whole sequences, and
 // gives the values of the nodes in take besides its output.
 func (m *Model) Forward(batch, seq int, take []string) (*plan.Plan, error) {
-	p, err := m.plan(plan.Entry{Name: "forward", Take: take}, map[string]int{"batch": batch, "seq": seq})
+	return m.Call(map[string]int{"batch": batch, "seq": seq}, take)
+}
+
+// Call is Forward for a model whose inputs have the named sizes.
+func (m *Model) Call(sizes map[string]int, take []string) (*plan.Plan, error) {
+	p, err := m.plan(plan.Entry{Name: "forward", Take: take}, sizes)
 	if err != nil {
 		return nil, err
 	}

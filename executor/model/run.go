@@ -8,12 +8,14 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/schema"
 )
 
 // Run makes one call of a plan that Forward gave. inputs are by the name of
 // the model's inputs; their shapes must be the plan's. Integers are converted
 // to the element type of the input. It returns the outputs in the plan's
-// order, under the names "logits" for the model's own and the paths of nodes.
+// order, under the names that the model gives them, "logits" for its own if it says
+// none, and the paths of nodes.
 func (m *Model) Run(ctx context.Context, p *plan.Plan, inputs map[string]tensorfile.Tensor) ([]tensorfile.Tensor, error) {
 	s, err := m.session(p)
 	if err != nil {
@@ -39,7 +41,7 @@ func (m *Model) Run(ctx context.Context, p *plan.Plan, inputs map[string]tensorf
 	for _, out := range p.Outputs {
 		t := tensorfile.Tensor{Name: out.Name, Type: out.Place.Type, Data: make([]byte, out.Place.Type.Bytes())}
 		if t.Name == "out" {
-			t.Name = "logits"
+			t.Name = m.arch.OutName()
 		}
 		if err := s.Read(out.Name, t.Data); err != nil {
 			return nil, err
@@ -68,6 +70,20 @@ func (m *Model) input(in plan.Port, t tensorfile.Tensor) ([]byte, error) {
 		return tensorfile.FromFloat32s(t.Name, t.Float32s(), want.Sizes()...).Data, nil
 	}
 	return nil, fmt.Errorf("is %v, want %v", t.Type.DType, want.DType)
+}
+
+// Inputs are the types of the model's inputs, by name, as the architecture
+// declares them.
+func (m *Model) Inputs() (map[string]ir.Type, error) {
+	types := map[string]ir.Type{}
+	for _, n := range m.arch.Inputs() {
+		t, err := ir.ParseType(n.Fields["dtype"], n.Fields["shape"])
+		if err != nil {
+			return nil, &schema.Error{Pos: n.Pos, Msg: err.Error()}
+		}
+		types[n.ID] = t
+	}
+	return types, nil
 }
 
 // Inputs are the names of the inputs of a plan that Forward gave.

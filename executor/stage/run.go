@@ -21,7 +21,7 @@ type RunAttr struct {
 func run() *Def {
 	return &Def{
 		Name: "run", Title: "Run", Result: Tensors,
-		Doc: "calls a model once over whole sequences, without a cache; gives \"logits\" and the nodes in take.",
+		Doc: "calls a model once over whole sequences, without a cache; gives its outputs, \"logits\" if they have no names, and the nodes in take.",
 		Ports: []Port{
 			{Name: "model", Doc: "the model", Kinds: []Kind{Model}},
 			{Name: "with", Doc: "the model's inputs by their names", Kinds: []Kind{Tensor, IDs}, Map: true},
@@ -39,13 +39,18 @@ func run() *Def {
 	}
 }
 
-// runInputs gives tensors two axes, [batch, seq], where they have one.
+// runInputs gives tensors of one axis a first one of size 1 where the model
+// wants two, [batch, seq].
 func runInputs(c *Call) (map[string]tensorfile.Tensor, error) {
 	inputs := map[string]tensorfile.Tensor{}
+	wants, err := c.Model("model").Inputs()
+	if err != nil {
+		return nil, err
+	}
 	for name, v := range c.Maps["with"] {
 		switch v := v.(type) {
 		case tensorfile.Tensor:
-			if v.Type.Rank() == 1 {
+			if v.Type.Rank() == 1 && wants[name].Rank() == 2 {
 				v.Type = v.Type.With(ir.D(1), v.Type.Shape[0])
 			}
 			inputs[name] = v
@@ -63,37 +68,65 @@ func runInputs(c *Call) (map[string]tensorfile.Tensor, error) {
 // where they come from files.
 func prepareRun(c *Call) error {
 	m := c.Model("model")
+	wants, err := m.Inputs()
+	if err != nil {
+		return err
+	}
+	for name := range c.Maps["with"] {
+		if _, ok := wants[name]; !ok {
+			return fmt.Errorf("with.%s: the model has no such input; it has %s", name, strings.Join(slices.Sorted(maps.Keys(wants)), ", "))
+		}
+	}
 	inputs, err := runInputs(c)
 	if err != nil {
 		return err
 	}
-	batch, seq := 1, 1
-	for _, name := range slices.Sorted(maps.Keys(inputs)) {
-		t := inputs[name].Type
-		if t.Rank() < 2 {
-			return fmt.Errorf("with.%s is %v, want [batch,seq]", name, t)
-		}
-		if s := t.Sizes(); s[0] > 0 && s[1] > 0 {
-			batch, seq = s[0], s[1]
-		} else {
-			return fmt.Errorf("with.%s is %v, which is empty", name, t)
-		}
-	}
-	p, err := m.Forward(batch, seq, c.Attr.(RunAttr).Take)
+	sizes, err := sizesOf(wants, inputs)
 	if err != nil {
 		return err
 	}
-	names := model.Inputs(p)
-	for name := range c.Maps["with"] {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("with.%s: the model has no such input; it has %s", name, strings.Join(names, ", "))
-		}
+	p, err := m.Call(sizes, c.Attr.(RunAttr).Take)
+	if err != nil {
+		return err
 	}
-	for _, name := range names {
+	for _, name := range model.Inputs(p) {
 		if _, ok := c.Maps["with"][name]; !ok {
 			return fmt.Errorf("with.%s is missing: the model needs it", name)
 		}
 	}
 	c.kept = p
 	return nil
+}
+
+// sizesOf gives the named sizes of a model's inputs the numbers that tensors
+// have there; a size that none has is 1.
+func sizesOf(wants map[string]ir.Type, inputs map[string]tensorfile.Tensor) (map[string]int, error) {
+	sizes, from := map[string]int{}, map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		want, t := wants[name], inputs[name].Type
+		if t.Rank() != want.Rank() {
+			return nil, fmt.Errorf("with.%s is %v, want %s", name, t, ir.ShapeString(want.Shape))
+		}
+		for i, n := range t.Sizes() {
+			d := want.Shape[i]
+			switch before, ok := sizes[d.Syms]; {
+			case n <= 0:
+				return nil, fmt.Errorf("with.%s is %v, which is empty", name, t)
+			case d.Known() && d.N != n:
+				return nil, fmt.Errorf("with.%s is %v, want %s", name, t, ir.ShapeString(want.Shape))
+			case !d.Known() && ok && before != n:
+				return nil, fmt.Errorf("with.%s is %v, want %s, and %s is %d in with.%s", name, t, ir.ShapeString(want.Shape), d, before, from[d.Syms])
+			case !d.Known():
+				sizes[d.Syms], from[d.Syms] = n, name
+			}
+		}
+	}
+	for _, want := range wants {
+		for _, d := range want.Shape {
+			if _, ok := sizes[d.Syms]; !ok && !d.Known() {
+				sizes[d.Syms] = 1
+			}
+		}
+	}
+	return sizes, nil
 }

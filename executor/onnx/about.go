@@ -18,8 +18,8 @@ func (m *Model) Ops() map[string]int {
 				name = d + "." + name
 			}
 			count[name]++
-			for k := range g.Nodes[i].Graphs {
-				walk(&g.Nodes[i].Graphs[k])
+			for inner := range g.Nodes[i].Graphs() {
+				walk(inner)
 			}
 		}
 	}
@@ -46,7 +46,7 @@ func (m *Model) About() map[string]string {
 	}
 	about["onnx.ops"] = strings.Join(ops, ", ")
 	for i, v := range m.Graph.Inputs {
-		if !m.Graph.values[v.Name] { // older files list initializers, too
+		if _, ok := m.Graph.values[v.Name]; !ok { // older files list initializers, too
 			about[fmt.Sprintf("onnx.input.%d", i)] = v.String()
 		}
 	}

@@ -3,7 +3,7 @@
 //
 // Memory is bounded by the size of the file; values are not read.
 //
-// Not here: running the graph, functions of a model, sparse tensors.
+// Not here: running the graph, sparse tensors.
 //
 // Source: onnx/onnx.proto (onnx/onnx), ir_version 3 to 11.
 package onnx
@@ -28,7 +28,9 @@ type Model struct {
 	Opsets   map[string]int64 // version by domain, "" is ONNX's own
 	Metadata map[string]string
 	Graph    Graph
-	Tensors  []Tensor // of all graphs
+	// Functions are operations that the model defines itself.
+	Functions []Function
+	Tensors   []Tensor // of all graphs
 }
 
 // Graph is a graph, or a branch or body of a node.
@@ -36,7 +38,13 @@ type Graph struct {
 	Name            string
 	Inputs, Outputs []Value
 	Nodes           []Node
-	values          map[string]bool // names of initializers
+	values          map[string]int // initializers by name: where they are in Model.Tensors
+}
+
+// Initializer says which of Model.Tensors is the value of a name in the graph.
+func (g *Graph) Initializer(name string) (index int, ok bool) {
+	index, ok = g.values[name]
+	return index, ok
 }
 
 // Value is an input or output of a graph.
@@ -44,13 +52,16 @@ type Value struct {
 	Name  string
 	DType string   // as safetensors spells it; "" if it is no tensor
 	Shape []string // numbers, names, or "?"
+	// Ranked says that Shape has all axes: a scalar has none.
+	Ranked bool
 }
 
 // Node is one operation.
 type Node struct {
 	Name, Domain, Op string
+	Overload         string // of a function of the model
 	In, Out          []string
-	Graphs           []Graph
+	Attributes       []Attribute
 }
 
 func (n *Node) String() string {
@@ -75,7 +86,9 @@ func Read(data []byte) (*Model, error) {
 			graphs++
 			err = r.graph(f, &m.Graph, "", 0)
 		case 8:
-			err = r.opset(f)
+			err = opset(f, m.Opsets)
+		case 25:
+			err = r.function(f)
 		case 14:
 			var key, value string
 			if key, value, err = pair(f); err == nil && len(m.Metadata) < 1000 {
@@ -90,17 +103,23 @@ func Read(data []byte) (*Model, error) {
 	case graphs != 1 || m.IR <= 0 || len(m.Opsets) == 0:
 		return nil, errWire
 	}
+	for i := range m.Functions {
+		if err := m.Functions[i].Graph.sorted(map[string]bool{}); err != nil {
+			return nil, err
+		}
+	}
 	return m, m.Graph.sorted(map[string]bool{})
 }
 
 // reader collects what is in all graphs.
 type reader struct {
-	m     *Model
-	nodes int
-	seen  map[string]bool // names of tensors
+	m                 *Model
+	nodes, attributes int
+	seen              map[string]bool // names of tensors
 }
 
-func (r *reader) opset(f field) error {
+// opset adds a domain and its version to sets.
+func opset(f field, sets map[string]int64) error {
 	domain, version := "", int64(0)
 	err := fields(f.bytes, f.at, func(f field) (err error) {
 		switch f.number {
@@ -114,7 +133,7 @@ func (r *reader) opset(f field) error {
 	if domain == "ai.onnx" {
 		domain = ""
 	}
-	r.m.Opsets[domain] = version
+	sets[domain] = version
 	return err
 }
 
@@ -140,7 +159,7 @@ func (r *reader) graph(f field, g *Graph, path string, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("has graphs in graphs more than %d deep", maxDepth)
 	}
-	g.values = map[string]bool{}
+	g.values = map[string]int{}
 	return fields(f.bytes, f.at, func(f field) (err error) {
 		switch f.number {
 		case 1:
@@ -153,8 +172,7 @@ func (r *reader) graph(f field, g *Graph, path string, depth int) error {
 		case 5:
 			var t Tensor
 			if t, err = readTensor(f); err == nil {
-				g.values[t.Name] = true
-				err = r.keep(t, path, t.Name)
+				g.values[t.Name], err = r.keep(t, path, t.Name)
 			}
 		case 11, 12:
 			var v Value
@@ -173,21 +191,21 @@ func (r *reader) graph(f field, g *Graph, path string, depth int) error {
 	})
 }
 
-// keep adds a tensor under a name.
-func (r *reader) keep(t Tensor, path, name string) error {
+// keep adds a tensor under a name and says where it is.
+func (r *reader) keep(t Tensor, path, name string) (int, error) {
 	if path != "" {
 		name = path + "." + name
 	}
 	if name == "" || len(name) > maxName || r.seen[name] {
-		return fmt.Errorf("tensor %.60q has no name, one that is too long, or is there twice", name)
+		return 0, fmt.Errorf("tensor %.60q has no name, one that is too long, or is there twice", name)
 	}
 	if len(r.m.Tensors) == maxNodes {
-		return fmt.Errorf("has more than %d tensors", maxNodes)
+		return 0, fmt.Errorf("has more than %d tensors", maxNodes)
 	}
 	r.seen[name] = true
 	t.Name = name
 	r.m.Tensors = append(r.m.Tensors, t)
-	return nil
+	return len(r.m.Tensors) - 1, nil
 }
 
 func (r *reader) node(f field, path string, depth int) (Node, error) {
@@ -198,7 +216,7 @@ func (r *reader) node(f field, path string, depth int) (Node, error) {
 	var attributes []field
 	err := fields(f.bytes, f.at, func(f field) (err error) {
 		var s string
-		if f.number != 5 && f.isText && f.number <= 7 && f.number != 6 {
+		if f.number != 5 && f.isText && f.number <= 8 && f.number != 6 {
 			if s, err = f.text(); err != nil {
 				return err
 			}
@@ -218,59 +236,18 @@ func (r *reader) node(f field, path string, depth int) (Node, error) {
 			attributes = append(attributes, f)
 		case 7:
 			n.Domain = s
+		case 8:
+			n.Overload = s
 		}
 		return err
 	})
-	for _, a := range attributes {
-		if err == nil {
-			err = r.attribute(a, &n, path, depth)
+	for _, f := range attributes {
+		if err != nil {
+			break
 		}
+		var a Attribute
+		a, err = r.attribute(f, &n, path, depth)
+		n.Attributes = append(n.Attributes, a)
 	}
 	return n, err
-}
-
-// attribute reads the tensor of a constant, and graphs.
-func (r *reader) attribute(f field, n *Node, path string, depth int) error {
-	name := ""
-	var tensor, graphs []field
-	err := fields(f.bytes, f.at, func(f field) (err error) {
-		switch f.number {
-		case 1:
-			name, err = f.text()
-		case 5:
-			tensor = append(tensor, f)
-		case 6, 11:
-			graphs = append(graphs, f)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if n.Op == "Constant" && name == "value" && len(tensor) == 1 && len(n.Out) == 1 {
-		t, err := readTensor(tensor[0])
-		if err != nil {
-			return err
-		}
-		if len(t.Shape) > 0 { // scalars are parts of the graph rather than weights
-			return r.keep(t, path, n.Out[0])
-		}
-	}
-	for _, g := range graphs {
-		at := name
-		if len(n.Out) > 0 {
-			at = n.Out[0] + "." + name
-		}
-		if path != "" {
-			at = path + "." + at
-		}
-		if len(at) > maxName {
-			return fmt.Errorf("graphs in graphs have names longer than %d bytes", maxName)
-		}
-		n.Graphs = append(n.Graphs, Graph{})
-		if err := r.graph(g, &n.Graphs[len(n.Graphs)-1], at, depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
 }

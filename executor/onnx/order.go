@@ -32,8 +32,8 @@ func (g *Graph) sorted(outer map[string]bool) error {
 				return fmt.Errorf("node %.80s reads %.60q, which nothing before it makes: the graph has a cycle, or is not in order", n, in)
 			}
 		}
-		for k := range n.Graphs {
-			if err := n.Graphs[k].sorted(outer); err != nil {
+		for inner := range n.Graphs() {
+			if err := inner.sorted(outer); err != nil {
 				return err
 			}
 		}

@@ -45,6 +45,23 @@ type Tensor struct {
 	Make   func() []byte
 	// External is a file beside this one; "" is none.
 	External string
+	data     []byte // at Offset
+}
+
+// Data is the values, little-endian, outermost axis first, of a tensor that is
+// not in another file.
+func (t *Tensor) Data() ([]byte, error) {
+	switch {
+	case t.External != "":
+		return nil, fmt.Errorf("tensor %s has its values in another file", Show(t.Name))
+	case t.Make == nil:
+		return t.data, nil
+	}
+	data := t.Make()
+	if int64(len(data)) != t.Bytes {
+		return nil, fmt.Errorf("the values of tensor %s are damaged", Show(t.Name))
+	}
+	return data, nil
 }
 
 // readTensor reads a tensor, but for its values.
@@ -91,7 +108,7 @@ func readTensor(f field) (Tensor, error) {
 	case len(external) > 0:
 		return t, t.outside(external)
 	case len(raw) == 1:
-		t.Offset = raw[0].at
+		t.Offset, t.data = raw[0].at, raw[0].bytes
 		if int64(len(raw[0].bytes)) != t.Bytes {
 			return t, fmt.Errorf("tensor %.60q: %s%v takes %d bytes, but it has %d", t.Name, t.DType, t.Shape, t.Bytes, len(raw[0].bytes))
 		}
@@ -179,7 +196,7 @@ func (t *Tensor) inFields(list []field, d dtype) error {
 		return fmt.Errorf("tensor %.60q: %s%v takes %d bytes, but it has %d", t.Name, t.DType, t.Shape, t.Bytes, count*size)
 	}
 	if t.Bytes > 0 && fixed > 0 && len(list) == 1 && list[0].isText {
-		t.Offset = list[0].at
+		t.Offset, t.data = list[0].at, list[0].bytes
 		return nil
 	}
 	t.Make = func() []byte {

@@ -17,6 +17,7 @@ func readValue(f field) (Value, error) {
 						v.DType = d.name
 					}
 				case 2:
+					v.Ranked = true
 					return into(f, 1, nil, &v)
 				}
 				return nil

@@ -194,7 +194,7 @@ func argument(line int, args []any, i int, none string) string {
 	if i >= len(args) || args[i] == nil {
 		return none
 	}
-	s, ok := args[i].(string)
+	s, ok := plain(args[i]).(string)
 	if !ok {
 		raise(line, "want a string, have %s", kind(args[i]))
 	}

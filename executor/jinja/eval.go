@@ -249,7 +249,7 @@ func (s *state) macro(x macroStmt, c *scope) function {
 
 // items are those of what can be gone through.
 func (s *state) items(line int, v any) []any {
-	switch v := v.(type) {
+	switch v := plain(v).(type) {
 	case *List:
 		return v.items
 	case *Dict:

@@ -28,7 +28,7 @@ func (s *state) eval(e expr, c *scope) any {
 		}
 		return d
 	case getExpr:
-		return s.get(e.line, s.eval(e.of, c), s.eval(e.key, c), e.attr)
+		return s.get(e.line, plain(s.eval(e.of, c)), plain(s.eval(e.key, c)), e.attr)
 	case sliceExpr:
 		return s.slice(e, c)
 	case callExpr:
@@ -42,9 +42,13 @@ func (s *state) eval(e expr, c *scope) any {
 		}
 		return f(s, e.line, s.all(e.args, c), s.named(e.named, c))
 	case filterExpr:
-		return s.filters[e.name](s, e.line, s.eval(e.of, c), s.all(e.args, c), s.named(e.kw, c))
+		of := s.eval(e.of, c)
+		if e.name != "escape" && e.name != "e" { // which leave markup as it is
+			of = plain(of)
+		}
+		return s.filters[e.name](s, e.line, of, s.all(e.args, c), s.named(e.kw, c))
 	case testExpr:
-		return s.tests[e.name](s, e.line, s.eval(e.of, c), s.all(e.args, c)) != e.not
+		return s.tests[e.name](s, e.line, plain(s.eval(e.of, c)), s.all(e.args, c)) != e.not
 	case condExpr:
 		if truth(s.eval(e.cond, c)) {
 			return s.eval(e.a, c)
@@ -92,6 +96,10 @@ func (s *state) binary(e binaryExpr, c *scope) any {
 		return s.eval(e.b, c)
 	}
 	b := s.eval(e.b, c)
+	if e.op == "+" {
+		return s.added(e.line, a, b)
+	}
+	a, b = plain(a), plain(b)
 	switch e.op {
 	case "==":
 		return equal(a, b)
@@ -163,7 +171,7 @@ func (s *state) get(line int, of, key any, attr bool) any {
 }
 
 func (s *state) slice(e sliceExpr, c *scope) any {
-	of := s.eval(e.of, c)
+	of := plain(s.eval(e.of, c))
 	var items []any
 	var runes []rune
 	n := 0

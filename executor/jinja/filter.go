@@ -28,8 +28,10 @@ func filters() map[string]filter {
 	}
 	t := map[string]filter{
 		"upper": str(strings.ToUpper), "lower": str(strings.ToLower), "title": str(title), "capitalize": str(capitalize),
-		"string": str(func(s string) string { return s }), "safe": str(func(s string) string { return s }),
-		"escape": str(escape), "e": str(escape),
+		"string": str(func(s string) string { return s }),
+		"safe":   func(_ *state, _ int, v any, _ []any, _ map[string]any) any { return markup(text(v)) },
+		"escape": func(_ *state, _ int, v any, _ []any, _ map[string]any) any { return escaped(v) },
+		"e":      func(_ *state, _ int, v any, _ []any, _ map[string]any) any { return escaped(v) },
 		"trim": func(_ *state, line int, v any, args []any, named map[string]any) any {
 			return strings.Trim(text(v), argument(line, []any{pass(args, named, 0, "chars", nil)}, 0, blanks))
 		},
@@ -143,10 +145,6 @@ func filters() map[string]filter {
 	return t
 }
 
-func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&#39;", `"`, "&#34;").Replace(s)
-}
-
 func length(s *state, line int, v any, _ []any, _ map[string]any) any {
 	if t, ok := v.(string); ok {
 		return int64(utf8.RuneCountInString(t))
@@ -237,6 +235,9 @@ func (s *state) path(line int, v, path any) any {
 
 func mapped(s *state, line int, v, attr, none any) *List {
 	l := NewList()
+	if !truth(v) {
+		return l
+	}
 	for _, x := range s.items(line, v) {
 		y := s.path(line, x, attr)
 		if _, ok := y.(undefined); ok && none != nil {
@@ -259,6 +260,9 @@ func mapFilter(s *state, line int, v any, args []any, named map[string]any) any 
 		raise(line, "no filter %q", text(args[0]))
 	}
 	l := NewList()
+	if !truth(v) { // as none, which is gone through here, but nowhere else
+		return l
+	}
 	for _, x := range s.items(line, v) {
 		l.items = append(l.items, f(s, line, x, args[1:], named))
 	}
@@ -285,6 +289,9 @@ func chosen(byAttr, keep bool) filter {
 			args = args[1:]
 		}
 		l := NewList()
+		if !truth(v) {
+			return l
+		}
 		for _, x := range s.items(line, v) {
 			s.step(line)
 			y := x

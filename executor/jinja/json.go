@@ -83,6 +83,8 @@ func dump(b *strings.Builder, v any, indent string, item, colon, at string, asci
 		b.WriteString(repr(v))
 	case string:
 		dumpString(b, v, ascii)
+	case markup:
+		dumpString(b, string(v), ascii)
 	case *List:
 		b.WriteString("[")
 		for i, x := range v.items {

@@ -56,6 +56,18 @@ func less(line int, op string, a, b any) bool {
 	return order >= 0
 }
 
+// added is a + b; where one is markup, the other is escaped.
+func (s *state) added(line int, a, b any) any {
+	_, ok := a.(markup)
+	_, ok2 := b.(markup)
+	_, text := plain(a).(string)
+	_, text2 := plain(b).(string)
+	if (ok || ok2) && text && text2 {
+		return markup(s.sized(line, string(escaped(a)+escaped(b))))
+	}
+	return s.arithmetic(line, "+", plain(a), plain(b))
+}
+
 func (s *state) arithmetic(line int, op string, a, b any) any {
 	switch x := a.(type) {
 	case string:

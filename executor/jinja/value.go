@@ -27,6 +27,26 @@ type Dict struct {
 
 type undefined struct{ name string }
 
+// markup is a text that the filter safe or escape made: what is added to it by +
+// is escaped.
+type markup string
+
+// plain is v, with markup as the string that it is.
+func plain(v any) any {
+	if m, ok := v.(markup); ok {
+		return string(m)
+	}
+	return v
+}
+
+// escaped is a text as markup.
+func escaped(v any) markup {
+	if m, ok := v.(markup); ok {
+		return m
+	}
+	return markup(strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&#39;", `"`, "&#34;").Replace(text(v)))
+}
+
 type function func(s *state, line int, args []any, named map[string]any) any
 
 // NewDict returns an empty dictionary.
@@ -66,6 +86,8 @@ func truth(v any) bool {
 	case float64:
 		return v != 0
 	case string:
+		return v != ""
+	case markup:
 		return v != ""
 	case *List:
 		return len(v.items) > 0
@@ -133,7 +155,7 @@ func kind(v any) string {
 		return "a bool"
 	case int64, float64:
 		return "a number"
-	case string:
+	case string, markup:
 		return "a string"
 	case *List:
 		return "a list"
@@ -148,7 +170,7 @@ func kind(v any) string {
 
 // text is str(v) of Python.
 func text(v any) string {
-	if s, ok := v.(string); ok {
+	if s, ok := plain(v).(string); ok {
 		return s
 	}
 	if _, ok := v.(undefined); ok {
@@ -173,6 +195,8 @@ func repr(v any) string {
 		return float(v)
 	case string:
 		return quote(v)
+	case markup:
+		return "Markup(" + quote(string(v)) + ")"
 	case undefined:
 		return "Undefined"
 	case *List:

@@ -1,16 +1,12 @@
 package model
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"pipe.dev/executor/checkpoint"
-	"pipe.dev/executor/gguf"
 	"pipe.dev/executor/jinja"
 	"pipe.dev/executor/tokenizer"
 )
@@ -18,6 +14,7 @@ import (
 // Chat turns messages into prompts, as the model's chat template says.
 type Chat struct {
 	template  *jinja.Template
+	withTools *jinja.Template // for messages with tools; nil where one template serves both
 	tokenizer *tokenizer.Tokenizer
 	vars      map[string]any
 }
@@ -35,21 +32,26 @@ func (m *Model) Chat(file string) (*Chat, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, source := file, ""
+	var found templates
 	if file != "" {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, checkpoint.FileError(file, err)
 		}
-		source = string(data)
-	} else if name, source, err = findTemplate(m.opt.Dir); err != nil {
+		found = templates{name: file, source: string(data)}
+	} else if found, err = findTemplates(m.opt.Dir); err != nil {
 		return nil, err
 	}
-	template, err := jinja.Parse(name, source)
+	c := &Chat{tokenizer: t, vars: found.tokens}
+	if c.template, err = jinja.Parse(found.name, found.source); err == nil && found.withTools != "" {
+		c.withTools, err = jinja.Parse(found.name, found.withTools)
+	}
 	if err != nil {
 		return nil, &ChatError{err}
 	}
-	c := &Chat{template: template, tokenizer: t, vars: map[string]any{}}
+	if c.vars == nil {
+		c.vars = map[string]any{}
+	}
 	if id, ok := t.BOS(); ok {
 		c.vars["bos_token"], _ = t.Token(id)
 	}
@@ -59,67 +61,21 @@ func (m *Model) Chat(file string) (*Chat, error) {
 	return c, nil
 }
 
-// findTemplate reads the chat template of a model's folder or file.
-func findTemplate(path string) (name, source string, err error) {
-	none := &ChatError{fmt.Errorf("%s has no chat template: it completes texts (pipe run pipelines/complete.cue), or takes one by --template", path)}
-	if IsGGUF(path) {
-		f, err := gguf.Open(path)
-		if err != nil {
-			return "", "", err
-		}
-		defer f.Close()
-		if s, ok := f.Value("tokenizer.chat_template").(string); ok && s != "" {
-			return path + ": tokenizer.chat_template", s, nil
-		}
-		return "", "", none
-	}
-	name = filepath.Join(path, "chat_template.jinja")
-	data, err := os.ReadFile(name)
-	if err == nil {
-		return name, string(data), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", "", checkpoint.FileError(name, err)
-	}
-	name = filepath.Join(path, "tokenizer_config.json")
-	data, err = os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", "", none
-	}
-	if err != nil {
-		return "", "", checkpoint.FileError(name, err)
-	}
-	var config struct {
-		Template json.RawMessage `json:"chat_template"`
-	}
-	if err := json.Unmarshal(data, &config); err != nil {
-		return "", "", &checkpoint.Error{File: name, Msg: err.Error()}
-	}
-	if json.Unmarshal(config.Template, &source) == nil && source != "" {
-		return name, source, nil
-	}
-	var list []struct{ Name, Template string }
-	if json.Unmarshal(config.Template, &list) == nil {
-		for _, t := range list {
-			if t.Name == "default" {
-				return name, t.Template, nil
-			}
-		}
-	}
-	return "", "", none
-}
-
 // Prompt is the text of messages, [{"role": ..., "content": ...}, ...], up to
 // where an answer begins, and its ids. more holds further variables of
-// the template, as tools.
+// the template, as tools, and of jinja.Template.Chat.
 func (c *Chat) Prompt(messages *jinja.List, more map[string]any) (text string, ids []int32, err error) {
-	vars := map[string]any{"messages": messages, "add_generation_prompt": true}
+	vars := map[string]any{"add_generation_prompt": more["continue_final_message"] == nil || more["continue_final_message"] == false}
 	for _, m := range []map[string]any{c.vars, more} {
 		for name, v := range m {
 			vars[name] = v
 		}
 	}
-	if text, _, err = c.template.Render(vars, time.Now()); err != nil {
+	template := c.template
+	if c.withTools != nil && vars["tools"] != nil {
+		template = c.withTools
+	}
+	if text, err = template.Chat(messages, vars, time.Now()); err != nil {
 		return "", nil, &ChatError{err}
 	}
 	ids, err = c.tokenizer.Encode(nil, text, false)

@@ -54,20 +54,20 @@ func TestResume(t *testing.T) {
 
 // The template of a folder is found wherever transformers puts it.
 func TestFindTemplate(t *testing.T) {
-	for _, c := range []struct{ file, text, want string }{
-		{"chat_template.jinja", "a{{ 1 }}", "a{{ 1 }}"},
-		{"tokenizer_config.json", `{"chat_template": "b"}`, "b"},
-		{"tokenizer_config.json", `{"chat_template": [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "c"}]}`, "c"},
-		{"tokenizer_config.json", `{}`, ""},
-		{"README", ``, ""},
+	for _, c := range []struct{ file, text, want, tools string }{
+		{"chat_template.jinja", "a{{ 1 }}", "a{{ 1 }}", ""},
+		{"tokenizer_config.json", `{"chat_template": "b"}`, "b", ""},
+		{"tokenizer_config.json", `{"chat_template": [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "c"}]}`, "c", "x"},
+		{"tokenizer_config.json", `{}`, "", ""},
+		{"README", ``, "", ""},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		_, got, err := findTemplate(dir)
-		if got != c.want || (err != nil) != (c.want == "") {
-			t.Errorf("%s %s: %q, %v", c.file, c.text, got, err)
+		got, err := findTemplates(dir)
+		if got.source != c.want || got.withTools != c.tools || (err != nil) != (c.want == "") {
+			t.Errorf("%s %s: %+v, %v", c.file, c.text, got, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "has no chat template") {
 			t.Error(err)

@@ -29,7 +29,7 @@ func (p *Pipeline) link() error {
 		if err != nil {
 			return &schema.Error{Pos: s.Pos, Msg: err.Error()}
 		}
-		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
+		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn, Document: p.opt.Document}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
 		for _, port := range d.Ports {
 			if list, ok := s.Fields[port.Name].(map[string]any); ok && port.Map {
 				c.maps[port.Name] = map[string]string{}

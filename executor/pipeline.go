@@ -23,6 +23,7 @@ type Options struct {
 	Backend  kernels.Backend
 	Compile  model.Compile
 	Stages   *stage.Table
+	Document stage.Document                        // that doc is of
 	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil
 	Warn     func(error)                           // is told of what a run does in spite of; may be nil
 }

@@ -118,6 +118,7 @@ func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
 // prepare opens the models of a pipeline and makes its plans.
 func (e *engine) prepare(doc *schema.Document, o executor.Options) (*executor.Pipeline, error) {
 	o.Backend, o.Stages = e.backend, e.stages
+	o.Document = stage.Document{Resolved: doc.Resolved(), Hash: doc.Hash}
 	if o.Compile == nil {
 		o.Compile = e.compile(nil)
 	}

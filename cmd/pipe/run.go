@@ -28,7 +28,8 @@ func runCommand(c *console) *cobra.Command {
 		Long: `Run a document: validate it, compile it, check that it fits into memory, and run it.
 
 Of a pipeline, texts go to stdout as they are made, and tensors to --out: a folder, which gets a .npy file for each,
-or one .npz or .safetensors file.
+or one .npz or .safetensors file. Pictures are written by the stage image.write. A PNG file that it wrote holds the
+document that made it: pipe run FILE.png repeats it, to the same bits, with --set nodes.STAGE.FIELD=VALUE for what is to differ.
 
 A recipe trains. Its run is a folder below --runs: the resolved document, plans, metrics, plots, checkpoints, and the
 model. The same document goes on from its last checkpoint if it was interrupted. A recipe of a tokenizer
@@ -37,9 +38,16 @@ model. The same document goes on from its last checkpoint if it was interrupted.
 PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor says which there are.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			doc, err := schema.Load(args[0], schema.Options{Set: flags.set})
+			file, source, err := documentIn(args[0])
+			if err != nil {
+				return err
+			}
+			doc, err := schema.Load(file, schema.Options{Set: flags.set, Source: source})
 			if err != nil {
 				return documentError(err)
+			}
+			if err := settable(file, doc, flags.set); source != nil && err != nil {
+				return usagef(cmd, "%v", err)
 			}
 			if out != "" && doc.Pipeline == nil {
 				return usagef(cmd, "--out is of pipelines: what a recipe makes goes below --runs")
@@ -68,7 +76,7 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 	cmd.Flags().StringVarP(&out, "out", "o", "", "where tensors go: a folder, or a .npz or .safetensors file")
 	cmd.Flags().StringVar(&root, "runs", "runs", "folder of the runs of recipes")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the outputs as one JSON object")
-	cmd.ValidArgsFunction = completeExtension("cue")
+	cmd.ValidArgsFunction = completeExtension("cue", "png")
 	return cmd
 }
 

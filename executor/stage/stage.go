@@ -44,7 +44,15 @@ type Call struct {
 	In   map[string]Value            // by port
 	Maps map[string]map[string]Value // by port and name, for ports that are maps
 	Warn func(error)                 // is told of what a run does in spite of; may be nil
-	kept any                         // what Prepare leaves for Run
+	// Document is what files say of where they come from; empty if nobody said.
+	Document Document
+	kept     any // what Prepare leaves for Run
+}
+
+// Document is the document that is run.
+type Document struct {
+	Resolved []byte // as CUE, with every default
+	Hash     string // "sha256:..." of it
 }
 
 // Model returns the model at a port.
@@ -61,7 +69,8 @@ type Table struct {
 
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
-	return NewTable(tokenize(), messages(), generate(), detokenize(), run())
+	return NewTable(tokenize(), messages(), generate(), detokenize(), run(),
+		imageRead(), imageResize(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageWrite())
 }
 
 // NewTable checks defs and indexes them.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pipe.dev/executor/decode"
+	"pipe.dev/executor/image"
 	"pipe.dev/executor/tensorfile"
 )
 
@@ -17,6 +18,7 @@ const (
 	IDs     Kind = "ids"     // []int32, or Tokens while they are being made
 	Tensor  Kind = "tensor"  // tensorfile.Tensor
 	Tensors Kind = "tensors" // []tensorfile.Tensor
+	Images  Kind = "images"  // []*image.Picture
 	Model   Kind = "model"   // *model.Model
 	Number  Kind = "number"  // float64
 	Flag    Kind = "flag"    // bool
@@ -72,6 +74,8 @@ func KindOf(v Value) Kind {
 		return Tensor
 	case []tensorfile.Tensor:
 		return Tensors
+	case []*image.Picture:
+		return Images
 	case float64:
 		return Number
 	case bool:

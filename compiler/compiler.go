@@ -53,6 +53,7 @@ type Program struct {
 	table *op.Table
 	opt   Options
 	graph *ir.Graph
+	spans bool
 
 	mu    sync.Mutex
 	plans map[string]*plan.Plan
@@ -70,6 +71,7 @@ type context struct {
 	table *op.Table
 	opt   *Options
 	base  *ir.Graph // of a training: the model before it is adapted
+	spans bool      // see Program.Spans
 
 	unbound *ir.Graph // the graph before sizes were bound, with the same nodes
 
@@ -85,6 +87,8 @@ var passes = []pass{
 		why: "an adapter is a part of the model, and of what learns"},
 	{name: "isolate", run: isolate,
 		why: "what a query sees is a part of the model that learns"},
+	{name: "pad", run: pad,
+		why: "what a query sees is a part of the model"},
 	{name: "dropout", run: dropout, after: []string{"adapt"},
 		why: "only what learns leaves anything out; an adapter may bring some"},
 	{name: "precision", run: precision, after: []string{"adapt", "isolate", "dropout"},
@@ -131,7 +135,12 @@ func Compile(m *schema.Model, t *op.Table, o Options) (*Program, error) {
 	if err := c.check("elaborate", g); err != nil {
 		return nil, err
 	}
-	return Optimize(g, t, o)
+	p, err := Optimize(g, t, o)
+	if err != nil {
+		return nil, err
+	}
+	p.spans = c.spans
+	return p, nil
 }
 
 // Optimize runs the passes on a graph that was made by other means.
@@ -179,6 +188,11 @@ func (c *context) check(name string, g *ir.Graph) error {
 
 // Graph returns the graph after the passes that do not depend on sizes.
 func (p *Program) Graph() *ir.Graph { return p.graph }
+
+// Spans reports whether what the program computes goes by how long sequences
+// may get: the size "ctx" if it has a cache, else "seq". Some kinds of rotary
+// scaling do.
+func (p *Program) Spans() bool { return p.spans }
 
 // Plan returns the plan for the given sizes: every name in the shapes of the
 // program, as "batch", "seq", and "ctx" if it has a cache. Plans are made once

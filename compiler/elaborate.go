@@ -19,6 +19,7 @@ type elaborator struct {
 	attrs  map[*schema.Node]any
 	states map[string]ir.Value
 	past   ir.Value // input "past", of an incremental run
+	spans  bool     // some op goes by how long sequences may get
 }
 
 // elaborate turns a model's nodes into a graph: weights and caches become
@@ -42,6 +43,7 @@ func elaborate(c *context, m *schema.Model) (*ir.Graph, error) {
 	if err := e.outputs(m); err != nil {
 		return nil, err
 	}
+	c.spans = e.spans
 	return prune(e.Graph), nil
 }
 
@@ -154,7 +156,9 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 		return fail(err)
 	}
 	if d.Spans != nil {
-		attr = d.Spans(attr, e.length(in))
+		spanned := d.Spans(attr, e.length(in))
+		e.spans = e.spans || spanned != attr
+		attr = spanned
 	}
 	e.done[at] = e.Apply(d.Name, attr, in...)
 	return e.done[at], e.Err()

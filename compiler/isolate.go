@@ -17,7 +17,7 @@ func isolate(c *context, g *ir.Graph) (*ir.Graph, error) {
 	}
 	var segments ir.Value
 	return rewrite(c.table, g, func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
-		if n.Op != "attention" || in[segmentsPort].Valid() || n.In[0].Type().Shape[1] != n.In[1].Type().Shape[1] {
+		if n.Op != "attention" || in[segmentsPort].Valid() || !sameRows(in[0].Type(), in[1].Type()) {
 			return nil
 		}
 		if !segments.Valid() {

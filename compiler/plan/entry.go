@@ -13,6 +13,10 @@ type Entry struct {
 	// Last makes the program compute its output only for one position of each
 	// sequence, given by the input "last" [batch].
 	Last bool
+	// Padded makes a program for sequences of several lengths, filled up at their
+	// ends: it has an input "lengths" [batch] if anything in it looks beyond a
+	// position. What it gives at filled places means nothing.
+	Padded bool
 	// Take names nodes whose values are outputs as well.
 	Take []string
 }

@@ -24,6 +24,9 @@ import (
 // Program makes plans of one model for different sizes.
 type Program interface {
 	Plan(sizes map[string]int) (*plan.Plan, error)
+	// Spans reports whether what it computes goes by how long sequences may get,
+	// as some kinds of rotary scaling do.
+	Spans() bool
 }
 
 // Compile makes a program of an architecture.

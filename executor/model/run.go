@@ -86,11 +86,19 @@ func (m *Model) Inputs() (map[string]ir.Type, error) {
 	return types, nil
 }
 
-// Inputs are the names of the inputs of a plan that Forward gave.
+// Inputs are the names of the model's inputs that a plan of Forward or Padded
+// reads.
 func Inputs(p *plan.Plan) []string {
 	var names []string
 	for _, in := range p.Inputs {
-		names = append(names, in.Name)
+		if in.Name != "lengths" {
+			names = append(names, in.Name)
+		}
 	}
 	return names
+}
+
+// withSizes is the type of t with other numbers of sequences and positions.
+func withSizes(t tensorfile.Tensor, batch, seq int) ir.Type {
+	return t.Type.With(append([]ir.Dim{ir.D(batch), ir.D(seq)}, t.Type.Shape[2:]...)...)
 }

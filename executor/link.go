@@ -36,8 +36,8 @@ func (p *Pipeline) link() error {
 				for name, token := range list {
 					c.maps[port.Name][name], _ = token.(string)
 				}
-			} else {
-				c.from[port.Name], _ = s.Fields[port.Name].(string)
+			} else if token, ok := s.Fields[port.Name].(string); ok || !port.Optional {
+				c.from[port.Name] = token
 			}
 		}
 		p.calls[s.ID], p.kinds[s.ID] = c, d.Result
@@ -66,9 +66,11 @@ func (p *Pipeline) visit(c *call, visiting map[string]bool) error {
 	}
 	visiting[c.ID] = true
 	for _, port := range c.def.Ports {
-		tokens := map[string]string{port.Name: c.from[port.Name]}
+		tokens := map[string]string{}
+		if token, ok := c.from[port.Name]; ok {
+			tokens[port.Name] = token
+		}
 		if port.Map {
-			tokens = map[string]string{}
 			for name, token := range c.maps[port.Name] {
 				tokens[port.Name+"."+name] = token
 			}

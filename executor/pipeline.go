@@ -78,14 +78,26 @@ func (p *Pipeline) prepare() error {
 	}
 	for _, c := range p.order {
 		p.fill(c, p.known)
-		if c.def.Prepare == nil {
+		if c.def.Prepare != nil {
+			if err := c.def.Prepare(&c.Call); err != nil {
+				return stageError(c.doc.Pos, false, err)
+			}
+		}
+		if !c.def.Early || !p.knows(c) {
 			continue
 		}
-		if err := c.def.Prepare(&c.Call); err != nil {
-			return stageError(c.doc.Pos, false, err)
+		v, err := c.def.Run(context.Background(), &c.Call)
+		if err != nil {
+			return stageError(c.doc.Pos, true, err)
 		}
+		p.known[c.ID] = v
 	}
 	return nil
+}
+
+// knows reports whether all that a call reads is known.
+func (p *Pipeline) knows(c *call) bool {
+	return !slices.ContainsFunc(c.tokens(), func(token string) bool { return p.known[token] == nil })
 }
 
 // Close gives the memory and files of the models back.
@@ -179,6 +191,9 @@ func (p *Pipeline) Run(ctx context.Context, emit func(out schema.Output, v stage
 	values := maps.Clone(p.known)
 	readers := p.readers()
 	for _, c := range p.order {
+		if values[c.ID] != nil { // it ran early
+			continue
+		}
 		p.fill(c, values)
 		v, err := c.def.Run(ctx, &c.Call)
 		if err == nil && readers[c.ID] > 1 {

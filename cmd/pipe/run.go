@@ -13,6 +13,7 @@ import (
 
 	"pipe.dev/executor"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/decode"
 	"pipe.dev/executor/stage"
 	"pipe.dev/executor/tensorfile"
 	"pipe.dev/schema"
@@ -27,7 +28,7 @@ func runCommand(c *console) *cobra.Command {
 		Short: "run a document: a pipeline, or a recipe of a model or a tokenizer",
 		Long: `Run a document: validate it, compile it, check that it fits into memory, and run it.
 
-Of a pipeline, texts go to stdout as they are made, and tensors to --out: a folder, which gets a .npy file for each,
+Of a pipeline, texts go to stdout as they are made (several with a line --- between them), and tensors to --out: a folder, which gets a .npy file for each,
 or one .npz or .safetensors file. Pictures are written by the stage image.write. A PNG file that it wrote holds the
 document that made it: pipe run FILE.png repeats it, to the same bits, with --set nodes.STAGE.FIELD=VALUE for what is to differ.
 
@@ -140,9 +141,19 @@ func (w *results) emit(out schema.Output, v stage.Value) error {
 	if err != nil {
 		return err
 	}
+	if made, ok := all.([]decode.Made); ok {
+		ids := make([][]int32, len(made))
+		for i, m := range made {
+			ids[i] = m.IDs
+		}
+		all = ids
+	}
 	if w.json {
 		w.values[out.Name] = all
 		return nil
+	}
+	if texts, ok := all.([]string); ok {
+		all = strings.Join(texts, "\n---\n")
 	}
 	_, err = fmt.Fprintln(w.c.out, all)
 	return err

@@ -1,8 +1,8 @@
 // Package decode makes text token by token: it feeds a prompt through plans
 // for several lengths, keeps the key/value cache, samples, decodes, and stops.
 //
-// It serves one sequence at a time. Batched and continuous decoding are not
-// its business.
+// A Generator serves one sequence at a time, a Batch several. Sequences that join
+// a batch while others are being made are not its business.
 package decode
 
 import (
@@ -36,9 +36,10 @@ type Generator struct {
 type step struct {
 	run        *session.Session
 	ids        string // name of the input
-	size       int    // positions of one call
+	rows       int    // sequences of one call
+	size       int    // positions of each
 	input      []byte
-	past, last [4]byte
+	past, last []byte
 }
 
 // New returns a generator over sessions of the entry that continues a
@@ -47,7 +48,7 @@ type step struct {
 func New(sessions []*session.Session, context int) (*Generator, error) {
 	g := &Generator{context: context}
 	for _, s := range sessions {
-		st, vocab, err := newStep(s)
+		st, vocab, err := newStep(s, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -67,15 +68,17 @@ func New(sessions []*session.Session, context int) (*Generator, error) {
 	return g, nil
 }
 
-func newStep(s *session.Session) (*step, int, error) {
-	st := &step{run: s}
+// newStep is a step over s, whose calls take so many sequences, and the number
+// of logits.
+func newStep(s *session.Session, rows int) (*step, int, error) {
+	st := &step{run: s, rows: rows, past: make([]byte, 4*rows), last: make([]byte, 4*rows)}
 	p := s.Plan()
 	for _, in := range p.Inputs {
 		if in.Name == "past" || in.Name == "last" {
 			continue
 		}
 		t := in.Place.Type
-		if st.ids != "" || t.DType != ir.I32 || t.Rank() != 2 || t.Shape[0].N != 1 {
+		if st.ids != "" || t.DType != ir.I32 || t.Rank() != 2 || t.Shape[0].N != rows {
 			return nil, 0, fmt.Errorf("input %s is %v: a model that makes text has one input, of ids [batch,seq] in i32", in.Name, t)
 		}
 		st.ids, st.size = in.Name, t.Shape[1].N
@@ -83,7 +86,7 @@ func newStep(s *session.Session) (*step, int, error) {
 	if st.ids == "" {
 		return nil, 0, errors.New("a model that makes text has an input of ids")
 	}
-	st.input = make([]byte, 4*st.size)
+	st.input = make([]byte, 4*rows*st.size)
 	for _, out := range p.Outputs {
 		if t := out.Place.Type; out.Name == "out" && t.DType == ir.F32 && t.Rank() == 3 && t.Shape[1].N == 1 {
 			return st, t.Shape[2].N, nil
@@ -138,21 +141,29 @@ func (g *Generator) Past() int { return g.past }
 
 // begin computes a prompt but for its first tokens, which the cache has.
 func (g *Generator) begin(ctx context.Context, prompt []int32, want, shared int) error {
-	if len(prompt) == 0 {
-		return &PromptError{"is empty, and the tokenizer adds no token to start from"}
-	}
-	if len(prompt)+want > g.context {
-		return &ContextError{len(prompt), want, g.context}
-	}
-	for i, id := range prompt {
-		if id < 0 || int(id) >= g.vocab {
-			return &PromptError{fmt.Sprintf("has id %d as token %d, and the model has %d", id, i, g.vocab)}
-		}
+	if err := checkPrompt(prompt, want, g.context, g.vocab); err != nil {
+		return err
 	}
 	g.tokens, g.past = append(g.tokens[:0], prompt...), shared
 	for g.past < len(prompt) {
 		if err := g.call(ctx, g.pick(len(prompt)-g.past)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkPrompt says why a prompt can't be continued by so many tokens.
+func checkPrompt(prompt []int32, want, context, vocab int) error {
+	if len(prompt) == 0 {
+		return &PromptError{"is empty, and the tokenizer adds no token to start from"}
+	}
+	if len(prompt)+want > context {
+		return &ContextError{len(prompt), want, context}
+	}
+	for i, id := range prompt {
+		if id < 0 || int(id) >= vocab {
+			return &PromptError{fmt.Sprintf("has id %d as token %d, and the model has %d", id, i, vocab)}
 		}
 	}
 	return nil
@@ -173,37 +184,54 @@ func (g *Generator) pick(n int) *step {
 // token hold id 0; what they put into the cache is overwritten before it is
 // seen.
 func (g *Generator) call(ctx context.Context, st *step) error {
-	n := min(st.size, len(g.tokens)-g.past)
-	le := binary.LittleEndian
-	for i := range st.size {
-		var id int32
-		if i < n {
-			id = g.tokens[g.past+i]
-		}
-		le.PutUint32(st.input[4*i:], uint32(id))
-	}
-	le.PutUint32(st.past[:], uint32(g.past))
-	le.PutUint32(st.last[:], uint32(n-1))
-	if err := st.run.Write(st.ids, st.input); err != nil {
-		return err
-	}
-	if err := st.run.Write("past", st.past[:]); err != nil {
-		return err
-	}
-	if err := st.run.Write("last", st.last[:]); err != nil {
-		return err
-	}
-	if err := st.run.Run(ctx); err != nil {
+	n := st.feed(0, g.tokens[g.past:], g.past)
+	if err := st.call(ctx); err != nil {
 		return err
 	}
 	if err := st.run.Read("out", g.raw); err != nil {
 		return err
 	}
-	for i := range g.logits {
-		g.logits[i] = math.Float32frombits(le.Uint32(g.raw[4*i:]))
-	}
+	decodeLogits(g.logits, g.raw)
 	g.past, g.ran = g.past+n, st
 	return nil
+}
+
+// feed gives a sequence of the next call the first of its tokens, as many as
+// it takes, after so many in the cache. It says how many.
+func (st *step) feed(row int, tokens []int32, past int) int {
+	n := min(st.size, len(tokens))
+	le := binary.LittleEndian
+	for i, to := 0, st.input[4*row*st.size:]; i < st.size; i++ {
+		var id int32
+		if i < n {
+			id = tokens[i]
+		}
+		le.PutUint32(to[4*i:], uint32(id))
+	}
+	le.PutUint32(st.past[4*row:], uint32(past))
+	le.PutUint32(st.last[4*row:], uint32(max(0, n-1)))
+	return n
+}
+
+// call runs the session on what was fed.
+func (st *step) call(ctx context.Context) error {
+	if err := st.run.Write(st.ids, st.input); err != nil {
+		return err
+	}
+	if err := st.run.Write("past", st.past); err != nil {
+		return err
+	}
+	if err := st.run.Write("last", st.last); err != nil {
+		return err
+	}
+	return st.run.Run(ctx)
+}
+
+// decodeLogits turns logits as the device gives them into numbers.
+func decodeLogits(to []float32, raw []byte) {
+	for i := range to {
+		to[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
 }
 
 // Next samples the next token from what was computed last.

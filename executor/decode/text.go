@@ -42,7 +42,7 @@ const NoToken = -1
 // Text makes a text, token by token. A break in the loop over it ends it.
 func (g *Generator) Text(ctx context.Context, r Request) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
-		s, err := sampler.New(g.vocab, r.Sampler)
+		w, err := newWriter(&r, g.vocab)
 		if err == nil {
 			start := g.Start
 			if r.Resume {
@@ -50,48 +50,78 @@ func (g *Generator) Text(ctx context.Context, r Request) iter.Seq2[Piece, error]
 			}
 			err = start(ctx, r.Prompt, r.MaxTokens)
 		}
-		if err != nil {
-			yield(Piece{}, err)
-			return
-		}
-		hold := holder{stop: r.Stop}
-		for n := range r.MaxTokens {
-			id, err := g.Next(s)
+		for more := true; more && err == nil; {
+			var p Piece
+			p, more, err = w.next(g.logits, g.tokens)
 			if nan := (*sampler.NaNError)(nil); errors.As(err, &nan) {
 				err = g.trace(ctx, err)
 			}
 			if err != nil {
-				yield(Piece{}, err)
-				return
-			}
-			if slices.Contains(r.End, id) {
 				break
 			}
-			text, err := r.Decoder.Push(id)
-			if err != nil {
-				yield(Piece{}, err)
+			if p != noPiece && !yield(p, nil) {
 				return
 			}
-			text, stopped := hold.push(text)
-			if !yield(Piece{id, text}, nil) || stopped {
-				return
-			}
-			if n+1 == r.MaxTokens {
-				break
-			}
-			if err := g.Push(ctx, id); err != nil {
-				yield(Piece{}, err)
-				return
+			if more {
+				err = g.Push(ctx, p.ID)
 			}
 		}
-		rest, stopped := hold.push(r.Decoder.Flush())
-		if !stopped {
-			rest += hold.held
+		if err != nil {
+			yield(Piece{}, err)
+			return
 		}
-		if rest != "" {
+		if rest := w.rest(); rest != "" {
 			yield(Piece{NoToken, rest}, nil)
 		}
 	}
+}
+
+// writer makes one text out of logits.
+type writer struct {
+	r       *Request
+	s       *sampler.Sampler
+	hold    holder
+	made    int
+	stopped bool // by a stop string
+}
+
+// noPiece says that nothing was made.
+var noPiece = Piece{ID: NoToken}
+
+func newWriter(r *Request, vocab int) (*writer, error) {
+	s, err := sampler.New(vocab, r.Sampler)
+	return &writer{r: r, s: s, hold: holder{stop: r.Stop}}, err
+}
+
+// next makes a token that follows tokens, of the logits there. more says that
+// another one may come after it.
+func (w *writer) next(logits []float32, tokens []int32) (p Piece, more bool, err error) {
+	if w.made >= w.r.MaxTokens {
+		return noPiece, false, nil
+	}
+	id, err := w.s.Next(logits, tokens, len(tokens))
+	if err != nil || slices.Contains(w.r.End, id) {
+		return noPiece, false, err
+	}
+	text, err := w.r.Decoder.Push(id)
+	if err != nil {
+		return noPiece, false, err
+	}
+	text, w.stopped = w.hold.push(text)
+	w.made++
+	return Piece{id, text}, !w.stopped && w.made < w.r.MaxTokens, nil
+}
+
+// rest is the end of the text.
+func (w *writer) rest() string {
+	if w.stopped {
+		return ""
+	}
+	rest, stopped := w.hold.push(w.r.Decoder.Flush())
+	if !stopped {
+		rest += w.hold.held
+	}
+	return rest
 }
 
 // holder keeps back text that may be the beginning of a stop string.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
 )
 
 // FitError says that a run needs more memory than it may have, before
@@ -43,21 +44,34 @@ func Fit(models []*Model, limit int64) error {
 // advice finds a shorter context that fits.
 func (m *Model) advice(need, limit int64) string {
 	other := need - m.PeakBytes()
+	if m.batch != nil {
+		if rows, ok := m.fewer(limit - other); ok {
+			return fmt.Sprintf("%d texts at once would fit (batch: %d), or --mem %s", rows, rows, Size(need))
+		}
+	}
 	for c := m.context / 2; c >= 16 && len(m.text) > 0; c /= 2 {
 		plans, err := m.textPlans(c)
 		if err != nil {
 			break
 		}
-		peak := other + stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache)
-		var work int64
-		for _, p := range plans {
-			work = max(work, p.WorkBytes)
-		}
-		if peak+work <= limit {
+		if other+peakBytes(plans) <= limit {
 			return fmt.Sprintf("a context of %d positions would fit (--set %s.context=%d), or --mem %s", c, m.opt.Name, c, Size(need))
 		}
 	}
-	return fmt.Sprintf("no shorter context would fit; --mem %s would", Size(need))
+	what := "no shorter context"
+	if m.batch != nil {
+		what = "no smaller batch"
+	}
+	return fmt.Sprintf("%s would fit; --mem %s would", what, Size(need))
+}
+
+// peakBytes is what plans need together.
+func peakBytes(plans []*plan.Plan) int64 {
+	var work int64
+	for _, p := range plans {
+		work = max(work, p.WorkBytes)
+	}
+	return stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache) + work
 }
 
 // Size writes a number of bytes as people read it, rounded up, so that it is

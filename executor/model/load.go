@@ -18,10 +18,19 @@ var lengths = []int{1, 8, 32, 128, 512}
 // Text asks for what making text needs: plans that continue one sequence, for
 // several lengths of prompts.
 func (m *Model) Text() error {
-	t, err := m.Tokenizer()
+	err := m.findContext()
 	if err != nil {
 		return err
 	}
+	if m.text, err = m.textPlans(m.context); err != nil {
+		return err
+	}
+	m.want(m.text...)
+	return m.fitsTokenizer(m.text[0])
+}
+
+// findContext settles how many positions a sequence may have.
+func (m *Model) findContext() error {
 	m.context = m.opt.Context
 	if m.context == 0 {
 		m.context = m.arch.Context
@@ -29,15 +38,18 @@ func (m *Model) Text() error {
 	if m.context <= 0 {
 		return fmt.Errorf("%s: config.json says no number of positions; set context", m.opt.Dir)
 	}
-	if m.text, err = m.textPlans(m.context); err != nil {
+	return nil
+}
+
+// fitsTokenizer compares the ids of the tokenizer with the logits of a plan.
+func (m *Model) fitsTokenizer(p *plan.Plan) error {
+	t, err := m.Tokenizer()
+	if err != nil {
 		return err
 	}
-	m.want(m.text...)
-	for _, p := range m.text {
-		for _, out := range p.Outputs {
-			if shape := out.Place.Type.Shape; out.Name == "out" && shape[len(shape)-1].N < t.Size() {
-				return &VocabError{m.opt.Dir, t.Size(), shape[len(shape)-1].N}
-			}
+	for _, out := range p.Outputs {
+		if shape := out.Place.Type.Shape; out.Name == "out" && shape[len(shape)-1].N < t.Size() {
+			return &VocabError{m.opt.Dir, t.Size(), shape[len(shape)-1].N}
 		}
 	}
 	return nil
@@ -58,18 +70,25 @@ func (m *Model) MakesText() bool { return len(m.text) > 0 }
 
 func (m *Model) textPlans(context int) ([]*plan.Plan, error) {
 	var list []*plan.Plan
-	entry := plan.Entry{Name: "step", Cache: m.opt.Cache, Last: true}
 	for _, n := range lengths {
 		if n > context {
 			break
 		}
-		p, err := m.plan(entry, map[string]int{"batch": 1, "seq": n, "ctx": context})
+		p, err := m.stepPlan(1, n, context)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// step is the entry that continues sequences.
+func (m *Model) step() plan.Entry { return plan.Entry{Name: "step", Cache: m.opt.Cache, Last: true} }
+
+// stepPlan is a plan of a call that continues sequences.
+func (m *Model) stepPlan(rows, size, context int) (*plan.Plan, error) {
+	return m.plan(m.step(), map[string]int{"batch": rows, "seq": size, "ctx": context})
 }
 
 // Forward asks for a plan that runs the model once over whole sequences, and
@@ -102,16 +121,32 @@ func (m *Model) StateBytes(k ir.Kind) int64 { return stateBytes(m.plans, k) }
 
 func stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
 	var sum int64
-	seen := map[string]bool{}
-	for _, p := range plans {
-		for _, s := range p.States {
-			if s.Kind == k && !seen[s.Path] {
-				seen[s.Path] = true
-				sum += s.Bytes
-			}
+	for _, s := range largest(plans) {
+		if s.Kind == k {
+			sum += s.Bytes
 		}
 	}
 	return sum
+}
+
+// largest are the states of plans, each as the plan has it that needs most: caches
+// are as large as the sequences that a plan is for.
+func largest(plans []*plan.Plan) []plan.State {
+	at := map[string]int{}
+	var list []plan.State
+	for _, p := range plans {
+		for _, s := range p.States {
+			i, seen := at[s.Path]
+			switch {
+			case !seen:
+				at[s.Path] = len(list)
+				list = append(list, s)
+			case s.Bytes > list[i].Bytes:
+				list[i] = s
+			}
+		}
+	}
+	return list
 }
 
 // PeakBytes is what the model will allocate or map.
@@ -144,10 +179,10 @@ func (m *Model) Load(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", m.opt.Dir, err)
 	}
 	total, done := m.StateBytes(ir.Weight), int64(0)
+	if err := m.store.Reserve(largest(m.plans)); err != nil {
+		return err
+	}
 	for _, p := range m.plans {
-		if err := m.store.Reserve(p.States); err != nil {
-			return err
-		}
 		for i := range p.States {
 			if err := ctx.Err(); err != nil {
 				return err

@@ -66,6 +66,7 @@ type Model struct {
 	programs  map[string]Program
 	plans     []*plan.Plan // everything that was asked for
 	text      []*plan.Plan // those that continue a sequence
+	batch     *batch       // of several texts, or nil
 	context   int          // of text
 	store     *session.Store
 	formats   *chosen

@@ -1,6 +1,10 @@
 package stage
 
-import "context"
+import (
+	"context"
+
+	"pipe.dev/executor/decode"
+)
 
 // DetokenizeAttr describes how ids become text.
 type DetokenizeAttr struct {
@@ -10,7 +14,7 @@ type DetokenizeAttr struct {
 func detokenize() *Def {
 	return &Def{
 		Name: "detokenize", Title: "Detokenize", Result: Text,
-		Doc: "turns ids into text by the model's tokenizer, as they come.",
+		Doc: "turns ids into text by the model's tokenizer, as they come; ids of several texts into a list of them.",
 		Ports: []Port{
 			{Name: "x", Doc: "the ids", Kinds: []Kind{IDs}},
 			{Name: "model", Doc: "the model whose tokenizer it is", Kinds: []Kind{Model}},
@@ -30,14 +34,37 @@ func detokenize() *Def {
 						}
 					}
 				}), nil
+			case []decode.Made:
+				texts := make([]string, len(x))
+				for i, made := range x {
+					texts[i] = made.Text
+				}
+				return texts, nil
 			case []int32:
-				t, err := c.Model("model").Tokenizer()
+				texts, err := decoded(c, x)
 				if err != nil {
 					return nil, err
 				}
-				return t.Decode(x, !c.Attr.(DetokenizeAttr).Special)
+				return texts[0], nil
+			case [][]int32:
+				return decoded(c, x...)
 			}
 			return nil, errKind(c.In["x"], IDs)
 		},
 	}
+}
+
+// decoded are the texts of ids.
+func decoded(c *Call, rows ...[]int32) ([]string, error) {
+	t, err := c.Model("model").Tokenizer()
+	if err != nil {
+		return nil, err
+	}
+	texts := make([]string, len(rows))
+	for i, ids := range rows {
+		if texts[i], err = t.Decode(ids, !c.Attr.(DetokenizeAttr).Special); err != nil {
+			return nil, err
+		}
+	}
+	return texts, nil
 }

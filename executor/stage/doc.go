@@ -40,8 +40,12 @@ func (d *Def) entry() attr.Entry {
 		if p.Map {
 			kind = "{[string]: op.#Tok}"
 		}
-		e.Rows = append(e.Rows, attr.Row{CUE: p.Name + "!: " + kind, Label: "input `" + p.Name + "`",
-			Doc: p.Doc, Note: strings.Join(kinds, " or "), Default: "must be given"})
+		mark, must := "!: ", "must be given"
+		if p.Optional {
+			mark, must = "?: ", "none"
+		}
+		e.Rows = append(e.Rows, attr.Row{CUE: p.Name + mark + kind, Label: "input `" + p.Name + "`",
+			Doc: p.Doc, Note: strings.Join(kinds, " or "), Default: must})
 	}
 	return e
 }

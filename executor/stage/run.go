@@ -25,43 +25,95 @@ func run() *Def {
 		Ports: []Port{
 			{Name: "model", Doc: "the model", Kinds: []Kind{Model}},
 			{Name: "with", Doc: "the model's inputs by their names", Kinds: []Kind{Tensor, IDs}, Map: true},
+			{Name: "mask", Doc: "[batch, seq], 1 at tokens and 0 at padding, before them or after; ids of several texts need none", Kinds: []Kind{Tensor}, Optional: true},
 		},
 		Attr:    RunAttr{},
 		Prepare: prepareRun,
 		Run: func(ctx context.Context, c *Call) (Value, error) {
-			p := c.kept.(*plan.Plan)
-			inputs, err := runInputs(c)
+			in, err := runInputs(c)
 			if err != nil {
 				return nil, err
 			}
-			return c.Model("model").Run(ctx, p, inputs)
+			switch p := c.kept.(type) {
+			case *plan.Plan:
+				return c.Model("model").Run(ctx, p, in.tensors)
+			case *model.Padded:
+				return c.Model("model").RunPadded(ctx, p, in.tensors)
+			}
+			return nil, fmt.Errorf("the sizes of its inputs are not known before the run: read them from a file, or from a tokenize stage")
 		},
 	}
 }
 
+// inputsOfRun are the inputs of a call of a model.
+type inputsOfRun struct {
+	tensors map[string]tensorfile.Tensor
+	padding *model.Padding // nil where all sequences are whole
+	unknown bool           // something is not known yet
+}
+
 // runInputs gives tensors of one axis a first one of size 1 where the model
 // wants two, [batch, seq].
-func runInputs(c *Call) (map[string]tensorfile.Tensor, error) {
-	inputs := map[string]tensorfile.Tensor{}
+func runInputs(c *Call) (*inputsOfRun, error) {
+	in := &inputsOfRun{tensors: map[string]tensorfile.Tensor{}}
 	wants, err := c.Model("model").Inputs()
 	if err != nil {
 		return nil, err
 	}
-	for name, v := range c.Maps["with"] {
+	mask, given := c.In["mask"]
+	if t, ok := mask.(tensorfile.Tensor); ok {
+		if in.padding, err = model.ReadPadding(twoAxes(t)); err != nil {
+			return nil, err
+		}
+	}
+	in.unknown = given && mask == nil
+	for _, name := range slices.Sorted(maps.Keys(c.Maps["with"])) {
+		v, err := Collect(c.Maps["with"][name])
+		if err != nil {
+			return nil, err
+		}
 		switch v := v.(type) {
 		case tensorfile.Tensor:
-			if v.Type.Rank() == 1 && wants[name].Rank() == 2 {
-				v.Type = v.Type.With(ir.D(1), v.Type.Shape[0])
+			if wants[name].Rank() == 2 {
+				v = twoAxes(v)
 			}
-			inputs[name] = v
+			in.tensors[name] = v
 		case []int32:
-			inputs[name] = tensorfile.FromInt32s(name, v, 1, len(v))
-		case nil: // not known yet
+			in.tensors[name] = tensorfile.FromInt32s(name, v, 1, len(v))
+		case [][]int32:
+			in.tensors[name] = in.rows(name, v)
+		case nil:
+			in.unknown = true
 		default:
 			return nil, fmt.Errorf("with.%s is %s, want %s", name, KindOf(v), Tensor)
 		}
 	}
-	return inputs, nil
+	return in, nil
+}
+
+// twoAxes is a tensor with the axis of sequences in front, where it lacks one.
+func twoAxes(t tensorfile.Tensor) tensorfile.Tensor {
+	if t.Type.Rank() == 1 {
+		t.Type = t.Type.With(ir.D(1), t.Type.Shape[0])
+	}
+	return t
+}
+
+// rows fills sequences of ids up to the longest.
+func (in *inputsOfRun) rows(name string, rows [][]int32) tensorfile.Tensor {
+	sizes := make([]int, len(rows))
+	for i, row := range rows {
+		sizes[i] = len(row)
+	}
+	width := slices.Max(sizes)
+	all := make([]int32, len(rows)*width)
+	for i, row := range rows {
+		copy(all[i*width:], row)
+	}
+	if slices.Min(sizes) != width {
+		in.padding = model.PaddingOf(sizes)
+	}
+	return tensorfile.FromInt32s(name, all, len(rows), width)
 }
 
 // prepareRun asks for a plan of the inputs' sizes, which are known beforehand
@@ -77,15 +129,25 @@ func prepareRun(c *Call) error {
 			return fmt.Errorf("with.%s: the model has no such input; it has %s", name, strings.Join(slices.Sorted(maps.Keys(wants)), ", "))
 		}
 	}
-	inputs, err := runInputs(c)
+	in, err := runInputs(c)
 	if err != nil {
 		return err
 	}
-	sizes, err := sizesOf(wants, inputs)
+	sizes, err := sizesOf(wants, in.tensors)
 	if err != nil {
 		return err
 	}
-	p, err := m.Call(sizes, c.Attr.(RunAttr).Take)
+	take := c.Attr.(RunAttr).Take
+	var p *plan.Plan
+	if in.padding == nil {
+		p, err = m.Call(sizes, take)
+		c.kept = p
+	} else {
+		var call *model.Padded
+		if call, err = m.Padded(in.padding, take); err == nil {
+			c.kept, p = call, call.Plan()
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -94,7 +156,9 @@ func prepareRun(c *Call) error {
 			return fmt.Errorf("with.%s is missing: the model needs it", name)
 		}
 	}
-	c.kept = p
+	if in.unknown {
+		c.kept = nil
+	}
 	return nil
 }
 

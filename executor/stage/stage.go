@@ -25,6 +25,10 @@ type Def struct {
 	// Prepare says what the run will need of the models, before anything is
 	// read. Values that are not known yet are nil. It may be nil.
 	Prepare func(c *Call) error
+	// Early says that Run needs no weights and costs little: it runs before
+	// anything is read as soon as its inputs are known, so that the sizes of
+	// what others need follow from its result.
+	Early bool
 	// Run computes the result.
 	Run func(ctx context.Context, c *Call) (Value, error)
 }
@@ -35,6 +39,8 @@ type Port struct {
 	Doc   string
 	Kinds []Kind // what it accepts
 	Map   bool   // several inputs, each under a name of the document's choice
+
+	Optional bool // documents may leave it out
 }
 
 // Call is one use of a stage in a pipeline.

@@ -13,10 +13,10 @@ type TokenizeAttr struct {
 
 func tokenize() *Def {
 	return &Def{
-		Name: "tokenize", Title: "Tokenize", Result: IDs,
-		Doc: "turns text into ids by the model's tokenizer.",
+		Name: "tokenize", Title: "Tokenize", Result: IDs, Early: true,
+		Doc: "turns text into ids by the model's tokenizer; a list of texts into a list of them.",
 		Ports: []Port{
-			{Name: "x", Doc: "the text", Kinds: []Kind{Text}},
+			{Name: "x", Doc: "the text, or a list of texts", Kinds: []Kind{Text, List}},
 			{Name: "model", Doc: "the model whose tokenizer it is", Kinds: []Kind{Model}},
 		},
 		Attr: TokenizeAttr{},
@@ -25,20 +25,61 @@ func tokenize() *Def {
 			return err
 		},
 		Run: func(_ context.Context, c *Call) (Value, error) {
-			t, err := c.Model("model").Tokenizer()
+			texts, several, err := textsOf("x", c.In["x"])
 			if err != nil {
 				return nil, err
 			}
-			text, err := Collect(c.In["x"])
-			if err != nil {
-				return nil, err
+			rows := make([][]int32, len(texts))
+			for i, text := range texts {
+				if rows[i], err = tokenized(c, text); err != nil {
+					return nil, err
+				}
 			}
-			if lost := t.Lost(text.(string)); len(lost) > 0 && c.Warn != nil {
-				c.Warn(fmt.Errorf("%s: the tokenizer of %s has no token for %s: left out of the text", c.ID, c.Model("model").Dir(), quoted(lost)))
+			if several {
+				return rows, nil
 			}
-			return t.Encode(nil, text.(string), c.Attr.(TokenizeAttr).Special)
+			return rows[0], nil
 		},
 	}
+}
+
+// tokenized is one text as ids; what no token stands for is told.
+func tokenized(c *Call, text string) ([]int32, error) {
+	m := c.Model("model")
+	t, err := m.Tokenizer()
+	if err != nil {
+		return nil, err
+	}
+	if lost := t.Lost(text); len(lost) > 0 && c.Warn != nil {
+		c.Warn(fmt.Errorf("%s: the tokenizer of %s has no token for %s: left out of the text", c.ID, m.Dir(), quoted(lost)))
+	}
+	return t.Encode(nil, text, c.Attr.(TokenizeAttr).Special)
+}
+
+// textsOf is the text at a port, or the list of texts, and whether it is a list.
+func textsOf(port string, v Value) (texts []string, several bool, err error) {
+	if v, err = Collect(v); err != nil {
+		return nil, false, err
+	}
+	switch v := v.(type) {
+	case string:
+		return []string{v}, false, nil
+	case []string:
+		return v, true, nil
+	case []any:
+		for i, x := range v {
+			text, ok := x.(string)
+			if !ok {
+				return nil, true, fmt.Errorf("%s[%d] is %v, want a text", port, i, x)
+			}
+			texts = append(texts, text)
+		}
+		if len(texts) == 0 {
+			return nil, true, fmt.Errorf("%s is a list of no texts", port)
+		}
+		return texts, true, nil
+	}
+	return nil, false, fmt.Errorf("%s is %s, want %s", port, KindOf(v), Text)
 }
 
 // quoted lists characters, the first of many.

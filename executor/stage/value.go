@@ -14,8 +14,8 @@ type Kind string
 
 // The kinds, and the Go type of each.
 const (
-	Text    Kind = "text"    // string, or Chunks while it is being made
-	IDs     Kind = "ids"     // []int32, or Tokens while they are being made
+	Text    Kind = "text"    // string, or Chunks while it is being made; []string of several
+	IDs     Kind = "ids"     // []int32, or Tokens while they are being made; [][]int32 or []decode.Made of several
 	Tensor  Kind = "tensor"  // tensorfile.Tensor
 	Tensors Kind = "tensors" // []tensorfile.Tensor
 	Images  Kind = "images"  // []*image.Picture
@@ -66,9 +66,9 @@ func Collect(v Value) (Value, error) {
 // KindOf returns the kind of a value.
 func KindOf(v Value) Kind {
 	switch v.(type) {
-	case string, Chunks:
+	case string, Chunks, []string:
 		return Text
-	case []int32, Tokens:
+	case []int32, Tokens, [][]int32, []decode.Made:
 		return IDs
 	case tensorfile.Tensor:
 		return Tensor

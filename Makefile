@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-llama compare-tokenizers forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-llama compare-tokenizers compare-onnx forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -68,6 +68,14 @@ compare-tokenizers: build
 	$(PYTHON) benchmarks/compare_tokenizers.py ./pipe $(DATA) --count $(COUNT)
 	go test -c -o tokenizer.test ./executor/tokenizer
 	$(PYTHON) benchmarks/speed_tokenizers.py ./tokenizer.test $(abspath $(DATA)) $(ROUNDS)
+
+# What ONNX Runtime computes from files of pipe convert, beside pipe and transformers; needs
+# testdata/golden/requirements.txt.
+compare-onnx: build
+	rm -rf onnx-cases && mkdir onnx-cases
+	go test -count=1 -run '^TestExportCases$$' ./executor/onnx -cases $(CURDIR)/onnx-cases
+	$(PYTHON) benchmarks/compare_onnx.py --ops onnx-cases
+	rm -r onnx-cases
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

@@ -54,7 +54,7 @@ var imports = []struct {
 	{"executor/archive", nil, "zip archives, proven"},
 	{"executor/pickle", nil, "pickles, without executing them"},
 	{"executor/npy", []string{"compiler/ir"}, "headers of NumPy"},
-	{"executor/onnx", nil, "ONNX files"},
+	{"executor/onnx", []string{"kernels", "compiler/ir", "compiler/op"}, "ONNX files; as a target, graphs are lowered for it"},
 	{"executor/torch", []string{"executor/archive", "executor/pickle"}, "files of PyTorch"},
 	{"executor/checkpoint", []string{"compiler/ir", "kernels/half", "kernels/quant", "executor/archive", "executor/npy", "executor/onnx", "executor/torch"}, "weights, whatever file they are in"},
 	{"executor/tensorfile", []string{"compiler/ir", "kernels/half", "executor/archive", "executor/checkpoint", "executor/npy"}, ""},

@@ -2,9 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +13,7 @@ import (
 
 func convertCommand(c *console) *cobra.Command {
 	var o convert.Options
+	var graph onnxFlags
 	var dtype, shard string
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -27,6 +25,9 @@ in safetensors, of PyTorch, of NumPy or GGUF, a folder, or a model of a hub that
 The extension of OUT says the format: .safetensors; .pt, .pth or .bin, a state dict for torch.load; .npz or .npy; .gguf, as
 a container (pipe quantize writes models that llama.cpp runs). Without an extension it is a folder, which gets
 model.safetensors, or shards of it with --shard-size, and the config and tokenizer of IN.
+
+.onnx is the graph of a model with its weights, for other programs to run: IN is then a model's folder, a GGUF file or a document
+with one model. Batch and length stay open; the inputs and results are those of pipe run pipelines/forward.cue.
 
 Every tensor stays bit for bit, unless --dtype says otherwise: then weights are rounded to that type, and quantised ones
 become what they stand for; integers stay. The tensors go through one by one, and OUT is written whole or not at all.`,
@@ -55,10 +56,20 @@ become what they stand for; integers stay. The tensors go through one by one, an
 				return err
 			}
 			o.In, o.Out = in, args[1]
+			switch {
+			case isONNX(o.Out) && (o.Under != "" || o.Shard > 0 || o.DType == ir.F64):
+				return usagef(cmd, "--under, --shard-size and f64 are not for graphs, as %s is to be", o.Out)
+			case !isONNX(o.Out) && graph.any():
+				return usagef(cmd, "--set, --take and --external are for graphs, and %s is to be none: name it .onnx", o.Out)
+			}
 			p := newProgress(c)
 			defer p.stop()
 			o.Progress = func(done, total int64) { p.update("writes", done, total) }
-			r, err := convert.Run(cmd.Context(), o)
+			run := func() (*convert.Report, error) { return convert.Run(cmd.Context(), o) }
+			if isONNX(o.Out) {
+				run = func() (*convert.Report, error) { return exportONNX(cmd, c, graph, o) }
+			}
+			r, err := run()
 			p.stop()
 			if err != nil {
 				return err
@@ -66,11 +77,7 @@ become what they stand for; integers stay. The tensors go through one by one, an
 			if asJSON {
 				return c.writeJSON(r)
 			}
-			var types []string
-			for _, d := range slices.Sorted(maps.Keys(r.DTypes)) {
-				types = append(types, fmt.Sprintf("%d %s", r.DTypes[d], d))
-			}
-			c.log.Info("converted", "tensors", r.Tensors, "of_another_type", r.Changed, "types", strings.Join(types, ", "),
+			c.log.Info("converted", "tensors", r.Tensors, "of_another_type", r.Changed, "types", sortedTypes(r.DTypes),
 				"before", model.Size(r.Before), "after", model.Size(r.After))
 			_, err = fmt.Fprintln(c.out, r.Out)
 			return err
@@ -79,6 +86,7 @@ become what they stand for; integers stay. The tensors go through one by one, an
 	cmd.Flags().StringVar(&dtype, "dtype", "", "element type of weights: f32, bf16, f16 or f64; by default every tensor keeps its own")
 	cmd.Flags().StringVar(&shard, "shard-size", "", "in a folder: bytes of weights in a file at most, as 5GB")
 	cmd.Flags().StringVar(&o.Under, "under", "", "take only the tensors below a `NAME` of IN, without it in front, as model of model.x.weight")
+	graph.add(cmd)
 	cmd.Flags().BoolVar(&o.Force, "force", false, "replace OUT if it is there")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

@@ -13,6 +13,7 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor"
+	"pipe.dev/executor/adapter"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/stage"
 	"pipe.dev/kernels"
@@ -105,14 +106,20 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
 	return func(m *schema.Model, entry plan.Entry, w model.Weights) (model.Program, error) {
 		o := compiler.Options{Entry: entry, Target: e.backend, Weight: w.DType, Blocks: w.Blocks, Trace: trace}
-		if a := w.Adapter; a != nil {
-			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (rank int, scale float64, ok bool) {
-				l, ok := a.Layer(path)
-				return l.Rank, l.Scale, ok
-			}}
-		}
+		o.Adapter = adapterOf(w.Adapter)
 		return compiler.Compile(m, e.ops, o)
 	}
+}
+
+// adapterOf is an adapter as the compiler adds it; nil for none.
+func adapterOf(a *adapter.Adapter) *compiler.Adapter {
+	if a == nil {
+		return nil
+	}
+	return &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (rank int, scale float64, ok bool) {
+		l, ok := a.Layer(path)
+		return l.Rank, l.Scale, ok
+	}}
 }
 
 // prepare opens the models of a pipeline and makes its plans.

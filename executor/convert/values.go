@@ -14,6 +14,41 @@ import (
 // piece is how many elements are converted at a time; a multiple of every block.
 const piece = 1 << 16
 
+// Values writes values of one type as another, in pieces: rounded to nearest
+// even. Blocks become what they stand for.
+func Values(w io.Writer, from, to ir.DType, data []byte) error {
+	if from == to {
+		_, err := w.Write(data)
+		return err
+	}
+	return convertPieces(make([]float64, piece), make([]byte, 0, 8*piece), from, to, data, func(b []byte) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// convertPieces gives the values of data, of one type, as another to put.
+// values and out are room for a piece.
+func convertPieces(values []float64, out []byte, from, to ir.DType, data []byte, put func([]byte) error) error {
+	read, block, size, err := reader(from)
+	if err != nil {
+		return err
+	}
+	step := piece / block * size
+	for len(data) > 0 {
+		n := min(len(data), step)
+		count := n / size * block
+		if err := read(values[:count], data[:n]); err != nil {
+			return err
+		}
+		if err := put(appendFloats(out[:0], to, values[:count])); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
 // copy writes the bytes of one tensor, converted.
 func (j *job) copy(name string, w io.Writer) error {
 	i := j.byName[name]
@@ -34,26 +69,10 @@ func (j *job) copy(name string, w io.Writer) error {
 		}
 		return nil
 	}
-	read, block, size, err := reader(from)
-	if err != nil {
-		return fmt.Errorf("tensor %q: %w", i.from.Name, err)
-	}
 	if j.values == nil {
 		j.values, j.out = make([]float64, piece), make([]byte, 0, 8*piece)
 	}
-	step := piece / block * size
-	for len(data) > 0 {
-		n := min(len(data), step)
-		count := n / size * block
-		if err := read(j.values[:count], data[:n]); err != nil {
-			return err
-		}
-		if err := j.put(w, appendFloats(j.out[:0], to, j.values[:count])); err != nil {
-			return err
-		}
-		data = data[n:]
-	}
-	return nil
+	return convertPieces(j.values, j.out, from, to, data, func(b []byte) error { return j.put(w, b) })
 }
 
 // put writes a piece and says how far the job is.

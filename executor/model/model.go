@@ -27,6 +27,7 @@ type Program interface {
 	// Spans reports whether what it computes goes by how long sequences may get,
 	// as some kinds of rotary scaling do.
 	Spans() bool
+	Graph() *ir.Graph // before sizes are named
 }
 
 // Compile makes a program of an architecture.
@@ -247,34 +248,46 @@ func (m *Model) ratios(path string) (adapter.Layer, bool) {
 // prove compares the plans' weights with the headers of the checkpoint: every
 // name, shape and type, all mismatches at once.
 func (m *Model) prove() error {
-	var wants, adapted []checkpoint.Want
+	var wants []checkpoint.Want
 	seen := map[string]bool{}
 	for _, p := range m.plans {
 		for _, s := range p.States {
-			if s.Kind != ir.Weight || seen[s.Path] {
-				continue
+			if s.Kind == ir.Weight && !seen[s.Path] {
+				seen[s.Path] = true
+				wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}})
 			}
-			seen[s.Path] = true
-			if _, ok := m.ratios(s.Path); ok { // made of what is proven
-				continue
-			}
-			c, name := m.source(s.Path)
-			w := checkpoint.Want{Name: name, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}}
-			t, _ := c.Lookup(name)
-			switch {
-			case s.Type.DType == ir.F32 && t.DType.Blocked():
-				w.DTypes = append(w.DTypes, t.DType)
-			case s.Type.DType.Blocked() && t.DType == s.Type.DType:
-			case s.Type.DType == ir.F32:
-				w.DTypes = append(w.DTypes, ir.BF16, ir.F16, ir.F64)
-			case s.Type.DType.Blocked():
-				w.DTypes = []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}
-			}
-			if c == m.ckpt {
-				wants = append(wants, w)
-			} else {
-				adapted = append(adapted, w)
-			}
+		}
+	}
+	return m.proveWeights(wants, func(to, from ir.DType) []ir.DType {
+		switch {
+		case to == ir.F32 && from.Blocked():
+			return []ir.DType{to, from}
+		case to.Blocked() && from == to:
+			return []ir.DType{to}
+		case to == ir.F32:
+			return []ir.DType{to, ir.BF16, ir.F16, ir.F64}
+		case to.Blocked():
+			return []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}
+		}
+		return []ir.DType{to}
+	})
+}
+
+// proveWeights is prove for weights by their paths. from lists the types of
+// which one is read as another, given that of the file.
+func (m *Model) proveWeights(weights []checkpoint.Want, from func(to, have ir.DType) []ir.DType) error {
+	var wants, adapted []checkpoint.Want
+	for _, w := range weights {
+		if _, ok := m.ratios(w.Name); ok { // made of what is proven
+			continue
+		}
+		var c *checkpoint.Checkpoint
+		c, w.Name = m.source(w.Name)
+		t, _ := c.Lookup(w.Name)
+		if w.DTypes = from(w.DTypes[0], t.DType); c == m.ckpt {
+			wants = append(wants, w)
+		} else {
+			adapted = append(adapted, w)
 		}
 	}
 	if m.adapter != nil {

@@ -47,6 +47,7 @@ type engineFlags struct {
 
 func (f *engineFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "set an input or a path of the document: NAME=VALUE, may be repeated")
+	cmd.Flags().Var(setFile{cmd, &f.set}, "set-file", "set an input to the text of a file, or of stdin for -: NAME=PATH, may be repeated")
 	f.addDevice(cmd)
 	cmd.Flags().StringVar(&f.mem, "mem", "", "memory the run may use, as 500MiB or 2GB; by default what is available")
 }

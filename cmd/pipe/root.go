@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"pipe.dev/executor/checkpoint"
 	"pipe.dev/internal/suggest"
 )
 
@@ -121,6 +122,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var value *pflag.InvalidValueError
 	switch {
+	case errors.As(err, &value) && (is[*dataError](err) || is[*checkpoint.Error](err)): // what the flag names
+		return value.Unwrap()
 	case errors.As(err, &value):
 		f := value.GetFlag()
 		return usagef(cmd, "--%s: %q is not of type %s", f.Name, value.GetValue(), f.Value.Type())

@@ -129,11 +129,16 @@ func (g *Generator) Start(ctx context.Context, prompt []int32, want int) error {
 // Resume is Start for a prompt that may begin as the sequence before does: of
 // what they share nothing is computed again. The bits are the same.
 func (g *Generator) Resume(ctx context.Context, prompt []int32, want int) error {
+	return g.begin(ctx, prompt, want, g.Shared(prompt))
+}
+
+// Shared is of how many tokens of a prompt Resume computes nothing.
+func (g *Generator) Shared(prompt []int32) int {
 	shared := 0
 	for shared < min(g.past, len(prompt)-1) && g.tokens[shared] == prompt[shared] {
 		shared++
 	}
-	return g.begin(ctx, prompt, want, shared)
+	return shared
 }
 
 // Past is how many positions of the sequence were computed.

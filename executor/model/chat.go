@@ -82,12 +82,14 @@ func (c *Chat) Prompt(messages *jinja.List, more map[string]any) (text string, i
 	return text, ids, err
 }
 
+const wantMessages = `want [{"role": "user", "content": "..."}, ...], or an object with such "messages"`
+
 // Messages reads messages from JSON: the list of them, or an object with the list as
 // "messages" and further variables of the template, as "tools".
 func Messages(data []byte) (messages *jinja.List, more map[string]any, err error) {
 	v, err := jinja.Value(data)
 	if err != nil {
-		return nil, nil, &ChatError{fmt.Errorf("messages: %w", err)}
+		return nil, nil, &ChatError{fmt.Errorf("messages: not JSON, %w; %s", err, wantMessages)}
 	}
 	if d, ok := v.(*jinja.Dict); ok {
 		more = map[string]any{}
@@ -102,7 +104,7 @@ func Messages(data []byte) (messages *jinja.List, more map[string]any, err error
 	}
 	messages, ok := v.(*jinja.List)
 	if !ok || messages.Len() == 0 {
-		return nil, nil, &ChatError{errors.New(`messages: want [{"role": "user", "content": "..."}, ...], or an object with such "messages"`)}
+		return nil, nil, &ChatError{errors.New("messages: " + wantMessages)}
 	}
 	for i := range messages.Len() {
 		m, ok := messages.At(i).(*jinja.Dict)

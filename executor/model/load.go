@@ -29,6 +29,16 @@ func (m *Model) Text() error {
 	return m.fitsTokenizer(m.text[0])
 }
 
+// TextAtMost is Text with at most so many positions of the key/value cache, as
+// far as the model was trained on them; 0 means all of these.
+func (m *Model) TextAtMost(positions int) error {
+	m.opt.Context = positions
+	if most := m.Trained(); most > 0 && positions > most {
+		m.opt.Context = most
+	}
+	return m.Text()
+}
+
 // findContext settles how many positions a sequence may have.
 func (m *Model) findContext() error {
 	m.context = m.opt.Context

@@ -1,6 +1,8 @@
 package compiler
 
 import (
+	"slices"
+
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/train"
 )
@@ -21,7 +23,7 @@ func (l *learner) readAverages() {
 	if l.t.Average == nil || !l.t.Average.Evaluate {
 		return
 	}
-	for _, w := range l.weights {
+	for _, w := range slices.Concat(l.weights, l.biases) {
 		w.Path, w.Kind, w.Init, w.Changes = train.AverageOf(w.Path), ir.Moment, "zeros", false
 		w.Read.Node.Attr = ir.StateAttr{Path: w.Path}
 	}

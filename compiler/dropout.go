@@ -9,7 +9,8 @@ import (
 	"pipe.dev/compiler/op"
 )
 
-// dropout settles what is left out at random. A program that learns gets the
+// dropout settles what is left out: choices of experts beyond their capacity,
+// and what chance says. A program that learns gets the
 // input "counter", the number of the batch, and each op a seed of its own, of
 // the training's seed and the op's path; every other program computes with
 // everything.
@@ -46,11 +47,15 @@ func dropout(c *context, g *ir.Graph) (*ir.Graph, error) {
 }
 
 func withoutDropout(c *context, g *ir.Graph) (*ir.Graph, error) {
-	if !slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool { return n.Op == "dropout" }) {
+	leavesOut := func(n *ir.Node) bool { return n.Op == "dropout" || n.Op == "within_capacity" }
+	if !slices.ContainsFunc(g.Nodes, leavesOut) {
 		return g, nil
 	}
-	return rewrite(c.table, g, func(_ *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
-		if n.Op == "dropout" {
+	return rewrite(c.table, g, func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
+		switch {
+		case n.Op == "within_capacity":
+			return []ir.Value{r.Cast(in[0], n.Types[0].DType)}
+		case leavesOut(n):
 			return in[:1]
 		}
 		return nil

@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -77,20 +78,31 @@ func weights(t *testing.T, dir string, g *ir.Graph) map[string][]float64 {
 		t.Fatal(err)
 	}
 	out := map[string][]float64{}
-	for _, s := range g.States {
-		x, ok := c.Lookup(s.Path)
+	read := func(path string, n int) []float64 {
+		x, ok := c.Lookup(path)
 		if !ok {
-			t.Fatalf("no weight %s", s.Path)
+			t.Fatalf("no weight %s", path)
 		}
-		data, err := c.View(s.Path)
+		data, err := c.View(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		values := make([]float64, s.Read.Type().Elems())
+		values := make([]float64, n)
 		if !decode(x.DType, string(data), values) {
-			t.Fatalf("%s is %v", s.Path, x.DType)
+			t.Fatalf("%s is %v", path, x.DType)
 		}
-		out[s.Path] = values
+		return values
+	}
+	for _, s := range g.States {
+		n := s.Read.Type().Elems()
+		before, after, experts := strings.Cut(s.Path, "{e}")
+		if !experts {
+			out[s.Path] = read(s.Path, n)
+			continue
+		}
+		for e := range s.Read.Type().Shape[0].N { // of each expert
+			out[s.Path] = append(out[s.Path], read(fmt.Sprint(before, e, after), n/s.Read.Type().Shape[0].N)...)
+		}
 	}
 	return out
 }

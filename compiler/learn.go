@@ -25,6 +25,7 @@ type Training struct {
 	Precision ir.DType
 	LossScale *train.LossScale // of gradients that are narrow; nil is none
 	Average   *train.Average   // of the weights that change; nil is none
+	Balance   *train.Balance   // of what experts get, by their biases; nil is none
 	Seed      uint64           // of what is left out at random
 	// Adapter, if set, is added to the model, and it alone changes.
 	Adapter *Adapter
@@ -48,8 +49,8 @@ type Phase string
 // The phases. A step is either Step, or Accumulate for each micro-batch and
 // then Update; both give the same, since sums are added and divided by the
 // counts of all micro-batches. All but Update have outputs "loss" (the sum)
-// and "count", and outputs "mean/NAME": those of each of several losses, and
-// what an evaluation measures besides; Step and Update have the output
+// and "count", outputs "mean/NAME", those of each of several losses, and
+// "measure/NAME", what is measured besides, which may have an axis; Step and Update have the output
 // "grad_norm" and the inputs "lr" and "step", scalars, the step counting from 1.
 // The sum of squares of the gradient of each weight, before clipping by the
 // norm, is an output too: its name is the weight's after GradSquare.
@@ -77,6 +78,7 @@ func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
 	case Step:
 		sum, count := l.forward(l.hasGradient)
 		l.update(l.gradients(sum, count), count)
+		l.balance(l.loads())
 	case Accumulate:
 		sum, count := l.forward(l.hasGradient)
 		l.accumulate(l.gradients(sum, count), count)
@@ -96,7 +98,10 @@ type learner struct {
 	t       *Training
 	old     *ir.Graph
 	base    *ir.Graph   // the model without adapters
-	weights []*ir.State // those that change, in the order of the graph
+	weights []*ir.State // those that change by gradients, in the order of the graph
+	biases  []*ir.State // those that change by the load of experts
+	load    ir.Value    // of all layers of experts
+	counted ir.Value    // number of the step
 	scaling
 }
 
@@ -172,8 +177,11 @@ func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 			sum = at[o.Value]
 		case "count":
 			count = at[o.Value]
+		case loadName:
+			l.load = at[o.Value]
 		}
 	}
+	l.Graph.Outputs = slices.DeleteFunc(l.Graph.Outputs, func(o ir.Output) bool { return o.Name == loadName })
 	return sum, count
 }
 
@@ -185,8 +193,13 @@ func (l *learner) trained(s *ir.State) {
 	if l.t.Adapter != nil {
 		changes = train.IsAdapter(s.Path)
 	}
-	if s.Kind == ir.Weight && t.DType.Float() && changes && !copied {
-		s.Changes = true
+	if s.Kind != ir.Weight || !t.DType.Float() || !changes || copied {
+		return
+	}
+	s.Changes = true
+	if l.t.balanced(s.Path, t.Shape) {
+		l.biases = append(l.biases, s)
+	} else {
 		l.weights = append(l.weights, s)
 	}
 }
@@ -246,6 +259,7 @@ func (l *learner) update(grads []ir.Value, count ir.Value) {
 	lr := l.Graph.AddInput("lr", ir.T(ir.F32), ir.Pos{Path: "lr"})
 	step := l.Graph.AddInput("step", ir.T(ir.F32), ir.Pos{Path: "step"})
 	step = l.judge(norm, step)
+	l.counted = step
 	for i, w := range l.weights {
 		l.weight(w, grads[i], lr, step)
 		l.average(w, step)
@@ -304,6 +318,12 @@ func (l *learner) accumulate(grads []ir.Value, count ir.Value) {
 		s.Next = l.Add(s.Read, l.Cast(grads[i], ir.F32))
 	}
 	all.Next = l.Add(all.Read, l.Cast(count, ir.F32))
+	loads := l.loads()
+	for i, s := range l.loadSums() {
+		if l.Err() == nil {
+			s.Next = l.Add(s.Read, loads[i])
+		}
+	}
 }
 
 // fromSums updates by what was accumulated, and begins the sums anew.
@@ -320,11 +340,17 @@ func (l *learner) fromSums() {
 		grads[i] = l.Cast(s.Read, l.weights[i].Read.Type().DType)
 	}
 	l.update(grads, count.Read)
+	loads := l.loadSums()
+	read := make([]ir.Value, len(loads))
+	for i, s := range loads {
+		read[i] = s.Read
+	}
+	l.balance(read)
 	if l.Err() != nil {
 		return
 	}
 	l.Pos = ir.Pos{Path: "begin"}
-	for _, s := range append(sums, count) {
+	for _, s := range append(append(sums, count), loads...) {
 		s.Next = l.Fill(0, ir.F32, s.Read.Type().Shape...)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/train"
+	"pipe.dev/schema"
 )
 
 // lossOutputs makes outputs of the values that losses read, under their tokens.
@@ -22,17 +23,69 @@ func (e *elaborator) lossOutputs() error {
 			tokens = append(tokens, l.In[name].Token)
 		}
 		for _, token := range tokens {
-			if token == "" || slices.ContainsFunc(e.Graph.Outputs, func(o ir.Output) bool { return o.Name == token }) {
-				continue
-			}
-			v, err := e.token(token)
-			if err != nil {
+			if err := e.lossOutput(token); err != nil {
 				return &op.Error{Pos: l.Pos, Op: l.Objective.Name, Err: err}
 			}
-			e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: token, Value: v})
+		}
+	}
+	if b := e.opt.Training.Balance; b != nil {
+		if err := e.lossOutput(b.Taken); err != nil {
+			return &op.Error{Pos: b.Pos, Op: "balance", Err: err}
 		}
 	}
 	return nil
+}
+
+// lossOutput makes an output of what a token names, or a pattern of tokens.
+func (e *elaborator) lossOutput(token string) error {
+	if token == "" || slices.ContainsFunc(e.Graph.Outputs, func(o ir.Output) bool { return o.Name == token }) {
+		return nil
+	}
+	v, err := e.values(token)
+	if err == nil {
+		e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: token, Value: v})
+	}
+	return err
+}
+
+// values is what a token names, or, where * stands in it for any characters, the
+// values that it matches in the order of the layers, beside each other before
+// the last axis: [..., n] become [..., layers, n].
+func (e *elaborator) values(token string) (ir.Value, error) {
+	if !strings.Contains(token, "*") {
+		return e.token(token)
+	}
+	var rows []ir.Value
+	for _, at := range e.flat.ops {
+		d, ok := e.Table.Lookup(at.node.Op)
+		if !ok {
+			continue
+		}
+		names := []string{at.id}
+		for _, output := range d.Outputs {
+			names = append(names, at.id+"#"+output)
+		}
+		for _, name := range names {
+			if !train.Match(token, name) {
+				continue
+			}
+			v, err := e.token(name)
+			if err != nil {
+				return v, err
+			}
+			e.Pos = at.pos()
+			shape := v.Type().Shape
+			if len(rows) > 0 && (len(shape) == 0 || !slices.Equal(rows[0].Type().Shape[:len(shape)-1], shape[:len(shape)-1]) || rows[0].Type().Shape[len(shape)] != shape[len(shape)-1]) {
+				return v, fmt.Errorf("%q matches values of different shapes, %s among them", token, name)
+			}
+			last := max(0, len(shape)-1)
+			rows = append(rows, e.Reshape(v, slices.Concat(shape[:last], []ir.Dim{ir.D(1)}, shape[last:])...))
+		}
+	}
+	if len(rows) == 0 {
+		return ir.Value{}, fmt.Errorf("%q matches no node%s", token, e.flat.near(token))
+	}
+	return e.Concat(-2, rows...), e.Err()
 }
 
 // lossWriter writes a model and its losses with whole ops.
@@ -65,7 +118,7 @@ func (w *lossWriter) write() (sum, count ir.Value) {
 		}
 		if len(w.t.Losses) > 1 {
 			mean := w.Div(s, n)
-			w.report(l.Name, mean)
+			w.report("mean", l.Name, mean)
 			if i > 0 {
 				s = w.Mul(mean, count)
 			}
@@ -79,6 +132,7 @@ func (w *lossWriter) write() (sum, count ir.Value) {
 			sum = w.Add(sum, s)
 		}
 	}
+	w.load()
 	w.Graph.Outputs = append(w.Graph.Outputs, ir.Output{Name: "loss", Value: sum}, ir.Output{Name: "count", Value: count})
 	return sum, count
 }
@@ -114,17 +168,20 @@ func (w *lossWriter) term(l train.Term) (sum, count ir.Value) {
 		}
 	}
 	use := train.Loss{Attr: l.Attr, Y: y, In: in}
-	if sum, count = l.Objective.Loss(w.Builder, use); w.t.Phase == Evaluate {
-		for _, name := range l.Measures {
-			w.report(strings.TrimPrefix(l.Name+"/"+name, "/"), w.Div(l.Objective.Measure(w.Builder, name, use), count))
-		}
+	sum, count = l.Objective.Loss(w.Builder, use)
+	measures := l.StepMeasures
+	if w.t.Phase == Evaluate {
+		measures = l.Measures
+	}
+	for _, name := range measures {
+		w.report("measure", strings.TrimPrefix(l.Name+"/"+name, "/"), w.Div(l.Objective.Measure(w.Builder, name, use), count))
 	}
 	return sum, count
 }
 
 // report makes an output of a mean.
-func (w *lossWriter) report(name string, mean ir.Value) {
-	w.Graph.Outputs = append(w.Graph.Outputs, ir.Output{Name: "mean/" + name, Value: mean})
+func (w *lossWriter) report(kind, name string, mean ir.Value) {
+	w.Graph.Outputs = append(w.Graph.Outputs, ir.Output{Name: kind + "/" + name, Value: w.Cast(mean, ir.F32)})
 }
 
 // batch is an input of the batch, shared by losses that read it.
@@ -159,4 +216,16 @@ func (w *lossWriter) referenceOutput() ir.Value {
 	})
 	w.reference = at[w.base.Outputs[0].Value]
 	return w.reference
+}
+
+// near says which node a pattern may have meant, by its last word.
+func (f *flat) near(pattern string) string {
+	var words []string
+	for id := range f.byID {
+		words = append(words, id[strings.LastIndex(id, ".")+1:])
+	}
+	if s := schema.Suggest(strings.TrimLeft(pattern[strings.LastIndexAny(pattern, ".*")+1:], "."), words); s != "" {
+		return " (" + s + ")"
+	}
+	return ""
 }

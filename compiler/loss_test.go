@@ -58,16 +58,16 @@ func TestReference(t *testing.T) {
 			states := referenceWeights(t, dir, step.graph)
 			in := batch(t, dir, 0, 4, 5)
 			start := evaluate.run(maps.Clone(states), in)
-			if x := math.Abs(start["loss"][0] - 2*math.Ln2); x > 1e-12 || start["count"][0] != 2 || start["mean/accuracy"][0] != 0 {
-				t.Errorf("two pairs begin with a loss of %v (count %v, accuracy %v), want 2 ln 2", start["loss"], start["count"], start["mean/accuracy"])
+			if x := math.Abs(start["loss"][0] - 2*math.Ln2); x > 1e-12 || start["count"][0] != 2 || start["measure/accuracy"][0] != 0 {
+				t.Errorf("two pairs begin with a loss of %v (count %v, accuracy %v), want 2 ln 2", start["loss"], start["count"], start["measure/accuracy"])
 			}
 			before := maps.Clone(states)
 			for range 4 {
 				step.run(states, in)
 			}
 			after := evaluate.run(maps.Clone(states), in)
-			if after["loss"][0] > 0.9*start["loss"][0] || after["mean/accuracy"][0] != 1 || after["mean/margin"][0] <= 0 {
-				t.Errorf("after 4 steps the loss is %v, accuracy %v, margin %v", after["loss"], after["mean/accuracy"], after["mean/margin"])
+			if after["loss"][0] > 0.9*start["loss"][0] || after["measure/accuracy"][0] != 1 || after["measure/margin"][0] <= 0 {
+				t.Errorf("after 4 steps the loss is %v, accuracy %v, margin %v", after["loss"], after["measure/accuracy"], after["measure/margin"])
 			}
 			for _, s := range step.graph.States {
 				_, copied := train.ReferenceOf(s.Path)

@@ -25,7 +25,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
 			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Decays: r.Decays,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
-			Seed: r.Seed, Precision: r.Precision, LossScale: r.LossScale, Average: r.Average,
+			Seed: r.Seed, Precision: r.Precision, LossScale: r.LossScale, Average: r.Average, Balance: r.Balance,
 		}
 		if r.Steps.Remat == "block" {
 			t.Recompute = compiler.AllBlocks

@@ -24,7 +24,7 @@ func expertLinear() Def {
 	return Def{Name: "expert_linear", Title: "ExpertLinear", Doc: "y[.., j, :] = W[chosen[.., j]] x: each vector times the weights of the experts chosen for it.",
 		Attr: ExpertLinearAttr{},
 		Ports: []Port{{Name: "x", Doc: "[..., in], or [..., k, in]: one vector for each choice"},
-			{Name: "chosen", Doc: "i32 [..., k], from 0: the experts of a vector"}},
+			{Name: "chosen", Doc: "i32 [..., k], from 0: the experts of a vector; -1 is none, whose result is 0"}},
 		Params: func(in []ir.Type, attr any) ([]Param, error) {
 			at := attr.(ExpertLinearAttr)
 			n, err := features(in[0])
@@ -112,6 +112,8 @@ func expertLinearGrad() Def {
 		return Case{Name: name, In: []ir.Type{ir.T(ir.F32, x...), ir.T(ir.I32, idx...), ir.T(ir.F32, dy...)}, Attr: ExpertGradAttr{4},
 			Low: -1, High: 1, Bounds: map[int][2]float64{1: {0, 3}}, Tol: 1e-5}
 	}
+	none := c("none among them", []int{7, 3, 5}, []int{7, 3, 6}, 7, 3)
+	none.Bounds = map[int][2]float64{1: {-1, 3}}
 	large := c("large", []int{512, 512}, []int{512, 2, 1024}, 512, 2)
 	large.Large = true
 	return Def{Name: "expert_linear_grad", Doc: "dw[e] = the sum of dy xᵀ over the vectors of expert e.", Attr: ExpertGradAttr{},
@@ -151,7 +153,7 @@ func expertLinearGrad() Def {
 			return 2 * int64(in[1].Elems()) * int64(lastDim(in[0]).N) * int64(lastDim(in[2]).N)
 		},
 		Cases: []Case{c("", []int{5, 3}, []int{5, 2, 6}, 5, 2), c("own vectors", []int{2, 3, 2, 33}, []int{2, 3, 2, 17}, 2, 3, 2),
-			c("shared result", []int{3, 2, 35}, []int{3, 5}, 3, 2), c("panels", []int{9, 64}, []int{9, 1, 40}, 9, 1), large},
+			c("shared result", []int{3, 2, 35}, []int{3, 5}, 3, 2), c("panels", []int{9, 64}, []int{9, 1, 40}, 9, 1), none, large},
 	}
 }
 
@@ -164,6 +166,8 @@ func expertCases() []Case {
 		return Case{Name: name, In: []ir.Type{ir.T(ir.F32, x...), ir.T(ir.I32, idx...), w}, Attr: at, Low: -1, High: 1,
 			Bounds: map[int][2]float64{1: {0, float64(at.Experts - 1)}}, Tol: 1e-5}
 	}
+	none := c("none among them", ExpertLinearAttr{OutFeatures: 33, Experts: 3}, []int{2, 9, 3, 17}, 2, 9, 3)
+	none.Bounds = map[int][2]float64{1: {-1, 2}}
 	large := c("large", ExpertLinearAttr{OutFeatures: 1024, Experts: 8}, []int{256, 512}, 256, 2)
 	large.Large = true
 	row := c("large row", ExpertLinearAttr{OutFeatures: 2048, Experts: 8}, []int{1, 1024}, 1, 2)
@@ -174,6 +178,6 @@ func expertCases() []Case {
 		c("panels", ExpertLinearAttr{OutFeatures: 40, Experts: 2}, []int{2, 19, 35}, 2, 19, 1),
 		c("transposed", ExpertLinearAttr{OutFeatures: 45, Experts: 3, Transpose: true}, []int{2, 9, 2, 7}, 2, 9, 2),
 		c("one row", ExpertLinearAttr{OutFeatures: 66, Experts: 5}, []int{1, 1, 65}, 1, 1, 3),
-		large, row,
+		none, large, row,
 	}
 }

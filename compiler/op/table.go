@@ -15,7 +15,7 @@ func New() (*Table, error) {
 		shapeDefs(),
 		indexDefs(),
 		reduceDefs(),
-		[]Def{sortDef(), topk()},
+		[]Def{sortDef(), topk(), withinCapacity(), expertChoice()},
 		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum()},
 		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
 		[]Def{groupNorm(), instanceNorm(), batchNorm()},

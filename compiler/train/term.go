@@ -12,7 +12,9 @@ type Term struct {
 	In        map[string]Source // of the objective's inputs
 	Weight    float64
 	Measures  []string // of the objective, that evaluations report
-	Pos       ir.Pos
+	// StepMeasures are those that steps report.
+	StepMeasures []string
+	Pos          ir.Pos
 }
 
 // CountVaries reports whether what the term's sum is divided by depends on the

@@ -106,6 +106,7 @@ func (r *Run) checkModel() error {
 		paths[i] = w.Path
 	}
 	errs := append(r.checkTargets(linear), r.checkFreeze(paths)...)
+	errs = append(errs, r.checkBalance(paths)...)
 	if r.Recipe.Adapter != nil {
 		paths = nil
 		for _, path := range linear {
@@ -180,6 +181,17 @@ func (r *Run) checkFreeze(paths []string) schema.Errors {
 		}
 	}
 	return errs
+}
+
+// checkBalance wants biases that follow the load of experts to be there.
+func (r *Run) checkBalance(paths []string) schema.Errors {
+	b := r.Recipe.Balance
+	if b == nil || slices.ContainsFunc(paths, func(path string) bool { return train.Match(b.Bias, path) }) {
+		return nil
+	}
+	e := r.mistake("balance.bias", "%q matches no weight of the model", b.Bias)
+	e.Hint = near(b.Bias, paths)
+	return schema.Errors{e}
 }
 
 // matching wants each pattern of a list to match one of the paths.

@@ -41,7 +41,7 @@ func (t *Trainer) Evaluate(ctx context.Context) ([]map[string]float64, error) {
 				err = t.finite(ctx, run, s)
 			}
 			if err == nil {
-				err = t.means(run, c, sums[i])
+				err = errors.Join(t.means(run, "mean/", c, sums[i]), t.means(run, "measure/", c, sums[i]))
 			}
 			if err != nil {
 				return nil, err

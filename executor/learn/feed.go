@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
@@ -97,4 +98,15 @@ func (t *Trainer) scalar(s *session.Session, name string) (float64, error) {
 	var b [4]byte
 	err := s.Read(name, b[:])
 	return float64(math.Float32frombits(binary.LittleEndian.Uint32(b[:]))), err
+}
+
+// values reads an output of f32.
+func (t *Trainer) values(s *session.Session, name string, ty ir.Type) ([]float64, error) {
+	raw := make([]byte, 4*ty.Elems())
+	err := s.Read(name, raw)
+	out := make([]float64, ty.Elems())
+	for i := range out {
+		out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+	}
+	return out, err
 }

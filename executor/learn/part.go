@@ -76,8 +76,8 @@ func (d *decoder) parts() []Part {
 }
 
 // measured reports a measure that no objective of the recipe offers.
-func (r *Recipe) measured() error {
-	for _, m := range r.Evaluate.Measures {
+func (r *Recipe) measured(measures []string) error {
+	for _, m := range measures {
 		var known []string
 		for _, p := range r.Parts {
 			for _, t := range p.Losses {
@@ -156,11 +156,15 @@ func (d *decoder) term(path string, fields map[string]any) train.Term {
 			t.In[name] = train.Source{Value: value}
 		}
 	}
-	for _, m := range d.measures {
-		if slices.ContainsFunc(t.Objective.Measures, func(x train.Measure) bool { return x.Name == m }) {
-			t.Measures = append(t.Measures, m)
+	offered := func(list []string) (out []string) {
+		for _, m := range list {
+			if slices.ContainsFunc(t.Objective.Measures, func(x train.Measure) bool { return x.Name == m }) {
+				out = append(out, m)
+			}
 		}
+		return out
 	}
+	t.Measures, t.StepMeasures = offered(d.measures), offered(d.stepMeasures)
 	return t
 }
 
@@ -176,6 +180,9 @@ func number(x any) (float64, error) {
 // ofText gives the losses of a recipe on text what they need of its batches:
 // the tokens that follow, and which of them count.
 func (r *Recipe) ofText() {
+	if r.Balance != nil {
+		r.Balance.Weights = "weights"
+	}
 	for i := range r.Parts {
 		for _, t := range r.Parts[i].Losses {
 			for _, in := range t.Objective.Inputs {

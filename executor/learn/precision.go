@@ -38,3 +38,18 @@ func (d *decoder) precision(r *Recipe) {
 		r.ExportAverage = a.Export
 	}
 }
+
+// BalanceAttr describes biases that follow the load of experts.
+type BalanceAttr struct {
+	Bias  string  `cue:"bias!: string & !=\"\"" doc:"pattern of the paths of the biases, one for each layer, as \"*.e_score_correction_bias\"; no gradient changes them"`
+	Taken string  `cue:"taken!: string & !=\"\"" doc:"tokens of what is 1 for the experts that a token of the text goes through, else 0, one for each bias, as \"*.gate.taken\""`
+	Rate  float64 `cue:"rate: number & >0 | *0.001" doc:"by how much a bias changes at a step"`
+}
+
+// balance reads how biases follow the load of experts.
+func (d *decoder) balance(r *Recipe) {
+	if _, ok := d.fields["balance"].(map[string]any); ok {
+		a := part[BalanceAttr](d, "balance")
+		r.Balance = &train.Balance{Bias: a.Bias, Taken: a.Taken, Rate: a.Rate, Pos: d.place("balance")}
+	}
+}

@@ -27,13 +27,14 @@ type ModelAttr struct {
 
 // StepsAttr says how long training goes on, and what bounds a step.
 type StepsAttr struct {
-	Steps      int     `cue:"steps!: int & >0" doc:"steps of the optimizer"`
-	Accumulate int     `cue:"accumulate: int & >0 | *1" doc:"batches of one step; it equals a step with all of them at once"`
-	ClipNorm   float64 `cue:"clip_norm: number & >=0 | *0" doc:"bound of the norm of all gradients together; 0 is none"`
-	ClipValue  float64 `cue:"clip_value: number & >=0 | *0" doc:"bound of every element of the gradients; 0 is none"`
-	Remat      string  `cue:"remat: *\"none\" | \"block\" | \"auto\"" doc:"layers of which only what enters them is kept for the backward pass, which computes the rest anew: none, every one, or as few as make the run fit into memory; results have the same bits"`
-	LogEvery   int     `cue:"log_every: int & >0 | *10" doc:"steps between lines of the log"`
-	Histograms string  `cue:"histograms: \"none\" | \"gradients\" | *\"weights\"" doc:"distributions for TensorBoard at evaluations and checkpoints: of the weights that change, or of their gradients too, for which there is room if accumulate is above 1, and is made otherwise"`
+	Steps      int      `cue:"steps!: int & >0" doc:"steps of the optimizer"`
+	Accumulate int      `cue:"accumulate: int & >0 | *1" doc:"batches of one step; it equals a step with all of them at once"`
+	ClipNorm   float64  `cue:"clip_norm: number & >=0 | *0" doc:"bound of the norm of all gradients together; 0 is none"`
+	ClipValue  float64  `cue:"clip_value: number & >=0 | *0" doc:"bound of every element of the gradients; 0 is none"`
+	Remat      string   `cue:"remat: *\"none\" | \"block\" | \"auto\"" doc:"layers of which only what enters them is kept for the backward pass, which computes the rest anew: none, every one, or as few as make the run fit into memory; results have the same bits"`
+	Measures   []string `cue:"measures: [...string] | *[]" doc:"what is measured at each step besides the loss, as the objectives offer: \"load\""`
+	LogEvery   int      `cue:"log_every: int & >0 | *10" doc:"steps between lines of the log"`
+	Histograms string   `cue:"histograms: \"none\" | \"gradients\" | *\"weights\"" doc:"distributions for TensorBoard at evaluations and checkpoints: of the weights that change, or of their gradients too, for which there is room if accumulate is above 1, and is made otherwise"`
 }
 
 // EvalAttr says when the loss on the evaluation data is measured.
@@ -64,6 +65,7 @@ type Recipe struct {
 	Precision ir.DType         // in which the model computes: F32, BF16 or F16
 	LossScale *train.LossScale // of f16; nil for others
 	Average   *train.Average   // nil if there is none
+	Balance   *train.Balance   // nil if there is none
 	Random    map[string]data.RandomAttr
 	Batch     data.BatchOptions
 	Steps     StepsAttr
@@ -93,9 +95,11 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
 	out.Random = d.randoms(sources["random"])
-	d.measures = out.Evaluate.Measures
+	d.balance(out)
+	d.measures, d.stepMeasures = out.Evaluate.Measures, out.Steps.Measures
 	out.Parts = d.parts()
-	d.fail("eval.measures", out.measured())
+	d.fail("eval.measures", out.measured(out.Evaluate.Measures))
+	d.fail("train.measures", out.measured(out.Steps.Measures))
 	d.decay(out)
 	if d.err != nil {
 		return nil, &schema.Error{Pos: r.Place(d.at), Msg: d.err.Error()}
@@ -128,8 +132,10 @@ type decoder struct {
 	fields   map[string]any
 	place    func(path string) ir.Pos // of a part of the recipe
 	measures []string                 // of evaluations
-	err      error
-	at       string // the part that err is about
+	// stepMeasures are those of steps.
+	stepMeasures []string
+	err          error
+	at           string // the part that err is about
 }
 
 func (d *decoder) fail(at string, err error) {
@@ -251,6 +257,7 @@ func CUE() ([]byte, error) {
 		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},
 		{Title: "LossScale", Doc: "says how the loss is scaled with precision: \"f16\". Source: arXiv:1710.03740.", Attr: LossScaleAttr{}},
 		{Title: "EMA", Doc: "keeps an exponential moving average of the weights that change, beside them.", Attr: EMAAttr{}},
+		{Title: "Balance", Doc: "keeps experts evenly used by biases that count in their choice alone: after each step the bias of an expert that got less than the mean of the tokens grows, that of one that got more shrinks. Source: arXiv:2408.15664.", Attr: BalanceAttr{}},
 		{Title: "Eval", Doc: "says when the loss on the evaluation data is measured.", Attr: EvalAttr{}},
 		{Title: "Save", Doc: "says when checkpoints are written.", Attr: SaveAttr{}},
 	} {

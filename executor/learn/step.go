@@ -89,6 +89,7 @@ func (e *EndedError) Error() string {
 type result struct {
 	loss, norm, rate float64
 	terms            map[string]float64 // means of several losses
+	measures         map[string]float64 // besides them
 	squares          map[string]float64 // by layer, of the gradient, if the step is logged
 	scale            float64            // of the loss, in the next turn; 0 if it has none
 	skipped          int                // turns that changed nothing
@@ -107,6 +108,9 @@ func (r *result) note(part string, e *Event) {
 	for name, x := range r.terms {
 		e.More["loss"+in+"/"+name] = x
 	}
+	for name, x := range r.measures {
+		e.More["train"+in+"/"+name] = x
+	}
 	for layer, x := range r.squares {
 		e.Norms[strings.TrimPrefix(part+"/"+layer, "/")] = float64(float32(math.Sqrt(x)))
 	}
@@ -115,7 +119,7 @@ func (r *result) note(part string, e *Event) {
 // turn lets one part learn from the batches of the step.
 func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r result, err error) {
 	p := t.plans[part]
-	r = result{rate: turn.Rate(n), terms: map[string]float64{}}
+	r = result{rate: turn.Rate(n), terms: map[string]float64{}, measures: map[string]float64{}}
 	var sum, count float64
 	var last *session.Session
 	full := slices.DeleteFunc(slices.Clone(t.batch), func(b data.Batch) bool { return b.Trained == 0 })
@@ -139,7 +143,8 @@ func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r resul
 			return r, err
 		}
 		sum, count = sum+s, count+c
-		if err := t.means(last, 1/float64(len(full)), r.terms); err != nil {
+		share := 1 / float64(len(full))
+		if err := errors.Join(t.means(last, "mean/", share, r.terms), t.means(last, "measure/", share, r.measures)); err != nil {
 			return r, err
 		}
 	}
@@ -175,18 +180,25 @@ func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r resul
 	return r, nil
 }
 
-// means adds the outputs "mean/NAME" of a plan, times factor, to what is in to.
-func (t *Trainer) means(s *session.Session, factor float64, to map[string]float64) error {
+// means adds the outputs of a plan whose names begin with kind, times factor, to
+// what is in to: under their names, and those of an axis under NAME/0, NAME/1, ...
+func (t *Trainer) means(s *session.Session, kind string, factor float64, to map[string]float64) error {
 	for _, out := range s.Plan().Outputs {
-		name, ok := strings.CutPrefix(out.Name, "mean/")
+		name, ok := strings.CutPrefix(out.Name, kind)
 		if !ok {
 			continue
 		}
-		x, err := t.scalar(s, out.Name)
+		list, err := t.values(s, out.Name, out.Place.Type)
 		if err != nil {
 			return err
 		}
-		to[name] += factor * x
+		for i, x := range list {
+			at := name
+			if out.Place.Type.Rank() > 0 {
+				at = fmt.Sprintf("%s/%d", name, i)
+			}
+			to[at] += factor * x
+		}
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // routed is the vectors of x in the order of the experts that were chosen for
 // them, in memory of its own: those of expert e are rows start[e] to
-// start[e+1], in the order in which they came.
+// start[e+1], in the order in which they came. Choices of no expert come last.
 type routed struct {
 	b       *Backend
 	chosen  *indices
@@ -32,8 +32,12 @@ func newRouted(b *Backend, chosen vec, shape []int, experts int) *routed {
 // sort finds the order, by counting.
 func (r *routed) sort(context.Context) error {
 	clear(r.start)
-	for i := range r.pairs {
-		if e, ok := r.chosen.at(i); ok {
+	last := r.pairs // of what has no expert
+	for i := r.pairs - 1; i >= 0; i-- {
+		if r.chosen.get(i) == -1 {
+			last--
+			r.order[last] = i
+		} else if e, ok := r.chosen.at(i); ok {
 			r.start[e+1]++
 		}
 	}
@@ -44,12 +48,13 @@ func (r *routed) sort(context.Context) error {
 		r.start[e+1] += r.start[e]
 	}
 	for i := r.pairs - 1; i >= 0; i-- { // start[e+1] counts down to where e+1 begins
-		e := r.chosen.get(i)
-		r.start[e+1]--
-		r.order[r.start[e+1]] = i
+		if e := r.chosen.get(i); e >= 0 {
+			r.start[e+1]--
+			r.order[r.start[e+1]] = i
+		}
 	}
 	copy(r.start, r.start[1:])
-	r.start[r.experts] = r.pairs
+	r.start[r.experts] = last
 	return nil
 }
 
@@ -71,12 +76,15 @@ func (r *routed) gather(x vec, n int, to []float32, ld int) kernels.Step {
 }
 
 // scatter writes rows of from, n floats each and ld apart, to where their
-// choices are in y.
+// choices are in y, and zeros where no expert was chosen.
 func (r *routed) scatter(y vec, n int, from []float32, ld int) kernels.Step {
 	perPart := max(1, grain/max(n, 1))
 	return r.b.step(parts(r.pairs, perPart), func(_, id int) {
 		lo, hi := span(id, r.pairs, perPart)
 		for row := lo; row < hi; row++ {
+			if row >= r.start[r.experts] {
+				clear(from[row*ld : row*ld+n])
+			}
 			y.store(r.order[row]*n, from[row*ld:row*ld+n])
 		}
 	})

@@ -48,10 +48,14 @@ func table() map[string]maker {
 		"scatter_add":   scatterOp(false),
 		"scatter_along": scatterOp(true),
 
-		"argmax":      argmax,
-		"cumsum":      cumsum,
-		"sort":        sortOp,
-		"topk":        topK,
+		"argmax": argmax,
+		"cumsum": cumsum,
+		"sort":   sortOp,
+		"topk":   topK,
+
+		"within_capacity": withinCapacity,
+		"expert_choice":   expertChoice,
+
 		"softmax":     softmaxOp(false),
 		"log_softmax": softmaxOp(true),
 		"rms_norm":    rmsNorm,

@@ -9,6 +9,7 @@ import (
 	"pipe.dev/executor/convert"
 	"pipe.dev/executor/hub"
 	"pipe.dev/executor/model"
+	"pipe.dev/schema"
 )
 
 func convertCommand(c *console) *cobra.Command {
@@ -25,6 +26,9 @@ in safetensors, of PyTorch, of NumPy or GGUF, a folder, or a model of a hub that
 The extension of OUT says the format: .safetensors; .pt, .pth or .bin, a state dict for torch.load; .npz or .npy; .gguf, as
 a container (pipe quantize writes models that llama.cpp runs). Without an extension it is a folder, which gets
 model.safetensors, or shards of it with --shard-size, and the config and tokenizer of IN.
+
+A GGUF file as a folder is a model's folder: config.json, tokenizer.json, and weights under the names that the config's architecture
+has; what lies in blocks needs --dtype.
 
 .onnx is the graph of a model with its weights, for other programs to run: IN is then a model's folder, a GGUF file or a document
 with one model. Batch and length stay open; the inputs and results are those of pipe run pipelines/forward.cue.
@@ -65,6 +69,13 @@ become what they stand for; integers stay. The tensors go through one by one, an
 			p := newProgress(c)
 			defer p.stop()
 			o.Progress = func(done, total int64) { p.update("writes", done, total) }
+			if model.IsGGUF(o.In) && convert.ToFolder(o) && o.Under == "" {
+				if o.Model, err = model.Folder(o.In, c.warn); is[schema.Errors](err) {
+					c.warn(fmt.Errorf("%w: its tensors keep their names", err)) // of an architecture that is not known
+				} else if err != nil {
+					return err
+				}
+			}
 			run := func() (*convert.Report, error) { return convert.Run(cmd.Context(), o) }
 			if isONNX(o.Out) {
 				run = func() (*convert.Report, error) { return exportONNX(cmd, c, graph, o) }

@@ -30,7 +30,19 @@ type Options struct {
 	Shard    int64    // bytes of a file of safetensors at most, in a folder; 0 is one file
 	Under    string   // only tensors whose names begin with it and a dot, without both; "" is all
 	Force    bool     // replace what is at Out
+	Model    *Model   // in a folder: what In is a model of; nil is a checkpoint as it is
 	Progress func(done, total int64)
+}
+
+// Model is what a model's folder has that its source calls otherwise, as GGUF files
+// do.
+type Model struct {
+	Checkpoint *checkpoint.Checkpoint // is closed with the conversion
+	// Name is what a tensor is called in the folder, with {e} for the number of an
+	// expert where it is a stack of these; false leaves it out.
+	Name func(tensor string) (string, bool)
+	// Files lie beside the weights, by name: config.json and the tokenizer.
+	Files map[string][]byte
 }
 
 // File is a file that was written.
@@ -56,6 +68,15 @@ type Report struct {
 type item struct {
 	from checkpoint.Tensor
 	to   checkpoint.Tensor
+	part int // of from, which is a stack of as large ones; 0 for the whole
+}
+
+// stored is the bytes of what is written, in the source.
+func (i item) stored() int64 {
+	if len(i.to.Shape) == len(i.from.Shape) {
+		return i.from.Bytes
+	}
+	return i.from.Bytes / int64(i.from.Shape[0])
 }
 
 // job is one conversion.
@@ -75,6 +96,9 @@ type job struct {
 
 // Run converts. Every error is a *checkpoint.Error, but for those of ctx.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	if o.Model != nil {
+		defer o.Model.Checkpoint.Close()
+	}
 	s, err := sinkOf(o)
 	if err != nil {
 		return nil, err
@@ -93,7 +117,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	r := &Report{In: o.In, Out: o.Out, Tensors: len(j.items), DTypes: map[string]int{}}
 	for _, i := range j.items {
 		r.Parameters += elems(i.to.Shape)
-		r.Before, r.After = r.Before+i.from.Bytes, r.After+i.to.Bytes
+		r.Before, r.After = r.Before+i.stored(), r.After+i.to.Bytes
 		r.DTypes[i.to.Raw]++
 		if i.from.Raw != i.to.Raw {
 			r.Changed++
@@ -119,6 +143,10 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 
 // open opens the source.
 func (j *job) open() error {
+	if j.Model != nil {
+		j.in, j.metadata = j.Model.Checkpoint, map[string]string{}
+		return nil
+	}
 	if isGGUF(j.In) {
 		f, err := gguf.Open(j.In)
 		if err != nil {
@@ -168,15 +196,12 @@ func (j *job) choose(s sink) error {
 		slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int { return cmp.Compare(a.Offset, b.Offset) })
 	}
 	for _, t := range tensors {
-		name := t.Name
-		if j.Under != "" {
-			var ok bool
-			if name, ok = strings.CutPrefix(name, strings.TrimSuffix(j.Under, ".")+"."); !ok {
-				continue
-			}
+		name, ok := j.name(t)
+		if !ok {
+			continue
 		}
 		to := t
-		to.Name = name
+		to.Heads, to.Name = 0, name
 		if j.DType != ir.Invalid && (t.DType.Float() || t.DType.Blocked()) {
 			to.DType, to.Raw = j.DType, strings.ToUpper(j.DType.String())
 			to.Bytes = to.Type().Bytes()
@@ -190,12 +215,13 @@ func (j *job) choose(s sink) error {
 		if err := s.accepts(to); err != nil {
 			return fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
-		i := item{t, to}
-		if _, ok := j.byName[name]; ok {
-			return fmt.Errorf("two tensors are called %q", name)
+		for _, i := range parts(item{from: t, to: to}) {
+			if _, ok := j.byName[i.to.Name]; ok {
+				return fmt.Errorf("two tensors are called %q", i.to.Name)
+			}
+			j.byName[i.to.Name] = i
+			j.items = append(j.items, i)
 		}
-		j.byName[name] = i
-		j.items = append(j.items, i)
 	}
 	if len(j.items) == 0 {
 		if j.Under != "" {
@@ -204,6 +230,32 @@ func (j *job) choose(s sink) error {
 		return errors.New("has no tensors")
 	}
 	return nil
+}
+
+// name is what a tensor is called where it is written; false leaves it out.
+func (j *job) name(t checkpoint.Tensor) (string, bool) {
+	if j.Model != nil {
+		return j.Model.Name(t.Name)
+	}
+	if j.Under == "" {
+		return t.Name, true
+	}
+	return strings.CutPrefix(t.Name, strings.TrimSuffix(j.Under, ".")+".")
+}
+
+// parts are the tensors of a stack, one for each expert, or i alone.
+func parts(i item) []item {
+	if !checkpoint.Stacked(i.to.Name) || len(i.to.Shape) < 2 || i.to.Shape[0] == 0 {
+		return []item{i}
+	}
+	var list []item
+	for n := range i.to.Shape[0] {
+		one := i
+		one.part, one.to.Name = n, checkpoint.Part(i.to.Name, n)
+		one.to.Shape, one.to.Bytes = i.to.Shape[1:], i.to.Bytes/int64(i.to.Shape[0])
+		list = append(list, one)
+	}
+	return list
 }
 
 func elems(shape []int) int64 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -38,6 +39,14 @@ func writeFolder(j *job) ([]string, error) {
 	if info, err := os.Stat(j.In); err == nil && info.IsDir() {
 		for _, name := range inFolder(j.In) {
 			if err := j.copyFile(name, temporary); err != nil {
+				return nil, err
+			}
+			names = append(names, name)
+		}
+	}
+	if j.Model != nil {
+		for _, name := range slices.Sorted(maps.Keys(j.Model.Files)) {
+			if err := j.putFile(name, j.Model.Files[name], temporary); err != nil {
 				return nil, err
 			}
 			names = append(names, name)
@@ -100,7 +109,7 @@ func (j *job) writeShards(dir string) ([]string, error) {
 		size += i.to.Bytes
 	}
 	metadata := j.metadata
-	if j.pairs != nil || len(metadata) == 0 || metadata["format"] == "" {
+	if j.pairs != nil || j.Model != nil || len(metadata) == 0 || metadata["format"] == "" {
 		metadata = map[string]string{"format": "pt"} // as transformers wants it
 	}
 	weights := map[string]string{}
@@ -136,13 +145,18 @@ func (j *job) writeShards(dir string) ([]string, error) {
 	return append(names, index), err
 }
 
-// copyFile copies a file beside the weights. The config says the new type, and
-// no longer how weights are quantised that are written as what they stand for.
+// copyFile copies a file beside the weights.
 func (j *job) copyFile(name, dir string) error {
 	text, err := os.ReadFile(filepath.Join(j.In, name))
 	if err != nil {
 		return err
 	}
+	return j.putFile(name, text, dir)
+}
+
+// putFile writes a file beside the weights. The config says the new type, and no
+// longer how weights are quantised that are written as what they stand for.
+func (j *job) putFile(name string, text []byte, dir string) error {
 	if name == "config.json" && j.DType != ir.Invalid {
 		var config map[string]any
 		d := json.NewDecoder(strings.NewReader(string(text)))
@@ -153,6 +167,7 @@ func (j *job) copyFile(name, dir string) error {
 		delete(config, "torch_dtype")
 		delete(config, "quantization_config")
 		config["dtype"] = map[ir.DType]string{ir.F32: "float32", ir.BF16: "bfloat16", ir.F16: "float16", ir.F64: "float64"}[j.DType]
+		var err error
 		if text, err = json.MarshalIndent(config, "", "  "); err != nil {
 			return err
 		}

@@ -55,6 +55,12 @@ func sinkOf(o Options) (sink, error) {
 	return sink{}, &checkpoint.Error{File: o.Out, Msg: fmt.Sprintf("extension %q is not one of .safetensors, .pt, .pth, .bin, .npz, .npy or .gguf, nor a folder", ext)}
 }
 
+// ToFolder reports whether what is written is a folder.
+func ToFolder(o Options) bool {
+	s, err := sinkOf(o)
+	return err == nil && s.name == "folder"
+}
+
 func anything(checkpoint.Tensor) error { return nil }
 
 func writeSafetensors(j *job) ([]string, error) {

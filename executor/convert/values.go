@@ -56,7 +56,11 @@ func (j *job) copy(name string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer j.in.Release(i.from.Name)
+	if size := i.stored(); size < i.from.Bytes {
+		data = data[int64(i.part)*size:][:size]
+	} else {
+		defer j.in.Release(i.from.Name)
+	}
 	from, to := i.from.DType, i.to.DType
 	if i.from.Raw == i.to.Raw && from == to {
 		const bytes = 1 << 20

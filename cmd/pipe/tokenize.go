@@ -21,7 +21,7 @@ import (
 const stdin = "stdin"
 
 func tokenizeCommand(c *console) *cobra.Command {
-	var decode, asJSON, noSpecial, tokens, inBytes bool
+	var decode, asJSON, noSpecial, tokens, inBytes, overflow bool
 	cmd := &cobra.Command{
 		Use:   "tokenize PATH",
 		Short: "turn text on stdin into token ids, or ids into text",
@@ -39,8 +39,8 @@ func tokenizeCommand(c *console) *cobra.Command {
 		Args:              arguments("PATH"),
 		ValidArgsFunction: completeExtension("json", "model", "tiktoken", "gguf"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if decode && (tokens || inBytes) {
-				return usagef(cmd, "--decode has no use for --tokens and --bytes, which show what a text becomes")
+			if decode && (tokens || inBytes || overflow) {
+				return usagef(cmd, "--decode has no use for --tokens, --bytes and --overflow, which show what a text becomes")
 			}
 			folder, err := hub.Folder(args[0])
 			if err != nil {
@@ -56,8 +56,8 @@ func tokenizeCommand(c *console) *cobra.Command {
 			switch {
 			case decode:
 				tr = decoder(t, noSpecial, asJSON)
-			case tokens || inBytes:
-				tr = tracer(t, tokenizer.EncodeOptions{Special: !noSpecial, Bytes: inBytes}, asJSON)
+			case tokens || inBytes || overflow:
+				tr = tracer(t, tokenizer.EncodeOptions{Special: !noSpecial, Bytes: inBytes, Overflow: overflow}, asJSON)
 			}
 			w := bufio.NewWriterSize(c.out, blockSize)
 			if asJSON {
@@ -71,6 +71,7 @@ func tokenizeCommand(c *console) *cobra.Command {
 	cmd.Flags().BoolVarP(&decode, "decode", "d", false, "turn ids into text")
 	cmd.Flags().BoolVar(&tokens, "tokens", false, "show each token with its place in the text")
 	cmd.Flags().BoolVar(&inBytes, "bytes", false, "--tokens, with places in bytes rather than characters")
+	cmd.Flags().BoolVar(&overflow, "overflow", false, "--tokens, and what truncation cuts off, in pieces")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "read and write JSON arrays")
 	cmd.Flags().BoolVar(&noSpecial, "no-special", false, "do not add tokens such as the begin of text; with --decode, leave special tokens out")
 	return cmd

@@ -17,6 +17,7 @@ type traced struct {
 	Words     []*int32 `json:"words"` // null of tokens that come from no text
 	Special   []int    `json:"special"`
 	Attention []int    `json:"attention"`
+	Overflow  []traced `json:"overflow,omitempty"`
 }
 
 // tracer translates text to lines of tokens, or to JSON objects.
@@ -35,10 +36,7 @@ func tracer(t *tokenizer.Tokenizer, o tokenizer.EncodeOptions, asJSON bool) tran
 			return dst, err
 		}
 		if !asJSON {
-			for i, id := range e.IDs {
-				dst = fmt.Appendf(dst, "%d\t%q\t%d-%d\n", id, e.Tokens[i], e.Offsets[i].Start, e.Offsets[i].End)
-			}
-			return dst, nil
+			return traceLines(dst, e), nil
 		}
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
@@ -48,6 +46,17 @@ func tracer(t *tokenizer.Tokenizer, o tokenizer.EncodeOptions, asJSON bool) tran
 		}
 		return append(dst, bytes.TrimSuffix(b.Bytes(), []byte{'\n'})...), nil
 	}
+}
+
+// traceLines writes a line for each token; of what was cut off, an empty line stands before each piece.
+func traceLines(dst []byte, e *tokenizer.Encoding) []byte {
+	for i, id := range e.IDs {
+		dst = fmt.Appendf(dst, "%d\t%q\t%d-%d\n", id, e.Tokens[i], e.Offsets[i].Start, e.Offsets[i].End)
+	}
+	for _, o := range e.Overflow {
+		dst = traceLines(append(dst, '\n'), o)
+	}
+	return dst
 }
 
 // textOrPair reads a JSON string, or an array of two.
@@ -87,6 +96,9 @@ func tracedOf(e *tokenizer.Encoding) traced {
 		if e.Attention[i] {
 			x.Attention[i] = 1
 		}
+	}
+	for _, o := range e.Overflow {
+		x.Overflow = append(x.Overflow, tracedOf(o))
 	}
 	return x
 }

@@ -1,16 +1,20 @@
 package tokenizer
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Encoding is a text, or a pair of texts, as a model reads it. All lists have one entry for each token.
 type Encoding struct {
 	IDs       []int32
-	Tokens    []string // as the vocabulary spells them; of added and unknown tokens what the text has there
-	Types     []int32  // which text a token belongs to, as the post-processor numbers them
-	Offsets   []Span   // in the text that a token comes from; 0 to 0 where it comes from none
-	Words     []int32  // number of the piece that the pre-tokenizer made, -1 of tokens that belong to none
-	Special   []bool   // put there by the post-processor, or padding
-	Attention []bool   // false of padding
+	Tokens    []string    // as the vocabulary spells them; of added and unknown tokens what the text has there
+	Types     []int32     // which text a token belongs to, as the post-processor numbers them
+	Offsets   []Span      // in the text that a token comes from; 0 to 0 where it comes from none
+	Words     []int32     // number of the piece that the pre-tokenizer made, -1 of tokens that belong to none
+	Special   []bool      // put there by the post-processor, or padding
+	Attention []bool      // false of padding
+	Overflow  []*Encoding // what truncation cut off, in pieces of the same length, if that was asked for
 }
 
 // EncodeOptions say how EncodeFull encodes.
@@ -18,10 +22,14 @@ type EncodeOptions struct {
 	Pair    *string // a second text
 	Special bool    // the post-processor adds its tokens
 	Bytes   bool    // offsets count bytes, not characters
+
+	// Overflow keeps what truncation cuts off: of one text, pieces that overlap by the stride; of a pair, every
+	// piece of one with every piece of the other, as the Rust library joins them.
+	Overflow bool
 }
 
-// EncodeFull encodes a text with all that is known of its tokens. As the file asks, the result is cut (what is cut off
-// is lost) and padded; padding to the longest of a batch is Pad.
+// EncodeFull encodes a text with all that is known of its tokens. As the file asks, the result is cut and padded;
+// padding to the longest of a batch is Pad.
 func (t *Tokenizer) EncodeFull(text string, o EncodeOptions) (*Encoding, error) {
 	texts := []string{text}
 	if o.Pair != nil {
@@ -36,7 +44,7 @@ func (t *Tokenizer) EncodeFull(text string, o EncodeOptions) (*Encoding, error) 
 		list = append(list, e)
 	}
 	if t.truncation != nil {
-		if err := t.truncation.cut(list, t.toAdd(o)); err != nil {
+		if err := t.truncation.cut(list, t.toAdd(o), o.Overflow); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
@@ -108,8 +116,11 @@ func (e *Encoding) countCharacters(text string) {
 	}
 }
 
-// join appends another encoding.
+// join appends another encoding, and combines the overflows of both.
 func (e *Encoding) join(o *Encoding) {
+	if len(e.Overflow)+len(o.Overflow) > 0 {
+		e.Overflow = e.combined(o)
+	}
 	e.IDs = append(e.IDs, o.IDs...)
 	e.Tokens = append(e.Tokens, o.Tokens...)
 	e.Types = append(e.Types, o.Types...)
@@ -117,6 +128,33 @@ func (e *Encoding) join(o *Encoding) {
 	e.Words = append(e.Words, o.Words...)
 	e.Special = append(e.Special, o.Special...)
 	e.Attention = append(e.Attention, o.Attention...)
+}
+
+// combined is each of the own overflow with o and with its overflow, then e itself with the latter.
+func (e *Encoding) combined(o *Encoding) (all []*Encoding) {
+	with := func(a, b *Encoding) {
+		a = a.clone()
+		a.join(b)
+		all = append(all, a)
+	}
+	for _, x := range e.Overflow {
+		with(x, o)
+		for _, y := range o.Overflow {
+			with(x, y)
+		}
+	}
+	for _, y := range o.Overflow {
+		with(e, y)
+	}
+	return all
+}
+
+// clone is a copy, which may be appended to; the overflow is shared.
+func (e *Encoding) clone() *Encoding {
+	c := *e
+	c.IDs, c.Tokens, c.Types, c.Offsets = slices.Clone(e.IDs), slices.Clone(e.Tokens), slices.Clone(e.Types), slices.Clone(e.Offsets)
+	c.Words, c.Special, c.Attention = slices.Clone(e.Words), slices.Clone(e.Special), slices.Clone(e.Attention)
+	return &c
 }
 
 // slice is the tokens from i up to j.

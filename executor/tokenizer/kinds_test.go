@@ -86,7 +86,7 @@ func TestFull(t *testing.T) {
 		}
 		for _, r := range c.Results {
 			var first string
-			var o EncodeOptions
+			o := EncodeOptions{Overflow: true}
 			for i, to := range []any{&first, &o.Pair, &o.Special} {
 				if err := json.Unmarshal(r[i], to); err != nil {
 					t.Fatal(err)
@@ -114,7 +114,7 @@ func TestFull(t *testing.T) {
 			}
 		}
 	}
-	if len(all.Full) < 15 || refused < 3 {
+	if len(all.Full) < 25 || refused < 3 {
 		t.Errorf("%d cases, %d refused", len(all.Full), refused)
 	}
 }
@@ -135,7 +135,11 @@ func fullOf(e *Encoding) []any {
 			attention[i] = 1
 		}
 	}
-	return []any{append([]int32{}, e.IDs...), append([]string{}, e.Tokens...), append([]int32{}, e.Types...), places, words, special, attention}
+	overflow := []any{}
+	for _, o := range e.Overflow {
+		overflow = append(overflow, fullOf(o))
+	}
+	return []any{append([]int32{}, e.IDs...), append([]string{}, e.Tokens...), append([]int32{}, e.Types...), places, words, special, attention, overflow}
 }
 
 // checkPlaces encodes with places, in characters.

@@ -5,6 +5,7 @@ import "fmt"
 // truncation cuts encodings that are too long.
 type truncation struct {
 	length   int    // tokens of all texts, those of the post-processor included
+	stride   int    // tokens that pieces of what is cut off share
 	strategy string // LongestFirst, OnlyFirst, OnlySecond
 	left     bool   // the beginning is cut off, not the end
 }
@@ -58,12 +59,11 @@ func readTruncation(v value) (*truncation, error) {
 	if t.length, err = o.count("max_length"); err != nil {
 		return nil, err
 	}
-	stride, err := o.count("stride")
-	if err != nil {
+	if t.stride, err = o.count("stride"); err != nil {
 		return nil, err
 	}
-	if t.length > 0 && stride >= t.length {
-		return nil, o.byName["stride"].errorf("is %d, want less than max_length, %d", stride, t.length)
+	if t.length > 0 && t.stride >= t.length {
+		return nil, o.byName["stride"].errorf("is %d, want less than max_length, %d", t.stride, t.length)
 	}
 	if t.strategy, err = o.choice("strategy", "LongestFirst", "OnlyFirst", "OnlySecond"); err != nil {
 		return nil, err
@@ -115,8 +115,8 @@ func readPadding(v value) (*padding, error) {
 	return p, err
 }
 
-// cut cuts one or two encodings, to which so many tokens will be added.
-func (t *truncation) cut(list []*Encoding, added int) error {
+// cut cuts one or two encodings, to which so many tokens will be added; overflow says whether what is cut off is kept.
+func (t *truncation) cut(list []*Encoding, added int, overflow bool) error {
 	limit, total := t.length, 0
 	for _, e := range list {
 		total += len(e.IDs)
@@ -125,54 +125,103 @@ func (t *truncation) cut(list []*Encoding, added int) error {
 		return fmt.Errorf("truncation.max_length is %d, and the post-processor adds %d tokens", limit, added)
 	}
 	limit -= added
-	if limit == 0 {
-		for _, e := range list {
-			e.slice(0, 0)
+	if limit > 0 && total <= limit {
+		return nil
+	}
+	keep, err := t.lengths(list, limit, total)
+	if err != nil {
+		return err
+	}
+	pieces := 1
+	for i, e := range list {
+		n := len(e.IDs)
+		if n <= keep[i] {
+			continue
 		}
-		return nil
+		if overflow && keep[i] > 0 && t.stride >= keep[i] {
+			return fmt.Errorf("truncation.stride is %d, want less than the %d tokens of the text that stay", t.stride, keep[i])
+		}
+		if overflow && keep[i] > 0 {
+			pieces *= 1 + (n-t.stride-1)/(keep[i]-t.stride)
+		}
 	}
-	if total <= limit {
-		return nil
+	if pieces > maxPieces {
+		return fmt.Errorf("what truncation to %d tokens cuts off would be %d pieces, more than %d", t.length, pieces, maxPieces)
 	}
-	if t.strategy != "LongestFirst" {
+	for i, e := range list {
+		t.keep(e, keep[i], overflow)
+	}
+	return nil
+}
+
+// maxPieces bounds what is kept of what is cut off.
+const maxPieces = 1 << 16
+
+// lengths are how many tokens stay of one or two encodings that have total together and may have limit.
+func (t *truncation) lengths(list []*Encoding, limit, total int) ([2]int, error) {
+	var keep [2]int
+	switch {
+	case limit == 0:
+		return keep, nil
+	case t.strategy != "LongestFirst":
+		for i, e := range list {
+			keep[i] = len(e.IDs)
+		}
 		at := 0
 		if t.strategy == "OnlySecond" {
 			at = 1
 		}
 		if at >= len(list) {
-			return fmt.Errorf("truncation.strategy is OnlySecond, and there is one text")
+			return keep, fmt.Errorf("truncation.strategy is OnlySecond, and there is one text")
 		}
-		n := len(list[at].IDs) - (total - limit)
-		if n <= 0 {
-			return fmt.Errorf("truncation.strategy is %s, and that text of %d tokens is too short to lose %d", t.strategy, len(list[at].IDs), total-limit)
+		if keep[at] -= total - limit; keep[at] <= 0 {
+			return keep, fmt.Errorf("truncation.strategy is %s, and that text of %d tokens is too short to lose %d", t.strategy, len(list[at].IDs), total-limit)
 		}
-		t.keep(list[at], n)
-		return nil
+		return keep, nil
+	case len(list) == 1:
+		keep[0] = limit
+		return keep, nil
 	}
-	if len(list) == 1 {
-		t.keep(list[0], limit)
-		return nil
+	short, long := 0, 1
+	if len(list[0].IDs) > len(list[1].IDs) {
+		short, long = 1, 0
 	}
-	short, long := list[0], list[1]
-	if len(short.IDs) > len(long.IDs) {
-		short, long = long, short
-	}
-	n, m := len(short.IDs), limit-len(short.IDs)
+	n, m := len(list[short].IDs), limit-len(list[short].IDs)
 	if n > limit || n > m { // both are too long
 		n = limit / 2
 		m = n + limit%2
 	}
-	t.keep(short, n)
-	t.keep(long, m)
-	return nil
+	keep[short], keep[long] = n, m
+	return keep, nil
 }
 
-func (t *truncation) keep(e *Encoding, n int) {
-	if all := len(e.IDs); n < all {
-		if t.left {
-			e.slice(all-n, all)
-		} else {
-			e.slice(0, n)
+// keep leaves n tokens of an encoding; what else there is becomes its overflow, in pieces of n that share stride
+// tokens with the one before.
+func (t *truncation) keep(e *Encoding, n int, overflow bool) {
+	all := *e
+	total := len(e.IDs)
+	if n >= total {
+		return
+	}
+	piece := func(i, j int) *Encoding {
+		p := all
+		p.slice(i, j)
+		return p.clone()
+	}
+	switch {
+	case n == 0:
+		if e.slice(0, 0); overflow {
+			e.Overflow = []*Encoding{piece(0, total)}
+		}
+	case t.left:
+		e.slice(total-n, total)
+		for end := total - n + t.stride; overflow && end > t.stride; end -= n - t.stride {
+			e.Overflow = append(e.Overflow, piece(max(end-n, 0), end))
+		}
+	default:
+		e.slice(0, n)
+		for start := n - t.stride; overflow && start+t.stride < total; start += n - t.stride {
+			e.Overflow = append(e.Overflow, piece(start, min(start+n, total)))
 		}
 	}
 }
@@ -196,14 +245,27 @@ func (p *padding) pad(list []*Encoding) {
 		length = (length + p.multiple - 1) / p.multiple * p.multiple
 	}
 	for _, e := range list {
-		if n := length - len(e.IDs); n > 0 {
-			fill := repeated(p.id, p.token, p.kind, n, false)
-			if p.left {
-				fill.join(e)
-				*e = *fill
-			} else {
-				e.join(fill)
-			}
-		}
+		p.fill(e, length)
 	}
+}
+
+// fill fills an encoding and its overflow.
+func (p *padding) fill(e *Encoding, length int) {
+	for _, o := range e.Overflow {
+		p.fill(o, length)
+	}
+	n := length - len(e.IDs)
+	if n <= 0 {
+		return
+	}
+	overflow := e.Overflow
+	e.Overflow = nil // which is filled already
+	fill := repeated(p.id, p.token, p.kind, n, false)
+	if p.left {
+		fill.join(e)
+		*e = *fill
+	} else {
+		e.join(fill)
+	}
+	e.Overflow = overflow
 }

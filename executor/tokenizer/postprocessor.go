@@ -79,6 +79,7 @@ func (t *trim) process(list []*Encoding, _ bool) []*Encoding {
 		for i, token := range e.Tokens {
 			t.token(token, &e.Offsets[i], i == 0)
 		}
+		t.process(e.Overflow, true)
 	}
 	return list
 }
@@ -166,6 +167,11 @@ func (a *around) process(list []*Encoding, special bool) []*Encoding {
 		a.trimmer.process(list, special)
 		for _, e := range list {
 			clear(e.Types)
+			for _, o := range e.Overflow {
+				if special { // else the library leaves them
+					clear(o.Types)
+				}
+			}
 		}
 	}
 	if !special {

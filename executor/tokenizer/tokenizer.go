@@ -8,7 +8,7 @@
 // Ids, text and offsets equal those of the library that a file is for: tokenizers 0.23, sentencepiece 0.2.3, tiktoken
 // 0.14, llama.cpp (docs/tokenizers.md).
 //
-// Non-goals: training, which is package train's; the overflow of truncation.
+// Non-goals: training, which is package train's.
 package tokenizer
 
 import (

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/executor"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/decode"
@@ -60,7 +61,7 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 				return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: run a pipeline that uses it, or see its plan (pipe plan)"}
 			}
 			if asJSON && out == "" && givesTensors(doc) {
-				return usagef(cmd, "--json needs --out, a folder or file: tensors are not printed as JSON")
+				return usagef(cmd, "--json needs --out, a folder or file: several tensors are not printed as JSON")
 			}
 			e, err := flags.open(cmd)
 			if err != nil {
@@ -81,11 +82,33 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 	return cmd
 }
 
-// givesTensors reports whether an output of a pipeline is a tensor, or several.
+// givesTensors reports whether an output of a pipeline is several tensors.
 func givesTensors(doc *schema.Document) bool {
-	return doc.Pipeline != nil && slices.ContainsFunc(doc.Pipeline.Outputs, func(o schema.Output) bool {
-		return o.Type == "tensor" || o.Type == "tensors"
-	})
+	return doc.Pipeline != nil && slices.ContainsFunc(doc.Pipeline.Outputs, func(o schema.Output) bool { return o.Type == "tensors" })
+}
+
+// nested is a tensor as lists of numbers, for JSON.
+func nested(t tensorfile.Tensor) any {
+	if t.Type.DType == ir.F32 { // with the digits that an f32 needs
+		return lists(t.Float32s(), t.Type.Sizes())
+	}
+	return lists(t.Float64s(), t.Type.Sizes())
+}
+
+// lists are the values of a tensor of these sizes as lists in lists.
+func lists[T any](values []T, sizes []int) any {
+	if len(sizes) == 0 {
+		return values[0]
+	}
+	if len(sizes) == 1 {
+		return values
+	}
+	out := make([]any, sizes[0])
+	part := len(values) / max(1, sizes[0])
+	for i := range out {
+		out[i] = lists(values[i*part:(i+1)*part], sizes[1:])
+	}
+	return out
 }
 
 // runPipeline runs a pipeline and writes its outputs.
@@ -130,6 +153,10 @@ func (w *results) emit(out schema.Output, v stage.Value) error {
 			return w.stream(v)
 		}
 	case tensorfile.Tensor:
+		if w.json && w.out == "" {
+			w.values[out.Name] = nested(v)
+			return nil
+		}
 		v.Name = out.Name
 		w.tensors = append(w.tensors, v)
 		return nil

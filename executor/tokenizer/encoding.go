@@ -22,6 +22,7 @@ type EncodeOptions struct {
 	Pair    *string // a second text
 	Special bool    // the post-processor adds its tokens
 	Bytes   bool    // offsets count bytes, not characters
+	Limit   int     // if not 0, the result has at most so many tokens, and what the file says of lengths does not count
 
 	// Overflow keeps what truncation cuts off: of one text, pieces that overlap by the stride; of a pair, every
 	// piece of one with every piece of the other, as the Rust library joins them.
@@ -43,8 +44,12 @@ func (t *Tokenizer) EncodeFull(text string, o EncodeOptions) (*Encoding, error) 
 		}
 		list = append(list, e)
 	}
-	if t.truncation != nil {
-		if err := t.truncation.cut(list, t.toAdd(o), o.Overflow); err != nil {
+	cut, pad := t.truncation, t.padding
+	if o.Limit > 0 {
+		cut, pad = &truncation{length: o.Limit, strategy: "LongestFirst", left: cut != nil && cut.left}, nil
+	}
+	if cut != nil {
+		if err := cut.cut(list, t.toAdd(o), o.Overflow); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
@@ -55,8 +60,8 @@ func (t *Tokenizer) EncodeFull(text string, o EncodeOptions) (*Encoding, error) 
 	for _, more := range list[1:] {
 		e.join(more)
 	}
-	if t.padding != nil {
-		t.padding.pad([]*Encoding{e})
+	if pad != nil {
+		pad.pad([]*Encoding{e})
 	}
 	return e, nil
 }

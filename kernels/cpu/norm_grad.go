@@ -121,8 +121,7 @@ func (s normGrad) bind(a kernels.Args) (kernels.Step, error) {
 // row computes dx of the row that begins at element at, and adds to the sums.
 func (s *normGrad) row(local []float32, at int, sums []float64) {
 	f := &s.b.asm.Vector
-	center, scale := s.moments(local[:tile], at)
-	c := rowTile{s: s, local: local, at: at, center: center, scale: scale}
+	c := rowTile{s: s, local: local, at: at, moments: s.moments(local[:tile], at)}
 	var mean, dot float64
 	t := local[6*tile : 7*tile]
 	for i := 0; i < s.dim; i += tile {
@@ -162,11 +161,10 @@ func (s *normGrad) row(local []float32, at int, sums []float64) {
 
 // rowTile is a tile of a row: dy, g and z.
 type rowTile struct {
-	s        *normGrad
-	local    []float32
-	at       int // of the row
-	center   float64
-	scale    float32
+	s     *normGrad
+	local []float32
+	at    int // of the row
+	moments
 	dy, g, z []float32
 }
 
@@ -177,8 +175,7 @@ func (c *rowTile) read(i int) {
 	c.dy = s.dy.tile(local[tile:2*tile], c.at+i, n)
 	c.z = local[2*tile : 2*tile+n]
 	if s.center {
-		high := float32(c.center)
-		f.Center(c.z, x, high, float32(c.center-float64(high)), c.scale)
+		f.Center(c.z, x, c.high, c.low, c.scale)
 	} else {
 		f.MulS(c.z, x, c.scale)
 	}

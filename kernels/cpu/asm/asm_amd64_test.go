@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +81,27 @@ func sameBits(t *testing.T, what string, got, want []float32) {
 	for i := range want {
 		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
 			t.Fatalf("%s: element %d is %g, want %g", what, i, got[i], want[i])
+		}
+	}
+}
+
+// No kernel uses an instruction of SSE: with the upper halves of vectors in use
+// each costs more than a hundred cycles.
+func TestNoSSE(t *testing.T) {
+	files, err := filepath.Glob("*_amd64.s")
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d files of assembly: %v", len(files), err)
+	}
+	old := regexp.MustCompile(`(?m)^\t[A-UW-Z]\w*[ \t].*\b[XYZ]\d+\b.*$`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range old.FindAllString(string(text), 3) {
+			if !strings.HasPrefix(line, "\tK") { // of masks
+				t.Errorf("%s: %s", file, line)
+			}
 		}
 	}
 }

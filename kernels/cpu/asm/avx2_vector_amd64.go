@@ -379,5 +379,20 @@ func StreamCopyY(y []float32, x []float32)
 //go:noescape
 func StreamSumExpY(y []float32, x []float32, shift float32, out []float32, kept []float32, scale float32, next []float32) (sum float64)
 
+// StreamSquaresY is the Squares of x, which writes the ScaleMul of before to out, past the caches.
+//
+//go:noescape
+func StreamSquaresY(x []float32, out []float32, before []float32, w []float32, s float32) (sum float64)
+
+// StreamMomentsCenterY is the Moments of x, which writes the Center of before to out, past the caches.
+//
+//go:noescape
+func StreamMomentsCenterY(x []float32, shift float64, out []float32, before []float32, high float32, low float32, s float32) (sum float64, squares float64)
+
+// StreamMomentsY is the Moments of x, which writes the Normalize of before to out, past the caches.
+//
+//go:noescape
+func StreamMomentsY(x []float32, shift float64, out []float32, before []float32, w []float32, c []float32, high float32, low float32, s float32) (sum float64, squares float64)
+
 // FenceY lets other threads see what was written past the caches.
 func FenceY()

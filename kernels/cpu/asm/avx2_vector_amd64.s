@@ -1538,13 +1538,12 @@ done:
 	RET
 
 // func AddSY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·AddSY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -1657,13 +1656,12 @@ done:
 	RET
 
 // func SubSY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·SubSY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -1714,13 +1712,12 @@ done:
 	RET
 
 // func SSubY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·SSubY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -1833,13 +1830,12 @@ done:
 	RET
 
 // func MulSY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·MulSY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -1952,13 +1948,12 @@ done:
 	RET
 
 // func DivSY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·DivSY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -2009,13 +2004,12 @@ done:
 	RET
 
 // func SDivY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·SDivY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -2140,13 +2134,12 @@ done:
 	RET
 
 // func MaxSY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·MaxSY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -2283,13 +2276,12 @@ done:
 	RET
 
 // func MinSY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·MinSY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -2426,13 +2418,12 @@ done:
 	RET
 
 // func LeakySY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·LeakySY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -2495,14 +2486,13 @@ done:
 	RET
 
 // func ScaleMulY(y []float32, x []float32, w []float32, s float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·ScaleMulY(SB), NOSPLIT, $0-76
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
 	MOVQ         y_len+8(FP), BX
-	MOVSS        s+72(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS s+72(FP), Y0
 	XORQ         SI, SI
 	SUBQ         $0x20, BX
 	JL           end4
@@ -2565,17 +2555,14 @@ done:
 	RET
 
 // func CenterY(y []float32, x []float32, high float32, low float32, s float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·CenterY(SB), NOSPLIT, $0-60
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        high+48(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        low+52(FP), X1
-	VBROADCASTSS X1, Y1
-	MOVSS        s+56(FP), X2
-	VBROADCASTSS X2, Y2
+	VBROADCASTSS high+48(FP), Y0
+	VBROADCASTSS low+52(FP), Y1
+	VBROADCASTSS s+56(FP), Y2
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -2638,19 +2625,16 @@ done:
 	RET
 
 // func NormalizeY(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·NormalizeY(SB), NOSPLIT, $0-108
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
 	MOVQ         c_base+72(FP), BX
 	MOVQ         y_len+8(FP), SI
-	MOVSS        high+96(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        low+100(FP), X1
-	VBROADCASTSS X1, Y1
-	MOVSS        s+104(FP), X2
-	VBROADCASTSS X2, Y2
+	VBROADCASTSS high+96(FP), Y0
+	VBROADCASTSS low+100(FP), Y1
+	VBROADCASTSS s+104(FP), Y2
 	XORQ         DI, DI
 	SUBQ         $0x20, SI
 	JL           end4
@@ -2731,16 +2715,14 @@ done:
 	RET
 
 // func MixSY(y []float32, a []float32, b []float32, s float32, t float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·MixSY(SB), NOSPLIT, $0-80
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         b_base+48(FP), DX
 	MOVQ         y_len+8(FP), BX
-	MOVSS        s+72(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        t+76(FP), X1
-	VBROADCASTSS X1, Y1
+	VBROADCASTSS s+72(FP), Y0
+	VBROADCASTSS t+76(FP), Y1
 	XORQ         SI, SI
 	SUBQ         $0x20, BX
 	JL           end4
@@ -2809,13 +2791,12 @@ done:
 	RET
 
 // func EluY(y []float32, x []float32, alpha float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·EluY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        alpha+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS alpha+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x08, DX
 	JL           end1
@@ -3147,12 +3128,11 @@ DATA piecesY<>+508(SB)/4, $0xb447f0a6
 GLOBL piecesY<>(SB), RODATA|NOPTR, $512
 
 // func FillY(y []float32, v float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·FillY(SB), NOSPLIT, $0-28
 	MOVQ         y_base+0(FP), AX
 	MOVQ         y_len+8(FP), CX
-	MOVSS        v+24(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS v+24(FP), Y0
 	XORQ         DX, DX
 	SUBQ         $0x20, CX
 	JL           end4
@@ -3191,7 +3171,7 @@ done:
 	RET
 
 // func SumY(x []float32) (sum float64)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·SumY(SB), NOSPLIT, $0-32
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
@@ -3250,12 +3230,12 @@ done:
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
-	MOVSD        X0, sum+24(FP)
+	VMOVSD       X0, sum+24(FP)
 	VZEROUPPER
 	RET
 
 // func SumSquaresY(x []float32, mean float64) (sum float64)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·SumSquaresY(SB), NOSPLIT, $0-40
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -3263,8 +3243,7 @@ TEXT ·SumSquaresY(SB), NOSPLIT, $0-40
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	MOVSD        mean+24(FP), X4
-	VBROADCASTSD X4, Y4
+	VBROADCASTSD mean+24(FP), Y4
 	XORQ         DX, DX
 	SUBQ         $0x10, CX
 	JL           rest
@@ -3305,13 +3284,13 @@ rest:
 	VMULPD       Y6, Y6, Y6
 	VSUBPD       Y4, Y7, Y7
 	VMULPD       Y7, Y7, Y7
+	VPMOVSXDQ    X5, Y8
+	VPAND        Y8, Y6, Y6
 	VEXTRACTI128 $0x01, Y5, X8
-	VPMOVSXDQ    X5, Y5
 	VPMOVSXDQ    X8, Y8
-	VPAND        Y5, Y6, Y5
-	VPAND        Y8, Y7, Y8
-	VADDPD       Y5, Y0, Y0
-	VADDPD       Y8, Y1, Y1
+	VPAND        Y8, Y7, Y7
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y7, Y1, Y1
 	SUBQ         $0x08, CX
 	TESTQ        CX, CX
 	JLE          done
@@ -3326,13 +3305,13 @@ rest:
 	VMULPD       Y6, Y6, Y6
 	VSUBPD       Y4, Y7, Y7
 	VMULPD       Y7, Y7, Y7
+	VPMOVSXDQ    X5, Y4
+	VPAND        Y4, Y6, Y6
 	VEXTRACTI128 $0x01, Y5, X4
-	VPMOVSXDQ    X5, Y5
 	VPMOVSXDQ    X4, Y4
-	VPAND        Y5, Y6, Y5
-	VPAND        Y4, Y7, Y4
-	VADDPD       Y5, Y2, Y2
-	VADDPD       Y4, Y3, Y3
+	VPAND        Y4, Y7, Y7
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y7, Y3, Y3
 
 done:
 	VADDPD       Y2, Y0, Y0
@@ -3342,12 +3321,12 @@ done:
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
-	MOVSD        X0, sum+32(FP)
+	VMOVSD       X0, sum+32(FP)
 	VZEROUPPER
 	RET
 
 // func SquaresY(x []float32) (sum float64)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·SquaresY(SB), NOSPLIT, $0-32
 	MOVQ   x_base+0(FP), AX
 	MOVQ   x_len+8(FP), CX
@@ -3406,12 +3385,12 @@ done:
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
-	MOVSD        X0, sum+24(FP)
+	VMOVSD       X0, sum+24(FP)
 	VZEROUPPER
 	RET
 
 // func MomentsY(x []float32, shift float64) (sum float64, squares float64)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·MomentsY(SB), NOSPLIT, $0-48
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -3423,8 +3402,7 @@ TEXT ·MomentsY(SB), NOSPLIT, $0-48
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
-	MOVSD        shift+24(FP), X8
-	VBROADCASTSD X8, Y8
+	VBROADCASTSD shift+24(FP), Y8
 	XORQ         DX, DX
 	SUBQ         $0x10, CX
 	JL           rest
@@ -3463,15 +3441,15 @@ rest:
 	VCVTPS2PD    X11, Y11
 	VSUBPD       Y8, Y10, Y10
 	VSUBPD       Y8, Y11, Y11
+	VPMOVSXDQ    X9, Y12
+	VPAND        Y12, Y10, Y10
 	VEXTRACTI128 $0x01, Y9, X12
-	VPMOVSXDQ    X9, Y9
 	VPMOVSXDQ    X12, Y12
-	VPAND        Y9, Y10, Y9
-	VPAND        Y12, Y11, Y12
-	VADDPD       Y9, Y0, Y0
-	VADDPD       Y12, Y1, Y1
-	VFMADD231PD  Y9, Y9, Y4
-	VFMADD231PD  Y12, Y12, Y5
+	VPAND        Y12, Y11, Y11
+	VADDPD       Y10, Y0, Y0
+	VADDPD       Y11, Y1, Y1
+	VFMADD231PD  Y10, Y10, Y4
+	VFMADD231PD  Y11, Y11, Y5
 	SUBQ         $0x08, CX
 	TESTQ        CX, CX
 	JLE          done
@@ -3484,15 +3462,15 @@ rest:
 	VCVTPS2PD    X11, Y11
 	VSUBPD       Y8, Y10, Y10
 	VSUBPD       Y8, Y11, Y11
+	VPMOVSXDQ    X9, Y8
+	VPAND        Y8, Y10, Y10
 	VEXTRACTI128 $0x01, Y9, X8
-	VPMOVSXDQ    X9, Y9
 	VPMOVSXDQ    X8, Y8
-	VPAND        Y9, Y10, Y9
-	VPAND        Y8, Y11, Y8
-	VADDPD       Y9, Y2, Y2
-	VADDPD       Y8, Y3, Y3
-	VFMADD231PD  Y9, Y9, Y6
-	VFMADD231PD  Y8, Y8, Y7
+	VPAND        Y8, Y11, Y11
+	VADDPD       Y10, Y2, Y2
+	VADDPD       Y11, Y3, Y3
+	VFMADD231PD  Y10, Y10, Y6
+	VFMADD231PD  Y11, Y11, Y7
 
 done:
 	VADDPD       Y2, Y0, Y0
@@ -3502,7 +3480,7 @@ done:
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
-	MOVSD        X0, sum+32(FP)
+	VMOVSD       X0, sum+32(FP)
 	VADDPD       Y6, Y4, Y0
 	VADDPD       Y7, Y5, Y1
 	VADDPD       Y1, Y0, Y0
@@ -3510,12 +3488,12 @@ done:
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
-	MOVSD        X0, squares+40(FP)
+	VMOVSD       X0, squares+40(FP)
 	VZEROUPPER
 	RET
 
 // func HighestY(x []float32) (m float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·HighestY(SB), NOSPLIT, $0-28
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -3582,12 +3560,12 @@ done:
 	VMAXPS       X2, X1, X1
 	VORPS        X3, X0, X0
 	VADDSS       X0, X1, X1
-	MOVSS        X1, m+24(FP)
+	VMOVSS       X1, m+24(FP)
 	VZEROUPPER
 	RET
 
 // func SumExpY(y []float32, x []float32, shift float32) (sum float64)
-// Requires: AVX, AVX2, FMA3, SSE, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·SumExpY(SB), NOSPLIT, $0-64
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -3596,8 +3574,7 @@ TEXT ·SumExpY(SB), NOSPLIT, $0-64
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	MOVSS        shift+48(FP), X4
-	VBROADCASTSS X4, Y4
+	VBROADCASTSS shift+48(FP), Y4
 	XORQ         BX, BX
 	SUBQ         $0x40, DX
 	JL           few
@@ -3939,13 +3916,13 @@ rest:
 	VEXTRACTF128 $0x01, Y6, X7
 	VCVTPS2PD    X6, Y6
 	VCVTPS2PD    X7, Y7
+	VPMOVSXDQ    X5, Y8
+	VPAND        Y8, Y6, Y6
 	VEXTRACTI128 $0x01, Y5, X8
-	VPMOVSXDQ    X5, Y5
 	VPMOVSXDQ    X8, Y8
-	VPAND        Y5, Y6, Y5
-	VPAND        Y8, Y7, Y8
-	VADDPD       Y5, Y0, Y0
-	VADDPD       Y8, Y1, Y1
+	VPAND        Y8, Y7, Y7
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y7, Y1, Y1
 	SUBQ         $0x08, DX
 	TESTQ        DX, DX
 	JLE          done
@@ -3981,13 +3958,13 @@ rest:
 	VEXTRACTF128 $0x01, Y4, X6
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X6, Y6
+	VPMOVSXDQ    X5, Y7
+	VPAND        Y7, Y4, Y4
 	VEXTRACTI128 $0x01, Y5, X7
-	VPMOVSXDQ    X5, Y5
 	VPMOVSXDQ    X7, Y7
-	VPAND        Y5, Y4, Y5
-	VPAND        Y7, Y6, Y7
-	VADDPD       Y5, Y2, Y2
-	VADDPD       Y7, Y3, Y3
+	VPAND        Y7, Y6, Y6
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y6, Y3, Y3
 
 done:
 	VADDPD       Y2, Y0, Y0
@@ -3997,12 +3974,12 @@ done:
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
-	MOVSD        X0, sum+56(FP)
+	VMOVSD       X0, sum+56(FP)
 	VZEROUPPER
 	RET
 
 // func GreatestY(x []float32) (m float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·GreatestY(SB), NOSPLIT, $0-28
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -4069,12 +4046,12 @@ done:
 	VMAXPS       X0, X1, X1
 	VORPS        X2, X3, X3
 	VADDSS       X3, X1, X1
-	MOVSS        X1, m+24(FP)
+	VMOVSS       X1, m+24(FP)
 	VZEROUPPER
 	RET
 
 // func LeastY(x []float32) (m float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·LeastY(SB), NOSPLIT, $0-28
 	MOVQ         x_base+0(FP), AX
 	MOVQ         x_len+8(FP), CX
@@ -4141,7 +4118,7 @@ done:
 	VMINPS       X0, X1, X1
 	VORPS        X2, X3, X3
 	VADDSS       X3, X1, X1
-	MOVSS        X1, m+24(FP)
+	VMOVSS       X1, m+24(FP)
 	VZEROUPPER
 	RET
 
@@ -4227,7 +4204,7 @@ done:
 	RET
 
 // func WeighY(p []float32, greatest *float32, total *float64) (shrink float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·WeighY(SB), NOSPLIT, $0-44
 	MOVQ         p_base+0(FP), AX
 	MOVQ         p_len+8(FP), CX
@@ -4310,12 +4287,12 @@ looked:
 	VMOVAPS      Y1, Y2
 
 same:
-	MOVSS        X2, shrink+40(FP)
+	VMOVSS       X2, shrink+40(FP)
 	VBROADCASTSS (DX), Y0
-	VXORPS       Y3, Y3, Y3
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y4, Y4, Y4
 	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
 	XORQ         DX, DX
 	SUBQ         $0x40, CX
 	JL           few
@@ -4395,8 +4372,8 @@ many:
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X6, Y6
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y6, Y1, Y1
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y2, Y2
 	VMOVUPS      32(AX)(DX*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
@@ -4471,8 +4448,8 @@ many:
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X6, Y6
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y6, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y6, Y4, Y4
 	ADDQ         $0x40, DX
 	SUBQ         $0x40, CX
 	JGE          many
@@ -4503,8 +4480,8 @@ block:
 	VEXTRACTF128 $0x01, Y6, X5
 	VCVTPS2PD    X6, Y6
 	VCVTPS2PD    X5, Y5
-	VADDPD       Y6, Y3, Y3
-	VADDPD       Y5, Y1, Y1
+	VADDPD       Y6, Y1, Y1
+	VADDPD       Y5, Y2, Y2
 	VMOVUPS      32(AX)(DX*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
@@ -4525,8 +4502,8 @@ block:
 	VEXTRACTF128 $0x01, Y6, X5
 	VCVTPS2PD    X6, Y6
 	VCVTPS2PD    X5, Y5
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y5, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x10, DX
 	SUBQ         $0x10, CX
 	JGE          block
@@ -4558,13 +4535,13 @@ rest:
 	VEXTRACTF128 $0x01, Y7, X6
 	VCVTPS2PD    X7, Y7
 	VCVTPS2PD    X6, Y6
+	VPMOVSXDQ    X5, Y8
+	VPAND        Y8, Y7, Y7
 	VEXTRACTI128 $0x01, Y5, X8
-	VPMOVSXDQ    X5, Y5
 	VPMOVSXDQ    X8, Y8
-	VPAND        Y5, Y7, Y5
-	VPAND        Y8, Y6, Y8
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y8, Y1, Y1
+	VPAND        Y8, Y6, Y6
+	VADDPD       Y7, Y1, Y1
+	VADDPD       Y6, Y2, Y2
 	SUBQ         $0x08, CX
 	TESTQ        CX, CX
 	JLE          done
@@ -4591,25 +4568,24 @@ rest:
 	VEXTRACTF128 $0x01, Y0, X6
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X6, Y6
+	VPMOVSXDQ    X5, Y7
+	VPAND        Y7, Y0, Y0
 	VEXTRACTI128 $0x01, Y5, X7
-	VPMOVSXDQ    X5, Y5
 	VPMOVSXDQ    X7, Y7
-	VPAND        Y5, Y0, Y5
-	VPAND        Y7, Y6, Y7
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y7, Y2, Y2
+	VPAND        Y7, Y6, Y6
+	VADDPD       Y0, Y3, Y3
+	VADDPD       Y6, Y4, Y4
 
 done:
-	VADDPD       Y4, Y3, Y0
-	VADDPD       Y2, Y1, Y1
+	VADDPD       Y3, Y1, Y0
+	VADDPD       Y4, Y2, Y1
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
 	VXORPD       X1, X1, X1
-	MOVSS        shrink+40(FP), X2
-	VCVTSS2SD    X2, X1, X1
+	VCVTSS2SD    shrink+40(FP), X1, X1
 	VMULSD       (BX), X1, X1
 	VADDSD       X1, X0, X0
 	VMOVSD       X0, (BX)
@@ -5171,16 +5147,14 @@ done:
 	RET
 
 // func RotationsY(cos []float32, sin []float32, freq []float64, position float64, scale float64)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3
 TEXT ·RotationsY(SB), NOSPLIT, $0-88
 	MOVQ         cos_base+0(FP), AX
 	MOVQ         sin_base+24(FP), CX
 	MOVQ         freq_base+48(FP), DX
 	MOVQ         cos_len+8(FP), BX
-	MOVSD        position+72(FP), X0
-	VBROADCASTSD X0, Y0
-	MOVSD        scale+80(FP), X1
-	VBROADCASTSD X1, Y1
+	VBROADCASTSD position+72(FP), Y0
+	VBROADCASTSD scale+80(FP), Y1
 	XORQ         SI, SI
 	SUBQ         $0x08, BX
 	JL           rest
@@ -5805,13 +5779,12 @@ done:
 	RET
 
 // func StreamMulSY(y []float32, a []float32, b float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·StreamMulSY(SB), NOSPLIT, $0-52
 	MOVQ         y_base+0(FP), AX
 	MOVQ         a_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        b+48(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS b+48(FP), Y0
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -5862,14 +5835,13 @@ done:
 	RET
 
 // func StreamScaleMulY(y []float32, x []float32, w []float32, s float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·StreamScaleMulY(SB), NOSPLIT, $0-76
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
 	MOVQ         y_len+8(FP), BX
-	MOVSS        s+72(FP), X0
-	VBROADCASTSS X0, Y0
+	VBROADCASTSS s+72(FP), Y0
 	XORQ         SI, SI
 	SUBQ         $0x20, BX
 	JL           end4
@@ -5932,17 +5904,14 @@ done:
 	RET
 
 // func StreamCenterY(y []float32, x []float32, high float32, low float32, s float32)
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·StreamCenterY(SB), NOSPLIT, $0-60
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         y_len+8(FP), DX
-	MOVSS        high+48(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        low+52(FP), X1
-	VBROADCASTSS X1, Y1
-	MOVSS        s+56(FP), X2
-	VBROADCASTSS X2, Y2
+	VBROADCASTSS high+48(FP), Y0
+	VBROADCASTSS low+52(FP), Y1
+	VBROADCASTSS s+56(FP), Y2
 	XORQ         BX, BX
 	SUBQ         $0x20, DX
 	JL           end4
@@ -6005,19 +5974,16 @@ done:
 	RET
 
 // func StreamNormalizeY(y []float32, x []float32, w []float32, c []float32, high float32, low float32, s float32)
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·StreamNormalizeY(SB), NOSPLIT, $0-108
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         w_base+48(FP), DX
 	MOVQ         c_base+72(FP), BX
 	MOVQ         y_len+8(FP), SI
-	MOVSS        high+96(FP), X0
-	VBROADCASTSS X0, Y0
-	MOVSS        low+100(FP), X1
-	VBROADCASTSS X1, Y1
-	MOVSS        s+104(FP), X2
-	VBROADCASTSS X2, Y2
+	VBROADCASTSS high+96(FP), Y0
+	VBROADCASTSS low+100(FP), Y1
+	VBROADCASTSS s+104(FP), Y2
 	XORQ         DI, DI
 	SUBQ         $0x20, SI
 	JL           end4
@@ -6272,7 +6238,7 @@ done:
 	RET
 
 // func StreamSumExpY(y []float32, x []float32, shift float32, out []float32, kept []float32, scale float32, next []float32) (sum float64)
-// Requires: AVX, AVX2, FMA3, MMX+, SSE, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·StreamSumExpY(SB), NOSPLIT, $0-144
 	MOVQ         y_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
@@ -6284,10 +6250,8 @@ TEXT ·StreamSumExpY(SB), NOSPLIT, $0-144
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	MOVSS        shift+48(FP), X4
-	VBROADCASTSS X4, Y4
-	MOVSS        scale+104(FP), X5
-	VBROADCASTSS X5, Y5
+	VBROADCASTSS shift+48(FP), Y4
+	VBROADCASTSS scale+104(FP), Y5
 	XORQ         R8, R8
 	SUBQ         $0x40, DI
 	JL           few
@@ -6673,13 +6637,13 @@ rest:
 	VEXTRACTF128 $0x01, Y7, X8
 	VCVTPS2PD    X7, Y7
 	VCVTPS2PD    X8, Y8
+	VPMOVSXDQ    X6, Y9
+	VPAND        Y9, Y7, Y7
 	VEXTRACTI128 $0x01, Y6, X9
-	VPMOVSXDQ    X6, Y6
 	VPMOVSXDQ    X9, Y9
-	VPAND        Y6, Y7, Y6
-	VPAND        Y9, Y8, Y9
-	VADDPD       Y6, Y0, Y0
-	VADDPD       Y9, Y1, Y1
+	VPAND        Y9, Y8, Y8
+	VADDPD       Y7, Y0, Y0
+	VADDPD       Y8, Y1, Y1
 	SUBQ         $0x08, DI
 	TESTQ        DI, DI
 	JLE          done
@@ -6719,13 +6683,13 @@ rest:
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X5, Y5
+	VPMOVSXDQ    X6, Y7
+	VPAND        Y7, Y4, Y4
 	VEXTRACTI128 $0x01, Y6, X7
-	VPMOVSXDQ    X6, Y6
 	VPMOVSXDQ    X7, Y7
-	VPAND        Y6, Y4, Y6
-	VPAND        Y7, Y5, Y7
-	VADDPD       Y6, Y2, Y2
-	VADDPD       Y7, Y3, Y3
+	VPAND        Y7, Y5, Y5
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
 
 done:
 	VADDPD       Y2, Y0, Y0
@@ -6735,7 +6699,368 @@ done:
 	VHADDPD      X0, X0, X0
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
-	MOVSD        X0, sum+136(FP)
+	VMOVSD       X0, sum+136(FP)
+	VZEROUPPER
+	RET
+
+// func StreamSquaresY(x []float32, out []float32, before []float32, w []float32, s float32) (sum float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·StreamSquaresY(SB), NOSPLIT, $0-112
+	MOVQ         x_base+0(FP), AX
+	MOVQ         out_base+24(FP), CX
+	MOVQ         before_base+48(FP), DX
+	MOVQ         w_base+72(FP), BX
+	MOVQ         x_len+8(FP), SI
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VBROADCASTSS s+96(FP), Y4
+	XORQ         DI, DI
+	SUBQ         $0x10, SI
+	JL           rest
+
+block:
+	PREFETCHT0  1024(AX)(DI*4)
+	VCVTPS2PD   (AX)(DI*4), Y5
+	VCVTPS2PD   16(AX)(DI*4), Y6
+	VFMADD231PD Y5, Y5, Y0
+	VFMADD231PD Y6, Y6, Y1
+	VMOVUPS     (DX)(DI*4), Y5
+	VMULPS      Y4, Y5, Y5
+	VMOVUPS     (BX)(DI*4), Y6
+	VMULPS      Y6, Y5, Y5
+	VMOVNTPS    Y5, (CX)(DI*4)
+	VCVTPS2PD   32(AX)(DI*4), Y5
+	VCVTPS2PD   48(AX)(DI*4), Y6
+	VFMADD231PD Y5, Y5, Y2
+	VFMADD231PD Y6, Y6, Y3
+	VMOVUPS     32(DX)(DI*4), Y5
+	VMULPS      Y4, Y5, Y5
+	VMOVUPS     32(BX)(DI*4), Y6
+	VMULPS      Y6, Y5, Y5
+	VMOVNTPS    Y5, 32(CX)(DI*4)
+	ADDQ        $0x10, DI
+	SUBQ        $0x10, SI
+	JGE         block
+
+rest:
+	ADDQ         $0x10, SI
+	TESTQ        SI, SI
+	JLE          done
+	VMOVQ        SI, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
+	VMASKMOVPS   (AX)(DI*4), Y5, Y6
+	VEXTRACTF128 $0x01, Y6, X7
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X7, Y7
+	VFMADD231PD  Y6, Y6, Y0
+	VFMADD231PD  Y7, Y7, Y1
+	VMASKMOVPS   (DX)(DI*4), Y5, Y6
+	VMULPS       Y4, Y6, Y6
+	VMASKMOVPS   (BX)(DI*4), Y5, Y7
+	VMULPS       Y7, Y6, Y6
+	VMASKMOVPS   Y6, Y5, (CX)(DI*4)
+	SUBQ         $0x08, SI
+	TESTQ        SI, SI
+	JLE          done
+	VMOVQ        SI, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(AX)(DI*4), Y5, Y6
+	VEXTRACTF128 $0x01, Y6, X7
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X7, Y7
+	VFMADD231PD  Y6, Y6, Y2
+	VFMADD231PD  Y7, Y7, Y3
+	VMASKMOVPS   32(DX)(DI*4), Y5, Y6
+	VMULPS       Y4, Y6, Y4
+	VMASKMOVPS   32(BX)(DI*4), Y5, Y6
+	VMULPS       Y6, Y4, Y4
+	VMASKMOVPS   Y4, Y5, 32(CX)(DI*4)
+
+done:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, sum+104(FP)
+	VZEROUPPER
+	RET
+
+// func StreamMomentsCenterY(x []float32, shift float64, out []float32, before []float32, high float32, low float32, s float32) (sum float64, squares float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·StreamMomentsCenterY(SB), NOSPLIT, $0-112
+	MOVQ         x_base+0(FP), AX
+	MOVQ         out_base+32(FP), CX
+	MOVQ         before_base+56(FP), DX
+	MOVQ         x_len+8(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VBROADCASTSD shift+24(FP), Y8
+	VBROADCASTSS high+80(FP), Y9
+	VBROADCASTSS low+84(FP), Y10
+	VBROADCASTSS s+88(FP), Y11
+	XORQ         SI, SI
+	SUBQ         $0x10, BX
+	JL           rest
+
+block:
+	PREFETCHT0  1024(AX)(SI*4)
+	VCVTPS2PD   (AX)(SI*4), Y12
+	VCVTPS2PD   16(AX)(SI*4), Y13
+	VSUBPD      Y8, Y12, Y12
+	VSUBPD      Y8, Y13, Y13
+	VADDPD      Y12, Y0, Y0
+	VADDPD      Y13, Y1, Y1
+	VFMADD231PD Y12, Y12, Y4
+	VFMADD231PD Y13, Y13, Y5
+	VMOVUPS     (DX)(SI*4), Y12
+	VSUBPS      Y9, Y12, Y12
+	VSUBPS      Y10, Y12, Y12
+	VMULPS      Y11, Y12, Y12
+	VMOVNTPS    Y12, (CX)(SI*4)
+	VCVTPS2PD   32(AX)(SI*4), Y12
+	VCVTPS2PD   48(AX)(SI*4), Y13
+	VSUBPD      Y8, Y12, Y12
+	VSUBPD      Y8, Y13, Y13
+	VADDPD      Y12, Y2, Y2
+	VADDPD      Y13, Y3, Y3
+	VFMADD231PD Y12, Y12, Y6
+	VFMADD231PD Y13, Y13, Y7
+	VMOVUPS     32(DX)(SI*4), Y12
+	VSUBPS      Y9, Y12, Y12
+	VSUBPS      Y10, Y12, Y12
+	VMULPS      Y11, Y12, Y12
+	VMOVNTPS    Y12, 32(CX)(SI*4)
+	ADDQ        $0x10, SI
+	SUBQ        $0x10, BX
+	JGE         block
+
+rest:
+	ADDQ         $0x10, BX
+	TESTQ        BX, BX
+	JLE          done
+	VMOVQ        BX, X12
+	VPBROADCASTD X12, Y12
+	VPCMPGTD     constantsY<>+0(SB), Y12, Y12
+	VMASKMOVPS   (AX)(SI*4), Y12, Y13
+	VEXTRACTF128 $0x01, Y13, X14
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X14, Y14
+	VSUBPD       Y8, Y13, Y13
+	VSUBPD       Y8, Y14, Y14
+	VPMOVSXDQ    X12, Y15
+	VPAND        Y15, Y13, Y13
+	VEXTRACTI128 $0x01, Y12, X15
+	VPMOVSXDQ    X15, Y15
+	VPAND        Y15, Y14, Y14
+	VADDPD       Y13, Y0, Y0
+	VADDPD       Y14, Y1, Y1
+	VFMADD231PD  Y13, Y13, Y4
+	VFMADD231PD  Y14, Y14, Y5
+	VMASKMOVPS   (DX)(SI*4), Y12, Y13
+	VSUBPS       Y9, Y13, Y13
+	VSUBPS       Y10, Y13, Y13
+	VMULPS       Y11, Y13, Y13
+	VMASKMOVPS   Y13, Y12, (CX)(SI*4)
+	SUBQ         $0x08, BX
+	TESTQ        BX, BX
+	JLE          done
+	VMOVQ        BX, X12
+	VPBROADCASTD X12, Y12
+	VPCMPGTD     constantsY<>+0(SB), Y12, Y12
+	VMASKMOVPS   32(AX)(SI*4), Y12, Y13
+	VEXTRACTF128 $0x01, Y13, X14
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X14, Y14
+	VSUBPD       Y8, Y13, Y13
+	VSUBPD       Y8, Y14, Y14
+	VPMOVSXDQ    X12, Y8
+	VPAND        Y8, Y13, Y13
+	VEXTRACTI128 $0x01, Y12, X8
+	VPMOVSXDQ    X8, Y8
+	VPAND        Y8, Y14, Y14
+	VADDPD       Y13, Y2, Y2
+	VADDPD       Y14, Y3, Y3
+	VFMADD231PD  Y13, Y13, Y6
+	VFMADD231PD  Y14, Y14, Y7
+	VMASKMOVPS   32(DX)(SI*4), Y12, Y8
+	VSUBPS       Y9, Y8, Y8
+	VSUBPS       Y10, Y8, Y8
+	VMULPS       Y11, Y8, Y8
+	VMASKMOVPS   Y8, Y12, 32(CX)(SI*4)
+
+done:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, sum+96(FP)
+	VADDPD       Y6, Y4, Y0
+	VADDPD       Y7, Y5, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, squares+104(FP)
+	VZEROUPPER
+	RET
+
+// func StreamMomentsY(x []float32, shift float64, out []float32, before []float32, w []float32, c []float32, high float32, low float32, s float32) (sum float64, squares float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·StreamMomentsY(SB), NOSPLIT, $0-160
+	MOVQ         x_base+0(FP), AX
+	MOVQ         out_base+32(FP), CX
+	MOVQ         before_base+56(FP), DX
+	MOVQ         w_base+80(FP), BX
+	MOVQ         c_base+104(FP), SI
+	MOVQ         x_len+8(FP), DI
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VBROADCASTSD shift+24(FP), Y8
+	VBROADCASTSS high+128(FP), Y9
+	VBROADCASTSS low+132(FP), Y10
+	VBROADCASTSS s+136(FP), Y11
+	XORQ         R8, R8
+	SUBQ         $0x10, DI
+	JL           rest
+
+block:
+	PREFETCHT0  1024(AX)(R8*4)
+	VCVTPS2PD   (AX)(R8*4), Y12
+	VCVTPS2PD   16(AX)(R8*4), Y13
+	VSUBPD      Y8, Y12, Y12
+	VSUBPD      Y8, Y13, Y13
+	VADDPD      Y12, Y0, Y0
+	VADDPD      Y13, Y1, Y1
+	VFMADD231PD Y12, Y12, Y4
+	VFMADD231PD Y13, Y13, Y5
+	VMOVUPS     (DX)(R8*4), Y12
+	VSUBPS      Y9, Y12, Y12
+	VSUBPS      Y10, Y12, Y12
+	VMULPS      Y11, Y12, Y12
+	VMOVUPS     (BX)(R8*4), Y13
+	VMOVUPS     (SI)(R8*4), Y14
+	VFMADD213PS Y14, Y13, Y12
+	VMOVNTPS    Y12, (CX)(R8*4)
+	VCVTPS2PD   32(AX)(R8*4), Y12
+	VCVTPS2PD   48(AX)(R8*4), Y13
+	VSUBPD      Y8, Y12, Y12
+	VSUBPD      Y8, Y13, Y13
+	VADDPD      Y12, Y2, Y2
+	VADDPD      Y13, Y3, Y3
+	VFMADD231PD Y12, Y12, Y6
+	VFMADD231PD Y13, Y13, Y7
+	VMOVUPS     32(DX)(R8*4), Y12
+	VSUBPS      Y9, Y12, Y12
+	VSUBPS      Y10, Y12, Y12
+	VMULPS      Y11, Y12, Y12
+	VMOVUPS     32(BX)(R8*4), Y13
+	VMOVUPS     32(SI)(R8*4), Y14
+	VFMADD213PS Y14, Y13, Y12
+	VMOVNTPS    Y12, 32(CX)(R8*4)
+	ADDQ        $0x10, R8
+	SUBQ        $0x10, DI
+	JGE         block
+
+rest:
+	ADDQ         $0x10, DI
+	TESTQ        DI, DI
+	JLE          done
+	VMOVQ        DI, X12
+	VPBROADCASTD X12, Y12
+	VPCMPGTD     constantsY<>+0(SB), Y12, Y12
+	VMASKMOVPS   (AX)(R8*4), Y12, Y13
+	VEXTRACTF128 $0x01, Y13, X14
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X14, Y14
+	VSUBPD       Y8, Y13, Y13
+	VSUBPD       Y8, Y14, Y14
+	VPMOVSXDQ    X12, Y15
+	VPAND        Y15, Y13, Y13
+	VEXTRACTI128 $0x01, Y12, X15
+	VPMOVSXDQ    X15, Y15
+	VPAND        Y15, Y14, Y14
+	VADDPD       Y13, Y0, Y0
+	VADDPD       Y14, Y1, Y1
+	VFMADD231PD  Y13, Y13, Y4
+	VFMADD231PD  Y14, Y14, Y5
+	VMASKMOVPS   (DX)(R8*4), Y12, Y13
+	VSUBPS       Y9, Y13, Y13
+	VSUBPS       Y10, Y13, Y13
+	VMULPS       Y11, Y13, Y13
+	VMASKMOVPS   (BX)(R8*4), Y12, Y14
+	VMASKMOVPS   (SI)(R8*4), Y12, Y15
+	VFMADD213PS  Y15, Y14, Y13
+	VMASKMOVPS   Y13, Y12, (CX)(R8*4)
+	SUBQ         $0x08, DI
+	TESTQ        DI, DI
+	JLE          done
+	VMOVQ        DI, X12
+	VPBROADCASTD X12, Y12
+	VPCMPGTD     constantsY<>+0(SB), Y12, Y12
+	VMASKMOVPS   32(AX)(R8*4), Y12, Y13
+	VEXTRACTF128 $0x01, Y13, X14
+	VCVTPS2PD    X13, Y13
+	VCVTPS2PD    X14, Y14
+	VSUBPD       Y8, Y13, Y13
+	VSUBPD       Y8, Y14, Y14
+	VPMOVSXDQ    X12, Y8
+	VPAND        Y8, Y13, Y13
+	VEXTRACTI128 $0x01, Y12, X8
+	VPMOVSXDQ    X8, Y8
+	VPAND        Y8, Y14, Y14
+	VADDPD       Y13, Y2, Y2
+	VADDPD       Y14, Y3, Y3
+	VFMADD231PD  Y13, Y13, Y6
+	VFMADD231PD  Y14, Y14, Y7
+	VMASKMOVPS   32(DX)(R8*4), Y12, Y8
+	VSUBPS       Y9, Y8, Y8
+	VSUBPS       Y10, Y8, Y8
+	VMULPS       Y11, Y8, Y8
+	VMASKMOVPS   32(BX)(R8*4), Y12, Y9
+	VMASKMOVPS   32(SI)(R8*4), Y12, Y10
+	VFMADD213PS  Y10, Y9, Y8
+	VMASKMOVPS   Y8, Y12, 32(CX)(R8*4)
+
+done:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, sum+144(FP)
+	VADDPD       Y6, Y4, Y0
+	VADDPD       Y7, Y5, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VHADDPD      X0, X0, X0
+	VHADDPD      X1, X1, X1
+	VADDSD       X1, X0, X0
+	VMOVSD       X0, squares+152(FP)
 	VZEROUPPER
 	RET
 

@@ -122,5 +122,11 @@ type Stream struct {
 	// SumExp is that of Vector; meanwhile it writes the row before, out[i] =
 	// kept[i] scale, and has the memory of next, as long as x, come near.
 	SumExp func(y, x []float32, shift float32, out, kept []float32, scale float32, next []float32) float64
-	Fence  func()
+	// Squares is that of Vector; meanwhile it writes the row before, out = ScaleMul(before, w, s).
+	Squares func(x, out, before, w []float32, s float32) (sum float64)
+	// Moments is that of Vector; meanwhile it writes out = Normalize(before, w, c, high, low, s).
+	Moments func(x []float32, shift float64, out, before, w, c []float32, high, low, s float32) (sum, squares float64)
+	// MomentsCenter writes out = Center(before, high, low, s).
+	MomentsCenter func(x []float32, shift float64, out, before []float32, high, low, s float32) (sum, squares float64)
+	Fence         func()
 }

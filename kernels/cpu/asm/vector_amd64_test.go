@@ -168,6 +168,18 @@ func TestStreams(t *testing.T) {
 				func(y []float32) { sum2 = want.Stream.SumExp(f[:n], low, 0.7, y, w, 3, nil) })
 			alike(t, fmt.Sprintf("%s: exponentials of %d", name, n), e, f)
 			sameSum(t, fmt.Sprintf("%s: sum of exponentials of %d", name, n), sum, sum2)
+			x2 := sample(r, n)
+			check("squares", func(y []float32) { sum = s.Squares(x2, y, x, w, 3) }, func(y []float32) { sum2 = want.Stream.Squares(x2, y, x, w, 3) })
+			sameSum(t, fmt.Sprintf("%s: sum of squares of %d", name, n), sum, sum2)
+			var squares, squares2 float64
+			check("moments", func(y []float32) { sum, squares = s.Moments(x2, 0.3, y, x, w, x, 1, 0.1, 3) },
+				func(y []float32) { sum2, squares2 = want.Stream.Moments(x2, 0.3, y, x, w, x, 1, 0.1, 3) })
+			sameSum(t, fmt.Sprintf("%s: moment of %d", name, n), sum, sum2)
+			sameSum(t, fmt.Sprintf("%s: second moment of %d", name, n), squares, squares2)
+			check("centred moments", func(y []float32) { sum, squares = s.MomentsCenter(x2, 0.3, y, x, 1, 0.1, 3) },
+				func(y []float32) { sum2, squares2 = want.Stream.MomentsCenter(x2, 0.3, y, x, 1, 0.1, 3) })
+			sameSum(t, fmt.Sprintf("%s: moment of %d, centred", name, n), sum, sum2)
+			sameSum(t, fmt.Sprintf("%s: second moment of %d, centred", name, n), squares, squares2)
 			check("center", func(y []float32) { s.Center(y, x, 1, 0.1, 3) }, func(y []float32) { want.Center(y, x, 1, 0.1, 3) })
 		}
 	})

@@ -33,7 +33,8 @@ func genericVector() Vector {
 		WidenQ8: widenQ8,
 	}
 	v.Stream = Stream{Copy: func(y, x []float32) { copy(y, x) }, Exp: v.Exp, Silu: v.Silu, Gelu: v.Gelu, GeluTanh: v.GeluTanh, Add: v.Add, Mul: v.Mul, MulS: v.MulS,
-		ScaleMul: v.ScaleMul, Center: v.Center, Normalize: v.Normalize, SumExp: streamSumExp, Fence: func() {}}
+		ScaleMul: v.ScaleMul, Center: v.Center, Normalize: v.Normalize, SumExp: streamSumExp,
+		Squares: streamSquares, Moments: streamMoments, MomentsCenter: streamMomentsCenter, Fence: func() {}}
 	return v
 }
 
@@ -208,6 +209,21 @@ func streamSumExp(y, x []float32, shift float32, out, kept []float32, scale floa
 		out[i] = e * scale
 	}
 	return sumExp(y, x, shift)
+}
+
+func streamSquares(x, out, before, w []float32, s float32) float64 {
+	scaleMul(out[:len(x)], before, w, s)
+	return squares(x)
+}
+
+func streamMoments(x []float32, shift float64, out, before, w, c []float32, high, low, s float32) (float64, float64) {
+	normalize(out[:len(x)], before, w, c, high, low, s)
+	return moments(x, shift)
+}
+
+func streamMomentsCenter(x []float32, shift float64, out, before []float32, high, low, s float32) (float64, float64) {
+	center(out[:len(x)], before, high, low, s)
+	return moments(x, shift)
 }
 
 func weigh(p []float32, greatest *float32, total *float64) (shrink float32) {

@@ -101,5 +101,5 @@ func (s isa) foldExtreme(f ops, v, nan VecVirtual) {
 		VORPS(bq, bx, bx)
 	}
 	VADDSS(bx, x, x) // zero, or NaN; and -0 becomes 0
-	Store(x, Return("m"))
+	give32(v, "m")
 }

@@ -102,7 +102,7 @@ func (s isa) blocksFrom(index, n Register, body func(l lane, at int)) {
 	Label("done")
 }
 
-// wide keeps the lanes of a widened vector that the tail has.
+// wide keeps the lanes of a widened vector that the tail has, and may change it.
 func (l lane) wide(x [2]VecVirtual) [2]VecVirtual {
 	if !l.tail {
 		return x
@@ -118,21 +118,19 @@ func (l lane) wide(x [2]VecVirtual) [2]VecVirtual {
 		VMOVAPD_Z(x[1], k, out[1])
 		return out
 	}
-	m := l.mask.(VecVirtual)
-	half, low, high := XMM(), YMM(), YMM()
-	VEXTRACTI128(Imm(1), m, half)
-	VPMOVSXDQ(m.AsX(), low)
-	VPMOVSXDQ(half, high)
-	VPAND(low, x[0], low)
-	VPAND(high, x[1], high)
-	return [2]VecVirtual{low, high}
+	m, t := l.mask.(VecVirtual), YMM()
+	VPMOVSXDQ(m.AsX(), t)
+	VPAND(t, x[0], x[0])
+	VEXTRACTI128(Imm(1), m, t.AsX())
+	VPMOVSXDQ(t.AsX(), t)
+	VPAND(t, x[1], x[1])
+	return x
 }
 
 // double is a float64 parameter in every lane.
 func (s isa) double(name string) VecVirtual {
-	one, v := XMM(), s.reg()
-	Load(Param(name), one)
-	VBROADCASTSD(one, v)
+	v := s.reg()
+	VBROADCASTSD(where(Param(name)), v)
 	return v
 }
 
@@ -171,7 +169,7 @@ func (s isa) sum() {
 	p, n := s.begin("Sum", "func(x []float32) (sum float64)", "the sum of x", "x")
 	v := s.sums()
 	s.blocks(n, func(l lane, at int) { s.accumulate(v, at, l.doubled(p[0])) })
-	Store(s.fold(v), Return("sum"))
+	give(s.fold(v), "sum")
 	s.end()
 }
 
@@ -187,7 +185,7 @@ func (s isa) sumSquares() {
 		}
 		s.accumulate(v, at, l.wide(d))
 	})
-	Store(s.fold(v), Return("sum"))
+	give(s.fold(v), "sum")
 	s.end()
 }
 
@@ -195,7 +193,7 @@ func (s isa) squares() {
 	p, n := s.begin("Squares", "func(x []float32) (sum float64)", "the sum of x²", "x")
 	v := s.sums()
 	s.blocks(n, func(l lane, at int) { s.accumulateSquares(v, at, l.doubled(p[0])) })
-	Store(s.fold(v), Return("sum"))
+	give(s.fold(v), "sum")
 	s.end()
 }
 
@@ -203,18 +201,21 @@ func (s isa) moments() {
 	p, n := s.begin("Moments", "func(x []float32, shift float64) (sum, squares float64)", "the sums of x - shift and of its squares", "x")
 	v, w := s.sums(), s.sums()
 	shift := s.double("shift")
-	s.blocks(n, func(l lane, at int) {
-		d := l.doubled(p[0])
-		for i := range d {
-			VSUBPD(shift, d[i], d[i])
-		}
-		d = l.wide(d)
-		s.accumulate(v, at, d)
-		s.accumulateSquares(w, at, d)
-	})
-	Store(s.fold(v), Return("sum"))
-	Store(s.fold(w), Return("squares"))
+	s.blocks(n, func(l lane, at int) { s.moment(v, w, shift, l, at, p[0]) })
+	give(s.fold(v), "sum")
+	give(s.fold(w), "squares")
 	s.end()
+}
+
+// moment adds x - shift and its squares, of one vector, to v and w.
+func (s isa) moment(v, w sums, shift VecVirtual, l lane, at int, x Register) {
+	d := l.doubled(x)
+	for i := range d {
+		VSUBPD(shift, d[i], d[i])
+	}
+	d = l.wide(d)
+	s.accumulate(v, at, d)
+	s.accumulateSquares(w, at, d)
 }
 
 // sumExp adds up four blocks of 16 before it widens them. Past the caches it
@@ -261,6 +262,6 @@ func (s isa) sumExp() {
 	Label("few")
 	ADDQ(Imm(64), n)
 	s.blocksFrom(index, n, func(l lane, at int) { s.accumulate(v, at, l.wide(s.widen(one(l)))) })
-	Store(s.fold(v), Return("sum"))
+	give(s.fold(v), "sum")
 	s.end()
 }

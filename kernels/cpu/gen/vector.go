@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
 )
@@ -80,11 +81,25 @@ func (s isa) end() {
 
 // number is a parameter in every lane.
 func (s isa) number(name string) VecVirtual {
-	one, v := XMM(), s.reg()
-	Load(Param(name), one)
-	VBROADCASTSS(one, v)
+	v := s.reg()
+	VBROADCASTSS(where(Param(name)), v)
 	return v
 }
+
+// where is the memory of a parameter or result. Floats are never moved by Load
+// and Store: those write instructions of SSE, and with the upper halves of
+// vectors in use each costs more than a hundred cycles.
+func where(c gotypes.Component) Mem {
+	b, err := c.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// give returns a float64, give32 a float32.
+func give(v VecVirtual, name string)   { VMOVSD(v.AsX(), where(Return(name))) }
+func give32(v VecVirtual, name string) { VMOVSS(v.AsX(), where(Return(name))) }
 
 func (s isa) mapping(name string, unroll int, f func(s isa, x VecVirtual) VecVirtual) {
 	p, n := s.begin(name, "func(y, x []float32)", "the Map "+name, "y", "x")
@@ -240,7 +255,7 @@ func (s isa) fill() {
 }
 
 // streams are the functions that there are past the caches as well.
-var streams = []string{"Exp", "Silu", "GeluTanh", "Add", "Mul", "MulS", "ScaleMul", "Center", "Normalize", "Gelu", "Copy", "SumExp"}
+var streams = []string{"Exp", "Silu", "GeluTanh", "Add", "Mul", "MulS", "ScaleMul", "Center", "Normalize", "Gelu", "Copy", "SumExp", "Squares", "Moments", "MomentsCenter"}
 
 func (s isa) streaming() {
 	s.stream = true
@@ -258,6 +273,7 @@ func (s isa) streaming() {
 	s.gelus()
 	s.mapping("Copy", 4, func(_ isa, x VecVirtual) VecVirtual { return x })
 	s.sumExp()
+	s.besides()
 	TEXT("Fence"+s.suffix, NOSPLIT, "func()")
 	Doc("Fence" + s.suffix + " lets other threads see what was written past the caches.")
 	SFENCE()

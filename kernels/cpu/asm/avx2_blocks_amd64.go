@@ -129,60 +129,120 @@ func BlocksLeastHalves4Y(n int, x *byte, ldx int, w *byte, y *float32, ldy int, 
 //go:noescape
 func UnpackQ8_0Y(n int, per int, w *byte, dst *byte)
 
+// RowQ8_0Y is the Row of that coding.
+//
+//go:noescape
+func RowQ8_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+
 // UnpackQ4_0Y is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ4_0Y(n int, per int, w *byte, dst *byte)
+
+// RowQ4_0Y is the Row of that coding.
+//
+//go:noescape
+func RowQ4_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ5_0Y is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ5_0Y(n int, per int, w *byte, dst *byte)
 
+// RowQ5_0Y is the Row of that coding.
+//
+//go:noescape
+func RowQ5_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+
 // UnpackIQ4NLY is the Unpack of that coding.
 //
 //go:noescape
 func UnpackIQ4NLY(n int, per int, w *byte, dst *byte)
+
+// RowIQ4NLY is the Row of that coding.
+//
+//go:noescape
+func RowIQ4NLY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ4_1Y is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ4_1Y(n int, per int, w *byte, dst *byte)
 
+// RowQ4_1Y is the Row of that coding.
+//
+//go:noescape
+func RowQ4_1Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+
 // UnpackQ5_1Y is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ5_1Y(n int, per int, w *byte, dst *byte)
+
+// RowQ5_1Y is the Row of that coding.
+//
+//go:noescape
+func RowQ5_1Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ4GY is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ4GY(n int, per int, w *byte, dst *byte)
 
+// RowQ4GY is the Row of that coding.
+//
+//go:noescape
+func RowQ4GY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+
 // UnpackQ4KY is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ4KY(n int, per int, w *byte, dst *byte)
+
+// RowQ4KY is the Row of that coding.
+//
+//go:noescape
+func RowQ4KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ5KY is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ5KY(n int, per int, w *byte, dst *byte)
 
+// RowQ5KY is the Row of that coding.
+//
+//go:noescape
+func RowQ5KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+
 // UnpackQ6KY is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ6KY(n int, per int, w *byte, dst *byte)
+
+// RowQ6KY is the Row of that coding.
+//
+//go:noescape
+func RowQ6KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ3KY is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ3KY(n int, per int, w *byte, dst *byte)
 
+// RowQ3KY is the Row of that coding.
+//
+//go:noescape
+func RowQ3KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+
 // UnpackQ2KY is the Unpack of that coding.
 //
 //go:noescape
 func UnpackQ2KY(n int, per int, w *byte, dst *byte)
+
+// RowQ2KY is the Row of that coding.
+//
+//go:noescape
+func RowQ2KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackNF4Y is the UnpackNF4 of that instruction set.
 //

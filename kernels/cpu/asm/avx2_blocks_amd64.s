@@ -13330,6 +13330,334 @@ super:
 	VZEROUPPER
 	RET
 
+// func RowQ8_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ8_0Y(SB), NOSPLIT, $0-48
+	MOVQ   n+0(FP), AX
+	MOVQ   per+8(FP), CX
+	MOVQ   x+16(FP), CX
+	MOVQ   w+24(FP), DX
+	MOVQ   y+32(FP), BX
+	MOVQ   bias+40(FP), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	TESTQ  AX, AX
+	JE     end
+
+super:
+	LEAQ         64(DX), DI
+	PREFETCHT0   4096(DI)
+	PREFETCHT0   4160(DI)
+	PREFETCHT0   4224(DI)
+	PREFETCHT0   4288(DI)
+	VMOVDQU      (DI), Y4
+	VPBROADCASTD 16(CX), Y5
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y5, Y4, Y5
+	VPMADDWD     constantsY<>+192(SB), Y5, Y5
+	VMOVDQU      128(DI), Y4
+	VPBROADCASTD 20(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      256(DI), Y4
+	VPBROADCASTD 24(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      384(DI), Y4
+	VPBROADCASTD 28(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      512(DI), Y4
+	VPBROADCASTD 32(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      640(DI), Y4
+	VPBROADCASTD 36(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      768(DI), Y4
+	VPBROADCASTD 40(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      896(DI), Y4
+	VPBROADCASTD 44(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VCVTPH2PS    (DX), Y4
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y4, Y6
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y6, Y5, Y0
+	PREFETCHT0   4352(DI)
+	PREFETCHT0   4416(DI)
+	PREFETCHT0   4480(DI)
+	PREFETCHT0   4544(DI)
+	VMOVDQU      32(DI), Y4
+	VPBROADCASTD 16(CX), Y5
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y5, Y4, Y5
+	VPMADDWD     constantsY<>+192(SB), Y5, Y5
+	VMOVDQU      160(DI), Y4
+	VPBROADCASTD 20(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      288(DI), Y4
+	VPBROADCASTD 24(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      416(DI), Y4
+	VPBROADCASTD 28(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      544(DI), Y4
+	VPBROADCASTD 32(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      672(DI), Y4
+	VPBROADCASTD 36(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      800(DI), Y4
+	VPBROADCASTD 40(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      928(DI), Y4
+	VPBROADCASTD 44(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VCVTPH2PS    16(DX), Y4
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y4, Y6
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y6, Y5, Y1
+	PREFETCHT0   4608(DI)
+	PREFETCHT0   4672(DI)
+	PREFETCHT0   4736(DI)
+	PREFETCHT0   4800(DI)
+	VMOVDQU      64(DI), Y4
+	VPBROADCASTD 16(CX), Y5
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y5, Y4, Y5
+	VPMADDWD     constantsY<>+192(SB), Y5, Y5
+	VMOVDQU      192(DI), Y4
+	VPBROADCASTD 20(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      320(DI), Y4
+	VPBROADCASTD 24(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      448(DI), Y4
+	VPBROADCASTD 28(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      576(DI), Y4
+	VPBROADCASTD 32(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      704(DI), Y4
+	VPBROADCASTD 36(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      832(DI), Y4
+	VPBROADCASTD 40(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      960(DI), Y4
+	VPBROADCASTD 44(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VCVTPH2PS    32(DX), Y4
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y4, Y6
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y6, Y5, Y2
+	PREFETCHT0   4864(DI)
+	PREFETCHT0   4928(DI)
+	PREFETCHT0   4992(DI)
+	PREFETCHT0   5056(DI)
+	VMOVDQU      96(DI), Y4
+	VPBROADCASTD 16(CX), Y5
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y5, Y5
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y5, Y4, Y5
+	VPMADDWD     constantsY<>+192(SB), Y5, Y5
+	VMOVDQU      224(DI), Y4
+	VPBROADCASTD 20(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      352(DI), Y4
+	VPBROADCASTD 24(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      480(DI), Y4
+	VPBROADCASTD 28(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      608(DI), Y4
+	VPBROADCASTD 32(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      736(DI), Y4
+	VPBROADCASTD 36(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      864(DI), Y4
+	VPBROADCASTD 40(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VMOVDQU      992(DI), Y4
+	VPBROADCASTD 44(CX), Y6
+	VPXOR        constantsY<>+160(SB), Y4, Y4
+	VPSIGNB      Y4, Y6, Y6
+	VPABSB       Y4, Y4
+	VPMADDUBSW   Y6, Y4, Y6
+	VPMADDWD     constantsY<>+192(SB), Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VCVTPH2PS    48(DX), Y4
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y4, Y6
+	VCVTDQ2PS    Y5, Y5
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         $0x30, CX
+	ADDQ         $+1024, DI
+	MOVQ         DI, DX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  SI, SI
+	JE     write
+	VADDPS (SI), Y0, Y0
+	VADDPS 32(SI), Y1, Y1
+	VADDPS 64(SI), Y2, Y2
+	VADDPS 96(SI), Y3, Y3
+
+write:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, 96(BX)
+	VZEROUPPER
+	RET
+
 // func UnpackQ4_0Y(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ4_0Y(SB), NOSPLIT, $0-32
@@ -13337,7 +13665,7 @@ TEXT ·UnpackQ4_0Y(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), CX
 	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+224(SB), Y0
 
 super:
 	LEAQ      64(CX), BX
@@ -13453,6 +13781,243 @@ super:
 	VZEROUPPER
 	RET
 
+// func RowQ4_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ4_0Y(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+24(FP), DX
+	MOVQ         y+32(FP), BX
+	MOVQ         bias+40(FP), SI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ         64(DX), DI
+	PREFETCHT0   4096(DI)
+	PREFETCHT0   4160(DI)
+	VMOVDQU      (DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      128(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      256(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      384(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    (DX), Y5
+	VPBROADCASTD 4(CX), Y6
+	VPADDD       Y6, Y7, Y7
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y5, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y1
+	PREFETCHT0   4224(DI)
+	PREFETCHT0   4288(DI)
+	VMOVDQU      32(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      160(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      288(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      416(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    16(DX), Y5
+	VPBROADCASTD 4(CX), Y6
+	VPADDD       Y6, Y7, Y7
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y5, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y2
+	PREFETCHT0   4352(DI)
+	PREFETCHT0   4416(DI)
+	VMOVDQU      64(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      192(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      320(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      448(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    32(DX), Y5
+	VPBROADCASTD 4(CX), Y6
+	VPADDD       Y6, Y7, Y7
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y5, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y3
+	PREFETCHT0   4480(DI)
+	PREFETCHT0   4544(DI)
+	VMOVDQU      96(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      224(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      352(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      480(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    48(DX), Y5
+	VPBROADCASTD 4(CX), Y6
+	VPADDD       Y6, Y7, Y7
+	VBROADCASTSS (CX), Y6
+	VMULPS       Y6, Y5, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y4
+	ADDQ         $0x30, CX
+	ADDQ         $+512, DI
+	MOVQ         DI, DX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  SI, SI
+	JE     write
+	VADDPS (SI), Y1, Y1
+	VADDPS 32(SI), Y2, Y2
+	VADDPS 64(SI), Y3, Y3
+	VADDPS 96(SI), Y4, Y4
+
+write:
+	VMOVUPS Y1, (BX)
+	VMOVUPS Y2, 32(BX)
+	VMOVUPS Y3, 64(BX)
+	VMOVUPS Y4, 96(BX)
+	VZEROUPPER
+	RET
+
 // func UnpackQ5_0Y(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ5_0Y(SB), NOSPLIT, $0-32
@@ -13460,8 +14025,8 @@ TEXT ·UnpackQ5_0Y(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), CX
 	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+192(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+256(SB), Y1
 
 super:
 	LEAQ      64(CX), BX
@@ -13673,6 +14238,346 @@ super:
 	VZEROUPPER
 	RET
 
+// func RowQ5_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ5_0Y(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+24(FP), DX
+	MOVQ         y+32(FP), BX
+	MOVQ         bias+40(FP), SI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+256(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ         64(DX), DI
+	PREFETCHT0   4096(DI)
+	PREFETCHT0   4160(DI)
+	VMOVDQU      512(DI), Y6
+	VMOVDQU      (DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      128(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      256(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      384(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    (DX), Y6
+	VPBROADCASTD 4(CX), Y7
+	VPADDD       Y7, Y9, Y9
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y2
+	PREFETCHT0   4224(DI)
+	PREFETCHT0   4288(DI)
+	PREFETCHT0   4352(DI)
+	VMOVDQU      544(DI), Y6
+	VMOVDQU      32(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      160(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      288(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      416(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    16(DX), Y6
+	VPBROADCASTD 4(CX), Y7
+	VPADDD       Y7, Y9, Y9
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y3
+	PREFETCHT0   4416(DI)
+	PREFETCHT0   4480(DI)
+	VMOVDQU      576(DI), Y6
+	VMOVDQU      64(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      192(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      320(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      448(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    32(DX), Y6
+	VPBROADCASTD 4(CX), Y7
+	VPADDD       Y7, Y9, Y9
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y4
+	PREFETCHT0   4544(DI)
+	PREFETCHT0   4608(DI)
+	PREFETCHT0   4672(DI)
+	VMOVDQU      608(DI), Y6
+	VMOVDQU      96(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      224(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      352(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      480(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    48(DX), Y6
+	VPBROADCASTD 4(CX), Y7
+	VPADDD       Y7, Y9, Y9
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y5
+	ADDQ         $0x30, CX
+	ADDQ         $+640, DI
+	MOVQ         DI, DX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  SI, SI
+	JE     write
+	VADDPS (SI), Y2, Y2
+	VADDPS 32(SI), Y3, Y3
+	VADDPS 64(SI), Y4, Y4
+	VADDPS 96(SI), Y5, Y5
+
+write:
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y4, 64(BX)
+	VMOVUPS Y5, 96(BX)
+	VZEROUPPER
+	RET
+
 // func UnpackIQ4NLY(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackIQ4NLY(SB), NOSPLIT, $0-32
@@ -13680,7 +14585,7 @@ TEXT ·UnpackIQ4NLY(SB), NOSPLIT, $0-32
 	MOVQ           per+8(FP), CX
 	MOVQ           w+16(FP), CX
 	MOVQ           dst+24(FP), DX
-	VBROADCASTSS   constantsY<>+160(SB), Y0
+	VBROADCASTSS   constantsY<>+224(SB), Y0
 	VBROADCASTI128 levelsY<>+0(SB), Y1
 
 super:
@@ -13829,6 +14734,392 @@ super:
 	VZEROUPPER
 	RET
 
+// func RowIQ4NLY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowIQ4NLY(SB), NOSPLIT, $0-48
+	MOVQ           n+0(FP), AX
+	MOVQ           per+8(FP), CX
+	MOVQ           x+16(FP), CX
+	MOVQ           w+24(FP), DX
+	MOVQ           y+32(FP), BX
+	MOVQ           bias+40(FP), SI
+	VBROADCASTSS   constantsY<>+224(SB), Y0
+	VBROADCASTI128 levelsY<>+0(SB), Y1
+	VXORPS         Y2, Y2, Y2
+	VXORPS         Y3, Y3, Y3
+	VXORPS         Y4, Y4, Y4
+	VXORPS         Y5, Y5, Y5
+	TESTQ          AX, AX
+	JE             end
+
+super:
+	LEAQ         64(DX), DI
+	PREFETCHT0   4096(DI)
+	PREFETCHT0   4160(DI)
+	VMOVDQU      (DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 16(CX), Y8
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y8, Y8
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 32(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      128(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 20(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 36(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      256(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 24(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 40(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      384(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 28(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 44(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTPH2PS    (DX), Y6
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y7, Y8, Y2
+	PREFETCHT0   4224(DI)
+	PREFETCHT0   4288(DI)
+	VMOVDQU      32(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 16(CX), Y8
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y8, Y8
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 32(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      160(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 20(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 36(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      288(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 24(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 40(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      416(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 28(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 44(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTPH2PS    16(DX), Y6
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y7, Y8, Y3
+	PREFETCHT0   4352(DI)
+	PREFETCHT0   4416(DI)
+	VMOVDQU      64(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 16(CX), Y8
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y8, Y8
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 32(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      192(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 20(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 36(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      320(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 24(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 40(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      448(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 28(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 44(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTPH2PS    32(DX), Y6
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y7, Y8, Y4
+	PREFETCHT0   4480(DI)
+	PREFETCHT0   4544(DI)
+	VMOVDQU      96(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 16(CX), Y8
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y8, Y8
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y8, Y7, Y8
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 32(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      224(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 20(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 36(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      352(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 24(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 40(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VMOVDQU      480(DI), Y6
+	VPAND        Y0, Y6, Y7
+	VPSHUFB      Y7, Y1, Y7
+	VPBROADCASTD 28(CX), Y9
+	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPSIGNB      Y7, Y9, Y9
+	VPABSB       Y7, Y7
+	VPMADDUBSW   Y9, Y7, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPADDD       Y9, Y8, Y8
+	VPSRLW       $0x04, Y6, Y6
+	VPAND        Y0, Y6, Y6
+	VPSHUFB      Y6, Y1, Y6
+	VPBROADCASTD 44(CX), Y7
+	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPSIGNB      Y6, Y7, Y7
+	VPABSB       Y6, Y6
+	VPMADDUBSW   Y7, Y6, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPADDD       Y7, Y8, Y8
+	VCVTPH2PS    48(DX), Y6
+	VBROADCASTSS (CX), Y7
+	VMULPS       Y7, Y6, Y7
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y7, Y8, Y5
+	ADDQ         $0x30, CX
+	ADDQ         $+512, DI
+	MOVQ         DI, DX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  SI, SI
+	JE     write
+	VADDPS (SI), Y2, Y2
+	VADDPS 32(SI), Y3, Y3
+	VADDPS 64(SI), Y4, Y4
+	VADDPS 96(SI), Y5, Y5
+
+write:
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y4, 64(BX)
+	VMOVUPS Y5, 96(BX)
+	VZEROUPPER
+	RET
+
 // func UnpackQ4_1Y(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ4_1Y(SB), NOSPLIT, $0-32
@@ -13836,7 +15127,7 @@ TEXT ·UnpackQ4_1Y(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), CX
 	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+224(SB), Y0
 
 super:
 	LEAQ      128(CX), BX
@@ -13960,6 +15251,247 @@ super:
 	VZEROUPPER
 	RET
 
+// func RowQ4_1Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ4_1Y(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+24(FP), DX
+	MOVQ         y+32(FP), BX
+	MOVQ         bias+40(FP), SI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ         128(DX), DI
+	PREFETCHT0   4096(DI)
+	PREFETCHT0   4160(DI)
+	VMOVDQU      (DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      128(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      256(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      384(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    (DX), Y5
+	VCVTPH2PS    64(DX), Y6
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y6, Y1
+	PREFETCHT0   4224(DI)
+	PREFETCHT0   4288(DI)
+	VMOVDQU      32(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      160(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      288(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      416(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    16(DX), Y5
+	VCVTPH2PS    80(DX), Y6
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	PREFETCHT0   4352(DI)
+	PREFETCHT0   4416(DI)
+	VMOVDQU      64(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      192(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      320(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      448(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    32(DX), Y5
+	VCVTPH2PS    96(DX), Y6
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y6, Y3
+	PREFETCHT0   4480(DI)
+	PREFETCHT0   4544(DI)
+	VMOVDQU      96(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(CX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      224(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      352(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      480(DI), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(CX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    48(DX), Y5
+	VCVTPH2PS    112(DX), Y6
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	ADDQ         $0x30, CX
+	ADDQ         $+512, DI
+	MOVQ         DI, DX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  SI, SI
+	JE     write
+	VADDPS (SI), Y1, Y1
+	VADDPS 32(SI), Y2, Y2
+	VADDPS 64(SI), Y3, Y3
+	VADDPS 96(SI), Y4, Y4
+
+write:
+	VMOVUPS Y1, (BX)
+	VMOVUPS Y2, 32(BX)
+	VMOVUPS Y3, 64(BX)
+	VMOVUPS Y4, 96(BX)
+	VZEROUPPER
+	RET
+
 // func UnpackQ5_1Y(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ5_1Y(SB), NOSPLIT, $0-32
@@ -13967,8 +15499,8 @@ TEXT ·UnpackQ5_1Y(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), CX
 	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+192(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+256(SB), Y1
 
 super:
 	LEAQ      128(CX), BX
@@ -14188,6 +15720,350 @@ super:
 	VZEROUPPER
 	RET
 
+// func RowQ5_1Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ5_1Y(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), CX
+	MOVQ         w+24(FP), DX
+	MOVQ         y+32(FP), BX
+	MOVQ         bias+40(FP), SI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+256(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ         128(DX), DI
+	PREFETCHT0   4096(DI)
+	PREFETCHT0   4160(DI)
+	VMOVDQU      512(DI), Y6
+	VMOVDQU      (DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      128(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      256(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      384(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    (DX), Y6
+	VCVTPH2PS    64(DX), Y7
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y6, Y8
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	PREFETCHT0   4224(DI)
+	PREFETCHT0   4288(DI)
+	PREFETCHT0   4352(DI)
+	VMOVDQU      544(DI), Y6
+	VMOVDQU      32(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      160(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      288(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      416(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    16(DX), Y6
+	VCVTPH2PS    80(DX), Y7
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y6, Y8
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	PREFETCHT0   4416(DI)
+	PREFETCHT0   4480(DI)
+	VMOVDQU      576(DI), Y6
+	VMOVDQU      64(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      192(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      320(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      448(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    32(DX), Y6
+	VCVTPH2PS    96(DX), Y7
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y6, Y8
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	PREFETCHT0   4544(DI)
+	PREFETCHT0   4608(DI)
+	PREFETCHT0   4672(DI)
+	VMOVDQU      608(DI), Y6
+	VMOVDQU      96(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(CX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      224(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      352(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(CX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(CX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      480(DI), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(CX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(CX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    48(DX), Y6
+	VCVTPH2PS    112(DX), Y7
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y8, Y6, Y8
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         $0x30, CX
+	ADDQ         $+640, DI
+	MOVQ         DI, DX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  SI, SI
+	JE     write
+	VADDPS (SI), Y2, Y2
+	VADDPS 32(SI), Y3, Y3
+	VADDPS 64(SI), Y4, Y4
+	VADDPS 96(SI), Y5, Y5
+
+write:
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
+	VMOVUPS Y4, 64(BX)
+	VMOVUPS Y5, 96(BX)
+	VZEROUPPER
+	RET
+
 // func UnpackQ4GY(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ4GY(SB), NOSPLIT, $0-32
@@ -14195,141 +16071,403 @@ TEXT ·UnpackQ4GY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+288(SB), Y1
 
 super:
 	LEAQ 128(DX), SI
 	MOVQ CX, DI
 
 block:
-	VCVTPH2PS (DX), Y2
-	VCVTPH2PS 64(DX), Y3
-	VMULPS    Y3, Y2, Y3
-	VXORPS    Y1, Y3, Y3
-	VMOVUPS   Y2, (BX)
-	VMOVUPS   Y3, 128(BX)
-	VMOVDQU   (SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 256(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 768(BX)
-	VMOVDQU   128(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 384(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 896(BX)
-	VMOVDQU   256(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 512(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1024(BX)
-	VMOVDQU   384(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 640(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1152(BX)
-	VCVTPH2PS 16(DX), Y2
-	VCVTPH2PS 80(DX), Y3
-	VMULPS    Y3, Y2, Y3
-	VXORPS    Y1, Y3, Y3
-	VMOVUPS   Y2, 32(BX)
-	VMOVUPS   Y3, 160(BX)
-	VMOVDQU   32(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 288(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 800(BX)
-	VMOVDQU   160(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 416(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 928(BX)
-	VMOVDQU   288(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 544(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1056(BX)
-	VMOVDQU   416(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 672(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1184(BX)
-	VCVTPH2PS 32(DX), Y2
-	VCVTPH2PS 96(DX), Y3
-	VMULPS    Y3, Y2, Y3
-	VXORPS    Y1, Y3, Y3
-	VMOVUPS   Y2, 64(BX)
-	VMOVUPS   Y3, 192(BX)
-	VMOVDQU   64(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 320(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 832(BX)
-	VMOVDQU   192(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 448(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 960(BX)
-	VMOVDQU   320(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 576(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1088(BX)
-	VMOVDQU   448(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 704(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1216(BX)
-	VCVTPH2PS 48(DX), Y2
-	VCVTPH2PS 112(DX), Y3
-	VMULPS    Y3, Y2, Y3
-	VXORPS    Y1, Y3, Y3
-	VMOVUPS   Y2, 96(BX)
-	VMOVUPS   Y3, 224(BX)
-	VMOVDQU   96(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 352(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 864(BX)
-	VMOVDQU   224(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 480(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 992(BX)
-	VMOVDQU   352(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 608(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1120(BX)
-	VMOVDQU   480(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 736(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1248(BX)
-	ADDQ      $+1280, BX
-	ADDQ      $+512, SI
-	DECQ      DI
-	JNE       block
-	MOVQ      SI, DX
-	DECQ      AX
-	JNE       super
+	VCVTPH2PS    (DX), Y1
+	VCVTPH2PS    64(DX), Y2
+	VMULPS       Y2, Y1, Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VMOVUPS      Y1, (BX)
+	VMOVUPS      Y2, 128(BX)
+	VMOVDQU      (SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 256(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 768(BX)
+	VMOVDQU      128(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 384(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 896(BX)
+	VMOVDQU      256(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 512(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1024(BX)
+	VMOVDQU      384(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 640(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1152(BX)
+	VCVTPH2PS    16(DX), Y1
+	VCVTPH2PS    80(DX), Y2
+	VMULPS       Y2, Y1, Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VMOVUPS      Y1, 32(BX)
+	VMOVUPS      Y2, 160(BX)
+	VMOVDQU      32(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 288(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 800(BX)
+	VMOVDQU      160(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 416(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 928(BX)
+	VMOVDQU      288(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 544(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1056(BX)
+	VMOVDQU      416(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 672(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1184(BX)
+	VCVTPH2PS    32(DX), Y1
+	VCVTPH2PS    96(DX), Y2
+	VMULPS       Y2, Y1, Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VMOVUPS      Y1, 64(BX)
+	VMOVUPS      Y2, 192(BX)
+	VMOVDQU      64(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 320(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 832(BX)
+	VMOVDQU      192(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 448(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 960(BX)
+	VMOVDQU      320(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 576(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1088(BX)
+	VMOVDQU      448(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 704(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1216(BX)
+	VCVTPH2PS    48(DX), Y1
+	VCVTPH2PS    112(DX), Y2
+	VMULPS       Y2, Y1, Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VMOVUPS      Y1, 96(BX)
+	VMOVUPS      Y2, 224(BX)
+	VMOVDQU      96(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 352(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 864(BX)
+	VMOVDQU      224(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 480(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 992(BX)
+	VMOVDQU      352(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 608(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1120(BX)
+	VMOVDQU      480(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 736(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1248(BX)
+	ADDQ         $+1280, BX
+	ADDQ         $+512, SI
+	DECQ         DI
+	JNE          block
+	MOVQ         SI, DX
+	DECQ         AX
+	JNE          super
+	VZEROUPPER
+	RET
+
+// func RowQ4GY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ4GY(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         y+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ 128(BX), R8
+	MOVQ CX, R9
+
+block:
+	PREFETCHT0   4096(R8)
+	PREFETCHT0   4160(R8)
+	VMOVDQU      (R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      128(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      256(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      384(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    (BX), Y5
+	VCVTPH2PS    64(BX), Y6
+	VMULPS       Y6, Y5, Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS 4(DX), Y8
+	VFMADD231PS  Y8, Y6, Y1
+	PREFETCHT0   4224(R8)
+	PREFETCHT0   4288(R8)
+	VMOVDQU      32(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      160(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      288(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      416(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    16(BX), Y5
+	VCVTPH2PS    80(BX), Y6
+	VMULPS       Y6, Y5, Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS 4(DX), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	PREFETCHT0   4352(R8)
+	PREFETCHT0   4416(R8)
+	VMOVDQU      64(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      192(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      320(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      448(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    32(BX), Y5
+	VCVTPH2PS    96(BX), Y6
+	VMULPS       Y6, Y5, Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 4(DX), Y8
+	VFMADD231PS  Y8, Y6, Y3
+	PREFETCHT0   4480(R8)
+	PREFETCHT0   4544(R8)
+	VMOVDQU      96(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      224(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      352(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      480(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    48(BX), Y5
+	VCVTPH2PS    112(BX), Y6
+	VMULPS       Y6, Y5, Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y8, Y5, Y8
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS 4(DX), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	ADDQ         $0x30, DX
+	ADDQ         $+512, R8
+	DECQ         R9
+	JNE          block
+	MOVQ         R8, BX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  DI, DI
+	JE     write
+	VADDPS (DI), Y1, Y1
+	VADDPS 32(DI), Y2, Y2
+	VADDPS 64(DI), Y3, Y3
+	VADDPS 96(DI), Y4, Y4
+
+write:
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y2, 32(SI)
+	VMOVUPS Y3, 64(SI)
+	VMOVUPS Y4, 96(SI)
 	VZEROUPPER
 	RET
 
@@ -14340,161 +16478,444 @@ TEXT ·UnpackQ4KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+288(SB), Y1
 
 super:
 	LEAQ 128(DX), SI
 	MOVQ CX, DI
 
 block:
-	VCVTPH2PS (DX), Y2
-	VCVTPH2PS 64(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD (SI), Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VPMOVZXBD 32(SI), Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y3, Y2, Y2
-	VMOVUPS   Y4, (BX)
-	VMOVUPS   Y2, 128(BX)
-	VMOVDQU   64(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 256(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 768(BX)
-	VMOVDQU   192(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 384(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 896(BX)
-	VMOVDQU   320(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 512(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1024(BX)
-	VMOVDQU   448(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 640(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1152(BX)
-	VCVTPH2PS 16(DX), Y2
-	VCVTPH2PS 80(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD 8(SI), Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VPMOVZXBD 40(SI), Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y3, Y2, Y2
-	VMOVUPS   Y4, 32(BX)
-	VMOVUPS   Y2, 160(BX)
-	VMOVDQU   96(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 288(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 800(BX)
-	VMOVDQU   224(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 416(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 928(BX)
-	VMOVDQU   352(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 544(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1056(BX)
-	VMOVDQU   480(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 672(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1184(BX)
-	VCVTPH2PS 32(DX), Y2
-	VCVTPH2PS 96(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD 16(SI), Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VPMOVZXBD 48(SI), Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y3, Y2, Y2
-	VMOVUPS   Y4, 64(BX)
-	VMOVUPS   Y2, 192(BX)
-	VMOVDQU   128(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 320(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 832(BX)
-	VMOVDQU   256(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 448(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 960(BX)
-	VMOVDQU   384(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 576(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1088(BX)
-	VMOVDQU   512(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 704(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1216(BX)
-	VCVTPH2PS 48(DX), Y2
-	VCVTPH2PS 112(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD 24(SI), Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VPMOVZXBD 56(SI), Y2
-	VCVTDQ2PS Y2, Y2
-	VMULPS    Y3, Y2, Y2
-	VMOVUPS   Y4, 96(BX)
-	VMOVUPS   Y2, 224(BX)
-	VMOVDQU   160(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 352(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 864(BX)
-	VMOVDQU   288(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 480(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 992(BX)
-	VMOVDQU   416(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 608(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1120(BX)
-	VMOVDQU   544(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 736(BX)
-	VPSRLW    $0x04, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1248(BX)
-	ADDQ      $+1280, BX
-	ADDQ      $+576, SI
-	DECQ      DI
-	JNE       block
-	MOVQ      SI, DX
-	DECQ      AX
-	JNE       super
+	VCVTPH2PS    (DX), Y1
+	VCVTPH2PS    64(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    (SI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VPMOVZXBD    32(SI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y3, (BX)
+	VMOVUPS      Y1, 128(BX)
+	VMOVDQU      64(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 256(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 768(BX)
+	VMOVDQU      192(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 384(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 896(BX)
+	VMOVDQU      320(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 512(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1024(BX)
+	VMOVDQU      448(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 640(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1152(BX)
+	VCVTPH2PS    16(DX), Y1
+	VCVTPH2PS    80(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    8(SI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VPMOVZXBD    40(SI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y3, 32(BX)
+	VMOVUPS      Y1, 160(BX)
+	VMOVDQU      96(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 288(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 800(BX)
+	VMOVDQU      224(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 416(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 928(BX)
+	VMOVDQU      352(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 544(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1056(BX)
+	VMOVDQU      480(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 672(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1184(BX)
+	VCVTPH2PS    32(DX), Y1
+	VCVTPH2PS    96(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    16(SI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VPMOVZXBD    48(SI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y3, 64(BX)
+	VMOVUPS      Y1, 192(BX)
+	VMOVDQU      128(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 320(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 832(BX)
+	VMOVDQU      256(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 448(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 960(BX)
+	VMOVDQU      384(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 576(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1088(BX)
+	VMOVDQU      512(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 704(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1216(BX)
+	VCVTPH2PS    48(DX), Y1
+	VCVTPH2PS    112(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    24(SI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VPMOVZXBD    56(SI), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      Y3, 96(BX)
+	VMOVUPS      Y1, 224(BX)
+	VMOVDQU      160(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 352(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 864(BX)
+	VMOVDQU      288(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 480(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 992(BX)
+	VMOVDQU      416(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 608(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1120(BX)
+	VMOVDQU      544(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 736(BX)
+	VPSRLW       $0x04, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1248(BX)
+	ADDQ         $+1280, BX
+	ADDQ         $+576, SI
+	DECQ         DI
+	JNE          block
+	MOVQ         SI, DX
+	DECQ         AX
+	JNE          super
+	VZEROUPPER
+	RET
+
+// func RowQ4KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ4KY(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         y+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ 128(BX), R8
+	MOVQ CX, R9
+
+block:
+	PREFETCHT0   4096(R8)
+	PREFETCHT0   4160(R8)
+	VMOVDQU      64(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      192(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      320(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      448(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    (BX), Y5
+	VCVTPH2PS    64(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VPMOVZXBD    (R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VPMOVZXBD    32(R8), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y6, Y5, Y5
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y8, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	PREFETCHT0   4224(R8)
+	PREFETCHT0   4288(R8)
+	VMOVDQU      96(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      224(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      352(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      480(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    16(BX), Y5
+	VCVTPH2PS    80(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VPMOVZXBD    8(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VPMOVZXBD    40(R8), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y6, Y5, Y5
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y8, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	PREFETCHT0   4352(R8)
+	PREFETCHT0   4416(R8)
+	VMOVDQU      128(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      256(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      384(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      512(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    32(BX), Y5
+	VCVTPH2PS    96(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VPMOVZXBD    16(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VPMOVZXBD    48(R8), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y6, Y5, Y5
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y8, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	PREFETCHT0   4480(R8)
+	PREFETCHT0   4544(R8)
+	PREFETCHT0   4608(R8)
+	VMOVDQU      160(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      288(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      416(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      544(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    48(BX), Y5
+	VCVTPH2PS    112(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VPMOVZXBD    24(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VPMOVZXBD    56(R8), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y6, Y5, Y5
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y8, Y6
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         $0x30, DX
+	ADDQ         $+576, R8
+	DECQ         R9
+	JNE          block
+	MOVQ         R8, BX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  DI, DI
+	JE     write
+	VADDPS (DI), Y1, Y1
+	VADDPS 32(DI), Y2, Y2
+	VADDPS 64(DI), Y3, Y3
+	VADDPS 96(DI), Y4, Y4
+
+write:
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y2, 32(SI)
+	VMOVUPS Y3, 64(SI)
+	VMOVUPS Y4, 96(SI)
 	VZEROUPPER
 	RET
 
@@ -14505,258 +16926,644 @@ TEXT ·UnpackQ5KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+192(SB), Y1
-	VBROADCASTSS constantsY<>+224(SB), Y2
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+288(SB), Y2
 
 super:
 	LEAQ 128(DX), SI
 	MOVQ CX, DI
 
 block:
-	VCVTPH2PS (DX), Y3
-	VCVTPH2PS 64(DX), Y4
-	VXORPS    Y2, Y4, Y4
-	VPMOVZXBD (SI), Y5
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VPMOVZXBD 32(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y4, Y3, Y3
-	VMOVUPS   Y5, (BX)
-	VMOVUPS   Y3, 128(BX)
-	VMOVDQU   576(SI), Y3
-	VMOVDQU   64(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 256(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 768(BX)
-	VMOVDQU   192(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x03, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 384(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x01, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 896(BX)
-	VMOVDQU   320(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 512(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1024(BX)
-	VMOVDQU   448(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x01, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 640(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x03, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y4, Y4
-	VMOVDQU   Y4, 1152(BX)
-	VCVTPH2PS 16(DX), Y3
-	VCVTPH2PS 80(DX), Y4
-	VXORPS    Y2, Y4, Y4
-	VPMOVZXBD 8(SI), Y5
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VPMOVZXBD 40(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y4, Y3, Y3
-	VMOVUPS   Y5, 32(BX)
-	VMOVUPS   Y3, 160(BX)
-	VMOVDQU   608(SI), Y3
-	VMOVDQU   96(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 288(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 800(BX)
-	VMOVDQU   224(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x03, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 416(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x01, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 928(BX)
-	VMOVDQU   352(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 544(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1056(BX)
-	VMOVDQU   480(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x01, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 672(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x03, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y4, Y4
-	VMOVDQU   Y4, 1184(BX)
-	VCVTPH2PS 32(DX), Y3
-	VCVTPH2PS 96(DX), Y4
-	VXORPS    Y2, Y4, Y4
-	VPMOVZXBD 16(SI), Y5
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VPMOVZXBD 48(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y4, Y3, Y3
-	VMOVUPS   Y5, 64(BX)
-	VMOVUPS   Y3, 192(BX)
-	VMOVDQU   640(SI), Y3
-	VMOVDQU   128(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 320(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 832(BX)
-	VMOVDQU   256(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x03, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 448(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x01, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 960(BX)
-	VMOVDQU   384(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 576(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1088(BX)
-	VMOVDQU   512(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x01, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 704(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x03, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y4, Y4
-	VMOVDQU   Y4, 1216(BX)
-	VCVTPH2PS 48(DX), Y3
-	VCVTPH2PS 112(DX), Y4
-	VXORPS    Y2, Y4, Y4
-	VPMOVZXBD 24(SI), Y5
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VPMOVZXBD 56(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y4, Y3, Y3
-	VMOVUPS   Y5, 96(BX)
-	VMOVUPS   Y3, 224(BX)
-	VMOVDQU   672(SI), Y3
-	VMOVDQU   160(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 352(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 864(BX)
-	VMOVDQU   288(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x03, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 480(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x01, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 992(BX)
-	VMOVDQU   416(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 608(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1120(BX)
-	VMOVDQU   544(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x01, Y3, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 736(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSRLW    $0x03, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y4, Y4
-	VMOVDQU   Y4, 1248(BX)
-	ADDQ      $+1280, BX
-	ADDQ      $+704, SI
-	DECQ      DI
-	JNE       block
-	MOVQ      SI, DX
-	DECQ      AX
-	JNE       super
+	VCVTPH2PS    (DX), Y2
+	VCVTPH2PS    64(DX), Y3
+	VBROADCASTSS constantsY<>+288(SB), Y4
+	VXORPS       Y4, Y3, Y3
+	VPMOVZXBD    (SI), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VPMOVZXBD    32(SI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y4, (BX)
+	VMOVUPS      Y2, 128(BX)
+	VMOVDQU      576(SI), Y2
+	VMOVDQU      64(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x04, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 256(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPAND        Y1, Y2, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 768(BX)
+	VMOVDQU      192(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x03, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 384(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x01, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 896(BX)
+	VMOVDQU      320(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x02, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 512(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x02, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 1024(BX)
+	VMOVDQU      448(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x01, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 640(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x03, Y2, Y2
+	VPAND        Y1, Y2, Y2
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 1152(BX)
+	VCVTPH2PS    16(DX), Y2
+	VCVTPH2PS    80(DX), Y3
+	VBROADCASTSS constantsY<>+288(SB), Y4
+	VXORPS       Y4, Y3, Y3
+	VPMOVZXBD    8(SI), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VPMOVZXBD    40(SI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y4, 32(BX)
+	VMOVUPS      Y2, 160(BX)
+	VMOVDQU      608(SI), Y2
+	VMOVDQU      96(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x04, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 288(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPAND        Y1, Y2, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 800(BX)
+	VMOVDQU      224(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x03, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 416(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x01, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 928(BX)
+	VMOVDQU      352(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x02, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 544(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x02, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 1056(BX)
+	VMOVDQU      480(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x01, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 672(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x03, Y2, Y2
+	VPAND        Y1, Y2, Y2
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 1184(BX)
+	VCVTPH2PS    32(DX), Y2
+	VCVTPH2PS    96(DX), Y3
+	VBROADCASTSS constantsY<>+288(SB), Y4
+	VXORPS       Y4, Y3, Y3
+	VPMOVZXBD    16(SI), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VPMOVZXBD    48(SI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y4, 64(BX)
+	VMOVUPS      Y2, 192(BX)
+	VMOVDQU      640(SI), Y2
+	VMOVDQU      128(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x04, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 320(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPAND        Y1, Y2, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 832(BX)
+	VMOVDQU      256(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x03, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 448(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x01, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 960(BX)
+	VMOVDQU      384(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x02, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 576(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x02, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 1088(BX)
+	VMOVDQU      512(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x01, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 704(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x03, Y2, Y2
+	VPAND        Y1, Y2, Y2
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 1216(BX)
+	VCVTPH2PS    48(DX), Y2
+	VCVTPH2PS    112(DX), Y3
+	VBROADCASTSS constantsY<>+288(SB), Y4
+	VXORPS       Y4, Y3, Y3
+	VPMOVZXBD    24(SI), Y4
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VPMOVZXBD    56(SI), Y2
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      Y4, 96(BX)
+	VMOVUPS      Y2, 224(BX)
+	VMOVDQU      672(SI), Y2
+	VMOVDQU      160(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x04, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 352(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPAND        Y1, Y2, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 864(BX)
+	VMOVDQU      288(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x03, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 480(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x01, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 992(BX)
+	VMOVDQU      416(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x02, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 608(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x02, Y2, Y4
+	VPAND        Y1, Y4, Y4
+	VPOR         Y4, Y3, Y3
+	VMOVDQU      Y3, 1120(BX)
+	VMOVDQU      544(SI), Y3
+	VPAND        Y0, Y3, Y4
+	VPSLLW       $0x01, Y2, Y5
+	VPAND        Y1, Y5, Y5
+	VPOR         Y5, Y4, Y4
+	VMOVDQU      Y4, 736(BX)
+	VPSRLW       $0x04, Y3, Y3
+	VPAND        Y0, Y3, Y3
+	VPSRLW       $0x03, Y2, Y2
+	VPAND        Y1, Y2, Y2
+	VPOR         Y2, Y3, Y3
+	VMOVDQU      Y3, 1248(BX)
+	ADDQ         $+1280, BX
+	ADDQ         $+704, SI
+	DECQ         DI
+	JNE          block
+	MOVQ         SI, DX
+	DECQ         AX
+	JNE          super
+	VZEROUPPER
+	RET
+
+// func RowQ5KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ5KY(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         y+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+256(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ 128(BX), R8
+	MOVQ CX, R9
+
+block:
+	PREFETCHT0   4096(R8)
+	PREFETCHT0   4160(R8)
+	VMOVDQU      576(R8), Y6
+	VMOVDQU      64(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      192(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      320(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      448(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    (BX), Y6
+	VCVTPH2PS    64(BX), Y7
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y7, Y7
+	VPMOVZXBD    (R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VPMOVZXBD    32(R8), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y7, Y6, Y6
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y2
+	VBROADCASTSS 4(DX), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	PREFETCHT0   4224(R8)
+	PREFETCHT0   4288(R8)
+	PREFETCHT0   4352(R8)
+	VMOVDQU      608(R8), Y6
+	VMOVDQU      96(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      224(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      352(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      480(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    16(BX), Y6
+	VCVTPH2PS    80(BX), Y7
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y7, Y7
+	VPMOVZXBD    8(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VPMOVZXBD    40(R8), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y7, Y6, Y6
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 4(DX), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	PREFETCHT0   4416(R8)
+	PREFETCHT0   4480(R8)
+	PREFETCHT0   4544(R8)
+	VMOVDQU      640(R8), Y6
+	VMOVDQU      128(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      256(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      384(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      512(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    32(BX), Y6
+	VCVTPH2PS    96(BX), Y7
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y7, Y7
+	VPMOVZXBD    16(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VPMOVZXBD    48(R8), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y7, Y6, Y6
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y4
+	VBROADCASTSS 4(DX), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	PREFETCHT0   4608(R8)
+	PREFETCHT0   4672(R8)
+	PREFETCHT0   4736(R8)
+	VMOVDQU      672(R8), Y6
+	VMOVDQU      160(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      288(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      416(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      544(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    48(BX), Y6
+	VCVTPH2PS    112(BX), Y7
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y7, Y7
+	VPMOVZXBD    24(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VPMOVZXBD    56(R8), Y6
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y7, Y6, Y6
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y5
+	VBROADCASTSS 4(DX), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         $0x30, DX
+	ADDQ         $+704, R8
+	DECQ         R9
+	JNE          block
+	MOVQ         R8, BX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  DI, DI
+	JE     write
+	VADDPS (DI), Y2, Y2
+	VADDPS 32(DI), Y3, Y3
+	VADDPS 64(DI), Y4, Y4
+	VADDPS 96(DI), Y5, Y5
+
+write:
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, 32(SI)
+	VMOVUPS Y4, 64(SI)
+	VMOVUPS Y5, 96(SI)
 	VZEROUPPER
 	RET
 
@@ -14767,8 +17574,8 @@ TEXT ·UnpackQ6KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+320(SB), Y1
 
 super:
 	LEAQ 64(DX), SI
@@ -15013,6 +17820,406 @@ block:
 	VZEROUPPER
 	RET
 
+// func RowQ6KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ6KY(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         y+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+320(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ 64(BX), R8
+	MOVQ CX, R9
+
+block:
+	PREFETCHT0   4096(R8)
+	PREFETCHT0   4160(R8)
+	PREFETCHT0   4224(R8)
+	VMOVDQU      576(R8), Y6
+	VMOVDQU      704(R8), Y7
+	VMOVDQU      64(R8), Y8
+	VPAND        Y0, Y8, Y9
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 16(DX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x04, Y7, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 32(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VMOVDQU      192(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPSLLW       $0x02, Y6, Y12
+	VPAND        Y1, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 20(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x02, Y7, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      320(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPAND        Y1, Y6, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 24(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y7, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VMOVDQU      448(R8), Y8
+	VPAND        Y0, Y8, Y13
+	VPSRLW       $0x02, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y13, Y13
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y13, Y6
+	VPADDW       Y6, Y12, Y12
+	VPMADDWD     constantsY<>+192(SB), Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VPSRLW       $0x04, Y8, Y6
+	VPAND        Y0, Y6, Y6
+	VPSRLW       $0x02, Y7, Y7
+	VPAND        Y1, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 44(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y11, Y11
+	VPMADDWD     constantsY<>+192(SB), Y11, Y11
+	VPADDD       Y11, Y9, Y9
+	VCVTPH2PS    (BX), Y6
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    (R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    32(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y2
+	PREFETCHT0   4288(R8)
+	PREFETCHT0   4352(R8)
+	PREFETCHT0   4416(R8)
+	VMOVDQU      608(R8), Y6
+	VMOVDQU      736(R8), Y7
+	VMOVDQU      96(R8), Y8
+	VPAND        Y0, Y8, Y9
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 16(DX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x04, Y7, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 32(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VMOVDQU      224(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPSLLW       $0x02, Y6, Y12
+	VPAND        Y1, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 20(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x02, Y7, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      352(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPAND        Y1, Y6, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 24(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y7, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VMOVDQU      480(R8), Y8
+	VPAND        Y0, Y8, Y13
+	VPSRLW       $0x02, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y13, Y13
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y13, Y6
+	VPADDW       Y6, Y12, Y12
+	VPMADDWD     constantsY<>+192(SB), Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VPSRLW       $0x04, Y8, Y6
+	VPAND        Y0, Y6, Y6
+	VPSRLW       $0x02, Y7, Y7
+	VPAND        Y1, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 44(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y11, Y11
+	VPMADDWD     constantsY<>+192(SB), Y11, Y11
+	VPADDD       Y11, Y9, Y9
+	VCVTPH2PS    16(BX), Y6
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    8(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y3
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    40(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y3
+	PREFETCHT0   4480(R8)
+	PREFETCHT0   4544(R8)
+	PREFETCHT0   4608(R8)
+	VMOVDQU      640(R8), Y6
+	VMOVDQU      768(R8), Y7
+	VMOVDQU      128(R8), Y8
+	VPAND        Y0, Y8, Y9
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 16(DX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x04, Y7, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 32(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VMOVDQU      256(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPSLLW       $0x02, Y6, Y12
+	VPAND        Y1, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 20(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x02, Y7, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      384(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPAND        Y1, Y6, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 24(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y7, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VMOVDQU      512(R8), Y8
+	VPAND        Y0, Y8, Y13
+	VPSRLW       $0x02, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y13, Y13
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y13, Y6
+	VPADDW       Y6, Y12, Y12
+	VPMADDWD     constantsY<>+192(SB), Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VPSRLW       $0x04, Y8, Y6
+	VPAND        Y0, Y6, Y6
+	VPSRLW       $0x02, Y7, Y7
+	VPAND        Y1, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 44(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y11, Y11
+	VPMADDWD     constantsY<>+192(SB), Y11, Y11
+	VPADDD       Y11, Y9, Y9
+	VCVTPH2PS    32(BX), Y6
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    16(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y4
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    48(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y4
+	PREFETCHT0   4672(R8)
+	PREFETCHT0   4736(R8)
+	PREFETCHT0   4800(R8)
+	PREFETCHT0   4864(R8)
+	VMOVDQU      672(R8), Y6
+	VMOVDQU      800(R8), Y7
+	VMOVDQU      160(R8), Y8
+	VPAND        Y0, Y8, Y9
+	VPSLLW       $0x04, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y9, Y9
+	VPBROADCASTD 16(DX), Y10
+	VPMADDUBSW   Y10, Y9, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x04, Y7, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 32(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VMOVDQU      288(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPSLLW       $0x02, Y6, Y12
+	VPAND        Y1, Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 20(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPADDW       Y12, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x02, Y7, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      416(R8), Y8
+	VPAND        Y0, Y8, Y11
+	VPAND        Y1, Y6, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 24(DX), Y12
+	VPMADDUBSW   Y12, Y11, Y12
+	VPSRLW       $0x04, Y8, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y7, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VMOVDQU      544(R8), Y8
+	VPAND        Y0, Y8, Y13
+	VPSRLW       $0x02, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y13, Y13
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y13, Y6
+	VPADDW       Y6, Y12, Y12
+	VPMADDWD     constantsY<>+192(SB), Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VPSRLW       $0x04, Y8, Y6
+	VPAND        Y0, Y6, Y6
+	VPSRLW       $0x02, Y7, Y7
+	VPAND        Y1, Y7, Y7
+	VPOR         Y7, Y6, Y6
+	VPBROADCASTD 44(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y11, Y11
+	VPMADDWD     constantsY<>+192(SB), Y11, Y11
+	VPADDD       Y11, Y9, Y9
+	VCVTPH2PS    48(BX), Y6
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    24(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y5
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    56(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y5
+	ADDQ         $0x30, DX
+	ADDQ         $+832, R8
+	DECQ         R9
+	JNE          block
+	MOVQ         R8, BX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  DI, DI
+	JE     write
+	VADDPS (DI), Y2, Y2
+	VADDPS 32(DI), Y3, Y3
+	VADDPS 64(DI), Y4, Y4
+	VADDPS 96(DI), Y5, Y5
+
+write:
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, 32(SI)
+	VMOVUPS Y4, 64(SI)
+	VMOVUPS Y5, 96(SI)
+	VZEROUPPER
+	RET
+
 // func UnpackQ3KY(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ3KY(SB), NOSPLIT, $0-32
@@ -15020,8 +18227,8 @@ TEXT ·UnpackQ3KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+288(SB), Y0
-	VBROADCASTSS constantsY<>+320(SB), Y1
+	VBROADCASTSS constantsY<>+352(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y1
 
 super:
 	LEAQ 64(DX), SI
@@ -15266,6 +18473,392 @@ block:
 	VZEROUPPER
 	RET
 
+// func RowQ3KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ3KY(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         y+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS constantsY<>+352(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ 64(BX), R8
+	MOVQ CX, R9
+
+block:
+	PREFETCHT0   4096(R8)
+	VMOVDQU      320(R8), Y6
+	VMOVDQU      64(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x01, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y6, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      192(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 32(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x03, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x04, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x05, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VCVTPH2PS    (BX), Y6
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    (R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y2
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    32(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y2
+	PREFETCHT0   4160(R8)
+	PREFETCHT0   4224(R8)
+	VMOVDQU      352(R8), Y6
+	VMOVDQU      96(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x01, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y6, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      224(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 32(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x03, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x04, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x05, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VCVTPH2PS    16(BX), Y6
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    8(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y3
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    40(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y3
+	PREFETCHT0   4288(R8)
+	PREFETCHT0   4352(R8)
+	VMOVDQU      384(R8), Y6
+	VMOVDQU      128(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x01, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y6, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      256(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 32(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x03, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x04, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x05, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VCVTPH2PS    32(BX), Y6
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    16(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y4
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    48(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y4
+	PREFETCHT0   4416(R8)
+	PREFETCHT0   4480(R8)
+	VMOVDQU      416(R8), Y6
+	VMOVDQU      160(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSLLW       $0x01, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPAND        Y1, Y6, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      288(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSRLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 32(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x02, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x03, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 36(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y8
+	VPAND        Y0, Y8, Y8
+	VPSRLW       $0x04, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 40(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x06, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x05, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VCVTPH2PS    48(BX), Y6
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPBROADCASTD 4(DX), Y7
+	VPADDD       Y7, Y9, Y9
+	VPMOVSXBD    24(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y7, Y9, Y5
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPBROADCASTD 8(DX), Y7
+	VPADDD       Y7, Y10, Y10
+	VPMOVSXBD    56(R8), Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y7
+	VMULPS       Y7, Y8, Y7
+	VCVTDQ2PS    Y10, Y10
+	VFMADD231PS  Y7, Y10, Y5
+	ADDQ         $0x30, DX
+	ADDQ         $+448, R8
+	DECQ         R9
+	JNE          block
+	MOVQ         R8, BX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  DI, DI
+	JE     write
+	VADDPS (DI), Y2, Y2
+	VADDPS 32(DI), Y3, Y3
+	VADDPS 64(DI), Y4, Y4
+	VADDPS 96(DI), Y5, Y5
+
+write:
+	VMOVUPS Y2, (SI)
+	VMOVUPS Y3, 32(SI)
+	VMOVUPS Y4, 64(SI)
+	VMOVUPS Y5, 96(SI)
+	VZEROUPPER
+	RET
+
 // func UnpackQ2KY(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ2KY(SB), NOSPLIT, $0-32
@@ -15273,209 +18866,552 @@ TEXT ·UnpackQ2KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+288(SB), Y0
-	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+352(SB), Y0
+	VBROADCASTSS constantsY<>+288(SB), Y1
 
 super:
 	LEAQ 128(DX), SI
 	MOVQ CX, DI
 
 block:
-	VCVTPH2PS (DX), Y2
-	VCVTPH2PS 64(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD (SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, (BX)
-	VMOVUPS   Y5, 256(BX)
-	VPMOVZXBD 32(SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, 128(BX)
-	VMOVUPS   Y5, 384(BX)
-	VMOVDQU   64(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 512(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 640(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 768(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 896(BX)
-	VMOVDQU   192(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 1024(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1152(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1280(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1408(BX)
-	VCVTPH2PS 16(DX), Y2
-	VCVTPH2PS 80(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD 8(SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, 32(BX)
-	VMOVUPS   Y5, 288(BX)
-	VPMOVZXBD 40(SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, 160(BX)
-	VMOVUPS   Y5, 416(BX)
-	VMOVDQU   96(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 544(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 672(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 800(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 928(BX)
-	VMOVDQU   224(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 1056(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1184(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1312(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1440(BX)
-	VCVTPH2PS 32(DX), Y2
-	VCVTPH2PS 96(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD 16(SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, 64(BX)
-	VMOVUPS   Y5, 320(BX)
-	VPMOVZXBD 48(SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, 192(BX)
-	VMOVUPS   Y5, 448(BX)
-	VMOVDQU   128(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 576(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 704(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 832(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 960(BX)
-	VMOVDQU   256(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 1088(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1216(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1344(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1472(BX)
-	VCVTPH2PS 48(DX), Y2
-	VCVTPH2PS 112(DX), Y3
-	VXORPS    Y1, Y3, Y3
-	VPMOVZXBD 24(SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, 96(BX)
-	VMOVUPS   Y5, 352(BX)
-	VPMOVZXBD 56(SI), Y4
-	VPSRLD    $0x04, Y4, Y5
-	VPSLLD    $0x1c, Y4, Y4
-	VPSRLD    $0x1c, Y4, Y4
-	VCVTDQ2PS Y4, Y4
-	VMULPS    Y2, Y4, Y4
-	VCVTDQ2PS Y5, Y5
-	VMULPS    Y3, Y5, Y5
-	VMOVUPS   Y4, 224(BX)
-	VMOVUPS   Y5, 480(BX)
-	VMOVDQU   160(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 608(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 736(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 864(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 992(BX)
-	VMOVDQU   288(SI), Y2
-	VPAND     Y0, Y2, Y3
-	VMOVDQU   Y3, 1120(BX)
-	VPSRLW    $0x02, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1248(BX)
-	VPSRLW    $0x04, Y2, Y3
-	VPAND     Y0, Y3, Y3
-	VMOVDQU   Y3, 1376(BX)
-	VPSRLW    $0x06, Y2, Y2
-	VPAND     Y0, Y2, Y2
-	VMOVDQU   Y2, 1504(BX)
-	ADDQ      $+1536, BX
-	ADDQ      $+320, SI
-	DECQ      DI
-	JNE       block
-	MOVQ      SI, DX
-	DECQ      AX
-	JNE       super
+	VCVTPH2PS    (DX), Y1
+	VCVTPH2PS    64(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    (SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, (BX)
+	VMOVUPS      Y4, 256(BX)
+	VPMOVZXBD    32(SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, 128(BX)
+	VMOVUPS      Y4, 384(BX)
+	VMOVDQU      64(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 512(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 640(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 768(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 896(BX)
+	VMOVDQU      192(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 1024(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1152(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1280(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1408(BX)
+	VCVTPH2PS    16(DX), Y1
+	VCVTPH2PS    80(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    8(SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, 32(BX)
+	VMOVUPS      Y4, 288(BX)
+	VPMOVZXBD    40(SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, 160(BX)
+	VMOVUPS      Y4, 416(BX)
+	VMOVDQU      96(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 544(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 672(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 800(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 928(BX)
+	VMOVDQU      224(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 1056(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1184(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1312(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1440(BX)
+	VCVTPH2PS    32(DX), Y1
+	VCVTPH2PS    96(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    16(SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, 64(BX)
+	VMOVUPS      Y4, 320(BX)
+	VPMOVZXBD    48(SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, 192(BX)
+	VMOVUPS      Y4, 448(BX)
+	VMOVDQU      128(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 576(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 704(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 832(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 960(BX)
+	VMOVDQU      256(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 1088(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1216(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1344(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1472(BX)
+	VCVTPH2PS    48(DX), Y1
+	VCVTPH2PS    112(DX), Y2
+	VBROADCASTSS constantsY<>+288(SB), Y3
+	VXORPS       Y3, Y2, Y2
+	VPMOVZXBD    24(SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, 96(BX)
+	VMOVUPS      Y4, 352(BX)
+	VPMOVZXBD    56(SI), Y3
+	VPSRLD       $0x04, Y3, Y4
+	VPSLLD       $0x1c, Y3, Y3
+	VPSRLD       $0x1c, Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y3, 224(BX)
+	VMOVUPS      Y4, 480(BX)
+	VMOVDQU      160(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 608(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 736(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 864(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 992(BX)
+	VMOVDQU      288(SI), Y1
+	VPAND        Y0, Y1, Y2
+	VMOVDQU      Y2, 1120(BX)
+	VPSRLW       $0x02, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1248(BX)
+	VPSRLW       $0x04, Y1, Y2
+	VPAND        Y0, Y2, Y2
+	VMOVDQU      Y2, 1376(BX)
+	VPSRLW       $0x06, Y1, Y1
+	VPAND        Y0, Y1, Y1
+	VMOVDQU      Y1, 1504(BX)
+	ADDQ         $+1536, BX
+	ADDQ         $+320, SI
+	DECQ         DI
+	JNE          block
+	MOVQ         SI, DX
+	DECQ         AX
+	JNE          super
+	VZEROUPPER
+	RET
+
+// func RowQ2KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowQ2KY(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         per+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         w+24(FP), BX
+	MOVQ         y+32(FP), SI
+	MOVQ         bias+40(FP), DI
+	VBROADCASTSS constantsY<>+352(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	TESTQ        AX, AX
+	JE           end
+
+super:
+	LEAQ 128(BX), R8
+	MOVQ CX, R9
+
+block:
+	PREFETCHT0   4096(R8)
+	VMOVDQU      64(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      192(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 36(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 40(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y8, Y8
+	VCVTPH2PS    (BX), Y5
+	VCVTPH2PS    64(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y9
+	VXORPS       Y9, Y6, Y6
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMOVZXBD    (R8), Y10
+	VPSRLD       $0x04, Y10, Y11
+	VPSLLD       $0x1c, Y10, Y10
+	VPSRLD       $0x1c, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
+	VBROADCASTSS (DX), Y9
+	VMULPS       Y9, Y10, Y9
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y9, Y7, Y1
+	VBROADCASTSS 4(DX), Y9
+	VFMADD231PS  Y9, Y11, Y1
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMOVZXBD    32(R8), Y7
+	VPSRLD       $0x04, Y7, Y9
+	VPSLLD       $0x1c, Y7, Y7
+	VPSRLD       $0x1c, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y5, Y7, Y7
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y5, Y8, Y1
+	VBROADCASTSS 8(DX), Y5
+	VFMADD231PS  Y5, Y9, Y1
+	PREFETCHT0   4160(R8)
+	VMOVDQU      96(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      224(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 36(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 40(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y8, Y8
+	VCVTPH2PS    16(BX), Y5
+	VCVTPH2PS    80(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y9
+	VXORPS       Y9, Y6, Y6
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMOVZXBD    8(R8), Y10
+	VPSRLD       $0x04, Y10, Y11
+	VPSLLD       $0x1c, Y10, Y10
+	VPSRLD       $0x1c, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
+	VBROADCASTSS (DX), Y9
+	VMULPS       Y9, Y10, Y9
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y9, Y7, Y2
+	VBROADCASTSS 4(DX), Y9
+	VFMADD231PS  Y9, Y11, Y2
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMOVZXBD    40(R8), Y7
+	VPSRLD       $0x04, Y7, Y9
+	VPSLLD       $0x1c, Y7, Y7
+	VPSRLD       $0x1c, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y5, Y7, Y7
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 8(DX), Y5
+	VFMADD231PS  Y5, Y9, Y2
+	PREFETCHT0   4224(R8)
+	VMOVDQU      128(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      256(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 36(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 40(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y8, Y8
+	VCVTPH2PS    32(BX), Y5
+	VCVTPH2PS    96(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y9
+	VXORPS       Y9, Y6, Y6
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMOVZXBD    16(R8), Y10
+	VPSRLD       $0x04, Y10, Y11
+	VPSLLD       $0x1c, Y10, Y10
+	VPSRLD       $0x1c, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
+	VBROADCASTSS (DX), Y9
+	VMULPS       Y9, Y10, Y9
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y9, Y7, Y3
+	VBROADCASTSS 4(DX), Y9
+	VFMADD231PS  Y9, Y11, Y3
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMOVZXBD    48(R8), Y7
+	VPSRLD       $0x04, Y7, Y9
+	VPSLLD       $0x1c, Y7, Y7
+	VPSRLD       $0x1c, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y5, Y7, Y7
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y5, Y8, Y3
+	VBROADCASTSS 8(DX), Y5
+	VFMADD231PS  Y5, Y9, Y3
+	PREFETCHT0   4288(R8)
+	PREFETCHT0   4352(R8)
+	VMOVDQU      160(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 28(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      288(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPSRLW       $0x02, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 36(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x04, Y5, Y6
+	VPAND        Y0, Y6, Y6
+	VPBROADCASTD 40(DX), Y9
+	VPMADDUBSW   Y9, Y6, Y9
+	VPADDW       Y9, Y8, Y8
+	VPSRLW       $0x06, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y8, Y8
+	VCVTPH2PS    48(BX), Y5
+	VCVTPH2PS    112(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y9
+	VXORPS       Y9, Y6, Y6
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMOVZXBD    24(R8), Y10
+	VPSRLD       $0x04, Y10, Y11
+	VPSLLD       $0x1c, Y10, Y10
+	VPSRLD       $0x1c, Y10, Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
+	VBROADCASTSS (DX), Y9
+	VMULPS       Y9, Y10, Y9
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y9, Y7, Y4
+	VBROADCASTSS 4(DX), Y9
+	VFMADD231PS  Y9, Y11, Y4
+	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMOVZXBD    56(R8), Y7
+	VPSRLD       $0x04, Y7, Y9
+	VPSLLD       $0x1c, Y7, Y7
+	VPSRLD       $0x1c, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y5, Y7, Y7
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y7, Y5
+	VCVTDQ2PS    Y8, Y8
+	VFMADD231PS  Y5, Y8, Y4
+	VBROADCASTSS 8(DX), Y5
+	VFMADD231PS  Y5, Y9, Y4
+	ADDQ         $0x30, DX
+	ADDQ         $+320, R8
+	DECQ         R9
+	JNE          block
+	MOVQ         R8, BX
+	DECQ         AX
+	JNE          super
+
+end:
+	TESTQ  DI, DI
+	JE     write
+	VADDPS (DI), Y1, Y1
+	VADDPS 32(DI), Y2, Y2
+	VADDPS 64(DI), Y3, Y3
+	VADDPS 96(DI), Y4, Y4
+
+write:
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y2, 32(SI)
+	VMOVUPS Y3, 64(SI)
+	VMOVUPS Y4, 96(SI)
 	VZEROUPPER
 	RET
 
@@ -15670,55 +19606,71 @@ DATA constantsY<>+144(SB)/4, $0x3f800000
 DATA constantsY<>+148(SB)/4, $0x3f800000
 DATA constantsY<>+152(SB)/4, $0x3f800000
 DATA constantsY<>+156(SB)/4, $0x3f800000
-DATA constantsY<>+160(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+164(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+168(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+172(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+176(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+180(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+184(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+188(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+192(SB)/4, $0x10101010
-DATA constantsY<>+196(SB)/4, $0x10101010
-DATA constantsY<>+200(SB)/4, $0x10101010
-DATA constantsY<>+204(SB)/4, $0x10101010
-DATA constantsY<>+208(SB)/4, $0x10101010
-DATA constantsY<>+212(SB)/4, $0x10101010
-DATA constantsY<>+216(SB)/4, $0x10101010
-DATA constantsY<>+220(SB)/4, $0x10101010
-DATA constantsY<>+224(SB)/4, $0x80000000
-DATA constantsY<>+228(SB)/4, $0x80000000
-DATA constantsY<>+232(SB)/4, $0x80000000
-DATA constantsY<>+236(SB)/4, $0x80000000
-DATA constantsY<>+240(SB)/4, $0x80000000
-DATA constantsY<>+244(SB)/4, $0x80000000
-DATA constantsY<>+248(SB)/4, $0x80000000
-DATA constantsY<>+252(SB)/4, $0x80000000
-DATA constantsY<>+256(SB)/4, $0x30303030
-DATA constantsY<>+260(SB)/4, $0x30303030
-DATA constantsY<>+264(SB)/4, $0x30303030
-DATA constantsY<>+268(SB)/4, $0x30303030
-DATA constantsY<>+272(SB)/4, $0x30303030
-DATA constantsY<>+276(SB)/4, $0x30303030
-DATA constantsY<>+280(SB)/4, $0x30303030
-DATA constantsY<>+284(SB)/4, $0x30303030
-DATA constantsY<>+288(SB)/4, $0x03030303
-DATA constantsY<>+292(SB)/4, $0x03030303
-DATA constantsY<>+296(SB)/4, $0x03030303
-DATA constantsY<>+300(SB)/4, $0x03030303
-DATA constantsY<>+304(SB)/4, $0x03030303
-DATA constantsY<>+308(SB)/4, $0x03030303
-DATA constantsY<>+312(SB)/4, $0x03030303
-DATA constantsY<>+316(SB)/4, $0x03030303
-DATA constantsY<>+320(SB)/4, $0x04040404
-DATA constantsY<>+324(SB)/4, $0x04040404
-DATA constantsY<>+328(SB)/4, $0x04040404
-DATA constantsY<>+332(SB)/4, $0x04040404
-DATA constantsY<>+336(SB)/4, $0x04040404
-DATA constantsY<>+340(SB)/4, $0x04040404
-DATA constantsY<>+344(SB)/4, $0x04040404
-DATA constantsY<>+348(SB)/4, $0x04040404
-GLOBL constantsY<>(SB), RODATA|NOPTR, $352
+DATA constantsY<>+160(SB)/4, $0x80808080
+DATA constantsY<>+164(SB)/4, $0x80808080
+DATA constantsY<>+168(SB)/4, $0x80808080
+DATA constantsY<>+172(SB)/4, $0x80808080
+DATA constantsY<>+176(SB)/4, $0x80808080
+DATA constantsY<>+180(SB)/4, $0x80808080
+DATA constantsY<>+184(SB)/4, $0x80808080
+DATA constantsY<>+188(SB)/4, $0x80808080
+DATA constantsY<>+192(SB)/4, $0x00010001
+DATA constantsY<>+196(SB)/4, $0x00010001
+DATA constantsY<>+200(SB)/4, $0x00010001
+DATA constantsY<>+204(SB)/4, $0x00010001
+DATA constantsY<>+208(SB)/4, $0x00010001
+DATA constantsY<>+212(SB)/4, $0x00010001
+DATA constantsY<>+216(SB)/4, $0x00010001
+DATA constantsY<>+220(SB)/4, $0x00010001
+DATA constantsY<>+224(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+228(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+232(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+236(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+240(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+244(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+248(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+252(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+256(SB)/4, $0x10101010
+DATA constantsY<>+260(SB)/4, $0x10101010
+DATA constantsY<>+264(SB)/4, $0x10101010
+DATA constantsY<>+268(SB)/4, $0x10101010
+DATA constantsY<>+272(SB)/4, $0x10101010
+DATA constantsY<>+276(SB)/4, $0x10101010
+DATA constantsY<>+280(SB)/4, $0x10101010
+DATA constantsY<>+284(SB)/4, $0x10101010
+DATA constantsY<>+288(SB)/4, $0x80000000
+DATA constantsY<>+292(SB)/4, $0x80000000
+DATA constantsY<>+296(SB)/4, $0x80000000
+DATA constantsY<>+300(SB)/4, $0x80000000
+DATA constantsY<>+304(SB)/4, $0x80000000
+DATA constantsY<>+308(SB)/4, $0x80000000
+DATA constantsY<>+312(SB)/4, $0x80000000
+DATA constantsY<>+316(SB)/4, $0x80000000
+DATA constantsY<>+320(SB)/4, $0x30303030
+DATA constantsY<>+324(SB)/4, $0x30303030
+DATA constantsY<>+328(SB)/4, $0x30303030
+DATA constantsY<>+332(SB)/4, $0x30303030
+DATA constantsY<>+336(SB)/4, $0x30303030
+DATA constantsY<>+340(SB)/4, $0x30303030
+DATA constantsY<>+344(SB)/4, $0x30303030
+DATA constantsY<>+348(SB)/4, $0x30303030
+DATA constantsY<>+352(SB)/4, $0x03030303
+DATA constantsY<>+356(SB)/4, $0x03030303
+DATA constantsY<>+360(SB)/4, $0x03030303
+DATA constantsY<>+364(SB)/4, $0x03030303
+DATA constantsY<>+368(SB)/4, $0x03030303
+DATA constantsY<>+372(SB)/4, $0x03030303
+DATA constantsY<>+376(SB)/4, $0x03030303
+DATA constantsY<>+380(SB)/4, $0x03030303
+DATA constantsY<>+384(SB)/4, $0x04040404
+DATA constantsY<>+388(SB)/4, $0x04040404
+DATA constantsY<>+392(SB)/4, $0x04040404
+DATA constantsY<>+396(SB)/4, $0x04040404
+DATA constantsY<>+400(SB)/4, $0x04040404
+DATA constantsY<>+404(SB)/4, $0x04040404
+DATA constantsY<>+408(SB)/4, $0x04040404
+DATA constantsY<>+412(SB)/4, $0x04040404
+GLOBL constantsY<>(SB), RODATA|NOPTR, $416
 
 DATA levelsY<>+0(SB)/1, $0x01
 DATA levelsY<>+1(SB)/1, $0x18

@@ -31,5 +31,19 @@ func blockedY() Blocked {
 			Q3K:   UnpackQ3KY,
 			Q2K:   UnpackQ2KY,
 		},
+		Row: [Codings]Row{
+			Q8_0:  RowQ8_0Y,
+			Q4_0:  RowQ4_0Y,
+			Q5_0:  RowQ5_0Y,
+			IQ4NL: RowIQ4NLY,
+			Q4_1:  RowQ4_1Y,
+			Q5_1:  RowQ5_1Y,
+			Q4G:   RowQ4GY,
+			Q4K:   RowQ4KY,
+			Q5K:   RowQ5KY,
+			Q6K:   RowQ6KY,
+			Q3K:   RowQ3KY,
+			Q2K:   RowQ2KY,
+		},
 	}
 }

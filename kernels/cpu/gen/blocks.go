@@ -51,9 +51,7 @@ func (s isa) quantised() {
 	}
 	for _, c := range codings {
 		s.unpack(c)
-		if s.bytes == 64 {
-			s.rowOf(c)
-		}
+		s.rowOf(c)
 	}
 	s.unpackNF4()
 	s.prefetch()

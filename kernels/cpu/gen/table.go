@@ -76,9 +76,6 @@ func (s isa) blocksTable() string {
 	}
 	b.WriteString("\t\t},\n")
 	for _, f := range []string{"Unpack", "Row"} {
-		if f == "Row" && s.bytes == 32 {
-			continue
-		}
 		fmt.Fprintf(&b, "\t\t%s: [Codings]%s{\n", f, f)
 		for _, c := range codings {
 			fmt.Fprintf(&b, "\t\t\t%s: %s%s%s,\n", c.name, f, c.name, s.suffix)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -217,7 +215,11 @@ func (r *reader) number(i, j int) VecVirtual {
 
 func (r *reader) negate(v VecVirtual) { VXORPS(r.sign(), v, v) }
 
+// sign is a register with the signs; AVX2 has none to keep it in.
 func (r *reader) sign() VecVirtual {
+	if r.bytes == 32 {
+		return r.all(r.isa.bits(1 << 31))
+	}
 	if _, ok := r.masks[1<<31]; !ok {
 		r.masks[1<<31] = r.all(r.isa.bits(1 << 31))
 	}
@@ -331,77 +333,4 @@ func (s isa) unpack(c coding) {
 	})
 	VZEROUPPER()
 	RET()
-}
-
-// rowOf is one row over a panel as it is packed.
-func (s isa) rowOf(c coding) {
-	name := "Row" + c.name + s.suffix
-	TEXT(name, NOSPLIT, "func(n, per int, x, w *byte, y *float32, bias *float32)")
-	Doc(fmt.Sprintf("%s is the Row of that coding.", name))
-	Pragma("noescape")
-	n, per := Load(Param("n"), GP64()), Load(Param("per"), GP64())
-	x, w := Load(Param("x"), GP64()), Load(Param("w"), GP64())
-	y, bias := Load(Param("y"), GP64()), Load(Param("bias"), GP64())
-	r := s.reader(c, w, GP64())
-	if c.scales >= zero && c.scales != halves {
-		r.sign()
-	}
-	vecs := panel / s.lanes()
-	acc, d, m := make([]VecVirtual, vecs), make([]VecVirtual, vecs), make([]VecVirtual, vecs)
-	for j := range acc {
-		acc[j] = s.reg()
-		s.zero(acc[j])
-	}
-	TESTQ(n, n)
-	JE(LabelRef("end"))
-	r.supers(n, per, func() {
-		for j := range acc {
-			d[j], m[j] = r.inner(j)
-		}
-	}, func() {
-		for j := range acc {
-			r.rowBlock(x, j, acc[j], d[j], m[j])
-		}
-		ADDQ(Imm(blockX), x)
-	})
-	Label("end")
-	TESTQ(bias, bias)
-	JE(LabelRef("write"))
-	for j := range acc {
-		VADDPS(Mem{Base: bias, Disp: s.bytes * j}, acc[j], acc[j])
-	}
-	Label("write")
-	for j := range acc {
-		VMOVUPS(acc[j], Mem{Base: y, Disp: s.bytes * j})
-	}
-	VZEROUPPER()
-	RET()
-}
-
-// rowBlock adds a block's products for vector j of columns. There are two
-// chains of sums: of the halves, or of low and high groups.
-func (r *reader) rowBlock(x Register, j int, acc, d, m VecVirtual) {
-	k := r.kind
-	sums := []VecVirtual{r.reg(), r.reg()}
-	for h, v := range sums {
-		if k.least || h >= k.halves {
-			r.zero(v)
-		} else {
-			VPBROADCASTD(Mem{Base: x, Disp: 4 + 4*h}, v)
-		}
-	}
-	r.codes(j, func(g int, v VecVirtual) { VPDPBUSD_BCST(Mem{Base: x, Disp: 16 + 4*g}, v, sums[g/4]) })
-	if k.halves == 1 {
-		VPADDD(sums[1], sums[0], sums[0])
-	}
-	for h := range k.halves {
-		scale, low := r.scale(h, j, d, m)
-		both := r.reg()
-		VMULPS_BCST(Mem{Base: x}, scale, both)
-		VCVTDQ2PS(sums[h], sums[h])
-		VFMADD231PS(both, sums[h], acc)
-		if k.least {
-			VFMADD231PS_BCST(Mem{Base: x, Disp: 4 + 4*h}, low, acc)
-		}
-	}
 }

@@ -16,18 +16,14 @@ import (
 
 // Open reads a tokenizer: a tokenizer.json, a SentencePiece model, ranks of tiktoken (with the recipe in PATH.json, see
 // ParseTiktoken), or merges whose vocabulary follows from them (see ParseMerges), each as it is or packed by gzip; or a
-// folder that holds one. From the files beside it come the ids that begin and end a text: bos_token and eos_token of
+// folder that holds one, or a vocabulary (see openVocabulary). From the files beside it come the ids that begin and end a text: bos_token and eos_token of
 // tokenizer_config.json, bos_token_id and eos_token_id of generation_config.json and config.json. Those files may be
 // absent.
 func Open(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = inFolder(path)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	t, err := parseFile(path, data)
+	t, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -56,10 +52,22 @@ func Open(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
+// openFile reads one file, or a vocabulary with the files that belong to it.
+func openFile(path string) (*Tokenizer, error) {
+	if name := filepath.Base(path); name == vocabularyJSON || name == vocabularyText {
+		return openVocabulary(path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseFile(path, data)
+}
+
 // inFolder is the tokenizer of a folder: of several the one that says most.
 func inFolder(folder string) string {
 	first := filepath.Join(folder, "tokenizer.json")
-	for _, pattern := range []string{"tokenizer.json", "tokenizer.model", "spiece.model", "*.model", "*.tiktoken"} {
+	for _, pattern := range []string{"tokenizer.json", "tokenizer.model", "spiece.model", "*.model", "*.tiktoken", vocabularyJSON, vocabularyText} {
 		if found, err := filepath.Glob(filepath.Join(folder, pattern)); err == nil && len(found) == 1 {
 			return found[0]
 		}

@@ -42,6 +42,8 @@ type patternsFile struct {
 	GGUF     map[string]*recipe
 	Tiktoken map[string]*recipe
 	Merges   map[string]*mergesRecipe
+
+	Vocabularies []*vocabularyRecipe
 }
 
 var patternsOnce = sync.OnceValue(func() (file patternsFile) {

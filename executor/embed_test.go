@@ -12,6 +12,7 @@ import (
 
 	"pipe.dev/executor/stage"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/internal/measured"
 	"pipe.dev/schema"
 )
 
@@ -99,9 +100,11 @@ func TestEmbed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := away(t, got, want[name]); !(d < 1e-5) {
+			d := away(t, got, want[name])
+			if !(d < 1e-5) {
 				t.Errorf("differ by %.2g", d)
 			}
+			measured.Note(t, "../testdata/golden", "embed", name, d)
 			if lines := strings.Split(table, "\n"); len(lines) != len(texts)+1 || !strings.Contains(lines[1], "1.000") || !strings.Contains(lines[1], texts[0]) {
 				t.Errorf("the table is\n%s", table)
 			}
@@ -176,7 +179,7 @@ func TestMiniLM(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := away(t, got, want["folder"])
-	t.Logf("differ by %.2g", d)
+	measured.Note(t, "../testdata/golden", "embed", "all-MiniLM-L6-v2", d)
 	if !(d < 1e-5) {
 		t.Errorf("differ by %.2g", d)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/internal/measured"
 )
 
 // Encoders give the vectors of the last layer that transformers gives in float64.
@@ -17,9 +18,11 @@ func TestEncoders(t *testing.T) {
 	for _, dir := range list {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			want := expected(t, dir)
-			if d := worst(encode(t, dir, want["ids"]), want["hidden"].Float64s()); !(d < 2e-5) {
+			d := worst(encode(t, dir, want["ids"]), want["hidden"].Float64s())
+			if !(d < 2e-5) {
 				t.Errorf("hidden states differ by %.2g", d)
 			}
+			measured.Note(t, golden, "forward", filepath.Base(dir), d)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/internal/measured"
 )
 
 const ggufs = "../../testdata/golden/gguf/"
@@ -55,6 +56,7 @@ func TestGGUF(t *testing.T) {
 				}
 				d = math.Sqrt(d)
 			}
+			measured.Note(t, golden, "gguf", c.name, d)
 			if !(d <= c.tol) {
 				t.Errorf("logits differ by %g", d)
 			}

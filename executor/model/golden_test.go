@@ -18,9 +18,13 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/sampler"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/internal/measured"
 	"pipe.dev/kernels/cpu"
 	"pipe.dev/schema"
 )
+
+// golden is where reference values lie.
+const golden = "../../testdata/golden"
 
 // folders are the models in testdata/golden/arch, made by transformers.
 func folders(t *testing.T) []string {
@@ -157,15 +161,19 @@ func TestForward(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			most := 0.0
 			for i, name := range names {
 				got, w := outs[i].Float64s(), want[name].Float64s()
 				if len(got) < len(w) || len(w) == 0 {
 					t.Fatalf("%s has %d elements, want %d", name, len(got), len(w))
 				}
-				if d := worst(got, w); !(d < 2e-5) { // the promise is 1e-4
+				d := worst(got, w)
+				if !(d < 2e-5) { // the promise is 1e-4
 					t.Errorf("%s differs by %.2g", name, d)
 				}
+				most = max(most, d)
 			}
+			measured.Note(t, golden, "forward", filepath.Base(dir), most)
 		})
 	}
 }

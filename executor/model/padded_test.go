@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/internal/measured"
 )
 
 // padded reads the reference values of a padded batch through a model.
@@ -67,9 +68,11 @@ func TestPadded(t *testing.T) {
 			if !slices.Equal(got.Type.Sizes(), values.Type.Sizes()) {
 				t.Fatalf("got %v, want %v", got.Type, values.Type)
 			}
-			if d := worst(got.Float64s(), values.Float64s()); !(d < 2e-5) { // the promise is 1e-4
+			d := worst(got.Float64s(), values.Float64s())
+			if !(d < 2e-5) { // the promise is 1e-4
 				t.Errorf("differs by %.2g", d)
 			}
+			measured.Note(t, golden, "padded", filepath.Base(dir), d)
 			where, err := ReadPadding(mask)
 			if err != nil {
 				t.Fatal(err)

@@ -1,5 +1,6 @@
 // Command generate writes the files that derive from the tables of operations
-// and stages: their CUE definitions and their documentation pages.
+// and stages: their CUE definitions and their documentation pages; and the page of
+// models, from the architectures and what tests measured.
 //
 //	go generate .
 //
@@ -26,14 +27,14 @@ func main() {
 	if len(os.Args) > 1 {
 		root = os.Args[1]
 	}
-	if err := write(root); err != nil {
+	if err := write(root, root); err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
 }
 
 // files are the generated files by their paths below the root.
-func files() (map[string][]byte, error) {
+func files(root string) (map[string][]byte, error) {
 	ops, err := op.New()
 	if err != nil {
 		return nil, err
@@ -58,7 +59,12 @@ func files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	models, err := modelsPage(root)
+	if err != nil {
+		return nil, err
+	}
 	list := map[string][]byte{
+		"docs/models.md":              models,
 		"schema/train/optimizers.cue": optimizers.CUE(),
 		"schema/train/objectives.cue": objectives.CUE(),
 		"schema/train/schedules.cue":  schedules.CUE(),
@@ -82,13 +88,14 @@ func files() (map[string][]byte, error) {
 	return list, nil
 }
 
-func write(root string) error {
-	list, err := files()
+// write makes the files of the repository at from, below to.
+func write(from, to string) error {
+	list, err := files(from)
 	if err != nil {
 		return err
 	}
 	for _, path := range slices.Sorted(maps.Keys(list)) {
-		name := filepath.Join(root, filepath.FromSlash(path))
+		name := filepath.Join(to, filepath.FromSlash(path))
 		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 			return err
 		}

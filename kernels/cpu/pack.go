@@ -95,10 +95,16 @@ type block struct {
 	ld      int
 }
 
-// direct reports whether panels of w can be read where they lie.
+// direct reports whether panels of w are read where they lie. Rows that are a
+// multiple of 2 KiB apart share so few sets of the caches that tiles of few rows,
+// which come back soon, do better with a copy.
 func (p *product) direct(w weight) bool {
-	return !w.packed && w.dtype == ir.F32 && w.col == 1 && p.n >= asm.Panel
+	crowded := w.row*4%2048 == 0 && p.low() && p.m >= 8*p.b.asm.Rows
+	return !w.packed && w.dtype == ir.F32 && w.col == 1 && p.n >= asm.Panel && !crowded
 }
+
+// low reports whether tiles have few rows, so that they read w more often.
+func (p *product) low() bool { return p.b.asm.Rows < 8 }
 
 // weights returns n rows from k0 on of the panel whose first column is j,
 // packed into local memory unless they can be read where they lie.

@@ -98,13 +98,17 @@ func (p *product) divide() {
 	if p.kc = max(1, parts(p.k, parts(p.k, p.kc))); p.decode != nil {
 		p.kc = unpackedK // whole blocks
 	}
-	// A block of x stays in the second-level cache, and there are parts enough
-	// for every thread unless they become too short or pack w too often.
+	// A block of x stays in the second-level cache, or w is packed seldom,
+	// and there are parts enough for every thread unless they become too short or
+	// pack w too often.
 	panels := parts(p.n, asm.Panel)
 	rows := min(maxBlock, max(4*height, secondCache/2/4/max(p.kc, 1)))
 	shortest := height
 	if local {
 		shortest = 8 * height
+		if p.low() {
+			rows = maxBlock
+		}
 	}
 	for rows/2 >= shortest && p.batch*panels*parts(p.m, rows) < 6*p.b.Threads() {
 		rows /= 2

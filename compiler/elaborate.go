@@ -246,7 +246,7 @@ func (e *elaborator) weight(path string, p op.Param, pos ir.Pos) (ir.Value, erro
 		}
 		return v, nil
 	}
-	s := e.Graph.AddState(ir.State{Path: path, Kind: ir.Weight, Pos: pos, Init: p.Init}, t)
+	s := e.Graph.AddState(ir.State{Path: path, Kind: ir.Weight, Pos: pos, Init: p.Init, Statistic: p.Statistic}, t)
 	e.states[path] = s.Read
 	return s.Read, nil
 }

@@ -34,6 +34,8 @@ type Training struct {
 	Isolate bool
 	// Trained says which weights change; nil means all.
 	Trained func(path string, shape []ir.Dim) bool
+	// Learns says which statistics of the data change, with whatever part of a step; nil means all.
+	Learns func(path string) bool
 	// Decays says to which weights weight decay applies; nil means all.
 	Decays func(path string, shape []ir.Dim) bool
 	// Recompute is the number of blocks, from the first, of which the backward
@@ -193,7 +195,7 @@ func (l *learner) trained(s *ir.State) {
 	if l.t.Adapter != nil {
 		changes = train.IsAdapter(s.Path)
 	}
-	if s.Kind != ir.Weight || !t.DType.Float() || !changes || copied {
+	if s.Kind != ir.Weight || s.Statistic || !t.DType.Float() || !changes || copied {
 		return
 	}
 	s.Changes = true
@@ -330,7 +332,7 @@ func (l *learner) accumulate(grads []ir.Value, count ir.Value) {
 func (l *learner) fromSums() {
 	for _, s := range l.old.States {
 		if s.Kind == ir.Weight {
-			made := l.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init}, s.Read.Type())
+			made := l.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init, Statistic: s.Statistic}, s.Read.Type())
 			l.trained(made)
 		}
 	}

@@ -96,6 +96,8 @@ type State struct {
 	// Changes says that training changes it, in this program or in another of
 	// the same model.
 	Changes bool
+	// Statistic says that it is a weight of which the data decide, not a gradient.
+	Statistic bool
 }
 
 // Output is a named result of the graph.

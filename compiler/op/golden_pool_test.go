@@ -61,4 +61,19 @@ func addPoolFormulas(to map[string]formula) {
 		variance := b.Concat(0, fill(0.25), fill(2), fill(1.5))
 		return b.Apply("batch_norm", BatchNormAttr{Eps: f.num("eps", 0), Affine: true}, append(x, mean, variance)...)
 	}
+	to["batch_norm_train"] = func(b *Builder, f fixture, x []ir.Value) []ir.Value {
+		fill := func(v float64) ir.Value { return b.Fill(v, ir.F32, ir.D(1)) }
+		mean, variance := b.Concat(0, fill(0.5), fill(-1), fill(2)), b.Concat(0, fill(0.25), fill(2), fill(1.5))
+		out := b.Apply("batch_norm_train", BatchNormAttr{Eps: f.num("eps", 0), Momentum: f.num("momentum", 0), Affine: true}, append(x, mean, variance)...)
+		return []ir.Value{b.Concat(0, b.Reshape(out[0], out[0].Type().Len()), b.Detach(out[1]), b.Detach(out[2]))}
+	}
+	windows := func(f fixture) UnfoldAttr {
+		return UnfoldAttr{Kernel: f.ints("kernel_size"), Stride: f.ints("stride"), Padding: f.ints("padding"), Dilation: f.ints("dilation")}
+	}
+	direct(func(f fixture) any { return windows(f) }, "unfold")
+	direct(func(f fixture) any {
+		w := windows(f)
+		return FoldAttr{Dims(f.ints("output_size")), w.Kernel, w.Stride, w.Padding, w.Dilation}
+	}, "fold")
+	direct(func(f fixture) any { return PixelShuffleAttr{Factor: int(f.num("factor", 0))} }, "pixel_shuffle", "pixel_unshuffle")
 }

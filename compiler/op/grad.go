@@ -13,7 +13,7 @@ import (
 func (b *Builder) Lowered(g *ir.Graph, keep func(n *ir.Node) bool) map[ir.Value]ir.Value {
 	made := map[string]*ir.State{}
 	at := b.Include(g, keep, func(s *ir.State) ir.Value {
-		made[s.Path] = b.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init}, s.Read.Type())
+		made[s.Path] = b.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init, Changes: s.Changes, Statistic: s.Statistic}, s.Read.Type())
 		return made[s.Path].Read
 	})
 	if b.err != nil {

@@ -2,7 +2,6 @@ package op
 
 import (
 	"fmt"
-	"slices"
 
 	"pipe.dev/compiler/ir"
 )
@@ -18,12 +17,6 @@ type GroupNormAttr struct {
 type InstanceNormAttr struct {
 	Eps    float64 `cue:"eps: number & >=0 | *1e-5" doc:"added to the variance"`
 	Affine bool    `cue:"affine: bool | *false" doc:"multiply by a weight and add a bias, one for each channel"`
-}
-
-// BatchNormAttr describes a norm by statistics that a checkpoint holds.
-type BatchNormAttr struct {
-	Eps    float64 `cue:"eps: number & >=0 | *1e-5" doc:"added to the variance"`
-	Affine bool    `cue:"affine: bool | *true" doc:"multiply by a weight and add a bias, one for each channel"`
 }
 
 // channelsOf is the channels of x [batch, channels, ...].
@@ -121,37 +114,6 @@ func instanceNorm() Def {
 		Cases: []Case{
 			{In: f32s([]int{2, 3, 4, 5}), Attr: InstanceNormAttr{Eps: 1e-5}, Low: -2, High: 2, Tol: 1e-5},
 			{Name: "affine", In: f32s([]int{2, 3, 17}, []int{3}, []int{3}), Attr: InstanceNormAttr{Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
-		},
-	}
-}
-
-// batchNorm: x [batch, channels, ...], weight, bias, running_mean and
-// running_var [channels] -> as x. Source: arXiv:1502.03167.
-func batchNorm() Def {
-	return Def{Name: "batch_norm", Title: "BatchNorm", Doc: "y = (x - running_mean) / sqrt(running_var + eps) * w + b, by channel: with the statistics of the checkpoint, in training, too, which leaves them as they are.", Attr: BatchNormAttr{}, Cost: normCost,
-		Ports: []Port{{Name: "x", Doc: "[batch, channels, ...]"}},
-		Params: func(in []ir.Type, attr any) ([]Param, error) {
-			return channelParams(in[0], attr.(BatchNormAttr).Affine, Param{Name: "running_mean", Init: "zeros"}, Param{Name: "running_var", Init: "ones"})
-		},
-		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
-			_, err := channelsOf(in[0], attr.(BatchNormAttr).Eps)
-			return in[:1:1], err
-		},
-		Lower: inWide(func(b *Builder, n *ir.Node, x ir.Value) ir.Value {
-			at, in := n.Attr.(BatchNormAttr), slices.Clone(n.In)
-			for i := len(in) - 2; i < len(in); i++ {
-				in[i] = b.Detach(b.Cast(in[i], x.Type().DType))
-			}
-			mean, scale := in[len(in)-2], b.Rsqrt(b.Add(in[len(in)-1], b.Scalar(at.Eps, x)))
-			y := b.Mul(b.Sub(x, b.perChannel(mean, x)), b.perChannel(scale, x))
-			if at.Affine {
-				y = b.Add(b.Mul(y, b.perChannel(in[1], y)), b.perChannel(in[2], y))
-			}
-			return y
-		}),
-		Cases: []Case{ // statistics get no gradient: equal ones are not asked for any
-			{In: f32s([]int{2, 3, 4, 5}, []int{3}, []int{3}, []int{3}, []int{3}), Attr: BatchNormAttr{Eps: 1e-5, Affine: true}, Low: -2, High: 2, Bounds: map[int][2]float64{3: {0.25, 0.25}, 4: {1.5, 1.5}}, Tol: 1e-5},
-			{Name: "plain", In: f32s([]int{3, 5}, []int{5}, []int{5}), Attr: BatchNormAttr{Eps: 1e-5}, Low: -2, High: 2, Bounds: map[int][2]float64{1: {0.25, 0.25}, 2: {1.5, 1.5}}, Tol: 1e-5},
 		},
 	}
 }

@@ -86,6 +86,8 @@ type Param struct {
 	Init  string // how a new model fills it, as ir.State says
 	// Blocks says that it may be stored in blocks along its last axis.
 	Blocks bool
+	// Statistic says that it is of the data, and that training changes it without a gradient, if at all.
+	Statistic bool
 }
 
 // Case is one sampled use of an op: it drives the reference check, the

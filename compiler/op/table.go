@@ -11,6 +11,7 @@ func New() (*Table, error) {
 		[]Def{matmul(), linear(), gatedLinear(), expertLinear(), expertLinearGrad(), embedding(), parameter()},
 		convDefs(),
 		poolDefs(),
+		[]Def{unfold(), foldDef(), pixelShuffle(), pixelUnshuffle()},
 		signalDefs(),
 		shapeDefs(),
 		indexDefs(),
@@ -18,7 +19,7 @@ func New() (*Table, error) {
 		[]Def{sortDef(), topk(), withinCapacity(), expertChoice()},
 		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum()},
 		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
-		[]Def{groupNorm(), instanceNorm(), batchNorm()},
+		[]Def{groupNorm(), instanceNorm(), batchNorm(), batchNormTrain()},
 		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), cacheAppend()},
 		[]Def{crossEntropy(), linearCrossEntropy(), linearCrossEntropyGrad()},
 	)...)

@@ -49,7 +49,7 @@ func (r *Run) exportWeights(t *Trainer, write file) error {
 // read copies a weight as it is exported: its average, if the recipe says so.
 func (r *Run) read(t *Trainer, s plan.State, dst []byte) error {
 	path := s.Path
-	if s.Changes && r.Recipe.Average != nil && r.Recipe.ExportAverage {
+	if s.Changes && !s.Statistic && r.Recipe.Average != nil && r.Recipe.ExportAverage {
 		path = train.AverageOf(path)
 	}
 	return t.store.Read(path, dst)

@@ -88,6 +88,8 @@ func table() map[string]maker {
 		"resample":   resampleOp,
 		"window_max": windowMaxOp,
 		"group_norm": groupNormOp,
+		"unfold":     unfoldOp,
+		"fold":       foldOp,
 		"analysis":   analysisOp,
 		"synthesis":  synthesisOp,
 

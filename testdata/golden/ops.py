@@ -316,6 +316,27 @@ case("batch_norm", {"eps": 1e-5}, [randn(2, 3, 4, 2), randn(3), randn(3)],
      lambda x, w, b: F.batch_norm(x, torch.tensor([0.5, -1, 2.0]).double(), torch.tensor([0.25, 2, 1.5]).double(), w, b, eps=1e-5))
 
 
+
+
+def batch_norm_train(x, w, b):
+    """y, and the running statistics that come after it; only y has gradients."""
+    mean, var = torch.tensor([0.5, -1, 2.0]).double(), torch.tensor([0.25, 2, 1.5]).double()
+    y = F.batch_norm(x, mean, var, w, b, training=True, momentum=0.3, eps=1e-5)
+    return torch.cat([y.flatten(), mean.detach(), var.detach()])
+
+
+case("batch_norm_train", {"eps": 1e-5, "momentum": 0.3}, [randn(2, 3, 4, 2), randn(3), randn(3)], batch_norm_train, smooth=False)
+
+
+# Windows side by side and back, pixels and channels.
+
+case("unfold", {"kernel_size": [3, 2], "dilation": [1, 2], "padding": [1, 0], "stride": [2, 1]}, [randn(2, 3, 6, 7)], lambda x: F.unfold(x, (3, 2), (1, 2), (1, 0), (2, 1)))
+case("fold", {"output_size": [6, 7], "kernel_size": [3, 2], "dilation": [1, 2], "padding": [1, 0], "stride": [2, 1]}, [randn(2, 18, 15)],
+     lambda x: F.fold(x, (6, 7), (3, 2), (1, 2), (1, 0), (2, 1)))
+case("pixel_shuffle", {"factor": 3}, [randn(2, 18, 2, 3)], lambda x: F.pixel_shuffle(x, 3))
+case("pixel_unshuffle", {"factor": 2}, [randn(2, 3, 4, 6)], lambda x: F.pixel_unshuffle(x, 2))
+
+
 # Short-time Fourier transforms. y of stft is [2, ...]: the real and the imaginary parts. x0 a signal, or of istft the real and x1 the imaginary parts [channels, bins, frames].
 
 WINDOWS = {"hann": torch.hann_window, "hamming": torch.hamming_window, "blackman": torch.blackman_window}

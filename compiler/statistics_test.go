@@ -149,8 +149,10 @@ func TestStatistics(t *testing.T) {
 func TestStatisticsStay(t *testing.T) {
 	table, o := newContext(t)
 	for name, change := range map[string]func(t *Training){
-		"frozen":  func(t *Training) { t.Learns = func(path string) bool { return path != "norm.running_mean" } },
-		"adapter": func(t *Training) { t.Adapter = &Adapter{Layer: func(string) (int, float64, bool) { return 2, 1, true }} },
+		"frozen": func(t *Training) { t.Learns = func(path string) bool { return path != "norm.running_mean" } },
+		"adapter": func(t *Training) {
+			t.Adapter = &Adapter{Layer: func(string) (int, float64, bool) { return 2, 1, true }}
+		},
 	} {
 		o.Training = regression(t, Step)
 		change(o.Training)

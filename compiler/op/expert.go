@@ -31,7 +31,7 @@ func expertLinear() Def {
 			if err != nil {
 				return nil, err
 			}
-			return []Param{{Name: "weight", Shape: at.shape(n), Init: "uniform"}}, nil
+			return []Param{{Name: "weight", Shape: at.shape(n), Init: "uniform", Blocks: !at.Transpose}}, nil
 		},
 		Infer: expertInfer,
 		Lower: lowerExpertLinear,
@@ -89,6 +89,9 @@ func lowerExpertLinear(b *Builder, n *ir.Node) []ir.Value {
 func gradExpertLinear(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 	at := n.Attr.(ExpertLinearAttr)
 	x, idx, w := n.In[0], n.In[1], n.In[2]
+	if w.Type().DType.Blocked() {
+		w = b.Cast(w, x.Type().DType)
+	}
 	back := ExpertLinearAttr{OutFeatures: lastDim(x.Type()).N, Experts: at.Experts, Transpose: !at.Transpose}
 	dx := b.Apply("expert_linear", back, dy[0], idx, w)[0]
 	if x.Type().Rank() == idx.Type().Rank() {
@@ -172,12 +175,21 @@ func expertCases() []Case {
 	large.Large = true
 	row := c("large row", ExpertLinearAttr{OutFeatures: 2048, Experts: 8}, []int{1, 1024}, 1, 2)
 	row.Large = true
+	// Experts of a small Mixtral, a token and a prompt.
+	quantisedRow := c("quantised row", ExpertLinearAttr{OutFeatures: 3584, Experts: 8}, []int{1, 1, 1024}, 1, 1, 2)
+	quantisedRows := c("quantised 128 rows", ExpertLinearAttr{OutFeatures: 3584, Experts: 8}, []int{1, 128, 1024}, 1, 128, 2)
+	for _, q := range []*Case{&quantisedRow, &quantisedRows} {
+		q.Large, q.Quantised = true, true
+	}
 	return []Case{
 		c("", ExpertLinearAttr{OutFeatures: 5, Experts: 3}, []int{4, 3}, 4, 2),
 		c("own vectors", ExpertLinearAttr{OutFeatures: 17, Experts: 4}, []int{2, 3, 2, 33}, 2, 3, 2),
 		c("panels", ExpertLinearAttr{OutFeatures: 40, Experts: 2}, []int{2, 19, 35}, 2, 19, 1),
 		c("transposed", ExpertLinearAttr{OutFeatures: 45, Experts: 3, Transpose: true}, []int{2, 9, 2, 7}, 2, 9, 2),
 		c("one row", ExpertLinearAttr{OutFeatures: 66, Experts: 5}, []int{1, 1, 65}, 1, 1, 3),
-		none, large, row,
+		c("blocks", ExpertLinearAttr{OutFeatures: 40, Experts: 3}, []int{2, 9, 512}, 2, 9, 2),
+		c("row of blocks", ExpertLinearAttr{OutFeatures: 33, Experts: 5}, []int{1, 1, 768}, 1, 1, 2),
+		c("own vectors in blocks", ExpertLinearAttr{OutFeatures: 64, Experts: 2}, []int{1, 5, 2, 256}, 1, 5, 2),
+		none, large, row, quantisedRow, quantisedRows,
 	}
 }

@@ -17,11 +17,16 @@ import (
 // readsBlocks reports whether an op has kernels that read weights, or a cache,
 // in blocks.
 func readsBlocks(name string) bool {
-	return slices.Contains([]string{"linear", "gated_linear", "embedding", "attention", "cache_append"}, name)
+	return slices.Contains([]string{"linear", "gated_linear", "expert_linear", "embedding", "attention", "cache_append"}, name)
 }
 
 // blocksLayout is productLayout for weights in blocks.
 func blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
+	if experts, ok := attr.(op.ExpertLinearAttr); ok && i == 2 && len(weight.Shape) == 3 && !experts.Transpose {
+		if _, ok := packingOf(weight.DType); ok {
+			return BN32
+		}
+	}
 	if !packs(weight.DType) || len(weight.Shape) != 2 {
 		return ""
 	}
@@ -166,11 +171,10 @@ func (p *blockProduct) multiply() kernels.Step {
 	// A block of x stays in the second-level cache beside a panel, and there
 	// are parts enough for every thread.
 	panels := parts(p.n, asm.Panel)
-	p.rows = max(1, min(p.m, maxBlock, secondCache/2/max(1, p.blocks*asm.BlockX)))
+	p.bound()
 	for p.rows > 8*len(p.b.asm.Blocks[0]) && panels*parts(p.m, p.rows) < 6*p.b.Threads() {
 		p.rows /= 2
 	}
-	p.supers = max(1, unpacked/(p.per*p.Kind().Unpacked()))
 	// Nanoseconds to read a panel, and to multiply it.
 	panel := p.panelBytes(p.k)/40 + p.k*p.rows*asm.Panel/100
 	group := min(panels, max(1, shortPart/max(panel, 1)))
@@ -179,16 +183,24 @@ func (p *blockProduct) multiply() kernels.Step {
 		from := guided(panels, max(1, rowPart/max(1, p.panelBytes(p.k))), p.b.Threads())
 		return p.b.step(len(from)-1, func(worker, id int) {
 			for panel := from[id]; panel < from[id+1]; panel++ {
-				p.row(p.b.local[worker], panel)
+				p.row(p.b.local[worker], p.w, 0, panel)
 			}
 		})
 	}
 	return p.b.step(groups*parts(p.m, p.rows), func(worker, id int) {
 		lo, hi := span(id%groups, panels, group)
+		row0 := id / groups * p.rows
 		for ; lo < hi; lo++ {
-			p.tiles(p.b.local[worker], id/groups*p.rows, lo)
+			p.tiles(p.b.local[worker], p.w, row0, min(p.rows, p.m-row0), lo)
 		}
 	})
+}
+
+// bound settles how many rows share a pass over a panel, at most, and how much of
+// it is unpacked at a time.
+func (p *blockProduct) bound() {
+	p.rows = max(1, min(p.m, maxBlock, secondCache/2/max(1, p.blocks*asm.BlockX)))
+	p.supers = max(1, unpacked/(p.per*p.Kind().Unpacked()))
 }
 
 // rowPart is how many bytes of weights a part of one row's product has at most.
@@ -206,31 +218,31 @@ func guided(n, size, threads int) []int {
 	return from
 }
 
-// row computes a panel of the only row.
-func (p *blockProduct) row(local []float32, panel int) {
+// row computes a panel of one row, with packed weights.
+func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
 	direct := p.intoY() && width == asm.Panel
-	bias, x := p.biasOf(local, j, asm.Panel), unsafe.SliceData(p.quantised)
-	for i, w := range p.w {
+	bias, x := p.biasOf(local, j, asm.Panel), unsafe.SliceData(p.quantised[row*p.blocks*asm.BlockX:])
+	for i, w := range weights {
 		y := local[atSum+i*(atSum2-atSum):]
 		if direct {
-			y = p.y.f32()[j:]
+			y = p.y.f32()[row*p.n+j:]
 		}
 		at := unsafe.SliceData(w.bytes8()[panel*p.panelBytes(p.k):])
 		p.b.asm.Row[p.coding](p.k/p.format.Block, p.per, x, at, &y[0], bias)
 	}
-	p.finish(local, j, width, 0, direct)
+	p.finish(local, row*p.n+j, width, 0, direct)
 }
 
-// tiles computes a panel for the rows from row0 on.
-func (p *blockProduct) tiles(local []float32, row0, panel int) {
-	m, j := min(p.rows, p.m-row0), panel*asm.Panel
+// tiles computes a panel for m rows from row0 on.
+func (p *blockProduct) tiles(local []float32, weights []weight, row0, m, panel int) {
+	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
 	direct := p.intoY() && width == asm.Panel
 	bias := p.biasOf(local, j, asm.Panel)
 	supers := p.k / p.format.Block
-	for i, w := range p.w {
+	for i, w := range weights {
 		y, ldy := local[atSum+i*(atSum2-atSum):], asm.Panel
 		if direct {
 			y, ldy = p.y.f32()[row0*p.n+j:], p.n

@@ -17,16 +17,17 @@ type routed struct {
 	b       *Backend
 	chosen  *indices
 	pairs   int // choices in all
-	each    int // choices of one vector
+	share   int // choices of one vector
 	experts int
 	start   []int
 	order   []int // the choice at each row
+	active  []int // experts that were chosen
 }
 
 func newRouted(b *Backend, chosen vec, shape []int, experts int) *routed {
 	n := prod(shape)
-	return &routed{b: b, chosen: &indices{vec: chosen, limit: experts}, pairs: n, each: shape[len(shape)-1], experts: experts,
-		start: make([]int, experts+1), order: make([]int, n)}
+	return &routed{b: b, chosen: &indices{vec: chosen, limit: experts}, pairs: n, share: shape[len(shape)-1], experts: experts,
+		start: make([]int, experts+1), order: make([]int, n), active: make([]int, 0, min(n, experts))}
 }
 
 // sort finds the order, by counting.
@@ -55,6 +56,12 @@ func (r *routed) sort(context.Context) error {
 	}
 	copy(r.start, r.start[1:])
 	r.start[r.experts] = last
+	r.active = r.active[:0]
+	for e := range r.experts {
+		if r.start[e] < r.start[e+1] {
+			r.active = append(r.active, e)
+		}
+	}
 	return nil
 }
 
@@ -63,7 +70,7 @@ func (r *routed) sort(context.Context) error {
 func (r *routed) gather(x vec, n int, to []float32, ld int) kernels.Step {
 	share := 1
 	if x.n != r.pairs*n { // one vector for all choices
-		share = r.each
+		share = r.share
 	}
 	perPart := max(1, grain/max(ld, 1))
 	return r.b.step(parts(r.pairs, perPart), func(_, id int) {
@@ -90,6 +97,15 @@ func (r *routed) scatter(y vec, n int, from []float32, ld int) kernels.Step {
 	})
 }
 
+// each returns a step of n parts for every expert that was chosen.
+func (r *routed) each(n int, f func(worker, expert, part int)) kernels.Step {
+	return r.b.step(cap(r.active)*n, func(worker, id int) {
+		if i := id / n; i < len(r.active) {
+			f(worker, r.active[i], id%n)
+		}
+	})
+}
+
 // wholePanels rounds n up to whole panels.
 func wholePanels(n int) int { return parts(n, asm.Panel) * asm.Panel }
 
@@ -100,10 +116,14 @@ func wholePanels(n int) int { return parts(n, asm.Panel) * asm.Panel }
 //	x [..., in] or [..., k, in]   chosen [..., k]   weight [experts, out, in], or [experts, in, out] if Transpose   y [..., k, out]
 func expertLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.ExpertLinearAttr)
-	if !ok || len(in) != 3 || !isIndex(in[1]) || !stored(in[0].DType) || !stored(in[2].DType) || !stored(out[0].DType) {
+	if !ok || len(in) != 3 || !isIndex(in[1]) || !stored(in[0].DType) || !stored(out[0].DType) ||
+		!stored(in[2].DType) && (!in[2].DType.Blocked() || a.Transpose) {
 		return nil, false
 	}
 	last := func(t ir.Type) int { s := t.Sizes(); return s[len(s)-1] }
+	if _, ok := packingOf(in[2].DType); ok {
+		return expertBlocks(b, a), true
+	}
 	return kernel{
 		bind: func(args kernels.Args) (kernels.Step, error) { return bindExpertLinear(b, a, args) },
 		scratch: func(_ any, in, _ []ir.Type) int64 {
@@ -137,10 +157,15 @@ func bindExpertLinear(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (ker
 		return nil, err
 	}
 	p := &expertProduct{routed: r, product: &product{b: b, n: a.OutFeatures, k: k}, w: w, ld: ld, x: room[:r.pairs*k], y: room[r.pairs*k:]}
+	if d := args.In[2].DType; d.Blocked() {
+		if p.product.decode, err = decoder(d); err != nil {
+			return nil, err
+		}
+	}
 	for e := range a.Experts {
 		p.w.first = append(p.w.first, e*a.OutFeatures*k)
 	}
-	return sequence(r.sort, r.gather(vs[0], k, p.x, k), b.step(a.Experts*ld/asm.Panel, p.panel), r.scatter(vs[3], a.OutFeatures, p.y, ld)), nil
+	return sequence(r.sort, r.gather(vs[0], k, p.x, k), r.each(ld/asm.Panel, p.panel), r.scatter(vs[3], a.OutFeatures, p.y, ld)), nil
 }
 
 // expertProduct is y = x w for the rows of each expert.
@@ -153,15 +178,14 @@ type expertProduct struct {
 }
 
 // panel computes 32 columns of the rows of one expert.
-func (p *expertProduct) panel(worker, id int) {
-	panels := p.ld / asm.Panel
-	e, j := id/panels, id%panels*asm.Panel
+func (p *expertProduct) panel(worker, e, panel int) {
+	j := panel * asm.Panel
 	k, height := p.product.k, p.b.asm.Rows
 	step := k
 	if !p.w.packed {
 		step = unpackedK
 	}
-	for k0 := 0; k0 < k && p.start[e] < p.start[e+1]; k0 += step {
+	for k0 := 0; k0 < k; k0 += step {
 		n := min(step, k-k0)
 		from := block{storage: p.w.storage(), ld: asm.Panel}
 		if p.w.packed {

@@ -81,7 +81,7 @@ func outIn(l ir.Layout, sizes []int) (out, in int) {
 
 // LayoutBytes returns the bytes of a weight in layout l.
 func (b *Backend) LayoutBytes(l ir.Layout, weight ir.Type) int64 {
-	if l == N32 && len(weight.Shape) == 3 { // one after the other
+	if (l == N32 || l == BN32) && len(weight.Shape) == 3 { // one after the other
 		return int64(weight.Shape[0].N) * b.LayoutBytes(l, weight.With(weight.Shape[1:]...))
 	}
 	if n, ok := b.convLayoutBytes(l, weight); ok {
@@ -105,7 +105,7 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	if l == "" {
 		return dst.Write(offset, src)
 	}
-	if l == N32 && len(weight.Shape) == 3 {
+	if (l == N32 || l == BN32) && len(weight.Shape) == 3 {
 		one := weight.With(weight.Shape[1:]...)
 		for i := range weight.Shape[0].N {
 			if err := b.Pack(l, one, dst, offset+int64(i)*b.LayoutBytes(l, one), src[int64(i)*one.Bytes():int64(i+1)*one.Bytes()]); err != nil {

@@ -1,0 +1,76 @@
+package cpu
+
+import (
+	"fmt"
+	"unsafe"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cpu/asm"
+)
+
+// expertBlocks multiplies vectors by the weights in blocks of the experts chosen
+// for them, each as linear does: see blockProduct. Only the blocks of experts that
+// were chosen are read.
+func expertBlocks(b *Backend, a op.ExpertLinearAttr) kernels.Kernel {
+	return kernel{
+		bind: func(args kernels.Args) (kernels.Step, error) { return bindExpertBlocks(b, a, args) },
+		scratch: func(_ any, in, _ []ir.Type) int64 {
+			x, pairs := in[0].Sizes(), int64(in[1].Elems())
+			k := x[len(x)-1]
+			return 4*pairs*int64(k+a.OutFeatures) + quantisedBytes(int(pairs), k)
+		},
+	}
+}
+
+func bindExpertBlocks(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (kernels.Step, error) {
+	vs, err := b.views(append(args.In, args.Out...)...)
+	if err != nil {
+		return nil, err
+	}
+	w := args.In[2]
+	k, n := args.In[0].Shape[len(args.In[0].Shape)-1], a.OutFeatures
+	if w.Layout != "" && w.Layout != BN32 {
+		return nil, fmt.Errorf("weight is in layout %q, want %q or row-major", w.Layout, BN32)
+	}
+	if err := checkWeight("weight", w, a.Experts, n, k); err != nil {
+		return nil, err
+	}
+	r := newRouted(b, vs[1], args.In[1].Shape, a.Experts)
+	if vs[3].n != r.pairs*n {
+		return nil, fmt.Errorf("result has %d elements, want %d x %d", vs[3].n, r.pairs, n)
+	}
+	quantised := int(quantisedBytes(r.pairs, k)) / 4
+	room, err := b.scratch(args, r.pairs*(k+n)+quantised)
+	if err != nil || r.pairs*k == 0 {
+		return b.step(0, nil), err
+	}
+	x, y := room[:r.pairs*k], room[r.pairs*k:r.pairs*(k+n)]
+	p := &blockProduct{product: product{b: b, batch: 1, m: r.pairs, n: n, k: k, y: vecOf(y)}, blocks: k / asm.Block}
+	p.packing, _ = packingOf(w.DType)
+	if k%p.format.Block != 0 {
+		return nil, fmt.Errorf("rows of %d are no whole number of blocks of %d", k, p.format.Block)
+	}
+	p.quantised = vecOf(room[r.pairs*(k+n):]).bytes(0, quantised)
+	p.bound()
+	experts := make([][]weight, a.Experts)
+	size := vs[2].n / a.Experts
+	for e := range experts {
+		one := vs[2]
+		one.p, one.n = unsafe.Add(vs[2].p, e*size), size
+		experts[e] = []weight{{vec: one, packed: w.Layout != ""}}
+	}
+	byRow := w.Layout != "" && b.asm.Row[p.coding] != nil
+	multiply := r.each(parts(n, asm.Panel), func(worker, e, panel int) {
+		from, to := r.start[e], r.start[e+1]
+		if to-from == 1 && byRow {
+			p.row(b.local[worker], experts[e], from, panel)
+			return
+		}
+		for ; from < to; from += p.rows {
+			p.tiles(b.local[worker], experts[e], from, min(p.rows, to-from), panel)
+		}
+	})
+	return sequence(r.sort, r.gather(vs[0], k, x, k), p.quantise(vecOf(x)), multiply, r.scatter(vs[3], n, y, n)), nil
+}

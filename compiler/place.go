@@ -286,11 +286,19 @@ func (p *placer) place(v ir.Value) plan.Place {
 }
 
 // traffic counts the bytes that a step reads and writes. Of a table that is
-// looked up, only the rows that are read count.
+// looked up, only the rows that are read count, and of experts those that may be
+// chosen.
 func traffic(states []plan.State, s plan.Step) int64 {
 	var sum int64
 	for i, in := range s.In {
+		experts, ok := s.Attr.(op.ExpertLinearAttr)
 		switch {
+		case ok && i == 2:
+			bytes := in.Type.Bytes()
+			if in.State >= 0 && states[in.State].Layout != "" {
+				bytes = states[in.State].Bytes
+			}
+			sum += experts.Read(bytes, int64(s.In[1].Type.Elems()))
 		case in.State == plan.None:
 		case in.State >= 0 && (s.Op == "embedding" && i == 1 || s.Op == "gather" && i == 0):
 			sum += s.Out[0].Type.Bytes()

@@ -51,6 +51,12 @@ func (a ExpertLinearAttr) shape(n ir.Dim) []ir.Dim {
 	return []ir.Dim{ir.D(a.Experts), ir.D(a.OutFeatures), n}
 }
 
+// Read is how many bytes of a weight of the given size are read for some choices,
+// at most: those of as many experts as there are choices.
+func (a ExpertLinearAttr) Read(weight, choices int64) int64 {
+	return weight / int64(a.Experts) * min(int64(a.Experts), choices)
+}
+
 func expertInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	at, x, idx := attr.(ExpertLinearAttr), in[0], in[1]
 	if err := first(wantOut(at.OutFeatures), wantFloat("x", x), wantIndex("chosen", idx), wantAtLeast("chosen", idx, "[..., k]", 1),

@@ -178,6 +178,7 @@ func TestBatchBits(t *testing.T) {
 	}{
 		{"llama", Options{}}, {"gemma2", Options{}}, {"qwen2_moe", Options{}}, {"deepseek_v3", Options{}}, {"phi3_long", Options{}},
 		{"llama_f16", Options{Cache: ir.F16}}, {"qwen3", Options{Weights: Formats{Default: ir.Q8_0}}},
+		{"mixtral", Options{Weights: Formats{Default: ir.Q8_0}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.o.Dir = filepath.Join("../../testdata/golden/arch", c.name)

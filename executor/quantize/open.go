@@ -68,6 +68,16 @@ func (s *Source) describe(m *schema.Model) (*schema.GGUF, error) {
 
 // add adds a tensor of a folder.
 func (s *Source) add(m *model.Source, table *schema.GGUF, t checkpoint.Tensor) error {
+	if stack, expert := stackOf(table, t.Name); stack != "" {
+		if expert != "0" {
+			return nil // it lies in the stack of the first
+		}
+		all, ok := m.Lookup(stack)
+		if !ok {
+			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("the experts of %q are not of one shape and type", stack)}
+		}
+		t = all
+	}
 	path := t.Name
 	to, ok := table.Tensor(path)
 	for _, p := range m.Arch.Prefixes {
@@ -96,6 +106,25 @@ func (s *Source) add(m *model.Source, table *schema.GGUF, t checkpoint.Tensor) e
 	it.raw = func() ([]byte, error) { return m.View(t.Name) }
 	s.items = append(s.items, it)
 	return nil
+}
+
+// stackOf is the stack in which a file holds the tensor of an expert, and which
+// expert that is; "" for other tensors.
+func stackOf(table *schema.GGUF, name string) (stack, expert string) {
+	parts := strings.Split(name, ".")
+	for i := len(parts) - 1; i > 0; i-- {
+		if parts[i] == "" || strings.Trim(parts[i], "0123456789") != "" {
+			continue
+		}
+		expert, parts[i] = parts[i], checkpoint.EachExpert
+		if stack = strings.Join(parts, "."); schema.Index(stack) != "" {
+			if _, ok := table.Tensor(stack); ok {
+				return stack, expert
+			}
+		}
+		return "", ""
+	}
+	return "", ""
 }
 
 // openGGUF takes a file over as it is, but for the types of its matrices.

@@ -55,6 +55,9 @@ func List(be kernels.Backend, table *op.Table) ([]Case, error) {
 				x.FLOPs = table.FLOPs(node(d.Name, c.Attr, v.In, out))
 				x.Bytes = slices.ContainsFunc(v.In, func(t ir.Type) bool { return t.DType.Blocked() })
 				x.Read, x.Written = bytesOf(v.In), bytesOf(out)
+				if experts, ok := c.Attr.(op.ExpertLinearAttr); ok { // those that are chosen alone
+					x.Read += experts.Read(v.In[2].Bytes(), int64(v.In[1].Elems())) - v.In[2].Bytes()
+				}
 				list = append(list, x)
 			}
 		}

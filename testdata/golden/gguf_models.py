@@ -5,6 +5,8 @@
     gguf/llama_f16.gguf, gguf/llama31.gguf, gguf/qwen2_bf16.gguf   the folders of those names in arch/; expected values are there
     gguf/blocks.gguf      a Llama whose matrices are in blocks of several types; blocks.safetensors has ids int32 [1, 24], and
                           logits f32 [1, 24, vocab], computed in float64 with the decoded weights
+    gguf/mixtral_f16.gguf, gguf/mixtral_q8.gguf   arch/mixtral, the experts of a layer one tensor each of gate, up and down, f16; in the second
+                          gate and up are q8_0; .safetensors of their names likewise
 
 Rows of query and key of "llama" lie as pairs, as convert_hf_to_gguf.py of llama.cpp has them.
 """
@@ -30,7 +32,8 @@ from reference import double, folder  # noqa: E402
 T = gguf.GGMLQuantizationType
 LAYER = {"input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
          "self_attn.o_proj": "attn_output", "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-         "mlp.down_proj": "ffn_down"}
+         "mlp.down_proj": "ffn_down", "block_sparse_moe.gate": "ffn_gate_inp", "block_sparse_moe.experts.{e}.w1": "ffn_gate_exps",
+         "block_sparse_moe.experts.{e}.w2": "ffn_down_exps", "block_sparse_moe.experts.{e}.w3": "ffn_up_exps"}
 
 
 def rename(name):
@@ -50,6 +53,20 @@ def rope_factors(rope, dim):
     turns = rope["original_max_position_embeddings"] * freq / (2 * np.pi)
     keep = np.clip((turns - rope["low_freq_factor"]) / (rope["high_freq_factor"] - rope["low_freq_factor"]), 0, 1)
     return (1 / ((1 - keep) / rope["factor"] + keep)).astype(np.float32)
+
+
+def as_stored(model):
+    """The weights of a model by their names in a checkpoint; those of experts are one tensor, {e} in its name."""
+    out = {}
+    for name, x in model.state_dict().items():
+        x = x.float().numpy()
+        name = name.replace(".mlp.gate.", ".block_sparse_moe.gate.")
+        if name.endswith("experts.gate_up_proj"):
+            for part, half in zip(("w1", "w3"), np.split(x, 2, axis=1)):
+                out[name.replace("mlp.experts.gate_up_proj", "block_sparse_moe.experts.{e}.%s.weight" % part)] = half
+        else:
+            out[name.replace("mlp.experts.down_proj", "block_sparse_moe.experts.{e}.w2.weight")] = x
+    return out
 
 
 def write(path, model, config, arch, type_of):
@@ -76,10 +93,12 @@ def write(path, model, config, arch, type_of):
     stored = {}
     if config.rope_parameters["rope_type"] == "llama3":
         w.add_tensor("rope_freqs.weight", rope_factors(config.rope_parameters, dim))
-    for name, x in model.state_dict().items():
+    if getattr(config, "num_local_experts", None):
+        w.add_expert_count(config.num_local_experts)
+        w.add_expert_used_count(config.num_experts_per_tok)
+    for name, x in as_stored(model).items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        x = x.float().numpy()
         heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(name.split(".")[-2])
         if arch == "llama" and heads:
             x = pairs(x, heads)
@@ -146,5 +165,37 @@ def main():
         print("blocks: transformers can't read it:", e)
 
 
+def mixtral(file, kinds):
+    out = folder("gguf")
+    net = AutoModelForCausalLM.from_pretrained(folder("arch/mixtral"), dtype=torch.float32, attn_implementation="eager").eval()
+    net.set_experts_implementation("eager")
+    config = net.config
+    stored = write(os.path.join(out, file + ".gguf"), net, config, "llama", lambda n: kinds.get(n.split(".")[-2], T.F16))
+    state, decoded = {}, {}
+    for name in as_stored(net):
+        x = torch.from_numpy(stored[rename(name)].copy()).float()
+        heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(name.split(".")[-2])
+        if heads:
+            x = x.reshape(heads, x.shape[0] // heads // 2, 2, -1).swapaxes(1, 2).reshape(x.shape)
+        decoded[name] = x
+    for name in net.state_dict():
+        base = name.replace("mlp.", "block_sparse_moe.")
+        if name.endswith("gate_up_proj"):
+            state[name] = torch.cat([decoded[base.replace("gate_up_proj", "{e}.%s.weight" % part)] for part in ("w1", "w3")], 1)
+        else:
+            state[name] = decoded[base.replace("experts.down_proj", "experts.{e}.w2.weight")]
+    net.load_state_dict(state)
+    net = net.double()
+    with double():
+        net.model.rotary_emb = type(net.model.rotary_emb)(config=config)
+        ids = torch.randint(3, config.vocab_size, (1, 24), generator=torch.Generator().manual_seed(12))
+        with torch.no_grad():
+            want = net(ids, use_cache=False).logits
+    save_file({"ids": ids.int(), "logits": want.float()}, os.path.join(out, file + ".safetensors"))
+    print(file, "std", want.std().item())
+
+
 if __name__ == "__main__":
     main()
+    mixtral("mixtral_f16", {"gate": T.F32})
+    mixtral("mixtral_q8", {"w1": T.Q8_0, "w3": T.Q8_0, "gate": T.F32})

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 from transformers.utils import logging
 
+import gptq
 from decoders import MIN_GAP, load
 from reference import HERE, double, folder
 
@@ -69,7 +70,7 @@ def dense(path):
 
 def language(name):
     path = os.path.join(HERE, "arch", name)
-    model = dense(path) if name == "llama_fp8" else load(path)
+    model = dense(path) if name == "llama_fp8" else gptq.opened(path, load) if name == "llama_gptq" else load(path)
     long = getattr(model.config, "rope_parameters", None) or {}
     if name == "phi3_long":  # what a context longer than the trained one gives, from the first token on
         config = type(model.config).from_pretrained(path)

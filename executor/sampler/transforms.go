@@ -17,10 +17,9 @@ func argmax[T float32 | float64](scores []T, peaks []float64, position int) (int
 	for p := range stretches {
 		from := min(p*size, len(scores))
 		peak, at := lowest, -1
-		for i, v := range scores[from:min(from+size, len(scores))] {
-			if v <= peak {
-				continue
-			}
+		part := scores[from:min(from+size, len(scores))]
+		for i := nextAbove(part, 0, peak); i < len(part); i = nextAbove(part, i+1, peak) {
+			v := part[i]
 			if v != v {
 				return 0, &NaNError{Position: position, Index: from + i, Value: float32(v)}
 			}
@@ -37,6 +36,23 @@ func argmax[T float32 | float64](scores []T, peaks []float64, position int) (int
 		return 0, &NaNError{Position: position, Index: best, Value: float32(highest)}
 	}
 	return best, nil
+}
+
+// nextAbove is the first place from i on whose score is not at most peak: more, or
+// NaN; len(x) if there is none. Eight are looked at together, since few are.
+func nextAbove[T float32 | float64](x []T, i int, peak T) int {
+	for ; i+8 <= len(x); i += 8 {
+		b := x[i : i+8 : i+8]
+		if !(b[0] <= peak && b[1] <= peak && b[2] <= peak && b[3] <= peak && b[4] <= peak && b[5] <= peak && b[6] <= peak && b[7] <= peak) {
+			break
+		}
+	}
+	for ; i < len(x); i++ {
+		if !(x[i] <= peak) {
+			break
+		}
+	}
+	return i
 }
 
 // maxPeaks is the number of stretches whose peaks are compared.

@@ -114,17 +114,22 @@ func (f *benchFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sc
 	err = p.Fit(e.limit)
 	report := benchReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash, Device: e.backend.Name()}
 	var text []int
+	batch := false
 	for i, m := range p.Models() {
 		report.Memory.Predicted += m.PeakBytes()
 		if m.MakesText() {
 			text = append(text, i)
 		}
+		batch = batch || m.BatchOf() != nil
 	}
 	if e := p.Close(); err == nil {
 		err = e
 	}
 	if err != nil {
 		return err
+	}
+	if batch {
+		return &schema.Error{Pos: doc.Pipeline.Pos, Msg: "continues several texts at once, and pipe bench measures one: give one prompt; pipe plan says how long a token of several takes"}
 	}
 	if len(text) == 0 {
 		return &schema.Error{Pos: doc.Pipeline.Pos, Msg: "has no stage that makes text (pipeline.#Generate), so there is nothing for pipe bench to measure"}

@@ -28,6 +28,7 @@ type forecast struct {
 	Total    float64      `json:"total_seconds,omitempty"`
 	Measured float64      `json:"measured,omitempty"`
 	Past     int          `json:"past,omitempty"`
+	Texts    int          `json:"texts,omitempty"`
 	Token    float64      `json:"token_seconds,omitempty"`
 	Prompt   float64      `json:"prompt_tokens_per_second,omitempty"`
 	Call     float64      `json:"call_seconds,omitempty"`
@@ -86,13 +87,17 @@ func forecastModel(ctx context.Context, m *model.Model, budget time.Duration) (*
 	}
 	var parts []string
 	if f.Token > 0 {
-		parts = append(parts, fmt.Sprintf("%s a token after %d positions, %.1f tokens/s", shortTime(f.Token), f.Past, 1/f.Token),
+		of := ""
+		if f.Texts > 1 {
+			of = fmt.Sprintf(" of each of %d texts", f.Texts)
+		}
+		parts = append(parts, fmt.Sprintf("%s a token%s after %d positions, %.1f tokens/s", shortTime(f.Token), of, f.Past, float64(f.Texts)/f.Token),
 			fmt.Sprintf("a prompt %.0f tokens/s, %d at a time", f.Prompt, f.Part))
 	}
 	if f.Call > 0 {
 		parts = append(parts, shortTime(f.Call)+" for all sequences")
 	}
-	return &forecast{Model: m.Name(), Past: f.Past, Token: f.Token, Prompt: f.Prompt, Call: f.Call, Ops: opForecasts(f.Ops),
+	return &forecast{Model: m.Name(), Past: f.Past, Texts: f.Texts, Token: f.Token, Prompt: f.Prompt, Call: f.Call, Ops: opForecasts(f.Ops),
 		head: "time of " + m.Name() + " " + strings.Join(parts, "; ")}, nil
 }
 

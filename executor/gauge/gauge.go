@@ -57,9 +57,9 @@ func Measure(ctx context.Context, b kernels.Backend, plans []*plan.Plan, o Optio
 	var work int64
 	for _, p := range plans {
 		work = max(work, p.WorkBytes)
-		if err := g.store.Vacant(p.States); err != nil {
-			return nil, err
-		}
+	}
+	if err := g.store.Vacant(session.Largest(plans)); err != nil {
+		return nil, err
 	}
 	if g.arena, err = b.Alloc(work); err != nil {
 		return nil, err

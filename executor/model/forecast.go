@@ -20,9 +20,10 @@ const forecastPast = 256
 // Forecast is how long the calls of a model will take.
 type Forecast struct {
 	Past   int        // positions before a token
-	Token  float64    // seconds for a token after these; 0 if the model makes no text
+	Texts  int        // that are continued at once
+	Token  float64    // seconds for a token of each of these, after Past positions; 0 if the model makes no text
 	Prompt float64    // tokens a second of a long prompt
-	Part   int        // tokens of a prompt that are computed at once
+	Part   int        // tokens of prompts that are computed at once
 	Call   float64    // seconds of a call over whole sequences; 0 if there is none
 	Ops    []gauge.Op // of a token, or else of a call
 }
@@ -33,14 +34,18 @@ func (m *Model) Forecast(ctx context.Context, budget time.Duration) (*Forecast, 
 	if len(m.plans) == 0 {
 		return nil, nil
 	}
-	f := &Forecast{Past: min(forecastPast, m.context/2)}
-	plans := m.plans
-	if len(m.text) > 1 { // the shortest and the longest
-		plans = []*plan.Plan{m.text[0], m.text[len(m.text)-1]}
-		for _, p := range m.plans {
-			if p.Name != m.text[0].Name {
-				plans = append(plans, p)
-			}
+	token, prompt, context := m.making()
+	f := &Forecast{Past: min(forecastPast, context/2)}
+	var plans []*plan.Plan
+	if token != nil {
+		plans = append(plans, token)
+		if prompt != token {
+			plans = append(plans, prompt)
+		}
+	}
+	for _, p := range m.plans {
+		if token == nil || p.Name != token.Name {
+			plans = append(plans, p)
 		}
 	}
 	list, err := gauge.Measure(ctx, m.opt.Backend, plans, gauge.Options{Budget: budget, Feed: func(s *session.Session) error { return m.feed(s, f.Past) }})
@@ -48,21 +53,42 @@ func (m *Model) Forecast(ctx context.Context, budget time.Duration) (*Forecast, 
 		return nil, err
 	}
 	for _, e := range list {
-		switch n := e.Plan.Sizes["seq"]; {
-		case len(m.text) == 0 || e.Plan.Name != m.text[0].Name:
+		if e.Plan == token {
+			f.Texts, f.Token, f.Ops = token.Sizes["batch"], e.Seconds, e.Ops
+		}
+		if e.Plan == prompt {
+			f.Part = prompt.Sizes["batch"] * prompt.Sizes["seq"]
+			f.Prompt = float64(f.Part) / e.Seconds
+		}
+		if e.Plan != token && e.Plan != prompt {
 			if f.Call += e.Seconds; f.Ops == nil {
 				f.Ops = e.Ops
 			}
-		case n == 1:
-			f.Token, f.Ops = e.Seconds, e.Ops
-			if f.Part == 0 {
-				f.Part, f.Prompt = 1, 1/e.Seconds
-			}
-		default:
-			f.Part, f.Prompt = n, float64(n)/e.Seconds
 		}
 	}
 	return f, nil
+}
+
+// making are the plans of a model that makes text for a token, of as many texts
+// as are continued at once, and for the most tokens of prompts, and the positions
+// that there is room for; nil for others.
+func (m *Model) making() (token, prompt *plan.Plan, context int) {
+	if len(m.text) > 0 {
+		return m.text[0], m.text[len(m.text)-1], m.context
+	}
+	if m.batch == nil {
+		return nil, nil, 0
+	}
+	most := 0
+	for _, p := range m.batch.list() {
+		if rows, n := p.Sizes["batch"], p.Sizes["seq"]; rows == m.batch.places && n == 1 {
+			token = p
+		}
+		if n := p.Sizes["batch"] * p.Sizes["seq"]; n > most {
+			prompt, most = p, n
+		}
+	}
+	return token, prompt, m.batch.context
 }
 
 // feed writes inputs as a run might: a sequence that has gone on for past

@@ -131,32 +131,12 @@ func (m *Model) StateBytes(k ir.Kind) int64 { return stateBytes(m.plans, k) }
 
 func stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
 	var sum int64
-	for _, s := range largest(plans) {
+	for _, s := range session.Largest(plans) {
 		if s.Kind == k {
 			sum += s.Bytes
 		}
 	}
 	return sum
-}
-
-// largest are the states of plans, each as the plan has it that needs most: caches
-// are as large as the sequences that a plan is for.
-func largest(plans []*plan.Plan) []plan.State {
-	at := map[string]int{}
-	var list []plan.State
-	for _, p := range plans {
-		for _, s := range p.States {
-			i, seen := at[s.Path]
-			switch {
-			case !seen:
-				at[s.Path] = len(list)
-				list = append(list, s)
-			case s.Bytes > list[i].Bytes:
-				list[i] = s
-			}
-		}
-	}
-	return list
 }
 
 // PeakBytes is what the model will allocate or map.
@@ -189,7 +169,7 @@ func (m *Model) Load(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", m.opt.Dir, err)
 	}
 	total, done := m.StateBytes(ir.Weight), int64(0)
-	if err := m.store.Reserve(largest(m.plans)); err != nil {
+	if err := m.store.Reserve(session.Largest(m.plans)); err != nil {
 		return err
 	}
 	for _, p := range m.plans {

@@ -57,6 +57,26 @@ func (s *Store) Reserve(states []plan.State) error {
 	return s.Vacant(slices.DeleteFunc(slices.Clone(states), func(st plan.State) bool { return st.Kind == ir.Weight }))
 }
 
+// Largest are the states of plans of one model, each as the plan has it that needs
+// most: caches are as large as the sequences that a plan is for.
+func Largest(plans []*plan.Plan) []plan.State {
+	at := map[string]int{}
+	var list []plan.State
+	for _, p := range plans {
+		for _, s := range p.States {
+			i, seen := at[s.Path]
+			switch {
+			case !seen:
+				at[s.Path] = len(list)
+				list = append(list, s)
+			case s.Bytes > list[i].Bytes:
+				list[i] = s
+			}
+		}
+	}
+	return list
+}
+
 // Vacant allocates the states that the store lacks, as zeros, weights too.
 func (s *Store) Vacant(states []plan.State) error {
 	for _, st := range states {

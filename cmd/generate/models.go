@@ -267,8 +267,8 @@ func (p *modelPage) formats() error {
 	for _, name := range slices.Sorted(maps.Keys(p.errors["gguf"])) {
 		models = append(models, name+" "+exponent(p.errors["gguf"][name]))
 	}
-	p.line("\nLogits of models in GGUF files, beside the models that they were made of: %s. (`blocks` has matrices in blocks: the root of the mean square,\n"+
-		"beside the decoded weights; it stems from the rows of x, which kernels quantise to 8 bits as well, as llama.cpp does.)\n", strings.Join(models, ", "))
+	p.line("\nLogits of models in GGUF files, beside the models that they were made of: %s. (Of those with matrices in blocks, `blocks` and `_q8`,\n"+
+		"it is the root of the mean square, beside the decoded weights: it stems from the rows of x, which kernels quantise to 8 bits as well, as llama.cpp does.)\n", strings.Join(models, ", "))
 	return nil
 }
 

@@ -155,6 +155,12 @@ func (t *blockTile) loop() {
 		VPSRLW(Imm(15), t.ones, t.ones)
 	}
 	sums, w, x := make([][]VecVirtual, t.m), make([]VecVirtual, t.vecs), t.reg()
+	pairs := make([]VecVirtual, t.m)
+	for i := range pairs {
+		if t.pairs() {
+			pairs[i] = t.reg()
+		}
+	}
 	for i := range sums {
 		for range t.vecs {
 			sums[i] = append(sums[i], t.reg())
@@ -175,7 +181,7 @@ func (t *blockTile) loop() {
 			}
 		}
 		for g := 8 * h / t.kind.halves; g < 8*(h+1)/t.kind.halves; g++ {
-			t.four(g, sums, w, x)
+			t.four(g, sums, pairs, w, x)
 		}
 		t.scale(h, sums, w, x)
 	}
@@ -195,8 +201,14 @@ func (t *blockTile) element(i, offset int) Mem {
 	return m
 }
 
+// pairs reports whether the products of four groups are added up in i16, as
+// 8 products of a code of 5 bits with 127 allow, before they are widened.
+func (t *blockTile) pairs() bool {
+	return t.bytes == 32 && !t.kind.signed && t.kind.name != "OffsetHalves"
+}
+
 // four adds the products of group g.
-func (t *blockTile) four(g int, sums [][]VecVirtual, w []VecVirtual, x VecVirtual) {
+func (t *blockTile) four(g int, sums [][]VecVirtual, pairs, w []VecVirtual, x VecVirtual) {
 	for j := range w {
 		m := Mem{Base: t.w, Disp: t.kind.scales() + 4*panel*g + 4*t.disp + t.bytes*j}
 		switch {
@@ -226,6 +238,19 @@ func (t *blockTile) four(g int, sums [][]VecVirtual, w []VecVirtual, x VecVirtua
 	}
 	for i := range sums {
 		VPBROADCASTD(t.element(i, 16+4*g), x)
+		if t.pairs() {
+			if g%4 == 0 {
+				VPMADDUBSW(x, most, pairs[i])
+				continue
+			}
+			VPMADDUBSW(x, most, x)
+			VPADDW(x, pairs[i], pairs[i])
+			if g%4 == 3 {
+				VPMADDWD(t.ones, pairs[i], pairs[i])
+				VPADDD(pairs[i], sums[i][0], sums[i][0])
+			}
+			continue
+		}
 		if t.kind.signed {
 			VPSIGNB(w[0], x, x)
 		}

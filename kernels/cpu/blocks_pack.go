@@ -10,8 +10,8 @@ import (
 
 // BN32 is the layout of weights [out, in] in blocks, in panels of 32 output
 // columns: what asm.Unpack reads, super-block by super-block. It takes the bytes
-// of the row-major form, at most 4% more where scales of 6 bits become bytes, and
-// those of columns that fill the last panel.
+// of the row-major form, 4% more of q3_k, whose scales become bytes, and those of columns that fill the last
+// panel.
 const BN32 ir.Layout = "bn32"
 
 // packing is how weights of one type in blocks lie in panels.
@@ -50,7 +50,7 @@ func (b *Backend) packBlocks(d ir.DType, dst, src []byte, out, in int) {
 }
 
 // superBytes returns the bytes of a super-block of a panel.
-func (p packing) superBytes() int { return p.Head() + p.per*p.Body() }
+func (p packing) superBytes() int { return p.Head(p.per) + p.per*p.Body() }
 
 // panelBytes returns the bytes of a panel of k inputs.
 func (p packing) panelBytes(k int) int { return k / p.format.Block * p.superBytes() }
@@ -74,14 +74,14 @@ func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
 func (p packing) column(to, block []byte, j int) {
 	parts := p.format.Parts(block)
 	binary.LittleEndian.PutUint16(to[2*j:], parts.D)
-	if p.Head() > 2*asm.Panel {
+	if p.Scales != asm.Plain && p.Scales != asm.Halves {
 		binary.LittleEndian.PutUint16(to[2*asm.Panel+2*j:], parts.M)
 	}
 	for b := range p.per {
-		body := to[p.Head()+b*p.Body():][:p.Body()]
+		body := to[p.Head(p.per)+b*p.Body():][:p.Body()]
 		switch p.Scales {
 		case asm.Small:
-			body[j], body[asm.Panel+j] = byte(parts.Scale[b]), parts.Least[b]
+			asm.PutSmall(to[4*asm.Panel+b*asm.SmallBytes:], j, byte(parts.Scale[b]), parts.Least[b])
 		case asm.Halves:
 			body[j], body[asm.Panel+j] = byte(parts.Scale[2*b]), byte(parts.Scale[2*b+1])
 		case asm.LeastOf:

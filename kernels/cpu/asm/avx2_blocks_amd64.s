@@ -15760,9 +15760,12 @@ TEXT ·UnpackQ4KY(SB), NOSPLIT, $0-32
 	MOVQ         dst+24(FP), BX
 	VBROADCASTSS constantsY<>+224(SB), Y0
 	VBROADCASTSS constantsY<>+288(SB), Y1
+	IMUL3Q       $0x30, CX, R8
 
 super:
 	LEAQ 128(DX), SI
+	MOVQ SI, R9
+	ADDQ R8, SI
 	MOVQ CX, DI
 
 block:
@@ -15770,33 +15773,41 @@ block:
 	VCVTPH2PS    64(DX), Y2
 	VBROADCASTSS constantsY<>+288(SB), Y3
 	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    (SI), Y3
+	VPMOVZXBD    (R9), Y3
+	VPMOVZXBD    32(R9), Y4
+	VPSLLD       $0x04, Y4, Y5
+	VPSLLD       $0x02, Y4, Y4
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+320(SB), Y4, Y4
+	VPAND        constantsY<>+352(SB), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPSRLD       $0x04, Y3, Y3
+	VPOR         Y3, Y4, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VPMOVZXBD    32(SI), Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y3, (BX)
-	VMOVUPS      Y1, 128(BX)
-	VMOVDQU      64(SI), Y1
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y5, (BX)
+	VMOVUPS      Y3, 128(BX)
+	VMOVDQU      (SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 256(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 768(BX)
-	VMOVDQU      192(SI), Y1
+	VMOVDQU      128(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 384(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 896(BX)
-	VMOVDQU      320(SI), Y1
+	VMOVDQU      256(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 512(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 1024(BX)
-	VMOVDQU      448(SI), Y1
+	VMOVDQU      384(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 640(BX)
 	VPSRLW       $0x04, Y1, Y1
@@ -15806,33 +15817,41 @@ block:
 	VCVTPH2PS    80(DX), Y2
 	VBROADCASTSS constantsY<>+288(SB), Y3
 	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    8(SI), Y3
+	VPMOVZXBD    8(R9), Y3
+	VPMOVZXBD    40(R9), Y4
+	VPSLLD       $0x04, Y4, Y5
+	VPSLLD       $0x02, Y4, Y4
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+320(SB), Y4, Y4
+	VPAND        constantsY<>+352(SB), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPSRLD       $0x04, Y3, Y3
+	VPOR         Y3, Y4, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VPMOVZXBD    40(SI), Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y3, 32(BX)
-	VMOVUPS      Y1, 160(BX)
-	VMOVDQU      96(SI), Y1
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y5, 32(BX)
+	VMOVUPS      Y3, 160(BX)
+	VMOVDQU      32(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 288(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 800(BX)
-	VMOVDQU      224(SI), Y1
+	VMOVDQU      160(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 416(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 928(BX)
-	VMOVDQU      352(SI), Y1
+	VMOVDQU      288(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 544(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 1056(BX)
-	VMOVDQU      480(SI), Y1
+	VMOVDQU      416(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 672(BX)
 	VPSRLW       $0x04, Y1, Y1
@@ -15842,33 +15861,41 @@ block:
 	VCVTPH2PS    96(DX), Y2
 	VBROADCASTSS constantsY<>+288(SB), Y3
 	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    16(SI), Y3
+	VPMOVZXBD    16(R9), Y3
+	VPMOVZXBD    32(R9), Y4
+	VPSRLD       $0x00, Y4, Y5
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+320(SB), Y4, Y4
+	VPAND        constantsY<>+352(SB), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPSRLD       $0x04, Y3, Y3
+	VPOR         Y3, Y4, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VPMOVZXBD    48(SI), Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y3, 64(BX)
-	VMOVUPS      Y1, 192(BX)
-	VMOVDQU      128(SI), Y1
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y5, 64(BX)
+	VMOVUPS      Y3, 192(BX)
+	VMOVDQU      64(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 320(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 832(BX)
-	VMOVDQU      256(SI), Y1
+	VMOVDQU      192(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 448(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 960(BX)
-	VMOVDQU      384(SI), Y1
+	VMOVDQU      320(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 576(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 1088(BX)
-	VMOVDQU      512(SI), Y1
+	VMOVDQU      448(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 704(BX)
 	VPSRLW       $0x04, Y1, Y1
@@ -15878,40 +15905,49 @@ block:
 	VCVTPH2PS    112(DX), Y2
 	VBROADCASTSS constantsY<>+288(SB), Y3
 	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    24(SI), Y3
+	VPMOVZXBD    24(R9), Y3
+	VPMOVZXBD    40(R9), Y4
+	VPSRLD       $0x00, Y4, Y5
+	VPSRLD       $0x02, Y4, Y4
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+320(SB), Y4, Y4
+	VPAND        constantsY<>+352(SB), Y3, Y6
+	VPOR         Y6, Y5, Y5
+	VPSRLD       $0x04, Y3, Y3
+	VPOR         Y3, Y4, Y3
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y1, Y5, Y5
 	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VPMOVZXBD    56(SI), Y1
-	VCVTDQ2PS    Y1, Y1
-	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y3, 96(BX)
-	VMOVUPS      Y1, 224(BX)
-	VMOVDQU      160(SI), Y1
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y5, 96(BX)
+	VMOVUPS      Y3, 224(BX)
+	VMOVDQU      96(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 352(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 864(BX)
-	VMOVDQU      288(SI), Y1
+	VMOVDQU      224(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 480(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 992(BX)
-	VMOVDQU      416(SI), Y1
+	VMOVDQU      352(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 608(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 1120(BX)
-	VMOVDQU      544(SI), Y1
+	VMOVDQU      480(SI), Y1
 	VPAND        Y0, Y1, Y2
 	VMOVDQU      Y2, 736(BX)
 	VPSRLW       $0x04, Y1, Y1
 	VPAND        Y0, Y1, Y1
 	VMOVDQU      Y1, 1248(BX)
 	ADDQ         $+1280, BX
-	ADDQ         $+576, SI
+	ADDQ         $+512, SI
+	ADDQ         $0x30, R9
 	DECQ         DI
 	JNE          block
 	MOVQ         SI, DX
@@ -15936,14 +15972,149 @@ TEXT ·RowQ4KY(SB), NOSPLIT, $0-48
 	VXORPS       Y4, Y4, Y4
 	TESTQ        AX, AX
 	JE           end
+	IMUL3Q       $0x30, CX, R10
 
 super:
 	LEAQ 128(BX), R8
+	MOVQ R8, R11
+	ADDQ R10, R8
 	MOVQ CX, R9
 
 block:
 	PREFETCHT0   4096(R8)
 	PREFETCHT0   4160(R8)
+	VMOVDQU      (R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      128(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      256(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      384(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    (BX), Y5
+	VCVTPH2PS    64(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VPMOVZXBD    (R11), Y8
+	VPMOVZXBD    32(R11), Y9
+	VPSLLD       $0x04, Y9, Y10
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+320(SB), Y9, Y9
+	VPAND        constantsY<>+352(SB), Y8, Y11
+	VPOR         Y11, Y10, Y10
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y9, Y8
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y10, Y5
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 4(DX), Y5
+	VFMADD231PS  Y5, Y8, Y1
+	PREFETCHT0   4224(R8)
+	PREFETCHT0   4288(R8)
+	VMOVDQU      32(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 16(DX), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 32(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      160(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 20(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 36(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      288(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 24(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 40(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VMOVDQU      416(R8), Y5
+	VPAND        Y0, Y5, Y6
+	VPBROADCASTD 28(DX), Y8
+	VPMADDUBSW   Y8, Y6, Y8
+	VPADDW       Y8, Y7, Y7
+	VPSRLW       $0x04, Y5, Y5
+	VPAND        Y0, Y5, Y5
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y7, Y7
+	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VCVTPH2PS    16(BX), Y5
+	VCVTPH2PS    80(BX), Y6
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y6, Y6
+	VPMOVZXBD    8(R11), Y8
+	VPMOVZXBD    40(R11), Y9
+	VPSLLD       $0x04, Y9, Y10
+	VPSLLD       $0x02, Y9, Y9
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+320(SB), Y9, Y9
+	VPAND        constantsY<>+352(SB), Y8, Y11
+	VPOR         Y11, Y10, Y10
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y9, Y8
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y10, Y5
+	VCVTDQ2PS    Y7, Y7
+	VFMADD231PS  Y5, Y7, Y2
+	VBROADCASTSS 4(DX), Y5
+	VFMADD231PS  Y5, Y8, Y2
+	PREFETCHT0   4352(R8)
+	PREFETCHT0   4416(R8)
 	VMOVDQU      64(R8), Y5
 	VPAND        Y0, Y5, Y6
 	VPBROADCASTD 16(DX), Y7
@@ -15984,24 +16155,32 @@ block:
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
 	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    (BX), Y5
-	VCVTPH2PS    64(BX), Y6
+	VCVTPH2PS    32(BX), Y5
+	VCVTPH2PS    96(BX), Y6
 	VBROADCASTSS constantsY<>+288(SB), Y8
 	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    (R8), Y8
+	VPMOVZXBD    16(R11), Y8
+	VPMOVZXBD    32(R11), Y9
+	VPSRLD       $0x00, Y9, Y10
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+320(SB), Y9, Y9
+	VPAND        constantsY<>+352(SB), Y8, Y11
+	VPOR         Y11, Y10, Y10
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y9, Y8
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y5, Y8, Y8
-	VPMOVZXBD    32(R8), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y6, Y5, Y5
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y8, Y6
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y10, Y5
 	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y5, Y1
-	PREFETCHT0   4224(R8)
-	PREFETCHT0   4288(R8)
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS 4(DX), Y5
+	VFMADD231PS  Y5, Y8, Y3
+	PREFETCHT0   4480(R8)
+	PREFETCHT0   4544(R8)
 	VMOVDQU      96(R8), Y5
 	VPAND        Y0, Y5, Y6
 	VPBROADCASTD 16(DX), Y7
@@ -16042,141 +16221,33 @@ block:
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
 	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    16(BX), Y5
-	VCVTPH2PS    80(BX), Y6
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    8(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y5, Y8, Y8
-	VPMOVZXBD    40(R8), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y6, Y5, Y5
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y8, Y6
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	PREFETCHT0   4352(R8)
-	PREFETCHT0   4416(R8)
-	VMOVDQU      128(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      256(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      384(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      512(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    32(BX), Y5
-	VCVTPH2PS    96(BX), Y6
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    16(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y5, Y8, Y8
-	VPMOVZXBD    48(R8), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y6, Y5, Y5
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y8, Y6
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	PREFETCHT0   4480(R8)
-	PREFETCHT0   4544(R8)
-	PREFETCHT0   4608(R8)
-	VMOVDQU      160(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      288(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      416(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      544(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
 	VCVTPH2PS    48(BX), Y5
 	VCVTPH2PS    112(BX), Y6
 	VBROADCASTSS constantsY<>+288(SB), Y8
 	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    24(R8), Y8
+	VPMOVZXBD    24(R11), Y8
+	VPMOVZXBD    40(R11), Y9
+	VPSRLD       $0x00, Y9, Y10
+	VPSRLD       $0x02, Y9, Y9
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+320(SB), Y9, Y9
+	VPAND        constantsY<>+352(SB), Y8, Y11
+	VPOR         Y11, Y10, Y10
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y9, Y8
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y5, Y10, Y10
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y5, Y8, Y8
-	VPMOVZXBD    56(R8), Y5
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y6, Y5, Y5
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y8, Y6
+	VMULPS       Y6, Y8, Y8
+	VBROADCASTSS (DX), Y5
+	VMULPS       Y5, Y10, Y5
 	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y5, Y4
+	VFMADD231PS  Y5, Y7, Y4
+	VBROADCASTSS 4(DX), Y5
+	VFMADD231PS  Y5, Y8, Y4
 	ADDQ         $0x30, DX
-	ADDQ         $+576, R8
+	ADDQ         $+512, R8
+	ADDQ         $0x30, R11
 	DECQ         R9
 	JNE          block
 	MOVQ         R8, BX
@@ -16209,9 +16280,12 @@ TEXT ·UnpackQ5KY(SB), NOSPLIT, $0-32
 	VBROADCASTSS constantsY<>+224(SB), Y0
 	VBROADCASTSS constantsY<>+256(SB), Y1
 	VBROADCASTSS constantsY<>+288(SB), Y2
+	IMUL3Q       $0x30, CX, R8
 
 super:
 	LEAQ 128(DX), SI
+	MOVQ SI, R9
+	ADDQ R8, SI
 	MOVQ CX, DI
 
 block:
@@ -16219,16 +16293,24 @@ block:
 	VCVTPH2PS    64(DX), Y3
 	VBROADCASTSS constantsY<>+288(SB), Y4
 	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    (SI), Y4
+	VPMOVZXBD    (R9), Y4
+	VPMOVZXBD    32(R9), Y5
+	VPSLLD       $0x04, Y5, Y6
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        constantsY<>+320(SB), Y6, Y6
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+352(SB), Y4, Y7
+	VPOR         Y7, Y6, Y6
+	VPSRLD       $0x04, Y4, Y4
+	VPOR         Y4, Y5, Y4
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y2, Y6, Y6
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VPMOVZXBD    32(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y4, (BX)
-	VMOVUPS      Y2, 128(BX)
-	VMOVDQU      576(SI), Y2
-	VMOVDQU      64(SI), Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      Y4, 128(BX)
+	VMOVDQU      512(SI), Y2
+	VMOVDQU      (SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x04, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16239,7 +16321,7 @@ block:
 	VPAND        Y1, Y2, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 768(BX)
-	VMOVDQU      192(SI), Y3
+	VMOVDQU      128(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x03, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16251,7 +16333,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 896(BX)
-	VMOVDQU      320(SI), Y3
+	VMOVDQU      256(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x02, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16263,7 +16345,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 1024(BX)
-	VMOVDQU      448(SI), Y3
+	VMOVDQU      384(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x01, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16279,16 +16361,24 @@ block:
 	VCVTPH2PS    80(DX), Y3
 	VBROADCASTSS constantsY<>+288(SB), Y4
 	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    8(SI), Y4
+	VPMOVZXBD    8(R9), Y4
+	VPMOVZXBD    40(R9), Y5
+	VPSLLD       $0x04, Y5, Y6
+	VPSLLD       $0x02, Y5, Y5
+	VPAND        constantsY<>+320(SB), Y6, Y6
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+352(SB), Y4, Y7
+	VPOR         Y7, Y6, Y6
+	VPSRLD       $0x04, Y4, Y4
+	VPOR         Y4, Y5, Y4
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y2, Y6, Y6
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VPMOVZXBD    40(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y4, 32(BX)
-	VMOVUPS      Y2, 160(BX)
-	VMOVDQU      608(SI), Y2
-	VMOVDQU      96(SI), Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y6, 32(BX)
+	VMOVUPS      Y4, 160(BX)
+	VMOVDQU      544(SI), Y2
+	VMOVDQU      32(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x04, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16299,7 +16389,7 @@ block:
 	VPAND        Y1, Y2, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 800(BX)
-	VMOVDQU      224(SI), Y3
+	VMOVDQU      160(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x03, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16311,7 +16401,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 928(BX)
-	VMOVDQU      352(SI), Y3
+	VMOVDQU      288(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x02, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16323,7 +16413,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 1056(BX)
-	VMOVDQU      480(SI), Y3
+	VMOVDQU      416(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x01, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16339,16 +16429,24 @@ block:
 	VCVTPH2PS    96(DX), Y3
 	VBROADCASTSS constantsY<>+288(SB), Y4
 	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    16(SI), Y4
+	VPMOVZXBD    16(R9), Y4
+	VPMOVZXBD    32(R9), Y5
+	VPSRLD       $0x00, Y5, Y6
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        constantsY<>+320(SB), Y6, Y6
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+352(SB), Y4, Y7
+	VPOR         Y7, Y6, Y6
+	VPSRLD       $0x04, Y4, Y4
+	VPOR         Y4, Y5, Y4
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y2, Y6, Y6
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VPMOVZXBD    48(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y4, 64(BX)
-	VMOVUPS      Y2, 192(BX)
-	VMOVDQU      640(SI), Y2
-	VMOVDQU      128(SI), Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y6, 64(BX)
+	VMOVUPS      Y4, 192(BX)
+	VMOVDQU      576(SI), Y2
+	VMOVDQU      64(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x04, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16359,7 +16457,7 @@ block:
 	VPAND        Y1, Y2, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 832(BX)
-	VMOVDQU      256(SI), Y3
+	VMOVDQU      192(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x03, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16371,7 +16469,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 960(BX)
-	VMOVDQU      384(SI), Y3
+	VMOVDQU      320(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x02, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16383,7 +16481,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 1088(BX)
-	VMOVDQU      512(SI), Y3
+	VMOVDQU      448(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x01, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16399,16 +16497,24 @@ block:
 	VCVTPH2PS    112(DX), Y3
 	VBROADCASTSS constantsY<>+288(SB), Y4
 	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    24(SI), Y4
+	VPMOVZXBD    24(R9), Y4
+	VPMOVZXBD    40(R9), Y5
+	VPSRLD       $0x00, Y5, Y6
+	VPSRLD       $0x02, Y5, Y5
+	VPAND        constantsY<>+320(SB), Y6, Y6
+	VPAND        constantsY<>+320(SB), Y5, Y5
+	VPAND        constantsY<>+352(SB), Y4, Y7
+	VPOR         Y7, Y6, Y6
+	VPSRLD       $0x04, Y4, Y4
+	VPOR         Y4, Y5, Y4
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y2, Y6, Y6
 	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VPMOVZXBD    56(SI), Y2
-	VCVTDQ2PS    Y2, Y2
-	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y4, 96(BX)
-	VMOVUPS      Y2, 224(BX)
-	VMOVDQU      672(SI), Y2
-	VMOVDQU      160(SI), Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y6, 96(BX)
+	VMOVUPS      Y4, 224(BX)
+	VMOVDQU      608(SI), Y2
+	VMOVDQU      96(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x04, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16419,7 +16525,7 @@ block:
 	VPAND        Y1, Y2, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 864(BX)
-	VMOVDQU      288(SI), Y3
+	VMOVDQU      224(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x03, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16431,7 +16537,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 992(BX)
-	VMOVDQU      416(SI), Y3
+	VMOVDQU      352(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x02, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16443,7 +16549,7 @@ block:
 	VPAND        Y1, Y4, Y4
 	VPOR         Y4, Y3, Y3
 	VMOVDQU      Y3, 1120(BX)
-	VMOVDQU      544(SI), Y3
+	VMOVDQU      480(SI), Y3
 	VPAND        Y0, Y3, Y4
 	VPSLLW       $0x01, Y2, Y5
 	VPAND        Y1, Y5, Y5
@@ -16456,7 +16562,8 @@ block:
 	VPOR         Y2, Y3, Y3
 	VMOVDQU      Y3, 1248(BX)
 	ADDQ         $+1280, BX
-	ADDQ         $+704, SI
+	ADDQ         $+640, SI
+	ADDQ         $0x30, R9
 	DECQ         DI
 	JNE          block
 	MOVQ         SI, DX
@@ -16482,14 +16589,200 @@ TEXT ·RowQ5KY(SB), NOSPLIT, $0-48
 	VXORPS       Y5, Y5, Y5
 	TESTQ        AX, AX
 	JE           end
+	IMUL3Q       $0x30, CX, R10
 
 super:
 	LEAQ 128(BX), R8
+	MOVQ R8, R11
+	ADDQ R10, R8
 	MOVQ CX, R9
 
 block:
 	PREFETCHT0   4096(R8)
 	PREFETCHT0   4160(R8)
+	VMOVDQU      512(R8), Y6
+	VMOVDQU      (R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      128(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      256(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      384(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    (BX), Y6
+	VCVTPH2PS    64(BX), Y7
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y7, Y7
+	VPMOVZXBD    (R11), Y8
+	VPMOVZXBD    32(R11), Y10
+	VPSLLD       $0x04, Y10, Y11
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        constantsY<>+320(SB), Y11, Y11
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+352(SB), Y8, Y12
+	VPOR         Y12, Y11, Y11
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y10, Y8
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y11, Y6
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y8, Y2
+	PREFETCHT0   4224(R8)
+	PREFETCHT0   4288(R8)
+	PREFETCHT0   4352(R8)
+	VMOVDQU      544(R8), Y6
+	VMOVDQU      32(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x04, Y6, Y9
+	VPAND        Y1, Y9, Y9
+	VPOR         Y9, Y8, Y8
+	VPBROADCASTD 16(DX), Y9
+	VPMADDUBSW   Y9, Y8, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPAND        Y1, Y6, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 32(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VMOVDQU      160(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x03, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 20(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPADDW       Y10, Y9, Y9
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x01, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 36(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y9, Y9
+	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VMOVDQU      288(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x02, Y6, Y10
+	VPAND        Y1, Y10, Y10
+	VPOR         Y10, Y8, Y8
+	VPBROADCASTD 24(DX), Y10
+	VPMADDUBSW   Y10, Y8, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x02, Y6, Y8
+	VPAND        Y1, Y8, Y8
+	VPOR         Y8, Y7, Y7
+	VPBROADCASTD 40(DX), Y8
+	VPMADDUBSW   Y8, Y7, Y8
+	VPADDW       Y8, Y10, Y10
+	VMOVDQU      416(R8), Y7
+	VPAND        Y0, Y7, Y8
+	VPSLLW       $0x01, Y6, Y11
+	VPAND        Y1, Y11, Y11
+	VPOR         Y11, Y8, Y8
+	VPBROADCASTD 28(DX), Y11
+	VPMADDUBSW   Y11, Y8, Y11
+	VPADDW       Y11, Y10, Y10
+	VPSRLW       $0x04, Y7, Y7
+	VPAND        Y0, Y7, Y7
+	VPSRLW       $0x03, Y6, Y6
+	VPAND        Y1, Y6, Y6
+	VPOR         Y6, Y7, Y7
+	VPBROADCASTD 44(DX), Y6
+	VPMADDUBSW   Y6, Y7, Y6
+	VPADDW       Y6, Y10, Y10
+	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPADDD       Y10, Y9, Y9
+	VCVTPH2PS    16(BX), Y6
+	VCVTPH2PS    80(BX), Y7
+	VBROADCASTSS constantsY<>+288(SB), Y8
+	VXORPS       Y8, Y7, Y7
+	VPMOVZXBD    8(R11), Y8
+	VPMOVZXBD    40(R11), Y10
+	VPSLLD       $0x04, Y10, Y11
+	VPSLLD       $0x02, Y10, Y10
+	VPAND        constantsY<>+320(SB), Y11, Y11
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+352(SB), Y8, Y12
+	VPOR         Y12, Y11, Y11
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y10, Y8
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y11, Y6
+	VCVTDQ2PS    Y9, Y9
+	VFMADD231PS  Y6, Y9, Y3
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y8, Y3
+	PREFETCHT0   4416(R8)
+	PREFETCHT0   4480(R8)
 	VMOVDQU      576(R8), Y6
 	VMOVDQU      64(R8), Y7
 	VPAND        Y0, Y7, Y8
@@ -16555,25 +16848,33 @@ block:
 	VPADDW       Y6, Y10, Y10
 	VPMADDWD     constantsY<>+192(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
-	VCVTPH2PS    (BX), Y6
-	VCVTPH2PS    64(BX), Y7
+	VCVTPH2PS    32(BX), Y6
+	VCVTPH2PS    96(BX), Y7
 	VBROADCASTSS constantsY<>+288(SB), Y8
 	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    (R8), Y8
+	VPMOVZXBD    16(R11), Y8
+	VPMOVZXBD    32(R11), Y10
+	VPSRLD       $0x00, Y10, Y11
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        constantsY<>+320(SB), Y11, Y11
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+352(SB), Y8, Y12
+	VPOR         Y12, Y11, Y11
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y10, Y8
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VPMOVZXBD    32(R8), Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y7, Y6, Y6
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
+	VMULPS       Y7, Y8, Y8
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y11, Y6
 	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y2
-	VBROADCASTSS 4(DX), Y7
-	VFMADD231PS  Y7, Y6, Y2
-	PREFETCHT0   4224(R8)
-	PREFETCHT0   4288(R8)
-	PREFETCHT0   4352(R8)
+	VFMADD231PS  Y6, Y9, Y4
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y8, Y4
+	PREFETCHT0   4544(R8)
+	PREFETCHT0   4608(R8)
+	PREFETCHT0   4672(R8)
 	VMOVDQU      608(R8), Y6
 	VMOVDQU      96(R8), Y7
 	VPAND        Y0, Y7, Y8
@@ -16639,192 +16940,33 @@ block:
 	VPADDW       Y6, Y10, Y10
 	VPMADDWD     constantsY<>+192(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
-	VCVTPH2PS    16(BX), Y6
-	VCVTPH2PS    80(BX), Y7
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    8(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VPMOVZXBD    40(R8), Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y7, Y6, Y6
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 4(DX), Y7
-	VFMADD231PS  Y7, Y6, Y3
-	PREFETCHT0   4416(R8)
-	PREFETCHT0   4480(R8)
-	PREFETCHT0   4544(R8)
-	VMOVDQU      640(R8), Y6
-	VMOVDQU      128(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x04, Y6, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 16(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPAND        Y1, Y6, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 32(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VMOVDQU      256(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x03, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 20(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x01, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 36(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
-	VMOVDQU      384(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x02, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 24(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x02, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 40(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y10, Y10
-	VMOVDQU      512(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x01, Y6, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 28(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x03, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y7, Y6
-	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
-	VPADDD       Y10, Y9, Y9
-	VCVTPH2PS    32(BX), Y6
-	VCVTPH2PS    96(BX), Y7
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    16(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VPMOVZXBD    48(R8), Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y7, Y6, Y6
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y4
-	VBROADCASTSS 4(DX), Y7
-	VFMADD231PS  Y7, Y6, Y4
-	PREFETCHT0   4608(R8)
-	PREFETCHT0   4672(R8)
-	PREFETCHT0   4736(R8)
-	VMOVDQU      672(R8), Y6
-	VMOVDQU      160(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x04, Y6, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 16(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPAND        Y1, Y6, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 32(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VMOVDQU      288(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x03, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 20(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x01, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 36(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
-	VMOVDQU      416(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x02, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 24(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x02, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 40(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y10, Y10
-	VMOVDQU      544(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x01, Y6, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 28(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x03, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y7, Y6
-	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
-	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    48(BX), Y6
 	VCVTPH2PS    112(BX), Y7
 	VBROADCASTSS constantsY<>+288(SB), Y8
 	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    24(R8), Y8
+	VPMOVZXBD    24(R11), Y8
+	VPMOVZXBD    40(R11), Y10
+	VPSRLD       $0x00, Y10, Y11
+	VPSRLD       $0x02, Y10, Y10
+	VPAND        constantsY<>+320(SB), Y11, Y11
+	VPAND        constantsY<>+320(SB), Y10, Y10
+	VPAND        constantsY<>+352(SB), Y8, Y12
+	VPOR         Y12, Y11, Y11
+	VPSRLD       $0x04, Y8, Y8
+	VPOR         Y8, Y10, Y8
+	VCVTDQ2PS    Y11, Y11
+	VMULPS       Y6, Y11, Y11
 	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VPMOVZXBD    56(R8), Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y7, Y6, Y6
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
+	VMULPS       Y7, Y8, Y8
+	VBROADCASTSS (DX), Y6
+	VMULPS       Y6, Y11, Y6
 	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y5
-	VBROADCASTSS 4(DX), Y7
-	VFMADD231PS  Y7, Y6, Y5
+	VFMADD231PS  Y6, Y9, Y5
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         $0x30, DX
-	ADDQ         $+704, R8
+	ADDQ         $+640, R8
+	ADDQ         $0x30, R11
 	DECQ         R9
 	JNE          block
 	MOVQ         R8, BX
@@ -16855,7 +16997,7 @@ TEXT ·UnpackQ6KY(SB), NOSPLIT, $0-32
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
 	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+320(SB), Y1
+	VBROADCASTSS constantsY<>+384(SB), Y1
 
 super:
 	LEAQ 64(DX), SI
@@ -17110,7 +17252,7 @@ TEXT ·RowQ6KY(SB), NOSPLIT, $0-48
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
 	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+320(SB), Y1
+	VBROADCASTSS constantsY<>+384(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -17507,8 +17649,8 @@ TEXT ·UnpackQ3KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+352(SB), Y0
-	VBROADCASTSS constantsY<>+384(SB), Y1
+	VBROADCASTSS constantsY<>+416(SB), Y0
+	VBROADCASTSS constantsY<>+448(SB), Y1
 
 super:
 	LEAQ 64(DX), SI
@@ -17762,8 +17904,8 @@ TEXT ·RowQ3KY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+352(SB), Y0
-	VBROADCASTSS constantsY<>+384(SB), Y1
+	VBROADCASTSS constantsY<>+416(SB), Y0
+	VBROADCASTSS constantsY<>+448(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -18146,7 +18288,7 @@ TEXT ·UnpackQ2KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+352(SB), Y0
+	VBROADCASTSS constantsY<>+416(SB), Y0
 	VBROADCASTSS constantsY<>+288(SB), Y1
 
 super:
@@ -18365,7 +18507,7 @@ TEXT ·RowQ2KY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+352(SB), Y0
+	VBROADCASTSS constantsY<>+416(SB), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -18926,31 +19068,47 @@ DATA constantsY<>+304(SB)/4, $0x80000000
 DATA constantsY<>+308(SB)/4, $0x80000000
 DATA constantsY<>+312(SB)/4, $0x80000000
 DATA constantsY<>+316(SB)/4, $0x80000000
-DATA constantsY<>+320(SB)/4, $0x30303030
-DATA constantsY<>+324(SB)/4, $0x30303030
-DATA constantsY<>+328(SB)/4, $0x30303030
-DATA constantsY<>+332(SB)/4, $0x30303030
-DATA constantsY<>+336(SB)/4, $0x30303030
-DATA constantsY<>+340(SB)/4, $0x30303030
-DATA constantsY<>+344(SB)/4, $0x30303030
-DATA constantsY<>+348(SB)/4, $0x30303030
-DATA constantsY<>+352(SB)/4, $0x03030303
-DATA constantsY<>+356(SB)/4, $0x03030303
-DATA constantsY<>+360(SB)/4, $0x03030303
-DATA constantsY<>+364(SB)/4, $0x03030303
-DATA constantsY<>+368(SB)/4, $0x03030303
-DATA constantsY<>+372(SB)/4, $0x03030303
-DATA constantsY<>+376(SB)/4, $0x03030303
-DATA constantsY<>+380(SB)/4, $0x03030303
-DATA constantsY<>+384(SB)/4, $0x04040404
-DATA constantsY<>+388(SB)/4, $0x04040404
-DATA constantsY<>+392(SB)/4, $0x04040404
-DATA constantsY<>+396(SB)/4, $0x04040404
-DATA constantsY<>+400(SB)/4, $0x04040404
-DATA constantsY<>+404(SB)/4, $0x04040404
-DATA constantsY<>+408(SB)/4, $0x04040404
-DATA constantsY<>+412(SB)/4, $0x04040404
-GLOBL constantsY<>(SB), RODATA|NOPTR, $416
+DATA constantsY<>+320(SB)/4, $0x00000030
+DATA constantsY<>+324(SB)/4, $0x00000030
+DATA constantsY<>+328(SB)/4, $0x00000030
+DATA constantsY<>+332(SB)/4, $0x00000030
+DATA constantsY<>+336(SB)/4, $0x00000030
+DATA constantsY<>+340(SB)/4, $0x00000030
+DATA constantsY<>+344(SB)/4, $0x00000030
+DATA constantsY<>+348(SB)/4, $0x00000030
+DATA constantsY<>+352(SB)/4, $0x0000000f
+DATA constantsY<>+356(SB)/4, $0x0000000f
+DATA constantsY<>+360(SB)/4, $0x0000000f
+DATA constantsY<>+364(SB)/4, $0x0000000f
+DATA constantsY<>+368(SB)/4, $0x0000000f
+DATA constantsY<>+372(SB)/4, $0x0000000f
+DATA constantsY<>+376(SB)/4, $0x0000000f
+DATA constantsY<>+380(SB)/4, $0x0000000f
+DATA constantsY<>+384(SB)/4, $0x30303030
+DATA constantsY<>+388(SB)/4, $0x30303030
+DATA constantsY<>+392(SB)/4, $0x30303030
+DATA constantsY<>+396(SB)/4, $0x30303030
+DATA constantsY<>+400(SB)/4, $0x30303030
+DATA constantsY<>+404(SB)/4, $0x30303030
+DATA constantsY<>+408(SB)/4, $0x30303030
+DATA constantsY<>+412(SB)/4, $0x30303030
+DATA constantsY<>+416(SB)/4, $0x03030303
+DATA constantsY<>+420(SB)/4, $0x03030303
+DATA constantsY<>+424(SB)/4, $0x03030303
+DATA constantsY<>+428(SB)/4, $0x03030303
+DATA constantsY<>+432(SB)/4, $0x03030303
+DATA constantsY<>+436(SB)/4, $0x03030303
+DATA constantsY<>+440(SB)/4, $0x03030303
+DATA constantsY<>+444(SB)/4, $0x03030303
+DATA constantsY<>+448(SB)/4, $0x04040404
+DATA constantsY<>+452(SB)/4, $0x04040404
+DATA constantsY<>+456(SB)/4, $0x04040404
+DATA constantsY<>+460(SB)/4, $0x04040404
+DATA constantsY<>+464(SB)/4, $0x04040404
+DATA constantsY<>+468(SB)/4, $0x04040404
+DATA constantsY<>+472(SB)/4, $0x04040404
+DATA constantsY<>+476(SB)/4, $0x04040404
+GLOBL constantsY<>(SB), RODATA|NOPTR, $480
 
 DATA levelsY<>+0(SB)/1, $0x01
 DATA levelsY<>+1(SB)/1, $0x18

@@ -6,7 +6,7 @@ package asm
 //
 // Weights lie in panels of 32 columns: for each super-block of inputs a head,
 // then the bodies of its blocks of 32. A head is 32 scales, f16, and 32 more
-// where Scales says so. A body is the scales of the block in whole numbers,
+// where Scales says so, and what that has for each block. A body is the scales of the block in whole numbers,
 // where Scales says so, and then the codes in planes of 4, 2 and 1 bits, or
 // bytes. All planes hold four inputs of a column, then those of the next: a
 // group, g of 0 to 7, is four inputs of 32 columns, 128 bytes.
@@ -49,7 +49,7 @@ const (
 	Plain   Scales = iota // d (q - Offset)
 	Least                 // d q + m
 	Zero                  // d q - d m
-	Small                 // d s q - m t: bodies begin with 32 bytes s and 32 bytes t
+	Small                 // d s q - m t, of 6 bits each: heads end with SmallBytes for each block
 	Halves                // d s (q - Offset): bodies begin with 32 signed bytes s for each 16 inputs
 	LeastOf               // d s q - m t: with 32 bytes for each 16 inputs, s their low 4 bits, t the high ones
 )
@@ -71,17 +71,25 @@ func PackingOf(c Coding) Packing {
 	}[c]
 }
 
-// Head returns the bytes of a head.
-func (p Packing) Head() int {
-	if p.Scales == Plain || p.Scales == Halves {
+// SmallBytes is what a block of Small has in the head: for each column the lower
+// 4 bits of s and, above, those of t; then for columns i and i+16 the upper 2 bits of
+// s and t of the one, and above those of the other.
+const SmallBytes = Panel + Panel/2
+
+// Head returns the bytes of a head of so many blocks.
+func (p Packing) Head(per int) int {
+	switch p.Scales {
+	case Plain, Halves:
 		return 2 * Panel
+	case Small:
+		return 4*Panel + per*SmallBytes
 	}
 	return 4 * Panel
 }
 
 // Whole returns the bytes of the scales at the beginning of a body.
 func (p Packing) Whole() int {
-	if p.Scales < Small {
+	if p.Scales <= Small {
 		return 0
 	}
 	return 2 * Panel

@@ -48,7 +48,7 @@ func BenchmarkBlocked(b *testing.B) {
 			if p.Scales < Zero {
 				per = 1
 			}
-			w := make([]byte, n*(p.Head()+p.Body()))
+			w := make([]byte, n/per*p.Head(per)+n*p.Body())
 			b.Run(fmt.Sprintf("%s/unpack/%d", name, c), func(b *testing.B) {
 				s := quickest(b, func() { k.Unpack[c](n/per, per, &w[0], &bytes[0]) })
 				b.ReportMetric(s*1e9/n, "ns/block")
@@ -59,7 +59,7 @@ func BenchmarkBlocked(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/row/%d", name, c), func(b *testing.B) {
 				s := quickest(b, func() { k.Row[c](n/per, per, &x[0], &w[0], &y[0], nil) })
 				b.ReportMetric(s*1e9/n, "ns/block")
-				b.ReportMetric(float64(n/per*(p.Head()+per*p.Body()))/s/1e9, "GB/s")
+				b.ReportMetric(float64(n/per*(p.Head(per)+per*p.Body()))/s/1e9, "GB/s")
 			})
 		}
 	}

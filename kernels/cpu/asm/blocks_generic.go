@@ -38,24 +38,28 @@ func unpack(c Coding) Unpack {
 	p := PackingOf(c)
 	return func(n, per int, w, dst *byte) {
 		for range n {
-			head := unsafe.Slice(w, p.Head())
+			head := unsafe.Slice(w, p.Head(per))
 			for b := range per {
-				body := unsafe.Slice(at(w, p.Head()+b*p.Body()), p.Body())
-				p.unpackBody(c, head, body, unsafe.Slice(dst, p.Kind().Unpacked()))
+				body := unsafe.Slice(at(w, p.Head(per)+b*p.Body()), p.Body())
+				whole := body[:p.Whole()]
+				if p.Scales == Small {
+					whole = head[4*Panel+b*SmallBytes:]
+				}
+				p.unpackBody(c, head, whole, body[p.Whole():], unsafe.Slice(dst, p.Kind().Unpacked()))
 				dst = at(dst, p.Kind().Unpacked())
 			}
-			w = at(w, p.Head()+per*p.Body())
+			w = at(w, p.Head(per)+per*p.Body())
 		}
 	}
 }
 
-func (p Packing) unpackBody(c Coding, head, body, dst []byte) {
+func (p Packing) unpackBody(c Coding, head, whole, planes, dst []byte) {
 	put := func(i int, v float32) { binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(v)) }
 	halves := p.Kind().Halves()
 	for j := range Panel {
 		f16 := func(i int) float32 { return half.F16ToF32(binary.LittleEndian.Uint16(head[2*(i*Panel+j):])) }
 		for h := range halves {
-			scale, least := p.scale(f16, body[:p.Whole()], h, j)
+			scale, least := p.scale(f16, whole, h, j)
 			put(h*Panel+j, scale)
 			if p.Kind().Least() {
 				put((halves+h)*Panel+j, least)
@@ -63,7 +67,7 @@ func (p Packing) unpackBody(c Coding, head, body, dst []byte) {
 		}
 		codes := dst[len(dst)-Block*Panel:]
 		for k := range Block {
-			q := byte(p.Codes(body[p.Whole():], k, j))
+			q := byte(p.Codes(planes, k, j))
 			if c == IQ4NL {
 				q = levels[q]
 			}
@@ -82,7 +86,8 @@ func (p Packing) scale(f16 func(i int) float32, whole []byte, h, j int) (scale, 
 	case Zero:
 		return d, -float32(d * f16(1))
 	case Small:
-		return d * float32(whole[j]), -float32(f16(1) * float32(whole[Panel+j]))
+		low, high := whole[j], whole[Panel+j%16]>>(j/16*4)
+		return d * float32(low&15|high&3<<4), -float32(f16(1) * float32(low>>4|high>>2&3<<4))
 	case Halves:
 		return d * float32(int8(whole[h*Panel+j])), 0
 	case LeastOf:

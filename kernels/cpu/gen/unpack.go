@@ -34,6 +34,10 @@ var codings = []coding{
 	{"Q6K", 6, halves, kinds[2], false}, {"Q3K", 3, halves, kinds[2], false}, {"Q2K", 2, leastOf, kinds[4], false},
 }
 
+// smallBytes is asm.SmallBytes.
+const smallBytes = panel + panel/2
+
+// head is the bytes of a head, without those for each block.
 func (c coding) head() int {
 	if c.scales == plain || c.scales == halves {
 		return 2 * panel
@@ -42,7 +46,7 @@ func (c coding) head() int {
 }
 
 func (c coding) whole() int {
-	if c.scales < small {
+	if c.scales <= small {
 		return 0
 	}
 	return 2 * panel
@@ -55,6 +59,7 @@ type reader struct {
 	isa
 	coding
 	head, body Register
+	small      Register // what the head has for the block
 	masks      map[uint32]VecVirtual
 	values     VecVirtual
 }
@@ -264,7 +269,24 @@ func (r *reader) scale(h, j int, d, m VecVirtual) (scale, low VecVirtual) {
 	}
 	switch r.scales {
 	case small:
-		return times(whole(0, false), d), times(whole(1, false), m)
+		low, high, s, t := r.reg(), r.reg(), r.reg(), r.reg()
+		VPMOVZXBD(Mem{Base: r.small, Disp: r.lanes() * j}, low)
+		VPMOVZXBD(Mem{Base: r.small, Disp: panel + r.lanes()*j%16}, high)
+		shifted := func(left int, dst VecVirtual) {
+			if left > 0 {
+				VPSLLD(Imm(uint64(left)), high, dst)
+			} else {
+				VPSRLD(Imm(uint64(-left)), high, dst)
+			}
+		}
+		upper := r.lanes() * j / 16 * 4 // place of the bits of these columns
+		shifted(4-upper, s)
+		shifted(2-upper, t)
+		s, t = r.and(s, r.isa.bits(0x30)), r.and(t, r.isa.bits(0x30))
+		s = r.or(s, r.and(low, r.isa.bits(0xf)))
+		VPSRLD(Imm(4), low, low)
+		t = r.or(t, low)
+		return times(s, d), times(t, m)
 	case halves:
 		return times(whole(h, true), d), nil
 	case leastOf:
@@ -279,9 +301,17 @@ func (r *reader) scale(h, j int, d, m VecVirtual) (scale, low VecVirtual) {
 
 // supers goes through n super-blocks, and calls each for every block.
 func (r *reader) supers(n, per Register, begin, each func()) {
-	left := GP64()
+	left, bodies := GP64(), GP64()
+	if r.scales == small {
+		r.small = GP64()
+		IMUL3Q(Imm(smallBytes), per, bodies)
+	}
 	Label("super")
 	LEAQ(Mem{Base: r.head, Disp: r.coding.head()}, r.body)
+	if r.scales == small {
+		MOVQ(r.body, r.small)
+		ADDQ(bodies, r.body)
+	}
 	begin()
 	if r.scales >= zero {
 		MOVQ(per, left)
@@ -289,6 +319,9 @@ func (r *reader) supers(n, per Register, begin, each func()) {
 	}
 	each()
 	ADDQ(imm(r.coding.body()), r.body)
+	if r.scales == small {
+		ADDQ(Imm(smallBytes), r.small)
+	}
 	if r.scales >= zero {
 		DECQ(left)
 		JNE(LabelRef("block"))

@@ -5,6 +5,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
+	"pipe.dev/compiler/plan"
 )
 
 // incremental turns the inputs of an op into those of a run that continues a
@@ -77,8 +78,7 @@ func (e *elaborator) length(in []ir.Value) ir.Dim {
 // keepable says why values of type t can't be kept in a cache of type d.
 func keepable(d ir.DType, port string, t ir.Type) error {
 	if block, _ := d.Block(); block > 1 && !t.Blocks(d) {
-		return fmt.Errorf("heads of %s have %v elements, no whole number of blocks of %d: %v cannot keep them; set cache to f32, bf16 or f16",
-			port, t.Shape[t.Rank()-1], block, d)
+		return &plan.CacheError{Port: port, Size: fmt.Sprint(t.Shape[t.Rank()-1]), Block: block, Type: d}
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (p *Pipeline) open() error {
 		if ref.Cache != "" {
 			var err error
 			if cache, err = parseCache(ref.Cache); err != nil {
-				return &schema.Error{Pos: ref.Pos, Msg: err.Error()}
+				return &schema.Error{Pos: ref.CacheAt, Msg: err.Error()}
 			}
 		}
 		weights, err := model.ParseFormats(ref)
@@ -139,7 +139,7 @@ func (p *Pipeline) open() error {
 		if err != nil {
 			return err
 		}
-		o := model.Options{Name: name, Dir: dir, Adapter: adapted, Context: ref.Context, Cache: cache, Weights: weights,
+		o := model.Options{Name: name, Dir: dir, Adapter: adapted, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
 			Backend: p.opt.Backend, Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }

@@ -64,7 +64,8 @@ func (c *converter) pipeline(o *object) *Pipeline {
 	for _, name := range models.keys {
 		m := models.object(name)
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
-		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Context: m.int("context"), Cache: m.text("cache"), Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
+		cache, _ := c.pos("models."+name+".cache", cue.Str("models"), cue.Str(name), cue.Str("cache"))
+		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
 	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {

@@ -51,6 +51,7 @@ type ModelRef struct {
 	From    string  // path of a folder
 	Context int     // tokens of the key/value cache; 0 means what the model was trained on
 	Cache   string  // element type of the key/value cache
+	CacheAt ir.Pos  // where the document says so
 	Weights Formats // of quantised weights
 	Adapter string  // path of a folder in PEFT's form; "" for none
 	Pos     ir.Pos

@@ -1,6 +1,10 @@
 package plan
 
-import "pipe.dev/compiler/ir"
+import (
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+)
 
 // Entry says which program to make of a model.
 type Entry struct {
@@ -19,4 +23,17 @@ type Entry struct {
 	Padded bool
 	// Take names nodes whose values are outputs as well.
 	Take []string
+}
+
+// CacheError says that a cache in blocks cannot hold the keys or values of an op.
+type CacheError struct {
+	Port  string // of the op
+	Size  string // elements of a head
+	Block int    // elements of a block
+	Type  ir.DType
+}
+
+func (e *CacheError) Error() string {
+	return fmt.Sprintf("heads of %s have %s elements, no whole number of blocks of %d: %v cannot keep them; set cache to f32, bf16 or f16",
+		e.Port, e.Size, e.Block, e.Type)
 }

@@ -47,6 +47,7 @@ type Options struct {
 	Adapter  string // a folder in PEFT's form; "" for none
 	Context  int    // positions of the key/value cache; 0 means as many as the model was trained on
 	Cache    ir.DType
+	CacheAt  ir.Pos // where the document says so
 	Weights  Formats
 	Backend  kernels.Backend
 	Compile  Compile
@@ -171,6 +172,9 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 		return p, nil
 	}
 	p, err := m.opt.Compile(m.arch, e, Weights{m.weight, m.blocks, m.adapter})
+	if cache := (*plan.CacheError)(nil); errors.As(err, &cache) && m.opt.CacheAt.Line > 0 {
+		return nil, &schema.Error{Pos: m.opt.CacheAt, Msg: err.Error()} // the document can be changed, what asks for the cache cannot
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -114,16 +114,19 @@ func (b *batch) move(m *Model) func(from, to, positions int) error {
 			if s.Kind != ir.Cache {
 				continue
 			}
-			row := s.Bytes / int64(b.places)
+			row, stride := s.Bytes/int64(b.places), s.Bytes/int64(b.places)
 			t, ok := m.store.Tensor(s.Path)
 			if !ok || s.Layout != "" {
 				return fmt.Errorf("cache %s is not held row by row", s.Path)
 			}
-			data := make([]byte, row/int64(b.context)*int64(positions))
-			if err := t.Buffer.Read(t.Offset+row*int64(from), data); err != nil {
+			if n := int64(s.Type.Shape[1].N); n == int64(b.context) { // others hold what is not of positions
+				row = row / n * int64(positions)
+			}
+			data := make([]byte, row)
+			if err := t.Buffer.Read(t.Offset+stride*int64(from), data); err != nil {
 				return err
 			}
-			if err := t.Buffer.Write(t.Offset+row*int64(to), data); err != nil {
+			if err := t.Buffer.Write(t.Offset+stride*int64(to), data); err != nil {
 				return err
 			}
 		}

@@ -75,7 +75,7 @@ type Table struct {
 
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
-	return NewTable(tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(),
+	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(),
 		imageRead(), imageResize(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageWrite())
 }
 

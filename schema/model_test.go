@@ -107,6 +107,22 @@ func weights(m *Model) map[string]int {
 	return out
 }
 
+// grouped is the shapes of a checkpoint, in which the four tensors of a matrix in
+// GPTQ's layout are that matrix.
+func grouped(have map[string][]int) map[string][]int {
+	for name, shape := range maps.Clone(have) {
+		base, ok := strings.CutSuffix(name, ".qweight")
+		if !ok {
+			continue
+		}
+		for _, part := range []string{".qweight", ".qzeros", ".scales", ".g_idx"} {
+			delete(have, base+part)
+		}
+		have[base+".weight"] = []int{shape[1], 8 * shape[0]}
+	}
+	return have
+}
+
 // The weights that an architecture wants are those of real checkpoints, by
 // name and first size, and every token names a node.
 func TestLoadModelWeights(t *testing.T) {
@@ -120,7 +136,7 @@ func TestLoadModelWeights(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		have := header(t, dir)
+		have := grouped(header(t, dir))
 		for name, size := range weights(m) {
 			shape, ok := have[name]
 			if !ok {

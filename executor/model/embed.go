@@ -51,7 +51,7 @@ func (m *Model) Embedder(s Sentence, texts [][]int32, positions int) (*Embedder,
 	for len(order) > 0 {
 		size := len(texts[order[0]])
 		if c := m.Trained(); c <= 0 || size <= c {
-			size = (size + 15) / 16 * 16
+			size = (size + 3) / 4 * 4
 			if c > 0 {
 				size = min(size, c)
 			}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,7 @@ func convertCommand(c *console) *cobra.Command {
 	var o convert.Options
 	var graph onnxFlags
 	var dtype, shard string
+	var fix []string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "convert IN OUT",
@@ -33,13 +36,18 @@ has; what lies in blocks needs --dtype.
 .onnx is the graph of a model with its weights, for other programs to run: IN is then a model's folder, a GGUF file or a document
 with one model. Batch and length stay open; the inputs and results are those of pipe run pipelines/forward.cue.
 
+An .onnx file whose OUT is a folder becomes a document, model.cue, with its graph as operations of pipe, and its weights
+beside it: pipe check, pipe plan and pipe run take it. What is known of shapes is computed; --fix gives a number to a named
+size, as batch=1, or to an input, as a sample rate that decides between branches. Two sizes that are one get one name by --fix a=batch --fix b=batch.
+
 Every tensor stays bit for bit, unless --dtype says otherwise: then weights are rounded to that type, and quantised ones
 become what they stand for; integers stay. The tensors go through one by one, and OUT is written whole or not at all.`,
 		Example: "  pipe convert pytorch_model.bin model.safetensors\n" +
 			"  pipe convert models/big models/big-bf16 --dtype bf16 --shard-size 5GB\n" +
-			"  pipe convert training.ckpt weights.safetensors --under model",
+			"  pipe convert training.ckpt weights.safetensors --under model\n" +
+			"  pipe convert resnet.onnx resnet --fix batch=1 && pipe run resnet/model.cue --set input=image.npy",
 		Args:              arguments("IN", "OUT"),
-		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy"),
+		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy", "onnx"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dtype != "" {
 				t, err := ir.ParseDType(dtype)
@@ -54,6 +62,9 @@ become what they stand for; integers stay. The tensors go through one by one, an
 					return usagef(cmd, "--shard-size: %v", err)
 				}
 				o.Shard = n
+			}
+			if err := readFixes(cmd, fix, &o); err != nil {
+				return err
 			}
 			in, err := hub.Folder(args[0])
 			if err != nil {
@@ -98,7 +109,25 @@ become what they stand for; integers stay. The tensors go through one by one, an
 	cmd.Flags().StringVar(&shard, "shard-size", "", "in a folder: bytes of weights in a file at most, as 5GB")
 	cmd.Flags().StringVar(&o.Under, "under", "", "take only the tensors below a `NAME` of IN, without it in front, as model of model.x.weight")
 	graph.add(cmd)
+	cmd.Flags().StringArrayVar(&fix, "fix", nil, "of an ONNX graph: a number for a named size or an input, `NAME=NUMBER`; or another name for a size, so that two are one; may be repeated")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "replace OUT if it is there")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// readFixes reads what --fix says of the sizes and inputs of a graph.
+func readFixes(cmd *cobra.Command, fixes []string, o *convert.Options) error {
+	o.Fix, o.Rename = map[string]float64{}, map[string]string{}
+	for _, s := range fixes {
+		name, is, ok := strings.Cut(s, "=")
+		if !ok || name == "" || is == "" {
+			return usagef(cmd, "--fix %s: want NAME=NUMBER or NAME=SIZE", s)
+		}
+		if x, err := strconv.ParseFloat(is, 64); err == nil {
+			o.Fix[name] = x
+		} else {
+			o.Rename[name] = is
+		}
+	}
+	return nil
 }

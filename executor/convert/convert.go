@@ -1,6 +1,7 @@
 // Package convert writes the tensors of a checkpoint in another format or
 // element type: safetensors, whole or in shards, PyTorch's state dicts, NumPy's
-// archives, and GGUF as a container. Names stay as they are.
+// archives, and GGUF as a container. Names stay as they are. A graph, of an ONNX
+// file, becomes a document with its weights beside it.
 //
 // Tensors go through one after the other, in pieces, so that no more memory is
 // needed than the largest of them; what is written is there whole or not at all.
@@ -25,12 +26,16 @@ import (
 
 // Options say what to convert.
 type Options struct {
-	In, Out  string
-	DType    ir.DType // of weights: F32, BF16, F16 or F64; Invalid keeps every tensor as it is
-	Shard    int64    // bytes of a file of safetensors at most, in a folder; 0 is one file
-	Under    string   // only tensors whose names begin with it and a dot, without both; "" is all
-	Force    bool     // replace what is at Out
-	Model    *Model   // in a folder: what In is a model of; nil is a checkpoint as it is
+	In, Out string
+	DType   ir.DType // of weights: F32, BF16, F16 or F64; Invalid keeps every tensor as it is
+	Shard   int64    // bytes of a file of safetensors at most, in a folder; 0 is one file
+	Under   string   // only tensors whose names begin with it and a dot, without both; "" is all
+	Force   bool     // replace what is at Out
+	Model   *Model   // in a folder: what In is a model of; nil is a checkpoint as it is
+	// Fix gives numbers to named sizes and inputs of a graph, Rename other names to
+	// named sizes.
+	Fix      map[string]float64
+	Rename   map[string]string
 	Progress func(done, total int64)
 }
 
@@ -106,6 +111,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if _, err := os.Lstat(o.Out); err == nil && !o.Force {
 		return nil, &checkpoint.Error{File: o.Out, Msg: "exists already; --force replaces it"}
 	}
+	if isGraph(o, s) {
+		return runGraph(ctx, o)
+	}
+	if len(o.Fix)+len(o.Rename) > 0 {
+		return nil, &checkpoint.Error{File: o.In, Msg: "is written as tensors alone, and --fix is for an ONNX file that becomes a folder"}
+	}
 	j := &job{Options: o, ctx: ctx, byName: map[string]item{}}
 	if err := j.open(); err != nil {
 		return nil, err
@@ -131,14 +142,19 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err != nil {
 		return nil, checkpoint.FileError(o.Out, err)
 	}
+	return r, r.list(files)
+}
+
+// list adds the files that were written.
+func (r *Report) list(files []string) error {
 	for _, f := range files {
 		info, err := os.Stat(f)
 		if err != nil {
-			return nil, checkpoint.FileError(f, err)
+			return checkpoint.FileError(f, err)
 		}
 		r.Files = append(r.Files, File{f, info.Size()})
 	}
-	return r, nil
+	return nil
 }
 
 // open opens the source.

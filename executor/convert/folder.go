@@ -20,7 +20,35 @@ import (
 // copies what stands beside the weights of the source. The folder is put in
 // place when it is whole.
 func writeFolder(j *job) ([]string, error) {
-	out := filepath.Clean(j.Out)
+	return inFolder(j.Out, func(dir string) ([]string, error) {
+		names, err := j.writeShards(dir)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := os.Stat(j.In); err == nil && info.IsDir() {
+			for _, name := range besideWeights(j.In) {
+				if err := j.copyFile(name, dir); err != nil {
+					return nil, err
+				}
+				names = append(names, name)
+			}
+		}
+		if j.Model != nil {
+			for _, name := range slices.Sorted(maps.Keys(j.Model.Files)) {
+				if err := j.putFile(name, j.Model.Files[name], dir); err != nil {
+					return nil, err
+				}
+				names = append(names, name)
+			}
+		}
+		return names, nil
+	})
+}
+
+// inFolder makes a folder with the files that write names, which is put in place
+// when it is whole. It returns their paths.
+func inFolder(path string, write func(dir string) (names []string, err error)) ([]string, error) {
+	out := filepath.Clean(path)
 	if err := replaceable(out); err != nil {
 		return nil, err
 	}
@@ -32,25 +60,9 @@ func writeFolder(j *job) ([]string, error) {
 	if err := os.Chmod(temporary, 0o755); err != nil {
 		return nil, err
 	}
-	names, err := j.writeShards(temporary)
+	names, err := write(temporary)
 	if err != nil {
 		return nil, err
-	}
-	if info, err := os.Stat(j.In); err == nil && info.IsDir() {
-		for _, name := range inFolder(j.In) {
-			if err := j.copyFile(name, temporary); err != nil {
-				return nil, err
-			}
-			names = append(names, name)
-		}
-	}
-	if j.Model != nil {
-		for _, name := range slices.Sorted(maps.Keys(j.Model.Files)) {
-			if err := j.putFile(name, j.Model.Files[name], temporary); err != nil {
-				return nil, err
-			}
-			names = append(names, name)
-		}
 	}
 	if err := swap(temporary, out); err != nil {
 		return nil, err
@@ -68,7 +80,7 @@ func replaceable(dir string) error {
 	if err != nil {
 		return nil // there is none
 	}
-	known := []string{".safetensors", ".json", ".txt", ".model", ".jinja", ".md", ".tiktoken", ".bin"}
+	known := []string{".safetensors", ".json", ".txt", ".model", ".jinja", ".md", ".tiktoken", ".bin", ".cue"}
 	for _, e := range entries {
 		if e.IsDir() || !slices.Contains(known, filepath.Ext(e.Name())) {
 			return fmt.Errorf("holds %q, which belongs to no model: choose another folder", e.Name())
@@ -176,8 +188,8 @@ func (j *job) putFile(name string, text []byte, dir string) error {
 	return os.WriteFile(filepath.Join(dir, name), text, 0o644)
 }
 
-// inFolder lists the files beside weights that belong to a model.
-func inFolder(dir string) []string {
+// besideWeights lists the files beside weights that belong to a model.
+func besideWeights(dir string) []string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil

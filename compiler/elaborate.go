@@ -160,8 +160,23 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 		e.spans = e.spans || spanned != attr
 		attr = spanned
 	}
+	if d.Inline {
+		e.done[at] = e.Meaning(d, e.whole(attr, in), in...)
+		return e.done[at], e.Err()
+	}
 	e.done[at] = e.Apply(d.Name, attr, in...)
 	return e.done[at], e.Err()
+}
+
+// whole has attention make its keys and values of all that was kept where an
+// adapter changes the layer that does.
+func (e *elaborator) whole(attr any, in []ir.Value) any {
+	a, ok := attr.(op.LatentAttentionAttr)
+	if w := in[len(in)-1]; ok && e.opt.Adapter != nil && w.Node.Op == ir.OpState {
+		_, _, a.Whole = e.opt.Adapter.Layer(strings.TrimSuffix(w.Node.Attr.(ir.StateAttr).Path, ".weight"))
+		return a
+	}
+	return attr
 }
 
 func (e *elaborator) input(at *instance) (ir.Value, error) {

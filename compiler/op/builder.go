@@ -55,6 +55,21 @@ func (b *Builder) Apply(name string, attr any, in ...ir.Value) []ir.Value {
 	return b.Graph.Add(n)
 }
 
+// Meaning is Apply for an op with a meaning in simpler ones, which are appended
+// instead of it.
+func (b *Builder) Meaning(d *Def, attr any, in ...ir.Value) []ir.Value {
+	bad := []ir.Value{{Node: &ir.Node{Types: make([]ir.Type, 8)}}}
+	if b.err != nil {
+		return b.broken(d.Name, bad)
+	}
+	types, err := d.Infer(typesOf(in), attr)
+	if err != nil {
+		b.Fail(&Error{Pos: b.Pos, Op: d.Name, Err: err})
+		return b.broken(d.Name, bad)
+	}
+	return b.lower(d, &ir.Node{Op: d.Name, In: slices.Clone(in), Attr: attr, Types: types, Pos: b.Pos})
+}
+
 // broken stands for the outputs of an op that could not be built, so that
 // formulas may go on until the error is looked at.
 func (b *Builder) broken(name string, bad []ir.Value) []ir.Value {

@@ -61,6 +61,9 @@ type Def struct {
 	// View says that the output is the first input's memory under another
 	// shape, so that a plan needs no kernel for it.
 	View bool
+	// Inline says that models hold its meaning instead: which one may depend on
+	// whether a run goes on after what was kept.
+	Inline bool
 	// Cached lists ports whose past values an incremental run keeps in a
 	// State, when the attribute Cache is set.
 	Cached []int

@@ -69,7 +69,7 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 		return nil, err
 	}
 	if few, ok := newFew(s); ok {
-		return s.withDocuments(room, few.step()), nil
+		return few.withDocuments(room, few.step()), nil
 	}
 	s.blocks = parts(s.seq*s.share, s.height)
 	s.place(wide, panels)

@@ -26,6 +26,9 @@ type fewRoom struct{ totals, greatest, queries, sums, scores, keys, buf, mask in
 const (
 	// fewQueries is how many rows of a group are few.
 	fewQueries = 8
+	// fewSame is in how many groups one of more rows is divided at most: they read
+	// the same keys, which stay in the cache between them.
+	fewSame = 8
 	// fewKeys is how many keys all groups of a part meet at a time: as many rows
 	// of memory as processors read ahead in.
 	fewKeys = 16
@@ -33,6 +36,7 @@ const (
 
 // newFew returns the attention of s where its rows are few enough.
 func newFew(s *attention) (*fewAttention, bool) {
+	s = s.divided(min(fewQueries, s.b.asm.Rows))
 	f := &fewAttention{attention: s, rows: s.seq * s.share, width: [2]int{multiple(s.d, 16), multiple(s.dv, asm.Panel)}}
 	if f.rows > min(fewQueries, s.b.asm.Rows) {
 		return nil, false
@@ -45,6 +49,18 @@ func newFew(s *attention) (*fewAttention, bool) {
 	}
 	f.parts = parts(s.groups, f.groupsOf)
 	return f, true
+}
+
+// divided is s with groups of at most so many rows, if there are so few.
+func (s *attention) divided(most int) *attention {
+	for same := 2; same <= fewSame && s.seq*s.share > most; same++ {
+		if s.share%same == 0 && s.seq*s.share/same <= most {
+			d := *s
+			d.groups, d.share, d.same = s.groups*same, s.share/same, same
+			return &d
+		}
+	}
+	return s
 }
 
 // place lays out the memory of a worker, and returns how much it is.
@@ -168,24 +184,25 @@ func (w *fewWork) products(j, start, n int) {
 type entries struct {
 	vec
 	first, stride int
+	same          int // groups that have the same
 }
 
 // of are those of a group, of dim elements each.
 func (e entries) of(group, dim int) entries {
-	return entries{e.from((group - e.first) * dim), group, e.stride}
+	return entries{e.from((group/e.same - e.first/e.same) * dim), group, e.stride, e.same}
 }
 
 // decoded returns the n keys or values from j on, of dim elements each, of all
 // groups of the part: where they lie, or decoded, if they are in blocks.
 func (w *fewWork) decoded(x vec, dim, j, n int) entries {
 	if !x.dtype.Blocked() {
-		return entries{x.from(w.key(w.z, 0, j) * dim), 0, w.groups * dim}
+		return entries{x.from(w.key(w.z, 0, j) * dim), 0, w.groups / w.same * dim, w.same}
 	}
-	buf, row := w.local[w.room.buf:], (w.last-w.first)*dim
+	buf, row := w.local[w.room.buf:], ((w.last-1)/w.same-w.first/w.same+1)*dim
 	for i := range n {
 		x.load(buf[i*row:(i+1)*row], w.key(w.z, w.first, j+i)*dim)
 	}
-	return entries{vecOf(buf), w.first, row}
+	return entries{vecOf(buf), w.first, row, w.same}
 }
 
 // mix adds to the sums of a group what it gets from the values v, j+c to j+c+n-1.

@@ -52,17 +52,22 @@ func attend(t *testing.T, b *Backend, at op.AttentionAttr, kv ir.DType, ctx, fro
 // with any number of threads and any instruction set.
 func TestAttentionDoesNotDependOnCompany(t *testing.T) {
 	const seq = 300
-	for _, c := range []struct {
-		at op.AttentionAttr
-		d  int
-		kv ir.DType
-	}{
-		{op.AttentionAttr{Causal: true}, 20, ir.F32}, {op.AttentionAttr{Causal: true}, 32, ir.BF16}, {op.AttentionAttr{Causal: true, ALiBi: 8}, 32, ir.F16},
-		{op.AttentionAttr{Causal: true, Window: 70, Softcap: 3}, 48, ir.F32}, {op.AttentionAttr{Causal: true, Window: 70}, 20, ir.F16},
-		{op.AttentionAttr{Causal: true}, 32, ir.Q8_0}, {op.AttentionAttr{Causal: true, Window: 33}, 96, ir.Q8_0},
+	type shape struct {
+		at            op.AttentionAttr
+		d             int
+		kv            ir.DType
+		heads, groups int
+	}
+	usual := func(at op.AttentionAttr, d int, kv ir.DType) shape { return shape{at, d, kv, 6, 2} }
+	for _, c := range []shape{
+		usual(op.AttentionAttr{Causal: true}, 20, ir.F32), usual(op.AttentionAttr{Causal: true}, 32, ir.BF16), usual(op.AttentionAttr{Causal: true, ALiBi: 8}, 32, ir.F16),
+		usual(op.AttentionAttr{Causal: true, Window: 70, Softcap: 3}, 48, ir.F32), usual(op.AttentionAttr{Causal: true, Window: 70}, 20, ir.F16),
+		usual(op.AttentionAttr{Causal: true}, 32, ir.Q8_0), usual(op.AttentionAttr{Causal: true, Window: 33}, 96, ir.Q8_0),
+		{op.AttentionAttr{Causal: true}, 48, ir.F32, 16, 1}, {op.AttentionAttr{Causal: true, ALiBi: 8}, 32, ir.BF16, 24, 2},
+		{op.AttentionAttr{Causal: true, Window: 33}, 32, ir.Q8_0, 24, 2}, // groups of more heads than are few
 	} {
 		r := rand.New(rand.NewPCG(13, 14))
-		one, other := newCached(r, seq, 6, 2, c.d), newCached(r, seq, 6, 2, c.d)
+		one, other := newCached(r, seq, c.heads, c.groups, c.d), newCached(r, seq, c.heads, c.groups, c.d)
 		row := one.heads * one.d
 		var want []float32
 		for _, threads := range []int{1, 3} {

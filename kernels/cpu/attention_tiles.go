@@ -31,6 +31,7 @@ type attending struct {
 	d, dv             int
 	keys, groups      int
 	share             int   // heads of a group
+	same              int   // groups in a row that have the same keys and values: parts of one
 	maskStrides       []int // along batch, heads, seq, t
 	scale, softcap    float32
 	block             int // keys that are taken at a time: a multiple of a panel
@@ -56,7 +57,7 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 	if s.groups == 0 || s.heads%s.groups != 0 {
 		return s, fmt.Errorf("attention: %d heads do not divide into %d groups", s.heads, s.groups)
 	}
-	s.share = s.heads / s.groups
+	s.share, s.same = s.heads/s.groups, 1
 	if s.mask.there() {
 		s.maskStrides = repeatStrides(in[3].Shape, []int{s.batch, s.heads, s.seq, s.keys})
 	}
@@ -109,7 +110,7 @@ func (s *attending) row(z, group, r int) int {
 }
 
 // key is the place of key j of a group among all keys [batch, t, groups].
-func (s *attending) key(z, group, j int) int { return (z*s.keys+j)*s.groups + group }
+func (s *attending) key(z, group, j int) int { return (z*s.keys+j)*(s.groups/s.same) + group/s.same }
 
 // sees returns the range of keys of the block [j, j+n) that row r sees,
 // counted from j; it may be empty.
@@ -147,7 +148,7 @@ func (s *attending) gather(to []float32, x vec, dim, z, group, lo, hi int, scale
 // where there is no key.
 func (s *attending) columns(to, buf []float32, x vec, dim, z, group, j, n int) {
 	wide := multiple(dim, 16)
-	interleave, stride := s.b.asm.Interleave[x.storage()], s.groups*dim*x.dtype.Size()
+	interleave, stride := s.b.asm.Interleave[x.storage()], s.groups/s.same*dim*x.dtype.Size()
 	for ; n > 0; n, j, to = n-asm.Panel, j+asm.Panel, to[wide*asm.Panel:] {
 		if n >= asm.Panel && wide == dim && !x.dtype.Blocked() {
 			interleave(asm.Panel, dim, x.at(s.key(z, group, j)*dim), stride, &to[0])

@@ -4,10 +4,11 @@
 
 Each folder goes through `pipe convert FOLDER OUT` (another folder), by way of PyTorch's format as well; both are loaded with
 from_pretrained, and every tensor of the state dict must be the same in name, shape, dtype and bits. saveback.json says of how
-many tensors that holds. (llama_fp8 is compared file by file: transformers would run its 8-bit kernels, which want a GPU.)
+many tensors that holds. (Quantised models are compared file by file: what transformers makes of them wants a GPU, or other packages.)
 """
 
 import glob
+import json
 import os
 import shutil
 import subprocess
@@ -28,7 +29,9 @@ def bits(t):
 
 
 def loaded(kind, path):
-    if path.endswith("llama_fp8"):
+    with open(os.path.join(path, "config.json")) as f:
+        packed = "quantization_config" in json.load(f)
+    if packed:
         out = {}
         for f in glob.glob(os.path.join(path, "*model*.safetensors")):
             with safe_open(f, "pt") as r:

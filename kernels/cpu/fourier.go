@@ -9,11 +9,11 @@ import (
 // fourier is a complex discrete Fourier transform of M rows of lanes side by side:
 // frames of a signal, each of which is transformed by itself.
 //
-// Passes are those of Stockham, of radix 4, 5, 3, 2 and what primes are left. Every
-// row that a pass makes is a weighted sum of rows, with the twiddle factors in the
-// weights, so that the bits are those of Weighted, whatever the number of lanes. A
+// Passes are those of Stockham, of radix 4, 5, 3, 2 and what primes are left. A pass of radix 4
+// adds and turns rows (Quarters); of another radix, every row that it makes is a weighted sum of rows, with the
+// twiddle factors in the weights. Either works lane by lane, so bits do not go by the number of lanes. A
 // real transform of even size N is a complex one of N/2, whose real parts are the even
-// elements, and a last pass of weighted sums of four rows; of odd size, one of N.
+// elements, and a last pass that makes two bins of two rows; of odd size, one of N.
 //
 // Source: arXiv:1305.2226 for Stockham's passes in this form; Sorensen et al., "Real-valued fast
 // Fourier transform algorithms", 1987.
@@ -21,10 +21,12 @@ type fourier struct {
 	b      *Backend
 	attr   op.FourierAttr
 	m      int // rows of the complex transform
+	apart  int // imaginary rows after the real ones: one more than m, so that rows of both do not share sets of the first-level cache
 	lanes  int // frames at a time, at most
 	bins   int
 	passes []fourierPass
 	ends   []float32 // weights of the pass between bins and rows: eight for each bin, or, back, for each row
+	pairs  []float32 // of bins k and M-k, for k below M/2: what RealBins reads
 	window []float32
 }
 
@@ -32,8 +34,9 @@ type fourier struct {
 type fourierPass struct {
 	radix, parts, side int
 	weights            []float32 // of part p and result j, 2 radix for the real part, and as many for the imaginary
-	first, alone       bool      // rows are those of frames; and there are no imaginary ones
+	first, alone, back bool      // rows are those of frames; and there are no imaginary ones
 	last               bool      // rows become those of frames
+	quarters           []float32 // of radix 4: what Quarters reads, for each part; nil where sums are weighted
 }
 
 // fourierRoom is the floats of a worker for rows, of two copies each.
@@ -48,6 +51,7 @@ func newFourier(b *Backend, at op.FourierAttr, back bool) *fourier {
 	if at.N%2 == 0 {
 		f.m = at.N / 2
 	}
+	f.apart = f.m + 1
 	f.lanes = 64
 	for f.lanes > 1 && 4*(f.m+1)*f.lanes > fourierRoom {
 		f.lanes /= 2
@@ -67,6 +71,9 @@ func newFourier(b *Backend, at op.FourierAttr, back bool) *fourier {
 	} else {
 		f.windowed(&f.passes[0])
 		f.binsOfRows()
+	}
+	for i := range f.passes {
+		f.quartered(&f.passes[i], back)
 	}
 	return f
 }
@@ -131,8 +138,28 @@ func (f *fourier) windowed(p *fourierPass) {
 	p.first, p.alone = true, f.m == f.attr.N
 }
 
+// quartered lists what Quarters reads of a pass, if it is one of radix 4 between rows of this transform.
+func (f *fourier) quartered(p *fourierPass, back bool) {
+	if p.radix != 4 || p.alone || p.last {
+		return
+	}
+	w := f.attr.Windows()
+	for part := range p.parts {
+		for j := 1; j < 4; j++ { // back, parts change places instead
+			sin, cos := math.Sincos(2 * math.Pi * float64(part*j) / float64(4*p.parts))
+			p.quarters = append(p.quarters, float32(cos), float32(-sin))
+		}
+		for i := 0; p.first && i < 4; i++ {
+			n := part + p.parts*i
+			p.quarters = append(p.quarters, float32(w[2*n]), float32(w[2*n+1]))
+		}
+	}
+	p.back = back
+}
+
 // binsOfRows are the weights of rows k and M-k, real and imaginary, in bin k.
 func (f *fourier) binsOfRows() {
+	f.pairsOfRows()
 	for k := range f.bins {
 		d := f.attr.Bin(k)
 		if f.m == f.attr.N {
@@ -147,6 +174,15 @@ func (f *fourier) binsOfRows() {
 		for _, v := range []float64{1 - sin, cos, 1 + sin, cos, -cos, 1 - sin, cos, -1 - sin} {
 			f.ends = append(f.ends, float32(d*v/2))
 		}
+	}
+}
+
+// pairsOfRows are the weights of bins k and M-k.
+func (f *fourier) pairsOfRows() {
+	for k := 0; 2*k < f.m && f.m != f.attr.N; k++ {
+		sin, cos := math.Sincos(2 * math.Pi * float64(k) / float64(f.attr.N))
+		h := f.attr.Bin(k) / 2
+		f.pairs = append(f.pairs, float32(h), float32(h*cos), float32(h*sin))
 	}
 }
 
@@ -197,6 +233,10 @@ func (f *fourier) run(x, y []float32, n int, list []int) (made, free []float32) 
 
 // pace makes one pass: neighbouring rows with the same weights at once.
 func (f *fourier) pace(p *fourierPass, x, y []float32, n int, list []int) {
+	if p.quarters != nil {
+		f.quarters(p, x, y, n)
+		return
+	}
 	taps, step := 2*p.radix, 1
 	if p.alone {
 		taps = p.radix
@@ -213,7 +253,7 @@ func (f *fourier) pace(p *fourierPass, x, y []float32, n int, list []int) {
 			case p.first:
 				list[2*i], list[2*i+1] = 4*tap, 4*n*(tap/2*p.parts*2+tap%2)
 			default:
-				list[2*i], list[2*i+1] = 4*tap, 4*n*(tap/2*p.parts*p.side+tap%2*f.m)
+				list[2*i], list[2*i+1] = 4*tap, 4*n*(tap/2*p.parts*p.side+tap%2*f.apart)
 			}
 		}
 		load := min(t, 1)
@@ -232,6 +272,23 @@ func (f *fourier) pace(p *fourierPass, x, y []float32, n int, list []int) {
 	}
 }
 
+// quarters makes a pass of radix 4: all rows of a part with the same weights at once.
+func (f *fourier) quarters(p *fourierPass, x, y []float32, n int) {
+	each, step, im, run := 6, 1, f.apart*n, f.b.asm.Quarters
+	if p.first { // even elements of frames are real, odd ones imaginary
+		each, step, im, run = 14, 2, n, f.b.asm.WindowedQuarters
+	}
+	width := p.side * n
+	for part := range p.parts {
+		from, to := x[part*width*step:], y[4*part*width:]
+		xr, xi, yr, yi := &from[0], &from[im], &to[0], &to[f.apart*n]
+		if p.back {
+			xr, xi, yr, yi = xi, xr, yi, yr
+		}
+		run(width, &p.quarters[part*each], xr, xi, 4*p.parts*width*step, yr, yi, 4*width)
+	}
+}
+
 // runs writes neighbouring rows with the same weights, as many at a time as stay in the
 // first-level cache while all sums of them are taken. Only every skip-th sum is wanted:
 // the real ones, or all.
@@ -240,7 +297,7 @@ func (f *fourier) runs(p *fourierPass, y, from, w []float32, skip, count, n, loa
 	for c := 0; c < p.side*n; c += chunk {
 		width := min(chunk, p.side*n-c)
 		for j := 0; j < 2*p.radix; j += skip {
-			f.b.asm.Weighted(width, count, &w[j*2*p.radix], &from[c], &list[0], &y[(p.side*(j/2)+j%2*f.m)*n+c], load)
+			f.b.asm.Weighted(width, count, &w[j*2*p.radix], &from[c], &list[0], &y[(p.side*(j/2)+j%2*f.apart)*n+c], load)
 		}
 	}
 }

@@ -82,8 +82,15 @@ func (t *transformer) analyse(worker, id int) {
 	z, _ := t.run(x, y, n, list)
 	for k := range t.bins {
 		a, b, at := k%t.m, (t.m-k%t.m)%t.m, (row*t.bins+k)*t.frames+lo
-		t.four(t.re[at:at+n], z, t.ends[8*k:], a, b, t.m, n, list)
-		t.four(t.im[at:at+n], z, t.ends[8*k+4:], a, b, t.m, n, list)
+		switch last := len(t.pairs) / 3; {
+		case k > 0 && k < last:
+			c := at + (t.m-2*k)*t.frames // bin M-k
+			t.b.asm.RealBins(n, &t.pairs[3*k], &z[a*n], &z[(t.apart+a)*n], &z[b*n], &z[(t.apart+b)*n], &t.re[at], &t.im[at], &t.re[c], &t.im[c])
+		case k > t.m-last && k < t.m: // made with M-k
+		default:
+			t.four(t.re[at:at+n], z, t.ends[8*k:], a, b, t.apart, n, list)
+			t.four(t.im[at:at+n], z, t.ends[8*k+4:], a, b, t.apart, n, list)
+		}
 	}
 }
 
@@ -160,7 +167,7 @@ func (t *transformer) back(worker, row, f, n int) []float32 {
 			b = a
 		}
 		t.four(y[k*n:(k+1)*n], x, t.ends[8*k:], a, b, t.bins, n, list)
-		t.four(y[(t.m+k)*n:(t.m+k+1)*n], x, t.ends[8*k+4:], a, b, t.bins, n, list)
+		t.four(y[(t.apart+k)*n:(t.apart+k+1)*n], x, t.ends[8*k+4:], a, b, t.bins, n, list)
 	}
 	z, frames := t.run(y, x, n, list)
 	size := t.attr.N

@@ -280,3 +280,45 @@ func TestTaps(t *testing.T) {
 		}
 	}
 }
+
+// Steps of Fourier transforms are those of the Go loops, and of the formula.
+func TestButterflies(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	w, x, before := random(r, 14), random(r, 8*340), random(r, 8*340)
+	generic := genericWindows()
+	for name, kernels := range tiers(t) {
+		for _, n := range []int{1, 7, 8, 16, 67, 333} {
+			row := n + 3
+			for k, pair := range [][2]Quarters{{kernels.Quarters, generic.Quarters}, {kernels.WindowedQuarters, generic.WindowedQuarters}} {
+				got, want := slices.Clone(before), slices.Clone(before)
+				pair[0](n, &w[0], &x[0], &x[4*row], 4*row, &got[4*row], &got[0], 4*row)
+				pair[1](n, &w[0], &x[0], &x[4*row], 4*row, &want[4*row], &want[0], 4*row)
+				sameBits(t, fmt.Sprintf("%s: quarters %d of %d", name, k, n), got, want)
+				for j := range n {
+					var a [4]complex128
+					for i := range a {
+						re, im := float64(x[i*row+j]), float64(x[(4+i)*row+j])
+						if k == 1 {
+							re, im = re*float64(w[6+2*i]), im*float64(w[7+2*i])
+						}
+						a[i] = complex(re, im)
+					}
+					for i, f := range [4]complex128{1, -1i, -1, 1i} {
+						y := (a[0] + f*a[1] + f*f*a[2] + f*f*f*a[3])
+						if i > 0 {
+							y *= complex(float64(w[2*i-2]), float64(w[2*i-1]))
+						}
+						if d := y - complex(float64(got[(4+i)*row+j]), float64(got[i*row+j])); real(d)*real(d)+imag(d)*imag(d) > 1e-10 {
+							t.Fatalf("%s: quarters %d, row %d, element %d: off by %v", name, k, i, j, d)
+						}
+					}
+				}
+			}
+			got, want := slices.Clone(before), slices.Clone(before)
+			for y, f := range map[*[]float32]RealBins{&got: kernels.RealBins, &want: generic.RealBins} {
+				f(n, &w[0], &x[0], &x[row], &x[2*row], &x[3*row], &(*y)[0], &(*y)[row], &(*y)[2*row], &(*y)[3*row])
+			}
+			sameBits(t, fmt.Sprintf("%s: bins of %d", name, n), got, want)
+		}
+	}
+}

@@ -38,3 +38,18 @@ func Taps6Y(channels int, taps int, a *float32, nextA int, b *float32, nextB int
 //
 //go:noescape
 func WeightedY(n int, taps int, a *float32, b *float32, at *int, c *float32, load int)
+
+// QuartersY is the Quarters of vectors.
+//
+//go:noescape
+func QuartersY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
+// WindowedQuartersY is the WindowedQuarters of vectors.
+//
+//go:noescape
+func WindowedQuartersY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
+// RealBinsY is the RealBins of vectors.
+//
+//go:noescape
+func RealBinsY(n int, w *float32, ar *float32, ai *float32, br *float32, bi *float32, cr *float32, ci *float32, dr *float32, di *float32)

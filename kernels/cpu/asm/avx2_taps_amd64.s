@@ -1049,6 +1049,398 @@ done:
 	VZEROUPPER
 	RET
 
+// func QuartersY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·QuartersY(SB), NOSPLIT, $0-64
+	MOVQ n+0(FP), AX
+	MOVQ w+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ xi+24(FP), BX
+	MOVQ y+40(FP), SI
+	MOVQ yi+48(FP), DI
+	MOVQ apart+32(FP), R8
+	MOVQ apartY+56(FP), R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	SUBQ $0x08, AX
+	JL   tail
+
+loop:
+	VMOVUPS      (DX), Y0
+	VMOVUPS      (DX)(R8*2), Y1
+	VADDPS       Y1, Y0, Y2
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      (BX), Y1
+	VMOVUPS      (BX)(R8*2), Y3
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      (DX)(R8*1), Y3
+	VMOVUPS      (DX)(R10*1), Y5
+	VADDPS       Y5, Y3, Y6
+	VSUBPS       Y5, Y3, Y3
+	VMOVUPS      (BX)(R8*1), Y5
+	VMOVUPS      (BX)(R10*1), Y7
+	VADDPS       Y7, Y5, Y8
+	VSUBPS       Y7, Y5, Y5
+	VADDPS       Y6, Y2, Y7
+	VSUBPS       Y6, Y2, Y2
+	VMOVUPS      Y7, (SI)
+	VADDPS       Y8, Y4, Y6
+	VSUBPS       Y8, Y4, Y4
+	VMOVUPS      Y6, (DI)
+	VBROADCASTSS 8(CX), Y6
+	VBROADCASTSS 12(CX), Y7
+	VMULPS       Y7, Y4, Y8
+	VMULPS       Y6, Y4, Y4
+	VFMSUB231PS  Y6, Y2, Y8
+	VFMADD231PS  Y7, Y2, Y4
+	VMOVUPS      Y8, (SI)(R9*2)
+	VMOVUPS      Y4, (DI)(R9*2)
+	VADDPS       Y5, Y0, Y2
+	VSUBPS       Y5, Y0, Y0
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS 4(CX), Y5
+	VMULPS       Y5, Y1, Y6
+	VMULPS       Y3, Y1, Y1
+	VFMSUB231PS  Y3, Y2, Y6
+	VFMADD231PS  Y5, Y2, Y1
+	VMOVUPS      Y6, (SI)(R9*1)
+	VMOVUPS      Y1, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Y1
+	VBROADCASTSS 20(CX), Y2
+	VMULPS       Y2, Y4, Y3
+	VMULPS       Y1, Y4, Y4
+	VFMSUB231PS  Y1, Y0, Y3
+	VFMADD231PS  Y2, Y0, Y4
+	VMOVUPS      Y3, (SI)(R11*1)
+	VMOVUPS      Y4, (DI)(R11*1)
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	SUBQ         $0x08, AX
+	JGE          loop
+
+tail:
+	ADDQ         $0x08, AX
+	JE           done
+	VMOVQ        AX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMASKMOVPS   (DX)(R8*2), Y0, Y2
+	VADDPS       Y2, Y1, Y3
+	VSUBPS       Y2, Y1, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VMASKMOVPS   (BX)(R8*2), Y0, Y4
+	VADDPS       Y4, Y2, Y5
+	VSUBPS       Y4, Y2, Y2
+	VMASKMOVPS   (DX)(R8*1), Y0, Y4
+	VMASKMOVPS   (DX)(R10*1), Y0, Y6
+	VADDPS       Y6, Y4, Y7
+	VSUBPS       Y6, Y4, Y4
+	VMASKMOVPS   (BX)(R8*1), Y0, Y6
+	VMASKMOVPS   (BX)(R10*1), Y0, Y8
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y8, Y6, Y6
+	VADDPS       Y7, Y3, Y8
+	VSUBPS       Y7, Y3, Y3
+	VMASKMOVPS   Y8, Y0, (SI)
+	VADDPS       Y9, Y5, Y7
+	VSUBPS       Y9, Y5, Y5
+	VMASKMOVPS   Y7, Y0, (DI)
+	VBROADCASTSS 8(CX), Y7
+	VBROADCASTSS 12(CX), Y8
+	VMULPS       Y8, Y5, Y9
+	VMULPS       Y7, Y5, Y5
+	VFMSUB231PS  Y7, Y3, Y9
+	VFMADD231PS  Y8, Y3, Y5
+	VMASKMOVPS   Y9, Y0, (SI)(R9*2)
+	VMASKMOVPS   Y5, Y0, (DI)(R9*2)
+	VADDPS       Y6, Y1, Y3
+	VSUBPS       Y6, Y1, Y1
+	VADDPS       Y4, Y2, Y5
+	VSUBPS       Y4, Y2, Y2
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS 4(CX), Y6
+	VMULPS       Y6, Y2, Y7
+	VMULPS       Y4, Y2, Y2
+	VFMSUB231PS  Y4, Y3, Y7
+	VFMADD231PS  Y6, Y3, Y2
+	VMASKMOVPS   Y7, Y0, (SI)(R9*1)
+	VMASKMOVPS   Y2, Y0, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Y2
+	VBROADCASTSS 20(CX), Y3
+	VMULPS       Y3, Y5, Y4
+	VMULPS       Y2, Y5, Y5
+	VFMSUB231PS  Y2, Y1, Y4
+	VFMADD231PS  Y3, Y1, Y5
+	VMASKMOVPS   Y4, Y0, (SI)(R11*1)
+	VMASKMOVPS   Y5, Y0, (DI)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func WindowedQuartersY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·WindowedQuartersY(SB), NOSPLIT, $0-64
+	MOVQ n+0(FP), AX
+	MOVQ w+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ xi+24(FP), BX
+	MOVQ y+40(FP), SI
+	MOVQ yi+48(FP), DI
+	MOVQ apart+32(FP), R8
+	MOVQ apartY+56(FP), R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	SUBQ $0x08, AX
+	JL   tail
+
+loop:
+	VMOVUPS      (DX), Y0
+	VBROADCASTSS 24(CX), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (DX)(R8*2), Y1
+	VBROADCASTSS 40(CX), Y2
+	VMULPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VSUBPS       Y1, Y0, Y0
+	VMOVUPS      (BX), Y1
+	VBROADCASTSS 28(CX), Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      (BX)(R8*2), Y3
+	VBROADCASTSS 44(CX), Y4
+	VMULPS       Y4, Y3, Y3
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	VMOVUPS      (DX)(R8*1), Y3
+	VBROADCASTSS 32(CX), Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      (DX)(R10*1), Y5
+	VBROADCASTSS 48(CX), Y6
+	VMULPS       Y6, Y5, Y5
+	VADDPS       Y5, Y3, Y6
+	VSUBPS       Y5, Y3, Y3
+	VMOVUPS      (BX)(R8*1), Y5
+	VBROADCASTSS 36(CX), Y7
+	VMULPS       Y7, Y5, Y5
+	VMOVUPS      (BX)(R10*1), Y7
+	VBROADCASTSS 52(CX), Y8
+	VMULPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y8
+	VSUBPS       Y7, Y5, Y5
+	VADDPS       Y6, Y2, Y7
+	VSUBPS       Y6, Y2, Y2
+	VMOVUPS      Y7, (SI)
+	VADDPS       Y8, Y4, Y6
+	VSUBPS       Y8, Y4, Y4
+	VMOVUPS      Y6, (DI)
+	VBROADCASTSS 8(CX), Y6
+	VBROADCASTSS 12(CX), Y7
+	VMULPS       Y7, Y4, Y8
+	VMULPS       Y6, Y4, Y4
+	VFMSUB231PS  Y6, Y2, Y8
+	VFMADD231PS  Y7, Y2, Y4
+	VMOVUPS      Y8, (SI)(R9*2)
+	VMOVUPS      Y4, (DI)(R9*2)
+	VADDPS       Y5, Y0, Y2
+	VSUBPS       Y5, Y0, Y0
+	VADDPS       Y3, Y1, Y4
+	VSUBPS       Y3, Y1, Y1
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS 4(CX), Y5
+	VMULPS       Y5, Y1, Y6
+	VMULPS       Y3, Y1, Y1
+	VFMSUB231PS  Y3, Y2, Y6
+	VFMADD231PS  Y5, Y2, Y1
+	VMOVUPS      Y6, (SI)(R9*1)
+	VMOVUPS      Y1, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Y1
+	VBROADCASTSS 20(CX), Y2
+	VMULPS       Y2, Y4, Y3
+	VMULPS       Y1, Y4, Y4
+	VFMSUB231PS  Y1, Y0, Y3
+	VFMADD231PS  Y2, Y0, Y4
+	VMOVUPS      Y3, (SI)(R11*1)
+	VMOVUPS      Y4, (DI)(R11*1)
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	SUBQ         $0x08, AX
+	JGE          loop
+
+tail:
+	ADDQ         $0x08, AX
+	JE           done
+	VMOVQ        AX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VBROADCASTSS 24(CX), Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   (DX)(R8*2), Y0, Y2
+	VBROADCASTSS 40(CX), Y3
+	VMULPS       Y3, Y2, Y2
+	VADDPS       Y2, Y1, Y3
+	VSUBPS       Y2, Y1, Y1
+	VMASKMOVPS   (BX), Y0, Y2
+	VBROADCASTSS 28(CX), Y4
+	VMULPS       Y4, Y2, Y2
+	VMASKMOVPS   (BX)(R8*2), Y0, Y4
+	VBROADCASTSS 44(CX), Y5
+	VMULPS       Y5, Y4, Y4
+	VADDPS       Y4, Y2, Y5
+	VSUBPS       Y4, Y2, Y2
+	VMASKMOVPS   (DX)(R8*1), Y0, Y4
+	VBROADCASTSS 32(CX), Y6
+	VMULPS       Y6, Y4, Y4
+	VMASKMOVPS   (DX)(R10*1), Y0, Y6
+	VBROADCASTSS 48(CX), Y7
+	VMULPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y7
+	VSUBPS       Y6, Y4, Y4
+	VMASKMOVPS   (BX)(R8*1), Y0, Y6
+	VBROADCASTSS 36(CX), Y8
+	VMULPS       Y8, Y6, Y6
+	VMASKMOVPS   (BX)(R10*1), Y0, Y8
+	VBROADCASTSS 52(CX), Y9
+	VMULPS       Y9, Y8, Y8
+	VADDPS       Y8, Y6, Y9
+	VSUBPS       Y8, Y6, Y6
+	VADDPS       Y7, Y3, Y8
+	VSUBPS       Y7, Y3, Y3
+	VMASKMOVPS   Y8, Y0, (SI)
+	VADDPS       Y9, Y5, Y7
+	VSUBPS       Y9, Y5, Y5
+	VMASKMOVPS   Y7, Y0, (DI)
+	VBROADCASTSS 8(CX), Y7
+	VBROADCASTSS 12(CX), Y8
+	VMULPS       Y8, Y5, Y9
+	VMULPS       Y7, Y5, Y5
+	VFMSUB231PS  Y7, Y3, Y9
+	VFMADD231PS  Y8, Y3, Y5
+	VMASKMOVPS   Y9, Y0, (SI)(R9*2)
+	VMASKMOVPS   Y5, Y0, (DI)(R9*2)
+	VADDPS       Y6, Y1, Y3
+	VSUBPS       Y6, Y1, Y1
+	VADDPS       Y4, Y2, Y5
+	VSUBPS       Y4, Y2, Y2
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS 4(CX), Y6
+	VMULPS       Y6, Y2, Y7
+	VMULPS       Y4, Y2, Y2
+	VFMSUB231PS  Y4, Y3, Y7
+	VFMADD231PS  Y6, Y3, Y2
+	VMASKMOVPS   Y7, Y0, (SI)(R9*1)
+	VMASKMOVPS   Y2, Y0, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Y2
+	VBROADCASTSS 20(CX), Y3
+	VMULPS       Y3, Y5, Y4
+	VMULPS       Y2, Y5, Y5
+	VFMSUB231PS  Y2, Y1, Y4
+	VFMADD231PS  Y3, Y1, Y5
+	VMASKMOVPS   Y4, Y0, (SI)(R11*1)
+	VMASKMOVPS   Y5, Y0, (DI)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func RealBinsY(n int, w *float32, ar *float32, ai *float32, br *float32, bi *float32, cr *float32, ci *float32, dr *float32, di *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·RealBinsY(SB), NOSPLIT, $0-80
+	MOVQ         n+0(FP), AX
+	MOVQ         w+8(FP), CX
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4(CX), Y1
+	VBROADCASTSS 8(CX), Y2
+	MOVQ         ar+16(FP), CX
+	MOVQ         ai+24(FP), DX
+	MOVQ         br+32(FP), BX
+	MOVQ         bi+40(FP), SI
+	MOVQ         cr+48(FP), DI
+	MOVQ         ci+56(FP), R8
+	MOVQ         dr+64(FP), R9
+	MOVQ         di+72(FP), R10
+	SUBQ         $0x08, AX
+	JL           tail
+
+loop:
+	VMOVUPS      (CX), Y3
+	VMOVUPS      (DX), Y4
+	VMOVUPS      (BX), Y5
+	VMOVUPS      (SI), Y6
+	VADDPS       Y5, Y3, Y7
+	VSUBPS       Y3, Y5, Y5
+	VADDPS       Y6, Y4, Y3
+	VSUBPS       Y6, Y4, Y4
+	VMULPS       Y2, Y5, Y6
+	VFMADD231PS  Y1, Y3, Y6
+	VMULPS       Y2, Y3, Y3
+	VFMSUB231PS  Y1, Y5, Y3
+	VMOVAPS      Y6, Y5
+	VFMADD231PS  Y7, Y0, Y5
+	VMOVUPS      Y5, (DI)
+	VMOVAPS      Y6, Y5
+	VFMSUB231PS  Y7, Y0, Y5
+	VMOVUPS      Y5, (R9)
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  Y4, Y0, Y5
+	VMOVUPS      Y5, (R8)
+	VMOVAPS      Y3, Y3
+	VFNMADD231PS Y4, Y0, Y3
+	VMOVUPS      Y3, (R10)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	ADDQ         $0x20, R9
+	ADDQ         $0x20, R10
+	SUBQ         $0x08, AX
+	JGE          loop
+
+tail:
+	ADDQ         $0x08, AX
+	JE           done
+	VMOVQ        AX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     constantsY<>+0(SB), Y3, Y3
+	VMASKMOVPS   (CX), Y3, Y4
+	VMASKMOVPS   (DX), Y3, Y5
+	VMASKMOVPS   (BX), Y3, Y6
+	VMASKMOVPS   (SI), Y3, Y7
+	VADDPS       Y6, Y4, Y8
+	VSUBPS       Y4, Y6, Y6
+	VADDPS       Y7, Y5, Y4
+	VSUBPS       Y7, Y5, Y5
+	VMULPS       Y2, Y6, Y7
+	VFMADD231PS  Y1, Y4, Y7
+	VMULPS       Y2, Y4, Y2
+	VFMSUB231PS  Y1, Y6, Y2
+	VMOVAPS      Y7, Y1
+	VFMADD231PS  Y8, Y0, Y1
+	VMASKMOVPS   Y1, Y3, (DI)
+	VMOVAPS      Y7, Y1
+	VFMSUB231PS  Y8, Y0, Y1
+	VMASKMOVPS   Y1, Y3, (R9)
+	VMOVAPS      Y2, Y1
+	VFMADD231PS  Y5, Y0, Y1
+	VMASKMOVPS   Y1, Y3, (R8)
+	VMOVAPS      Y2, Y1
+	VFNMADD231PS Y5, Y0, Y1
+	VMASKMOVPS   Y1, Y3, (R10)
+
+done:
+	VZEROUPPER
+	RET
+
 DATA constantsY<>+0(SB)/4, $0x00000000
 DATA constantsY<>+4(SB)/4, $0x00000001
 DATA constantsY<>+8(SB)/4, $0x00000002

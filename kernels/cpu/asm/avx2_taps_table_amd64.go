@@ -7,7 +7,10 @@ package asm
 // windowsY holds the functions over windows of AVX2.
 func windowsY() Windows {
 	return Windows{
-		Taps:     []Taps{nil, Taps1Y, Taps2Y, Taps3Y, Taps4Y, Taps5Y, Taps6Y},
-		Weighted: WeightedY,
+		Taps:             []Taps{nil, Taps1Y, Taps2Y, Taps3Y, Taps4Y, Taps5Y, Taps6Y},
+		Weighted:         WeightedY,
+		Quarters:         QuartersY,
+		WindowedQuarters: WindowedQuartersY,
+		RealBins:         RealBinsY,
 	}
 }

@@ -68,3 +68,18 @@ func Taps12Z(channels int, taps int, a *float32, nextA int, b *float32, nextB in
 //
 //go:noescape
 func WeightedZ(n int, taps int, a *float32, b *float32, at *int, c *float32, load int)
+
+// QuartersZ is the Quarters of vectors.
+//
+//go:noescape
+func QuartersZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
+// WindowedQuartersZ is the WindowedQuarters of vectors.
+//
+//go:noescape
+func WindowedQuartersZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
+// RealBinsZ is the RealBins of vectors.
+//
+//go:noescape
+func RealBinsZ(n int, w *float32, ar *float32, ai *float32, br *float32, bi *float32, cr *float32, ci *float32, dr *float32, di *float32)

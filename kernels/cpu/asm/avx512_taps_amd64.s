@@ -1556,5 +1556,397 @@ done:
 	VZEROUPPER
 	RET
 
+// func QuartersZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·QuartersZ(SB), NOSPLIT, $0-64
+	MOVQ n+0(FP), AX
+	MOVQ w+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ xi+24(FP), BX
+	MOVQ y+40(FP), SI
+	MOVQ yi+48(FP), DI
+	MOVQ apart+32(FP), R8
+	MOVQ apartY+56(FP), R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	SUBQ $0x10, AX
+	JL   tail
+
+loop:
+	VMOVUPS      (DX), Z0
+	VMOVUPS      (DX)(R8*2), Z1
+	VADDPS       Z1, Z0, Z2
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS      (BX), Z1
+	VMOVUPS      (BX)(R8*2), Z3
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VMOVUPS      (DX)(R8*1), Z3
+	VMOVUPS      (DX)(R10*1), Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS      (BX)(R8*1), Z5
+	VMOVUPS      (BX)(R10*1), Z7
+	VADDPS       Z7, Z5, Z8
+	VSUBPS       Z7, Z5, Z5
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z2
+	VMOVUPS      Z7, (SI)
+	VADDPS       Z8, Z4, Z6
+	VSUBPS       Z8, Z4, Z4
+	VMOVUPS      Z6, (DI)
+	VBROADCASTSS 8(CX), Z6
+	VBROADCASTSS 12(CX), Z7
+	VMULPS       Z7, Z4, Z8
+	VMULPS       Z6, Z4, Z4
+	VFMSUB231PS  Z6, Z2, Z8
+	VFMADD231PS  Z7, Z2, Z4
+	VMOVUPS      Z8, (SI)(R9*2)
+	VMOVUPS      Z4, (DI)(R9*2)
+	VADDPS       Z5, Z0, Z2
+	VSUBPS       Z5, Z0, Z0
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS 4(CX), Z5
+	VMULPS       Z5, Z1, Z6
+	VMULPS       Z3, Z1, Z1
+	VFMSUB231PS  Z3, Z2, Z6
+	VFMADD231PS  Z5, Z2, Z1
+	VMOVUPS      Z6, (SI)(R9*1)
+	VMOVUPS      Z1, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Z1
+	VBROADCASTSS 20(CX), Z2
+	VMULPS       Z2, Z4, Z3
+	VMULPS       Z1, Z4, Z4
+	VFMSUB231PS  Z1, Z0, Z3
+	VFMADD231PS  Z2, Z0, Z4
+	VMOVUPS      Z3, (SI)(R11*1)
+	VMOVUPS      Z4, (DI)(R11*1)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, AX
+	JGE          loop
+
+tail:
+	ADDQ         $0x10, AX
+	JE           done
+	MOVQ         $-1, R12
+	BZHIQ        AX, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VMOVUPS.Z    (DX)(R8*2), K1, Z1
+	VADDPS       Z1, Z0, Z2
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS.Z    (BX), K1, Z1
+	VMOVUPS.Z    (BX)(R8*2), K1, Z3
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VMOVUPS.Z    (DX)(R8*1), K1, Z3
+	VMOVUPS.Z    (DX)(R10*1), K1, Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS.Z    (BX)(R8*1), K1, Z5
+	VMOVUPS.Z    (BX)(R10*1), K1, Z7
+	VADDPS       Z7, Z5, Z8
+	VSUBPS       Z7, Z5, Z5
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z2
+	VMOVUPS      Z7, K1, (SI)
+	VADDPS       Z8, Z4, Z6
+	VSUBPS       Z8, Z4, Z4
+	VMOVUPS      Z6, K1, (DI)
+	VBROADCASTSS 8(CX), Z6
+	VBROADCASTSS 12(CX), Z7
+	VMULPS       Z7, Z4, Z8
+	VMULPS       Z6, Z4, Z4
+	VFMSUB231PS  Z6, Z2, Z8
+	VFMADD231PS  Z7, Z2, Z4
+	VMOVUPS      Z8, K1, (SI)(R9*2)
+	VMOVUPS      Z4, K1, (DI)(R9*2)
+	VADDPS       Z5, Z0, Z2
+	VSUBPS       Z5, Z0, Z0
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS 4(CX), Z5
+	VMULPS       Z5, Z1, Z6
+	VMULPS       Z3, Z1, Z1
+	VFMSUB231PS  Z3, Z2, Z6
+	VFMADD231PS  Z5, Z2, Z1
+	VMOVUPS      Z6, K1, (SI)(R9*1)
+	VMOVUPS      Z1, K1, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Z1
+	VBROADCASTSS 20(CX), Z2
+	VMULPS       Z2, Z4, Z3
+	VMULPS       Z1, Z4, Z4
+	VFMSUB231PS  Z1, Z0, Z3
+	VFMADD231PS  Z2, Z0, Z4
+	VMOVUPS      Z3, K1, (SI)(R11*1)
+	VMOVUPS      Z4, K1, (DI)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func WindowedQuartersZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·WindowedQuartersZ(SB), NOSPLIT, $0-64
+	MOVQ n+0(FP), AX
+	MOVQ w+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ xi+24(FP), BX
+	MOVQ y+40(FP), SI
+	MOVQ yi+48(FP), DI
+	MOVQ apart+32(FP), R8
+	MOVQ apartY+56(FP), R9
+	LEAQ (R8)(R8*2), R10
+	LEAQ (R9)(R9*2), R11
+	SUBQ $0x10, AX
+	JL   tail
+
+loop:
+	VMOVUPS      (DX), Z0
+	VBROADCASTSS 24(CX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      (DX)(R8*2), Z1
+	VBROADCASTSS 40(CX), Z2
+	VMULPS       Z2, Z1, Z1
+	VADDPS       Z1, Z0, Z2
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS      (BX), Z1
+	VBROADCASTSS 28(CX), Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS      (BX)(R8*2), Z3
+	VBROADCASTSS 44(CX), Z4
+	VMULPS       Z4, Z3, Z3
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VMOVUPS      (DX)(R8*1), Z3
+	VBROADCASTSS 32(CX), Z5
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS      (DX)(R10*1), Z5
+	VBROADCASTSS 48(CX), Z6
+	VMULPS       Z6, Z5, Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS      (BX)(R8*1), Z5
+	VBROADCASTSS 36(CX), Z7
+	VMULPS       Z7, Z5, Z5
+	VMOVUPS      (BX)(R10*1), Z7
+	VBROADCASTSS 52(CX), Z8
+	VMULPS       Z8, Z7, Z7
+	VADDPS       Z7, Z5, Z8
+	VSUBPS       Z7, Z5, Z5
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z2
+	VMOVUPS      Z7, (SI)
+	VADDPS       Z8, Z4, Z6
+	VSUBPS       Z8, Z4, Z4
+	VMOVUPS      Z6, (DI)
+	VBROADCASTSS 8(CX), Z6
+	VBROADCASTSS 12(CX), Z7
+	VMULPS       Z7, Z4, Z8
+	VMULPS       Z6, Z4, Z4
+	VFMSUB231PS  Z6, Z2, Z8
+	VFMADD231PS  Z7, Z2, Z4
+	VMOVUPS      Z8, (SI)(R9*2)
+	VMOVUPS      Z4, (DI)(R9*2)
+	VADDPS       Z5, Z0, Z2
+	VSUBPS       Z5, Z0, Z0
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS 4(CX), Z5
+	VMULPS       Z5, Z1, Z6
+	VMULPS       Z3, Z1, Z1
+	VFMSUB231PS  Z3, Z2, Z6
+	VFMADD231PS  Z5, Z2, Z1
+	VMOVUPS      Z6, (SI)(R9*1)
+	VMOVUPS      Z1, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Z1
+	VBROADCASTSS 20(CX), Z2
+	VMULPS       Z2, Z4, Z3
+	VMULPS       Z1, Z4, Z4
+	VFMSUB231PS  Z1, Z0, Z3
+	VFMADD231PS  Z2, Z0, Z4
+	VMOVUPS      Z3, (SI)(R11*1)
+	VMOVUPS      Z4, (DI)(R11*1)
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, AX
+	JGE          loop
+
+tail:
+	ADDQ         $0x10, AX
+	JE           done
+	MOVQ         $-1, R12
+	BZHIQ        AX, R12, R12
+	KMOVW        R12, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VBROADCASTSS 24(CX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS.Z    (DX)(R8*2), K1, Z1
+	VBROADCASTSS 40(CX), Z2
+	VMULPS       Z2, Z1, Z1
+	VADDPS       Z1, Z0, Z2
+	VSUBPS       Z1, Z0, Z0
+	VMOVUPS.Z    (BX), K1, Z1
+	VBROADCASTSS 28(CX), Z3
+	VMULPS       Z3, Z1, Z1
+	VMOVUPS.Z    (BX)(R8*2), K1, Z3
+	VBROADCASTSS 44(CX), Z4
+	VMULPS       Z4, Z3, Z3
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VMOVUPS.Z    (DX)(R8*1), K1, Z3
+	VBROADCASTSS 32(CX), Z5
+	VMULPS       Z5, Z3, Z3
+	VMOVUPS.Z    (DX)(R10*1), K1, Z5
+	VBROADCASTSS 48(CX), Z6
+	VMULPS       Z6, Z5, Z5
+	VADDPS       Z5, Z3, Z6
+	VSUBPS       Z5, Z3, Z3
+	VMOVUPS.Z    (BX)(R8*1), K1, Z5
+	VBROADCASTSS 36(CX), Z7
+	VMULPS       Z7, Z5, Z5
+	VMOVUPS.Z    (BX)(R10*1), K1, Z7
+	VBROADCASTSS 52(CX), Z8
+	VMULPS       Z8, Z7, Z7
+	VADDPS       Z7, Z5, Z8
+	VSUBPS       Z7, Z5, Z5
+	VADDPS       Z6, Z2, Z7
+	VSUBPS       Z6, Z2, Z2
+	VMOVUPS      Z7, K1, (SI)
+	VADDPS       Z8, Z4, Z6
+	VSUBPS       Z8, Z4, Z4
+	VMOVUPS      Z6, K1, (DI)
+	VBROADCASTSS 8(CX), Z6
+	VBROADCASTSS 12(CX), Z7
+	VMULPS       Z7, Z4, Z8
+	VMULPS       Z6, Z4, Z4
+	VFMSUB231PS  Z6, Z2, Z8
+	VFMADD231PS  Z7, Z2, Z4
+	VMOVUPS      Z8, K1, (SI)(R9*2)
+	VMOVUPS      Z4, K1, (DI)(R9*2)
+	VADDPS       Z5, Z0, Z2
+	VSUBPS       Z5, Z0, Z0
+	VADDPS       Z3, Z1, Z4
+	VSUBPS       Z3, Z1, Z1
+	VBROADCASTSS (CX), Z3
+	VBROADCASTSS 4(CX), Z5
+	VMULPS       Z5, Z1, Z6
+	VMULPS       Z3, Z1, Z1
+	VFMSUB231PS  Z3, Z2, Z6
+	VFMADD231PS  Z5, Z2, Z1
+	VMOVUPS      Z6, K1, (SI)(R9*1)
+	VMOVUPS      Z1, K1, (DI)(R9*1)
+	VBROADCASTSS 16(CX), Z1
+	VBROADCASTSS 20(CX), Z2
+	VMULPS       Z2, Z4, Z3
+	VMULPS       Z1, Z4, Z4
+	VFMSUB231PS  Z1, Z0, Z3
+	VFMADD231PS  Z2, Z0, Z4
+	VMOVUPS      Z3, K1, (SI)(R11*1)
+	VMOVUPS      Z4, K1, (DI)(R11*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func RealBinsZ(n int, w *float32, ar *float32, ai *float32, br *float32, bi *float32, cr *float32, ci *float32, dr *float32, di *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·RealBinsZ(SB), NOSPLIT, $0-80
+	MOVQ         n+0(FP), AX
+	MOVQ         w+8(FP), CX
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	MOVQ         ar+16(FP), CX
+	MOVQ         ai+24(FP), DX
+	MOVQ         br+32(FP), BX
+	MOVQ         bi+40(FP), SI
+	MOVQ         cr+48(FP), DI
+	MOVQ         ci+56(FP), R8
+	MOVQ         dr+64(FP), R9
+	MOVQ         di+72(FP), R10
+	SUBQ         $0x10, AX
+	JL           tail
+
+loop:
+	VMOVUPS      (CX), Z3
+	VMOVUPS      (DX), Z4
+	VMOVUPS      (BX), Z5
+	VMOVUPS      (SI), Z6
+	VADDPS       Z5, Z3, Z7
+	VSUBPS       Z3, Z5, Z5
+	VADDPS       Z6, Z4, Z3
+	VSUBPS       Z6, Z4, Z4
+	VMULPS       Z2, Z5, Z6
+	VFMADD231PS  Z1, Z3, Z6
+	VMULPS       Z2, Z3, Z3
+	VFMSUB231PS  Z1, Z5, Z3
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z7, Z0, Z5
+	VMOVUPS      Z5, (DI)
+	VMOVAPS      Z6, Z5
+	VFMSUB231PS  Z7, Z0, Z5
+	VMOVUPS      Z5, (R9)
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  Z4, Z0, Z5
+	VMOVUPS      Z5, (R8)
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z4, Z0, Z3
+	VMOVUPS      Z3, (R10)
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	SUBQ         $0x10, AX
+	JGE          loop
+
+tail:
+	ADDQ         $0x10, AX
+	JE           done
+	MOVQ         $-1, R11
+	BZHIQ        AX, R11, R11
+	KMOVW        R11, K1
+	VMOVUPS.Z    (CX), K1, Z3
+	VMOVUPS.Z    (DX), K1, Z4
+	VMOVUPS.Z    (BX), K1, Z5
+	VMOVUPS.Z    (SI), K1, Z6
+	VADDPS       Z5, Z3, Z7
+	VSUBPS       Z3, Z5, Z5
+	VADDPS       Z6, Z4, Z3
+	VSUBPS       Z6, Z4, Z4
+	VMULPS       Z2, Z5, Z6
+	VFMADD231PS  Z1, Z3, Z6
+	VMULPS       Z2, Z3, Z2
+	VFMSUB231PS  Z1, Z5, Z2
+	VMOVAPS      Z6, Z1
+	VFMADD231PS  Z7, Z0, Z1
+	VMOVUPS      Z1, K1, (DI)
+	VMOVAPS      Z6, Z1
+	VFMSUB231PS  Z7, Z0, Z1
+	VMOVUPS      Z1, K1, (R9)
+	VMOVAPS      Z2, Z1
+	VFMADD231PS  Z4, Z0, Z1
+	VMOVUPS      Z1, K1, (R8)
+	VMOVAPS      Z2, Z1
+	VFNMADD231PS Z4, Z0, Z1
+	VMOVUPS      Z1, K1, (R10)
+
+done:
+	VZEROUPPER
+	RET
+
 DATA constantsZ<>+0(SB)/4, $0x00000000
 GLOBL constantsZ<>(SB), RODATA|NOPTR, $4

@@ -7,7 +7,10 @@ package asm
 // windowsZ holds the functions over windows of AVX512.
 func windowsZ() Windows {
 	return Windows{
-		Taps:     []Taps{nil, Taps1Z, Taps2Z, Taps3Z, Taps4Z, Taps5Z, Taps6Z, Taps7Z, Taps8Z, Taps9Z, Taps10Z, Taps11Z, Taps12Z},
-		Weighted: WeightedZ,
+		Taps:             []Taps{nil, Taps1Z, Taps2Z, Taps3Z, Taps4Z, Taps5Z, Taps6Z, Taps7Z, Taps8Z, Taps9Z, Taps10Z, Taps11Z, Taps12Z},
+		Weighted:         WeightedZ,
+		Quarters:         QuartersZ,
+		WindowedQuarters: WindowedQuartersZ,
+		RealBins:         RealBinsZ,
 	}
 }

@@ -8,6 +8,9 @@ import "unsafe"
 type Windows struct {
 	Taps     []Taps // by height, from 1 to Rows
 	Weighted Weighted
+
+	Quarters, WindowedQuarters Quarters
+	RealBins                   RealBins
 }
 
 // Taps is a tile of rows times a panel, for a fixed number of rows m:
@@ -29,7 +32,7 @@ type Taps func(channels, taps int, a *float32, nextA int, b *float32, nextB int,
 type Weighted func(n, taps int, a, b *float32, at *int, c *float32, load int)
 
 func genericWindows() Windows {
-	w := Windows{Taps: []Taps{nil}, Weighted: weighted}
+	w := Windows{Taps: []Taps{nil}, Weighted: weighted, Quarters: quarters, WindowedQuarters: windowedQuarters, RealBins: realBins}
 	for m := 1; m <= genericRows; m++ {
 		w.Taps = append(w.Taps, taps(m))
 	}

@@ -4,13 +4,14 @@ import (
 	"math"
 
 	"pipe.dev/compiler/op"
+	"pipe.dev/kernels/cpu/asm"
 )
 
 // fourier is a complex discrete Fourier transform of M rows of lanes side by side:
 // frames of a signal, each of which is transformed by itself.
 //
-// Passes are those of Stockham, of radix 4, 5, 3, 2 and what primes are left. A pass of radix 4
-// adds and turns rows (Quarters); of another radix, every row that it makes is a weighted sum of rows, with the
+// Passes are those of Stockham, of radix 4, 5, 3, 2 and what primes are left. A pass of radix 2, 4 or 5
+// adds and turns rows (a Butterfly); of another one, every row that it makes is a weighted sum of rows, with the
 // twiddle factors in the weights. Either works lane by lane, so bits do not go by the number of lanes. A
 // real transform of even size N is a complex one of N/2, whose real parts are the even
 // elements, and a last pass that makes two bins of two rows; of odd size, one of N.
@@ -33,10 +34,11 @@ type fourier struct {
 // fourierPass makes radix rows of radix others, parts times, each for runs of side rows.
 type fourierPass struct {
 	radix, parts, side int
-	weights            []float32 // of part p and result j, 2 radix for the real part, and as many for the imaginary
-	first, alone, back bool      // rows are those of frames; and there are no imaginary ones
-	last               bool      // rows become those of frames
-	quarters           []float32 // of radix 4: what Quarters reads, for each part; nil where sums are weighted
+	weights            []float32     // of part p and result j, 2 radix for the real part, and as many for the imaginary
+	first, alone, back bool          // rows are those of frames; and there are no imaginary ones
+	last               bool          // rows become those of frames
+	run                asm.Butterfly // nil where sums are weighted
+	turns              []float32     // what it reads, for each part
 }
 
 // fourierRoom is the floats of a worker for rows, of two copies each.
@@ -73,7 +75,7 @@ func newFourier(b *Backend, at op.FourierAttr, back bool) *fourier {
 		f.binsOfRows()
 	}
 	for i := range f.passes {
-		f.quartered(&f.passes[i], back)
+		f.butterfly(&f.passes[i], back)
 	}
 	return f
 }
@@ -138,23 +140,33 @@ func (f *fourier) windowed(p *fourierPass) {
 	p.first, p.alone = true, f.m == f.attr.N
 }
 
-// quartered lists what Quarters reads of a pass, if it is one of radix 4 between rows of this transform.
-func (f *fourier) quartered(p *fourierPass, back bool) {
-	if p.radix != 4 || p.alone || p.last {
+// butterfly lists what a Butterfly reads of a pass, if there is one for it: between rows of this transform, of radix
+// 2, 4 or 5; the first pass only of radix 4, by the window.
+func (f *fourier) butterfly(p *fourierPass, back bool) {
+	run := map[int]asm.Butterfly{2: f.b.asm.Pairs, 4: f.b.asm.Quarters, 5: f.b.asm.Fifths}[p.radix]
+	if p.first {
+		run = map[int]asm.Butterfly{4: f.b.asm.WindowedQuarters}[p.radix]
+	}
+	if run == nil || p.alone || p.last {
 		return
 	}
+	p.run, p.back = run, back
 	w := f.attr.Windows()
 	for part := range p.parts {
-		for j := 1; j < 4; j++ { // back, parts change places instead
-			sin, cos := math.Sincos(2 * math.Pi * float64(part*j) / float64(4*p.parts))
-			p.quarters = append(p.quarters, float32(cos), float32(-sin))
+		for j := 1; j < p.radix; j++ { // back, real and imaginary rows change places instead
+			sin, cos := math.Sincos(2 * math.Pi * float64(part*j) / float64(p.radix*p.parts))
+			p.turns = append(p.turns, float32(cos), float32(-sin))
 		}
 		for i := 0; p.first && i < 4; i++ {
 			n := part + p.parts*i
-			p.quarters = append(p.quarters, float32(w[2*n]), float32(w[2*n+1]))
+			p.turns = append(p.turns, float32(w[2*n]), float32(w[2*n+1]))
+		}
+		if p.radix == 5 {
+			sin1, cos1 := math.Sincos(2 * math.Pi / 5)
+			sin2, cos2 := math.Sincos(4 * math.Pi / 5)
+			p.turns = append(p.turns, float32(cos1), float32(cos2), float32(sin1), float32(sin2))
 		}
 	}
-	p.back = back
 }
 
 // binsOfRows are the weights of rows k and M-k, real and imaginary, in bin k.
@@ -233,8 +245,8 @@ func (f *fourier) run(x, y []float32, n int, list []int) (made, free []float32) 
 
 // pace makes one pass: neighbouring rows with the same weights at once.
 func (f *fourier) pace(p *fourierPass, x, y []float32, n int, list []int) {
-	if p.quarters != nil {
-		f.quarters(p, x, y, n)
+	if p.run != nil {
+		f.turn(p, x, y, n)
 		return
 	}
 	taps, step := 2*p.radix, 1
@@ -272,20 +284,20 @@ func (f *fourier) pace(p *fourierPass, x, y []float32, n int, list []int) {
 	}
 }
 
-// quarters makes a pass of radix 4: all rows of a part with the same weights at once.
-func (f *fourier) quarters(p *fourierPass, x, y []float32, n int) {
-	each, step, im, run := 6, 1, f.apart*n, f.b.asm.Quarters
+// turn makes a pass by butterflies: all rows of a part with the same weights at once.
+func (f *fourier) turn(p *fourierPass, x, y []float32, n int) {
+	step, im := 1, f.apart*n
 	if p.first { // even elements of frames are real, odd ones imaginary
-		each, step, im, run = 14, 2, n, f.b.asm.WindowedQuarters
+		step, im = 2, n
 	}
-	width := p.side * n
+	width, each := p.side*n, len(p.turns)/p.parts
 	for part := range p.parts {
-		from, to := x[part*width*step:], y[4*part*width:]
+		from, to := x[part*width*step:], y[p.radix*part*width:]
 		xr, xi, yr, yi := &from[0], &from[im], &to[0], &to[f.apart*n]
 		if p.back {
 			xr, xi, yr, yi = xi, xr, yi, yr
 		}
-		run(width, &p.quarters[part*each], xr, xi, 4*p.parts*width*step, yr, yi, 4*width)
+		p.run(width, &p.turns[part*each], xr, xi, 4*p.parts*width*step, yr, yi, 4*width)
 	}
 }
 

@@ -284,36 +284,51 @@ func TestTaps(t *testing.T) {
 // Steps of Fourier transforms are those of the Go loops, and of the formula.
 func TestButterflies(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
-	w, x, before := random(r, 14), random(r, 8*340), random(r, 8*340)
+	w, x, before := random(r, 14), random(r, 10*340), random(r, 10*340)
 	generic := genericWindows()
 	for name, kernels := range tiers(t) {
 		for _, n := range []int{1, 7, 8, 16, 67, 333} {
-			row := n + 3
-			for k, pair := range [][2]Quarters{{kernels.Quarters, generic.Quarters}, {kernels.WindowedQuarters, generic.WindowedQuarters}} {
-				got, want := slices.Clone(before), slices.Clone(before)
-				pair[0](n, &w[0], &x[0], &x[4*row], 4*row, &got[4*row], &got[0], 4*row)
-				pair[1](n, &w[0], &x[0], &x[4*row], 4*row, &want[4*row], &want[0], 4*row)
-				sameBits(t, fmt.Sprintf("%s: quarters %d of %d", name, k, n), got, want)
-				for j := range n {
-					var a [4]complex128
-					for i := range a {
-						re, im := float64(x[i*row+j]), float64(x[(4+i)*row+j])
-						if k == 1 {
-							re, im = re*float64(w[6+2*i]), im*float64(w[7+2*i])
-						}
-						a[i] = complex(re, im)
+			for _, c := range []struct {
+				what      string
+				radix     int
+				fast, own Butterfly
+			}{
+				{"quarters", 4, kernels.Quarters, generic.Quarters},
+				{"windowed quarters", 4, kernels.WindowedQuarters, generic.WindowedQuarters},
+				{"pairs", 2, kernels.Pairs, generic.Pairs},
+				{"fifths", 5, kernels.Fifths, generic.Fifths},
+			} {
+				w, row, im := slices.Clone(w), n+3, c.radix*(n+3)
+				if c.radix == 5 {
+					for i := range 2 {
+						sin, cos := math.Sincos(2 * math.Pi * float64(i+1) / 5)
+						w[8+i], w[10+i] = float32(cos), float32(sin)
 					}
-					for i, f := range [4]complex128{1, -1i, -1, 1i} {
-						y := (a[0] + f*a[1] + f*f*a[2] + f*f*f*a[3])
-						if i > 0 {
-							y *= complex(float64(w[2*i-2]), float64(w[2*i-1]))
+				}
+				got, want := slices.Clone(before), slices.Clone(before)
+				c.fast(n, &w[0], &x[0], &x[im], 4*row, &got[im], &got[0], 4*row)
+				c.own(n, &w[0], &x[0], &x[im], 4*row, &want[im], &want[0], 4*row)
+				sameBits(t, fmt.Sprintf("%s: %s of %d", name, c.what, n), got, want)
+				for e := range c.radix * n {
+					i, j := e/n, e%n
+					var y complex128
+					for k := range c.radix {
+						re, imag := float64(x[k*row+j]), float64(x[im+k*row+j])
+						if c.what == "windowed quarters" {
+							re, imag = re*float64(w[6+2*k]), imag*float64(w[7+2*k])
 						}
-						if d := y - complex(float64(got[(4+i)*row+j]), float64(got[i*row+j])); real(d)*real(d)+imag(d)*imag(d) > 1e-10 {
-							t.Fatalf("%s: quarters %d, row %d, element %d: off by %v", name, k, i, j, d)
-						}
+						sin, cos := math.Sincos(2 * math.Pi * float64(i*k) / float64(c.radix))
+						y += complex(re, imag) * complex(cos, -sin)
+					}
+					if i > 0 {
+						y *= complex(float64(w[2*i-2]), float64(w[2*i-1]))
+					}
+					if d := y - complex(float64(got[im+i*row+j]), float64(got[i*row+j])); math.Hypot(real(d), imag(d)) > 1e-5 {
+						t.Fatalf("%s: %s, row %d, element %d: off by %v", name, c.what, i, j, d)
 					}
 				}
 			}
+			row := n + 3
 			got, want := slices.Clone(before), slices.Clone(before)
 			for y, f := range map[*[]float32]RealBins{&got: kernels.RealBins, &want: generic.RealBins} {
 				f(n, &w[0], &x[0], &x[row], &x[2*row], &x[3*row], &(*y)[0], &(*y)[row], &(*y)[2*row], &(*y)[3*row])

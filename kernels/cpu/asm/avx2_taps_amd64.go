@@ -49,6 +49,16 @@ func QuartersY(n int, w *float32, x *float32, xi *float32, apart int, y *float32
 //go:noescape
 func WindowedQuartersY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
 
+// PairsY is the Pairs of vectors.
+//
+//go:noescape
+func PairsY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
+// FifthsY is the Fifths of vectors.
+//
+//go:noescape
+func FifthsY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
 // RealBinsY is the RealBins of vectors.
 //
 //go:noescape

@@ -11,6 +11,8 @@ func windowsY() Windows {
 		Weighted:         WeightedY,
 		Quarters:         QuartersY,
 		WindowedQuarters: WindowedQuartersY,
+		Pairs:            PairsY,
+		Fifths:           FifthsY,
 		RealBins:         RealBinsY,
 	}
 }

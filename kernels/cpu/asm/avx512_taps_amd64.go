@@ -79,6 +79,16 @@ func QuartersZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32
 //go:noescape
 func WindowedQuartersZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
 
+// PairsZ is the Pairs of vectors.
+//
+//go:noescape
+func PairsZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
+// FifthsZ is the Fifths of vectors.
+//
+//go:noescape
+func FifthsZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, yi *float32, apartY int)
+
 // RealBinsZ is the RealBins of vectors.
 //
 //go:noescape

@@ -11,6 +11,8 @@ func windowsZ() Windows {
 		Weighted:         WeightedZ,
 		Quarters:         QuartersZ,
 		WindowedQuarters: WindowedQuartersZ,
+		Pairs:            PairsZ,
+		Fifths:           FifthsZ,
 		RealBins:         RealBinsZ,
 	}
 }

@@ -9,8 +9,9 @@ type Windows struct {
 	Taps     []Taps // by height, from 1 to Rows
 	Weighted Weighted
 
-	Quarters, WindowedQuarters Quarters
-	RealBins                   RealBins
+	Quarters, WindowedQuarters, Pairs, Fifths Butterfly
+
+	RealBins RealBins
 }
 
 // Taps is a tile of rows times a panel, for a fixed number of rows m:
@@ -32,7 +33,7 @@ type Taps func(channels, taps int, a *float32, nextA int, b *float32, nextB int,
 type Weighted func(n, taps int, a, b *float32, at *int, c *float32, load int)
 
 func genericWindows() Windows {
-	w := Windows{Taps: []Taps{nil}, Weighted: weighted, Quarters: quarters, WindowedQuarters: windowedQuarters, RealBins: realBins}
+	w := Windows{Taps: []Taps{nil}, Weighted: weighted, Quarters: quarters, WindowedQuarters: windowedQuarters, Pairs: pairs, Fifths: fifths, RealBins: realBins}
 	for m := 1; m <= genericRows; m++ {
 		w.Taps = append(w.Taps, taps(m))
 	}

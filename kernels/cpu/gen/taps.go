@@ -175,6 +175,6 @@ func (s isa) windowTable() string {
 	for m := 1; m <= s.rows; m++ {
 		fmt.Fprintf(&b, ", Taps%d%s", m, s.suffix)
 	}
-	fmt.Fprintf(&b, "},\n\t\tWeighted: Weighted%[1]s,\n\t\tQuarters: Quarters%[1]s,\n\t\tWindowedQuarters: WindowedQuarters%[1]s,\n\t\tRealBins: RealBins%[1]s,\n\t}\n}\n", s.suffix)
+	fmt.Fprintf(&b, "},\n\t\tWeighted: Weighted%[1]s,\n\t\tQuarters: Quarters%[1]s,\n\t\tWindowedQuarters: WindowedQuarters%[1]s,\n\t\tPairs: Pairs%[1]s,\n\t\tFifths: Fifths%[1]s,\n\t\tRealBins: RealBins%[1]s,\n\t}\n}\n", s.suffix)
 	return b.String()
 }

@@ -62,7 +62,7 @@ func (g *ggufVocabulary) gpt2(t *Tokenizer) {
 			t.special[a.shown] = true
 		}
 	}
-	g.ends(t, 11, 11, r.BOS, r.Sep)
+	g.ends(t, 11, 11, r.BOS, false)
 	t.decoders = []decoder{byteLevelDecoder{}}
 }
 

@@ -22,7 +22,6 @@ type recipe struct {
 	Split   []string       `json:"split"`
 	Whole   bool           `json:"whole"` // a word that is a token stays whole
 	BOS     bool           `json:"bos"`   // unless the file says otherwise, a text begins with a token
-	Sep     bool           `json:"sep"`   // and ends with one
 	Special []specialToken `json:"special"`
 	Append  []string       `json:"append"` // special tokens whose ids follow on the others
 	Times   *struct {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -106,6 +107,15 @@ func TestTiktoken(t *testing.T) {
 
 func TestGGUF(t *testing.T) {
 	v := readVocabularies(t)
+	tried := map[string]bool{}
+	for _, c := range v.GGUF {
+		tried[strings.Trim(string(c.Meta["pre"]), `"`)] = true
+	}
+	for name := range recipes()["gguf"] {
+		if !tried[name] {
+			t.Errorf("nothing tries the name %s", name)
+		}
+	}
 	for _, c := range v.GGUF {
 		t.Run(c.Name, func(t *testing.T) {
 			meta := map[string]any{}

@@ -162,7 +162,9 @@ def gguf():
     byte = kinds["bytes"]
     tokens = sorted(byte["vocab"], key=byte["vocab"].get)
     merges = [" ".join(m) for m in byte["merges"]]
-    for pre in ["gpt-2", "llama-bpe", "qwen2", "falcon", "starcoder", "deepseek-llm", "deepseek-coder", "gpt-4o", "viking", "default"]:
+    with open(os.path.join(here, "..", "patterns.json")) as f:
+        names = sorted(n for key in json.load(f)["gguf"] for n in key.split())
+    for pre in names:
         model("gpt2, " + pre, model="gpt2", pre=pre, tokens=tokens, merges=merges, token_type=[3, 3, 3] + [1] * (len(tokens) - 3), bos_token_id=1, eos_token_id=2)
     return {"gguf": out}
 

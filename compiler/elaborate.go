@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
@@ -44,7 +45,19 @@ func elaborate(c *context, m *schema.Model) (*ir.Graph, error) {
 		return nil, err
 	}
 	c.spans = e.spans
-	return prune(e.Graph), nil
+	g := prune(e.Graph)
+	if len(c.opt.Entry.Only) > 0 {
+		uses := countUses(g)
+		g.Inputs = slices.DeleteFunc(g.Inputs, func(v ir.Value) bool { return uses[v.Node.ID][v.Out] == 0 })
+		g = prune(g)
+	}
+	return g, nil
+}
+
+// wants reports whether an output is to be computed.
+func (e *elaborator) wants(name string) bool {
+	only := e.opt.Entry.Only
+	return len(only) == 0 || slices.Contains(only, name)
 }
 
 // outputs names the results: the model's own, and those asked for by path.
@@ -62,9 +75,16 @@ func (e *elaborator) outputs(m *schema.Model) error {
 		e.Pos = out.Node.Pos
 		out = e.Apply("pick", nil, out, last)[0]
 	}
-	e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: "out", Value: out})
+	for _, name := range entry.Only {
+		if name != m.OutName() && !slices.ContainsFunc(m.Outputs, func(o schema.NamedToken) bool { return o.Name == name }) {
+			return &op.Error{Pos: m.Pos, Op: "outputs", Err: fmt.Errorf("the model has no output %q; it has %s", name, strings.Join(m.OutputNames(), ", "))}
+		}
+	}
+	if e.wants(m.OutName()) {
+		e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: "out", Value: out})
+	}
 	for _, o := range m.Outputs {
-		if entry.Last || e.opt.Training != nil || o.Token == m.Out {
+		if entry.Last || e.opt.Training != nil || o.Token == m.Out || !e.wants(o.Name) {
 			continue
 		}
 		v, err := e.token(o.Token)

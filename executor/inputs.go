@@ -3,6 +3,8 @@ package executor
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"pipe.dev/executor/stage"
 	"pipe.dev/executor/tensorfile"
@@ -30,7 +32,7 @@ func (p *Pipeline) inputs() error {
 	readers := p.readers()
 	for _, in := range p.doc.Inputs {
 		token := "inputs." + in.Name
-		if readers[token] == 0 {
+		if readers[token] == 0 || in.Value == nil && !p.needs(token) {
 			continue
 		}
 		v, err := inputValue(in)
@@ -40,6 +42,23 @@ func (p *Pipeline) inputs() error {
 		p.known[token] = v
 	}
 	return nil
+}
+
+// needs reports whether a token is read where something must be given.
+func (p *Pipeline) needs(token string) bool {
+	for _, out := range p.doc.Outputs {
+		if out.From == token {
+			return true
+		}
+	}
+	for _, c := range p.order {
+		for _, port := range c.def.Ports {
+			if !port.Optional && (c.from[port.Name] == token || slices.Contains(slices.Collect(maps.Values(c.maps[port.Name])), token)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func inputValue(in schema.Input) (stage.Value, error) {

@@ -29,7 +29,7 @@ func (p *Pipeline) link() error {
 		if err != nil {
 			return &schema.Error{Pos: s.Pos, Msg: err.Error()}
 		}
-		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn, Document: p.opt.Document}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
+		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn, Document: p.opt.Document, Progress: p.steps(s.ID)}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
 		for _, port := range d.Ports {
 			if list, ok := s.Fields[port.Name].(map[string]any); ok && port.Map {
 				c.maps[port.Name] = map[string]string{}
@@ -54,6 +54,14 @@ func (p *Pipeline) link() error {
 		}
 	}
 	return nil
+}
+
+// steps is what a stage tells its steps to; nil if nobody hears.
+func (p *Pipeline) steps(stage string) func(done, total int) {
+	if p.opt.Steps == nil {
+		return nil
+	}
+	return func(done, total int) { p.opt.Steps(stage, done, total) }
 }
 
 // visit orders calls, inputs first.
@@ -93,7 +101,7 @@ func (p *Pipeline) visit(c *call, visiting map[string]bool) error {
 // edge checks that what a port reads is of a kind that it accepts.
 func (p *Pipeline) edge(c *call, port stage.Port, name, token string) error {
 	kind := p.kinds[token]
-	if slices.Contains(port.Kinds, kind) {
+	if slices.Contains(port.Kinds, kind) || kind == stage.Tensors && slices.Contains(port.Kinds, stage.Tensor) { // which may be one
 		return nil
 	}
 	accepted := make([]string, len(port.Kinds))

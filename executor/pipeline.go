@@ -14,6 +14,7 @@ import (
 	"pipe.dev/executor/hub"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/stage"
+	"pipe.dev/executor/tensorfile"
 	"pipe.dev/kernels"
 	"pipe.dev/schema"
 )
@@ -25,6 +26,7 @@ type Options struct {
 	Stages   *stage.Table
 	Document stage.Document                        // that doc is of
 	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil
+	Steps    func(stage string, done, total int)   // of stages that take long, while they run; may be nil
 	Warn     func(error)                           // is told of what a run does in spite of; may be nil
 }
 
@@ -76,12 +78,16 @@ func (p *Pipeline) prepare() error {
 	if err := p.open(); err != nil {
 		return err
 	}
+	promised := maps.Clone(p.known)
 	for _, c := range p.order {
-		p.fill(c, p.known)
+		p.fill(c, promised)
 		if c.def.Prepare != nil {
 			if err := c.def.Prepare(&c.Call); err != nil {
 				return stageError(c.doc.Pos, false, err)
 			}
+		}
+		if c.def.Promise != nil {
+			promised[c.ID] = c.def.Promise(&c.Call)
 		}
 		if !c.def.Early || !p.knows(c) {
 			continue
@@ -90,7 +96,7 @@ func (p *Pipeline) prepare() error {
 		if err != nil {
 			return stageError(c.doc.Pos, true, err)
 		}
-		p.known[c.ID] = v
+		p.known[c.ID], promised[c.ID] = v, v
 	}
 	return nil
 }
@@ -139,7 +145,7 @@ func (p *Pipeline) open() error {
 		if err != nil {
 			return err
 		}
-		o := model.Options{Name: name, Dir: dir, Adapter: adapted, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
+		o := model.Options{Name: name, Dir: dir, Arch: ref.Arch, Adapter: adapted, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
 			Backend: p.opt.Backend, Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }
@@ -166,14 +172,22 @@ func parseCache(name string) (ir.DType, error) {
 func (p *Pipeline) fill(c *call, values map[string]stage.Value) {
 	c.In, c.Maps = map[string]stage.Value{}, map[string]map[string]stage.Value{}
 	for port, token := range c.from {
-		c.In[port] = values[token]
+		c.In[port] = single(values[token])
 	}
 	for port, tokens := range c.maps {
 		c.Maps[port] = map[string]stage.Value{}
 		for name, token := range tokens {
-			c.Maps[port][name] = values[token]
+			c.Maps[port][name] = single(values[token])
 		}
 	}
+}
+
+// single is the only one of several tensors, which can stand where one is wanted.
+func single(v stage.Value) stage.Value {
+	if list, ok := v.([]tensorfile.Tensor); ok && len(list) == 1 {
+		return list[0]
+	}
+	return v
 }
 
 // Run reads the weights, runs the stages and hands every output to emit, in

@@ -65,7 +65,7 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		m := models.object(name)
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
 		cache, _ := c.pos("models."+name+".cache", cue.Str("models"), cue.Str(name), cue.Str("cache"))
-		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
+		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
 	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {
@@ -83,6 +83,15 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		p.Outputs = append(p.Outputs, Output{Name: name, From: out.text("from"), Type: out.text("type"), Pos: pos})
 	}
 	return p
+}
+
+// arch is the model that a pipeline itself describes; nil if it does not.
+func (c *converter) arch(m *object, name string) *Model {
+	if m.get("arch") == nil {
+		return nil
+	}
+	v := c.root.LookupPath(cue.MakePath(cue.Str("models"), cue.Str(name), cue.Str("arch")))
+	return (&converter{places: c.places, root: v, name: "models." + name + ".arch"}).model(m.object("arch"))
 }
 
 // here replaces "{here}" at the front of a path by the folder of the document.
@@ -136,6 +145,13 @@ func (c *converter) model(o *object) *Model {
 		Name: c.name, Context: o.int("context"), Pos: pos,
 		Ignore: o.texts("ignore"), Prefixes: o.texts("prefixes"),
 		Group: *c.group(o, nil),
+	}
+	aliases := o.object("aliases")
+	for _, part := range aliases.keys {
+		if m.Aliases == nil {
+			m.Aliases = map[string]string{}
+		}
+		m.Aliases[part] = aliases.text(part)
 	}
 	outputs := o.object("outputs")
 	for _, name := range outputs.keys {

@@ -9,6 +9,7 @@ package schema
 import (
 	"path"
 	"slices"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 )
@@ -48,7 +49,8 @@ type Input struct {
 // ModelRef names a model that stages use. Its token is "models.NAME".
 type ModelRef struct {
 	Name    string
-	From    string  // path of a folder
+	From    string  // path of a folder, or of a file
+	Arch    *Model  // what the document says the model is; nil if its folder says it
 	Context int     // tokens of the key/value cache; 0 means what the model was trained on
 	Cache   string  // element type of the key/value cache
 	CacheAt ir.Pos  // where the document says so
@@ -109,6 +111,8 @@ type Model struct {
 	Ignore []string
 	// Prefixes lists prefixes that a checkpoint may lack or add in front of every name.
 	Prefixes []string
+	// Aliases are what a checkpoint may write in place of parts of names.
+	Aliases map[string]string
 	// Outputs are results by name, in document order; Out may be among them.
 	Outputs []NamedToken
 	Pos     ir.Pos
@@ -130,6 +134,17 @@ func (m *Model) OutName() string {
 	return "logits"
 }
 
+// OutputNames are the names of all outputs.
+func (m *Model) OutputNames() []string {
+	names := []string{m.OutName()}
+	for _, o := range m.Outputs {
+		if o.Token != m.Out {
+			names = append(names, o.Name)
+		}
+	}
+	return names
+}
+
 // Inputs lists the nodes that are inputs of the model, outside of stacks.
 func (m *Model) Inputs() []*Node { return m.Group.inputs(nil) }
 
@@ -143,6 +158,59 @@ func (g *Group) inputs(list []*Node) []*Node {
 		}
 	}
 	return list
+}
+
+// Holds reports whether a tensor is a weight of one of the model's nodes, by its
+// name alone.
+func (m *Model) Holds(tensor string) bool {
+	names := map[string]bool{}
+	m.Group.params(names)
+	for _, name := range m.spellings(tensor) {
+		if i := strings.LastIndexByte(name, '.'); i >= 0 && names[unnumbered(name[:i])] {
+			return true
+		}
+	}
+	return false
+}
+
+// spellings are the names that a tensor may have in the model.
+func (m *Model) spellings(tensor string) []string {
+	other := tensor
+	for part, alias := range m.Aliases {
+		other = strings.ReplaceAll(other, alias, part)
+	}
+	list := []string{tensor, other}
+	for _, p := range m.Prefixes {
+		list = append(list, p+tensor, strings.TrimPrefix(tensor, p), p+other, strings.TrimPrefix(other, p))
+	}
+	return list
+}
+
+// unnumbered is a name with {i} for each of its numbers.
+func unnumbered(name string) string {
+	parts := strings.Split(name, ".")
+	for i, p := range parts {
+		if strings.Trim(p, "0123456789") == "" {
+			parts[i] = "{i}"
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+// params gathers what the names of weights begin with, whatever the indices.
+func (g *Group) params(names map[string]bool) {
+	for i := range g.Nodes {
+		switch n := &g.Nodes[i]; {
+		case n.Group != nil:
+			n.Group.params(names)
+		case n.Repeat != nil:
+			for _, body := range n.Repeat.Bodies {
+				body.params(names)
+			}
+		default:
+			names[unnumbered(n.Param)] = true
+		}
+	}
 }
 
 // Ignores reports whether the architecture does not use a tensor that

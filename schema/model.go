@@ -26,6 +26,10 @@ import "pipe.dev/layers/arch"
 auto: arch.#Auto & {config: _}
 `
 
+// classSource is the document of a config.json that names a class instead of a
+// model_type.
+var classSource = strings.Replace(modelSource, "#Auto", "#AutoClass", 1)
+
 // ModelFile is the document of a folder without config.json: it holds the model.
 const ModelFile = "model.cue"
 
@@ -66,8 +70,12 @@ func loadModelFile(name string) (*Model, error) {
 // modelOf gives the architecture that a config picks and sets up. name is the
 // file's, for messages.
 func modelOf(name string, config *ast.StructLit) (*Model, error) {
+	text := modelSource
+	if member(config, "model_type") == nil && member(config, "_class_name") != nil {
+		text = classSource
+	}
 	s := &source{
-		name: modulePath + "/model.cue", abs: filepath.Join(virtual("pipe.model"), "model.cue"), data: []byte(modelSource),
+		name: modulePath + "/model.cue", abs: filepath.Join(virtual("pipe.model"), "model.cue"), data: []byte(text),
 		shown: name, config: config,
 	}
 	s.fill = func(f *ast.File) {

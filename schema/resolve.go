@@ -90,7 +90,11 @@ func reducePipeline(o *object) *object {
 	for _, part := range []string{"inputs", "models", "nodes"} {
 		group := &object{}
 		for _, name := range o.object(part).keys {
-			group.set(name, o.object(part).object(name).without("id", "out"))
+			one := o.object(part).object(name).without("id", "out")
+			if arch := one.object("arch"); part == "models" && one.get("arch") != nil {
+				one.set("arch", reduceModel(arch))
+			}
+			group.set(name, one)
 		}
 		out.set(part, group)
 	}
@@ -106,6 +110,9 @@ func reduceModel(o *object) *object {
 	}
 	if len(config.keys) > 0 {
 		out.set("config", config)
+	}
+	if aliases := o.object("aliases"); len(aliases.keys) > 0 {
+		out.set("aliases", aliases)
 	}
 	for _, name := range []string{"context", "outputs"} {
 		if c := o.get(name); c != nil {
@@ -158,6 +165,11 @@ func (r *resolved) text(pkg string) ([]byte, error) {
 	var imports []string
 	for _, f := range r.fields {
 		imports = append(imports, importOf[f.kind])
+		for _, name := range f.tree.object("models").keys {
+			if f.kind == kindPipeline && f.tree.object("models").object(name).get("arch") != nil {
+				imports = append(imports, importOf[kindGraph])
+			}
+		}
 	}
 	slices.Sort(imports)
 	for _, path := range slices.Compact(imports) {
@@ -235,6 +247,10 @@ func (w *cueWriter) fields(o *object, each func(name string, x any)) {
 
 func (w *cueWriter) pipeline(o *object) {
 	w.fields(o, func(name string, x any) {
+		if name == "models" {
+			w.fields(x.(*object), func(_ string, x any) { w.modelRef(x.(*object)) })
+			return
+		}
 		if name != "nodes" {
 			w.value(x)
 			return
@@ -245,6 +261,18 @@ func (w *cueWriter) pipeline(o *object) {
 			}
 			w.value(x.(*object).without("stage"))
 		})
+	})
+}
+
+// modelRef writes a model of a pipeline, with the nodes that the document gives it.
+func (w *cueWriter) modelRef(o *object) {
+	w.fields(o, func(name string, x any) {
+		if name != "arch" {
+			w.value(x)
+			return
+		}
+		w.b.WriteString("op.#Model & ")
+		w.group(x.(*object))
 	})
 }
 

@@ -64,6 +64,9 @@ func checkPipeline(p *Pipeline, c *catalog) Errors {
 	}
 	for _, m := range p.Models {
 		known["models."+m.Name] = true
+		if m.Arch != nil {
+			out = append(out, checkModel(m.Arch, c)...)
+		}
 	}
 	for _, s := range p.Stages {
 		known[s.ID] = true

@@ -27,6 +27,9 @@ func (p *progress) count(task string, done, total int64) {
 	p.show(task, done, total, decor.CountersNoUnit("%d / %d"))
 }
 
+// steps is count, for the steps of a stage.
+func (p *progress) steps(stage string, done, total int) { p.count(stage, int64(done), int64(total)) }
+
 func (p *progress) show(task string, done, total int64, counters ...decor.Decorator) {
 	if p.c == nil || p.c.quiet || !isTerminal(p.c.errs) {
 		return

@@ -115,7 +115,7 @@ func lists[T any](values []T, sizes []int) any {
 func runPipeline(cmd *cobra.Command, e *engine, w *results) error {
 	w.progress = newProgress(w.c)
 	defer w.progress.stop()
-	p, err := e.prepare(w.doc, executor.Options{Progress: w.progress.update, Warn: func(err error) { w.c.log.Warn(err.Error()) }})
+	p, err := e.prepare(w.doc, executor.Options{Progress: w.progress.update, Steps: w.progress.steps, Warn: func(err error) { w.c.log.Warn(err.Error()) }})
 	if err != nil {
 		return err
 	}

@@ -127,6 +127,10 @@ func Decode(zero any, m map[string]any) (any, error) {
 }
 
 func assign(v reflect.Value, x any) error {
+	if v.Kind() == reflect.Interface {
+		v.Set(reflect.ValueOf(x))
+		return nil
+	}
 	switch v.Interface().(type) {
 	case Ints, Floats, Dims:
 		list, ok := x.([]any)

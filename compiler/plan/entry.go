@@ -21,6 +21,9 @@ type Entry struct {
 	// ends: it has an input "lengths" [batch] if anything in it looks beyond a
 	// position. What it gives at filled places means nothing.
 	Padded bool
+	// Only names the outputs that are computed; all, if it is empty. Inputs that
+	// none of them needs are left out.
+	Only []string
 	// Take names nodes whose values are outputs as well.
 	Take []string
 }

@@ -3,9 +3,11 @@ package model
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
@@ -44,8 +46,11 @@ type Source struct {
 }
 
 // OpenSource opens a model's folder, or file in the format GGUF, as far as the
-// headers.
-func OpenSource(path string) (*Source, error) {
+// headers. If arch is given, it is the model, and path any weights.
+func OpenSource(path string, arch *schema.Model) (*Source, error) {
+	if arch != nil {
+		return openWeights(path, arch)
+	}
 	st, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -63,7 +68,11 @@ func openFolder(dir string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := checkpoint.Open(dir)
+	return openWeights(dir, arch)
+}
+
+func openWeights(path string, arch *schema.Model) (*Source, error) {
+	c, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +107,31 @@ func openGGUF(path string) (*Source, error) {
 // Name is what the weight at a path is called.
 func (s *Source) Name(path string) string {
 	if s.GGUF == nil {
-		return s.Checkpoint.Name(path, s.Arch.Prefixes)
+		return s.named(path)
 	}
 	if t, ok := s.GGUF.Tensor(path); ok {
 		return t.Name
 	}
 	return path
+}
+
+// named is the name of a weight in a checkpoint that may write parts of it
+// otherwise.
+func (s *Source) named(path string) string {
+	name := s.Checkpoint.Name(path, s.Arch.Prefixes)
+	if _, ok := s.Checkpoint.Lookup(name); ok {
+		return name
+	}
+	other := path
+	for _, part := range slices.Sorted(maps.Keys(s.Arch.Aliases)) {
+		other = strings.ReplaceAll(other, part, s.Arch.Aliases[part])
+	}
+	if found := s.Checkpoint.Name(other, s.Arch.Prefixes); other != path {
+		if _, ok := s.Checkpoint.Lookup(found); ok {
+			return found
+		}
+	}
+	return name
 }
 
 // heads says of which tensors the rows lie in pairs.

@@ -104,16 +104,18 @@ func (m *Model) stepPlan(rows, size, context int) (*plan.Plan, error) {
 // Forward asks for a plan that runs the model once over whole sequences, and
 // gives the values of the nodes in take besides its output.
 func (m *Model) Forward(batch, seq int, take []string) (*plan.Plan, error) {
-	return m.Call(map[string]int{"batch": batch, "seq": seq}, take)
+	return m.Call(map[string]int{"batch": batch, "seq": seq}, nil, take)
 }
 
-// Call is Forward for a model whose inputs have the named sizes.
-func (m *Model) Call(sizes map[string]int, take []string) (*plan.Plan, error) {
-	p, err := m.plan(plan.Entry{Name: "forward", Take: take}, sizes)
+// Call is Forward for a model whose inputs have the named sizes. Of its outputs
+// only those in only are computed, all if there are none.
+func (m *Model) Call(sizes map[string]int, only, take []string) (*plan.Plan, error) {
+	p, err := m.plan(plan.Entry{Name: "forward", Only: only, Take: take}, sizes)
 	if err != nil {
 		return nil, err
 	}
 	m.want(p)
+	m.partial = m.partial || len(only) > 0
 	return p, nil
 }
 

@@ -42,10 +42,11 @@ type Weights struct {
 
 // Options say which model to open and how to run it.
 type Options struct {
-	Name     string // in the document, for messages: "models.llm"
-	Dir      string // the model folder, or a file in the format GGUF
-	Adapter  string // a folder in PEFT's form; "" for none
-	Context  int    // positions of the key/value cache; 0 means as many as the model was trained on
+	Name     string        // in the document, for messages: "models.llm"
+	Dir      string        // the model folder, or a file in the format GGUF; with Arch, a folder or file of weights
+	Arch     *schema.Model // what the model is, if its folder does not say it
+	Adapter  string        // a folder in PEFT's form; "" for none
+	Context  int           // positions of the key/value cache; 0 means as many as the model was trained on
 	Cache    ir.DType
 	CacheAt  ir.Pos // where the document says so
 	Weights  Formats
@@ -70,6 +71,7 @@ type Model struct {
 	text      []*plan.Plan // those that continue a sequence
 	batch     *batch       // of several texts, or nil
 	context   int          // of text
+	partial   bool         // some outputs are not wanted, nor are their weights
 	store     *session.Store
 	formats   *chosen
 	arena     kernels.Buffer
@@ -78,7 +80,7 @@ type Model struct {
 
 // Open reads the architecture and the headers of the checkpoint, no weight.
 func Open(o Options) (*Model, error) {
-	source, err := OpenSource(o.Dir)
+	source, err := OpenSource(o.Dir, o.Arch)
 	if err != nil {
 		return nil, err
 	}
@@ -299,5 +301,7 @@ func (m *Model) proveWeights(weights []checkpoint.Want, from func(to, have ir.DT
 			return err
 		}
 	}
-	return m.ckpt.Prove(wants, m.from.Ignores)
+	return m.ckpt.Prove(wants, func(name string) bool {
+		return m.from.Ignores(name) || m.partial && m.arch.Holds(name)
+	})
 }

@@ -69,8 +69,8 @@ func (p *Padded) Plan() *plan.Plan { return p.calls[0].plan }
 // Forward does. All sequences are computed in one call, but for models whose
 // meaning goes by how long sequences get (rotary scaling): those have a call
 // for each length, so that a sequence gives what it gives alone.
-func (m *Model) Padded(p *Padding, take []string) (*Padded, error) {
-	entry := plan.Entry{Name: "forward", Take: take, Padded: true}
+func (m *Model) Padded(p *Padding, only, take []string) (*Padded, error) {
+	entry := plan.Entry{Name: "forward", Only: only, Take: take, Padded: true}
 	program, err := m.program(entry)
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func runPadded(t *testing.T, dir string, threads int, ids, mask tensorfile.Tenso
 	if err != nil {
 		t.Fatal(err)
 	}
-	call, err := m.Padded(where, nil)
+	call, err := m.Padded(where, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,18 +37,27 @@ func (m *Model) Run(ctx context.Context, p *plan.Plan, inputs map[string]tensorf
 	if err := s.Run(ctx); err != nil {
 		return nil, err
 	}
+	outs := m.Results(p)
+	for i, out := range p.Outputs {
+		outs[i].Data = make([]byte, out.Place.Type.Bytes())
+		if err := s.Read(out.Name, outs[i].Data); err != nil {
+			return nil, err
+		}
+	}
+	return outs, nil
+}
+
+// Results are what Run gives of a plan, without their values.
+func (m *Model) Results(p *plan.Plan) []tensorfile.Tensor {
 	var outs []tensorfile.Tensor
 	for _, out := range p.Outputs {
-		t := tensorfile.Tensor{Name: out.Name, Type: out.Place.Type, Data: make([]byte, out.Place.Type.Bytes())}
+		t := tensorfile.Tensor{Name: out.Name, Type: out.Place.Type}
 		if t.Name == "out" {
 			t.Name = m.arch.OutName()
 		}
-		if err := s.Read(out.Name, t.Data); err != nil {
-			return nil, err
-		}
 		outs = append(outs, t)
 	}
-	return outs, nil
+	return outs
 }
 
 // input converts a tensor to what a plan's input wants.

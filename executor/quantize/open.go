@@ -24,7 +24,7 @@ func Open(path string) (*Source, error) {
 	if model.IsGGUF(path) {
 		return openGGUF(path)
 	}
-	m, err := model.OpenSource(path)
+	m, err := model.OpenSource(path, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -43,12 +43,12 @@ func TestRoundTrip(t *testing.T) {
 // sameModel compares the tensors of two folders, but for those that are ignored.
 func sameModel(t *testing.T, a, b string) {
 	t.Helper()
-	want, err := model.OpenSource(a)
+	want, err := model.OpenSource(a, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer want.Close()
-	have, err := model.OpenSource(b)
+	have, err := model.OpenSource(b, nil)
 	if err != nil {
 		text, _ := os.ReadFile(filepath.Join(b, "config.json"))
 		t.Fatalf("%v: %s", err, text)

@@ -24,7 +24,7 @@ func (a ImageAugmentAttr) augment() image.Augment {
 
 func imageAugment() *Def {
 	return &Def{
-		Name: "image.augment", Title: "ImageAugment", Result: Images,
+		Name: "image.augment", Title: "ImageAugment", Result: Images, Early: true,
 		Doc:     "changes pictures at random: a part is cut out and resized, mirrored, and its colours changed, as torchvision's RandomResizedCrop, RandomHorizontalFlip and ColorJitter do it. What picture number i becomes goes by the seed and i alone.",
 		Ports:   []Port{pictures()},
 		Attr:    ImageAugmentAttr{},

@@ -20,7 +20,7 @@ type ImageReadAttr struct {
 
 func imageRead() *Def {
 	return &Def{
-		Name: "image.read", Title: "ImageRead", Result: Images,
+		Name: "image.read", Title: "ImageRead", Result: Images, Early: true,
 		Doc:   "reads pictures from files: PNG, JPEG, WebP or GIF, of which it takes the first frame.",
 		Ports: []Port{{Name: "path", Doc: "the file, or a list of files", Kinds: []Kind{Text, List}}},
 		Attr:  ImageReadAttr{},

@@ -16,7 +16,7 @@ type ImageResizeAttr struct {
 
 func imageResize() *Def {
 	return &Def{
-		Name: "image.resize", Title: "ImageResize", Result: Images,
+		Name: "image.resize", Title: "ImageResize", Result: Images, Early: true,
 		Doc:   "brings pictures to another size, as Pillow does, to the bit.",
 		Ports: []Port{pictures()},
 		Attr:  ImageResizeAttr{},
@@ -44,7 +44,7 @@ type ImageCropAttr struct {
 
 func imageCrop() *Def {
 	return &Def{
-		Name: "image.crop", Title: "ImageCrop", Result: Images,
+		Name: "image.crop", Title: "ImageCrop", Result: Images, Early: true,
 		Doc:   "cuts a part out of pictures; where it reaches over them, it is black, or transparent.",
 		Ports: []Port{pictures()},
 		Attr:  ImageCropAttr{},
@@ -65,7 +65,7 @@ type ImageTurnAttr struct {
 
 func imageTurn() *Def {
 	return &Def{
-		Name: "image.turn", Title: "ImageTurn", Result: Images,
+		Name: "image.turn", Title: "ImageTurn", Result: Images, Early: true,
 		Doc:   "turns or mirrors pictures.",
 		Ports: []Port{pictures()},
 		Attr:  ImageTurnAttr{},

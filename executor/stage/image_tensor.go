@@ -16,7 +16,7 @@ type ImageTensorAttr struct {
 
 func imageTensor() *Def {
 	return &Def{
-		Name: "image.tensor", Title: "ImageTensor", Result: Tensor,
+		Name: "image.tensor", Title: "ImageTensor", Result: Tensor, Early: true,
 		Doc:   "turns pictures of one size into a tensor of f32, [pictures, channels, height, width].",
 		Ports: []Port{pictures()},
 		Attr:  ImageTensorAttr{},

@@ -15,7 +15,8 @@ import (
 
 // RunAttr describes a single call of a model.
 type RunAttr struct {
-	Take []string `cue:"take: [...string] | *[]" doc:"paths of nodes whose values are wanted besides the model's output"`
+	Outputs []string `cue:"outputs: [...string] | *[]" doc:"the model's outputs that are wanted; all, if none is named. Inputs that only others need are left out"`
+	Take    []string `cue:"take: [...string] | *[]" doc:"paths of nodes whose values are wanted besides the model's output"`
 }
 
 func run() *Def {
@@ -29,6 +30,13 @@ func run() *Def {
 		},
 		Attr:    RunAttr{},
 		Prepare: prepareRun,
+		Promise: func(c *Call) Value {
+			p, ok := c.kept.(*plan.Plan)
+			if !ok {
+				return nil
+			}
+			return c.Model("model").Results(p)
+		},
 		Run: func(ctx context.Context, c *Call) (Value, error) {
 			in, err := runInputs(c)
 			if err != nil {
@@ -61,10 +69,13 @@ func runInputs(c *Call) (*inputsOfRun, error) {
 		return nil, err
 	}
 	mask, given := c.In["mask"]
-	if t, ok := mask.(tensorfile.Tensor); ok {
+	if t, ok := mask.(tensorfile.Tensor); ok && t.Data != nil {
 		if in.padding, err = model.ReadPadding(twoAxes(t)); err != nil {
 			return nil, err
 		}
+	}
+	if t, ok := mask.(tensorfile.Tensor); ok && t.Data == nil {
+		mask = nil
 	}
 	in.unknown = given && mask == nil
 	for _, name := range slices.Sorted(maps.Keys(c.Maps["with"])) {
@@ -137,14 +148,14 @@ func prepareRun(c *Call) error {
 	if err != nil {
 		return err
 	}
-	take := c.Attr.(RunAttr).Take
+	a := c.Attr.(RunAttr)
 	var p *plan.Plan
 	if in.padding == nil {
-		p, err = m.Call(sizes, take)
+		p, err = m.Call(sizes, a.Outputs, a.Take)
 		c.kept = p
 	} else {
 		var call *model.Padded
-		if call, err = m.Padded(in.padding, take); err == nil {
+		if call, err = m.Padded(in.padding, a.Outputs, a.Take); err == nil {
 			c.kept, p = call, call.Plan()
 		}
 	}
@@ -178,10 +189,12 @@ func sizesOf(wants map[string]ir.Type, inputs map[string]tensorfile.Tensor) (map
 				return nil, fmt.Errorf("with.%s is %v, which is empty", name, t)
 			case d.Known() && d.N != n:
 				return nil, fmt.Errorf("with.%s is %v, want %s", name, t, ir.ShapeString(want.Shape))
-			case !d.Known() && ok && before != n:
-				return nil, fmt.Errorf("with.%s is %v, want %s, and %s is %d in with.%s", name, t, ir.ShapeString(want.Shape), d, before, from[d.Syms])
+			case !d.Known() && n%d.N != 0:
+				return nil, fmt.Errorf("with.%s is %v, want %s, and %d is no multiple of %d", name, t, ir.ShapeString(want.Shape), n, d.N)
+			case !d.Known() && ok && before != n/d.N:
+				return nil, fmt.Errorf("with.%s is %v, want %s, and %s is %d in with.%s", name, t, ir.ShapeString(want.Shape), d.Syms, before, from[d.Syms])
 			case !d.Known():
-				sizes[d.Syms], from[d.Syms] = n, name
+				sizes[d.Syms], from[d.Syms] = n/d.N, name
 			}
 		}
 	}

@@ -25,6 +25,9 @@ type Def struct {
 	// Prepare says what the run will need of the models, before anything is
 	// read. Values that are not known yet are nil. It may be nil.
 	Prepare func(c *Call) error
+	// Promise says what is known of the result before anything is read: a tensor
+	// with a type and no data, or nil. It is called after Prepare, and may be nil.
+	Promise func(c *Call) Value
 	// Early says that Run needs no weights and costs little: it runs before
 	// anything is read as soon as its inputs are known, so that the sizes of
 	// what others need follow from its result.
@@ -49,7 +52,9 @@ type Call struct {
 	Attr any
 	In   map[string]Value            // by port
 	Maps map[string]map[string]Value // by port and name, for ports that are maps
-	Warn func(error)                 // is told of what a run does in spite of; may be nil
+	// Progress is told of steps that were made, of so many; may be nil.
+	Progress func(done, total int)
+	Warn     func(error) // is told of what a run does in spite of; may be nil
 	// Document is what files say of where they come from; empty if nobody said.
 	Document Document
 	kept     any // what Prepare leaves for Run
@@ -75,8 +80,8 @@ type Table struct {
 
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
-	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(),
-		imageRead(), imageResize(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageWrite())
+	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), denoise(),
+		imageRead(), imageResize(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite())
 }
 
 // NewTable checks defs and indexes them.

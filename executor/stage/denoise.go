@@ -1,0 +1,246 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/diffusion"
+	"pipe.dev/executor/model"
+	"pipe.dev/executor/tensorfile"
+)
+
+// DenoiseAttr describes a walk from noise to samples.
+type DenoiseAttr struct {
+	Sampler   string         `cue:"sampler: *\"\" | \"ddpm\" | \"ddim\" | \"pndm\" | \"lms\" | \"euler\" | \"euler_ancestral\" | \"heun\" | \"dpm\" | \"unipc\" | \"lcm\" | \"flow\"" doc:"how steps are made; as the scheduler's file says if empty"`
+	Scheduler string         `cue:"scheduler: string | *\"\"" doc:"a scheduler_config.json, or its folder: what the model was trained with; none if empty"`
+	Settings  map[string]any `cue:"settings: {[string]: _} | *{}" doc:"settings of the sampler by the names of scheduler_config.json; they count more than the file"`
+	Steps     int            `cue:"steps: int & >0 | *50" doc:"how many"`
+	Shape     []int          `cue:"shape: [...int & >0] | *[]" doc:"sizes of one sample: channels, rows, columns; may be left out where x has them"`
+	Count     int            `cue:"count: int & >0 | *1" doc:"samples that are made at the same time"`
+	Seed      int            `cue:"seed: int & >=0 | *0" doc:"of the first sample's noise; each other one's is one more, and a sample is the same whatever stands beside it"`
+	Seeds     []int          `cue:"seeds: [...int & >=0] | *[]" doc:"instead of seed and count: a seed for each sample"`
+	Guidance  float64        `cue:"guidance: number & >=0 | *1" doc:"how far predictions go from those without the inputs that guide towards those with them, and beyond; 1 is those with them"`
+	Rescale   float64        `cue:"rescale: number & >=0 & <=1 | *0" doc:"how much of the contrast that guidance adds is taken back"`
+	Strength  float64        `cue:"strength: number & >0 & <=1 | *1" doc:"of x: the share of the steps that are made; 1 keeps nothing of it"`
+	Sample    string         `cue:"sample: string | *\"sample\"" doc:"the model's input that is the sample"`
+	Timestep  string         `cue:"timestep: string | *\"timestep\"" doc:"the model's input that is the time"`
+}
+
+func denoise() *Def {
+	tensor := []Kind{Tensor}
+	return &Def{
+		Name: "denoise", Title: "Denoise", Result: Tensor,
+		Doc: "walks from noise to samples, by what a model says of the noise in them.",
+		Ports: []Port{
+			{Name: "model", Doc: "the model", Kinds: []Kind{Model}},
+			{Name: "with", Doc: "its other inputs, by their names", Kinds: tensor, Map: true, Optional: true},
+			{Name: "without", Doc: "the inputs for predictions that are to be left behind, for guidance; those that are not named are as in with", Kinds: tensor, Map: true, Optional: true},
+			{Name: "x", Doc: "samples to begin from, to which noise is added", Kinds: tensor, Optional: true},
+			{Name: "mask", Doc: "1 where x is made anew, 0 where it stays; [samples or 1, 1, rows, columns]", Kinds: tensor, Optional: true},
+			{Name: "beside", Doc: "channels that the model reads behind those of the sample", Kinds: tensor, Optional: true},
+			{Name: "noise", Doc: "the noise to begin from, of standard deviation 1, instead of one by seed", Kinds: tensor, Optional: true},
+			{Name: "noises", Doc: "the noise of each step, [steps, samples, ...], instead of one by seed", Kinds: tensor, Optional: true},
+		},
+		Attr:    DenoiseAttr{},
+		Prepare: prepareDenoise,
+		Promise: func(c *Call) Value {
+			w, ok := c.kept.(*walk)
+			if !ok {
+				return nil
+			}
+			return tensorfile.Tensor{Name: c.ID, Type: ir.T(ir.F32, w.shape...)}
+		},
+		Run: func(ctx context.Context, c *Call) (Value, error) {
+			w := c.kept.(*walk)
+			if err := w.begin(c); err != nil {
+				return nil, err
+			}
+			return w.run(ctx, c)
+		},
+	}
+}
+
+// walk is a run of denoise.
+type walk struct {
+	attr    DenoiseAttr
+	model   *model.Model
+	plan    *plan.Plan
+	sampler diffusion.Sampler
+	shape   []int // of all samples
+	first   int   // the step that it begins with
+	seeds   []int
+	with    map[string]tensorfile.Tensor
+	without map[string]tensorfile.Tensor // nil without guidance
+	beside  []float32
+	mask    []float32 // as large as the samples, or nil
+	kept    []float32 // x, or nil
+	noise   []float32 // that the walk began with
+	noises  []float32 // of all steps, or nil
+}
+
+// prepareDenoise makes the plan of one prediction.
+func prepareDenoise(c *Call) error {
+	a := c.Attr.(DenoiseAttr)
+	w := &walk{attr: a, model: c.Model("model"), seeds: a.Seeds}
+	for i := 0; len(a.Seeds) == 0 && i < a.Count; i++ {
+		w.seeds = append(w.seeds, a.Seed+i)
+	}
+	w.shape = append([]int{len(w.seeds)}, a.Shape...)
+	if x, ok := c.In["x"].(tensorfile.Tensor); ok {
+		s := x.Type.Sizes()
+		if len(s) < 2 || len(a.Shape) > 0 && !slices.Equal(s[1:], a.Shape) || s[0] != 1 && s[0] != len(w.seeds) {
+			return fmt.Errorf("x is %v, but shape is %v and there are %d samples", x.Type, a.Shape, len(w.seeds))
+		}
+		w.shape = append([]int{len(w.seeds)}, s[1:]...)
+	}
+	if len(w.shape) < 2 {
+		return fmt.Errorf("shape is missing: give the sizes of a sample, as [4, 64, 64]")
+	}
+	if err := w.choose(c); err != nil {
+		return err
+	}
+	inputs, err := w.inputs(c)
+	if err != nil {
+		return err
+	}
+	wants, err := w.model.Inputs()
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		if _, ok := wants[name]; !ok {
+			return unknownInput(name, wants)
+		}
+	}
+	sizes, err := sizesOf(wants, inputs)
+	if err != nil {
+		return err
+	}
+	if w.plan, err = w.model.Call(sizes, nil, nil); err != nil {
+		return err
+	}
+	for _, name := range model.Inputs(w.plan) {
+		if _, ok := inputs[name]; !ok {
+			return fmt.Errorf("with.%s is missing: the model needs it", name)
+		}
+	}
+	if len(w.plan.Outputs) != 1 {
+		return fmt.Errorf("the model has %d outputs, want one", len(w.plan.Outputs))
+	}
+	c.kept = w
+	return nil
+}
+
+func unknownInput(name string, wants map[string]ir.Type) error {
+	return fmt.Errorf("with.%s: the model has no such input; it has %v", name, slices.Sorted(maps.Keys(wants)))
+}
+
+// choose reads the settings, and makes the sampler.
+func (w *walk) choose(c *Call) error {
+	a := w.attr
+	s := &diffusion.Settings{}
+	if a.Scheduler != "" {
+		file := a.Scheduler
+		if st, err := os.Stat(file); err == nil && st.IsDir() {
+			file = filepath.Join(file, "scheduler_config.json")
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return checkpoint.FileError(file, err)
+		}
+		if s, err = diffusion.ParseSettings(data); err != nil {
+			return &checkpoint.Error{File: file, Msg: err.Error()}
+		}
+		if len(s.Unknown) > 0 && c.Warn != nil {
+			c.Warn(fmt.Errorf("%s: settings that no sampler has are left out: %v", file, s.Unknown))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Settings)) {
+		value, err := json.Marshal(a.Settings[name])
+		if err == nil {
+			err = s.Set(name, value)
+		}
+		if err != nil {
+			return fmt.Errorf("settings: %w", err)
+		}
+	}
+	name, config, err := s.Resolve(a.Sampler)
+	if err != nil {
+		return err
+	}
+	// Models of flows read patches of two rows and two columns.
+	tokens := w.shape[len(w.shape)-1] * w.shape[max(len(w.shape)-2, 1)] / 4
+	if w.sampler, err = diffusion.New(name, config, diffusion.Options{Steps: a.Steps, Batch: len(w.seeds), Tokens: tokens}); err != nil {
+		return err
+	}
+	w.first = 0
+	if a.Strength < 1 {
+		w.first = (a.Steps - int(float64(a.Steps)*a.Strength)) * w.sampler.Order()
+		if w.first >= len(w.sampler.Timesteps()) {
+			return fmt.Errorf("strength %g of %d steps leaves none", a.Strength, a.Steps)
+		}
+	}
+	return nil
+}
+
+// inputs are those of one prediction, as far as they are known.
+func (w *walk) inputs(c *Call) (map[string]tensorfile.Tensor, error) {
+	channels := w.shape[1]
+	if beside, ok := c.In["beside"].(tensorfile.Tensor); ok && beside.Type.Rank() == len(w.shape) {
+		channels += beside.Type.Sizes()[1]
+	}
+	shape := slices.Clone(w.shape)
+	shape[1] = channels
+	in := map[string]tensorfile.Tensor{
+		w.attr.Sample:   {Name: w.attr.Sample, Type: ir.T(ir.F32, shape...)},
+		w.attr.Timestep: {Name: w.attr.Timestep, Type: ir.T(ir.F32, w.shape[0])},
+	}
+	var err error
+	w.with, err = w.conditions(c.Maps["with"])
+	if err == nil && len(c.Maps["without"]) > 0 && w.attr.Guidance != 1 {
+		w.without, err = w.conditions(c.Maps["without"])
+	}
+	maps.Copy(in, w.with)
+	for name, v := range w.without {
+		if other, ok := in[name]; !ok {
+			in[name] = v
+		} else if !v.Type.Equal(other.Type) {
+			return nil, fmt.Errorf("without.%s is %v, and with.%s %v", name, v.Type, name, other.Type)
+		}
+	}
+	return in, err
+}
+
+// conditions are inputs of all samples: one row stands for each.
+func (w *walk) conditions(values map[string]Value) (map[string]tensorfile.Tensor, error) {
+	out := map[string]tensorfile.Tensor{}
+	for name, v := range values {
+		t, ok := v.(tensorfile.Tensor)
+		if !ok && v != nil {
+			return nil, fmt.Errorf("with.%s is %s, want %s", name, KindOf(v), Tensor)
+		}
+		if !ok {
+			return nil, fmt.Errorf("the sizes of with.%s are not known before the run", name)
+		}
+		out[name] = repeated(t, w.shape[0])
+	}
+	return out, nil
+}
+
+// repeated is a tensor of one row, n times.
+func repeated(t tensorfile.Tensor, n int) tensorfile.Tensor {
+	if t.Type.Rank() == 0 || t.Type.Sizes()[0] != 1 || n == 1 {
+		return t
+	}
+	sizes := t.Type.Sizes()
+	sizes[0] = n
+	return tensorfile.Tensor{Name: t.Name, Type: ir.T(t.Type.DType, sizes...), Data: slices.Repeat(t.Data, n)}
+}

@@ -1,0 +1,119 @@
+"""Tiny random models of diffusers, with what they give.
+
+Writes pictures/NAME/model (a folder as diffusers saves it) and
+pictures/NAME/values.safetensors: inputs as in.NAME, outputs as out.NAME. Weights are
+bf16 values, kept as bf16, and computed with in float32.
+"""
+
+import json
+import pathlib
+import shutil
+import sys
+
+sys.path.pop(0)  # scripts beside this one have the names of packages
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel, UNet2DModel
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+OUT = pathlib.Path(__file__).parent / "pictures"
+
+
+def randomise(model, seed):
+    g = torch.Generator().manual_seed(seed)
+    for name, p in model.named_parameters():
+        p.data = torch.randn(p.shape, generator=g) * (0.7 / max(1, p[0].numel()) ** 0.5 if p.ndim > 1 else 0.2)
+        if p.ndim == 1 and ("norm" in name and name.endswith("weight")):
+            p.data += 1
+        p.data = p.data.bfloat16().float()
+    return model.eval()
+
+
+def save(name, model, inputs, outputs):
+    folder = OUT / name
+    shutil.rmtree(folder, ignore_errors=True)
+    model.to(torch.bfloat16).save_pretrained(folder / "model")
+    for junk in (folder / "model").glob("generation_config.json"):
+        junk.unlink()
+    config = json.loads((folder / "model" / "config.json").read_text())
+    config.pop("_name_or_path", None)
+    (folder / "model" / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    values = {f"in.{k}": v.contiguous() for k, v in inputs.items()} | {f"out.{k}": v.detach().float().contiguous() for k, v in outputs.items()}
+    save_file(values, folder / "values.safetensors")
+    print(name, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()))
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def condition(name, seed, extra=None, **config):
+    m = randomise(UNet2DConditionModel(sample_size=8, block_out_channels=(8, 16), norm_num_groups=4, cross_attention_dim=12, layers_per_block=1, **config), seed)
+    inputs = {"sample": normal(2, m.config.in_channels, 8, 12), "timestep": torch.tensor([981.0, 3.0]), "encoder_hidden_states": normal(2, 5, 12, seed=1)}
+    more = {}
+    if extra:
+        more = {"added_cond_kwargs": extra}
+        inputs |= extra
+    with torch.no_grad():
+        y = m(inputs["sample"], inputs["timestep"], encoder_hidden_states=inputs["encoder_hidden_states"], **more).sample
+    save(name, m, inputs, {"logits": y})
+
+
+def plain(name, seed, labels=None, **config):
+    m = randomise(UNet2DModel(sample_size=8, block_out_channels=(8, 16, 16), norm_num_groups=4, layers_per_block=1, **config), seed)
+    inputs = {"sample": normal(2, m.config.in_channels, 8, 16), "timestep": torch.tensor([981.0, 3.0])}
+    if labels is not None:
+        inputs["class_labels"] = labels
+    with torch.no_grad():
+        y = m(inputs["sample"], inputs["timestep"], class_labels=labels).sample
+    save(name, m, inputs, {"logits": y})
+
+
+def autoencoder(name, m):
+    image, latents, noise = normal(1, 3, 16, 24).clamp(-1, 1), normal(1, m.config.latent_channels, 4, 6, seed=1), normal(1, m.config.latent_channels, 4, 6, seed=2)
+    scale, shift = m.config.scaling_factor, getattr(m.config, "shift_factor", None) or 0
+    inputs = {"sample": image, "latents_in": latents}
+    with torch.no_grad():
+        outputs = {"image": m.decode(latents / scale + shift).sample}
+        if isinstance(m, AutoencoderKL):
+            inputs["noise"] = noise
+            d = m.encode(image).latent_dist
+            outputs |= {"mean": (d.mean - shift) * scale, "latents": (d.mean + d.std * noise - shift) * scale}
+        else:
+            outputs["latents"] = m.encode(image).latents * scale
+    save(name, m, inputs, outputs)
+
+
+def clip(name, cls, **config):
+    c = CLIPTextConfig(vocab_size=90, hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=2, max_position_embeddings=20, projection_dim=10, **config)
+    m = randomise(cls(c), 7)
+    end = 89
+    ids = torch.tensor([[3, 17, 5, end, end, end], [3, 80, 21, 44, 8, end]], dtype=torch.int32)
+    with torch.no_grad():
+        y = m(ids.long(), output_hidden_states=True)
+    pooled = y.text_embeds if cls is CLIPTextModelWithProjection else y.pooler_output
+    save(name, m, {"ids": ids}, {"hidden": y.last_hidden_state, "penultimate": y.hidden_states[-2], "pooled": pooled})
+
+
+def main():
+    cross, up = ("CrossAttnDownBlock2D", "DownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
+    condition("unet_condition", 1, down_block_types=cross, up_block_types=up, attention_head_dim=2)
+    text = {"text_embeds": normal(2, 8, seed=3), "time_ids": torch.tensor([[64.0, 96, 0, 0, 64, 96], [32, 32, 4, 8, 32, 32]])}
+    condition("unet_large", 2, text, down_block_types=cross[::-1], up_block_types=up[::-1], attention_head_dim=[2, 4], transformer_layers_per_block=[1, 2],
+              use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=32, in_channels=5)
+    plain("unet_plain", 3, down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"), attention_head_dim=4)
+    plain("unet_classes", 4, torch.tensor([7, 0], dtype=torch.int32), down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3, attention_head_dim=None, num_class_embeds=10,
+          in_channels=1, out_channels=1, freq_shift=1, flip_sin_to_cos=False, downsample_padding=0, mid_block_scale_factor=1.5, norm_eps=1e-6)
+    autoencoder("autoencoder_kl", randomise(AutoencoderKL(block_out_channels=(8, 12, 12), norm_num_groups=4, layers_per_block=1, down_block_types=("DownEncoderBlock2D",) * 3,
+                up_block_types=("UpDecoderBlock2D",) * 3, sample_size=16), 5))
+    autoencoder("autoencoder_kl_shift", randomise(AutoencoderKL(block_out_channels=(8, 8, 8), norm_num_groups=4, layers_per_block=2, down_block_types=("DownEncoderBlock2D",) * 3, latent_channels=6,
+                up_block_types=("UpDecoderBlock2D",) * 3, sample_size=16, use_quant_conv=False, use_post_quant_conv=False, mid_block_add_attention=False, scaling_factor=0.36, shift_factor=0.12), 6))
+    autoencoder("autoencoder_tiny", randomise(AutoencoderTiny(encoder_block_out_channels=(8, 8, 8), decoder_block_out_channels=(8, 8, 8), num_encoder_blocks=(1, 2, 1), num_decoder_blocks=(2, 1, 1)), 8))
+    clip("clip_text", CLIPTextModel, bos_token_id=3, eos_token_id=89)
+    clip("clip_text_old", CLIPTextModel, bos_token_id=0, eos_token_id=2)
+    clip("clip_text_projected", CLIPTextModelWithProjection, hidden_act="gelu", bos_token_id=3, eos_token_id=89)
+
+
+if __name__ == "__main__":
+    main()

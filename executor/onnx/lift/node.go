@@ -147,7 +147,9 @@ func (l *lifter) weight(prefix, last string, v *value, shape []ir.Dim) (string, 
 		if same(s.from, v) && slices.Equal(s.read.Type().Shape, shape) {
 			return path, s.read
 		}
-		path = strings.TrimPrefix(fmt.Sprintf("%s_%d.%s", prefix, n, last), ".")
+		if path = fmt.Sprintf("%s_%d.%s", prefix, n, last); prefix == "" {
+			path = fmt.Sprintf("%s_%d", last, n)
+		}
 	}
 	read := l.b.Graph.AddState(ir.State{Path: path, Kind: ir.Weight}, ir.Type{DType: ir.F32, Shape: shape}).Read
 	l.states[path] = &state{read, v, path, strings.HasPrefix(prefix, l.id)}

@@ -55,17 +55,23 @@ func (p packing) superBytes() int { return p.Head(p.per) + p.per*p.Body() }
 // panelBytes returns the bytes of a panel of k inputs.
 func (p packing) panelBytes(k int) int { return k / p.format.Block * p.superBytes() }
 
+// packedAtOnce is about how many bytes of a panel are written column after column:
+// they stay in the first-level cache, and rows are read in stretches.
+const packedAtOnce = 16 << 10
+
 // pack writes super-blocks lo to hi of panel n of a weight whose out rows, of
 // supers blocks, lie one after another in src. Columns that are missing are zero.
 func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
 	columns := min(asm.Panel, out-n*asm.Panel)
-	clear(dst[:(hi-lo)*p.superBytes()])
-	column := p.columnOf()
-	for s := lo; s < hi; s++ {
-		to := dst[(s-lo)*p.superBytes() : (s-lo+1)*p.superBytes()]
+	column, size, row := p.columnOf(), p.superBytes(), supers*p.format.Bytes
+	some := max(1, packedAtOnce/size)
+	for from := lo; from < hi; from += some {
+		count := min(some, hi-from)
+		to := dst[(from-lo)*size:][:count*size]
+		clear(to)
 		for j := range columns {
-			at := ((n*asm.Panel+j)*supers + s) * p.format.Bytes
-			column(to, src[at:at+p.format.Bytes], j)
+			blocks := src[(n*asm.Panel+j)*row+from*p.format.Bytes:][:count*p.format.Bytes]
+			column(to, blocks, size, j)
 		}
 	}
 }

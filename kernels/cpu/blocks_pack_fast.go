@@ -9,9 +9,9 @@ import (
 // The formats that most files have are packed by functions of their own, equal
 // to packing.column: starting up is then bound by memory.
 
-// columnOf returns what writes a block of the format as a column of a
-// super-block.
-func (p packing) columnOf() func(to, block []byte, j int) {
+// columnOf returns what writes blocks of the format as column j of as many
+// super-blocks, of size bytes each.
+func (p packing) columnOf() func(to, blocks []byte, size, j int) {
 	switch p.format.Name {
 	case "q4_0", "iq4_nl":
 		return columnQ4
@@ -20,56 +20,66 @@ func (p packing) columnOf() func(to, block []byte, j int) {
 	case "q4_k":
 		return columnQ4K
 	}
-	return p.column
+	return func(to, blocks []byte, size, j int) {
+		for n := p.format.Bytes; len(blocks) >= n; blocks, to = blocks[n:], to[size:] {
+			p.column(to[:size], blocks[:n], j)
+		}
+	}
 }
 
 // columnQ4: four bits lie in a plane as in the block.
-func columnQ4(to, block []byte, j int) {
-	_, _ = to[2*asm.Panel+4*4*asm.Panel-1], block[17]
-	binary.LittleEndian.PutUint16(to[2*j:], binary.LittleEndian.Uint16(block))
-	planes := to[2*asm.Panel+4*j:]
-	for g := range 4 {
-		binary.LittleEndian.PutUint32(planes[4*asm.Panel*g:], binary.LittleEndian.Uint32(block[2+4*g:]))
+func columnQ4(to, blocks []byte, size, j int) {
+	const plane = 4 * asm.Panel
+	for ; len(blocks) >= 18; blocks, to = blocks[18:], to[size:] {
+		block := (*[18]byte)(blocks)
+		binary.LittleEndian.PutUint16(to[2*j:], binary.LittleEndian.Uint16(block[:]))
+		planes := (*[3*plane + 4]byte)(to[2*asm.Panel+4*j:])
+		for g := range 4 {
+			*(*[4]byte)(planes[plane*g:]) = *(*[4]byte)(block[2+4*g:])
+		}
 	}
 }
 
 // columnQ8: bytes without their sign.
-func columnQ8(to, block []byte, j int) {
-	_, _ = to[2*asm.Panel+8*4*asm.Panel-1], block[33]
-	binary.LittleEndian.PutUint16(to[2*j:], binary.LittleEndian.Uint16(block))
-	planes := to[2*asm.Panel+4*j:]
-	for g := range 8 {
-		binary.LittleEndian.PutUint32(planes[4*asm.Panel*g:], binary.LittleEndian.Uint32(block[2+4*g:])^0x80808080)
+func columnQ8(to, blocks []byte, size, j int) {
+	const plane = 4 * asm.Panel
+	for ; len(blocks) >= 34; blocks, to = blocks[34:], to[size:] {
+		block := (*[34]byte)(blocks)
+		binary.LittleEndian.PutUint16(to[2*j:], binary.LittleEndian.Uint16(block[:]))
+		planes := (*[7*plane + 4]byte)(to[2*asm.Panel+4*j:])
+		for g := range 8 {
+			binary.LittleEndian.PutUint32(planes[plane*g:], binary.LittleEndian.Uint32(block[2+4*g:])^0x80808080)
+		}
 	}
 }
 
 // columnQ4K: of 32 bytes, the low bits are one block and the high bits the
 // next; in a plane, words g and g+4 of a block share one.
-func columnQ4K(to, block []byte, j int) {
-	const body, low, high = 4 * 4 * asm.Panel, 0x0f0f0f0f, 0xf0f0f0f0
-	const bodies = 4*asm.Panel + 8*asm.SmallBytes
+func columnQ4K(to, blocks []byte, size, j int) {
+	const plane, low, high = 4 * asm.Panel, 0x0f0f0f0f, 0xf0f0f0f0
+	const bodies, body = 4*asm.Panel + 8*asm.SmallBytes, 4 * plane
 	le := binary.LittleEndian
-	le.PutUint16(to[2*j:], le.Uint16(block))
-	le.PutUint16(to[2*asm.Panel+2*j:], le.Uint16(block[2:]))
-	scales := block[4:16]
-	for b := range 4 {
-		even, odd := to[bodies+2*b*body:][:body], to[bodies+(2*b+1)*body:][:body]
-		small := to[4*asm.Panel+2*b*asm.SmallBytes:][:2*asm.SmallBytes]
+	for ; len(blocks) >= 144; blocks, to = blocks[144:], to[size:] {
+		block := (*[144]byte)(blocks)
+		le.PutUint16(to[2*j:], le.Uint16(block[:]))
+		le.PutUint16(to[2*asm.Panel+2*j:], le.Uint16(block[2:]))
 		// Scale and minimum i have a byte each below 4; above, 4 bits of a byte
 		// and 2 of those below.
-		if i := 2 * b; i < 4 {
-			asm.PutSmall(small, j, scales[i]&63, scales[4+i]&63)
-			asm.PutSmall(small[asm.SmallBytes:], j, scales[i+1]&63, scales[5+i]&63)
-		} else {
-			asm.PutSmall(small, j, scales[4+i]&15|scales[i-4]>>6<<4, scales[4+i]>>4|scales[i]>>6<<4)
-			asm.PutSmall(small[asm.SmallBytes:], j, scales[5+i]&15|scales[i-3]>>6<<4, scales[5+i]>>4|scales[i+1]>>6<<4)
+		for i := range 4 {
+			s, t, rest := block[4+i], block[8+i], block[12+i]
+			small := to[4*asm.Panel+i*asm.SmallBytes:]
+			asm.PutSmall(small, j, s&63, t&63)
+			asm.PutSmall(small[4*asm.SmallBytes:], j, rest&15|s>>6<<4, rest>>4|t>>6<<4)
 		}
-		codes := block[16+32*b:][:32]
-		for g := range 4 {
-			first, second := le.Uint32(codes[4*g:]), le.Uint32(codes[16+4*g:])
-			at := 4*asm.Panel*g + 4*j
-			le.PutUint32(even[at:], first&low|second&low<<4)
-			le.PutUint32(odd[at:], first&high>>4|second&high)
+		for b := range 4 {
+			even := (*[3*plane + 4]byte)(to[bodies+2*b*body+4*j:])
+			odd := (*[3*plane + 4]byte)(to[bodies+(2*b+1)*body+4*j:])
+			codes := (*[32]byte)(block[16+32*b:])
+			for g := range 4 {
+				first, second := le.Uint32(codes[4*g:]), le.Uint32(codes[16+4*g:])
+				le.PutUint32(even[plane*g:], first&low|second&low<<4)
+				le.PutUint32(odd[plane*g:], first&high>>4|second&high)
+			}
 		}
 	}
 }

@@ -24,11 +24,27 @@ func TestColumnOf(t *testing.T) {
 			want, got := make([]byte, p.superBytes()), make([]byte, p.superBytes())
 			for _, j := range []int{0, 1, 17, 31} {
 				p.column(want, block, j)
-				p.columnOf()(got, block, j)
+				p.columnOf()(got, block, len(got), j)
 			}
 			if !bytes.Equal(got, want) {
 				t.Fatalf("%v: packed otherwise", d)
 			}
 		}
+	}
+}
+
+// BenchmarkPackBlocks measures how fast weights are packed, in bytes of the file.
+func BenchmarkPackBlocks(b *testing.B) {
+	const out, in = 4096, 8192
+	be := open(b, Options{Threads: 2})
+	for _, d := range []ir.DType{ir.Q8_0, ir.Q4_0, ir.Q4_K, ir.Q6_K} {
+		p, _ := packingOf(d)
+		src, dst := make([]byte, out*in/p.format.Block*p.format.Bytes), make([]byte, out/32*p.panelBytes(in))
+		b.Run(d.String(), func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				be.packBlocks(d, dst, src, out, in)
+			}
+		})
 	}
 }

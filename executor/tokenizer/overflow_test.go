@@ -46,7 +46,6 @@ func TestOverflow(t *testing.T) {
 // What would be too much is refused, before any of it is made.
 func TestOverflowTooMuch(t *testing.T) {
 	long := strings.Repeat("ab", 40_000)
-	tok := cutting(t, `{"max_length": 4, "stride": 1, "strategy": "LongestFirst"}`)
 	for _, c := range []struct {
 		pair *string
 		max  string
@@ -56,7 +55,7 @@ func TestOverflowTooMuch(t *testing.T) {
 		{nil, `{"max_length": 2, "stride": 1, "strategy": "LongestFirst"}`, "pieces, more than 65536"},
 		{&long, `{"max_length": 8, "stride": 5, "strategy": "LongestFirst"}`, "truncation.stride is 5, want less than the 4 tokens"},
 	} {
-		tok = cutting(t, c.max)
+		tok := cutting(t, c.max)
 		if _, err := tok.EncodeFull(long, EncodeOptions{Pair: c.pair, Overflow: true}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %s", err, c.want)
 		}

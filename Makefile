@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-llama compare-tokenizers compare-onnx forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-llama compare-tokenizers compare-onnx compare-gguf forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -76,6 +76,11 @@ compare-onnx: build
 	go test -count=1 -run '^TestExportCases$$' ./executor/onnx -cases $(CURDIR)/onnx-cases
 	$(PYTHON) benchmarks/compare_onnx.py --ops onnx-cases
 	rm -r onnx-cases
+
+# GGUF files that pipe writes, and folders that it makes of them, beside the gguf package, transformers and,
+# where llama-cpp-python is installed, llama.cpp; needs testdata/golden/requirements.txt.
+compare-gguf: build
+	$(PYTHON) benchmarks/compare_gguf.py --data $(DATA)
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

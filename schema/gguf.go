@@ -44,6 +44,10 @@ type GGUFTensor struct {
 	Name  string
 	Keep  bool   // it stays f32 whatever its matrices become
 	Heads string // the field of config.json that counts the heads whose rows lie in pairs; "" if they don't
+	// Plus is what files add to each element; Transposed says that they have rows
+	// as columns, and Row that they lack its first axis, of size 1.
+	Plus            float64
+	Transposed, Row bool
 }
 
 const ggufSource = `package model

@@ -45,9 +45,7 @@ type Tensor struct {
 	Bytes  int64    // length of the data
 	File   string   // the file or shard that holds it
 	Offset int64    // of the data in File, in bytes; any alignment
-	// Heads, if not 0, is how many heads share the rows; in the file, row j and
-	// row size/2 + j of each lie side by side. View puts them apart.
-	Heads int
+	Form
 }
 
 // Checkpoint is an open checkpoint. Its methods may be called concurrently,
@@ -237,7 +235,7 @@ func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.metadata
 
 // View returns the bytes of a tensor, little-endian, outermost axis first.
 // They must not be written to, may be at any alignment, and are valid until
-// Close. Those of a tensor with Heads are a copy.
+// Close. Those of a tensor whose form is another in its file are a copy.
 func (c *Checkpoint) View(name string) ([]byte, error) {
 	if Stacked(name) {
 		return c.viewStack(name)

@@ -217,7 +217,7 @@ func (j *job) choose(s sink) error {
 			continue
 		}
 		to := t
-		to.Heads, to.Name = 0, name
+		to.Form, to.Name = checkpoint.Form{}, name
 		if j.DType != ir.Invalid && (t.DType.Float() || t.DType.Blocked()) {
 			to.DType, to.Raw = j.DType, strings.ToUpper(j.DType.String())
 			to.Bytes = to.Type().Bytes()

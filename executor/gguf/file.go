@@ -84,17 +84,16 @@ func (f *File) View(name string) ([]byte, error) {
 func (f *File) Close() error { return f.file.Close() }
 
 // Checkpoint gives the tensors as those of a checkpoint, which takes the file
-// over: f must not be used any more. heads says of which the rows lie in pairs,
-// as checkpoint.Tensor has it; nil is none.
-func (f *File) Checkpoint(heads func(name string) int) (*checkpoint.Checkpoint, error) {
+// over: f must not be used any more. form says how each lies; nil is as it is.
+func (f *File) Checkpoint(form func(name string) checkpoint.Form) (*checkpoint.Checkpoint, error) {
 	var list []checkpoint.Tensor
 	for _, t := range f.Tensors {
 		c := checkpoint.Tensor{Name: t.Name, Raw: strings.ToUpper(t.Type.String()), DType: t.Type.DType(), Bytes: t.Bytes, Offset: t.Offset}
 		for _, n := range t.Shape {
 			c.Shape = append(c.Shape, int(n))
 		}
-		if heads != nil {
-			c.Heads = heads(t.Name)
+		if form != nil {
+			c.Form = form(t.Name)
 		}
 		list = append(list, c)
 	}

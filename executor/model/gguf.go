@@ -95,7 +95,7 @@ func openGGUF(path string) (*Source, error) {
 	}
 	if err == nil {
 		s.Ignores = s.GGUF.Ignores
-		s.Checkpoint, err = f.Checkpoint(s.heads())
+		s.Checkpoint, err = f.Checkpoint(s.forms())
 	}
 	if err != nil {
 		f.Close() // err is what matters
@@ -115,6 +115,7 @@ func (s *Source) Name(path string) string {
 	return path
 }
 
+<<<<<<< HEAD
 // named is the name of a weight in a checkpoint that may write parts of it
 // otherwise.
 func (s *Source) named(path string) string {
@@ -137,12 +138,24 @@ func (s *Source) named(path string) string {
 // heads says of which tensors the rows lie in pairs.
 func (s *Source) heads() func(name string) int {
 	counts := map[string]int{} // by name, {i} for an index
+=======
+// forms says how tensors lie in a file.
+func (s *Source) forms() func(name string) checkpoint.Form {
+	forms := map[string]checkpoint.Form{} // by name, {i} for an index
+>>>>>>> 990d04a (gguf: tables for Qwen 3, the mixtures of Qwen, Gemma 1 to 3, Phi-3, GPT-2 and BERT, both ways)
 	for _, t := range s.GGUF.Tensors {
+		f := checkpoint.Form{Plus: float32(t.Plus), Transposed: t.Transposed, Row: t.Row}
 		if t.Heads != "" {
-			counts[t.Name] = HeadsOf(s.Arch, t.Heads)
+			f.Heads = HeadsOf(s.Arch, t.Heads)
 		}
+		forms[t.Name] = f
 	}
-	return func(name string) int { return counts[schema.IndexTemplate(name)] }
+	return func(name string) checkpoint.Form {
+		if f, ok := forms[name]; ok {
+			return f
+		}
+		return forms[schema.IndexTemplate(name)]
+	}
 }
 
 // HeadsOf is a number of heads of a model's config.

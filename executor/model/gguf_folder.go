@@ -67,9 +67,21 @@ func ggufFiles(path string, s *Source, warn func(error)) (map[string][]byte, err
 	for k, v := range s.Arch.Config {
 		config[k] = v
 	}
+	for field, of := range s.GGUF.Fields { // whole ones among them, too, for programs that tell types apart
+		n, ok := config[field].(json.Number)
+		if x, err := n.Float64(); ok && of.Optional && err == nil && x == 0 {
+			config[field] = nil // which is off
+			continue
+		}
+		if ok && of.Type == "f32" && !strings.ContainsAny(n.String(), ".eE") {
+			config[field] = json.Number(n.String() + ".0")
+		}
+	}
 	for field, key := range map[string]string{"bos_token_id": "bos", "eos_token_id": "eos", "pad_token_id": "padding"} {
 		if id, ok := f.Value("tokenizer.ggml." + key + "_token_id").(uint32); ok {
 			config[field] = id
+		} else {
+			config[field] = nil // rather than what programs take by default
 		}
 	}
 	text, err := json.MarshalIndent(config, "", "  ")

@@ -96,16 +96,65 @@ func (s *Source) add(m *model.Source, table *schema.GGUF, t checkpoint.Tensor) e
 		return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q has no name in GGUF files of the architecture %q", t.Name, table.Architecture)}
 	}
 	it := item{name: to.Name, path: path, from: strings.ToLower(t.Raw), bytes: t.Bytes, shape: sizes(t.Shape), keep: to.Keep}
+	if to.Row {
+		if it.shape = it.shape[1:]; t.Shape[0] != 1 {
+			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q has %d rows, and a GGUF file has one", t.Name, t.Shape[0])}
+		}
+	}
 	if to.Heads != "" {
 		it.heads = model.HeadsOf(m.Arch, to.Heads)
 		if it.heads == 0 || it.shape[0]%int64(2*it.heads) != 0 {
 			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q has %d rows, which are no pairs of %d heads", t.Name, it.shape[0], it.heads)}
 		}
 	}
-	it.open = opener(m.Checkpoint, t, it.row())
 	it.raw = func() ([]byte, error) { return m.View(t.Name) }
+	if it.open = opener(m.Checkpoint, t, it.row()); to.Plus != 0 {
+		it.open = plus(it.open, float32(to.Plus))
+	}
+	if to.Transposed {
+		it.shape, it.from = []int64{it.shape[1], it.shape[0]}, it.from+" transposed"
+		it.open = transposed(opener(m.Checkpoint, t, int64(t.Shape[1])), t.Shape)
+	}
 	s.items = append(s.items, it)
 	return nil
+}
+
+// plus adds a number to what is read.
+func plus(open func() (func([]float32, int64) error, func(), error), add float32) func() (func([]float32, int64) error, func(), error) {
+	return func() (func([]float32, int64) error, func(), error) {
+		read, done, err := open()
+		return func(dst []float32, row int64) error {
+			err := read(dst, row)
+			for i := range dst {
+				dst[i] += add
+			}
+			return err
+		}, done, err
+	}
+}
+
+// transposed reads the columns of a matrix as rows.
+func transposed(open func() (func([]float32, int64) error, func(), error), shape []int) func() (func([]float32, int64) error, func(), error) {
+	return func() (func([]float32, int64) error, func(), error) {
+		read, done, err := open()
+		if err != nil {
+			return nil, nil, err
+		}
+		defer done()
+		rows, cols := shape[0], shape[1]
+		whole := make([]float32, rows*cols)
+		for r := range rows {
+			if err := read(whole[r*cols:(r+1)*cols], int64(r)); err != nil {
+				return nil, nil, err
+			}
+		}
+		return func(dst []float32, col int64) error {
+			for r := range dst {
+				dst[r] = whole[r*cols+int(col)]
+			}
+			return nil
+		}, func() {}, nil
+	}
 }
 
 // stackOf is the stack in which a file holds the tensor of an expert, and which
@@ -258,6 +307,9 @@ func Random(m *schema.Model, weights []*ir.State, seed uint64) (*Source, error) 
 		}
 		st := plan.State{Path: w.Path, Type: w.Read.Type(), Init: w.Init}
 		row := it.row()
+		if to.Transposed {
+			row = it.shape[0]
+		}
 		it.open = func() (func([]float32, int64) error, func(), error) {
 			draw, err := learn.Draw(st, seed, deviation)
 			return func(dst []float32, r int64) error {
@@ -266,6 +318,15 @@ func Random(m *schema.Model, weights []*ir.State, seed uint64) (*Source, error) 
 				}
 				return nil
 			}, func() {}, err
+		}
+		if to.Plus != 0 {
+			it.open = plus(it.open, float32(to.Plus))
+		}
+		if to.Row {
+			it.shape = it.shape[1:]
+		}
+		if to.Transposed { // each is drawn alike
+			slices.Reverse(it.shape)
 		}
 		s.items = append(s.items, it)
 	}

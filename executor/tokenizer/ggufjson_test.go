@@ -1,12 +1,17 @@
 package tokenizer
 
 import (
+	"flag"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"pipe.dev/executor/gguf"
 )
+
+var writeTo = flag.String("write", "", "TestGGUFFiles writes its files to folders in this one, for make compare-gguf")
 
 // A vocabulary of a GGUF file gives the same ids as tokenizer.json.
 func TestGGUFFiles(t *testing.T) {
@@ -20,6 +25,17 @@ func TestGGUFFiles(t *testing.T) {
 			files, err := GGUFFiles(name, f.Value)
 			if err != nil {
 				t.Fatal(err)
+			}
+			for file, text := range files {
+				if *writeTo == "" {
+					break
+				}
+				if err := os.MkdirAll(filepath.Join(*writeTo, name), 0o777); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(*writeTo, name, file), text, 0o666); err != nil {
+					t.Fatal(err)
+				}
 			}
 			tok, err := Parse("tokenizer.json", files["tokenizer.json"])
 			if err != nil {

@@ -36,6 +36,9 @@ type Options struct {
 	// can read blocks and its rows are whole ones; else, and where it is nil
 	// or says false, Weight decides.
 	Blocks func(path string, t ir.Type) (ir.DType, bool)
+	// Layout gives the layout in which a weight lies for another program of the
+	// model that shares it; nil, or false, means that this one may choose.
+	Layout func(path string) (ir.Layout, bool)
 	// Sizes are named sizes that are known already, as the rows of a batch.
 	Sizes map[string]int
 	// Adapter, if set, is added to the model; its weights are like any others.

@@ -21,6 +21,8 @@ type elaborator struct {
 	states map[string]ir.Value
 	past   ir.Value // input "past", of an incremental run
 	spans  bool     // some op goes by how long sequences may get
+	// remembers says that the model computes something once for a source.
+	remembers bool
 }
 
 // elaborate turns a model's nodes into a graph: weights and caches become
@@ -45,13 +47,19 @@ func elaborate(c *context, m *schema.Model) (*ir.Graph, error) {
 		return nil, err
 	}
 	c.spans = e.spans
+	return e.pruned(), nil
+}
+
+// pruned drops what nothing reads, and inputs too, where the program computes a
+// part of the model alone.
+func (e *elaborator) pruned() *ir.Graph {
 	g := prune(e.Graph)
-	if len(c.opt.Entry.Only) > 0 {
-		uses := countUses(g)
-		g.Inputs = slices.DeleteFunc(g.Inputs, func(v ir.Value) bool { return uses[v.Node.ID][v.Out] == 0 })
-		g = prune(g)
+	if !e.remembers && len(e.opt.Entry.Only) == 0 {
+		return g
 	}
-	return g, nil
+	uses := countUses(g)
+	g.Inputs = slices.DeleteFunc(g.Inputs, func(v ir.Value) bool { return uses[v.Node.ID][v.Out] == 0 })
+	return prune(g)
 }
 
 // wants reports whether an output is to be computed.
@@ -67,6 +75,12 @@ func (e *elaborator) outputs(m *schema.Model) error {
 		return &op.Error{Pos: m.Pos, Op: "out", Err: err}
 	}
 	entry := e.opt.Entry
+	if entry.Encode {
+		if !e.remembers {
+			return &op.Error{Pos: m.Pos, Op: "out", Err: fmt.Errorf("the model remembers nothing of a source: it has no op.#Memory")}
+		}
+		return e.Err()
+	}
 	if entry.Last {
 		if t := out.Type(); t.Rank() < 2 {
 			return &op.Error{Pos: m.Pos, Op: "out", Err: fmt.Errorf("%v has no axis of positions", t)}
@@ -172,6 +186,14 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 		return fail(err)
 	}
 	e.Pos = at.pos()
+	if d.Remembered {
+		v, err := e.remember(at, in[0])
+		if err != nil {
+			return fail(err)
+		}
+		e.done[at] = []ir.Value{v}
+		return e.done[at], nil
+	}
 	if in, err = e.incremental(at, d, at.node.Fields, in); err != nil {
 		return fail(err)
 	}

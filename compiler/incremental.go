@@ -13,7 +13,7 @@ import (
 // whose past values are kept read a cache, to which the new values were
 // appended. In other runs it changes nothing.
 func (e *elaborator) incremental(at *instance, d *op.Def, fields map[string]any, in []ir.Value) ([]ir.Value, error) {
-	if e.opt.Entry.Cache == ir.Invalid {
+	if e.opt.Entry.Cache == ir.Invalid || e.opt.Entry.Encode {
 		return in, nil
 	}
 	for i, p := range d.Ports {
@@ -50,6 +50,34 @@ func (e *elaborator) incremental(at *instance, d *op.Def, fields map[string]any,
 	return in, e.Err()
 }
 
+// remember gives the value of a node whose x is computed once for a source: a
+// program that encodes writes x to a state, with room for more positions, and
+// one that continues a sequence reads what lies there, of the one source.
+func (e *elaborator) remember(at *instance, x ir.Value) (ir.Value, error) {
+	entry := e.opt.Entry
+	if entry.Cache == ir.Invalid {
+		return x, nil
+	}
+	t := x.Type()
+	if t.Rank() < 2 {
+		return x, fmt.Errorf("x is %v, which has no axis of positions", t)
+	}
+	if err := keepable(entry.Cache, "x", t); err != nil {
+		return x, err
+	}
+	e.remembers = true
+	shape := append([]ir.Dim{ir.D(1), ir.Sym("room")}, t.Shape[2:]...)
+	if entry.Encode {
+		shape[0] = t.Shape[0]
+	}
+	s := e.Graph.AddState(ir.State{Path: at.id, Kind: ir.Cache, Pos: at.pos(), Init: "zeros"}, ir.Type{DType: entry.Cache, Shape: shape})
+	if !entry.Encode {
+		return s.Read, nil
+	}
+	s.Next = e.Apply("cache_append", nil, s.Read, x, e.Fill(0, ir.I32, t.Shape[0]))[0]
+	return s.Next, e.Err()
+}
+
 // pastInput is the graph's input that counts the positions before this call,
 // one number for each sequence.
 func (e *elaborator) pastInput(at *instance, in []ir.Value) (ir.Value, error) {
@@ -66,7 +94,7 @@ func (e *elaborator) pastInput(at *instance, in []ir.Value) (ir.Value, error) {
 // length is how long the sequences of a program may get: as long as its caches,
 // or, where nothing is kept, as long as the first input of an op.
 func (e *elaborator) length(in []ir.Value) ir.Dim {
-	if e.opt.Entry.Cache != ir.Invalid {
+	if e.opt.Entry.Cache != ir.Invalid && !e.opt.Entry.Encode {
 		return ir.Sym("ctx")
 	}
 	if len(in) == 0 || !in[0].Valid() || in[0].Type().Rank() < 2 {

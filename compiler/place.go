@@ -99,6 +99,11 @@ func (p *placer) states() {
 		stays := s.Kind == ir.Weight && !s.Next.Valid() && p.last[s.Read] < len(p.g.Nodes)
 		if stays && p.c.opt.Training == nil { // all phases of a training read the same memory
 			made.Layout = p.layout(s.Read, readers[s.Read])
+			if shared := p.c.opt.Layout; shared != nil {
+				if l, ok := shared(s.Path); ok {
+					made.Layout = l
+				}
+			}
 			made.Bytes = p.c.opt.Target.LayoutBytes(made.Layout, t)
 		}
 		p.state[s.Path] = len(p.list)

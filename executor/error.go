@@ -30,7 +30,7 @@ func (e *StageError) Unwrap() error { return e.Err }
 func stageError(pos ir.Pos, prepared bool, err error) error {
 	for _, placed := range []func(error) bool{
 		is[*checkpoint.Error], is[*schema.Error], is[*session.NaNError], is[*model.TokenizerError], is[*model.VocabError], is[*model.ChatError],
-		is[*decode.ContextError], is[interface {
+		is[*decode.ContextError], is[*decode.SourceError], is[interface {
 			error
 			Position() ir.Pos
 		}],

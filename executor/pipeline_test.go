@@ -38,7 +38,7 @@ func options(t *testing.T) Options {
 	}
 	return Options{Backend: be, Stages: stages,
 		Compile: func(m *schema.Model, e plan.Entry, w model.Weights) (model.Program, error) {
-			return compiler.Compile(m, ops, compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks})
+			return compiler.Compile(m, ops, compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout})
 		}}
 }
 

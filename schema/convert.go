@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -157,6 +158,13 @@ func (c *converter) model(o *object) *Model {
 	for _, name := range outputs.keys {
 		pos, _ := c.pos("outputs."+name, cue.Str("outputs"), cue.Str(name))
 		m.Outputs = append(m.Outputs, NamedToken{name, outputs.text(name), pos})
+	}
+	start, _ := o.get("start").([]any)
+	for _, x := range start {
+		if id, ok := x.(json.Number); ok {
+			n, _ := id.Int64()
+			m.Start = append(m.Start, int32(n))
+		}
 	}
 	config := o.object("cfg")
 	if len(config.keys) == 0 {

@@ -106,6 +106,9 @@ type Model struct {
 	Config map[string]any // config.json with the architecture's defaults settled
 	// Context is the number of positions the model was trained on; 0 if it says none.
 	Context int
+	// Start are the ids that text begins with, of a model that makes text of a
+	// source; nil if it continues what it is given.
+	Start []int32
 	// Ignore lists patterns (path.Match, on whole names) of tensors that
 	// checkpoints of this architecture carry and that it does not use.
 	Ignore []string

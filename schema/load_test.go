@@ -97,7 +97,7 @@ func TestLoadPipeline(t *testing.T) {
 	reply := p.Stages[2]
 	want := map[string]any{"x": "tokens", "model": "models.llm", "max_tokens": json.Number("128"), "temperature": json.Number("0.5"),
 		"top_k": json.Number("0"), "top_p": json.Number("1"), "min_p": json.Number("0"), "repetition_penalty": json.Number("1"),
-		"seed": json.Number("0"), "stop": []any{}, "batch": json.Number("8"), "ignore_eos": false, "special": false}
+		"seed": json.Number("0"), "stop": []any{}, "batch": json.Number("8"), "num_beams": json.Number("1"), "length_penalty": json.Number("1"), "early_stopping": "no", "ignore_eos": false, "special": false}
 	if !reflect.DeepEqual(reply.Fields, want) {
 		t.Errorf("%v, want %v", reply.Fields, want)
 	}

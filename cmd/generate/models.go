@@ -59,7 +59,7 @@ func (p *modelPage) line(format string, args ...any) { fmt.Fprintf(&p.text, form
 // readFixtures finds the folders of each model_type.
 func (p *modelPage) readFixtures() error {
 	p.fixtures = map[string][]string{}
-	for _, kind := range []string{"arch", "encoder"} {
+	for _, kind := range []string{"arch", "encoder", "seq2seq"} {
 		list, err := filepath.Glob(filepath.Join(p.golden, kind, "*", "config.json"))
 		if err != nil {
 			return err

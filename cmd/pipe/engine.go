@@ -106,7 +106,7 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 // compile returns what compiles a model for the engine's device; trace may be nil.
 func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
 	return func(m *schema.Model, entry plan.Entry, w model.Weights) (model.Program, error) {
-		o := compiler.Options{Entry: entry, Target: e.backend, Weight: w.DType, Blocks: w.Blocks, Trace: trace}
+		o := compiler.Options{Entry: entry, Target: e.backend, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Trace: trace}
 		o.Adapter = adapterOf(w.Adapter)
 		return compiler.Compile(m, e.ops, o)
 	}

@@ -52,6 +52,7 @@ var codes = [...]struct {
 	{exitData, is[*model.ChatError]},
 	{exitData, is[*decode.ContextError]},
 	{exitData, is[*decode.PromptError]},
+	{exitData, is[*decode.SourceError]},
 	{exitData, is[*data.RowError]},
 	{exitUsage, is[*learn.FinishedError]},
 	{exitData, is[*learn.EndedError]},

@@ -61,8 +61,8 @@ func positions() Def {
 func attention() Def {
 	return Def{Name: "attention", Title: "Attention", Doc: "y = softmax(scale query keyᵀ + mask) value, for grouped heads; a row that sees no key gives 0.",
 		Attr: AttentionAttr{}, Cached: []int{1, 2}, Flat: []int{3}, ForGrad: withStats, Grad: gradAttention,
-		Ports: []Port{{Name: "query", Doc: "[batch, seq, heads, d]; row i has position past + i"}, {Name: "key", Doc: "[batch, t, groups, d]; row j has position j"},
-			{Name: "value", Doc: "[batch, t, groups, dv]"},
+		Ports: []Port{{Name: "query", Doc: "[batch, seq, heads, d]; row i has position past + i"}, {Name: "key", Doc: "[batch, t, groups, d], or [1, t, groups, d] for all sequences; row j has position j"},
+			{Name: "value", Doc: "[batch, t, groups, dv], or with 1 as key"},
 			{Name: "mask", Doc: "added to the scores: a mask or a bias; any shape that repeats to [batch, heads, seq, t]", Optional: true}, pastPort(),
 			{Name: "segments", Doc: "i32 [batch, t], the document of each position; a row sees the keys of its own document", Optional: true},
 			{Name: "lengths", Doc: "i32 [batch], the keys that each sequence has; no row sees those from there on", Optional: true}},
@@ -110,7 +110,7 @@ func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 		return nil, err
 	}
 	switch h, g := q.Shape[2].N, k.Shape[2].N; {
-	case q.Shape[0] != k.Shape[0] || k.Shape[0] != v.Shape[0]:
+	case q.Shape[0] != k.Shape[0] && (k.Shape[0] != ir.D(1) || in[5].DType != ir.Invalid) || k.Shape[0] != v.Shape[0]:
 		return nil, fmt.Errorf("query, key and value have %v, %v and %v sequences", q.Shape[0], k.Shape[0], v.Shape[0])
 	case q.Shape[3] != k.Shape[3]:
 		return nil, fmt.Errorf("a head of query has %v elements but one of key has %v", q.Shape[3], k.Shape[3])
@@ -125,7 +125,10 @@ func attentionInfer(in []ir.Type, attr any) ([]ir.Type, error) {
 	case at.Scale == 0 && (!q.Shape[3].Known() || q.Shape[3].N == 0):
 		return nil, fmt.Errorf("a head has %v elements; want a known number, or scale", q.Shape[3])
 	}
-	if mask.DType != ir.Invalid {
+	if err := wantDistances(at.Distances, mask, q); err != nil {
+		return nil, err
+	}
+	if mask.DType != ir.Invalid && at.Distances == 0 {
 		scores := []ir.Dim{q.Shape[0], q.Shape[2], q.Shape[1], k.Shape[1]}
 		if !mask.DType.Float() || !repeats(mask.Shape, scores) {
 			return nil, fmt.Errorf("mask is %v, which does not repeat to [batch, heads, seq, t] = %s", mask, ir.ShapeString(scores))
@@ -166,9 +169,9 @@ func (g grouping) rows(b *Builder, y ir.Value, t ir.Type) ir.Value {
 	return b.Cast(b.Reshape(b.Transpose(y, 0, 3, 1, 2, 4), t.Shape...), t.DType)
 }
 
-// ofKeys turns [batch, t, groups, d] into [batch, groups, 1, t, d].
+// ofKeys turns [batch, t, groups, d] into [batch, groups, 1, t, d]; batch may be 1.
 func (g grouping) ofKeys(b *Builder, k ir.Value) ir.Value {
-	return b.Reshape(b.Transpose(b.Cast(k, g.dtype), 0, 2, 1, 3), g.batch, g.groups, ir.D(1), g.keys, lastDim(k.Type()))
+	return b.Reshape(b.Transpose(b.Cast(k, g.dtype), 0, 2, 1, 3), k.Type().Shape[0], g.groups, ir.D(1), g.keys, lastDim(k.Type()))
 }
 
 // scores are what softmax is taken of, [batch, groups, share, seq, t]; lowest
@@ -185,7 +188,11 @@ func (g grouping) scores(b *Builder, in []ir.Value) ir.Value {
 		s = b.Mul(c, b.Tanh(b.Div(s, c)))
 	}
 	if in[3].Valid() {
-		s = b.Add(s, b.groupedMask(b.Cast(in[3], g.dtype), g.groups, g.share))
+		mask := b.groupedMask(b.Cast(in[3], g.dtype), g.groups, g.share)
+		if g.at.Distances > 0 {
+			mask = g.byDistance(b, mask, in[4])
+		}
+		s = b.Add(s, mask)
 	}
 	if g.at.ALiBi > 0 {
 		s = b.Sub(s, g.distances(b, in[4]))

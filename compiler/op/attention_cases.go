@@ -2,6 +2,12 @@ package op
 
 import "pipe.dev/compiler/ir"
 
+// keysOfOne has one sequence of keys for all queries.
+func keysOfOne(c Case) Case {
+	c.In[1], c.In[2] = c.In[1].With(append([]ir.Dim{ir.D(1)}, c.In[1].Shape[1:]...)...), c.In[2].With(append([]ir.Dim{ir.D(1)}, c.In[2].Shape[1:]...)...)
+	return c
+}
+
 func attentionCases() []Case {
 	// sizes: batch, seq, heads, t, groups, d, dv
 	c := func(name string, at AttentionAttr, b, s, h, t, g, d, dv int, more ...ir.Type) Case {
@@ -44,6 +50,11 @@ func attentionCases() []Case {
 		c("alibi", AttentionAttr{Causal: true, ALiBi: 8}, 2, 7, 6, 7, 3, 8, 8),
 		c("alibi both ways", AttentionAttr{ALiBi: 4, Softcap: 2}, 1, 5, 2, 9, 2, 6, 6),
 		c("alibi and past", AttentionAttr{Causal: true, ALiBi: 8, Window: 20}, 2, 3, 4, 40, 2, 8, 8, past(2)),
+		c("by distance", AttentionAttr{Distances: 3}, 2, 9, 4, 9, 2, 8, 8, ir.T(ir.F32, 4, 1, 7)),
+		c("by distance, causal and past", AttentionAttr{Causal: true, Scale: 1, Distances: 5}, 2, 4, 4, 40, 2, 8, 8, past(2), ir.T(ir.F32, 2, 1, 1, 11)),
+		c("by distance, one token", AttentionAttr{Causal: true, Distances: 40}, 2, 1, 4, 37, 4, 16, 16, past(2), ir.T(ir.F32, 4, 1, 81)),
+		keysOfOne(c("keys of one", AttentionAttr{}, 3, 2, 4, 5, 2, 8, 8)),
+		keysOfOne(among(c("keys of one, lengths", AttentionAttr{Scale: 1}, 3, 1, 4, 40, 4, 16, 16), 6, 40, 3)),
 		among(c("segments", causal, 2, 9, 4, 9, 2, 8, 8), 5, 2, 2, 9),
 		among(c("segments both ways", AttentionAttr{}, 2, 7, 2, 7, 1, 8, 8), 5, 1, 2, 7),
 		among(c("segments and past", AttentionAttr{Causal: true, Window: 5}, 2, 3, 2, 12, 1, 8, 8, past(2)), 5, 1, 2, 12),

@@ -37,6 +37,29 @@ func wantLengths(lengths ir.Type, batch ir.Dim) error {
 	return nil
 }
 
+// wantDistances checks a mask that is a table by distance.
+func wantDistances(n int, mask, q ir.Type) error {
+	if n == 0 {
+		return nil
+	}
+	table := []ir.Dim{q.Shape[0], q.Shape[2], ir.D(1), ir.D(2*n + 1)}
+	if n < 0 || !mask.DType.Float() || mask.Rank() == 0 || lastDim(mask) != ir.D(2*n+1) || !repeats(mask.Shape, table) {
+		return fmt.Errorf("mask is %v and distances %d: want numbers that repeat to [batch, heads, 1, 2*distances+1] = %s", mask, n, ir.ShapeString(table))
+	}
+	return nil
+}
+
+// byDistance takes for each row and key what a table [..., 1, 2*distances+1]
+// holds of the distance between them.
+func (g grouping) byDistance(b *Builder, table, past ir.Value) ir.Value {
+	n := g.at.Distances
+	far := b.Sub(b.Iota(ir.I32, 0, g.keys), g.positions(b, past))
+	limit := func(v int) ir.Value { return b.Fill(float64(v), ir.I32) }
+	at := b.Add(b.Max(b.Min(far, limit(n)), limit(-n)), limit(n))
+	all := []ir.Dim{g.batch, g.groups, g.share, g.seq}
+	return b.TakeAlong(b.Broadcast(table, append(all[:4:4], ir.D(2*n+1))...), b.Broadcast(at, append(all, g.keys)...), -1)
+}
+
 // Slopes are the factors of the distance between a row and a key, by head: the
 // powers 1 to heads of 2^(-bias/heads). Of heads that are no power of two, the
 // first are those of the power below, and the others every second one of the

@@ -191,8 +191,10 @@ type AttentionAttr struct {
 	Scale   float64 `cue:"scale: number & >=0 | *0" doc:"factor of the scores; 0 means 1/sqrt(head size)"`
 	Softcap float64 `cue:"softcap: number & >=0 | *0" doc:"scores become softcap*tanh(score/softcap); 0 means off"`
 	ALiBi   float64 `cue:"alibi: number & >=0 | *0" doc:"scores become less by slope*|row - key|, with a slope for each head: 2^(-alibi/heads), 2^(-2 alibi/heads) ...; usual is 8; 0 means off"`
-	Cache   bool    `cue:"cache: bool | *false" doc:"keep keys and values between calls, in a run that goes token by token"`
-	Stats   bool    // a second result, f32 [batch, seq, heads]: ln of the sum of exponentials of each row, which the gradient reads
+	// Distances makes mask a table by distance.
+	Distances int  `cue:"distances: int & >=0 | *0" doc:"mask holds 2*distances+1 numbers in place of [seq, t], by how far a key is from a row: from distances before it to distances after it; what is farther takes the outermost; 0 means off"`
+	Cache     bool `cue:"cache: bool | *false" doc:"keep keys and values between calls, in a run that goes token by token"`
+	Stats     bool // a second result, f32 [batch, seq, heads]: ln of the sum of exponentials of each row, which the gradient reads
 }
 
 // CrossEntropyAttr describes the negative log-probability of classes, of

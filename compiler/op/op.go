@@ -64,6 +64,9 @@ type Def struct {
 	// Inline says that models hold its meaning instead: which one may depend on
 	// whether a run goes on after what was kept.
 	Inline bool
+	// Remembered says that the output is computed once for a source, kept in a
+	// State, and read there by programs that make text of it.
+	Remembered bool
 	// Cached lists ports whose past values an incremental run keeps in a
 	// State, when the attribute Cache is set.
 	Cached []int

@@ -8,12 +8,16 @@ import (
 
 // Entry says which program to make of a model.
 type Entry struct {
-	Name string // of the plans: "forward", "step"
+	Name string // of the plans: "forward", "step", "encode"
 	// Cache is the element type in which past keys and values are kept. When
 	// it is set, the program continues a sequence: it has an input "past"
 	// [batch], the number of positions before this call, and states of kind
 	// Cache with room for "ctx" positions.
 	Cache ir.DType
+	// Encode makes the program compute what a text is made of: what the model
+	// remembers of a source, in states of kind Cache with room for "room"
+	// positions. It has no output; a program with Cache reads the states.
+	Encode bool
 	// Last makes the program compute its output only for one position of each
 	// sequence, given by the input "last" [batch].
 	Last bool

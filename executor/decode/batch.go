@@ -30,8 +30,11 @@ type BatchOptions struct {
 	// Session is that for calls of a shape, of which Shapes lists those needed;
 	// its inputs and output are as New says, with Rows instead of 1.
 	Session func(s Shape) (*session.Session, error)
-	// Move copies what the caches hold of the first positions of a sequence.
-	Move func(from, to, positions int) error
+	// Move copies what the caches hold of a sequence from the position first to
+	// that before end.
+	Move func(from, to, first, end int) error
+	// Source, if set, is what texts are made of.
+	Source *Source
 }
 
 // Shape is how many sequences a call takes, and how many positions of each.
@@ -232,7 +235,7 @@ func (b *Batch) choose(finished func(*row)) error {
 		finished(r)
 		last := len(b.active) - 1
 		if i < last {
-			if err := b.o.Move(last, i, b.active[last].past); err != nil {
+			if err := b.o.Move(last, i, 0, b.active[last].past); err != nil {
 				return err
 			}
 			b.active[i] = b.active[last]
@@ -285,7 +288,7 @@ func (b *Batch) step(s Shape) (*step, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, vocab, err := newStep(run, s.Rows)
+	st, vocab, err := newStep(run, s.Rows, b.o.Source)
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type Generator struct {
 	steps   []*step // by size, the smallest first
 	context int     // positions that the cache holds
 	vocab   int
+	source  *Source
 
 	raw    []byte // logits as the device gives them
 	logits []float32
@@ -40,15 +41,16 @@ type step struct {
 	size       int    // positions of each
 	input      []byte
 	past, last []byte
+	source     *Source // nil if text is made of nothing else
 }
 
 // New returns a generator over sessions of the entry that continues a
 // sequence: inputs of ids [1, size], "past" [1] and "last" [1], output "out"
-// [1, 1, vocab] in f32. context is the size "ctx" they were compiled for.
-func New(sessions []*session.Session, context int) (*Generator, error) {
-	g := &Generator{context: context}
+// [1, 1, vocab] in f32. context is the size "ctx" they were compiled for. source is what text is made of, or nil.
+func New(sessions []*session.Session, context int, source *Source) (*Generator, error) {
+	g := &Generator{context: context, source: source}
 	for _, s := range sessions {
-		st, vocab, err := newStep(s, 1)
+		st, vocab, err := newStep(s, 1, source)
 		if err != nil {
 			return nil, err
 		}
@@ -70,11 +72,11 @@ func New(sessions []*session.Session, context int) (*Generator, error) {
 
 // newStep is a step over s, whose calls take so many sequences, and the number
 // of logits.
-func newStep(s *session.Session, rows int) (*step, int, error) {
-	st := &step{run: s, rows: rows, past: make([]byte, 4*rows), last: make([]byte, 4*rows)}
+func newStep(s *session.Session, rows int, source *Source) (*step, int, error) {
+	st := &step{run: s, rows: rows, source: source, past: make([]byte, 4*rows), last: make([]byte, 4*rows)}
 	p := s.Plan()
 	for _, in := range p.Inputs {
-		if in.Name == "past" || in.Name == "last" {
+		if in.Name == "past" || in.Name == "last" || in.Name == "lengths" && source != nil {
 			continue
 		}
 		t := in.Place.Type
@@ -228,6 +230,11 @@ func (st *step) call(ctx context.Context) error {
 	}
 	if err := st.run.Write("last", st.last); err != nil {
 		return err
+	}
+	if st.source != nil && st.run.Reads("lengths") {
+		if err := st.run.Write("lengths", st.source.lengths(st.rows)); err != nil {
+			return err
+		}
 	}
 	return st.run.Run(ctx)
 }

@@ -21,6 +21,7 @@ type Decoder interface {
 // Request is one text to be made.
 type Request struct {
 	Prompt    []int32
+	Source    []int32 // ids that the text is made of, of a model that reads some
 	MaxTokens int
 	Sampler   sampler.Options
 	End       []int32  // ids that end a text and are no part of it
@@ -48,7 +49,12 @@ func (g *Generator) Text(ctx context.Context, r Request) iter.Seq2[Piece, error]
 			if r.Resume {
 				start = g.Resume
 			}
-			err = start(ctx, r.Prompt, r.MaxTokens)
+			if g.source != nil {
+				err = g.source.Read(ctx, r.Source)
+			}
+			if err == nil {
+				err = start(ctx, r.Prompt, r.MaxTokens)
+			}
 		}
 		for more := true; more && err == nil; {
 			var p Piece

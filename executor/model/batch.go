@@ -96,7 +96,7 @@ func (m *Model) BatchOf() *decode.Batch {
 		return nil
 	}
 	return decode.NewBatch(decode.BatchOptions{
-		Rows: b.rows, Context: b.context, Move: b.move(m),
+		Rows: b.rows, Context: b.context, Move: m.move(b.plans[decode.Shape{Rows: b.places, Size: 1}]),
 		Session: func(s decode.Shape) (*session.Session, error) {
 			p, ok := b.plans[s]
 			if !ok {
@@ -107,26 +107,29 @@ func (m *Model) BatchOf() *decode.Batch {
 	})
 }
 
-// move copies what the caches hold of the first positions of a sequence.
-func (b *batch) move(m *Model) func(from, to, positions int) error {
-	return func(from, to, positions int) error {
-		for _, s := range b.plans[decode.Shape{Rows: b.places, Size: 1}].States {
-			if s.Kind != ir.Cache {
+// move copies what the caches of a plan hold of a sequence from position first to
+// that before end; what they hold of a source all sequences share.
+func (m *Model) move(p *plan.Plan) func(from, to, first, end int) error {
+	places, context := p.Sizes["batch"], p.Sizes["ctx"]
+	return func(from, to, first, end int) error {
+		for _, s := range p.States {
+			if s.Kind != ir.Cache || s.Type.Shape[0].N != places {
 				continue
 			}
-			row, stride := s.Bytes/int64(b.places), s.Bytes/int64(b.places)
+			row := s.Bytes / int64(places)
 			t, ok := m.store.Tensor(s.Path)
 			if !ok || s.Layout != "" {
 				return fmt.Errorf("cache %s is not held row by row", s.Path)
 			}
-			if n := int64(s.Type.Shape[1].N); n == int64(b.context) { // others hold what is not of positions
-				row = row / n * int64(positions)
+			at, size := int64(0), row
+			if n := s.Type.Shape[1].N; n == context { // others hold what is not of positions
+				at, size = row/int64(n)*int64(first), row/int64(n)*int64(end-first)
 			}
-			data := make([]byte, row)
-			if err := t.Buffer.Read(t.Offset+stride*int64(from), data); err != nil {
+			data := make([]byte, size)
+			if err := t.Buffer.Read(t.Offset+row*int64(from)+at, data); err != nil {
 				return err
 			}
-			if err := t.Buffer.Write(t.Offset+stride*int64(to), data); err != nil {
+			if err := t.Buffer.Write(t.Offset+row*int64(to)+at, data); err != nil {
 				return err
 			}
 		}

@@ -83,7 +83,7 @@ func compiled(t testing.TB, be *cpu.Backend) Compile {
 		t.Fatal(err)
 	}
 	return func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
-		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks}
+		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout}
 		if a := w.Adapter; a != nil {
 			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (int, float64, bool) {
 				l, ok := a.Layer(path)

@@ -26,6 +26,10 @@ func (m *Model) Text() error {
 		return err
 	}
 	m.want(m.text...)
+	if m.sources, err = m.sourcePlans(m.context); err != nil {
+		return err
+	}
+	m.want(m.sources...)
 	return m.fitsTokenizer(m.text[0])
 }
 
@@ -80,10 +84,7 @@ func (m *Model) MakesText() bool { return len(m.text) > 0 }
 
 func (m *Model) textPlans(context int) ([]*plan.Plan, error) {
 	var list []*plan.Plan
-	for _, n := range lengths {
-		if n > context {
-			break
-		}
+	for _, n := range m.promptLengths(context) {
 		p, err := m.stepPlan(1, n, context)
 		if err != nil {
 			return nil, err
@@ -93,12 +94,29 @@ func (m *Model) textPlans(context int) ([]*plan.Plan, error) {
 	return list, nil
 }
 
+// promptLengths are the numbers of positions for which prompts are compiled. A
+// text that is made of a source has no prompt but the ids that it begins with.
+func (m *Model) promptLengths(context int) []int {
+	if m.Start() != nil {
+		return lengths[:1]
+	}
+	n := len(lengths)
+	for n > 1 && lengths[n-1] > context {
+		n--
+	}
+	return lengths[:n]
+}
+
 // step is the entry that continues sequences.
 func (m *Model) step() plan.Entry { return plan.Entry{Name: "step", Cache: m.opt.Cache, Last: true} }
 
 // stepPlan is a plan of a call that continues sequences.
 func (m *Model) stepPlan(rows, size, context int) (*plan.Plan, error) {
-	return m.plan(m.step(), map[string]int{"batch": rows, "seq": size, "ctx": context})
+	sizes := map[string]int{"batch": rows, "seq": size, "ctx": context}
+	if m.Start() != nil {
+		sizes["room"] = m.context
+	}
+	return m.plan(m.step(), sizes)
 }
 
 // Forward asks for a plan that runs the model once over whole sequences, and
@@ -262,13 +280,13 @@ func (m *Model) session(p *plan.Plan) (*session.Session, error) {
 
 // Generator returns what makes text. Text must have been asked for.
 func (m *Model) Generator() (*decode.Generator, error) {
-	var list []*session.Session
-	for _, p := range m.text {
-		s, err := m.session(p)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, s)
+	list, err := m.sessionsOf(m.text)
+	if err != nil {
+		return nil, err
 	}
-	return decode.New(list, m.context)
+	source, err := m.reader()
+	if err != nil {
+		return nil, err
+	}
+	return decode.New(list, m.context, source)
 }

@@ -37,6 +37,7 @@ type Compile func(m *schema.Model, e plan.Entry, w Weights) (Program, error)
 type Weights struct {
 	DType   func(path string) (ir.DType, bool)            // in which a weight is stored
 	Blocks  func(path string, t ir.Type) (ir.DType, bool) // or in blocks, where these can be read of weights like t
+	Layout  func(path string) (ir.Layout, bool)           // in which it lies already; may be nil
 	Adapter *adapter.Adapter                              // nil if there is none
 }
 
@@ -69,6 +70,8 @@ type Model struct {
 	programs  map[string]Program
 	plans     []*plan.Plan // everything that was asked for
 	text      []*plan.Plan // those that continue a sequence
+	sources   []*plan.Plan // those that read what a text is made of
+	beams     *beams       // nil if no search was asked for
 	batch     *batch       // of several texts, or nil
 	context   int          // of text
 	partial   bool         // some outputs are not wanted, nor are their weights
@@ -173,7 +176,7 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 	if p, ok := m.programs[key]; ok {
 		return p, nil
 	}
-	p, err := m.opt.Compile(m.arch, e, Weights{m.weight, m.blocks, m.adapter})
+	p, err := m.opt.Compile(m.arch, e, Weights{DType: m.weight, Blocks: m.blocks, Layout: m.layout(e), Adapter: m.adapter})
 	if cache := (*plan.CacheError)(nil); errors.As(err, &cache) && m.opt.CacheAt.Line > 0 {
 		return nil, &schema.Error{Pos: m.opt.CacheAt, Msg: err.Error()} // the document can be changed, what asks for the cache cannot
 	}

@@ -107,6 +107,12 @@ func typesOf(places []plan.Place) []ir.Type {
 // Plan returns what the session runs.
 func (s *Session) Plan() *plan.Plan { return s.plan }
 
+// Reads reports whether the plan has an input of that name.
+func (s *Session) Reads(name string) bool {
+	_, ok := s.inputs[name]
+	return ok
+}
+
 // Write sets an input: elements in C order, little-endian.
 func (s *Session) Write(name string, data []byte) error {
 	t, ok := s.inputs[name]

@@ -47,7 +47,7 @@ const (
 
 func attentionGradOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AttentionAttr)
-	ok = ok && len(in) == 11 && attends(in, largestGradHead) && stored(in[0].DType) && stored(in[1].DType) && stored(in[2].DType)
+	ok = ok && len(in) == 11 && in[0].Shape[0] == in[1].Shape[0] && attends(in, largestGradHead) && stored(in[0].DType) && stored(in[1].DType) && stored(in[2].DType)
 	return kernel{
 		bind: func(args kernels.Args) (kernels.Step, error) { return bindAttentionGrad(b, a, args) },
 		scratch: func(_ any, in, _ []ir.Type) int64 {

@@ -127,6 +127,25 @@ func (s *attending) visible(z, r int) (lo, hi int) {
 	return min(lo, hi), hi
 }
 
+// addDistances adds to the scores of row r what the table holds of the
+// distances of the keys from j on.
+func (s *attending) addDistances(buf, p []float32, z, group, r, j int) {
+	n, st := s.at.Distances, s.maskStrides
+	table := z*st[0] + (group*s.share+r%s.share)*st[1]
+	first := j - s.past.of(z) - r/s.share + n // the place of the first key in the table
+	from := min(max(0, -first), len(p))
+	to := max(from, min(len(p), 2*n+1-first))
+	if from > 0 {
+		s.b.asm.AddS(p[:from], p[:from], s.mask.one(table))
+	}
+	if from < to {
+		s.b.asm.Add(p[from:to], p[from:to], s.mask.tile(buf, table+first+from, to-from))
+	}
+	if to < len(p) {
+		s.b.asm.AddS(p[to:], p[to:], s.mask.one(table+2*n))
+	}
+}
+
 // scores turns products of row r with the keys from j on into scores.
 func (s *attending) scores(buf, p []float32, z, group, r, j int) {
 	if s.softcap > 0 {
@@ -134,7 +153,9 @@ func (s *attending) scores(buf, p []float32, z, group, r, j int) {
 		s.b.asm.Tanh(p, p)
 		s.b.asm.MulS(p, p, s.softcap)
 	}
-	if st := s.maskStrides; st != nil {
+	if s.at.Distances > 0 {
+		s.addDistances(buf, p, z, group, r, j)
+	} else if st := s.maskStrides; st != nil {
 		at := z*st[0] + (group*s.share+r%s.share)*st[1] + r/s.share*st[2] + j*st[3]
 		if st[3] == 1 {
 			s.b.asm.Add(p, p, s.mask.tile(buf, at, len(p)))

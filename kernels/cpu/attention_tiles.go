@@ -32,7 +32,8 @@ type attending struct {
 	keys, groups      int
 	share             int   // heads of a group
 	same              int   // groups in a row that have the same keys and values: parts of one
-	maskStrides       []int // along batch, heads, seq, t
+	maskStrides       []int // along batch, heads, seq, t; by distance: along batch, heads, 1, distances
+	oneSequence       bool  // of keys, for all of queries
 	scale, softcap    float32
 	block             int // keys that are taken at a time: a multiple of a panel
 	height            int // rows that are taken at a time
@@ -58,7 +59,10 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 		return s, fmt.Errorf("attention: %d heads do not divide into %d groups", s.heads, s.groups)
 	}
 	s.share, s.same = s.heads/s.groups, 1
-	if s.mask.there() {
+	s.oneSequence = ks[0] == 1
+	if n := at.Distances; n > 0 {
+		s.maskStrides = repeatStrides(in[3].Shape, []int{s.batch, s.heads, 1, 2*n + 1})
+	} else if s.mask.there() {
 		s.maskStrides = repeatStrides(in[3].Shape, []int{s.batch, s.heads, s.seq, s.keys})
 	}
 	s.scale, s.softcap = float32(at.Scale), float32(at.Softcap)
@@ -110,7 +114,12 @@ func (s *attending) row(z, group, r int) int {
 }
 
 // key is the place of key j of a group among all keys [batch, t, groups].
-func (s *attending) key(z, group, j int) int { return (z*s.keys+j)*(s.groups/s.same) + group/s.same }
+func (s *attending) key(z, group, j int) int {
+	if s.oneSequence {
+		z = 0
+	}
+	return (z*s.keys+j)*(s.groups/s.same) + group/s.same
+}
 
 // sees returns the range of keys of the block [j, j+n) that row r sees,
 // counted from j; it may be empty.

@@ -107,7 +107,7 @@ if __name__ == "__main__":
     logging.disable_progress_bar()
     for kind, make in [("arch", language), ("encoder", encoder)]:
         for name in sorted(os.listdir(os.path.join(HERE, kind))):
-            if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            if len(sys.argv) > 1 and name not in sys.argv[1:] or name == "grok":  # that is grok.py's
                 continue
             path = os.path.join(folder("padded"), name + ".safetensors")
             save_file({k: v.contiguous() for k, v in make(name).items()}, path)

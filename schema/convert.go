@@ -66,7 +66,7 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		m := models.object(name)
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
 		cache, _ := c.pos("models."+name+".cache", cue.Str("models"), cue.Str(name), cue.Str("cache"))
-		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Pos: pos})
+		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Tokenizer: m.text("tokenizer"), Pos: pos})
 	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {

@@ -48,15 +48,16 @@ type Input struct {
 
 // ModelRef names a model that stages use. Its token is "models.NAME".
 type ModelRef struct {
-	Name    string
-	From    string  // path of a folder, or of a file
-	Arch    *Model  // what the document says the model is; nil if its folder says it
-	Context int     // tokens of the key/value cache; 0 means what the model was trained on
-	Cache   string  // element type of the key/value cache
-	CacheAt ir.Pos  // where the document says so
-	Weights Formats // of quantised weights
-	Adapter string  // path of a folder in PEFT's form; "" for none
-	Pos     ir.Pos
+	Name      string
+	From      string  // path of a folder, or of a file
+	Arch      *Model  // what the document says the model is; nil if its folder says it
+	Context   int     // tokens of the key/value cache; 0 means what the model was trained on
+	Cache     string  // element type of the key/value cache
+	CacheAt   ir.Pos  // where the document says so
+	Weights   Formats // of quantised weights
+	Adapter   string  // path of a folder in PEFT's form; "" for none
+	Tokenizer string  // path of the tokenizer; "" for that of the folder
+	Pos       ir.Pos
 }
 
 // Formats are those of quantised weights, "" for as they are stored.

@@ -153,3 +153,32 @@ half: pipeline.#Pipeline & {
 		}
 	}
 }
+
+// TestTextToImage holds a whole pipeline from text to pictures against diffusers
+// (testdata/golden/text_to_image.py), from the same noise.
+func TestTextToImage(t *testing.T) {
+	const golden = "../../testdata/golden/text_to_image/"
+	values := named(t, golden+"values.npz")
+	dir := t.TempDir()
+	noise, out, picture := filepath.Join(dir, "noise.npy"), filepath.Join(dir, "out.npz"), filepath.Join(dir, "made.png")
+	if err := tensorfile.Write(noise, []tensorfile.Tensor{values["noise"]}); err != nil {
+		t.Fatal(err)
+	}
+	code, text, errs := pipeCommand("run", "../../pipelines/stable-diffusion.cue", "--quiet", "--set", "model="+golden+"model", "--set", "prompt=A photo of a Cat, at NIGHT!",
+		"--set", "negative=blurry", "--set", "width=64", "--set", "height=48", "--set", "count=2", "--set", "steps=6", "--set", "guidance=4", "--set", "noise="+noise, "--set", "image="+picture, "--out", out)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	worst := 0.0
+	want := values["pictures"].Float64s()
+	for i, v := range named(t, out)["image"].Float64s() {
+		worst = max(worst, math.Abs(min(max(v/2+0.5, 0), 1)-want[i]))
+	}
+	t.Logf("worst error %g", worst)
+	if !(worst <= 1e-3) {
+		t.Errorf("worst error %g", worst)
+	}
+	if first := strings.TrimSuffix(picture, ".png") + "-0.png"; !strings.Contains(text, first) {
+		t.Errorf("writes %s, want %s among them", text, first)
+	}
+}

@@ -43,18 +43,19 @@ type Weights struct {
 
 // Options say which model to open and how to run it.
 type Options struct {
-	Name     string        // in the document, for messages: "models.llm"
-	Dir      string        // the model folder, or a file in the format GGUF; with Arch, a folder or file of weights
-	Arch     *schema.Model // what the model is, if its folder does not say it
-	Adapter  string        // a folder in PEFT's form; "" for none
-	Context  int           // positions of the key/value cache; 0 means as many as the model was trained on
-	Cache    ir.DType
-	CacheAt  ir.Pos // where the document says so
-	Weights  Formats
-	Backend  kernels.Backend
-	Compile  Compile
-	Progress func(done, total int64) // bytes of weights, while they are read; may be nil
-	Warn     func(error)             // is told of weights that stay as they are stored; may be nil
+	Name      string        // in the document, for messages: "models.llm"
+	Dir       string        // the model folder, or a file in the format GGUF; with Arch, a folder or file of weights
+	Arch      *schema.Model // what the model is, if its folder does not say it
+	Tokenizer string        // the folder or file of the tokenizer; "" for that of Dir
+	Adapter   string        // a folder in PEFT's form; "" for none
+	Context   int           // positions of the key/value cache; 0 means as many as the model was trained on
+	Cache     ir.DType
+	CacheAt   ir.Pos // where the document says so
+	Weights   Formats
+	Backend   kernels.Backend
+	Compile   Compile
+	Progress  func(done, total int64) // bytes of weights, while they are read; may be nil
+	Warn      func(error)             // is told of weights that stay as they are stored; may be nil
 }
 
 // Model is an opened model. Text and Forward say what it is to be used for;
@@ -138,7 +139,11 @@ func (m *Model) Plans() []*plan.Plan { return m.plans }
 // Tokenizer returns the folder's tokenizer, read at the first call.
 func (m *Model) Tokenizer() (*tokenizer.Tokenizer, error) {
 	if m.tokenizer == nil {
-		t, err := OpenTokenizer(m.opt.Dir)
+		path := m.opt.Tokenizer
+		if path == "" {
+			path = m.opt.Dir
+		}
+		t, err := OpenTokenizer(path)
 		if err != nil {
 			return nil, err
 		}

@@ -3,12 +3,15 @@ package stage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // TokenizeAttr describes how text becomes ids.
 type TokenizeAttr struct {
-	Special bool `cue:"special: bool | *true" doc:"add what the tokenizer puts around a text, as a token that begins it"`
+	Special bool   `cue:"special: bool | *true" doc:"add what the tokenizer puts around a text, as a token that begins it"`
+	Length  int    `cue:"length: int & >=0 | *0" doc:"cut or fill the ids of each text to so many; a token that ends a text stays; 0 leaves them as long as they are"`
+	Fill    string `cue:"fill: string | *\"\"" doc:"the token to fill with, where a length is given"`
 }
 
 func tokenize() *Def {
@@ -31,7 +34,10 @@ func tokenize() *Def {
 			}
 			rows := make([][]int32, len(texts))
 			for i, text := range texts {
-				if rows[i], err = tokenized(c, text); err != nil {
+				if rows[i], err = tokenized(c, text); err == nil {
+					rows[i], err = fitted(c, rows[i])
+				}
+				if err != nil {
 					return nil, err
 				}
 			}
@@ -54,6 +60,34 @@ func tokenized(c *Call, text string) ([]int32, error) {
 		c.Warn(fmt.Errorf("%s: the tokenizer of %s has no token for %s: left out of the text", c.ID, m.Dir(), quoted(lost)))
 	}
 	return t.Encode(nil, text, c.Attr.(TokenizeAttr).Special)
+}
+
+// fitted cuts or fills ids to the length that is asked for.
+func fitted(c *Call, ids []int32) ([]int32, error) {
+	a := c.Attr.(TokenizeAttr)
+	if a.Length == 0 || len(ids) == a.Length {
+		return ids, nil
+	}
+	t, err := c.Model("model").Tokenizer()
+	if err != nil {
+		return nil, err
+	}
+	if n := len(ids); n > a.Length {
+		if c.Warn != nil {
+			c.Warn(fmt.Errorf("%s: the text has %d tokens, of which %d are left out", c.ID, n, n-a.Length))
+		}
+		last := ids[n-1]
+		ids = ids[:a.Length]
+		if t.IsSpecial(last) {
+			ids[a.Length-1] = last
+		}
+		return ids, nil
+	}
+	fill, ok := t.ID(a.Fill)
+	if !ok {
+		return nil, fmt.Errorf("fill is %q, which is no token of %s", a.Fill, c.Model("model").Dir())
+	}
+	return append(ids, slices.Repeat([]int32{fill}, a.Length-len(ids))...), nil
 }
 
 // textsOf is the text at a port, or the list of texts, and whether it is a list.

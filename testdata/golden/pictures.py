@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import sys
 
-sys.path.pop(0)  # scripts beside this one have the names of packages
+sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(__file__).parent.resolve()]  # scripts beside this one have the names of packages
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel, UNet2DModel

@@ -115,7 +115,6 @@ func (s *Source) Name(path string) string {
 	return path
 }
 
-<<<<<<< HEAD
 // named is the name of a weight in a checkpoint that may write parts of it
 // otherwise.
 func (s *Source) named(path string) string {
@@ -135,14 +134,9 @@ func (s *Source) named(path string) string {
 	return name
 }
 
-// heads says of which tensors the rows lie in pairs.
-func (s *Source) heads() func(name string) int {
-	counts := map[string]int{} // by name, {i} for an index
-=======
 // forms says how tensors lie in a file.
 func (s *Source) forms() func(name string) checkpoint.Form {
 	forms := map[string]checkpoint.Form{} // by name, {i} for an index
->>>>>>> 990d04a (gguf: tables for Qwen 3, the mixtures of Qwen, Gemma 1 to 3, Phi-3, GPT-2 and BERT, both ways)
 	for _, t := range s.GGUF.Tensors {
 		f := checkpoint.Form{Plus: float32(t.Plus), Transposed: t.Transposed, Row: t.Row}
 		if t.Heads != "" {

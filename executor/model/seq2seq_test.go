@@ -45,7 +45,7 @@ func TestSourceForward(t *testing.T) {
 				t.Fatalf("only %v are expected", take)
 			}
 			ids, text := want["ids"].Type.Sizes(), want["decoder_ids"].Type.Sizes()
-			p, err := m.Call(map[string]int{"batch": ids[0], "source": ids[1], "seq": text[1]}, take)
+			p, err := m.Call(map[string]int{"batch": ids[0], "source": ids[1], "seq": text[1]}, nil, take)
 			if err != nil {
 				t.Fatal(err)
 			}

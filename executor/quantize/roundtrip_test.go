@@ -22,7 +22,7 @@ var inGGUF = []string{"arch/llama_f16", "arch/llama31", "arch/mistral", "arch/qw
 // matrixType is the type of a folder's matrices.
 func matrixType(t *testing.T, folder string) string {
 	t.Helper()
-	m, err := model.OpenSource(folder)
+	m, err := model.OpenSource(folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,9 +75,16 @@ func exportTopK(x *exporter, n *ir.Node, in []string) []string {
 }
 
 func (x *exporter) ranked(name, k string, largest int) []string {
-	values, places := x.unique(x.path+"/TopK"), x.unique(x.path+"/TopK/indices")
-	x.emit("TopK", []string{name, k}, []string{values, places}, intSetting("axis", -1), intSetting("largest", largest), intSetting("sorted", 1))
+	values, places := x.best(name, k, largest)
 	return []string{values, x.cast(places, ir.I64, ir.I32)}
+}
+
+// best are the k largest or smallest along the last axis, in order, and their
+// places as int64.
+func (x *exporter) best(name, k string, largest int) (values, places string) {
+	values, places = x.unique(x.path+"/TopK"), x.unique(x.path+"/TopK/indices")
+	x.emit("TopK", []string{name, k}, []string{values, places}, intSetting("axis", -1), intSetting("largest", largest), intSetting("sorted", 1))
+	return values, places
 }
 
 // exportScatterAlong adds elements to zeros.

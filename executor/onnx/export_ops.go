@@ -39,7 +39,9 @@ var exports = map[string]translation{
 	"layer_norm": {fits: func(attr any, in, _ []ir.Type) bool { return attr.(op.LayerNormAttr).Affine && in[0].DType == ir.F32 }, write: one(exportLayerNorm)},
 	"rope_table": {write: exportRopeTable},
 	"conv":       {write: one(exportConv)}, "conv_transpose": {fits: convTransposeFits, write: one(exportConvTranspose)},
-	"resample": {fits: resampleFits, write: one(exportResample)}, "window_max": {fits: windowMaxFits, write: one(exportWindowMax)},
+	"unfold": {fits: unfoldFits, write: one(exportUnfold)}, "fold": {fits: foldFits, write: one(exportFold)},
+	"expert_choice": {write: one(exportExpertChoice)},
+	"resample":      {fits: resampleFits, write: one(exportResample)}, "window_max": {fits: windowMaxFits, write: one(exportWindowMax)},
 	"analysis": {fits: fourierFits, write: exportAnalysis}, "synthesis": {fits: fourierFits, write: one(exportSynthesis)},
 
 	"reshape": {write: one(exportReshape)}, "heads": {write: one(exportReshape)}, "merge_heads": {write: one(exportReshape)},

@@ -111,7 +111,7 @@ func (u *unpacker) tensor(t Tensor) error {
 	}
 	values, float := float8(t.Raw)
 	if !float && t.DType != ir.I8 || t.Raw == "F8_E8M0" {
-		if strings.HasPrefix(t.Raw, "F4") || strings.HasPrefix(t.Raw, "F6") || strings.HasPrefix(t.Raw, "F8_") && t.Raw != "F8_E8M0" {
+		if strings.HasPrefix(t.Raw, "F4") || strings.HasPrefix(t.Raw, "F6_") || strings.HasPrefix(t.Raw, "F8_") && t.Raw != "F8_E8M0" {
 			return fmt.Errorf("is of dtype %s, which is not read", t.Raw)
 		}
 		return nil

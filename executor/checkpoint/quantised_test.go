@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"testing"
@@ -90,10 +91,13 @@ func TestUnpack(t *testing.T) {
 
 // Ordinary weights stay as they are.
 func TestUnpackPlain(t *testing.T) {
-	c := open(t, "testdata/sharded")
-	before := c.Tensors()
-	if err := c.Unpack(); err != nil || len(c.Tensors()) != len(before) {
-		t.Errorf("%v, %v", err, c.Tensors())
+	double := filepath.Join(folder(t, map[string]string{"w.safetensors": file(`{"a.weight":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}`, 16)}), "w.safetensors")
+	for _, path := range []string{"testdata/sharded", double} {
+		c := open(t, path)
+		before := c.Tensors()
+		if err := c.Unpack(); err != nil || !reflect.DeepEqual(c.Tensors(), before) {
+			t.Errorf("%v, %v", err, c.Tensors())
+		}
 	}
 }
 
@@ -108,6 +112,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"mxfp4":        {tensor("a.x_blocks", "U8", "[4]", 0, 4) + "," + tensor("a.x_scales", "U8", "[4]", 4, 4), `tensor "a.x_blocks": is packed as MXFP4`, 8},
 		"bitsandbytes": {tensor("a.weight.absmax", "U8", "[4]", 0, 4), "packed by bitsandbytes", 4},
 		"F4":           {tensor("a", "F4", "[4]", 0, 2), `tensor "a": is of dtype F4, which is not read`, 2},
+		"F6":           {tensor("a", "F6_E2M3", "[4]", 0, 3), "is of dtype F6_E2M3, which is not read", 3},
 		"other F8":     {tensor("a", "F8_E4M3FNUZ", "[4]", 0, 4), "is of dtype F8_E4M3FNUZ, which is not read", 4},
 		"scale shape":  {tensor("a.weight", "F8_E4M3", "[2,3]", 0, 6) + "," + tensor("a.weight_scale", "BF16", "[5]", 6, 10), "has scales that fit neither it nor its rows (a.weight_scale has shape [5])", 16},
 		"scale blocks": {tensor("a.weight", "F8_E4M3", "[2,3]", 0, 6) + "," + tensor("a.weight_scale", "BF16", "[5,1]", 6, 10), "has scales that fit no blocks", 16},

@@ -21,7 +21,7 @@ func (l *lifter) cast(v *value, d ir.DType) *value {
 }
 
 func (l *lifter) reshape(v *value, shape ...ir.Dim) *value {
-	if v.node.Valid() && v.node.Node.Op == "reshape" { // only the last one counts
+	if v.nums == nil && v.node.Valid() && v.node.Node.Op == "reshape" { // only the last one counts
 		v = &value{typ: v.node.Node.In[0].Type(), node: v.node.Node.In[0]}
 	}
 	if slices.Equal(v.typ.Shape, shape) {

@@ -50,7 +50,8 @@ type modelPage struct {
 	fixtures     map[string][]string // names of folders by model_type
 	saved        struct {
 		Transformers string
-		Tensors      map[string]int
+		Tensors      map[string]int // that transformers loads, by the name of the folder
+		Files        map[string]int // that were compared as files
 	}
 }
 
@@ -107,7 +108,8 @@ func (p *modelPage) architectures() error {
 		gguf[m[1]] = m[2]
 	}
 	p.line("## Architectures\n\nBy the `model_type` of config.json. *Alone*: logits and hidden states of whole sequences. *Padded*: those of a batch of several lengths.\n"+
-		"*Saved*: tensors of what `pipe convert` writes, loaded by transformers %s, that are identical. *GGUF*: the architecture in such files, read and written.\n", p.saved.Transformers)
+		"*Saved*: tensors of what `pipe convert` writes, loaded by transformers %s, that are identical; \"in files\": compared by the\n"+
+		"safetensors package, where models are quantised or transformers lacks the architecture. *GGUF*: the architecture in such files, read and written.\n", p.saved.Transformers)
 	p.line("| `model_type` | architecture | checked with | alone | padded | saved | GGUF |\n|---|---|---|---|---|---|---|")
 	rows := typeLine.FindAllStringSubmatch(string(arch), -1)
 	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[1], b[1]) })
@@ -117,12 +119,8 @@ func (p *modelPage) architectures() error {
 			return err
 		}
 		names := p.fixtures[m[1]]
-		saved := 0
-		for _, name := range names {
-			saved += p.saved.Tensors[name]
-		}
 		p.line("| %s | [%s](../layers/arch/%s/%s.cue): %s | %s | %s | %s | %s | %s |", m[1], m[2], m[2], m[2], doc,
-			orDash(strings.Join(names, ", ")), p.most("forward", names), p.most("padded", names), orDash(count(saved)), orDash(gguf[m[1]]))
+			orDash(strings.Join(names, ", ")), p.most("forward", names), p.most("padded", names), p.savedOf(names), orDash(gguf[m[1]]))
 	}
 	p.line("")
 	return nil
@@ -170,13 +168,29 @@ func exponent(x float64) string {
 }
 
 func orDash(s string) string {
-	if s == "" || s == "0" {
+	if s == "" {
 		return "-"
 	}
 	return s
 }
 
-func count(n int) string { return fmt.Sprint(n) }
+// savedOf counts tensors of fixtures that are identical after pipe wrote them.
+func (p *modelPage) savedOf(names []string) string {
+	tensors, files := 0, 0
+	for _, name := range names {
+		tensors += p.saved.Tensors[name]
+		files += p.saved.Files[name]
+	}
+	switch {
+	case tensors+files == 0:
+		return "-"
+	case files == 0:
+		return fmt.Sprint(tensors)
+	case tensors == 0:
+		return fmt.Sprintf("%d in files", files)
+	}
+	return fmt.Sprintf("%d, and %d in files", tensors, files)
+}
 
 // check is a test that the page names.
 type check struct{ what, test, file string }

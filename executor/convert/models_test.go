@@ -16,12 +16,14 @@ import (
 // (testdata/golden/saveback.py has transformers load what is written.)
 func TestSaveBack(t *testing.T) {
 	var list []string
-	for _, kind := range []string{"arch", "encoder"} {
-		found, err := filepath.Glob("../../testdata/golden/" + kind + "/*")
+	for _, kind := range []string{"arch", "encoder", "seq2seq"} {
+		found, err := filepath.Glob("../../testdata/golden/" + kind + "/*/config.json")
 		if err != nil || len(found) == 0 {
 			t.Fatalf("no models in %s: %v", kind, err)
 		}
-		list = append(list, found...)
+		for _, config := range found {
+			list = append(list, filepath.Dir(config))
+		}
 	}
 	for _, dir := range list {
 		t.Run(filepath.Base(dir), func(t *testing.T) {

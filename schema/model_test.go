@@ -98,7 +98,7 @@ func weights(m *Model) map[string]int {
 			}
 		case "parameter":
 			out[prefix+"."+fmt.Sprint(n.Fields["name"])] = 0
-		case "rms_norm":
+		case "rms_norm", "latent_attention":
 			out[prefix+".weight"] = 0 // as x
 		case "layer_norm":
 			out[prefix+".weight"], out[prefix+".bias"] = 0, 0

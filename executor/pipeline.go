@@ -78,11 +78,18 @@ func (p *Pipeline) prepare() error {
 	if err := p.open(); err != nil {
 		return err
 	}
+	return p.prepareStages()
+}
+
+// prepareStages has each stage say what it needs, and runs those that need little. What
+// is wrong in the document is told before what is wrong in the data that these read.
+func (p *Pipeline) prepareStages() error {
 	promised := maps.Clone(p.known)
+	var data error
 	for _, c := range p.order {
 		p.fill(c, promised)
 		if c.def.Prepare != nil {
-			if err := c.def.Prepare(&c.Call); err != nil {
+			if err := c.def.Prepare(&c.Call); err != nil && (data == nil || !is[*stage.UnknownError](err)) {
 				return stageError(c.doc.Pos, false, err)
 			}
 		}
@@ -93,12 +100,14 @@ func (p *Pipeline) prepare() error {
 			continue
 		}
 		v, err := c.def.Run(context.Background(), &c.Call)
-		if err != nil {
-			return stageError(c.doc.Pos, true, err)
+		switch {
+		case err == nil:
+			p.known[c.ID], promised[c.ID] = v, v
+		case data == nil:
+			data = stageError(c.doc.Pos, true, err)
 		}
-		p.known[c.ID], promised[c.ID] = v, v
 	}
-	return nil
+	return data
 }
 
 // knows reports whether all that a call reads is known.

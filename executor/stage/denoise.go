@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -59,7 +60,10 @@ func denoise() *Def {
 			return tensorfile.Tensor{Name: c.ID, Type: ir.T(ir.F32, w.shape...)}
 		},
 		Run: func(ctx context.Context, c *Call) (Value, error) {
-			w := c.kept.(*walk)
+			w, ok := c.kept.(*walk)
+			if !ok {
+				return nil, errUnknownSizes
+			}
 			if err := w.begin(c); err != nil {
 				return nil, err
 			}
@@ -108,6 +112,9 @@ func prepareDenoise(c *Call) error {
 		return err
 	}
 	inputs, err := w.inputs(c)
+	if errors.Is(err, errUnknownSizes) {
+		return nil // told if it is run all the same
+	}
 	if err != nil {
 		return err
 	}
@@ -219,6 +226,9 @@ func (w *walk) inputs(c *Call) (map[string]tensorfile.Tensor, error) {
 	return in, err
 }
 
+// errUnknownSizes says that no plan could be made.
+var errUnknownSizes = &UnknownError{"the sizes of its inputs are not known before the run: read them from a file, or from a stage that says them"}
+
 // conditions are inputs of all samples: one row stands for each.
 func (w *walk) conditions(values map[string]Value) (map[string]tensorfile.Tensor, error) {
 	out := map[string]tensorfile.Tensor{}
@@ -228,7 +238,7 @@ func (w *walk) conditions(values map[string]Value) (map[string]tensorfile.Tensor
 			return nil, fmt.Errorf("with.%s is %s, want %s", name, KindOf(v), Tensor)
 		}
 		if !ok {
-			return nil, fmt.Errorf("the sizes of with.%s are not known before the run", name)
+			return nil, errUnknownSizes
 		}
 		out[name] = repeated(t, w.shape[0])
 	}

@@ -32,7 +32,7 @@ func embed() *Def {
 		Attr: EmbedAttr{},
 		Prepare: func(c *Call) error {
 			if c.In["x"] == nil {
-				return fmt.Errorf("the texts are not known before the run: they must be an input")
+				return &UnknownError{"the texts are not known before the run: they must be an input"}
 			}
 			e, err := embedder(c)
 			c.kept = e

@@ -48,7 +48,7 @@ func run() *Def {
 			case *model.Padded:
 				return c.Model("model").RunPadded(ctx, p, in.tensors)
 			}
-			return nil, fmt.Errorf("the sizes of its inputs are not known before the run: read them from a file, or from a tokenize stage")
+			return nil, errUnknownSizes
 		},
 	}
 }

@@ -60,6 +60,12 @@ type Call struct {
 	kept     any // what Prepare leaves for Run
 }
 
+// UnknownError says that a stage needs to know something before the run that is
+// not known.
+type UnknownError struct{ Msg string }
+
+func (e *UnknownError) Error() string { return e.Msg }
+
 // Document is the document that is run.
 type Document struct {
 	Resolved []byte // as CUE, with every default

@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/adapter"
+	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/hub"
+	"pipe.dev/executor/model"
 	"pipe.dev/schema"
 )
 
@@ -20,7 +23,8 @@ func mergeCommand(c *console) *cobra.Command {
 		Short: "merge an adapter into a model, or take it out again",
 		Long: `Write a copy of a model's folder with an adapter merged into its weights. The adapter is a folder in the form of the
 PEFT library (LoRA, rsLoRA, DoRA), as recipes leave it and as that library saves it. Sums are rounded once, to the
-element type of each weight or to --dtype; weights that are not adapted stay bit for bit.
+element type of each weight or to --dtype; weights that are not adapted stay bit for bit. A model in PyTorch's format,
+pytorch_model.bin, is written in safetensors.
 
 With --undo, MODEL is a merged one, and the copy has the adapter taken out. With --base it is proven to be that base
 with this adapter, and the copy is the base bit for bit. Without, what merging rounded away is lost: the report says
@@ -59,7 +63,7 @@ of how many weights, and how far they may be off. Merged with --dtype f32, a bas
 // merge merges or undoes, and reports.
 func merge(cmd *cobra.Command, c *console, o adapter.Options, undo, asJSON bool) error {
 	for _, p := range []*string{&o.Model, &o.Adapter, &o.Base} {
-		folder, err := hub.Folder(*p)
+		folder, err := mergeFolder(*p)
 		if err != nil {
 			return err
 		}
@@ -96,4 +100,20 @@ func merge(cmd *cobra.Command, c *console, o adapter.Options, undo, asJSON bool)
 	}
 	_, err = fmt.Fprintln(c.out, r.Out)
 	return err
+}
+
+// mergeFolder is the folder of a model or an adapter.
+func mergeFolder(path string) (string, error) {
+	folder, err := hub.Folder(path)
+	if err != nil {
+		return "", err
+	}
+	if st, err := os.Stat(folder); err == nil && !st.IsDir() {
+		msg := "is a file, and merging takes and writes folders"
+		if model.IsGGUF(folder) {
+			msg += ": pipe convert makes one of it, with --dtype f16"
+		}
+		return "", &checkpoint.Error{File: folder, Msg: msg}
+	}
+	return folder, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -42,22 +43,29 @@ func (m *job) rewrite(ctx context.Context, c change) (err error) {
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return checkpoint.FileError(temp, err)
 	}
-	if err := m.copyOthers(temp); err != nil {
+	files := m.files()
+	other := c != nil && !slices.ContainsFunc(files, isSafetensors) // what is not safetensors becomes that
+	if err := m.copyOthers(temp, files, other); err != nil {
 		return err
 	}
-	var files []string
-	for _, t := range m.model.Tensors() {
-		if !slices.Contains(files, t.File) {
-			files = append(files, t.File)
-		}
-	}
-	slices.Sort(files)
-	for _, file := range files {
-		write := func(w io.Writer) error { return m.patch(ctx, w, file, c) }
-		if m.DType != ir.Invalid && c != nil {
+	weights := map[string]string{} // file by name
+	for i, file := range files {
+		name, write := filepath.Base(file), func(w io.Writer) error { return m.patch(ctx, w, file, c) }
+		if c != nil && (other || m.DType != ir.Invalid) {
 			write = func(w io.Writer) error { return m.encode(ctx, w, file, c) }
 		}
-		if err := checkpoint.Replace(filepath.Join(temp, filepath.Base(file)), write); err != nil {
+		if other {
+			name = shardName(i, len(files))
+		}
+		if err := checkpoint.Replace(filepath.Join(temp, name), write); err != nil {
+			return err
+		}
+		for _, t := range m.tensors(file) {
+			weights[t.Name] = name
+		}
+	}
+	if other && len(files) > 1 {
+		if err := m.writeIndex(temp, weights); err != nil {
 			return err
 		}
 	}
@@ -67,8 +75,61 @@ func (m *job) rewrite(ctx context.Context, c change) (err error) {
 	return nil
 }
 
-// copyOthers copies what stands in the model's folder beside the weights.
-func (m *job) copyOthers(to string) error {
+// files are those of the weights.
+func (m *job) files() []string {
+	var files []string
+	for _, t := range m.model.Tensors() {
+		if !slices.Contains(files, t.File) {
+			files = append(files, t.File)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+func isSafetensors(file string) bool { return strings.HasSuffix(file, ".safetensors") }
+
+// shardName is the name of file i of n, counted from 0.
+func shardName(i, n int) string {
+	if n == 1 {
+		return "model.safetensors"
+	}
+	return fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, n)
+}
+
+// writeIndex says which shard has which weight.
+func (m *job) writeIndex(to string, weights map[string]string) error {
+	text, err := json.MarshalIndent(map[string]any{"metadata": map[string]any{"total_size": m.size()}, "weight_map": weights}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return checkpoint.Replace(filepath.Join(to, "model.safetensors.index.json"), func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
+}
+
+// size is the bytes of all weights as they are written.
+func (m *job) size() (bytes int64) {
+	for _, t := range m.model.Tensors() {
+		bytes += m.written(t).Bytes
+	}
+	return bytes
+}
+
+// written is what becomes of a tensor where its file is written anew.
+func (m *job) written(t checkpoint.Tensor) checkpoint.Tensor {
+	if m.DType == ir.Invalid || !t.DType.Float() {
+		return t
+	}
+	t.DType, t.Raw = m.DType, strings.ToUpper(m.DType.String())
+	t.Bytes = t.Type().Bytes()
+	return t
+}
+
+// copyOthers copies what stands in the model's folder beside the weights. An
+// index goes along with shards of its format, unless they get another (other).
+func (m *job) copyOthers(to string, shards []string, other bool) error {
 	entries, err := os.ReadDir(m.Model)
 	if err != nil {
 		return checkpoint.FileError(m.Model, err)
@@ -81,6 +142,11 @@ func (m *job) copyOthers(to string) error {
 		}
 		if !info.Mode().IsRegular() || slices.ContainsFunc(weightFiles, func(end string) bool { return strings.HasSuffix(e.Name(), end) }) {
 			continue
+		}
+		if format, ok := strings.CutSuffix(e.Name(), ".index.json"); ok {
+			if other || !slices.ContainsFunc(shards, func(s string) bool { return filepath.Ext(s) == filepath.Ext(format) }) {
+				continue
+			}
 		}
 		text, err := os.ReadFile(name)
 		if err != nil {
@@ -114,14 +180,7 @@ func (m *job) retyped(name string, text []byte) ([]byte, error) {
 		delete(o, "torch_dtype")
 		o["dtype"] = map[ir.DType]string{ir.F32: "float32", ir.BF16: "bfloat16", ir.F16: "float16", ir.F64: "float64"}[m.DType]
 	} else {
-		var bytes int64
-		for _, t := range m.model.Tensors() {
-			bytes += t.Bytes
-			if t.DType.Float() {
-				bytes += int64(elems(t.Shape)*m.DType.Size()) - t.Bytes
-			}
-		}
-		o["metadata"] = map[string]any{"total_size": bytes}
+		o["metadata"] = map[string]any{"total_size": m.size()}
 	}
 	out, err := json.MarshalIndent(o, "", "  ")
 	return append(out, '\n'), err
@@ -170,32 +229,35 @@ func (m *job) patch(ctx context.Context, w io.Writer, file string, c change) err
 	}
 }
 
-// encode writes a file of weights anew, in another element type.
+// encode writes a file of weights anew, as safetensors, in another element type
+// if one is wanted.
 func (m *job) encode(ctx context.Context, w io.Writer, file string, c change) error {
-	var list []checkpoint.Data
+	var list []checkpoint.Tensor
 	for _, t := range m.tensors(file) {
-		d := checkpoint.Data{Name: t.Name, Type: t.Type()}
-		if t.DType.Float() {
-			d.Type = d.Type.As(m.DType)
-		}
-		list = append(list, d)
+		list = append(list, m.written(t))
 	}
-	err := checkpoint.Stream(w, list, m.model.Metadata(), func(d checkpoint.Data) ([]byte, error) {
-		t, _ := m.model.Lookup(d.Name)
-		m.progress(t.Offset)
+	metadata := m.model.Metadata()
+	if !isSafetensors(file) {
+		metadata = map[string]string{"format": "pt"} // as transformers wants it
+	}
+	return checkpoint.StreamTensors(w, list, metadata, func(to checkpoint.Tensor, w io.Writer) error {
+		t, _ := m.model.Lookup(to.Name)
+		defer m.model.Release(t.Name)
+		m.progress(0)
+		m.done += t.Bytes
+		var data []byte
+		var err error
 		if _, ok := m.adapted[t.Name]; ok {
-			return m.values(ctx, weight{t, m.DType}, c)
+			data, err = m.values(ctx, weight{t, to.DType}, c)
+		} else if data, err = m.model.View(t.Name); err == nil && to.DType != t.DType {
+			data = tensorfile.AppendFloats(nil, to.DType, tensorfile.Tensor{Type: t.Type(), Data: data}.Float64s()...)
 		}
-		data, err := m.model.View(t.Name)
-		if err == nil && d.Type.DType != t.DType {
-			data = tensorfile.AppendFloats(nil, m.DType, tensorfile.Tensor{Type: t.Type(), Data: data}.Float64s()...)
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			return err
 		}
-		return data, cmp.Or(err, ctx.Err())
+		_, err = w.Write(data)
+		return err
 	})
-	if info, e := os.Stat(file); e == nil {
-		m.done += info.Size()
-	}
-	return err
 }
 
 // tensors are those of a file, in its order.

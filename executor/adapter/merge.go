@@ -7,7 +7,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 
 	"pipe.dev/compiler/ir"
@@ -42,7 +41,7 @@ type Report struct {
 // Merge writes a copy of a model's folder with the adapter merged into its
 // weights: sums are made in float64, and rounded once to the element type of
 // the weight, or to DType. Weights that are not adapted stay bit for bit, but
-// for DType.
+// for DType. What is not in safetensors is written in that.
 func Merge(ctx context.Context, o Options) (rep Report, err error) {
 	m, err := open(o)
 	if err != nil {
@@ -97,12 +96,6 @@ func open(o Options) (*job, error) {
 	if m.model, err = checkpoint.Open(o.Model); err != nil {
 		m.adapter.Close()
 		return nil, err
-	}
-	for _, t := range m.model.Tensors() { // what is not adapted is copied byte for byte
-		if !strings.HasSuffix(t.File, ".safetensors") {
-			m.close()
-			return nil, &checkpoint.Error{File: t.File, Msg: "is not in safetensors, which merging wants: pipe convert writes it"}
-		}
 	}
 	var wants []checkpoint.Want
 	for _, l := range m.adapter.Layers {

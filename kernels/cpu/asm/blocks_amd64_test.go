@@ -3,6 +3,7 @@ package asm
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -63,4 +64,52 @@ func BenchmarkBlocked(b *testing.B) {
 			})
 		}
 	}
+}
+
+// What packed weights become, and blocks of activations, is what the Go loops make
+// of them, also where a processor with AVX-512 lacks VNNI and so takes AVX2's.
+func TestUnpack(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	generic := Generic()
+	for name, k := range tiers(t) {
+		for c := range Codings {
+			p, n, per := PackingOf(c), 3, 8
+			if p.Scales < Zero {
+				per = 1
+			}
+			super := p.Head(per) + per*p.Body()
+			w := make([]byte, n*super)
+			for i := range w {
+				w[i] = byte(r.Uint32())
+				if at := i % super; at < min(p.Head(per), 4*Panel) && at%2 == 1 {
+					w[i] &= 0xa7 // f16 that are finite
+				}
+			}
+			got, want := make([]byte, n*per*p.Kind().Unpacked()), make([]byte, n*per*p.Kind().Unpacked())
+			k.Unpack[c](n, per, &w[0], &got[0])
+			generic.Unpack[c](n, per, &w[0], &want[0])
+			if i := differ(got, want); i >= 0 {
+				t.Errorf("%s: coding %d: byte %d of a block of %d is %d, want %d", name, c, i%p.Kind().Unpacked(), p.Kind().Unpacked(), got[i], want[i])
+			}
+		}
+		for kind := range Kinds {
+			const n = 9
+			x, got, want := random(r, n*Block), make([]byte, n*BlockX), make([]byte, n*BlockX)
+			k.Quantise[kind](n, &x[0], &got[0], 3)
+			generic.Quantise[kind](n, &x[0], &want[0], 3)
+			if i := differ(got, want); i >= 0 {
+				t.Errorf("%s: kind %d: byte %d of a block of activations is %d, want %d", name, kind, i%BlockX, got[i], want[i])
+			}
+		}
+	}
+}
+
+// differ is the first place where a and b do, or -1.
+func differ(a, b []byte) int {
+	for i := range a {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return -1
 }

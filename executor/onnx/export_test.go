@@ -30,6 +30,20 @@ var refused = []string{"conv_weight_grad", "window_max", "cache_append"}
 // for their sine where turns are taken off in float64.
 var unlike = map[string]float64{"rope_table quick": 1e-2}
 
+// open are names of the sizes of the first input, of operations whose files
+// compute something from sizes that stay open.
+var open = map[string][]string{"expert_choice": {"batch", "seq"}, "unfold": {"batch"}, "fold": {"batch"}}
+
+// openSizes is a case with sizes that are not known.
+func openSizes(name string, c op.Case) op.Case {
+	for i, size := range open[name] {
+		c.In = slices.Clone(c.In)
+		c.In[0].Shape = slices.Clone(c.In[0].Shape)
+		c.In[0].Shape[i] = ir.Sym(size)
+	}
+	return c
+}
+
 // caseGraph is one use of an operation, whose inputs are those of the graph.
 func caseGraph(table *op.Table, name string, c op.Case) (*ir.Graph, error) {
 	b := op.NewBuilder(table)
@@ -66,7 +80,11 @@ func TestExportCases(t *testing.T) {
 			if err != nil {
 				t.Fatal(d.Name, err)
 			}
-			data, err := exported(table, g, nil)
+			written, err := caseGraph(table, d.Name, openSizes(d.Name, c))
+			if err != nil {
+				t.Fatal(d.Name, err)
+			}
+			data, err := exported(table, written, nil)
 			if err != nil {
 				if !strings.Contains(err.Error(), "ONNX") || strings.Contains(err.Error(), "\n") {
 					t.Errorf("%s: %v", d.Name, err)

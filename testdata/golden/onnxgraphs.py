@@ -316,6 +316,11 @@ ops("control", {"x": (R(2, 3), ["batch", 3]), "rate": (np.array(16000), []), "fl
     ("Equal", ["rate", np.array(16000)], {}), ("If", ["equal_0"], {"then_branch": then, "else_branch": other}), ("If", ["flag"], {"then_branch": then, "else_branch": other}),
     ("Loop", [np.array(3), np.array(True), "x"], {"body": body}, 2), ("Twice", ["x", "two"], {"domain": "test"})], 18, {"two": np.float32(2)}, [scale, outer], fix=["rate=16000"])
 
+own = np.random.default_rng(12)  # so that values above and below stay
+W = {"x": (own.standard_normal((2, 18, 35)).astype(np.float32), ["batch", 18, 35]), "z": (own.standard_normal((2, 15, 18)).astype(np.float32), ["batch", 15, 18])}
+ops("ops_windows", W, [
+    ("Col2Im", ["x", i64(5, 6), i64(3, 2)], {"pads": [1, 1, 1, 1]}), ("Col2Im", ["x", i64(11, 13), i64(3, 2)], {"strides": [2, 2], "dilations": [1, 2], "pads": [0, 1, 0, 2]}),
+    ("Col2Im", ["z", i64(37), i64(5)], {"strides": [2], "pads": [0, 3]})], 18)
 
 # The voice detector of Silero, if its file is given: both of its branches, with a state.
 real = os.environ.get("SILERO_VAD", "")

@@ -12,7 +12,7 @@ import (
 
 func convRows() map[string]func(c *call) []*value {
 	return map[string]func(c *call) []*value{
-		"Conv": single(conv), "ConvTranspose": single(convTranspose), "MaxPool": maxPool, "AveragePool": single(averagePool),
+		"Conv": single(conv), "ConvTranspose": single(convTranspose), "Col2Im": single(windows), "MaxPool": maxPool, "AveragePool": single(averagePool),
 		"GlobalAveragePool": globalPool("reduce_mean"), "GlobalMaxPool": globalPool("reduce_max"), "Resize": single(resize), "Upsample": single(resize),
 	}
 }
@@ -34,16 +34,6 @@ type geometry struct {
 
 func (c *call) geometry(x *value, kernel []int) geometry {
 	n := c.spatial(x)
-	list := func(name string, size, fallback int) []int {
-		l := c.ints(name)
-		if l == nil {
-			l = slices.Repeat([]int{fallback}, size)
-		}
-		if len(l) != size {
-			fail("%s has %d entries for %d axes", name, len(l), n)
-		}
-		return l
-	}
 	g := geometry{kernel: kernel}
 	if k := c.ints("kernel_shape"); k != nil {
 		if kernel != nil && !slices.Equal(k, kernel) {
@@ -54,10 +44,10 @@ func (c *call) geometry(x *value, kernel []int) geometry {
 	if len(g.kernel) != n {
 		fail("its kernel has %d axes for %d", len(g.kernel), n)
 	}
-	g.stride, g.dilation = list("strides", n, 1), list("dilations", n, 1)
+	g.stride, g.dilation = c.perAxis("strides", n, n, 1), c.perAxis("dilations", n, n, 1)
 	switch auto := c.text("auto_pad", "NOTSET"); auto {
 	case "NOTSET":
-		g.pads = list("pads", 2*n, 0)
+		g.pads = c.perAxis("pads", n, 2*n, 0)
 	case "VALID":
 		g.pads = slices.Repeat([]int{0}, 2*n)
 	case "SAME_UPPER", "SAME_LOWER":
@@ -66,6 +56,18 @@ func (c *call) geometry(x *value, kernel []int) geometry {
 		fail("auto_pad is %s", onnx.Show(auto))
 	}
 	return g
+}
+
+// perAxis is an attribute of numbers for n axes, size in all, or as many of fallback.
+func (c *call) perAxis(name string, n, size, fallback int) []int {
+	l := c.ints(name)
+	if l == nil {
+		l = slices.Repeat([]int{fallback}, size)
+	}
+	if len(l) != size {
+		fail("%s has %d entries for %d axes", name, len(l), n)
+	}
+	return l
 }
 
 // samePads is as much as gives size/stride positions, rounded up.

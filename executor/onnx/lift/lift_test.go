@@ -104,6 +104,8 @@ func TestBad(t *testing.T) {
 		"wrong type":       {file(x, input("n", 7, dim(2), dim(3)), y, node("Add", "x n", "y")), "element types f32 and i32 differ"},
 		"shapes":           {file(x, input("z", 1, dim(4)), y, node("Add", "x z", "y")), "do not match"},
 		"2^60 sizes":       {file(x, ints("n", []int64{2}, 1<<60, 1<<60), y, node("Expand", "x n", "y")), "do not repeat to one shape"},
+		"windows":          {file(input("x", 1, dim(1), dim(6), dim(4)), ints("n", []int64{2}, 3, 3), ints("k", []int64{2}, 2, 3), y, node("Col2Im", "x n k", "y")), "x has 4 windows; over [3,3] there are 2"},
+		"no windows":       {file(input("x", 1, dim(1), dim(6), dim(4)), ints("n", []int64{2}, 3, -3), ints("k", []int64{2}, 2, 3), y, node("Col2Im", "x n k", "y")), "has a size of -3 and a kernel of 3 along axis 1"},
 		"2^30 three times": {file(input("x", 1, dim(1)), ints("n", []int64{3}, 1<<30, 1<<30, 1<<30), y, node("Expand", "x n", "y")), "has 1.24e+27 elements"},
 		"2^60 input":       {file(input("x", 1, dim(1<<30), dim(1<<30), dim(1<<30)), y, node("Neg", "x", "y")), "has 1.24e+27 elements"},
 		"2^60 fill":        {file(x, ints("n", []int64{2}, 1<<30, 1<<30), y, node("ConstantOfShape", "n", "y")), "has 1.15e+18 elements"},

@@ -141,7 +141,7 @@ func archDoc(name string) (string, error) {
 			return strings.ReplaceAll(strings.TrimPrefix(string(m[1]), "the architecture of "), "\n// ", " "), nil
 		}
 	}
-	return "", fmt.Errorf("layers/arch/%s: no file says what it is: // Package %s is the architecture of ...", name, name)
+	return "", fmt.Errorf("layers/arch/%s: no file says what it is by a line \"// Package %s is the architecture of NAME\"", name, name)
 }
 
 // most is the greatest error of a check over fixtures.

@@ -51,7 +51,7 @@ func settable(file string, doc *schema.Document, set []string) error {
 			}
 		}
 		if !read {
-			return fmt.Errorf("--set %s: %s holds the document with all values filled in, where no stage reads this input; set the stage's field, as --set nodes.NAME.%s=...", name, file, name)
+			return fmt.Errorf("--set %s: %s holds the document with all values filled in, where no stage reads this input; set the stage's field, as in --set nodes.NAME.%s=VALUE", name, file, name)
 		}
 	}
 	return nil

@@ -29,7 +29,6 @@ func (c *call) spatial(x *value) int {
 // geometry is what convolutions and pools share.
 type geometry struct {
 	kernel, stride, dilation, pads []int
-	same                           bool
 }
 
 func (c *call) geometry(x *value, kernel []int) geometry {

@@ -37,10 +37,8 @@ func matMul(c *call) *value {
 	}
 	if ra == 1 {
 		k := len(shape) - 1
-		if rb == 1 {
-			k = len(shape) - 1
-		} else {
-			k = len(shape) - 2
+		if rb > 1 {
+			k--
 		}
 		shape = slices.Delete(shape, k, k+1)
 	}

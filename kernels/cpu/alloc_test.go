@@ -35,7 +35,7 @@ func checkAllocations(t *testing.T, b *Backend) {
 			}
 			step := bind(t, b, d.Name, c.Attr, sampled(t, b, d.Name, c), blank(t, b, out)...)
 			ctx := t.Context()
-			if n := testing.AllocsPerRun(5, func() {
+			if n := testing.AllocsPerRun(2, func() {
 				if err := step(ctx); err != nil {
 					t.Error(err)
 				}

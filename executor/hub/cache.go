@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -131,8 +132,7 @@ func (r repo) link(commit, path, hash string) error {
 	if old, err := os.Readlink(at); err == nil && old == to {
 		return nil
 	}
-	temporary := fmt.Sprintf("%s.%d.tmp", at, os.Getpid())
-	os.Remove(temporary)
+	temporary := fmt.Sprintf("%s.%s.tmp", at, rand.Text()) // nobody else's
 	if err := os.Symlink(to, temporary); err != nil {
 		return r.copy(at, hash)
 	}

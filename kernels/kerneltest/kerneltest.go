@@ -16,15 +16,11 @@ import (
 	"pipe.dev/kernels/cases"
 )
 
-// Run checks be, and the gradients of the op table on the way.
-//
-// Values: kernels of primitives against Ref, those of fused ops against the
+// Run checks be: kernels of primitives against Ref, those of fused ops against the
 // interpreted lowering, in each layout of the weights. A primitive without a
 // kernel is an error, unless it is a view; a fused op without one is run as its
 // lowering. Outputs hold NaN before a run, memory around them is watched, a
 // second run must give the same bits, and claims to work in place are tried.
-//
-// Gradients: see Gradients.
 func Run(t *testing.T, be kernels.Backend) {
 	table, err := op.New()
 	if err != nil {
@@ -43,11 +39,10 @@ func Run(t *testing.T, be kernels.Backend) {
 			}
 		})
 	}
-	t.Run("gradients", func(t *testing.T) { Gradients(t, table) })
 }
 
 // Gradients compares the graph that Builder.Grad makes for each case of table
-// with central differences, both interpreted in float64.
+// with central differences, both interpreted in float64: no backend has a part in it.
 func Gradients(t *testing.T, table *op.Table) {
 	for _, d := range table.Defs() {
 		t.Run(d.Name, func(t *testing.T) {

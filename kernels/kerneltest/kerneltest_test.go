@@ -14,6 +14,9 @@ import (
 
 func TestReference(t *testing.T) { Run(t, Reference()) }
 
+// Gradients of the table are right, whatever the backend.
+func TestGradients(t *testing.T) { Gradients(t, newTable(t)) }
+
 // A backend without fused kernels and views passes by its primitives.
 func TestLowered(t *testing.T) {
 	table := newTable(t)

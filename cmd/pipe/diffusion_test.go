@@ -182,3 +182,70 @@ func TestTextToImage(t *testing.T) {
 		t.Errorf("writes %s, want %s among them", text, first)
 	}
 }
+
+// TestDenoiseMask: what a mask keeps ends as it was, and a mask that keeps nothing
+// changes nothing.
+func TestDenoiseMask(t *testing.T) {
+	dir := t.TempDir()
+	tensor := func(name string, v float32, shape ...int) string {
+		file := filepath.Join(dir, name+".npy")
+		n := 1
+		for _, s := range shape {
+			n *= s
+		}
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = v * float32(math.Cos(float64(i)))
+			if v == 1 {
+				values[i] = 1
+			}
+		}
+		if err := tensorfile.Write(file, []tensorfile.Tensor{tensorfile.FromFloat32s(name, values, shape...)}); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	x, none, all := tensor("x", 0.5, 1, 3, 8, 8), tensor("none", 0, 1, 1, 8, 8), tensor("all", 1, 1, 1, 8, 8)
+	file := filepath.Join(dir, "anew.cue")
+	text := `package p
+import "pipe.dev/schema/pipeline"
+anew: pipeline.#Pipeline & {
+	name: "anew"
+	inputs: {x: type: "tensor", mask: {type: "tensor", optional: true}, strength: {type: "float", value: 0.5}}
+	models: unet: from: "../../testdata/golden/pictures/unet_plain/model"
+	nodes: made: pipeline.#Denoise & {
+		model: models.unet.out, sampler: "euler", steps: 6, x: inputs.x.out, mask: inputs.mask.out, strength: inputs.strength.value
+	}
+	outputs: made: {from: nodes.made.out, type: "tensor"}
+}
+`
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run := func(set ...string) []float64 {
+		t.Helper()
+		out := filepath.Join(dir, "out.npz")
+		args := []string{"run", file, "--quiet", "--out", out, "--set", "x=" + x}
+		for _, s := range set {
+			args = append(args, "--set", s)
+		}
+		if code, _, errs := pipeCommand(args...); code != 0 {
+			t.Fatalf("exit code %d: %s", code, errs)
+		}
+		return named(t, out)["made"].Float64s()
+	}
+	begun, err := tensorfile.Read(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(run("mask="+none), begun[0].Float64s()) {
+		t.Error("what a mask keeps is changed")
+	}
+	half := run()
+	if !slices.Equal(run("mask="+all), half) {
+		t.Error("a mask that keeps nothing makes a difference")
+	}
+	if slices.Equal(run("strength=1"), half) {
+		t.Error("strength makes no difference")
+	}
+}

@@ -40,7 +40,7 @@ func tables(t *testing.T) []table {
 // nothing but what it must is what Go code gets by Default; a misspelt field
 // is an error.
 func TestCUE(t *testing.T) {
-	must := map[string]string{"exponential": "gamma: 0.9", "step": "step_size: 3", "wsd": "decay_steps: 4"}
+	must := map[string]string{"exponential": "gamma: 0.9", "step": "step_size: 3", "wsd": "decay_steps: 4", "adversarial": `as: "made"`}
 	for _, tab := range tables(t) {
 		formatted, err := format.Source(tab.cue)
 		if err != nil {

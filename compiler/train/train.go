@@ -108,7 +108,8 @@ func Optimizers() (*Table[*Optimizer], error) {
 
 // Objectives returns the table of all objectives.
 func Objectives() (*Table[*Objective], error) {
-	return newTable("objective", crossEntropy(), mse(), l1(), huber(), bce(), focal(), kl(), infoNCE(), triplet(), dpo(), loadBalance(), routerZ())
+	return newTable("objective", crossEntropy(), mse(), l1(), huber(), bce(), focal(), kl(), infoNCE(), triplet(), dpo(), loadBalance(), routerZ(),
+		gaussianKL(), adversarial(), mean())
 }
 
 // Schedules returns the table of all schedules.

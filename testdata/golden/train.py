@@ -218,12 +218,35 @@ def dpo(y, targets, weights, reference, beta=0.1, label_smoothing=0.0):
     return -F.logsigmoid(d) * (1 - label_smoothing) - F.logsigmoid(-d) * label_smoothing, None
 
 
+def gaussian_kl(y, log_variance, weights=None, free_bits=0.0):
+    """Summed over all but the batch, as diffusers does; free bits are those of each element."""
+    normal = torch.distributions.Normal
+    each = torch.distributions.kl_divergence(normal(y, (log_variance / 2).exp()), normal(torch.zeros_like(y), torch.ones_like(y)))
+    return each.clamp(min=free_bits).flatten(1).sum(1), weights
+
+
+ADVERSARIAL = {
+    ("hinge", "real"): lambda y: F.relu(1 - y), ("hinge", "made"): lambda y: F.relu(1 + y), ("hinge", "fooled"): lambda y: -y,
+    ("logistic", "real"): lambda y: F.binary_cross_entropy_with_logits(y, torch.ones_like(y), reduction="none"),
+    ("logistic", "made"): lambda y: F.binary_cross_entropy_with_logits(y, torch.zeros_like(y), reduction="none"),
+    ("logistic", "fooled"): lambda y: F.binary_cross_entropy_with_logits(y, torch.ones_like(y), reduction="none"),
+    ("least_squares", "real"): lambda y: F.mse_loss(y, torch.ones_like(y), reduction="none"),
+    ("least_squares", "made"): lambda y: F.mse_loss(y, torch.zeros_like(y), reduction="none"),
+    ("least_squares", "fooled"): lambda y: F.mse_loss(y, torch.ones_like(y), reduction="none"),
+    ("wasserstein", "real"): lambda y: -y, ("wasserstein", "made"): lambda y: y, ("wasserstein", "fooled"): lambda y: -y,
+}
+
+
+def adversarial(y, weights=None, form="hinge", **kw):
+    return ADVERSARIAL[form, kw["as"]](y), weights
+
+
 def element(function):
     return lambda y, targets, weights=None, **kw: (function(y, targets, reduction="none", **kw), weights)
 
 
 LOSSES = {"cross_entropy": cross_entropy, "mse": element(F.mse_loss), "l1": element(F.l1_loss), "huber": element(F.huber_loss), "bce": bce,
-          "focal": focal, "kl": kl, "info_nce": info_nce, "triplet": triplet, "dpo": dpo}
+          "focal": focal, "kl": kl, "info_nce": info_nce, "triplet": triplet, "dpo": dpo, "gaussian_kl": gaussian_kl, "adversarial": adversarial, "mean": lambda y, weights=None: (y, weights)}
 TOKENS = dict(y=randn(2, 5, 9, scale=3), targets=ints(9, 2, 5))
 IGNORE = dict(y=randn(2, 5, 9, scale=3), targets=ints(9, 2, 5, ignore=[(1, -100), (7, -100)]), weights=unit(2, 5))
 REAL, YES = dict(y=randn(3, 7), targets=randn(3, 7)), dict(y=randn(4, 6, scale=3), targets=lambda g: torch.randint(0, 2, (4, 6), generator=g).float())
@@ -231,6 +254,7 @@ LOGITS, ROWS = dict(y=randn(3, 8, scale=2), targets=randn(3, 8, scale=2)), dict(
 PROBS = dict(y=randn(3, 8, scale=2), targets=lambda g: F.one_hot(torch.randint(0, 8, (3,), generator=g), 8) * 0.5 + torch.tensor([0.5] + [0.0] * 7))
 TRIPLET = dict(y=randn(6, 4), positive=randn(6, 4), negative=randn(6, 4))
 PAIRS = dict(y=randn(6, 4, 7, scale=2), targets=ints(7, 6, 4), weights=mask(6, 4), reference=randn(6, scale=4))
+LATENTS, JUDGED = dict(y=randn(3, 2, 2, 3), log_variance=randn(3, 2, 2, 3)), dict(y=randn(2, 1, 3, 3, scale=2))
 
 OBJECTIVES = {
     "cross_entropy": ("cross_entropy", {}, TOKENS),
@@ -250,8 +274,11 @@ OBJECTIVES = {
     "info_nce_raw": ("info_nce", dict(normalize=False, temperature=1.0), ROWS),
     "triplet": ("triplet", {}, TRIPLET), "triplet_swap": ("triplet", dict(swap=True, margin=0.5), TRIPLET | dict(weights=mask(6))),
     "dpo": ("dpo", {}, PAIRS), "dpo_smooth": ("dpo", dict(beta=0.5, label_smoothing=0.1), PAIRS),
+    "gaussian_kl": ("gaussian_kl", {}, LATENTS), "gaussian_kl_free": ("gaussian_kl", dict(free_bits=0.4), LATENTS | dict(weights=unit(3))),
+    **{f"adversarial_{form}_{side}": ("adversarial", {"form": form, "as": side}, JUDGED) for form, side in ADVERSARIAL},
+    "mean": ("mean", {}, JUDGED), "mean_weights": ("mean", {}, JUDGED | dict(weights=mask(2, 1, 3, 3))),
 }
-FLOW = ["y", "keys", "positive", "negative"]  # what may depend on weights
+FLOW = ["y", "keys", "positive", "negative", "log_variance"]  # what may depend on weights
 
 
 def objective(case):

@@ -9,18 +9,19 @@ import (
 
 // Attr describes one source of training data.
 type Attr struct {
-	Files         []string            `cue:"files!: [string, ...string]" doc:"files, folders (all files in them that a kind of source reads) and patterns as *.jsonl; .gz is unpacked"`
-	Kind          string              `cue:"kind: \"text\" | \"jsonl\" | \"json\" | \"csv\" | \"arrays\" | \"parquet\" | *\"auto\"" doc:"what the files are; auto goes by their names"`
-	Format        string              `cue:"format: \"alpaca\" | \"sharegpt\" | \"messages\" | \"preference\" | \"columns\" | *\"text\"" doc:"what a row holds"`
-	Fields        map[string]string   `cue:"fields: {[string]: string} | *{}" doc:"the names of the format's fields in the files, where they differ: {instruction: \"question\"}"`
-	Columns       map[string][]string `cue:"columns: {[string]: [string, ...string]} | *{}" doc:"for format columns: the columns, or arrays, that make each input of the model: {x: [\"width\", \"height\"]}"`
-	Document      string              `cue:"document: \"line\" | \"paragraph\" | *\"file\"" doc:"what one document is in files of text; blank lines end paragraphs"`
-	Layout        string              `cue:"layout: \"chatml\" | *\"headings\"" doc:"how a conversation becomes text"`
-	TrainOnPrompt bool                `cue:"train_on_prompt: bool | *false" doc:"the loss counts prompts too, not only answers"`
-	Special       bool                `cue:"special: bool | *true" doc:"put around each document what the tokenizer puts around a text, as a token that begins it"`
-	OnError       string              `cue:"on_error: \"skip\" | *\"stop\"" doc:"what a bad row does: stop the run, or be left out and counted"`
-	Weight        float64             `cue:"weight: number & >0 | *1" doc:"the share of predicted tokens that this source gives, beside the weights of the others"`
-	Validation    float64             `cue:"validation: number & >=0 & <1 | *0" doc:"the share at the end that is kept for validation: of the tokens if documents are files, else of the documents"`
+	Files         []string             `cue:"files!: [string, ...string]" doc:"files, folders (all files in them that a kind of source reads) and patterns as *.jsonl; .gz is unpacked"`
+	Kind          string               `cue:"kind: \"text\" | \"jsonl\" | \"json\" | \"csv\" | \"arrays\" | \"idx\" | \"parquet\" | *\"auto\"" doc:"what the files are; auto goes by their names"`
+	Format        string               `cue:"format: \"alpaca\" | \"sharegpt\" | \"messages\" | \"preference\" | \"columns\" | *\"text\"" doc:"what a row holds"`
+	Fields        map[string]string    `cue:"fields: {[string]: string} | *{}" doc:"the names of the format's fields in the files, where they differ: {instruction: \"question\"}"`
+	Columns       map[string][]string  `cue:"columns: {[string]: [string, ...string]} | *{}" doc:"for format columns: the columns, or arrays, that make each input of the model: {x: [\"width\", \"height\"]}"`
+	Normalize     map[string][]float64 `cue:"normalize: {[string]: [number, number & !=0]} | *{}" doc:"for format columns: a mean, and a deviation, of inputs of the model, which get (x - mean) / deviation: {x: [127.5, 127.5]}"`
+	Document      string               `cue:"document: \"line\" | \"paragraph\" | *\"file\"" doc:"what one document is in files of text; blank lines end paragraphs"`
+	Layout        string               `cue:"layout: \"chatml\" | *\"headings\"" doc:"how a conversation becomes text"`
+	TrainOnPrompt bool                 `cue:"train_on_prompt: bool | *false" doc:"the loss counts prompts too, not only answers"`
+	Special       bool                 `cue:"special: bool | *true" doc:"put around each document what the tokenizer puts around a text, as a token that begins it"`
+	OnError       string               `cue:"on_error: \"skip\" | *\"stop\"" doc:"what a bad row does: stop the run, or be left out and counted"`
+	Weight        float64              `cue:"weight: number & >0 | *1" doc:"the share of predicted tokens that this source gives, beside the weights of the others"`
+	Validation    float64              `cue:"validation: number & >=0 & <1 | *0" doc:"the share at the end that is kept for validation: of the tokens if documents are files, else of the documents"`
 }
 
 // Check reports what the schema would not let through, since Attr may be made
@@ -63,6 +64,11 @@ func (a *Attr) Check() error {
 	}
 	if (a.Format == Columns) != (len(a.Columns) > 0) {
 		return optionErrorf("columns", "and format: \"columns\" go together: give both or neither")
+	}
+	for k, v := range a.Normalize {
+		if len(v) != 2 || v[1] == 0 {
+			return optionErrorf("normalize", "%s is %v, want a mean and a deviation that is not 0", k, v)
+		}
 	}
 	f := a.format()
 	for k := range a.Fields {

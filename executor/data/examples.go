@@ -102,6 +102,11 @@ func (e *Examples) matches(a *Attr) error {
 			return optionErrorf("columns", "give none for %s, an input of the model", f.Name)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(a.Normalize)) {
+		if !slices.Contains(names, name) {
+			return optionErrorf("normalize", "%q is no input of the model; its inputs are %s%s", name, strings.Join(names, ", "), hint(name, names))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(a.Columns)) {
 		if !slices.Contains(names, name) {
 			return optionErrorf("columns", "%q is no input of the model; its inputs are %s%s", name, strings.Join(names, ", "), hint(name, names))
@@ -130,6 +135,11 @@ func (e *Examples) add(r Row, a *Attr) *RowError {
 		}
 		if n := len(values[i]); n != f.Width {
 			return bad(r.File, r.Line, strings.Join(a.Columns[f.Name], ", "), "%d numbers, want %d for %s", n, f.Width, f.Name).bad
+		}
+		if how := a.Normalize[f.Name]; how != nil {
+			for k := range values[i] {
+				values[i][k] = (values[i][k] - how[0]) / how[1]
+			}
 		}
 		for _, x := range values[i] {
 			if f.DType == ir.I32 && (x != math.Trunc(x) || math.Abs(x) > math.MaxInt32) {

@@ -84,7 +84,7 @@ func folder(dir, kind string) ([]string, error) {
 func sourceOf(path string) *source {
 	name := strings.TrimSuffix(strings.ToLower(filepath.Base(path)), ".gz")
 	for i := range sources {
-		if slices.Contains(sources[i].extensions, filepath.Ext(name)) {
+		if slices.ContainsFunc(sources[i].extensions, func(end string) bool { return strings.HasSuffix(name, end) }) {
 			return &sources[i]
 		}
 	}
@@ -118,7 +118,7 @@ func open(path string) (*opened, error) {
 		return nil, checkpoint.FileError(path, err)
 	}
 	o := &opened{file: f}
-	if strings.HasSuffix(strings.ToLower(path), ".gz") {
+	if lower := strings.ToLower(path); strings.HasSuffix(lower, ".gz") || strings.HasSuffix(lower, ".tgz") {
 		if o.unpack, err = gzip.NewReader(f); err != nil {
 			f.Close()
 			return nil, checkpoint.FileError(path, err)
@@ -132,6 +132,14 @@ func (o *opened) Read(p []byte) (int, error) {
 		return o.unpack.Read(p)
 	}
 	return o.file.Read(p)
+}
+
+// unpacked is what a reader of a file of such a name gives, unpacked if it is packed.
+func unpacked(name string, r io.Reader) (io.Reader, error) {
+	if strings.HasSuffix(strings.ToLower(name), ".gz") {
+		return gzip.NewReader(r)
+	}
+	return r, nil
 }
 
 func (o *opened) Close() error { return o.file.Close() }

@@ -33,24 +33,33 @@ type source struct {
 	// read gives the rows of a file in order, among them the bad ones, and stops at the first error of yield. Its own
 	// error is one after which no row can be found.
 	read func(o *opened, name string, a *Attr, yield func(Row) error) error
+	// together stands in for read where the files of a source are columns of the same rows.
+	together func(files []string, a *Attr, yield func(Row) error) error
 }
 
 // sources is the table of the kinds of files.
 var sources = []source{
-	{"text", []string{".txt", ".text", ".md"}, "UTF-8 text", readText},
-	{"jsonl", []string{".jsonl", ".ndjson"}, "a JSON object in each line", readJSONL},
-	{"json", []string{".json"}, "one JSON array of objects", readJSON},
-	{"csv", []string{".csv", ".tsv"}, "comma-separated (tab-separated in .tsv) with the field names in the first row", readCSV},
-	{"arrays", []string{".npz", ".npy", ".safetensors"}, "NumPy arrays or safetensors, whose rows along the first axis are examples; for format columns", readArrays},
-	{"parquet", []string{".parquet"}, "Parquet; fields may be lists and structures", readParquet},
+	{"text", []string{".txt", ".text", ".md"}, "UTF-8 text", readText, nil},
+	{"jsonl", []string{".jsonl", ".ndjson"}, "a JSON object in each line", readJSONL, nil},
+	{"json", []string{".json"}, "one JSON array of objects", readJSON, nil},
+	{"csv", []string{".csv", ".tsv"}, "comma-separated (tab-separated in .tsv) with the field names in the first row", readCSV, nil},
+	{"arrays", []string{".npz", ".npy", ".safetensors"}, "NumPy arrays or safetensors, whose rows along the first axis are examples; for format columns", readArrays, nil},
+	{"parquet", []string{".parquet"}, "Parquet; fields may be lists and structures", readParquet, nil},
+	{"idx", []string{".idx", "idx1-ubyte", "idx2-ubyte", "idx3-ubyte", "idx4-ubyte", ".tar", ".tgz"}, "arrays of one type, as those of MNIST, alone or in an archive: every file is a column, called as the file without .gz; for format columns", nil, readIDX},
 }
 
 // rows reads all files in order.
 func rows(files []string, a *Attr, yield func(Row) error) error {
-	for _, path := range files {
+	for i, path := range files {
 		s, err := pick(path, a.Kind)
 		if err != nil {
 			return err
+		}
+		if s.together != nil && i == 0 {
+			return together(s, files, a, yield)
+		}
+		if s.together != nil {
+			return apart(path, s)
 		}
 		o, err := open(path)
 		if err != nil {
@@ -63,6 +72,20 @@ func rows(files []string, a *Attr, yield func(Row) error) error {
 		}
 	}
 	return nil
+}
+
+// together reads files that are columns of the same rows.
+func together(s *source, files []string, a *Attr, yield func(Row) error) error {
+	for _, path := range files {
+		if other, err := pick(path, a.Kind); err != nil || other != s {
+			return errors.Join(err, apart(path, s))
+		}
+	}
+	return s.together(files, a, yield)
+}
+
+func apart(path string, s *source) error {
+	return errorf(path, "files of kind %s are columns of the same rows, and do not mix with files of other kinds in one source", s.name)
 }
 
 // lines reads lines of at most maxRow bytes.

@@ -1,7 +1,9 @@
 package compiler
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -225,6 +227,15 @@ func (e *elaborator) input(at *instance) (ir.Value, error) {
 	t, err := ir.ParseType(at.node.Fields["dtype"], at.node.Fields["shape"])
 	if err != nil {
 		return ir.Value{}, err
+	}
+	if value, ok := at.node.Fields["absent"]; ok && !slices.Contains(e.opt.Entry.Given, at.id) {
+		number, _ := value.(json.Number)
+		v, err := number.Float64()
+		if err != nil || t.DType == ir.I32 && v != math.Trunc(v) {
+			return ir.Value{}, fmt.Errorf("absent: %v is no %v", value, t.DType)
+		}
+		e.Pos = at.pos()
+		return e.Apply("fill", op.FillAttr{DType: t.DType.String(), Shape: op.MakeDims(t.Shape...), Value: v})[0], e.Err()
 	}
 	return e.Graph.AddInput(at.id, t, at.pos()), nil
 }

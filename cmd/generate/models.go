@@ -35,7 +35,7 @@ func modelsPage(root string) ([]byte, error) {
 	p.line("<!-- Generated from the architectures, the reference values and the errors that tests measured. Do not edit. -->\n\n# Models\n\n" +
 		"What runs, and how that is known. References are transformers, sentence-transformers, PyTorch and the gguf package, in float64\n" +
 		"(testdata/golden, with the scripts that make the values); an error is the greatest |difference| / max(1, |value|), rounded up to one digit.\n")
-	for _, part := range []func() error{p.architectures, p.checks, p.embeddings, p.formats, p.blocks} {
+	for _, part := range []func() error{p.architectures, p.checks, p.pictures, p.embeddings, p.formats, p.blocks} {
 		if err := part(); err != nil {
 			return nil, err
 		}

@@ -28,6 +28,8 @@ type Entry struct {
 	// Only names the outputs that are computed; all, if it is empty. Inputs that
 	// none of them needs are left out.
 	Only []string
+	// Given names the inputs that have values among those that may be absent.
+	Given []string
 	// Take names nodes whose values are outputs as well.
 	Take []string
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -126,15 +127,28 @@ func (m *Model) Forward(batch, seq int, take []string) (*plan.Plan, error) {
 }
 
 // Call is Forward for a model whose inputs have the named sizes. Of its outputs
-// only those in only are computed, all if there are none.
-func (m *Model) Call(sizes map[string]int, only, take []string) (*plan.Plan, error) {
-	p, err := m.plan(plan.Entry{Name: "forward", Only: only, Take: take}, sizes)
+// only those in only are computed, all if there are none. given are the inputs that
+// there are; the plan has no others of those that may be absent.
+func (m *Model) Call(sizes map[string]int, only, take []string, given ...string) (*plan.Plan, error) {
+	p, err := m.plan(plan.Entry{Name: "forward", Only: only, Take: take, Given: m.optional(given)}, sizes)
 	if err != nil {
 		return nil, err
 	}
 	m.want(p)
 	m.partial = m.partial || len(only) > 0
 	return p, nil
+}
+
+// optional are those of the names that belong to inputs which may be absent, in
+// the model's order.
+func (m *Model) optional(names []string) []string {
+	var list []string
+	for _, n := range m.arch.Inputs() {
+		if _, ok := n.Fields["absent"]; ok && slices.Contains(names, n.ID) {
+			list = append(list, n.ID)
+		}
+	}
+	return list
 }
 
 // WorkBytes is the size of the work arena, which the plans share.

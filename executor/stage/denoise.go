@@ -131,7 +131,7 @@ func prepareDenoise(c *Call) error {
 	if err != nil {
 		return err
 	}
-	if w.plan, err = w.model.Call(sizes, nil, nil); err != nil {
+	if w.plan, err = w.model.Call(sizes, nil, nil, slices.Collect(maps.Keys(inputs))...); err != nil {
 		return err
 	}
 	for _, name := range model.Inputs(w.plan) {

@@ -151,7 +151,7 @@ func prepareRun(c *Call) error {
 	a := c.Attr.(RunAttr)
 	var p *plan.Plan
 	if in.padding == nil {
-		p, err = m.Call(sizes, a.Outputs, a.Take)
+		p, err = m.Call(sizes, a.Outputs, a.Take, slices.Collect(maps.Keys(c.Maps["with"]))...)
 		c.kept = p
 	} else {
 		var call *model.Padded

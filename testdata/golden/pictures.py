@@ -1,8 +1,9 @@
 """Tiny random models of diffusers, with what they give.
 
 Writes pictures/NAME/model (a folder as diffusers saves it) and
-pictures/NAME/values.safetensors: inputs as in.NAME, outputs as out.NAME. Weights are
-bf16 values, kept as bf16, and computed with in float32.
+pictures/NAME/values.safetensors: inputs as in.NAME, outputs as out.NAME; values-CASE of
+other inputs. Weights are bf16 values, kept as bf16, and computed with in float32.
+Names of cases as arguments make these alone.
 """
 
 import json
@@ -13,7 +14,7 @@ import sys
 sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(__file__).parent.resolve()]  # scripts beside this one have the names of packages
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel, UNet2DModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, UNet2DConditionModel, UNet2DModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -31,6 +32,8 @@ def randomise(model, seed):
 
 
 def save(name, model, inputs, outputs):
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     folder = OUT / name
     shutil.rmtree(folder, ignore_errors=True)
     model.to(torch.bfloat16).save_pretrained(folder / "model")
@@ -39,9 +42,15 @@ def save(name, model, inputs, outputs):
     config = json.loads((folder / "model" / "config.json").read_text())
     config.pop("_name_or_path", None)
     (folder / "model" / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    values = {f"in.{k}": v.contiguous() for k, v in inputs.items()} | {f"out.{k}": v.detach().float().contiguous() for k, v in outputs.items()}
-    save_file(values, folder / "values.safetensors")
+    write_values(name, "values", inputs, outputs)
     print(name, sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()))
+
+
+def write_values(name, file, inputs, outputs):
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
+    values = {f"in.{k}": v.contiguous() for k, v in inputs.items()} | {f"out.{k}": v.detach().float().contiguous() for k, v in outputs.items()}
+    save_file(values, OUT / name / f"{file}.safetensors")
 
 
 def normal(*shape, seed=0):
@@ -57,7 +66,30 @@ def condition(name, seed, extra=None, **config):
         inputs |= extra
     with torch.no_grad():
         y = m(inputs["sample"], inputs["timestep"], encoder_hidden_states=inputs["encoder_hidden_states"], **more).sample
+        w = m.config.block_out_channels
+        down = [normal(2, *s, seed=20 + i) for i, s in enumerate([(w[0], 8, 12), (w[0], 8, 12), (w[0], 4, 6), (w[1], 4, 6)])]
+        mid = normal(2, w[1], 4, 6, seed=30)
+        told = m(inputs["sample"], inputs["timestep"], encoder_hidden_states=inputs["encoder_hidden_states"], **more,
+                 down_block_additional_residuals=down, mid_block_additional_residual=mid).sample
     save(name, m, inputs, {"logits": y})
+    write_values(name, "values-control", inputs | residuals(down, mid), {"logits": told})
+
+
+def residuals(down, mid):
+    return {f"down_block_additional_residuals.{i}": v for i, v in enumerate(down)} | {"mid_block_additional_residual": mid}
+
+
+def control(name, seed, extra=None, **config):
+    m = ControlNetModel(block_out_channels=(8, 16), norm_num_groups=4, cross_attention_dim=12, layers_per_block=1, conditioning_embedding_out_channels=(4, 6, 8), **config)
+    m = randomise(m, seed)
+    inputs = {"sample": normal(2, m.config.in_channels, 8, 12), "timestep": torch.tensor([981.0, 3.0]), "encoder_hidden_states": normal(2, 5, 12, seed=1),
+              "controlnet_cond": normal(2, 3, 32, 48, seed=5).sigmoid()}
+    with torch.no_grad():
+        y = m(**inputs, added_cond_kwargs=extra)
+    wide = lambda t, like: t.expand(*like) if m.config.global_pool_conditions else t
+    shapes = [(2, 8, 8, 12), (2, 8, 8, 12), (2, 8, 4, 6), (2, 16, 4, 6)]
+    down = [wide(t, s) for t, s in zip(y.down_block_res_samples, shapes, strict=True)]
+    save(name, m, inputs | (extra or {}), residuals(down, wide(y.mid_block_res_sample, shapes[-1])))
 
 
 def plain(name, seed, labels=None, **config):
@@ -102,6 +134,10 @@ def main():
     text = {"text_embeds": normal(2, 8, seed=3), "time_ids": torch.tensor([[64.0, 96, 0, 0, 64, 96], [32, 32, 4, 8, 32, 32]])}
     condition("unet_large", 2, text, down_block_types=cross[::-1], up_block_types=up[::-1], attention_head_dim=[2, 4], transformer_layers_per_block=[1, 2],
               use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=32, in_channels=5)
+    control("control", 11, down_block_types=cross, attention_head_dim=2)
+    control("control_large", 12, text, down_block_types=cross[::-1], attention_head_dim=[2, 4], transformer_layers_per_block=[1, 2], use_linear_projection=True,
+            addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=32, controlnet_conditioning_channel_order="bgr")
+    control("control_pooled", 13, down_block_types=("DownBlock2D",) * 2, mid_block_type="UNetMidBlock2D", global_pool_conditions=True)
     plain("unet_plain", 3, down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"), attention_head_dim=4)
     plain("unet_classes", 4, torch.tensor([7, 0], dtype=torch.int32), down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3, attention_head_dim=None, num_class_embeds=10,
           in_channels=1, out_channels=1, freq_shift=1, flip_sin_to_cos=False, downsample_padding=0, mid_block_scale_factor=1.5, norm_eps=1e-6)

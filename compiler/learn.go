@@ -3,6 +3,7 @@ package compiler
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -53,7 +54,9 @@ type Phase string
 // counts of all micro-batches. All but Update have outputs "loss" (the sum)
 // and "count", outputs "mean/NAME", those of each of several losses, and
 // "measure/NAME", what is measured besides, which may have an axis; Step and Update have the output
-// "grad_norm" and the inputs "lr" and "step", scalars, the step counting from 1.
+// "grad_norm" and the inputs "lr" and "step", scalars, the step counting from 1. Where a loss
+// does not count from the first step on, all that make gradients have the input "#done", the
+// number of steps that were made before, a scalar.
 // The sum of squares of the gradient of each weight, before clipping by the
 // norm, is an output too: its name is the weight's after GradSquare.
 const (
@@ -173,18 +176,13 @@ func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 	for _, s := range l.Graph.States {
 		l.trained(s)
 	}
+	found := map[string]ir.Value{}
+	l.Graph.Outputs = slices.DeleteFunc(l.Graph.Outputs, func(o ir.Output) bool { return strings.HasPrefix(o.Name, "#") })
 	for _, o := range g.Outputs {
-		switch o.Name {
-		case "loss":
-			sum = at[o.Value]
-		case "count":
-			count = at[o.Value]
-		case loadName:
-			l.load = at[o.Value]
-		}
+		found[o.Name] = at[o.Value]
 	}
-	l.Graph.Outputs = slices.DeleteFunc(l.Graph.Outputs, func(o ir.Output) bool { return o.Name == loadName })
-	return sum, count
+	l.load = found[loadName]
+	return l.combine(found)
 }
 
 // trained notes a weight that changes.

@@ -97,15 +97,14 @@ type lossWriter struct {
 	reference   ir.Value            // output of the reference model, once it is needed
 }
 
-// write returns the sum of losses and what it is divided by in the end. Several
-// terms are one, sum(weight mean) times the count of the first, so that
-// training is the same whether counted by one term or by several.
-func (w *lossWriter) write() (sum, count ir.Value) {
+// write makes outputs of the sum of each term, and of what it is divided by in
+// the end.
+func (w *lossWriter) write() {
 	all := func(*ir.Node) bool { return true }
 	at := w.Lowered(w.model, all)
 	w.Graph.Outputs = nil
 	if w.Err() != nil {
-		return sum, count
+		return
 	}
 	w.value = map[string]ir.Value{"": at[w.model.Outputs[0].Value]}
 	for _, o := range w.model.Outputs[1:] {
@@ -114,27 +113,14 @@ func (w *lossWriter) write() (sum, count ir.Value) {
 	for i, l := range w.t.Losses {
 		s, n := w.term(l)
 		if w.Err() != nil {
-			return sum, count
+			return
 		}
 		if len(w.t.Losses) > 1 {
-			mean := w.Div(s, n)
-			w.report("mean", l.Name, mean)
-			if i > 0 {
-				s = w.Mul(mean, count)
-			}
+			w.report("mean", l.Name, w.Div(s, n))
 		}
-		if l.Weight != 1 {
-			s = w.Mul(s, w.Scalar(l.Weight, s))
-		}
-		if i == 0 {
-			sum, count = s, n
-		} else {
-			sum = w.Add(sum, s)
-		}
+		w.Graph.Outputs = append(w.Graph.Outputs, ir.Output{Name: termName(i, "sum"), Value: s}, ir.Output{Name: termName(i, "count"), Value: n})
 	}
 	w.load()
-	w.Graph.Outputs = append(w.Graph.Outputs, ir.Output{Name: "loss", Value: sum}, ir.Output{Name: "count", Value: count})
-	return sum, count
 }
 
 // term writes one loss.

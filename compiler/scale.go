@@ -31,8 +31,15 @@ func (l *learner) seed(sum, count ir.Value) ir.Value {
 		return l.Scalar(1, sum)
 	}
 	l.Pos = ir.Pos{Path: "scale"}
-	l.scale = l.scalar(scaleName, l.t.LossScale.Init)
-	return l.Cast(l.Div(l.scale.Read, l.atLeastOne(count)), sum.Type().DType)
+	return l.Cast(l.Div(l.lossScale(), l.atLeastOne(count)), sum.Type().DType)
+}
+
+// lossScale reads the scale.
+func (l *learner) lossScale() ir.Value {
+	if l.scale == nil {
+		l.scale = l.scalar(scaleName, l.t.LossScale.Init)
+	}
+	return l.scale.Read
 }
 
 // unscale takes back what seed has done to the gradients.
@@ -61,9 +68,7 @@ func (l *learner) judge(norm, step ir.Value) ir.Value {
 		return step
 	}
 	l.Pos = ir.Pos{Path: "scale"}
-	if l.scale == nil {
-		l.scale = l.scalar(scaleName, s.Init)
-	}
+	l.lossScale()
 	run, made := l.scalar(runName, 0), l.scalar(madeName, 0)
 	l.good = s.Good(l.Builder, l.Cast(norm, ir.F32))
 	l.scale.Next, run.Next = s.Next(l.Builder, l.good, l.scale.Read, run.Read)

@@ -10,6 +10,8 @@ import (
 type ParameterAttr struct {
 	Name  string `cue:"name: string | *\"weight\"" doc:"the last part of the weight's name"`
 	Shape Ints   `cue:"shape!: [int & >0, ...int & >0]" doc:"its sizes"`
+	// Within is how a new weight begins.
+	Within float64 `cue:"within: number & >=0 | *0" doc:"a new weight is random within this of 0"`
 }
 
 // parameter: weight -> f32, of the same shape.
@@ -24,7 +26,11 @@ func parameter() Def {
 				}
 				shape = append(shape, ir.D(n))
 			}
-			return []Param{{Name: at.Name, Shape: shape, Init: "zeros"}}, nil
+			init := "zeros"
+			if at.Within > 0 {
+				init = ir.Within(at.Within)
+			}
+			return []Param{{Name: at.Name, Shape: shape, Init: init}}, nil
 		},
 		Infer: func(in []ir.Type, _ any) ([]ir.Type, error) {
 			if len(in) != 1 {

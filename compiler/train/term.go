@@ -10,8 +10,15 @@ type Term struct {
 	Attr      any
 	Y         string            // token of the value that is judged; "" is the model's output
 	In        map[string]Source // of the objective's inputs
-	Weight    float64
-	Measures  []string // of the objective, that evaluations report
+	Weight    float64           // 0 of a term that is only reported
+	// From is the number of steps that are made without the term, Ramp that of
+	// those in which its weight grows to the whole of it.
+	From, Ramp int
+	// Adaptive is the path of a weight: the term's own weight is multiplied by
+	// the norm of the gradient that the other terms have there, over that of this
+	// one. "" is none.
+	Adaptive string
+	Measures []string // of the objective, that evaluations report
 	// StepMeasures are those that steps report.
 	StepMeasures []string
 	Pos          ir.Pos

@@ -107,6 +107,7 @@ func (r *Run) checkModel() error {
 	}
 	errs := append(r.checkTargets(linear), r.checkFreeze(paths)...)
 	errs = append(errs, r.checkBalance(paths)...)
+	errs = append(errs, r.checkAdaptive(paths)...)
 	if r.Recipe.Adapter != nil {
 		paths = nil
 		for _, path := range linear {

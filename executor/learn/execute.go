@@ -249,8 +249,10 @@ func (r *Run) turns() []Turn {
 	var out []Turn
 	for i := range r.Recipe.Parts {
 		p := &r.Recipe.Parts[i]
-		turns := (r.Recipe.Steps.Steps + p.Every - 1) / p.Every
-		out = append(out, Turn{Name: p.Name, Every: p.Every, Rate: func(turn int) float64 { return p.LearningRate(turn, turns) }})
+		t := Turn{Name: p.Name, Every: p.Every, From: p.From}
+		turns := t.count(r.Recipe.Steps.Steps)
+		t.Rate = func(turn int) float64 { return p.LearningRate(turn, turns) }
+		out = append(out, t)
 	}
 	return out
 }

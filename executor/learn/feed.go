@@ -52,6 +52,8 @@ func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
 	switch in.Name {
 	case "lr", "step": // see scalars
 		return nil
+	case "#done":
+		return t.floats(s, in.Name, []float32{float32(t.step)})
 	case "counter":
 		return t.ints(s, in.Name, []int32{t.counter})
 	}

@@ -168,7 +168,8 @@ func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, train, eval *batches
 	}
 	parts := float64(r.Recipe.Steps.Accumulate)
 	for i, p := range r.plans {
-		turns := 1 / float64(max(1, r.Recipe.Parts[i].Every))
+		steps := r.Recipe.Steps.Steps
+		turns := float64(r.turns()[i].count(steps)) / float64(steps)
 		for n, count := range train.count {
 			share := turns * float64(count) / float64(train.all)
 			if p.Step != nil {

@@ -19,6 +19,7 @@ type PartAttr struct {
 	Name   string   `cue:"name!: =~\"^[a-z][a-z0-9_]*$\"" doc:"what metrics and plans call it"`
 	Update []string `cue:"update: [string, ...string] | *[\"*\"]" doc:"patterns of the paths of the weights that it changes"`
 	Every  int      `cue:"every: int & >0 | *1" doc:"it takes its turn every so many steps"`
+	From   int      `cue:"from: int & >=0 | *0" doc:"steps that are made before its first turn"`
 }
 
 // Part is a decoded part. A recipe without phases has one, of no name.
@@ -48,7 +49,10 @@ func (d *decoder) parts() []Part {
 	d.optimizer(&whole, "", d.fields)
 	list, _ := d.fields["phases"].([]any)
 	if len(list) == 0 {
-		whole.Losses = []train.Term{d.term("objective", d.object("objective"))}
+		only := d.term("objective", d.object("objective"))
+		only.Name = "" // one loss is the loss
+		whole.Losses = []train.Term{only}
+		d.begins("", whole)
 		return []Part{whole}
 	}
 	var out []Part
@@ -70,9 +74,23 @@ func (d *decoder) parts() []Part {
 			return nil
 		}
 		nameTerms(p.Losses)
+		d.begins(path, p)
 		out = append(out, p)
 	}
+	if d.err == nil && !slices.ContainsFunc(out, func(p Part) bool { return p.From == 0 }) {
+		d.fail("phases.0.from", fmt.Errorf("is %d, and no phase has a turn in the first step", out[0].From))
+	}
 	return out
+}
+
+// begins reports a part of which no loss counts from its first turn on.
+func (d *decoder) begins(path string, p Part) {
+	for _, t := range p.Losses {
+		if t.Weight != 0 && t.From <= p.From && t.Adaptive == "" {
+			return
+		}
+	}
+	d.fail(strings.TrimPrefix(path+".losses", "."), fmt.Errorf("none counts from the first turn on: one wants a weight, no from and no adaptive"))
 }
 
 // measured reports a measure that no objective of the recipe offers.
@@ -94,12 +112,15 @@ func (r *Recipe) measured(measures []string) error {
 	return nil
 }
 
-// nameTerms gives every loss of a part the name of its objective, with a number
-// where several have the same.
+// nameTerms gives every loss of a part its label, or the name of its objective,
+// with a number where several have the same.
 func nameTerms(list []train.Term) {
 	seen := map[string]int{}
 	for i := range list {
-		name := list[i].Objective.Name
+		name := list[i].Name
+		if name == "" {
+			name = list[i].Objective.Name
+		}
 		seen[name]++
 		if seen[name] > 1 {
 			name = fmt.Sprintf("%s_%d", name, seen[name])
@@ -131,8 +152,12 @@ func (d *decoder) optimizer(p *Part, in string, fields map[string]any) {
 
 // lossAttr is what an objective of a recipe says besides its own attributes.
 type lossAttr struct {
-	Y      string  `cue:"y: string | *\"\"" doc:"token of the value that is judged"`
-	Weight float64 `cue:"weight: number | *1" doc:"factor of the mean"`
+	Y        string  `cue:"y: string | *\"\"" doc:"token of the value that is judged"`
+	Label    string  `cue:"label: string | *\"\"" doc:"what metrics call it"`
+	Weight   float64 `cue:"weight: number | *1" doc:"factor of the mean"`
+	From     int     `cue:"from: int & >=0 | *0" doc:"steps that are made without it"`
+	Ramp     int     `cue:"ramp: int & >=0 | *0" doc:"steps in which its weight grows"`
+	Adaptive string  `cue:"adaptive: string | *\"\"" doc:"path of a weight at whose gradients its weight is measured"`
 }
 
 // term decodes the loss at a path.
@@ -143,7 +168,8 @@ func (d *decoder) term(path string, fields map[string]any) train.Term {
 		return train.Term{}
 	}
 	more := part[lossAttr](&decoder{fields: map[string]any{"": fields}}, "")
-	t := train.Term{Y: more.Y, Weight: more.Weight, In: map[string]train.Source{}, Pos: d.place(path)}
+	t := train.Term{Name: more.Label, Y: more.Y, Weight: more.Weight, From: more.From, Ramp: more.Ramp, Adaptive: more.Adaptive,
+		In: map[string]train.Source{}, Pos: d.place(path)}
 	t.Objective, t.Attr = choose(d, objectives, path, fields)
 	inputs, _ := fields["inputs"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(inputs)) {

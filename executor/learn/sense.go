@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/schema"
 )
 
 // checkPairs wants pairs for losses that compare two answers, and such a loss
@@ -49,7 +50,7 @@ func (r *Run) sourcePath(i int) string {
 func (r *Run) tellRates() {
 	for i, turn := range r.turns() {
 		p := &r.Recipe.Parts[i]
-		turns, most := (r.Recipe.Steps.Steps+turn.Every-1)/turn.Every, 0.0
+		turns, most := turn.count(r.Recipe.Steps.Steps), 0.0
 		for n := 1; n <= turns && most < p.Rate/2; n++ {
 			most = max(most, turn.Rate(n))
 		}
@@ -86,6 +87,21 @@ func (r *Run) readsText() error {
 	return e
 }
 
+// checkAdaptive wants the weights that losses adapt to, to be there.
+func (r *Run) checkAdaptive(paths []string) (errs schema.Errors) {
+	for i, p := range r.Recipe.Parts {
+		for j, t := range p.Losses {
+			if t.Adaptive == "" || slices.Contains(paths, t.Adaptive) {
+				continue
+			}
+			e := r.mistake(fmt.Sprintf("phases.%d.losses.%d.adaptive", i, j), "is %q, which is no weight of the model", t.Adaptive)
+			e.Hint = near(t.Adaptive, paths)
+			errs = append(errs, e)
+		}
+	}
+	return errs
+}
+
 // checkCounts refuses micro-batches for several losses whose counts depend on
 // the data: their means would be those of micro-batches, not of the step.
 func (r *Run) checkCounts() error {
@@ -94,6 +110,11 @@ func (r *Run) checkCounts() error {
 	}
 	for _, p := range r.Recipe.Parts {
 		for _, t := range p.Losses {
+			if t.Adaptive != "" {
+				e := r.mistake("train.accumulate", "is %d, and phase %s has a loss whose weight adapts to gradients: a step would not equal one big batch", r.Recipe.Steps.Accumulate, p.Name)
+				e.Hint = "accumulate: 1"
+				return e
+			}
 			if len(p.Losses) > 1 && t.CountVaries() {
 				e := r.mistake("train.accumulate", "is %d, and phase %s has several losses, of which %s counts by its data: a step would not equal one big batch",
 					r.Recipe.Steps.Accumulate, p.Name, t.Objective.Name)

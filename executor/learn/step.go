@@ -23,10 +23,11 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 	e := Event{Step: t.step + 1, More: map[string]float64{}, Norms: map[string]float64{}}
 	first := true
 	for i, turn := range t.cfg.Parts {
-		if t.step%turn.Every != 0 {
+		n, due := turn.number(t.step)
+		if !due {
 			continue
 		}
-		r, err := t.turn(ctx, i, turn, t.step/turn.Every+1)
+		r, err := t.turn(ctx, i, turn, n)
 		if err != nil {
 			return Event{}, err
 		}

@@ -78,8 +78,19 @@ type Config struct {
 type Turn struct {
 	Name  string                 // "" if the step has one part
 	Every int                    // steps
+	From  int                    // steps before its first turn
 	Rate  func(turn int) float64 // learning rate of a turn, from 1
 }
+
+// number says whether the part has a turn once done steps were made, and which
+// of all, from 1.
+func (t Turn) number(done int) (n int, due bool) {
+	since := done - t.From
+	return since/t.Every + 1, since >= 0 && since%t.Every == 0
+}
+
+// count is the number of turns in a run of steps.
+func (t Turn) count(steps int) int { return max(0, steps-t.From+t.Every-1) / t.Every }
 
 // Event is what the loop reports of a step. Loss, GradNorm, Rate and Eval are
 // of the part whose turn it was first.

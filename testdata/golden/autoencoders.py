@@ -1,0 +1,157 @@
+"""Training of autoencoders and of what judges them, by PyTorch, diffusers and lpips, in float64.
+
+    python -P testdata/golden/autoencoders.py
+
+autoencoder/NAME/values.safetensors, for the model autoencoder/NAME/model.cue: three steps of SGD
+
+    in.X [3, ...]        inputs, f32 (exact)
+    NAME, NAME.after     weights at first, f32 (exact), and after the steps, f64; statistics among them
+    loss, mean.X [3]     the loss of each step, and its terms, f64
+
+Metadata case: JSON with lr, the losses as recipes spell them, and update, what the steps change.
+"""
+
+import json
+import pathlib
+import sys
+
+sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(__file__).parent.resolve()]  # scripts beside this one have the names of packages
+
+import lpips
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution, VectorQuantizer
+from safetensors.torch import save_file
+
+OUT = pathlib.Path(__file__).parent / "autoencoder"
+LR = 0.05
+
+
+def randomise(model, g, scale=0.3):
+    with torch.no_grad():
+        for name, p in [*model.named_parameters(), *model.named_buffers()]:
+            if "num_batches" in name:
+                continue
+            x = scale * torch.randn(p.shape, generator=g)
+            if name.endswith("running_var") or p.ndim == 1 and "weight" in name:
+                x = x.abs() + 0.5
+            p.copy_(x)
+    return model.double()
+
+
+def run(name, model, inputs, losses, terms, update=("*",), trained=None):
+    """terms(model, step, inputs) gives the terms by name, and what is made small."""
+    state = lambda: {k: v.detach().clone() for k, v in model.state_dict().items() if "num_batches" not in k}
+    file = {k: v.float() for k, v in state().items()}
+    optimizer = torch.optim.SGD([p for k, p in model.named_parameters() if trained is None or trained(k)], lr=LR)
+    log = {}
+    for step in range(3):
+        optimizer.zero_grad()
+        each, loss = terms(model, step, {k: v[step].double() for k, v in inputs.items()})
+        loss.backward()
+        optimizer.step()
+        for k, v in {**{"mean." + k: v for k, v in each.items()}, "loss": loss}.items():
+            log.setdefault(k, []).append(v.detach())
+    file |= {k + ".after": v for k, v in state().items()}
+    file |= {"in." + k: v for k, v in inputs.items()} | {k: torch.stack(v) for k, v in log.items()}
+    assert all(v.isfinite().all() for v in file.values()), name
+    path = OUT / name / "values.safetensors"
+    save_file({k: v.contiguous() for k, v in file.items()}, path,
+              metadata={"case": json.dumps(dict(lr=LR, losses=losses, update=list(update)))})
+    path.chmod(0o644)
+
+
+def discriminator(g):
+    """NLayerDiscriminator of pix2pix with two layers that halve, on real pictures."""
+    c = lambda i, o, s, b: nn.Conv2d(i, o, 4, s, 1, bias=b)
+    main = nn.Sequential(c(2, 4, 2, True), nn.LeakyReLU(0.2), c(4, 8, 2, False), nn.BatchNorm2d(8), nn.LeakyReLU(0.2),
+                         c(8, 16, 1, False), nn.BatchNorm2d(16), nn.LeakyReLU(0.2), c(16, 1, 1, True))
+    model = nn.Module()
+    model.critic = nn.Module()
+    model.critic.main = main
+    randomise(model, g)
+    run("discriminator", model, dict(x=torch.randn((3, 2, 2, 16, 16), generator=g)), [{"name": "adversarial", "as": "real"}],
+        lambda m, step, x: ({}, F.relu(1 - m.critic.main(x["x"])).mean()))
+
+
+def generator(g):
+    """An autoencoder with a divergence that grows, and an adversarial loss from step 1 on, whose weight adapts as in VQGAN's
+    and latent diffusion's code."""
+    model = nn.Module()
+    model.enc, model.dec = nn.Conv2d(2, 6, 3, 2, 1), nn.ConvTranspose2d(3, 2, 4, 2, 1)
+    model.critic = nn.Module()
+    model.critic.main = nn.Sequential(nn.Conv2d(2, 4, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(4, 8, 4, 1, 1), nn.GroupNorm(2, 8), nn.LeakyReLU(0.2),
+                                      nn.Conv2d(8, 1, 4, 1, 1))
+    randomise(model, g)
+    inputs = dict(x=torch.randn((3, 2, 2, 8, 8), generator=g), noise=torch.randn((3, 2, 3, 4, 4), generator=g))
+
+    def terms(m, step, x):
+        posterior = DiagonalGaussianDistribution(m.enc(x["x"]))
+        made = m.dec(posterior.mean + posterior.std * x["noise"])
+        l1, kl, fooled = F.l1_loss(made, x["x"]), posterior.kl().mean(), -m.critic.main(made).mean()
+        rest = torch.autograd.grad(l1, m.dec.weight, retain_graph=True)[0]
+        own = torch.autograd.grad(fooled, m.dec.weight, retain_graph=True)[0]
+        factor = (torch.norm(rest) / (torch.norm(own) + 1e-4)).clamp(0, 1e4).detach()
+        loss = l1 + min(1, (step + 1) / 2) * 0.1 * kl + (step >= 1) * 0.8 * factor * fooled
+        return dict(l1=l1, kl=kl, fooled=fooled, factor=factor), loss
+
+    run("generator", model, inputs, [
+        {"name": "l1", "inputs": {"targets": "x"}}, {"name": "gaussian_kl", "label": "kl", "y": "middle", "inputs": {"log_variance": "log_variance"}, "weight": 0.1, "ramp": 2},
+        {"name": "adversarial", "label": "fooled", "as": "fooled", "y": "critic", "weight": 0.8, "from": 1, "adaptive": "dec.weight"},
+    ], terms, update=("enc.*", "dec.*"), trained=lambda k: not k.startswith("critic"))
+
+
+def perceptual(g):
+    """lpips over a small network that stays as it is, and features of two pictures matched."""
+    model = nn.Module()
+    model.dec = nn.Conv2d(2, 3, 3, 1, 1)
+    model.net = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, 1, 1), nn.ReLU())
+    model.distance = nn.Module()
+    for i, c in enumerate((4, 6)):
+        setattr(model.distance, f"lin{i}", lpips.NetLinLayer(c, use_dropout=True))
+    randomise(model, g)
+    inputs = dict(x=torch.randn((3, 2, 2, 6, 6), generator=g), y=torch.randn((3, 2, 3, 6, 6), generator=g))
+
+    def features(m, x):
+        first = m.net[1](m.net[0](x))
+        return [first, m.net[4](m.net[3](m.net[2](first)))]
+
+    def terms(m, step, x):
+        a, b = features(m, m.dec(x["x"])), features(m, x["y"])
+        apart = [(lpips.normalize_tensor(p) - lpips.normalize_tensor(q)) ** 2 for p, q in zip(a, b)]
+        lins = [m.distance.lin0.eval(), m.distance.lin1.eval()]
+        far = sum(lpips.spatial_average(lin(d), keepdim=True) for lin, d in zip(lins, apart)).mean()
+        matched = sum(F.l1_loss(p, q.detach()) for p, q in zip(a, b)) / 2
+        return dict(lpips=far, matched=matched), far + 0.3 * matched
+
+    run("perceptual", model, inputs, [{"name": "mean", "label": "lpips", "y": "distance"}, {"name": "mean", "label": "matched", "y": "matched", "weight": 0.3}],
+        terms, update=("dec.*",), trained=lambda k: k.startswith("dec"))
+
+
+def quantizer(g):
+    """diffusers' quantiser, whose gradients go straight through."""
+    model = nn.Module()
+    model.enc, model.dec = nn.Conv2d(2, 3, 3, 1, 1), nn.Conv2d(3, 2, 3, 1, 1)
+    model.quantize = VectorQuantizer(7, 3, beta=0.25, legacy=False)
+    randomise(model, g, 0.5)
+
+    def terms(m, step, x):
+        z = m.enc(x["x"])
+        q, _, (_, _, taken) = m.quantize(z)
+        table = m.quantize.embedding(taken).view(2, 5, 5, 3).permute(0, 3, 1, 2)
+        mse = F.mse_loss(m.dec(q), x["x"])
+        shares = F.one_hot(taken, 7).double().mean(0)
+        each = dict(mse=mse, commitment=F.mse_loss(z, table.detach()), codebook=F.mse_loss(table, z.detach()), perplexity=torch.exp(-(shares * (shares + 1e-10).log()).sum()))
+        return each, mse + m.quantize(z)[1]
+
+    run("quantizer", model, dict(x=torch.randn((3, 2, 2, 5, 5), generator=g)), [
+        {"name": "mse", "inputs": {"targets": "x"}}, {"name": "mean", "label": "commitment", "y": "quantize.commitment", "weight": 0.25},
+        {"name": "mean", "label": "codebook", "y": "quantize.codebook"}, {"name": "mean", "label": "perplexity", "y": "quantize.perplexity", "weight": 0},
+    ], terms)
+
+
+if __name__ == "__main__":
+    torch.use_deterministic_algorithms(True)
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer]):
+        make(torch.Generator().manual_seed(seed + 1))

@@ -12,5 +12,5 @@ import "embed"
 // reusable layers, architectures, and documents that run.
 //
 //go:embed cue.mod/module.cue schema/op/*.cue schema/pipeline/*.cue schema/train/*.cue
-//go:embed layers pipelines/*.cue recipes/*.cue
+//go:embed layers pipelines recipes/*.cue
 var CUE embed.FS

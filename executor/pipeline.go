@@ -133,6 +133,9 @@ func (p *Pipeline) Models() []*model.Model { return p.models }
 func (p *Pipeline) Fit(limit int64) error { return model.Fit(p.models, limit) }
 
 func (p *Pipeline) open() error {
+	if err := proveFolder(p.doc.Folder); err != nil {
+		return err
+	}
 	for _, ref := range p.doc.Models {
 		cache := ir.F32
 		if ref.Cache != "" {

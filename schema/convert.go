@@ -68,6 +68,12 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		cache, _ := c.pos("models."+name+".cache", cue.Str("models"), cue.Str(name), cue.Str("cache"))
 		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Tokenizer: m.text("tokenizer"), Pos: pos})
 	}
+	if f := o.object("folder"); len(f.keys) > 0 {
+		p.Folder = &Folder{Path: c.here(f.text("path")), Classes: f.texts("classes"), Documents: map[string]string{}}
+		for _, class := range f.object("documents").keys {
+			p.Folder.Documents[class] = f.object("documents").text(class)
+		}
+	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {
 		n := nodes.object(name)

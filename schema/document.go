@@ -34,7 +34,15 @@ type Pipeline struct {
 	Models  []ModelRef
 	Stages  []Stage // in document order
 	Outputs []Output
+	Folder  *Folder // nil if the document is for none
 	Pos     ir.Pos
+}
+
+// Folder is one of several models that a pipeline is for, with a model_index.json.
+type Folder struct {
+	Path      string
+	Classes   []string          // that the document is for
+	Documents map[string]string // for others
 }
 
 // Input is a declared input. Its token is "inputs.NAME".

@@ -91,6 +91,11 @@ func Open(path string) (*Checkpoint, error) {
 	return c, nil
 }
 
+// None is a checkpoint of no tensors, for what computes without weights.
+func None() *Checkpoint {
+	return &Checkpoint{path: "from", index: map[string]int{}, metadata: map[string]string{}, files: map[string]contents{}, made: map[string]*made{}}
+}
+
 // openFile reads the header of one file and keeps its contents for View.
 func (c *Checkpoint) openFile(file string) (layout, error) {
 	f, size, err := openRegular(file)

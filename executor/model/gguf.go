@@ -48,6 +48,9 @@ type Source struct {
 // OpenSource opens a model's folder, or file in the format GGUF, as far as the
 // headers. If arch is given, it is the model, and path any weights.
 func OpenSource(path string, arch *schema.Model) (*Source, error) {
+	if arch != nil && path == "" {
+		return &Source{Checkpoint: checkpoint.None(), Arch: arch, Ignores: arch.Ignores}, nil
+	}
 	if arch != nil {
 		return openWeights(path, arch)
 	}

@@ -30,7 +30,7 @@ type DenoiseAttr struct {
 	Seeds     []int          `cue:"seeds: [...int & >=0] | *[]" doc:"instead of seed and count: a seed for each sample"`
 	Guidance  float64        `cue:"guidance: number & >=0 | *1" doc:"how far predictions go from those without the inputs that guide towards those with them, and beyond; 1 is those with them"`
 	Rescale   float64        `cue:"rescale: number & >=0 & <=1 | *0" doc:"how much of the contrast that guidance adds is taken back"`
-	Strength  float64        `cue:"strength: number & >0 & <=1 | *1" doc:"of x: the share of the steps that are made; 1 keeps nothing of it"`
+	Strength  float64        `cue:"strength: number & >0 & <=1 | *1" doc:"of x: the share of the steps that are made; 1 makes all, from noise alone where a mask says what is made anew"`
 	Sample    string         `cue:"sample: string | *\"sample\"" doc:"the model's input that is the sample"`
 	Timestep  string         `cue:"timestep: string | *\"timestep\"" doc:"the model's input that is the time"`
 }
@@ -45,8 +45,8 @@ func denoise() *Def {
 			{Name: "with", Doc: "its other inputs, by their names", Kinds: tensor, Map: true, Optional: true},
 			{Name: "without", Doc: "the inputs for predictions that are to be left behind, for guidance; those that are not named are as in with", Kinds: tensor, Map: true, Optional: true},
 			{Name: "x", Doc: "samples to begin from, to which noise is added", Kinds: tensor, Optional: true},
-			{Name: "mask", Doc: "1 where x is made anew, 0 where it stays; [samples or 1, 1, rows, columns]", Kinds: tensor, Optional: true},
-			{Name: "beside", Doc: "channels that the model reads behind those of the sample", Kinds: tensor, Optional: true},
+			{Name: "mask", Doc: "1 where x is made anew, 0 where it stays; [samples or 1, 1, rows, columns]. A model that reads what is beside is left to keep it by itself", Kinds: tensor, Optional: true},
+			{Name: "beside", Doc: "channels that the model reads behind those of the sample; left out if it has no room for them", Kinds: tensor, Optional: true},
 			{Name: "noise", Doc: "the noise to begin from, of standard deviation 1, instead of one by seed", Kinds: tensor, Optional: true},
 			{Name: "noises", Doc: "the noise of each step, [steps, samples, ...], instead of one by seed", Kinds: tensor, Optional: true},
 		},
@@ -83,9 +83,11 @@ type walk struct {
 	seeds   []int
 	with    map[string]tensorfile.Tensor
 	without map[string]tensorfile.Tensor // nil without guidance
-	beside  []float32
+	joins   bool      // the model reads what is beside
+	beside  []float32 // that, or nil
 	mask    []float32 // as large as the samples, or nil
 	kept    []float32 // x, or nil
+	anew    bool      // it begins with noise alone all the same
 	noise   []float32 // that the walk began with
 	noises  []float32 // of all steps, or nil
 }
@@ -104,6 +106,9 @@ func prepareDenoise(c *Call) error {
 			return fmt.Errorf("x is %v, but shape is %v and there are %d samples", x.Type, a.Shape, len(w.seeds))
 		}
 		w.shape = append([]int{len(w.seeds)}, s[1:]...)
+	}
+	if x, ok := c.In["x"]; ok && x == nil && len(a.Shape) == 0 {
+		return nil // told if it is run all the same
 	}
 	if len(w.shape) < 2 {
 		return fmt.Errorf("shape is missing: give the sizes of a sample, as [4, 64, 64]")
@@ -202,7 +207,9 @@ func (w *walk) choose(c *Call) error {
 func (w *walk) inputs(c *Call) (map[string]tensorfile.Tensor, error) {
 	channels := w.shape[1]
 	if beside, ok := c.In["beside"].(tensorfile.Tensor); ok && beside.Type.Rank() == len(w.shape) {
-		channels += beside.Type.Sizes()[1]
+		if w.joins = !w.fits(channels); w.joins {
+			channels += beside.Type.Sizes()[1]
+		}
 	}
 	shape := slices.Clone(w.shape)
 	shape[1] = channels
@@ -224,6 +231,13 @@ func (w *walk) inputs(c *Call) (map[string]tensorfile.Tensor, error) {
 		}
 	}
 	return in, err
+}
+
+// fits reports whether the model reads samples of so many channels.
+func (w *walk) fits(channels int) bool {
+	wants, err := w.model.Inputs()
+	t, ok := wants[w.attr.Sample]
+	return err == nil && ok && t.Rank() > 1 && t.Shape[1].Known() && t.Shape[1].N == channels
 }
 
 // errUnknownSizes says that no plan could be made.

@@ -35,8 +35,10 @@ func (w *walk) begin(c *Call) error {
 	if w.noise, err = read("noise", n); err != nil {
 		return err
 	}
-	if w.beside, err = read("beside", 0); err != nil {
-		return err
+	if w.joins {
+		if w.beside, err = read("beside", 0); err != nil {
+			return err
+		}
 	}
 	if t, ok := c.In["noises"].(tensorfile.Tensor); ok {
 		if w.noises = t.Float32s(); len(w.noises) != n*len(w.sampler.Timesteps()) {
@@ -59,7 +61,12 @@ func (w *walk) begin(c *Call) error {
 			wide = append(wide, w.mask[i*plane:(i+1)*plane]...)
 		}
 	}
-	w.mask = wide
+	if w.mask = wide; w.attr.Strength == 1 {
+		w.anew = true
+	}
+	if w.joins {
+		w.mask = nil
+	}
 	return nil
 }
 
@@ -70,7 +77,7 @@ func (w *walk) run(ctx context.Context, c *Call) (Value, error) {
 		w.noise = w.draw(0)
 	}
 	x := make([]float32, n)
-	if w.kept == nil {
+	if w.kept == nil || w.anew {
 		for i, v := range w.noise {
 			x[i] = float32(float64(v) * w.sampler.Start())
 		}

@@ -104,7 +104,7 @@ func TestFromPicture(t *testing.T) {
 // TestOtherFolder: a folder of another kind is named, with the document that runs it.
 func TestOtherFolder(t *testing.T) {
 	for class, want := range map[string]string{
-		"FluxPipeline":              "it is a FluxPipeline; this document is for StableDiffusionPipeline, ",
+		"FluxPipeline": "it is a FluxPipeline; this document is for StableDiffusionPipeline, ",
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "model_index.json"), fmt.Appendf(nil, `{"_class_name": %q}`, class), 0o644); err != nil {

@@ -83,13 +83,13 @@ type walk struct {
 	seeds   []int
 	with    map[string]tensorfile.Tensor
 	without map[string]tensorfile.Tensor // nil without guidance
-	joins   bool      // the model reads what is beside
-	beside  []float32 // that, or nil
-	mask    []float32 // as large as the samples, or nil
-	kept    []float32 // x, or nil
-	anew    bool      // it begins with noise alone all the same
-	noise   []float32 // that the walk began with
-	noises  []float32 // of all steps, or nil
+	joins   bool                         // the model reads what is beside
+	beside  []float32                    // that, or nil
+	mask    []float32                    // as large as the samples, or nil
+	kept    []float32                    // x, or nil
+	anew    bool                         // it begins with noise alone all the same
+	noise   []float32                    // that the walk began with
+	noises  []float32                    // of all steps, or nil
 }
 
 // prepareDenoise makes the plan of one prediction.

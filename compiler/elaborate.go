@@ -100,7 +100,7 @@ func (e *elaborator) outputs(m *schema.Model) error {
 		e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: "out", Value: out})
 	}
 	for _, o := range m.Outputs {
-		if entry.Last || e.opt.Training != nil || o.Token == m.Out || !e.wants(o.Name) {
+		if entry.Last || e.opt.Training != nil || o.Name == m.OutName() || !e.wants(o.Name) {
 			continue
 		}
 		v, err := e.token(o.Token)

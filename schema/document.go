@@ -150,7 +150,7 @@ func (m *Model) OutName() string {
 func (m *Model) OutputNames() []string {
 	names := []string{m.OutName()}
 	for _, o := range m.Outputs {
-		if o.Token != m.Out {
+		if o.Name != names[0] {
 			names = append(names, o.Name)
 		}
 	}
@@ -229,9 +229,11 @@ func (g *Group) params(names map[string]bool) {
 // checkpoints carry.
 func (m *Model) Ignores(tensor string) bool { return matchesAny(m.Ignore, tensor) }
 
+// matchesAny matches * with any characters, slashes too, which names in ONNX files hold.
 func matchesAny(patterns []string, tensor string) bool {
+	flat := func(s string) string { return strings.ReplaceAll(s, "/", "|") }
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		ok, err := path.Match(pattern, tensor)
+		ok, err := path.Match(flat(pattern), flat(tensor))
 		return ok && err == nil
 	})
 }

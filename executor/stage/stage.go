@@ -87,7 +87,8 @@ type Table struct {
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
 	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), denoise(),
-		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite())
+		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
+		audioRead(), audioTensor(), stream(), segments())
 }
 
 // NewTable checks defs and indexes them.

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"strings"
 
+	"pipe.dev/executor/audio"
 	"pipe.dev/executor/decode"
 	"pipe.dev/executor/image"
 	"pipe.dev/executor/tensorfile"
@@ -19,6 +20,7 @@ const (
 	Tensor  Kind = "tensor"  // tensorfile.Tensor
 	Tensors Kind = "tensors" // []tensorfile.Tensor
 	Images  Kind = "images"  // []*image.Picture
+	Audio   Kind = "audio"   // []*audio.Clip
 	Model   Kind = "model"   // *model.Model
 	Number  Kind = "number"  // float64
 	Flag    Kind = "flag"    // bool
@@ -76,6 +78,8 @@ func KindOf(v Value) Kind {
 		return Tensors
 	case []*image.Picture:
 		return Images
+	case []*audio.Clip:
+		return Audio
 	case float64:
 		return Number
 	case bool:

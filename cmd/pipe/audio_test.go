@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pipe.dev/executor/audio"
+	"pipe.dev/executor/tensorfile"
+)
+
+// sharedData is where real weights and recordings may lie.
+const sharedData = "../../../shared/data/"
+
+// TestSpeech finds speech in a minute of sound with the real detector, as ONNX
+// Runtime does.
+func TestSpeech(t *testing.T) {
+	text, err := os.ReadFile(sharedData + "golden/silero_v6_test_wav_probs.json")
+	if err != nil {
+		t.Skipf("needs real weights: %v", err)
+	}
+	var want struct {
+		Probs []float64 `json:"silero_probs"`
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "vad.npz")
+	code, said, errs := pipeCommand("run", "../../pipelines/vad.cue", "--quiet", "--set", "audio="+sharedData+"audio/silero_test.wav",
+		"--set", "model="+sharedData+"audio/silero_vad.onnx", "--out", out)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	got := named(t, out)["probability"].Float64s()
+	if len(got) != 1875 || len(got) != len(want.Probs) {
+		t.Fatalf("%d frames", len(got))
+	}
+	worst := 0.0
+	for i, v := range got {
+		worst = max(worst, math.Abs(v-want.Probs[i]))
+	}
+	if !(worst <= 1e-5) {
+		t.Errorf("worst error %g", worst)
+	}
+	if lines := strings.Split(strings.TrimSpace(said), "\n"); len(lines) < 10 || !strings.Contains(lines[0], "\t") {
+		t.Errorf("parts: %q", said)
+	}
+}
+
+// TestStream: a model that adds up what it hears gives the sums of all frames so
+// far, for each signal alone.
+func TestStream(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if err := tensorfile.Write(filepath.Join(dir, "w.safetensors"), []tensorfile.Tensor{tensorfile.FromFloat32s("gain.weight", []float32{2}, 1)}); err != nil {
+		t.Fatal(err)
+	}
+	document := func(state, path string) string {
+		return put("sum.cue", fmt.Sprintf(`package p
+import ("pipe.dev/schema/pipeline", "pipe.dev/schema/op")
+_model: op.#Model & {
+	nodes: {
+		heard: op.#Input & {shape: ["batch", 2]}
+		sum: op.#Input & {shape: ["batch", 1]}
+		gain: op.#Parameter & {shape: [1]}
+		both: op.#Sum & {x: heard.out, axes: [-1], keep: true}
+		loud: op.#Mul & {a: both.out, b: gain.out}
+		next: op.#Add & {a: loud.out, b: sum.out}
+	}
+	out: nodes.next.out
+	outputs: {so_far: out, sum: nodes.next.out}
+}
+sums: pipeline.#Pipeline & {
+	name: "sums"
+	inputs: audio: {type: "text", value: %q}
+	models: adder: {from: %q, arch: _model}
+	nodes: {
+		sound: pipeline.#AudioRead & {path: inputs.audio.out, mono: false}
+		signal: pipeline.#AudioTensor & {x: sound.out}
+		made: pipeline.#Stream & {model: models.adder.out, x: signal.out, input: "heard", state: [%s]}
+	}
+	outputs: made: {from: nodes.made.out, type: "tensors"}
+}
+`, path, filepath.Join(dir, "w.safetensors"), state))
+	}
+	wav := filepath.Join(dir, "x.wav")
+	if _, err := audio.Write(wav, &audio.Clip{Rate: 100, Channels: 1, Samples: []float32{0.5, 0.25, -1, 0.5, 0.125}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out.npz")
+	if code, _, errs := pipeCommand("run", document(`"sum"`, wav), "--quiet", "--out", out); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	got := named(t, out)["so_far"]
+	if fmt.Sprint(got.Float64s(), got.Type.Sizes()) != "[1.5 0.5 0.75] [1 3 1]" {
+		t.Errorf("%v %v", got.Float64s(), got.Type)
+	}
+	for state, want := range map[string]string{
+		"":            `state lacks "sum"`,
+		`"sum", "so"`: `state names "so": the model has no such input`,
+	} {
+		if code, _, errs := pipeCommand("run", document(state, wav), "--quiet"); code == 0 || !strings.Contains(errs, want) {
+			t.Errorf("%s: exit code %d: %s, want %s", state, code, errs, want)
+		}
+	}
+}

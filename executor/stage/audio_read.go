@@ -1,0 +1,79 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"pipe.dev/executor/audio"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/tensorfile"
+)
+
+// AudioReadAttr describes how files become sound.
+type AudioReadAttr struct {
+	Rate       int  `cue:"rate: int & >=0 | *0" doc:"samples a second that are wanted, Hz; a file with another rate is refused. 0 takes any"`
+	Mono       bool `cue:"mono: bool | *true" doc:"channels become one, their mean"`
+	MaxSamples int  `cue:"max_samples: int & >0 | *268435456" doc:"a file with more, of all channels together, is refused"`
+}
+
+func audioRead() *Def {
+	return &Def{
+		Name: "audio.read", Title: "AudioRead", Result: Audio, Early: true,
+		Doc:   "reads sound from WAV files.",
+		Ports: []Port{{Name: "path", Doc: "the file, or a list of files", Kinds: []Kind{Text, List}}},
+		Attr:  AudioReadAttr{},
+		Run: func(ctx context.Context, c *Call) (Value, error) {
+			paths, err := texts("path", c.In["path"])
+			if err != nil {
+				return nil, err
+			}
+			a := c.Attr.(AudioReadAttr)
+			var list []*audio.Clip
+			for _, path := range paths {
+				clip, err := audio.Read(path, audio.Options{Samples: a.MaxSamples})
+				if err != nil {
+					return nil, err
+				}
+				if a.Rate != 0 && clip.Rate != a.Rate {
+					return nil, &checkpoint.Error{File: path, Msg: fmt.Sprintf("has %d samples a second, want %d", clip.Rate, a.Rate)}
+				}
+				if a.Mono {
+					clip = clip.Mono()
+				}
+				list = append(list, clip)
+				if err := ctx.Err(); err != nil {
+					return nil, err
+				}
+			}
+			return list, nil
+		},
+	}
+}
+
+func audioTensor() *Def {
+	return &Def{
+		Name: "audio.tensor", Title: "AudioTensor", Result: Tensor, Early: true,
+		Doc:   "turns sound of one length into a tensor of f32, [clips, samples]; of clips with several channels, [clips, channels, samples].",
+		Ports: []Port{{Name: "x", Doc: "the sound", Kinds: []Kind{Audio}}},
+		Run: func(_ context.Context, c *Call) (Value, error) {
+			list, ok := c.In["x"].([]*audio.Clip)
+			if !ok {
+				return nil, errKind(c.In["x"], Audio)
+			}
+			first := list[0]
+			var all []float32
+			for i, clip := range list {
+				if clip.Len() != first.Len() || clip.Channels != first.Channels || clip.Rate != first.Rate {
+					return nil, fmt.Errorf("x[%d] is %v with %d samples, and x[0] is %v with %d: they are no tensor", i, clip, clip.Len(), first, first.Len())
+				}
+				for ch := range clip.Channels {
+					all = append(all, clip.Channel(ch)...)
+				}
+			}
+			if first.Channels == 1 {
+				return tensorfile.FromFloat32s(c.ID, all, len(list), first.Len()), nil
+			}
+			return tensorfile.FromFloat32s(c.ID, all, len(list), first.Channels, first.Len()), nil
+		},
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/learn"
 	"pipe.dev/executor/stage"
+	"pipe.dev/executor/transform"
 	"pipe.dev/schema"
 )
 
@@ -59,6 +60,14 @@ func files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	transforms, err := transform.CUE()
+	if err != nil {
+		return nil, err
+	}
+	transformDocs, err := transform.Docs()
+	if err != nil {
+		return nil, err
+	}
 	models, err := modelsPage(root)
 	if err != nil {
 		return nil, err
@@ -69,6 +78,8 @@ func files(root string) (map[string][]byte, error) {
 		"schema/train/objectives.cue": objectives.CUE(),
 		"schema/train/schedules.cue":  schedules.CUE(),
 		"schema/train/parts.cue":      parts,
+		"schema/train/transforms.cue": transforms,
+		"docs/transforms.md":          transformDocs,
 		"docs/optimizers.md":          optimizers.Docs(),
 		"docs/objectives.md":          objectives.Docs(),
 		"docs/schedules.md":           schedules.Docs(),

@@ -108,7 +108,7 @@ func TestOptimizersInF32(t *testing.T) {
 // So do losses and their gradients.
 func TestObjectivesInF32(t *testing.T) {
 	table := newObjectives(t)
-	each(t, "objectives", 27, func(t *testing.T, f fixture) {
+	each(t, "objectives", 29, func(t *testing.T, f fixture) {
 		o, _ := table.Lookup(f.Name)
 		b := lossGraph(t, o, attributes(t, &o.Def, f.Attr), f.types, []string{"y"})
 		got := newDevice(t, b).eval(t, f.values)

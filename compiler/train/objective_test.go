@@ -79,7 +79,7 @@ func ownGradient(table *op.Table) func(n *ir.Node) bool {
 func TestObjectivesGolden(t *testing.T) {
 	table := newObjectives(t)
 	seen := map[string]bool{}
-	each(t, "objectives", 50, func(t *testing.T, f fixture) {
+	each(t, "objectives", 52, func(t *testing.T, f fixture) {
 		o, ok := table.Lookup(f.Name)
 		if !ok {
 			t.Fatalf("no objective %s", f.Name)

@@ -108,7 +108,7 @@ func Optimizers() (*Table[*Optimizer], error) {
 
 // Objectives returns the table of all objectives.
 func Objectives() (*Table[*Objective], error) {
-	return newTable("objective", crossEntropy(), mse(), l1(), huber(), bce(), focal(), kl(), infoNCE(), triplet(), dpo(), loadBalance(), routerZ(),
+	return newTable("objective", crossEntropy(), softCrossEntropy(), mse(), l1(), huber(), bce(), focal(), kl(), infoNCE(), triplet(), dpo(), loadBalance(), routerZ(),
 		gaussianKL(), adversarial(), mean())
 }
 

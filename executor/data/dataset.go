@@ -26,6 +26,9 @@ type Options struct {
 	End      []int32     // ids after each document and each answer
 	Layout   Layout      // of conversations, instead of the attribute's
 	Report   func(error) // is told of skipped rows and of token files made anew; may be nil
+
+	// Progress is told how far a task is that takes long; may be nil.
+	Progress func(task string, done, total int64)
 }
 
 // Files lists the files of a source, in order.

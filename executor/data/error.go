@@ -12,16 +12,24 @@ import (
 // *checkpoint.Error, as do all errors about files.
 type RowError struct {
 	File  string
-	Line  int    // from 1; in Parquet files the number of the row
+	Line  int    // from 1; in Parquet files the number of the row; 0 where a row is a file
 	Field string // or "" where it concerns the whole row
 	Msg   string // the fact
 }
 
 func (e *RowError) Error() string {
 	if e.Field == "" {
-		return fmt.Sprintf("%s:%d: %s", e.File, e.Line, clean(e.Msg))
+		return e.place() + ": " + clean(e.Msg)
 	}
-	return fmt.Sprintf("%s:%d: %s: %s", e.File, e.Line, clean(e.Field), clean(e.Msg))
+	return e.place() + ": " + clean(e.Field) + ": " + clean(e.Msg)
+}
+
+// place is the file, and the line if there is one.
+func (e *RowError) place() string {
+	if e.Line == 0 {
+		return e.File
+	}
+	return fmt.Sprintf("%s:%d", e.File, e.Line)
 }
 
 // OptionError is a mistake in an Attr or in BatchOptions. Its text is one line:
@@ -58,7 +66,7 @@ func clip(name string) string {
 
 // Unwrap returns the error as one about a file.
 func (e *RowError) Unwrap() error {
-	return &checkpoint.Error{File: fmt.Sprintf("%s:%d", e.File, e.Line), Msg: clean(e.Msg)}
+	return &checkpoint.Error{File: e.place(), Msg: clean(e.Msg)}
 }
 
 // maxKept is how many messages about skipped rows are kept.
@@ -70,9 +78,11 @@ type Skipped struct {
 	First []string `json:"first,omitempty"` // the messages of the first 8
 }
 
-func (s *Skipped) add(e *RowError) {
+func (s *Skipped) add(e *RowError) { s.note(e.Error()) }
+
+func (s *Skipped) note(message string) {
 	if s.Rows++; len(s.First) < maxKept {
-		s.First = append(s.First, e.Error())
+		s.First = append(s.First, message)
 	}
 }
 

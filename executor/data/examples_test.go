@@ -41,7 +41,7 @@ func tenExamples(t *testing.T, kind string) *Examples {
 			t.Fatal(err)
 		}
 	}
-	e, err := OpenExamples([]Attr{a}, []Field{{"x", ir.F32, 1}, {"class", ir.I32, 1}}, Options{})
+	e, err := OpenExamples([]Attr{a}, []Field{{Name: "x", DType: ir.F32, Width: 1}, {Name: "class", DType: ir.I32, Width: 1}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +60,8 @@ func drawn(t *testing.T, l *ExampleLoader, batches int) []float64 {
 			t.Fatal(err)
 		}
 		for row := range b.Rows {
-			x := (&Field{"x", ir.F32, 1}).values(b.Values["x"], row)[0]
-			if class := (&Field{"class", ir.I32, 1}).values(b.Values["class"], row)[0]; class != math.Mod(x, 3) {
+			x := (&Field{Name: "x", DType: ir.F32, Width: 1}).values(b.Values["x"], row)[0]
+			if class := (&Field{Name: "class", DType: ir.I32, Width: 1}).values(b.Values["class"], row)[0]; class != math.Mod(x, 3) {
 				t.Fatalf("x %v came with class %v", x, class)
 			}
 			out = append(out, x)
@@ -115,8 +115,8 @@ func TestExamplePosition(t *testing.T) {
 	e := tenExamples(t, "csv")
 	o := BatchOptions{Batch: 3, Order: "shuffle", Seed: 5}
 	random := []Random{
-		{Field{"noise", ir.F32, 40}, RandomAttr{Kind: "normal"}}, {Field{"u", ir.F32, 40}, RandomAttr{Kind: "uniform", Low: -2, High: 3}},
-		{Field{"t", ir.I32, 40}, RandomAttr{Kind: "integer", Low: 4, High: 7}}}
+		{Field{Name: "noise", DType: ir.F32, Width: 40}, RandomAttr{Kind: "normal"}}, {Field{Name: "u", DType: ir.F32, Width: 40}, RandomAttr{Kind: "uniform", Low: -2, High: 3}},
+		{Field{Name: "t", DType: ir.I32, Width: 40}, RandomAttr{Kind: "integer", Low: 4, High: 7}}}
 	whole, err := e.Batches(o, random, Position{})
 	if err != nil {
 		t.Fatal(err)

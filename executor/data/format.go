@@ -33,11 +33,12 @@ var formats = []format{
 	{"messages", "messages: a list of role (system, user, assistant, tool) and content; what the assistant says is trained", []string{"messages"}, 1, renderMessages},
 	{"preference", "instruction, input (may be missing or empty), chosen and rejected: two documents, of which the answers are trained", []string{"instruction", "input", "chosen", "rejected"}, 2, renderPreference},
 	{Columns, "numbers, by the names of columns: for models that read numbers, not text", nil, 1, renderNone},
+	{Images, "pictures, with what belongs to them: classes, texts, numbers", nil, 1, renderNone},
 }
 
-// renderNone refuses rows of numbers: OpenExamples reads them.
+// renderNone refuses rows of numbers and pictures: OpenExamples reads them.
 func renderNone(*record) ([][]Segment, error) {
-	return nil, errors.New("format columns gives numbers, and the model wants text")
+	return nil, errors.New("formats columns and images give numbers, and the model wants text")
 }
 
 // fieldError is a fault of one field.

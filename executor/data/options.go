@@ -21,6 +21,13 @@ type BatchOptions struct {
 	Rank     int   // this process gives the Rank-th of World equal blocks of a batch's rows
 	World    int   // 0 counts as 1
 	Prefetch int   // batches made ahead by a goroutine; 0 makes each when it is asked for
+
+	// Of pictures: how those of a batch are mixed, or nil; whether they are for an evaluation, as nothing is drawn for; whether they are left
+	// out, as where only shapes matter; how many are decoded at once, 0 for one on each processor.
+	Mix      *MixAttr
+	Evaluate bool
+	Blank    bool
+	Workers  int
 }
 
 // check holds the options against the data, and settles defaults.
@@ -109,6 +116,9 @@ type Batch struct {
 	// Values are, of examples, what each input of the model gets, little-endian,
 	// instead of ids; Seq is 0 then.
 	Values map[string][]byte
+	Bucket int     // of pictures that have several sizes
+	Step   int64   // batches of examples before it
+	Draws  []int64 // of examples: which of all epochs each is
 
 	Used    int // slots that are not padding
 	Trained int // slots of weight 1

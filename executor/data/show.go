@@ -20,6 +20,7 @@ type ShowOptions struct {
 	Batches int  // how many at most
 	Color   bool // untrained text is dim; without, it stands in ⟦⟧
 	JSON    bool // a RowText in each line
+	Sheet   bool // of pictures, make a sheet of them
 }
 
 // Span is a stretch of tokens that are all trained or all not.

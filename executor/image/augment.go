@@ -110,7 +110,7 @@ func (a Augment) Apply(p *Picture, d *Dice) (*Picture, error) {
 		return nil, err
 	}
 	if a.Width > 0 {
-		left, top, w, h := a.part(p.Width, p.Height, d)
+		left, top, w, h := a.Part(p.Width, p.Height, d)
 		part, err := p.Crop(left, top, w, h)
 		if err != nil {
 			return nil, err
@@ -122,11 +122,11 @@ func (a Augment) Apply(p *Picture, d *Dice) (*Picture, error) {
 	if d.Float() < a.Flip {
 		p = p.FlipX()
 	}
-	return a.jitter(p, d), nil
+	return a.Jitter(p, d), nil
 }
 
-// part draws a part of a picture: ten times, then the largest in the middle that has a fitting ratio.
-func (a Augment) part(width, height int, d *Dice) (left, top, w, h int) {
+// Part draws a part of a picture: ten times, then the largest in the middle that has a fitting ratio.
+func (a Augment) Part(width, height int, d *Dice) (left, top, w, h int) {
 	area := float64(width) * float64(height)
 	for range 10 {
 		size := area * d.Between(a.Scale[0], a.Scale[1])
@@ -146,8 +146,8 @@ func (a Augment) part(width, height int, d *Dice) (left, top, w, h int) {
 	return (width - w) / 2, (height - h) / 2, w, h
 }
 
-// jitter changes colours, in an order that is drawn, too.
-func (a Augment) jitter(p *Picture, d *Dice) *Picture {
+// Jitter changes colours, in an order that is drawn, too.
+func (a Augment) Jitter(p *Picture, d *Dice) *Picture {
 	factor := func(by float64) float64 { return d.Between(max(0, 1-by), 1+by) }
 	b, c, s, h := factor(a.Brightness), factor(a.Contrast), factor(a.Saturation), d.Between(-a.Hue, a.Hue)
 	steps := []func(p *Picture) *Picture{

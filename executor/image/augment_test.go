@@ -32,7 +32,7 @@ func TestAugment(t *testing.T) {
 	}
 	least, most := 2.0, 0.0
 	for i := range uint64(2000) {
-		l, top, w, h := a.part(400, 300, NewDice(1, "x", i))
+		l, top, w, h := a.Part(400, 300, NewDice(1, "x", i))
 		if l < 0 || top < 0 || w < 1 || h < 1 || l+w > 400 || top+h > 300 {
 			t.Fatal(l, top, w, h)
 		}
@@ -48,7 +48,7 @@ func TestAugment(t *testing.T) {
 	// Nothing fits: the largest in the middle with the nearest ratio.
 	a.Ratio = [2]float64{1, 1}
 	a.Scale = [2]float64{1, 1}
-	if l, top, w, h := a.part(40, 30, NewDice(1, "x", 1)); l != 5 || top != 0 || w != 30 || h != 30 {
+	if l, top, w, h := a.Part(40, 30, NewDice(1, "x", 1)); l != 5 || top != 0 || w != 30 || h != 30 {
 		t.Error(l, top, w, h)
 	}
 }

@@ -34,7 +34,25 @@ func (p *Picture) Middle(width, height int) (*Picture, error) {
 }
 
 // FlipX mirrors left and right.
-func (p *Picture) FlipX() *Picture { return p.Turned(2) }
+func (p *Picture) FlipX() *Picture {
+	q := p.like(p.Width, p.Height)
+	if p.Deep != nil {
+		mirror(q.Deep, p.Deep, p.Width, p.Channels)
+	} else {
+		mirror(q.Pix, p.Pix, p.Width, p.Channels)
+	}
+	return q
+}
+
+// mirror copies rows of pixels of n samples, the last pixel first.
+func mirror[T sample](to, from []T, width, n int) {
+	row := width * n
+	for at := 0; at < len(from); at += row {
+		for x := range width {
+			copy(to[at+x*n:at+(x+1)*n], from[at+row-(x+1)*n:])
+		}
+	}
+}
 
 // FlipY mirrors top and bottom.
 func (p *Picture) FlipY() *Picture { return p.Turned(4) }

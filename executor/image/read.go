@@ -81,10 +81,15 @@ func Decode(data []byte, o Options) (*Picture, error) {
 			return f.read(data, o)
 		}
 	}
+	return nil, unknown(data)
+}
+
+// unknown says that data are of no format.
+func unknown(data []byte) error {
 	if len(data) == 0 {
-		return nil, errors.New("is empty")
+		return errors.New("is empty")
 	}
-	return nil, errors.New("is no picture: want PNG, JPEG, WebP or GIF")
+	return errors.New("is no picture: want PNG, JPEG, WebP or GIF")
 }
 
 func (f format) read(data []byte, o Options) (*Picture, error) {
@@ -92,15 +97,8 @@ func (f format) read(data []byte, o Options) (*Picture, error) {
 	if err != nil {
 		return nil, f.damaged(err)
 	}
-	most := o.Pixels
-	if most <= 0 {
-		most = MaxPixels
-	}
-	if w < 1 || h < 1 {
-		return nil, fmt.Errorf("is a %s of %d x %d pixels, which is empty", f.name, w, h)
-	}
-	if int64(w)*int64(h) > int64(most) {
-		return nil, fmt.Errorf("is a %s of %d x %d pixels, %d together; at most %d are decoded", f.name, w, h, int64(w)*int64(h), most)
+	if err := f.allowed(w, h, o.Pixels); err != nil {
+		return nil, err
 	}
 	p, err := f.decode(data)
 	if err != nil {
@@ -116,6 +114,20 @@ func (f format) read(data []byte, o Options) (*Picture, error) {
 		p = p.Turned(orientation(f.exif(data)))
 	}
 	return p, nil
+}
+
+// allowed refuses a picture that is empty, or has more pixels than most (0: MaxPixels).
+func (f format) allowed(w, h, most int) error {
+	if most <= 0 {
+		most = MaxPixels
+	}
+	if w < 1 || h < 1 {
+		return fmt.Errorf("is a %s of %d x %d pixels, which is empty", f.name, w, h)
+	}
+	if int64(w)*int64(h) > int64(most) {
+		return fmt.Errorf("is a %s of %d x %d pixels, %d together; at most %d are decoded", f.name, w, h, int64(w)*int64(h), most)
+	}
+	return nil
 }
 
 // damaged says what a decoder found, in one line.

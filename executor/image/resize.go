@@ -112,8 +112,8 @@ func newTaps(f filter, from, to int) taps {
 	return t
 }
 
-// Resize returns p in another size, as Pillow's resize does, to the bit for 8 bits: columns
-// first, then rows, each rounded; where a picture shrinks all of its pixels count; colours count
+// Resize returns p in another size, as Pillow's resize does, to the bit for 8 bits: along one axis
+// after the other, each rounded; where a picture shrinks all of its pixels count; colours count
 // by their alpha.
 func (p *Picture) Resize(width, height int, name string) (*Picture, error) {
 	i := slices.IndexFunc(filters(), func(f filter) bool { return f.name == name })
@@ -132,6 +132,10 @@ func (p *Picture) Resize(width, height int, name string) (*Picture, error) {
 	q := p
 	if p.alpha() {
 		q = p.multiplied()
+	}
+	// Pillow 13 takes rows first where the height shrinks by more than twice what the width does.
+	if height < p.Height && 2*(p.Width-width) < p.Height-height {
+		q = q.rows(newTaps(filters()[i], q.Height, height))
 	}
 	if width != q.Width {
 		q = q.columns(newTaps(filters()[i], q.Width, width))

@@ -128,9 +128,7 @@ func blendItems(x []float32, n int, lambda float64) []float32 {
 // Source: arXiv:1905.04899.
 func CutMix(x, labels []float32, shape [4]int, lambda float64, d *Dice) (mixed, targets []float32) {
 	n, channels, h, w := shape[0], shape[1], shape[2], shape[3]
-	cx, cy, r := d.Int(w), d.Int(h), 0.5*math.Sqrt(max(0, 1-lambda))
-	left, right := max(0, cx-int(r*float64(w))), min(w, cx+int(r*float64(w)))
-	top, bottom := max(0, cy-int(r*float64(h))), min(h, cy+int(r*float64(h)))
+	left, top, right, bottom := cutBox(w, h, lambda, d)
 	mixed = append([]float32(nil), x...)
 	size := channels * h * w
 	for plane := range n * channels {
@@ -139,6 +137,22 @@ func CutMix(x, labels []float32, shape [4]int, lambda float64, d *Dice) (mixed, 
 			copy(mixed[(plane*h+y)*w+left:(plane*h+y)*w+right], x[other+y*w+left:])
 		}
 	}
-	own := 1 - float64(right-left)*float64(bottom-top)/float64(w*h)
-	return mixed, blendItems(labels, n, own)
+	return mixed, blendItems(labels, n, ownShare(w, h, left, top, right, bottom))
+}
+
+// CutShare is the share of its own that a picture keeps by CutMix with the same lambda and dice.
+func CutShare(w, h int, lambda float64, d *Dice) float64 {
+	left, top, right, bottom := cutBox(w, h, lambda, d)
+	return ownShare(w, h, left, top, right, bottom)
+}
+
+func cutBox(w, h int, lambda float64, d *Dice) (left, top, right, bottom int) {
+	cx, cy, r := d.Int(w), d.Int(h), 0.5*math.Sqrt(max(0, 1-lambda))
+	left, right = max(0, cx-int(r*float64(w))), min(w, cx+int(r*float64(w)))
+	top, bottom = max(0, cy-int(r*float64(h))), min(h, cy+int(r*float64(h)))
+	return left, top, right, bottom
+}
+
+func ownShare(w, h, left, top, right, bottom int) float64 {
+	return 1 - float64(right-left)*float64(bottom-top)/float64(w*h)
 }

@@ -31,9 +31,7 @@ func (r *Run) epoch() (int64, error) {
 // evalLoader gives the evaluation batches, the same every time.
 func (r *Run) evalLoader() (Loader, error) {
 	if r.evalExamples != nil {
-		o := r.Recipe.Batch
-		o.Order, o.Epochs = "file", 1
-		return r.evalExamples.Batches(o, r.random, data.Position{})
+		return r.evalExampleLoader(false)
 	}
 	l, err := r.eval.Batches(r.evalOptions(), data.Position{})
 	return l, r.placed("batch", err)
@@ -50,4 +48,27 @@ func (r *Run) evalOptions() data.BatchOptions {
 		o.Long = "split"
 	}
 	return o
+}
+
+// evalExampleLoader gives the examples of an evaluation, or, where only shapes matter, without pictures.
+func (r *Run) evalExampleLoader(blank bool) (*data.ExampleLoader, error) {
+	o := r.Recipe.Batch
+	o.Order, o.Epochs, o.Evaluate, o.Blank = "file", 1, true, blank
+	return r.evalExamples.Batches(o, r.random, data.Position{})
+}
+
+// blankLoaders give batches of the shapes that training and evaluation have, whose pictures are black.
+func (r *Run) blankLoaders() (train, eval Loader, err error) {
+	if r.examples == nil || !r.examples.Pictured() {
+		if train, err = r.loader(data.Position{}); err == nil && r.holdsOut() {
+			eval, err = r.evalLoader()
+		}
+		return train, eval, err
+	}
+	o := r.Recipe.Batch
+	o.Blank = true
+	if train, err = r.examples.Batches(o, r.random, data.Position{}); err == nil && r.evalExamples != nil {
+		eval, err = r.evalExampleLoader(true)
+	}
+	return train, eval, err
 }

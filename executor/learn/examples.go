@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 
 	"pipe.dev/compiler/attr"
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/data"
+	"pipe.dev/executor/image"
 )
 
-// ofNumbers reports whether a recipe learns from examples of numbers, not from
+// ofNumbers reports whether a recipe learns from examples of numbers, pictures among them, not from
 // text.
 func (r *Recipe) ofNumbers() bool {
-	return slices.ContainsFunc(r.Train, func(a data.Attr) bool { return a.Format == data.Columns })
+	return slices.ContainsFunc(r.Train, func(a data.Attr) bool { return a.OfNumbers() })
 }
 
 // randoms decodes the inputs of random numbers.
@@ -42,7 +44,7 @@ func (r *Run) modelInputs() (given []data.Field, random []data.Random, err error
 			continue
 		}
 		names = append(names, n.ID)
-		f, err := inputField(n.ID, n.Fields)
+		f, err := r.inputField(n.ID, n.Fields)
 		if err != nil {
 			e := r.mistake("model.graph.nodes."+n.ID, "%v", err)
 			return nil, nil, e
@@ -53,6 +55,9 @@ func (r *Run) modelInputs() (given []data.Field, random []data.Random, err error
 			}
 			random = append(random, data.Random{Field: f, RandomAttr: a})
 		} else {
+			if f, err = r.described(f); err != nil {
+				return nil, nil, err
+			}
 			given = append(given, f)
 		}
 	}
@@ -64,8 +69,8 @@ func (r *Run) modelInputs() (given []data.Field, random []data.Random, err error
 	return given, random, nil
 }
 
-// inputField describes an input [batch, ...] of f32 or i32.
-func inputField(name string, fields map[string]any) (data.Field, error) {
+// inputField describes an input [batch, ...] of f32 or i32. Sizes of pictures may have names.
+func (r *Run) inputField(name string, fields map[string]any) (data.Field, error) {
 	text, _ := fields["dtype"].(string)
 	d, err := ir.ParseDType(text)
 	if err != nil {
@@ -83,11 +88,16 @@ func inputField(name string, fields map[string]any) (data.Field, error) {
 			}
 			continue
 		}
+		if text, ok := x.(string); ok && r.Recipe.picture(name) {
+			f.Shape, f.Names, f.Width = append(f.Shape, 0), append(f.Names, text), 0
+			continue
+		}
 		n, ok := x.(json.Number)
 		size, err := n.Int64()
 		if !ok || err != nil || size < 1 {
 			return f, fmt.Errorf("shape has %v; want numbers after \"batch\"", x)
 		}
+		f.Shape, f.Names = append(f.Shape, int(size)), append(f.Names, "")
 		f.Width *= int(size)
 	}
 	if len(shape) == 0 {
@@ -99,7 +109,7 @@ func inputField(name string, fields map[string]any) (data.Field, error) {
 // openExamples reads the examples.
 func (r *Run) openExamples() error {
 	for i, a := range slices.Concat(r.Recipe.Train, r.Recipe.Eval) {
-		if a.Format != data.Columns {
+		if !a.OfNumbers() {
 			path := fmt.Sprintf("data.train.%d.format", i)
 			if n := len(r.Recipe.Train); i >= n {
 				path = fmt.Sprintf("data.eval.%d.format", i-n)
@@ -107,7 +117,7 @@ func (r *Run) openExamples() error {
 			return r.mistake(path, "is %q, and other sources give numbers", a.Format)
 		}
 	}
-	if r.Recipe.Model.From != "" || r.model.Arch != "" {
+	if r.Recipe.Train[0].Format == data.Columns && (r.Recipe.Model.From != "" || r.model.Arch != "") {
 		return r.mistake("data.train.0.format", "is \"columns\", and the model reads text")
 	}
 	given, random, err := r.modelInputs()
@@ -115,60 +125,116 @@ func (r *Run) openExamples() error {
 		return err
 	}
 	r.random = random
-	o := data.Options{Report: r.opt.Warn}
+	o, err := r.exampleOptions(given)
+	if err != nil {
+		return err
+	}
 	all, err := data.OpenExamples(r.Recipe.Train, given, o)
 	if err != nil {
-		return r.placed("data.train.0", err)
+		return r.placed(placeOf(err, "data.train.0"), err)
+	}
+	if err := r.checkMix(all); err != nil {
+		return err
 	}
 	r.examples, r.evalExamples = all.Split(r.Recipe.Train[0].Validation)
 	if r.examples.Len() == 0 {
 		return r.mistake(r.keeper(), "leaves nothing to train on of %d examples", all.Len())
 	}
 	if len(r.Recipe.Eval) > 0 {
-		if r.evalExamples, err = data.OpenExamples(r.Recipe.Eval, given, o); err != nil {
-			return r.placed("data.eval.0", err)
+		if r.evalExamples, err = data.OpenExamples(r.Recipe.Eval, withClasses(given, all), o); err != nil {
+			return r.placed(placeOf(err, "data.eval.0"), err)
 		}
 	}
-	if o, need := r.Recipe.Batch, r.Recipe.Steps.Steps*r.Recipe.Steps.Accumulate; o.Epochs > 0 && r.examples.Len()*o.Epochs/o.Batch < need {
+	return r.checkSteps()
+}
+
+// checkSteps refuses examples that end before training does.
+func (r *Run) checkSteps() error {
+	o, need := r.Recipe.Batch, r.Recipe.Steps.Steps*r.Recipe.Steps.Accumulate
+	if o.Epochs == 0 {
+		return nil
+	}
+	l, err := r.examples.Batches(o, r.random, data.Position{})
+	if err != nil {
+		return err
+	}
+	full := 0
+	for _, s := range l.Shapes(int64(need)) {
+		if s.Rows < o.Batch {
+			break
+		}
+		full++
+	}
+	if full < need {
 		return r.mistake("train.steps", "is %d, and %d examples end after %d with batch.epochs: %d", r.Recipe.Steps.Steps,
-			r.examples.Len(), r.examples.Len()*o.Epochs/o.Batch/r.Recipe.Steps.Accumulate, o.Epochs)
+			r.examples.Len(), full/r.Recipe.Steps.Accumulate, o.Epochs)
 	}
 	return nil
 }
 
-// evalRows is how many rows the batches of an evaluation have: the last may
-// have fewer.
-func (r *Run) evalRows() []int {
-	batch := r.Recipe.Batch.Batch
-	n := r.evalExamples.Len()
-	if most := r.Recipe.Evaluate.Batches * batch; most > 0 && n >= most {
-		n = most
+// evalShapes are those of the batches of an evaluation: the last may
+// have fewer rows.
+func (r *Run) evalShapes() ([]int, error) {
+	l, err := r.evalExampleLoader(true)
+	if err != nil {
+		return nil, err
+	}
+	most := int64(math.MaxInt64)
+	if n := r.Recipe.Evaluate.Batches; n > 0 {
+		most = int64(n)
 	}
 	var out []int
-	if n >= batch {
-		out = append(out, batch)
+	for _, s := range l.Shapes(most) {
+		if !slices.Contains(out, s.Key()) {
+			out = append(out, s.Key())
+		}
 	}
-	if n%batch > 0 {
-		out = append(out, n%batch)
+	return out, nil
+}
+
+// trainShapes are those of the batches of a training.
+func (r *Run) trainShapes() []int {
+	rows := r.Recipe.Batch.Batch
+	if r.examples == nil || len(r.examples.Buckets()) == 0 {
+		return []int{rows}
+	}
+	var out []int
+	for i, b := range r.examples.Buckets() {
+		if b.Count > 0 {
+			out = append(out, data.Shape{Bucket: i, Rows: rows}.Key())
+		}
 	}
 	return out
 }
 
-// showExamples writes the first batches: each input's first numbers.
-func (r *Run) showExamples(w io.Writer, s data.ShowOptions) error {
+// exampleSizes are the sizes that a plan of examples is made for.
+func (r *Run) exampleSizes(key int) map[string]int {
+	s := data.ShapeOf(key)
+	sizes := map[string]int{"batch": s.Rows}
+	if r.examples != nil {
+		maps.Copy(sizes, r.examples.Sizes(s.Bucket))
+	} else {
+		maps.Copy(sizes, r.assumedSizes())
+	}
+	return sizes
+}
+
+// showExamples writes the first batches: each input's first numbers, and what belongs to pictures. The pictures are a sheet, if it is asked for.
+func (r *Run) showExamples(w io.Writer, s data.ShowOptions) (*image.Picture, error) {
 	l, err := r.examples.Batches(r.Recipe.Batch, r.random, data.Position{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	given, _, err := r.modelInputs()
-	if err != nil {
-		return err
+	defer l.Close()
+	if r.examples.Pictured() {
+		d, _ := r.encoder.(data.Decoder)
+		return data.ShowPictures(w, l, d, s)
 	}
-	fields := given
+	fields := r.examples.Fields()
 	for _, x := range r.random {
 		fields = append(fields, x.Field)
 	}
-	return data.ShowExamples(w, l, fields, s)
+	return nil, data.ShowExamples(w, l, fields, s)
 }
 
 // dataName is the first file of the training data.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -32,8 +33,12 @@ func (r *Run) export(t *Trainer, dir string) error {
 	if err := r.exportWeights(t, write); err != nil {
 		return err
 	}
+	names := r.classNames()
 	if r.model.Arch == "" { // a graph of the document, which is in the run's folder
-		return nil
+		if names == nil {
+			return nil
+		}
+		return writeJSON(write, "labels.json", labels(names))
 	}
 	config := map[string]any{}
 	for k, v := range r.model.Config {
@@ -41,6 +46,9 @@ func (r *Run) export(t *Trainer, dir string) error {
 	}
 	for _, key := range []string{"dtype", "torch_dtype"} {
 		delete(config, key)
+	}
+	if names != nil {
+		maps.Copy(config, labels(names))
 	}
 	if t, ok := r.encoder.(*tokenizer.Tokenizer); ok && r.Recipe.Model.From == "" {
 		markEnds(config, t)

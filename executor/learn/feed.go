@@ -39,10 +39,10 @@ func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (
 }
 
 // sizeOf is what the plans of batches are found by: the length of rows, or the
-// number of examples.
+// shape of examples.
 func sizeOf(b *data.Batch) int {
 	if b.Values != nil {
-		return b.Rows
+		return data.Shape{Bucket: b.Bucket, Rows: b.Rows}.Key()
 	}
 	return b.Seq
 }

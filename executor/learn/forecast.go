@@ -74,25 +74,21 @@ func look(l Loader, n int) (*batches, error) {
 
 // Forecast predicts how long the run takes, by measuring for about budget.
 func (r *Run) Forecast(ctx context.Context, budget time.Duration) (*Forecast, error) {
-	l, err := r.loader(data.Position{})
+	trainLoader, evalLoader, err := r.blankLoaders()
 	if err != nil {
 		return nil, err
 	}
-	train, err := look(l, lookAhead)
+	train, err := look(trainLoader, lookAhead)
 	if err != nil {
 		return nil, err
 	}
 	eval := &batches{}
-	if r.holdsOut() {
-		l, err := r.evalLoader()
-		if err != nil {
-			return nil, err
-		}
+	if evalLoader != nil {
 		most := r.Recipe.Evaluate.Batches
 		if most == 0 {
 			most = int(^uint(0) >> 1)
 		}
-		if eval, err = look(l, most); err != nil {
+		if eval, err = look(evalLoader, most); err != nil {
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/data"
 )
 
 // compile makes the plans of all parts.
@@ -57,10 +58,13 @@ func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 	switch {
 	case phase == "update":
 		lengths = []int{0}
-	case r.examples != nil && phase == "evaluate":
-		lengths = r.evalRows()
+	case r.evalExamples != nil && phase == "evaluate":
+		var err error
+		if lengths, err = r.evalShapes(); err != nil {
+			return nil, err
+		}
 	case r.Recipe.ofNumbers():
-		lengths = []int{batch.Batch}
+		lengths = r.trainShapes()
 	case batch.Rows == "bucket":
 		lengths = batch.Buckets
 	}
@@ -72,7 +76,7 @@ func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 		case phase == "update":
 			sizes = map[string]int{}
 		case r.Recipe.ofNumbers():
-			sizes = map[string]int{"batch": n}
+			sizes = r.exampleSizes(n)
 		}
 		var err error
 		if i == 0 || r.Recipe.ofNumbers() {
@@ -83,19 +87,30 @@ func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 		if out[n], err = program.Plan(sizes); err != nil {
 			return nil, err
 		}
-		out[n].Name = planName(p.Name, phase, n, len(lengths) > 1)
+		out[n].Name = planName(p.Name, phase, r.sizeName(n), len(lengths) > 1)
 		r.phases = append(r.phases, phasePlan{program, sizes, out[n], func(p *plan.Plan) { out[n] = p }})
 	}
 	return out, nil
 }
 
 // planName is how a plan is called: "step", "generator.step", "step.128".
-func planName(part, phase string, seq int, several bool) string {
+func planName(part, phase, size string, several bool) string {
 	name := strings.TrimPrefix(part+"."+phase, ".")
 	if several {
-		name += fmt.Sprintf(".%d", seq)
+		name += "." + size
 	}
 	return name
+}
+
+// sizeName is what the plans of batches of a size are called by: the length of rows, the number of examples, or with it the size of
+// pictures.
+func (r *Run) sizeName(n int) string {
+	if r.examples == nil || len(r.examples.Buckets()) == 0 {
+		return fmt.Sprint(n)
+	}
+	s := data.ShapeOf(n)
+	b := r.examples.Buckets()[s.Bucket]
+	return fmt.Sprintf("%dx%dx%d", s.Rows, b.Width, b.Height)
 }
 
 // Plans are the plans of all phases.

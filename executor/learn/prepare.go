@@ -6,6 +6,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
+	"pipe.dev/executor/image"
 	"pipe.dev/kernels"
 	"pipe.dev/schema"
 )
@@ -23,6 +24,8 @@ type Options struct {
 	Root    string      // folder of runs
 	Version string      // of pipe, noted in the run
 	Warn    func(error) // is told of skipped rows and of checkpoints that are damaged; may be nil
+	// Progress is told how far a task is that takes long before training; may be nil.
+	Progress func(task string, done, total int64)
 }
 
 // Run is a recipe whose data are read and whose plans are made.
@@ -75,29 +78,29 @@ func Prepare(doc *schema.Document, o Options) (*Run, error) {
 }
 
 // Show writes the first batches of a recipe's data as text, with what the loss
-// counts visible. Nothing is compiled.
-func Show(doc *schema.Document, o Options, w io.Writer, s data.ShowOptions) error {
+// counts visible; of pictures, it gives a sheet of them, if that is asked for. Nothing is compiled.
+func Show(doc *schema.Document, o Options, w io.Writer, s data.ShowOptions) (*image.Picture, error) {
 	r := newRun(doc, o)
 	defer r.Close()
 	if err := r.openModel(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.openInputs(); err != nil {
-		return err
+		return nil, err
 	}
 	if r.examples != nil {
 		return r.showExamples(w, s)
 	}
 	l, err := r.textLoader(data.Position{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer l.Close()
 	d, ok := r.encoder.(data.Decoder)
 	if !ok {
-		return r.mistake("data.tokenizer", "does not decode")
+		return nil, r.mistake("data.tokenizer", "does not decode")
 	}
-	return data.Show(w, l, d, s)
+	return nil, data.Show(w, l, d, s)
 }
 
 // openModel reads the recipe and the architecture.

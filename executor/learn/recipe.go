@@ -67,6 +67,8 @@ type Recipe struct {
 	Average   *train.Average   // nil if there is none
 	Balance   *train.Balance   // nil if there is none
 	Random    map[string]data.RandomAttr
+	Images    map[string]data.ImageInput // of inputs that are pictures
+	Texts     map[string]TextAttr        // of inputs that are texts beside them
 	Batch     data.BatchOptions
 	Steps     StepsAttr
 	Evaluate  EvalAttr
@@ -95,6 +97,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
 	out.Random = d.randoms(sources["random"])
+	d.pictures(out, sources)
 	d.balance(out)
 	d.measures, d.stepMeasures = out.Evaluate.Measures, out.Steps.Measures
 	out.Parts = d.parts()
@@ -253,6 +256,10 @@ func CUE() ([]byte, error) {
 		{Title: "TokenizerPart", Doc: "says how texts become tokens.", Attr: vocab.Attr{}},
 		{Title: "Source", Doc: "is one source of data.", Attr: data.Attr{}},
 		{Title: "Random", Doc: "is an input of the model that is random numbers, drawn anew for each batch.", Attr: data.RandomAttr{}},
+		{Title: "ImagesPart", Doc: "says how pictures become numbers.", Attr: data.ImagesAttr{}},
+		{Title: "Buckets", Doc: "are sizes of pictures, so that their shapes stay, and those of a batch are of one size.", Attr: data.BucketsAttr{}},
+		{Title: "Mix", Doc: "mixes pictures of a batch, and the probabilities of their classes.", Attr: data.MixAttr{}},
+		{Title: "Text", Doc: "says how texts beside pictures become ids.", Attr: TextAttr{}},
 		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},
 		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},
 		{Title: "LossScale", Doc: "says how the loss is scaled with precision: \"f16\". Source: arXiv:1710.03740.", Attr: LossScaleAttr{}},

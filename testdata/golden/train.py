@@ -245,13 +245,18 @@ def element(function):
     return lambda y, targets, weights=None, **kw: (function(y, targets, reduction="none", **kw), weights)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "mse": element(F.mse_loss), "l1": element(F.l1_loss), "huber": element(F.huber_loss), "bce": bce,
+def soft_cross_entropy(y, targets, weights=None, label_smoothing=0.0):
+    return F.cross_entropy(y, targets, label_smoothing=label_smoothing, reduction="none"), weights
+
+
+LOSSES = {"cross_entropy": cross_entropy, "soft_cross_entropy": soft_cross_entropy, "mse": element(F.mse_loss), "l1": element(F.l1_loss), "huber": element(F.huber_loss), "bce": bce,
           "focal": focal, "kl": kl, "info_nce": info_nce, "triplet": triplet, "dpo": dpo, "gaussian_kl": gaussian_kl, "adversarial": adversarial, "mean": lambda y, weights=None: (y, weights)}
 TOKENS = dict(y=randn(2, 5, 9, scale=3), targets=ints(9, 2, 5))
 IGNORE = dict(y=randn(2, 5, 9, scale=3), targets=ints(9, 2, 5, ignore=[(1, -100), (7, -100)]), weights=unit(2, 5))
 REAL, YES = dict(y=randn(3, 7), targets=randn(3, 7)), dict(y=randn(4, 6, scale=3), targets=lambda g: torch.randint(0, 2, (4, 6), generator=g).float())
 LOGITS, ROWS = dict(y=randn(3, 8, scale=2), targets=randn(3, 8, scale=2)), dict(y=randn(5, 6), keys=randn(5, 6))
 PROBS = dict(y=randn(3, 8, scale=2), targets=lambda g: F.one_hot(torch.randint(0, 8, (3,), generator=g), 8) * 0.5 + torch.tensor([0.5] + [0.0] * 7))
+MIXED = dict(y=randn(4, 6, scale=3), targets=lambda g: F.softmax(2 * torch.randn((4, 6), generator=g), -1))
 TRIPLET = dict(y=randn(6, 4), positive=randn(6, 4), negative=randn(6, 4))
 PAIRS = dict(y=randn(6, 4, 7, scale=2), targets=ints(7, 6, 4), weights=mask(6, 4), reference=randn(6, scale=4))
 LATENTS, JUDGED = dict(y=randn(3, 2, 2, 3), log_variance=randn(3, 2, 2, 3)), dict(y=randn(2, 1, 3, 3, scale=2))
@@ -262,6 +267,8 @@ OBJECTIVES = {
     "cross_entropy_mask": ("cross_entropy", {}, TOKENS | dict(weights=mask(2, 5))),
     "cross_entropy_ignore": ("cross_entropy", dict(label_smoothing=0.1), IGNORE),
     "cross_entropy_z_loss": ("cross_entropy", dict(z_loss=1e-2, label_smoothing=0.2, ignore_index=3), IGNORE | dict(targets=ints(9, 2, 5))),
+    "soft_cross_entropy": ("soft_cross_entropy", {}, MIXED),
+    "soft_cross_entropy_smooth": ("soft_cross_entropy", dict(label_smoothing=0.1), MIXED | dict(weights=mask(4))),
     "mse": ("mse", {}, REAL), "mse_weights": ("mse", {}, REAL | dict(weights=unit(3, 7))),
     "l1": ("l1", {}, REAL), "huber": ("huber", {}, REAL), "huber_delta": ("huber", dict(delta=0.3), REAL | dict(weights=mask(3, 7))),
     "bce": ("bce", {}, YES), "bce_far": ("bce", {}, dict(y=randn(4, 6, scale=60), targets=unit(4, 6), weights=mask(4, 6))),

@@ -39,7 +39,7 @@ func parquetImages(path string, a *Attr, o *Options, yield func(Row) error) erro
 		return err
 	}
 	defer in.Close()
-	u := &unpacked{file: file, folder: filepath.Dir(path), classes: names}
+	u := &unpackedPictures{file: file, folder: filepath.Dir(path), classes: names}
 	if isAbsent(statError(file)) {
 		err := checkpoint.Replace(file, func(w io.Writer) error {
 			u.at, u.to = 0, w
@@ -67,8 +67,8 @@ func parquetImages(path string, a *Attr, o *Options, yield func(Row) error) erro
 	return nil
 }
 
-// unpacked is the file that holds the pictures of others, one after the other.
-type unpacked struct {
+// unpackedPictures is the file that holds the pictures of others, one after the other.
+type unpackedPictures struct {
 	file, folder string
 	classes      map[string][]string // names of the classes of columns
 	at           int64
@@ -76,7 +76,7 @@ type unpacked struct {
 }
 
 // row puts pictures in the place of their bytes, and names of classes in that of their numbers.
-func (u *unpacked) row(r *Row) error {
+func (u *unpackedPictures) row(r *Row) error {
 	for _, column := range sortedKeys(r.Values) {
 		if names := u.classes[column]; names != nil {
 			if i, ok := r.Values[column].(int64); ok && i >= 0 && i < int64(len(names)) {

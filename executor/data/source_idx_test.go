@@ -76,7 +76,7 @@ func openIDX(t *testing.T, files ...packedFile) (*Examples, error) {
 	if err := a.Check(); err != nil {
 		t.Fatal(err)
 	}
-	return OpenExamples([]Attr{a}, []Field{{"x", ir.F32, 2}, {"label", ir.I32, 1}}, Options{})
+	return OpenExamples([]Attr{a}, []Field{{Name: "x", DType: ir.F32, Width: 2}, {Name: "label", DType: ir.I32, Width: 1}}, Options{})
 }
 
 var (

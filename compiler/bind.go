@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -72,7 +71,7 @@ func Names(g *ir.Graph) []string {
 		}
 		for _, d := range n.Types[0].Shape {
 			if !d.Known() {
-				for name := range strings.SplitSeq(d.Syms, "*") {
+				for _, name := range d.Names() {
 					found[name] = true
 				}
 			}

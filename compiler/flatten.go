@@ -69,7 +69,10 @@ func (f *flat) group(g *schema.Group, sub substitution) error {
 
 func (f *flat) repeat(n *schema.Node, id string, sub substitution) error {
 	r := n.Repeat
-	previous := sub.apply(r.X)
+	previous, beside := sub.apply(r.X), map[string]string{}
+	for name, token := range r.Beside {
+		beside[name] = sub.apply(token)
+	}
 	for i := range r.N {
 		var body *schema.Group
 		if len(r.Kinds) > 0 {
@@ -88,13 +91,25 @@ func (f *flat) repeat(n *schema.Node, id string, sub substitution) error {
 		index := strconv.Itoa(i)
 		inner := append(append(substitution{}, sub...), index)
 		f.alias[id+"."+index+".in"] = previous
+		for name, token := range beside {
+			f.alias[id+"."+index+".in."+name] = token
+		}
 		if err := f.group(body, inner); err != nil {
 			return err
 		}
 		previous = inner.apply(body.Out)
 		f.alias[id+"."+index] = previous
+		for name := range beside {
+			if body.Gives[name] == "" {
+				return &op.Error{Pos: n.Pos, Op: "repeat", Err: fmt.Errorf("a body does not hand on %q", name)}
+			}
+			beside[name] = inner.apply(body.Gives[name])
+		}
 	}
 	f.alias[id] = previous
+	for name, token := range beside {
+		f.alias[id+"."+name] = token
+	}
 	return nil
 }
 

@@ -153,13 +153,7 @@ func (c *converter) model(o *object) *Model {
 		Ignore: o.texts("ignore"), Prefixes: o.texts("prefixes"),
 		Group: *c.group(o, nil),
 	}
-	aliases := o.object("aliases")
-	for _, part := range aliases.keys {
-		if m.Aliases == nil {
-			m.Aliases = map[string]string{}
-		}
-		m.Aliases[part] = aliases.text(part)
-	}
+	m.Aliases = o.textMap("aliases")
 	outputs := o.object("outputs")
 	for _, name := range outputs.keys {
 		pos, _ := c.pos("outputs."+name, cue.Str("outputs"), cue.Str(name))
@@ -185,7 +179,7 @@ func (c *converter) model(o *object) *Model {
 
 // group converts a graph or layer, whose value stands at path below the root.
 func (c *converter) group(o *object, path []cue.Selector) *Group {
-	g := &Group{ID: o.text("id"), Out: o.text("out")}
+	g := &Group{ID: o.text("id"), Out: o.text("out"), Gives: o.textMap("gives")}
 	g.OutPos, _ = c.pos(strings.TrimPrefix(g.ID+".out", "."), append(slices.Clone(path), cue.Str("out"))...)
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {
@@ -211,7 +205,7 @@ func (c *converter) node(o *object, path []cue.Selector) Node {
 }
 
 func (c *converter) repeat(o *object, path []cue.Selector) *Repeat {
-	r := &Repeat{N: o.int("n"), X: o.text("x"), Kinds: o.texts("kinds"), Bodies: map[string]*Group{}}
+	r := &Repeat{N: o.int("n"), X: o.text("x"), Beside: o.textMap("beside"), Kinds: o.texts("kinds"), Bodies: map[string]*Group{}}
 	bodies := o.object("body")
 	for _, kind := range bodies.keys {
 		below := append(slices.Clone(path), cue.Str("body"), cue.Str(kind))

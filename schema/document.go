@@ -241,8 +241,9 @@ func matchesAny(patterns []string, tensor string) bool {
 // Group is a named group of nodes: a graph or a layer. Its value is that of Out.
 type Group struct {
 	ID    string
-	Nodes []Node // in document order
-	Out   string // token
+	Nodes []Node            // in document order
+	Out   string            // token
+	Gives map[string]string // tokens of what a copy of a stack hands on besides, by name
 
 	OutPos ir.Pos // where Out was written
 }
@@ -267,6 +268,7 @@ type Node struct {
 type Repeat struct {
 	N      int
 	X      string
+	Beside map[string]string // further tokens that copies hand on, by name
 	Kinds  []string          // which body each copy has, repeated cyclically; nil if there is one
 	Bodies map[string]*Group // by kind
 }

@@ -52,10 +52,16 @@ func (t *modelTokens) gather(g *Group) {
 		case n.Repeat != nil:
 			copies := n.ID + ".{i}"
 			t.alias[copies+".in"] = []string{n.Repeat.X}
+			for name, token := range n.Repeat.Beside {
+				t.alias[copies+".in."+name] = []string{token}
+			}
 			for _, kind := range slices.Sorted(maps.Keys(n.Repeat.Bodies)) {
 				body := n.Repeat.Bodies[kind]
 				t.alias[n.ID] = append(t.alias[n.ID], body.Out)
 				t.alias[copies] = append(t.alias[copies], body.Out)
+				for name := range n.Repeat.Beside {
+					t.alias[n.ID+"."+name] = append(t.alias[n.ID+"."+name], body.Gives[name])
+				}
 				t.gather(body)
 			}
 		default:
@@ -154,6 +160,9 @@ func (t *modelTokens) op(n *Node) {
 func (t *modelTokens) repeat(n *Node) {
 	r := n.Repeat
 	t.want(r.X, placed(n, "x"))
+	for _, name := range slices.Sorted(maps.Keys(r.Beside)) {
+		t.want(r.Beside[name], placed(n, "beside"))
+	}
 	kinds := slices.Sorted(maps.Keys(r.Bodies))
 	for _, k := range r.Kinds {
 		if r.Bodies[k] == nil {
@@ -169,6 +178,12 @@ func (t *modelTokens) repeat(n *Node) {
 			Msg: fmt.Sprintf("has %d bodies and no kinds, which say where each is used", len(kinds))})
 	}
 	for _, k := range kinds {
+		for _, name := range slices.Sorted(maps.Keys(r.Beside)) {
+			if r.Bodies[k].Gives[name] == "" {
+				t.errs = append(t.errs, &Error{Pos: placed(n, "body"), Msg: fmt.Sprintf("kind %q does not hand on %q, which flows beside x", k, name), Hint: "write gives: " + name + ": ... in it"})
+			}
+			t.want(r.Bodies[k].Gives[name], placed(n, "body"))
+		}
 		t.check(r.Bodies[k])
 	}
 }

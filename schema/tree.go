@@ -38,6 +38,19 @@ func (o *object) texts(key string) []string {
 	return out
 }
 
+// textMap is a field of strings by name; nil if there are none.
+func (o *object) textMap(key string) map[string]string {
+	of := o.object(key)
+	var out map[string]string
+	for _, name := range of.keys {
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name] = of.text(name)
+	}
+	return out
+}
+
 func (o *object) int(key string) int {
 	n, _ := o.fields[key].(json.Number)
 	i, _ := n.Int64()

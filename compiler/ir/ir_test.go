@@ -130,3 +130,49 @@ func TestBlocked(t *testing.T) {
 		t.Errorf("f32 is read as a type in blocks: %v", err)
 	}
 }
+
+// TestSums adds sizes up: like ones become one, whatever the order.
+func TestSums(t *testing.T) {
+	dim := func(s string) Dim {
+		d, err := ParseDim(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	sizes := map[string]int{"a": 3, "b": 5, "c": 7}
+	for _, c := range []struct {
+		x, y, want string
+		value      int
+	}{
+		{"a", "b", "(a+b)", 8},
+		{"b", "a", "(a+b)", 8},
+		{"2*a", "a", "3*a", 9},
+		{"2*a", "4*b", "2*(a+2*b)", 26},
+		{"a*b", "1", "(a*b+1)", 16},
+		{"(a+b)", "b", "(a+2*b)", 13},
+		{"(a+1)", "(a+b)", "(2*a+b+1)", 12},
+		{"a*(b+1)", "c", "((b+1)*a+c)", 25},
+		{"2", "3", "5", 5},
+		{"6*(b+a)", "0", "6*(a+b)", 48},
+	} {
+		got := dim(c.x).Add(dim(c.y))
+		if got.String() != c.want || dim(c.want) != got || got.Bind(sizes) != D(c.value) {
+			t.Errorf("%s + %s = %v, which is %v; want %s, %d", c.x, c.y, got, got.Bind(sizes), c.want, c.value)
+		}
+	}
+	if got := dim("batch*(a+b)").Bind(map[string]int{"a": 2}); got.String() != "(b+2)*batch" {
+		t.Errorf("partly bound: %v", got)
+	}
+	if q, ok := dim("4*batch*(a+b)").Div(dim("2*(b+a)")); !ok || q.String() != "2*batch" {
+		t.Errorf("divided: %v, %v", q, ok)
+	}
+	if names := dim("2*(b+a*c)*b").Names(); len(names) != 4 {
+		t.Errorf("names: %v", names)
+	}
+	for _, bad := range []string{"", "a**b", "(a", "a+b", "(a+)b", "(a+B)"} {
+		if d, err := ParseDim(bad); err == nil {
+			t.Errorf("%q is read as %v", bad, d)
+		}
+	}
+}

@@ -87,10 +87,7 @@ func concat() Def {
 				if t.Rank() != in[0].Rank() || !slices.Equal(replaced(t.Shape, i, sum), replaced(in[0].Shape, i, sum)) {
 					return nil, fmt.Errorf("%s and %s differ in more than axis %d", ir.ShapeString(in[0].Shape), ir.ShapeString(t.Shape), i)
 				}
-				if sum.Syms != t.Shape[i].Syms {
-					return nil, fmt.Errorf("axis %d: %v and %v cannot be added up before sizes are bound", i, sum, t.Shape[i])
-				}
-				sum.N += t.Shape[i].N
+				sum = sum.Add(t.Shape[i])
 			}
 			return []ir.Type{in[0].With(replaced(in[0].Shape, i, sum)...)}, nil
 		},
@@ -111,6 +108,9 @@ func concat() Def {
 			out := make([]ir.Value, len(n.In))
 			at := 0
 			for k, v := range n.In {
+				if err := wantKnown("xs", v.Type(), i); err != nil {
+					b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("gradient: %w", err)})
+				}
 				size := v.Type().Shape[i].N
 				out[k] = b.Slice(dy[0], i, at, at+size)
 				at += size

@@ -110,3 +110,25 @@ func namedSizes(wants map[string]ir.Type, inputs map[string]tensorfile.Tensor) m
 	}
 	return sizes
 }
+
+// TestPicturesTooLarge says at which line a picture has more patches than the model knows.
+func TestPicturesTooLarge(t *testing.T) {
+	m, _ := open(t, filepath.Join(golden, "pictures", "sd3", "model"), 2, "")
+	sizes := map[string]int{"batch": 1, "height": 2, "width": 9, "tokens": 1}
+	p, err := m.Call(sizes, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	inputs := map[string]tensorfile.Tensor{}
+	for _, in := range p.Inputs {
+		n := in.Place.Type.Sizes()
+		inputs[in.Name] = tensorfile.FromFloat32s(in.Name, make([]float32, in.Place.Type.Elems()), n...)
+	}
+	_, err = m.Run(context.Background(), p, inputs)
+	if err == nil || !strings.Contains(err.Error(), "layers/vision.cue:") || !strings.Contains(err.Error(), "want 0 to 7") {
+		t.Errorf("nine columns of a table of eight: %v", err)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"pipe.dev/compiler/ir"
 )
@@ -74,8 +73,8 @@ func (x *exporter) size(d ir.Dim) string {
 	}
 	return x.once("size "+d.String(), func() string {
 		var out string
-		for name := range strings.SplitSeq(d.Syms, "*") {
-			one := x.named(name)
+		for _, f := range d.Factors() {
+			one := x.factor(f)
 			if out == "" {
 				out = one
 			} else {
@@ -89,15 +88,32 @@ func (x *exporter) size(d ir.Dim) string {
 	})
 }
 
+// factor is a name, or a sum, as a list of one int64.
+func (x *exporter) factor(d ir.Dim) string {
+	list := d.Terms()
+	if len(list) == 1 {
+		return x.named(d.Syms)
+	}
+	out := x.size(list[0])
+	for _, t := range list[1:] {
+		out = x.add("Add", []string{out, x.size(t)})
+	}
+	return out
+}
+
 // named is a named size as a list of one int64.
 func (x *exporter) named(name string) string {
 	return x.once("size of "+name, func() string {
 		for _, in := range x.g.Inputs {
 			for i, d := range in.Type().Shape {
-				if d == ir.Sym(name) {
+				if d.Syms == name {
 					defer func(path string) { x.path = path }(x.path)
 					x.path = name
-					return x.add("Shape", []string{in.Node.InputName()}, intSetting("start", i), intSetting("end", i+1))
+					size := x.add("Shape", []string{in.Node.InputName()}, intSetting("start", i), intSetting("end", i+1))
+					if d.N != 1 {
+						size = x.add("Div", []string{size, x.ints(d.N)})
+					}
+					return size
 				}
 			}
 		}

@@ -14,7 +14,7 @@ import sys
 sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(__file__).parent.resolve()]  # scripts beside this one have the names of packages
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, UNet2DConditionModel, UNet2DModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, SD3Transformer2DModel, UNet2DConditionModel, UNet2DModel
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
@@ -92,6 +92,17 @@ def control(name, seed, extra=None, **config):
     save(name, m, inputs | (extra or {}), residuals(down, wide(y.mid_block_res_sample, shapes[-1])))
 
 
+def sd3(name, seed, size=(8, 12), tokens=5, **config):
+    m = SD3Transformer2DModel(sample_size=8, in_channels=4, out_channels=4, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=12, caption_projection_dim=16,
+                              pooled_projection_dim=10, pos_embed_max_size=8, **config)
+    m = randomise(m, seed)
+    m.pos_embed.pos_embed.data = m.pos_embed.pos_embed.data.bfloat16().float()
+    inputs = {"hidden_states": normal(2, 4, *size), "encoder_hidden_states": normal(2, tokens, 12, seed=1), "pooled_projections": normal(2, 10, seed=2), "timestep": torch.tensor([981.0, 3.0])}
+    with torch.no_grad():
+        y = m(**inputs).sample
+    save(name, m, inputs, {"logits": y})
+
+
 def plain(name, seed, labels=None, **config):
     m = randomise(UNet2DModel(sample_size=8, block_out_channels=(8, 16, 16), norm_num_groups=4, layers_per_block=1, **config), seed)
     inputs = {"sample": normal(2, m.config.in_channels, 8, 16), "timestep": torch.tensor([981.0, 3.0])}
@@ -138,6 +149,9 @@ def main():
     control("control_large", 12, text, down_block_types=cross[::-1], attention_head_dim=[2, 4], transformer_layers_per_block=[1, 2], use_linear_projection=True,
             addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=32, controlnet_conditioning_channel_order="bgr")
     control("control_pooled", 13, down_block_types=("DownBlock2D",) * 2, mid_block_type="UNetMidBlock2D", global_pool_conditions=True)
+    sd3("sd3", 14, num_layers=3)
+    sd3("sd35", 15, size=(16, 6), num_layers=3, qk_norm="rms_norm", dual_attention_layers=(0, 1))
+    sd3("sd35_dual_last", 16, tokens=16, num_layers=1, qk_norm="rms_norm", dual_attention_layers=(0,))
     plain("unet_plain", 3, down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"), attention_head_dim=4)
     plain("unet_classes", 4, torch.tensor([7, 0], dtype=torch.int32), down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3, attention_head_dim=None, num_class_embeds=10,
           in_channels=1, out_channels=1, freq_shift=1, flip_sin_to_cos=False, downsample_padding=0, mid_block_scale_factor=1.5, norm_eps=1e-6)

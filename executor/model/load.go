@@ -1,7 +1,6 @@
 package model
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -183,47 +182,10 @@ func (m *Model) Bytes() int64 {
 	if m.store == nil {
 		return 0
 	}
+	if m.arena == nil {
+		return m.store.Bytes()
+	}
 	return m.store.Bytes() + m.arena.Size()
-}
-
-// Load proves the checkpoint against the plans, reads the weights and
-// allocates the rest. Call it once, when all that is wanted was asked for.
-func (m *Model) Load(ctx context.Context) error {
-	if err := m.prove(); err != nil {
-		return err
-	}
-	m.store = session.NewStore(m.opt.Backend)
-	arena, err := m.opt.Backend.Alloc(m.WorkBytes())
-	if err != nil {
-		return fmt.Errorf("%s: %w", m.opt.Dir, err)
-	}
-	m.arena = arena
-	ahead := &fetcher{m: m, list: m.read()}
-	if err := m.store.Room(ahead.list); err != nil {
-		return fmt.Errorf("%s: %w", m.opt.Dir, err)
-	}
-	total, done := m.StateBytes(ir.Weight), int64(0)
-	if err := m.store.Reserve(session.Largest(m.plans)); err != nil {
-		return err
-	}
-	for _, p := range m.plans {
-		for i := range p.States {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			hear := func(bytes int64) {
-				done += bytes
-				if m.opt.Progress != nil {
-					m.opt.Progress(done, total)
-				}
-			}
-			ahead.fetch(done)
-			if err := m.load(p.States[i], hear); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // fetcher has the disk read weights while those before them are packed.
@@ -243,9 +205,9 @@ func (f *fetcher) fetch(done int64) {
 	}
 }
 
-// read lists the weights that come from files, in the order in which they are
+// stored lists the weights that come from files, in the order in which they are
 // read.
-func (m *Model) read() []plan.State {
+func (m *Model) stored() []plan.State {
 	var list []plan.State
 	seen := map[string]bool{}
 	for _, p := range m.plans {
@@ -283,6 +245,9 @@ func (m *Model) session(p *plan.Plan) (*session.Session, error) {
 	}
 	if m.store == nil {
 		return nil, fmt.Errorf("%s is not loaded", m.opt.Dir)
+	}
+	if err := m.work(); err != nil {
+		return nil, err
 	}
 	s, err := session.Bind(m.opt.Backend, p, m.store, m.arena)
 	if err != nil {

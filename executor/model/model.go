@@ -70,6 +70,7 @@ type Model struct {
 	tokenizer *tokenizer.Tokenizer
 	programs  map[string]Program
 	plans     []*plan.Plan // everything that was asked for
+	asked     map[*plan.Plan]int
 	text      []*plan.Plan // those that continue a sequence
 	sources   []*plan.Plan // those that read what a text is made of
 	beams     *beams       // nil if no search was asked for
@@ -98,7 +99,7 @@ func Open(o Options) (*Model, error) {
 			return nil, err
 		}
 	}
-	return &Model{opt: o, from: source, arch: source.Arch, ckpt: source.Checkpoint, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{},
+	return &Model{opt: o, from: source, arch: source.Arch, ckpt: source.Checkpoint, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}, asked: map[*plan.Plan]int{},
 		formats: &chosen{types: map[string]ir.Type{}, stay: map[string]ir.DType{}}}, nil
 }
 
@@ -110,17 +111,11 @@ func (m *Model) Close() error {
 			first = err
 		}
 	}
-	if m.store != nil {
-		keep(m.store.Free())
-	}
-	if m.arena != nil {
-		keep(m.arena.Free())
-	}
+	keep(m.Release())
 	keep(m.ckpt.Close())
 	if m.adapter != nil {
 		keep(m.adapter.Close())
 	}
-	m.store, m.arena = nil, nil
 	return first
 }
 
@@ -207,6 +202,7 @@ func (m *Model) plan(e plan.Entry, sizes map[string]int) (*plan.Plan, error) {
 // want remembers that plans will be run.
 func (m *Model) want(plans ...*plan.Plan) {
 	for _, p := range plans {
+		m.asked[p]++
 		if !slices.Contains(m.plans, p) {
 			m.plans = append(m.plans, p)
 		}

@@ -111,3 +111,17 @@ func Inputs(p *plan.Plan) []string {
 func withSizes(t tensorfile.Tensor, batch, seq int) ir.Type {
 	return t.Type.With(append([]ir.Dim{ir.D(batch), ir.D(seq)}, t.Type.Shape[2:]...)...)
 }
+
+// OutputTypes are the types of what Call with the same arguments gives, in the order of the plan's
+// outputs, with named sizes.
+func (m *Model) OutputTypes(only, take []string, given ...string) ([]ir.Type, error) {
+	program, err := m.program(plan.Entry{Name: "forward", Only: only, Take: take, Given: m.optional(given)})
+	if err != nil {
+		return nil, err
+	}
+	var types []ir.Type
+	for _, out := range program.Graph().Outputs {
+		types = append(types, out.Value.Type())
+	}
+	return types, nil
+}

@@ -17,6 +17,11 @@ import (
 type RunAttr struct {
 	Outputs []string `cue:"outputs: [...string] | *[]" doc:"the model's outputs that are wanted; all, if none is named. Inputs that only others need are left out"`
 	Take    []string `cue:"take: [...string] | *[]" doc:"paths of nodes whose values are wanted besides the model's output"`
+	AtOnce  int      `cue:"at_once: int & >=0 | *0" doc:"rows of the batch that are computed at once; 0 is all, or what fits into memory. The results are the same"`
+	Tile    int      `cue:"tile: int & >=0 | *0" doc:"of a model whose sizes are called height and width, as autoencoders: what is larger than this is computed in tiles that overlap, each alone, and put together; in the model's named sizes, which are those of latents. 0 computes the whole"`
+	Overlap float64  `cue:"overlap: number & >=0 & <1 | *0.25" doc:"how much of a tile lies over the one before it"`
+	Blend   string   `cue:"blend: *\"fade\" | \"over\"" doc:"how tiles are put together: fade goes over from each to the next, as AutoencoderKL does, over lays each on those before it, as AutoencoderTiny does (with an overlap of 0.125)"`
+	MayTile bool     `cue:"may_tile: bool | *false" doc:"where the whole does not fit into memory, a size of tiles is chosen, and kept in the resolved document"`
 }
 
 func run() *Def {
@@ -31,11 +36,11 @@ func run() *Def {
 		Attr:    RunAttr{},
 		Prepare: prepareRun,
 		Promise: func(c *Call) Value {
-			p, ok := c.kept.(*plan.Plan)
+			p, ok := c.kept.(*parts)
 			if !ok {
 				return nil
 			}
-			return c.Model("model").Results(p)
+			return p.types()
 		},
 		Run: func(ctx context.Context, c *Call) (Value, error) {
 			in, err := runInputs(c)
@@ -43,8 +48,8 @@ func run() *Def {
 				return nil, err
 			}
 			switch p := c.kept.(type) {
-			case *plan.Plan:
-				return c.Model("model").Run(ctx, p, in.tensors)
+			case *parts:
+				return p.run(ctx, in.tensors, c.Progress)
 			case *model.Padded:
 				return c.Model("model").RunPadded(ctx, p, in.tensors)
 			}
@@ -151,8 +156,10 @@ func prepareRun(c *Call) error {
 	a := c.Attr.(RunAttr)
 	var p *plan.Plan
 	if in.padding == nil {
-		p, err = m.Call(sizes, a.Outputs, a.Take, slices.Collect(maps.Keys(c.Maps["with"]))...)
-		c.kept = p
+		var call *parts
+		if call, err = newParts(m, sizes, a, slices.Collect(maps.Keys(c.Maps["with"]))); err == nil {
+			c.kept, p = call, call.first
+		}
 	} else {
 		var call *model.Padded
 		if call, err = m.Padded(in.padding, a.Outputs, a.Take); err == nil {

@@ -1,0 +1,114 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/session"
+)
+
+// Load proves the checkpoint against the plans, reads the weights and
+// allocates the rest. Call it once, when all that is wanted was asked for.
+func (m *Model) Load(ctx context.Context) error {
+	if err := m.Prove(); err != nil {
+		return err
+	}
+	if err := m.Read(ctx); err != nil {
+		return err
+	}
+	return m.work()
+}
+
+// Prove compares the plans' weights with the headers of the checkpoint: every
+// name, shape and type, all mismatches at once. It reads no weight.
+func (m *Model) Prove() error { return m.prove() }
+
+// Read reads the weights of a proven checkpoint and allocates caches. What calls
+// compute in is allocated by the first of them. After Release it can be called again.
+func (m *Model) Read(ctx context.Context) error {
+	m.store = session.NewStore(m.opt.Backend)
+	ahead := &fetcher{m: m, list: m.stored()}
+	if err := m.store.Room(ahead.list); err != nil {
+		return fmt.Errorf("%s: %w", m.opt.Dir, err)
+	}
+	total, done := m.StateBytes(ir.Weight), int64(0)
+	if err := m.store.Reserve(session.Largest(m.plans)); err != nil {
+		return err
+	}
+	for _, p := range m.plans {
+		for i := range p.States {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			hear := func(bytes int64) {
+				done += bytes
+				if m.opt.Progress != nil {
+					m.opt.Progress(done, total)
+				}
+			}
+			ahead.fetch(done)
+			if err := m.load(p.States[i], hear); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// work allocates what calls compute in, once.
+func (m *Model) work() error {
+	if m.arena != nil {
+		return nil
+	}
+	arena, err := m.opt.Backend.Alloc(m.WorkBytes())
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.opt.Dir, err)
+	}
+	m.arena = arena
+	return nil
+}
+
+// Release gives back the memory of weights, caches and calls. Files stay open.
+func (m *Model) Release() error {
+	var first error
+	if m.store != nil {
+		first = m.store.Free()
+	}
+	if m.arena != nil {
+		if err := m.arena.Free(); err != nil && first == nil {
+			first = err
+		}
+	}
+	m.store, m.arena = nil, nil
+	clear(m.sessions)
+	return first
+}
+
+// ReadBytes is what reading the weights takes for a moment besides their own memory: the
+// largest one that is converted on its way.
+func (m *Model) ReadBytes() int64 {
+	var most int64
+	for _, p := range m.plans {
+		for _, s := range p.States {
+			if s.Kind != ir.Weight {
+				continue
+			}
+			c, name := m.source(s.Path)
+			if t, ok := c.Lookup(name); !ok || t.DType != s.Type.DType {
+				most = max(most, s.Type.Bytes())
+			}
+		}
+	}
+	return most
+}
+
+// Forget takes back what asked for a plan, which is not run if nothing else asked for it.
+func (m *Model) Forget(p *plan.Plan) {
+	if m.asked[p]--; m.asked[p] <= 0 {
+		delete(m.asked, p)
+		m.plans = slices.DeleteFunc(m.plans, func(q *plan.Plan) bool { return q == p })
+	}
+}

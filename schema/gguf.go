@@ -66,6 +66,7 @@ for n, t in arch.#GGUF if n == name {
 // LoadGGUF gives the architecture of a file, and how its weights are called.
 // name is the file's, for messages.
 func LoadGGUF(name string, f GGUFFile) (*Model, *GGUF, error) {
+	defer relax()()
 	fail := func(format string, args ...any) (*Model, *GGUF, error) {
 		return nil, nil, Errors{{Pos: ir.Pos{File: name}, Msg: fmt.Sprintf(format, args...)}}
 	}

@@ -31,6 +31,7 @@ type Options struct {
 // *Error where the document is at fault, and one line with the file's name
 // where it can't be read.
 func Load(file string, o Options) (*Document, error) {
+	defer relax()()
 	s, err := readSource(file, o)
 	if err != nil {
 		return nil, err

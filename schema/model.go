@@ -37,6 +37,7 @@ const ModelFile = "model.cue"
 // one that its config.json picks and sets up, of any other the one that stands
 // in its model.cue. Mistakes in them are Errors.
 func LoadModel(dir string) (*Model, error) {
+	defer relax()()
 	name := filepath.Join(dir, "config.json")
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, ModelFile)); err == nil {

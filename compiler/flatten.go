@@ -32,7 +32,7 @@ func (s substitution) apply(text string) string {
 type flat struct {
 	ops   []*instance
 	byID  map[string]*instance
-	alias map[string]string // token of a group or a repeat's input -> token
+	alias map[string]string // token of a group, a repeat's input or an input that another node gives -> token
 	out   string
 }
 
@@ -58,6 +58,10 @@ func (f *flat) group(g *schema.Group, sub substitution) error {
 		default:
 			if f.byID[id] != nil {
 				return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("two nodes are called %q", id)}
+			}
+			if from := n.From(); from != "" {
+				f.alias[id] = sub.apply(from)
+				continue
 			}
 			at := &instance{node: n, id: id, sub: sub}
 			f.ops = append(f.ops, at)

@@ -110,6 +110,7 @@ func (c *converter) recipeModel(catalog *catalog) (*Model, Errors) {
 		m := (&converter{places: c.places, root: v, name: c.name + ".model"}).model(tree)
 		m.Name = c.name
 		if path == "model.graph" {
+			m.Text, _ = modelText(tree, catalog) // what is wrong is told with the recipe
 			return m, checkModel(m, catalog)
 		}
 		return m, nil

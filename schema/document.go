@@ -127,7 +127,9 @@ type Model struct {
 	Aliases map[string]string
 	// Outputs are results by name, in document order; Out may be among them.
 	Outputs []NamedToken
-	Pos     ir.Pos
+	// Text is a document that holds this model alone, of the graph of a recipe.
+	Text []byte
+	Pos  ir.Pos
 }
 
 // NamedToken is a result that a model calls by a name of its own.
@@ -157,7 +159,17 @@ func (m *Model) OutputNames() []string {
 	return names
 }
 
-// Inputs lists the nodes that are inputs of the model, outside of stacks.
+// From is the token of what gives the value of an input of a model within
+// another; "" where the caller does.
+func (n *Node) From() string {
+	if n.Op != ir.OpInput {
+		return ""
+	}
+	from, _ := n.Fields["from"].(string)
+	return from
+}
+
+// Inputs lists the nodes that the caller of the model gives, outside of stacks.
 func (m *Model) Inputs() []*Node { return m.Group.inputs(nil) }
 
 func (g *Group) inputs(list []*Node) []*Node {
@@ -165,7 +177,7 @@ func (g *Group) inputs(list []*Node) []*Node {
 		switch n := &g.Nodes[i]; {
 		case n.Group != nil:
 			list = n.Group.inputs(list)
-		case n.Op == ir.OpInput:
+		case n.Op == ir.OpInput && n.From() == "":
 			list = append(list, n)
 		}
 	}

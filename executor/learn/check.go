@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -108,6 +109,8 @@ func (r *Run) checkModel() error {
 	errs := append(r.checkTargets(linear), r.checkFreeze(paths)...)
 	errs = append(errs, r.checkBalance(paths)...)
 	errs = append(errs, r.checkAdaptive(paths)...)
+	errs = append(errs, r.checkSaved(paths)...)
+	errs = append(errs, r.matching("model.stds", slices.Sorted(maps.Keys(r.Recipe.Model.Stds)), paths, "matches no weight of the model")...)
 	if r.Recipe.Adapter != nil {
 		paths = nil
 		for _, path := range linear {

@@ -39,10 +39,7 @@ func (d *decoder) randoms(x any) map[string]data.RandomAttr {
 // modelInputs are the inputs of the model: what examples give, and random numbers.
 func (r *Run) modelInputs() (given []data.Field, random []data.Random, err error) {
 	var names []string
-	for _, n := range r.model.Nodes {
-		if n.Op != ir.OpInput {
-			continue
-		}
+	for _, n := range r.model.Inputs() {
 		names = append(names, n.ID)
 		f, err := r.inputField(n.ID, n.Fields)
 		if err != nil {

@@ -8,11 +8,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/tokenizer"
+	"pipe.dev/schema"
 )
 
 // The files that training does not change: those of a tokenizer's folder, and
@@ -22,23 +24,43 @@ var (
 	ofModel     = []string{"generation_config.json"}
 )
 
-// export writes the trained model as a Hugging Face folder.
+// export writes the trained model as a Hugging Face folder; of a graph of the
+// document as a folder with model.cue, or as one for each part that the recipe
+// names.
 func (r *Run) export(t *Trainer, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return checkpoint.FileError(dir, err)
-	}
 	write := func(name string, fill func(io.Writer) error) error {
-		return checkpoint.Replace(filepath.Join(dir, name), fill)
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return checkpoint.FileError(dir, err)
+		}
+		return checkpoint.Replace(path, fill)
 	}
-	if err := r.exportWeights(t, write); err != nil {
+	list, err := r.exported(t)
+	if err != nil {
 		return err
 	}
-	names := r.classNames()
-	if r.model.Arch == "" { // a graph of the document, which is in the run's folder
-		if names == nil {
-			return nil
+	for _, name := range slices.Sorted(maps.Keys(r.Recipe.Save.Files)) {
+		if err := writeJSON(write, name, r.Recipe.Save.Files[name]); err != nil {
+			return err
 		}
-		return writeJSON(write, "labels.json", labels(names))
+	}
+	names := r.classNames()
+	if r.model.Arch == "" && names != nil {
+		if err := writeJSON(write, "labels.json", labels(names)); err != nil {
+			return err
+		}
+	}
+	if len(r.Recipe.Saved) > 0 {
+		return r.exportParts(write, list)
+	}
+	if err := writeWeights(write, weightsFile, list); err != nil {
+		return err
+	}
+	if r.model.Arch == "" && len(r.model.Text) == 0 {
+		return nil
+	}
+	if r.model.Arch == "" {
+		return write(schema.ModelFile, func(w io.Writer) error { _, err := w.Write(r.model.Text); return err })
 	}
 	config := map[string]any{}
 	for k, v := range r.model.Config {

@@ -19,10 +19,11 @@ import (
 
 // ModelAttr says what is trained.
 type ModelAttr struct {
-	From   string   `cue:"from?: string & !=\"\"" doc:"a folder with config.json; its tokenizer is used, and its weights unless init says otherwise"`
-	Init   string   `cue:"init: *\"checkpoint\" | \"random\"" doc:"where weights come from: the folder's files, or random numbers; a model without folder is random"`
-	Std    float64  `cue:"std: number & >0 & <1 | *0.02" doc:"standard deviation of random weights"`
-	Freeze []string `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
+	From   string             `cue:"from?: string & !=\"\"" doc:"a folder with config.json; its tokenizer is used, and its weights unless init says otherwise"`
+	Init   string             `cue:"init: *\"checkpoint\" | \"random\"" doc:"where weights come from: the folder's files, or random numbers; a model without folder is random"`
+	Std    float64            `cue:"std: number & >0 & <1 | *0.02" doc:"standard deviation of random weights"`
+	Stds   map[string]float64 `cue:"stds: {[string]: number & >0} | *{}" doc:"that of some weights, by patterns of their paths, of which the longest counts: {\"*.class_embedding.weight\": 1}"`
+	Freeze []string           `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
 }
 
 // StepsAttr says how long training goes on, and what bounds a step.
@@ -49,6 +50,9 @@ type SaveAttr struct {
 	Every int    `cue:"every: int & >=0 | *0" doc:"steps between checkpoints; 0 is only at the end, and when the run is interrupted"`
 	Keep  int    `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
 	DType string `cue:"dtype: *\"auto\" | \"f32\" | \"bf16\" | \"f16\"" doc:"element type of the weights of the model that a finished run writes; auto is that of the model's folder, and f32 of a model from scratch"`
+	// What the finished model's folder holds, where it is not one model.
+	Models map[string]map[string]any `cue:"models: {[string]: #SavedModel} | *{}" doc:"folders of the finished model, each with a part of the graph as a model of its own; the whole is one model if there are none"`
+	Files  map[string]any            `cue:"files: {[string]: {...}} | *{}" doc:"JSON files of the finished model by their paths in its folder, as a scheduler_config.json"`
 }
 
 // Recipe is a decoded training recipe.
@@ -73,7 +77,8 @@ type Recipe struct {
 	Steps     StepsAttr
 	Evaluate  EvalAttr
 	Save      SaveAttr
-	Parts     []Part // at least one
+	Saved     []Saved // parts of a graph that are written; the whole, if there are none
+	Parts     []Part  // at least one
 	Decay     []train.Rule
 
 	ExportAverage bool // the finished model is the average
@@ -99,6 +104,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	out.Random = d.randoms(sources["random"])
 	d.pictures(out, sources)
 	d.balance(out)
+	d.saved(out)
 	d.measures, d.stepMeasures = out.Evaluate.Measures, out.Steps.Measures
 	out.Parts = d.parts()
 	d.fail("eval.measures", out.measured(out.Evaluate.Measures))
@@ -216,6 +222,17 @@ func choose[R named](d *decoder, t table[R], field string, m map[string]any) (R,
 	return row, a
 }
 
+// std is the standard deviation of the random numbers of a weight.
+func (m *ModelAttr) std(path string) float64 {
+	best, std := -1, m.Std
+	for pattern, x := range m.Stds {
+		if len(pattern) > best && train.Match(pattern, path) {
+			best, std = len(pattern), x
+		}
+	}
+	return std
+}
+
 // Accumulates reports whether gradients are added up apart from the step.
 func (r *Recipe) Accumulates() bool {
 	return r.Steps.Accumulate > 1 || r.Steps.Histograms == "gradients"
@@ -237,7 +254,7 @@ func (r *Recipe) Trained(part *Part, path string) bool {
 // Isolates reports whether several documents share a row and must not see each
 // other.
 func (r *Recipe) Isolates() bool {
-	return r.Batch.Isolate && (r.Batch.Rows == "pack" || r.Batch.Rows == "window")
+	return r.Batch.Isolate && !r.ofNumbers() && (r.Batch.Rows == "pack" || r.Batch.Rows == "window")
 }
 
 // Decays says to which weights weight decay applies.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"pipe.dev/compiler/ir"
 	"pipe.dev/schema"
 )
 
@@ -74,10 +73,8 @@ func (r *Run) readsText() error {
 		return nil
 	}
 	var names []string
-	for _, n := range r.model.Nodes {
-		if n.Op == ir.OpInput {
-			names = append(names, n.ID)
-		}
+	for _, n := range r.model.Inputs() {
+		names = append(names, n.ID)
 	}
 	if slices.Contains(names, "ids") {
 		return nil

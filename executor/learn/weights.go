@@ -71,10 +71,10 @@ func Draw(s plan.State, seed uint64, std float64) (func(i int64) float64, error)
 	return within(bound), nil
 }
 
-// Initialise fills weights anew.
-func (t *Trainer) Initialise(weights []plan.State, seed uint64, std float64) error {
+// Initialise fills weights anew; std gives the standard deviation of each.
+func (t *Trainer) Initialise(weights []plan.State, seed uint64, std func(path string) float64) error {
 	for _, s := range weights {
-		data, err := NewWeight(s, seed, std)
+		data, err := NewWeight(s, seed, std(s.Path))
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 			return err
 		}
 	}
-	if err := t.Initialise(drawn, r.Recipe.Seed, r.Recipe.Model.Std); err != nil {
+	if err := t.Initialise(drawn, r.Recipe.Seed, r.Recipe.Model.std); err != nil {
 		return err
 	}
 	read := slices.DeleteFunc(slices.Clone(all), isNew)

@@ -11,12 +11,12 @@ import (
 	"pipe.dev/executor/tensorfile"
 )
 
-// exportWeights writes the weights of the model, in the element type that the
-// recipe says. An adapter is merged into them, in float64.
-func (r *Run) exportWeights(t *Trainer, write file) error {
+// exported are the weights of the model, in the element type that the recipe
+// says. An adapter is merged into them, in float64.
+func (r *Run) exported(t *Trainer) ([]checkpoint.Data, error) {
 	to, err := r.saveType()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var list []checkpoint.Data
 	for _, s := range t.states(ir.Weight) {
@@ -26,11 +26,11 @@ func (r *Run) exportWeights(t *Trainer, write file) error {
 		}
 		d := checkpoint.Data{Name: s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
 		if err := r.read(t, s, d.Bytes); err != nil {
-			return err
+			return nil, err
 		}
 		values, err := r.merged(t, s, d)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if values == nil && d.Type.DType != to {
 			values = tensorfile.Tensor{Type: d.Type, Data: d.Bytes}.Float64s()
@@ -38,12 +38,17 @@ func (r *Run) exportWeights(t *Trainer, write file) error {
 		if values != nil {
 			d.Type, d.Bytes = d.Type.As(to), tensorfile.AppendFloats(nil, to, values...)
 			if i := checkpoint.FirstNaN(to, d.Bytes); i >= 0 { // more than f16 can hold
-				return &session.NaNError{Pos: ir.Pos{Path: s.Path}, Op: "save as " + to.String(), Index: i}
+				return nil, &session.NaNError{Pos: ir.Pos{Path: s.Path}, Op: "save as " + to.String(), Index: i}
 			}
 		}
 		list = append(list, d)
 	}
-	return write(weightsFile, func(w io.Writer) error { return checkpoint.Encode(w, list, map[string]string{"format": "pt"}) })
+	return list, nil
+}
+
+// writeWeights writes weights as a safetensors file.
+func writeWeights(write file, name string, list []checkpoint.Data) error {
+	return write(name, func(w io.Writer) error { return checkpoint.Encode(w, list, map[string]string{"format": "pt"}) })
 }
 
 // read copies a weight as it is exported: its average, if the recipe says so.

@@ -86,7 +86,7 @@ type Table struct {
 
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
-	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), denoise(),
+	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), denoise(), numbers(),
 		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
 		audioRead(), audioTensor(), stream(), segments())
 }

@@ -1,0 +1,80 @@
+package learn
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"pipe.dev/compiler/attr"
+	"pipe.dev/executor/checkpoint"
+	"pipe.dev/schema"
+)
+
+// Saved is a part of a graph that a finished run writes as a model of its own.
+type Saved struct {
+	Folder  string
+	Part    string         `cue:"part!: string" doc:"path"`
+	Config  map[string]any `cue:"config!: {...}" doc:"config.json"`
+	Weights string         `cue:"weights: string" doc:"file of weights"`
+}
+
+// saved decodes the parts that are written, by their folders.
+func (d *decoder) saved(r *Recipe) {
+	for _, folder := range slices.Sorted(maps.Keys(r.Save.Models)) {
+		a, err := attr.Decode(Saved{Folder: folder}, r.Save.Models[folder])
+		if err != nil {
+			d.fail("save.models."+folder, err)
+			return
+		}
+		s := a.(Saved)
+		r.Saved = append(r.Saved, s)
+		for _, name := range []string{folder, s.Weights} {
+			if !filepath.IsLocal(name) {
+				d.fail("save.models."+folder, fmt.Errorf("%q is no place within the finished model's folder", name))
+			}
+		}
+	}
+	for name := range r.Save.Files {
+		if !filepath.IsLocal(name) {
+			d.fail("save.files", fmt.Errorf("%q is no place within the finished model's folder", name))
+		}
+	}
+}
+
+// checkSaved wants every part that is written to have weights.
+func (r *Run) checkSaved(paths []string) (errs schema.Errors) {
+	if len(r.Recipe.Saved) > 0 && r.model.Arch != "" {
+		return schema.Errors{r.mistake("save.models", "names parts of a graph, and the model is no graph of the document")}
+	}
+	for _, s := range r.Recipe.Saved {
+		if !slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, s.Part+".") }) {
+			e := r.mistake("save.models."+s.Folder+".part", "%q holds no weight of the model", s.Part)
+			e.Hint = near(s.Part, paths)
+			errs = append(errs, e)
+		}
+	}
+	return errs
+}
+
+// exportParts writes the parts of a graph as folders.
+func (r *Run) exportParts(write file, list []checkpoint.Data) error {
+	for _, s := range r.Recipe.Saved {
+		var part []checkpoint.Data
+		for _, d := range list {
+			if name, ok := strings.CutPrefix(d.Name, s.Part+"."); ok {
+				d.Name = name
+				part = append(part, d)
+			}
+		}
+		if err := writeWeights(write, path.Join(s.Folder, s.Weights), part); err != nil {
+			return err
+		}
+		if err := writeJSON(write, path.Join(s.Folder, "config.json"), s.Config); err != nil {
+			return err
+		}
+	}
+	return nil
+}

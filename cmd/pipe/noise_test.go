@@ -115,7 +115,7 @@ func TestNoise(t *testing.T) {
 // drawn looks at the folder that a run left, and draws with it.
 func drawn(t *testing.T, model string) {
 	t.Helper()
-	ours, theirs := shapes(t, filepath.Join(model, "unet")), shapes(t, "../../testdata/golden/noise/unet")
+	ours, theirs := savedShapes(t, filepath.Join(model, "unet")), savedShapes(t, "../../testdata/golden/noise/unet")
 	delete(theirs, "class_embedding.weight") // of fewer classes
 	for name, shape := range theirs {
 		if ours[name] != shape {
@@ -157,8 +157,8 @@ func contents(t *testing.T, dir, name string) []byte {
 	return data
 }
 
-// shapes are the tensors in a folder's file.
-func shapes(t *testing.T, dir string) map[string]string {
+// savedShapes are the tensors in a folder's file.
+func savedShapes(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	list, err := tensorfile.Read(filepath.Join(dir, "diffusion_pytorch_model.safetensors"))
 	if err != nil {

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-llama compare-tokenizers compare-onnx compare-gguf forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -54,6 +54,12 @@ compare-train: build
 ROUNDS ?= 5
 compare-cpu: build
 	$(PYTHON) benchmarks/compare_cpu.py --rounds $(ROUNDS) --write docs/benchmarks.md
+
+# A step of Stable Diffusion's U-Net beside PyTorch and ONNX Runtime, in turns; needs testdata/golden/requirements.txt, and 7 GB
+# under ~/.cache for the model. SCALE=half has half its channels.
+SCALE ?= full
+compare-diffusion: build
+	$(PYTHON) benchmarks/compare_diffusion.py --scale $(SCALE) --rounds $(ROUNDS) --write docs/benchmarks.md
 
 # Language models in GGUF files beside llama.cpp, in turns; MODELS is a folder for them, 2.5 GB.
 MODELS ?= $(HOME)/.cache/pipe/compare-llama

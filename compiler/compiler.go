@@ -76,8 +76,6 @@ type context struct {
 	base  *ir.Graph // of a training: the model before it is adapted
 	spans bool      // see Program.Spans
 
-	unbound *ir.Graph // the graph before sizes were bound, with the same nodes
-
 	recompute int                     // blocks that remat takes, or AllBlocks
 	again     plan.Again              // what it took
 	waits     map[*ir.Node][]*ir.Node // what nodes wait for besides their inputs
@@ -258,7 +256,7 @@ var late = []pass{
 }
 
 func (p *Program) make(sizes map[string]int, blocks int) (*plan.Plan, error) {
-	c := &context{table: p.table, opt: &p.opt, recompute: blocks, unbound: p.graph}
+	c := &context{table: p.table, opt: &p.opt, recompute: blocks}
 	g, err := bind(c, p.graph, sizes)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,6 @@
 package compiler
 
 import (
-	"slices"
-
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 )
@@ -19,24 +17,19 @@ type convShape struct {
 const (
 	tileCost     = 1660 // the elements under one tile are gathered and transformed, in one channel
 	untileCost   = 920  // the positions of one tile are transformed and stored, in one channel
-	weightCost   = 1200 // the weights of one pair of channels are transformed
+	weightCost   = 100  // the weights of one pair of channels are transformed
+	fewTiles     = 20   // of a panel that are no more than these, only so many are computed
+	sharedPanels = 4    // panels of tiles that share transformed weights
 	lookCost     = 12   // what one position sees of a channel is copied, once for all rows
 	storeCost    = 27   // one element is stored
 	panelColumns = 32   // positions, or tiles, of a product, of which the last are wasted
 	// worthwhile is the part of another cost that a way which rounds otherwise must stay below.
 	worthwhile = 0.8
-	// keepFrom is the part of the whole from which on transforming the weights in each
-	// run costs more than four times their memory.
-	keepFrom = 0.02
 )
 
-// convolve chooses which convolutions are computed by Winograd's algorithm. Plans for
-// several sizes share weights: only where the sizes are those of all plans may the weights lie as
-// what is chosen reads them.
+// convolve chooses which convolutions are computed by Winograd's algorithm. Weights lie
+// alike for both ways, since plans for several sizes share them.
 func convolve(c *context, g *ir.Graph) (*ir.Graph, error) {
-	if !slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool { _, ok := n.Attr.(op.ConvLayerAttr); return ok }) {
-		return g, nil
-	}
 	return rewrite(c.table, g, func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 		a, ok := n.Attr.(op.ConvLayerAttr)
 		if !ok {
@@ -47,23 +40,12 @@ func convolve(c *context, g *ir.Graph) (*ir.Graph, error) {
 			return nil // Infer reports it
 		}
 		shape := newConvShape(n.In[1].Type(), n.Types[0])
-		cost, weights := shape.winograd()
-		keep := weights >= keepFrom*cost
-		if keep = keep && c.fixed(n); keep {
-			cost -= weights
+		if shape.winograd() > worthwhile*shape.products() {
+			return nil
 		}
-		if cost <= worthwhile*shape.products() {
-			a.Algorithm = op.Winograd
-		}
-		a.Plain = !c.fixed(n) || a.Algorithm == op.Winograd && !keep
+		a.Algorithm = op.Winograd
 		return r.Apply(n.Op, a, in...)
 	})
-}
-
-// fixed reports whether x of a convolution has the same sizes in every plan, but for
-// the batch. Node n is one of the graph before sizes were bound, too.
-func (c *context) fixed(n *ir.Node) bool {
-	return !slices.ContainsFunc(c.unbound.Nodes[n.ID].In[0].Type().Shape[1:], func(d ir.Dim) bool { return !d.Known() })
 }
 
 func newConvShape(w, y ir.Type) convShape {
@@ -83,10 +65,14 @@ func (c convShape) products() float64 {
 	return columns * (c.channels*(9*c.rows+lookCost) + storeCost*c.rows)
 }
 
-// winograd is the cost of 36 products for each tile of 4 x 4 positions, and what of it
-// is the transform of the weights.
-func (c convShape) winograd() (cost, weights float64) {
-	tiles := upTo(upTo(c.high, 4)*upTo(c.wide, 4)/16, panelColumns)
-	weights = weightCost * c.rows * c.channels
-	return tiles*(36*c.rows*c.channels+tileCost*c.channels+untileCost*c.rows) + weights, weights
+// winograd is the cost of 36 products for each tile of 4 x 4 positions, and of the transforms.
+func (c convShape) winograd() float64 {
+	tiles := upTo(c.high, 4) * upTo(c.wide, 4) / 16
+	columns := tiles
+	if tiles > fewTiles {
+		columns = upTo(tiles, panelColumns)
+	}
+	panels := upTo(tiles, panelColumns) / panelColumns
+	shared := (panels + sharedPanels - 1) / sharedPanels // how often weights are transformed
+	return columns*36*c.rows*c.channels + tiles*(tileCost*c.channels+untileCost*c.rows) + shared*weightCost*c.rows*c.channels
 }

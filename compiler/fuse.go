@@ -17,6 +17,7 @@ var fusions = []struct {
 	{"activation", fuseActivation},
 	{"conv_activation", fuseConvActivation},
 	{"gated_linear", fuseGated},
+	{"gated_halves", fuseHalves},
 	{"softmax", fuseSoftmax},
 	{"layer_norm", fuseLayerNorm}, // before rms_norm, which is part of it
 	{"rms_norm", fuseRMSNorm},

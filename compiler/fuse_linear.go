@@ -108,6 +108,37 @@ func fuseGated(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 		r.now(gate.In[0]), r.now(gate.In[1]), r.now(up.In[1]))
 }
 
+// fuseHalves: act(one half of linear(x)) * the other half -> gated_halves.
+func fuseHalves(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	var l *ir.Node
+	var at op.GatedHalvesAttr
+	if n.Op != "mul" || !either(n, func(a, b ir.Value) bool {
+		act, up := r.from(a, "act"), r.from(b, "slice")
+		if act == nil || up == nil || plainActivation(act) == "" {
+			return false
+		}
+		gate := r.from(act.In[0], "slice")
+		if gate == nil || gate.In[0] != up.In[0] || up.In[0].Node.Op != "linear" || r.reads(up.In[0]) != 2 {
+			return false
+		}
+		l = up.In[0].Node
+		width := l.Attr.(op.LinearAttr).OutFeatures
+		first := op.SliceAttr{Axis: -1, Stop: width / 2, Step: 1}
+		second := op.SliceAttr{Axis: -1, Start: width / 2, Stop: width, Step: 1}
+		g, u := gate.Attr.(op.SliceAttr), up.Attr.(op.SliceAttr)
+		at = op.GatedHalvesAttr{OutFeatures: width / 2, Act: plainActivation(act), GateFirst: g == first}
+		return width%2 == 0 && (g == first && u == second || g == second && u == first)
+	}) {
+		return nil
+	}
+	a := l.Attr.(op.LinearAttr)
+	if a.Act != "" || a.Transpose || l.In[1].Type().DType.Blocked() {
+		return nil
+	}
+	at.Bias = a.Bias
+	return r.Apply("gated_halves", at, r.nows(l.In)...)
+}
+
 // fuseGate: act(gate) * up -> gated_act, whose gradient needs nothing but gate
 // and up.
 func fuseGate(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {

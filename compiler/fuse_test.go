@@ -55,6 +55,20 @@ var patterns = []pattern{
 		g := b.MatMul(f(2, 5), w("g", 7, 5), false, true)
 		return b.Mul(b.Sigmoid(g), b.MatMul(f(2, 5), w("u", 7, 5), false, true))
 	}},
+	{name: "gated halves", want: "gated_halves{outfeatures=6 act=gelu bias=true}", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
+		y := b.Add(w("b", 12), b.MatMul(f(2, 3, 5), w("w", 12, 5), false, true))
+		half := func(i int) ir.Value {
+			return b.Apply("slice", op.SliceAttr{Axis: -1, Start: 6 * i, Stop: 6*i + 6, Step: 1}, y)[0]
+		}
+		return b.Mul(half(0), b.Act("gelu", half(1)))
+	}},
+	{name: "gated by a part that is no half", not: "gated_halves", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
+		y := b.MatMul(f(2, 3, 5), w("w", 12, 5), false, true)
+		part := func(i int) ir.Value {
+			return b.Apply("slice", op.SliceAttr{Axis: -1, Start: i, Stop: i + 6, Step: 1}, y)[0]
+		}
+		return b.Mul(part(0), b.Act("gelu", part(5)))
+	}},
 	{name: "convolution and activation", want: "conv2d{outchannels=3 kernel=3 groups=1 act=silu}", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
 		y := b.Apply("conv2d", op.ConvLayerAttr{OutChannels: 3, Kernel: "3", Groups: 1}, f(1, 2, 5, 5), w("w", 3, 2, 3, 3))[0]
 		return b.Mul(y, b.Sigmoid(y))

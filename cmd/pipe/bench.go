@@ -40,9 +40,10 @@ func benchCommand(c *console) *cobra.Command {
 		Long: `Measure how fast a document runs, with the real weights of its model.
 
 Of a pipeline that makes text: prompts of several lengths and tokens after one of them, in tokens a second; the time to
-the first token, from opening the files (cold; the system may have them in memory) and of a loaded model (warm). Of a
+the first token, from opening the files (cold; the system may have them in memory) and of a loaded model (warm). Of
+another pipeline: calls of its models, with made-up inputs of the sizes that it has, and how the time falls to ops. Of a
 recipe: the time of a step and of a batch of an evaluation; no run folder is written, and what was learned is
-forgotten. Of both: memory as predicted, and as the process has it in use.
+forgotten. Of all: memory as predicted, and as the process has it in use.
 
 Everything is repeated; the spread is the distance of the quartiles as a part of the median.`,
 		Example: "  pipe bench pipelines/complete.cue --set model=models/tiny-llama\n  pipe bench recipes/tiny-llama.cue --json\n  pipe bench kernels softmax matmul",
@@ -56,10 +57,10 @@ Everything is repeated; the spread is the distance of the quartiles as a part of
 				return documentError(err)
 			}
 			if doc.Tokenizer != nil {
-				return &schema.Error{Pos: doc.Tokenizer.Pos, Msg: "is a recipe of a tokenizer: pipe bench measures pipelines that make text, and recipes of models"}
+				return &schema.Error{Pos: doc.Tokenizer.Pos, Msg: "is a recipe of a tokenizer: pipe bench measures pipelines, and recipes of models"}
 			}
 			if doc.Recipe == nil && doc.Pipeline == nil {
-				return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: pipe bench measures pipelines that make text, and recipes of models"}
+				return &schema.Error{Pos: doc.Models[0].Pos, Msg: "is an architecture: pipe bench measures pipelines, and recipes of models"}
 			}
 			if doc.Recipe == nil && cmd.Flags().Changed("runs") || doc.Pipeline == nil && (cmd.Flags().Changed("prompt") || cmd.Flags().Changed("tokens") || cmd.Flags().Changed("past")) {
 				return usagef(cmd, "--prompt, --tokens and --past are of pipelines, and --runs of recipes")
@@ -114,8 +115,9 @@ func (f *benchFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sc
 	err = p.Fit(e.limit)
 	report := benchReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash, Device: e.backend.Name()}
 	var text []int
-	batch := false
+	batch, planned := false, false
 	for i, m := range p.Models() {
+		planned = planned || len(m.Plans()) > 0
 		report.Memory.Predicted += m.PeakBytes()
 		if m.MakesText() {
 			text = append(text, i)
@@ -132,7 +134,10 @@ func (f *benchFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sc
 		return &schema.Error{Pos: doc.Pipeline.Pos, Msg: "continues several texts at once, and pipe bench measures one: give one prompt; pipe plan says how long a token of several takes"}
 	}
 	if len(text) == 0 {
-		return &schema.Error{Pos: doc.Pipeline.Pos, Msg: "has no stage that makes text (pipeline.#Generate), so there is nothing for pipe bench to measure"}
+		if !planned {
+			return &schema.Error{Pos: doc.Pipeline.Pos, Msg: "calls no model, or one whose inputs have sizes that are not known before the run, so there is nothing for pipe bench to measure"}
+		}
+		return report.end(c, f.asJSON, f.calls(cmd.Context(), c, e, doc, &report))
 	}
 	bar := newProgress(c)
 	defer bar.stop()

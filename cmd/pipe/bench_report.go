@@ -18,6 +18,7 @@ type benchReport struct {
 	Device   string         `json:"device"`
 	Memory   memoryUse      `json:"memory"`
 	Models   []modelBench   `json:"models,omitempty"`
+	Calls    []callBench    `json:"calls,omitempty"`
 	Training *trainingBench `json:"training,omitempty"`
 }
 
@@ -89,7 +90,7 @@ func trainBench(t *learn.Tried) *trainingBench {
 // end writes the report, whole or as far as it came before an error, which it
 // returns. Without anything measured there is no report.
 func (r *benchReport) end(c *console, asJSON bool, err error) error {
-	nothing := r.Training == nil || r.Training.Step == nil
+	nothing := (r.Training == nil || r.Training.Step == nil) && len(r.Calls) == 0
 	for _, m := range r.Models {
 		nothing = nothing && m.Cold == nil
 	}
@@ -125,6 +126,10 @@ func (r *benchReport) text() string {
 		if d := m.Decode; d != nil {
 			row(fmt.Sprintf("token after %d positions", d.Past), &d.timing, fmt.Sprintf("%.1f tokens/s", d.Speed))
 		}
+	}
+	for i := range r.Calls {
+		head(r.Calls[i].Model)
+		b.WriteString(r.Calls[i].text(row))
 	}
 	if t := r.Training; t != nil {
 		head("training")

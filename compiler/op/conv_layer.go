@@ -21,7 +21,6 @@ type ConvLayerAttr struct {
 	Bias        bool `cue:"bias: bool | *true" doc:"add a bias"`
 	Act         string
 	Algorithm   string // how it is computed, "" or Winograd, set by the compiler for known sizes: see the pass convolve
-	Plain       bool   // its weights lie row-major, since other plans may compute it otherwise; set by the compiler
 }
 
 // ConvTransposeLayerAttr describes a transposed convolution with its weights.

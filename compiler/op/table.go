@@ -8,7 +8,7 @@ func New() (*Table, error) {
 		elementwiseDefs(),
 		compareDefs(),
 		[]Def{constant(), fill(), iotaDef(), detach()},
-		[]Def{matmul(), linear(), gatedLinear(), expertLinear(), expertLinearGrad(), embedding(), parameter()},
+		[]Def{matmul(), linear(), gatedLinear(), gatedHalves(), expertLinear(), expertLinearGrad(), embedding(), parameter()},
 		convDefs(),
 		poolDefs(),
 		[]Def{unfold(), foldDef(), pixelShuffle(), pixelUnshuffle()},

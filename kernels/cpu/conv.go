@@ -171,17 +171,16 @@ func (k convKernel) Scratch(attr any, in, out []ir.Type) int64 {
 	return k.ScratchOf(attr, in, out, make([]ir.Layout, len(in)))
 }
 
-// ScratchOf is the memory of weights, unless they lie as they are read, and of
+// ScratchOf is the memory of weights, unless they lie as they are read, or of
 // what Winograd's tiles see of x. Where there is none, Bind says why.
 func (k convKernel) ScratchOf(attr any, in, out []ir.Type, layouts []ir.Layout) int64 {
 	if convAlgorithm(attr) == op.Winograd {
 		if q, err := newWinograd(k.b, attr, in[0], in[1], out[0]); err == nil {
-			u, v := q.floats(layouts[1] == Winograd36)
-			return 4 * int64(u+v)
+			return 4 * int64(q.floats())
 		}
 		return 0
 	}
-	if c, err := newConvolution(k.b, k.adjoint, attr, in[0], in[1], out[0]); err == nil && c.prepares(in[1].DType, layouts[1] != "") {
+	if c, err := newConvolution(k.b, k.adjoint, attr, in[0], in[1], out[0]); err == nil && !c.isProduct(in[0].DType, in[1].DType, out[0].DType) && c.prepares(in[1].DType, layouts[1] != "") {
 		return 4 * int64(c.weights())
 	}
 	return 0
@@ -229,6 +228,9 @@ func bindConv(b *Backend, adjoint bool, act func([]float32), a kernels.Args) (ke
 	if c.y.n == 0 {
 		return b.step(0, nil), nil
 	}
+	if c.isProduct(a.In[0].DType, a.In[1].DType, c.y.dtype) {
+		return c.asProduct(a)
+	}
 	steps := []kernels.Step{}
 	if c.a = nil; c.prepares(c.w.dtype, a.In[1].Layout != "") {
 		if c.a, err = b.scratch(a, c.weights()); err != nil {
@@ -244,6 +246,31 @@ func bindConv(b *Backend, adjoint bool, act func([]float32), a kernels.Args) (ke
 	}
 	c.divide()
 	return sequence(append(steps, b.step(parts(c.units, c.perPart), c.products))...), nil
+}
+
+// isProduct reports whether a convolution is the product of its weights with x as both
+// lie: each position sees one element, the next one the next.
+func (c *convolving) isProduct(types ...ir.DType) bool {
+	for _, t := range types {
+		if t != ir.F32 {
+			return false
+		}
+	}
+	return !c.adjoint && c.kernel == 1 && c.groups == 1 && c.rows > 1 && c.walk == [3]int{1, 1, 1} && c.source == c.dest &&
+		c.phases[0].taps[0] == [3]int{} && !copiesX(c.rows, prod(c.dest[:]), ir.F32, c.channels, 1)
+}
+
+// asProduct is the step of such a convolution.
+func (c *convolving) asProduct(a kernels.Args) (kernels.Step, error) {
+	n := prod(c.dest[:])
+	w := weight{vec: c.x, row: n, col: 1}
+	p := &product{b: c.b, batch: c.batch, m: c.rows, n: n, k: c.channels, act: c.act, y: c.y, offsets: c.bias,
+		x: operand{vec: c.w, row: c.channels, col: 1, first: make([]int, c.batch)}}
+	for z := range c.batch {
+		w.first = append(w.first, z*c.channels*n)
+	}
+	p.w = []weight{w}
+	return p.bind(a)
 }
 
 // weights is the number of weights.

@@ -15,11 +15,9 @@ import (
 // element of the kernel, the weights of rows 48p to 48p+47, or as many as there
 // are. TallT is the same made of a weight [in, out, kernel...], as transposed
 // convolutions have it. With groups of channels, their number follows: "tall48/4".
-// Winograd36 is the transformed weights of Winograd's tiles.
 const (
-	Tall       ir.Layout = "tall48"
-	TallT      ir.Layout = "tall48t"
-	Winograd36 ir.Layout = "winograd36"
+	Tall  ir.Layout = "tall48"
+	TallT ir.Layout = "tall48t"
 )
 
 // convLayout is the layout of weight input i of a convolution, "" for other ops.
@@ -28,25 +26,20 @@ func convLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 	if i != 1 || !adjoint && name != "conv" && name != "conv1d" && name != "conv2d" && name != "conv3d" || weight.DType != ir.F32 || len(weight.Shape) < 3 {
 		return ""
 	}
-	groups, algorithm := 1, ""
+	groups := 1
 	switch a := attr.(type) {
 	case op.ConvAttr:
 		groups = a.Groups
 	case op.ConvLayerAttr:
-		if groups, algorithm = a.Groups, a.Algorithm; a.Plain {
-			return ""
-		}
+		groups = a.Groups
 	case op.ConvTransposeLayerAttr:
 		groups = a.Groups
-	}
-	if algorithm == op.Winograd {
-		return Winograd36
 	}
 	c := convolving{rows: weight.Sizes()[0] / max(groups, 1)}
 	if adjoint {
 		c.rows = weight.Sizes()[1]
 	}
-	if c.direct() {
+	if c.direct() || !adjoint && groups == 1 && prod(weight.Sizes()[2:]) == 1 { // lines, or perhaps a product
 		return ""
 	}
 	l := Tall
@@ -75,26 +68,18 @@ func (b *Backend) convLayoutBytes(l ir.Layout, weight ir.Type) (bytes int64, ok 
 	if _, _, tall := tallLayout(l); tall {
 		return weight.Bytes(), true
 	}
-	if l == Winograd36 && len(weight.Shape) == 4 {
-		ws := weight.Sizes()
-		return 4 * 36 * int64(ws[0]) * int64(spaced(ws[1])), true
-	}
 	return 0, false
 }
 
-// packConv writes the weights of src to panels, or transformed.
+// packConv writes the weights of src to panels.
 func (b *Backend) packConv(l ir.Layout, weight ir.Type, to []byte, src []byte) error {
 	ws := weight.Sizes()
 	adjoint, groups, tall := tallLayout(l)
-	if weight.DType != ir.F32 || len(ws) < 3 || ws[0]%groups != 0 || !tall && (len(ws) != 4 || ws[2] != 3 || ws[3] != 3) {
+	if weight.DType != ir.F32 || len(ws) < 3 || ws[0]%groups != 0 || !tall {
 		return fmt.Errorf("cpu: can't pack %v as %q", weight, l)
 	}
 	if uintptr(unsafe.Pointer(&to[0]))%4 != 0 {
 		return fmt.Errorf("cpu: pack %v at an address that is not aligned", weight)
-	}
-	if !tall {
-		b.packWinograd(ws, vec{p: unsafe.Pointer(unsafe.SliceData(to)), dtype: ir.F32, n: len(to) / 4}.f32(), src)
-		return nil
 	}
 	c := convolving{groups: groups, rows: ws[0] / groups, channels: ws[1], kernel: prod(ws[2:])}
 	if adjoint {
@@ -113,15 +98,4 @@ func (b *Backend) packConv(l ir.Layout, weight ir.Type, to []byte, src []byte) e
 		}
 	})
 	return nil
-}
-
-// packWinograd transforms weights [rows, channels, 3, 3].
-func (b *Backend) packWinograd(ws []int, u []float32, src []byte) {
-	q := winograd{convolving: convolving{b: b, rows: ws[0], channels: ws[1]}, ld: spaced(ws[1]), u: u}
-	q.matrices()
-	q.raw = func(buf []float32, i, n int) []float32 {
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(&buf[0])), 4*n), src[4*i:])
-		return buf[:n]
-	}
-	b.pool.Run(q.rows, q.weightPart)
 }

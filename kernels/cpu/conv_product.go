@@ -163,7 +163,8 @@ func (u *convUnit) sums(phase, panel int) int {
 // multiply adds the products of a chunk, some channels and a panel.
 func (c *convolving) multiply(u *convUnit, chunk, panel, c0, channels int) {
 	k := &c.chunks[chunk]
-	b := &u.local[atSight+c.begins(panel, asm.Panel)-u.first]
+	bAt := atSight + c.begins(panel, asm.Panel) - u.first
+	b := &u.local[bAt]
 	for phase := u.phase0; phase < u.phase1; phase++ {
 		taps, load := len(k.sight[phase])/2, 1
 		if c0 == 0 && chunk == 0 {
@@ -186,6 +187,12 @@ func (c *convolving) multiply(u *convUnit, chunk, panel, c0, channels int) {
 			heights := c.tiles[last]
 			for i := range heights[1:] {
 				row := heights[i]
+				if taps == 1 { // a product of matrices
+					at := k.at[last][phase]
+					c.b.asm.ByCol[heights[i+1]-row](channels, &c.a[a+at[0]/4+row], c.kernel*height, floatBytes(&u.local[bAt+at[1]/4]), c.room,
+						&u.local[sums+((t-u.tall0)*tallRows+row)*asm.Panel], asm.Panel, nil, load)
+					continue
+				}
 				c.b.asm.Taps[heights[i+1]-row](channels, taps, &c.a[a+row], c.kernel*height, b, c.room, &k.at[last][phase][0],
 					&u.local[sums+((t-u.tall0)*tallRows+row)*asm.Panel], asm.Panel, load)
 			}

@@ -46,6 +46,9 @@ type Backend struct {
 // It belongs to the backend, so that no plan depends on the number of threads.
 const localFloats = 1 << 17
 
+// workerFloats is what a worker has in all: one kernel needs more.
+const workerFloats = max(localFloats, winoRoom)
+
 // maker makes the kernel of an op for the given element types and ranks, or
 // reports that there is none.
 type maker func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
@@ -68,7 +71,7 @@ func New(o Options) (*Backend, error) {
 	b.ones, b.twos = ones(&b.asm.Vector), twos(&b.asm.Vector)
 	b.local = make([][]float32, threads)
 	for i := range b.local {
-		b.local[i] = make([]float32, localFloats)
+		b.local[i] = make([]float32, workerFloats)
 	}
 	return b, nil
 }

@@ -41,6 +41,8 @@ func productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 		return N32
 	case name == "gated_linear" && (i == 1 || i == 2):
 		return N32
+	case name == "gated_halves" && i == 1 && weight.Sizes()[0]%(2*asm.Panel) == 0: // so that the second half begins with a panel
+		return N32
 	}
 	return ""
 }

@@ -32,11 +32,25 @@ func gatedLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 	return rowProduct{b: b, out: a.OutFeatures, weights: 2, act: act}.kernel(in, out, ok)
 }
 
+// gatedHalves computes y = act(g) * u, with g and u the halves of x Wᵀ + b.
+//
+//	x [..., in]   weight [2 out, in]   bias [2 out]   y [..., out]
+func gatedHalves(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.GatedHalvesAttr)
+	if !ok || in[1].DType.Blocked() {
+		return nil, false
+	}
+	act, ok := b.actOf(op.DefaultAct(a.Act))
+	r := rowProduct{b: b, out: a.OutFeatures, bias: a.Bias, weights: 1, act: act, halves: true, second: a.GateFirst}
+	return r.kernel(in, out, ok)
+}
+
 // rowProduct is the product of the rows of x with one or two weights.
 type rowProduct struct {
 	b               *Backend
 	out, weights    int
 	transpose, bias bool
+	halves, second  bool // the weight is two, and the one without an activation is the second
 	act             unary
 }
 
@@ -95,10 +109,13 @@ func (r rowProduct) bind(a kernels.Args) (kernels.Step, error) {
 		return nil, fmt.Errorf("gate is in layout %q but up in %q", a.In[1].Layout, a.In[2].Layout)
 	}
 	if r.bias {
-		if err := checkWeight("bias", a.In[2], r.out); err != nil {
+		if err := checkWeight("bias", a.In[2], r.wide()); err != nil {
 			return nil, err
 		}
-		p.bias = vs[2]
+		p.w[0].bias = vs[2]
+	}
+	if r.halves {
+		p.w = r.divided(p.w[0], k)
 	}
 	if p.y.n != m*r.out {
 		return nil, fmt.Errorf("result has %d elements, want %d x %d", p.y.n, m, r.out)
@@ -106,9 +123,31 @@ func (r rowProduct) bind(a kernels.Args) (kernels.Step, error) {
 	return p.bind(a)
 }
 
+// wide is the rows of a weight.
+func (r rowProduct) wide() int {
+	if r.halves {
+		return 2 * r.out
+	}
+	return r.out
+}
+
+// divided is the halves of a weight with rows of k elements, the gate first.
+func (r rowProduct) divided(w weight, k int) []weight {
+	gate, up := w, w
+	second := &gate
+	if r.second {
+		second = &up
+	}
+	second.vec = w.from(r.out * k)
+	if w.bias.there() {
+		second.bias = w.bias.from(r.out)
+	}
+	return []weight{gate, up}
+}
+
 // weight describes a weight in the layout in which it comes.
 func (r rowProduct) weight(t kernels.Tensor, v vec, k int) (weight, error) {
-	shape := []int{r.out, k}
+	shape := []int{r.wide(), k}
 	w := weight{vec: v, row: 1, col: k, first: []int{0}}
 	packed := N32
 	if r.transpose {

@@ -20,9 +20,9 @@ type product struct {
 	m, n, k int
 	x       operand
 	w       []weight // one, or two for y = act(x w0) * (x w1)
-	bias    vec      // [n], or none
 	act     func(y []float32)
 	y       vec
+	offsets vec  // [m], added to the rows of y before act, or none; for one weight, and results in f32
 	add     bool // to what y holds, which is f32, rather than write it; for one weight that is not packed
 
 	from    operand // x as it is read: itself, or its copy
@@ -51,6 +51,7 @@ type weight struct {
 	coded    bool // BN32, of nf4
 	row, col int
 	first    []int
+	bias     vec // [n], or none
 }
 
 // The memory of a worker, in floats.
@@ -171,8 +172,8 @@ func (p *product) row(local []float32, z, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, p.b.asm.Panels*asm.Panel)
 	x := p.from.f32()[p.from.first[z]:]
-	bias := p.biasOf(local, j, p.b.asm.Panels*asm.Panel)
 	for i, w := range p.w {
+		bias := p.biasOf(w, local, j, p.b.asm.Panels*asm.Panel)
 		y := local[atSum+i*(atSum2-atSum):]
 		if p.intoY() && width == p.b.asm.Panels*asm.Panel {
 			y = p.y.f32()[z*p.n+j:]
@@ -195,12 +196,12 @@ func (p *product) panel(local []float32, z, block, panel int) {
 		left = max(0, min(j, p.n-asm.Panel))
 	}
 	direct := p.intoY() && width == asm.Panel
-	bias := p.biasOf(local, left, asm.Panel)
 	row0 := p.tiles[lo]
 	for r := row0; p.add && !direct && r < p.tiles[hi]; r++ {
 		copy(local[atSum+(r-row0)*asm.Panel+j-left:][:width], p.y.f32()[(z*p.m+r)*p.n+j:])
 	}
 	for i, w := range p.w {
+		bias := p.biasOf(w, local, left, asm.Panel)
 		y, ldy := local[atSum+i*(atSum2-atSum):], asm.Panel
 		if direct {
 			y, ldy = p.y.f32()[(z*p.m+row0)*p.n+j:], p.n
@@ -220,8 +221,32 @@ func (p *product) panel(local []float32, z, block, panel int) {
 			}
 		}
 	}
+	if len(p.w) == 2 && width == asm.Panel {
+		p.gate(local, (z*p.m+row0)*p.n+j, p.tiles[hi]-row0)
+		return
+	}
 	for r := row0; r < p.tiles[hi]; r++ {
-		p.finish(local, (z*p.m+r)*p.n+j, width, (r-row0)*asm.Panel+j-left, direct)
+		at := (z*p.m+r)*p.n + j
+		if p.offsets.there() {
+			y := local[atSum+(r-row0)*asm.Panel+j-left:][:width]
+			if direct {
+				y = p.y.f32()[at:][:width]
+			}
+			p.b.asm.AddS(y, y, p.offsets.one(r))
+		}
+		p.finish(local, at, width, (r-row0)*asm.Panel+j-left, direct)
+	}
+}
+
+// gate makes rows of a panel, the first at element i of y, of the sums of two weights.
+func (p *product) gate(local []float32, i, rows int) {
+	sums := local[atSum:][:rows*asm.Panel]
+	if p.act != nil {
+		p.act(sums)
+	}
+	p.b.asm.Mul(sums, sums, local[atSum2:][:rows*asm.Panel])
+	for r := range rows {
+		p.y.store(i+r*p.n, sums[r*asm.Panel:][:asm.Panel])
 	}
 }
 
@@ -242,17 +267,17 @@ func (p *product) tile(z, t, k0, n int, w block, y *float32, ldy int, bias *floa
 // intoY reports whether sums may be written where y lies.
 func (p *product) intoY() bool { return p.y.dtype == ir.F32 && len(p.w) == 1 }
 
-// biasOf returns width biases from j on, or nil.
-func (p *product) biasOf(local []float32, j, width int) *float32 {
-	if !p.bias.there() {
+// biasOf returns width biases of w from j on, or nil.
+func (p *product) biasOf(w weight, local []float32, j, width int) *float32 {
+	if !w.bias.there() {
 		return nil
 	}
-	if p.bias.dtype == ir.F32 && j+width <= p.n {
-		return &p.bias.f32()[j]
+	if w.bias.dtype == ir.F32 && j+width <= p.n {
+		return &w.bias.f32()[j]
 	}
 	buf := local[atBias : atBias+width]
 	clear(buf)
-	p.bias.load(buf[:min(width, p.n-j)], j)
+	w.bias.load(buf[:min(width, p.n-j)], j)
 	return &buf[0]
 }
 

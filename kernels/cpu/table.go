@@ -77,6 +77,7 @@ func table() map[string]maker {
 		"matmul":       matmul,
 		"linear":       linear,
 		"gated_linear": gatedLinear,
+		"gated_halves": gatedHalves,
 
 		"expert_linear":      expertLinear,
 		"expert_linear_grad": expertLinearGrad,

@@ -30,18 +30,13 @@ func (q *winograd) transformPart(worker, id int) {
 	var room [asm.Panel]tileRun
 	runs := q.runs(&room, q.chunk+panel)
 	lo, hi := span(id%groups, q.channels, channelsOf)
-	tile, half := local[atTile:atHalf], local[atHalf:atRow]
+	tile := local[atTile:atRow]
 	clear(tile)
 	for c := lo; c < hi; c++ {
 		for i := range runs {
 			q.gather(tile, local[atRow:], &runs[i], c)
 		}
-		for v := range 6 {
-			q.small(6, 6, q.bt, &tile[v*asm.Panel], 6*asm.Panel, &half[v*asm.Panel], 6*asm.Panel)
-		}
-		for u := range 6 {
-			q.small(6, 6, q.bt, &half[u*6*asm.Panel], asm.Panel, &q.v[((panel*36+u*6)*q.channels+c)*asm.Panel], q.channels*asm.Panel)
-		}
+		q.b.asm.TilePatches(asm.Panel, &tile[0], asm.Panel, &q.v[panel*36*q.apart()+c*asm.Panel], q.apart())
 	}
 }
 
@@ -75,34 +70,16 @@ func (q *winograd) gather(tile, row []float32, r *tileRun, channel int) {
 	}
 }
 
-// multiplyPart computes a block of rows of a panel of tiles.
-func (q *winograd) multiplyPart(worker, id int) {
-	local := q.b.local[worker]
-	blocks := len(q.blocks) - 1
-	panel, from, to := id/blocks, q.blocks[id%blocks], q.blocks[id%blocks+1]
-	row0, end := q.heights[from], q.heights[to]
-	n := end - row0
-	sums := local[atProducts : 36*n*asm.Panel]
-	for i := range 36 {
-		b := floatBytes(&q.v[(panel*36+i)*q.channels*asm.Panel])
-		for t := from; t < to; t++ {
-			row, m := q.heights[t], q.heights[t+1]-q.heights[t]
-			q.b.asm.ByRow[asm.F32][m](q.channels, &q.u[(i*q.rows+row)*q.ld], q.ld, b, asm.Panel, &sums[(i*n+row-row0)*asm.Panel], asm.Panel, nil, 0)
-		}
-	}
+// store makes positions of sums [36][n*32+winoGap] of rows from row on and a panel.
+func (q *winograd) store(local, sums []float32, panel, row, n int) {
 	var room [asm.Panel]tileRun
 	runs := q.runs(&room, q.chunk+panel)
-	half, tile := local[atHalf:atRow], local[atTile:atTile+16*asm.Panel]
-	for row := row0; row < end; row++ {
-		for v := range 6 {
-			q.small(4, 6, q.at, &sums[(v*n+row-row0)*asm.Panel], 6*n*asm.Panel, &half[v*asm.Panel], 6*asm.Panel)
-		}
-		for a := range 4 {
-			q.small(4, 6, q.at, &half[a*6*asm.Panel], asm.Panel, &tile[a*4*asm.Panel], asm.Panel)
-		}
-		q.epilogue(tile, row)
+	tile := local[atTile : atTile+16*asm.Panel]
+	for r := range n {
+		q.b.asm.TileSums(asm.Panel, &sums[r*asm.Panel], n*asm.Panel+winoGap, &tile[0], asm.Panel)
+		q.epilogue(tile, row+r)
 		for i := range runs {
-			q.scatter(tile, local[atRow:], &runs[i], row)
+			q.scatter(tile, local[atRow:], &runs[i], row+r)
 		}
 	}
 }
@@ -138,5 +115,36 @@ func (q *winograd) epilogue(y []float32, channel int) {
 	}
 	if q.act != nil {
 		q.act(y)
+	}
+}
+
+// storeFew makes positions of sums [36][tiles*32+winoGap] of n rows from row on and the tiles of a panel.
+func (q *winograd) storeFew(local, sums []float32, panel, tiles, row, n int) {
+	tile := local[atTile : atTile+16*asm.Panel]
+	var bias [asm.Panel]float32
+	if q.bias.there() {
+		q.bias.load(bias[:n], row)
+	}
+	high, wide := q.dest[1], q.dest[2]
+	for t := range tiles {
+		q.b.asm.TileSums(n, &sums[t*asm.Panel], tiles*asm.Panel+winoGap, &tile[0], asm.Panel)
+		if q.bias.there() {
+			for p := 0; p < len(tile); p += asm.Panel {
+				q.b.asm.Add(tile[p:p+n], tile[p:p+n], bias[:n])
+			}
+		}
+		if q.act != nil {
+			q.act(tile)
+		}
+		i := (q.chunk+panel)*asm.Panel + t
+		sample, down, across := i/q.across/q.down, i/q.across%q.down, i%q.across
+		columns := min(4, wide-4*across)
+		for r := range n {
+			for a := range min(4, high-4*down) {
+				from := tile[4*a*asm.Panel+r:]
+				four := [4]float32{from[0], from[asm.Panel], from[2*asm.Panel], from[3*asm.Panel]}
+				q.y.store(((sample*q.rows+row+r)*high+4*down+a)*wide+4*across, four[:columns])
+			}
+		}
 	}
 }

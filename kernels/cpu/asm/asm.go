@@ -54,6 +54,7 @@ type Kernels struct {
 	Rows       int          // largest height of a Strided
 	Panels     int          // panels that a Gemv takes
 	ByRow      [3][]Strided // by height, from 1 to Rows
+	ByRowHalf  []Strided    // the first half of a panel alone, of F32
 	ByCol      []Strided    // of F32 alone
 	Gemv       [3]Gemv
 	Mix        [3]Mix

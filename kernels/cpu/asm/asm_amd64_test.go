@@ -114,16 +114,17 @@ func TestStrided(t *testing.T) {
 			for _, k := range []int{0, 1, 3, 4, 5, 64} {
 				what := fmt.Sprintf("%s: %d rows, k %d", name, m, k)
 				for s := F32; s <= F16; s++ {
-					testStrided(t, fmt.Sprintf("%s by row, %d", what, s), kernels.ByRow[s][m], r, s, m, k, k+3, 1)
+					testStrided(t, fmt.Sprintf("%s by row, %d", what, s), kernels.ByRow[s][m], r, s, m, k, k+3, 1, Panel)
 				}
-				testStrided(t, what+" by column", kernels.ByCol[m], r, F32, m, k, 1, m+2)
+				testStrided(t, what+" by column", kernels.ByCol[m], r, F32, m, k, 1, m+2, Panel)
+				testStrided(t, what+" by row, a half", kernels.ByRowHalf[m], r, F32, m, k, k+3, 1, Panel/2)
 			}
 		}
 	}
 }
 
 // Element (i, l) of a is at i*down + l*along.
-func testStrided(t *testing.T, what string, f Strided, r *rand.Rand, s Storage, m, k, down, along int) {
+func testStrided(t *testing.T, what string, f Strided, r *rand.Rand, s Storage, m, k, down, along, width int) {
 	const ldb, ldc = 45, 37
 	lda := max(down, along)
 	a, b, bias := random(r, m*down+k*along), random(r, k*ldb+Panel), random(r, Panel)
@@ -134,7 +135,7 @@ func testStrided(t *testing.T, what string, f Strided, r *rand.Rand, s Storage, 
 		for _, bp := range []*float32{nil, &bias[0]} {
 			f(k, &a[0], lda, w, ldb, &c[0], ldc, bp, resume)
 			for i := range m {
-				for j := range Panel {
+				for j := range width {
 					acc := float32(0)
 					if resume != 0 {
 						acc = want[i*ldc+j]
@@ -334,6 +335,81 @@ func TestButterflies(t *testing.T) {
 				f(n, &w[0], &x[0], &x[row], &x[2*row], &x[3*row], &(*y)[0], &(*y)[row], &(*y)[2*row], &(*y)[3*row])
 			}
 			sameBits(t, fmt.Sprintf("%s: bins of %d", name, n), got, want)
+		}
+	}
+}
+
+// Transforms of Winograd's tiles are those of the Go loops, and these those of the matrices of Cook and Toom.
+func TestSquares(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	const ldx, ldy = 70, 73
+	x := random(r, 36*ldx)
+	points := []float64{0, winogradA, -winogradA, winogradB, -winogradB}
+	g, bt, at := make([][]float64, 6), make([][]float64, 6), make([][]float64, 4)
+	poly := func(skip int) []float64 { // coefficients of the product of x - p over all points but one
+		c := []float64{1}
+		for k, p := range points {
+			if k == skip {
+				continue
+			}
+			c = append(c, 0)
+			for i := len(c) - 1; i >= 0; i-- {
+				if c[i] *= -p; i > 0 {
+					c[i] += c[i-1]
+				}
+			}
+		}
+		return append(c, make([]float64, 6-len(c))...)
+	}
+	for j, p := range points {
+		scale := 1.0
+		for k, q := range points {
+			if k != j {
+				scale *= p - q
+			}
+		}
+		bt[j] = poly(j)
+		g[j] = []float64{1 / scale, p / scale, p * p / scale}
+		for i := range at {
+			at[i] = append(at[i], math.Pow(p, float64(i)))
+		}
+	}
+	g[5], bt[5] = []float64{0, 0, 1}, poly(-1)
+	for i := range at {
+		at[i] = append(at[i], []float64{0, 0, 0, 1}[i])
+	}
+	generic := genericWindows()
+	for name, k := range tiers(t) {
+		for _, c := range []struct {
+			what      string
+			fast, own Squares
+			m         [][]float64
+		}{
+			{"weights", k.TileWeights, generic.TileWeights, g},
+			{"patches", k.TilePatches, generic.TilePatches, bt},
+			{"sums", k.TileSums, generic.TileSums, at},
+		} {
+			for _, n := range []int{1, 7, 8, 16, 32, 67} {
+				got, want := random(r, 36*ldy), []float32(nil)
+				want = slices.Clone(got)
+				c.fast(n, &slices.Clone(x)[0], ldx, &got[0], ldy)
+				c.own(n, &slices.Clone(x)[0], ldx, &want[0], ldy)
+				sameBits(t, fmt.Sprintf("%s: %s of %d", name, c.what, n), got, want)
+				rows, cols := len(c.m), len(c.m[0])
+				for e := range rows * rows * n {
+					i, j, at := e/n/rows, e/n%rows, e%n
+					var y, size float64
+					for u := range cols {
+						for v := range cols {
+							p := c.m[i][u] * c.m[j][v] * float64(x[(u*cols+v)*ldx+at])
+							y, size = y+p, size+math.Abs(p)
+						}
+					}
+					if d := math.Abs(y - float64(got[(i*rows+j)*ldy+at])); d > 4e-7*size {
+						t.Fatalf("%s: %s, element (%d, %d) of matrix %d: off by %v of %v", name, c.what, i, j, at, d, size)
+					}
+				}
+			}
 		}
 	}
 }

@@ -84,6 +84,11 @@ func ByRow1YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf1YF32 is the Strided of 1 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow2YF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
@@ -103,6 +108,11 @@ func ByRow2YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByCol2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf2YF32 is the Strided of 2 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // ByRow3YF32 is the Strided of 3 rows over F32 weights.
 //
@@ -124,6 +134,11 @@ func ByRow3YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf3YF32 is the Strided of 3 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow4YF32 is the Strided of 4 rows over F32 weights.
 //
 //go:noescape
@@ -143,6 +158,11 @@ func ByRow4YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByCol4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf4YF32 is the Strided of 4 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // ByRow5YF32 is the Strided of 5 rows over F32 weights.
 //
@@ -164,6 +184,11 @@ func ByRow5YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf5YF32 is the Strided of 5 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow6YF32 is the Strided of 6 rows over F32 weights.
 //
 //go:noescape
@@ -183,6 +208,11 @@ func ByRow6YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByCol6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf6YF32 is the Strided of 6 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // PeakY executes n times 10 independent vector multiply-adds of 8 lanes.
 func PeakY(n int)

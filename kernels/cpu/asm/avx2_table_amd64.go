@@ -13,6 +13,7 @@ func AVX2() Kernels {
 			{nil, ByRow1YBF16, ByRow2YBF16, ByRow3YBF16, ByRow4YBF16, ByRow5YBF16, ByRow6YBF16},
 			{nil, ByRow1YF16, ByRow2YF16, ByRow3YF16, ByRow4YF16, ByRow5YF16, ByRow6YF16},
 		},
+		ByRowHalf:  []Strided{nil, ByRowHalf1YF32, ByRowHalf2YF32, ByRowHalf3YF32, ByRowHalf4YF32, ByRowHalf5YF32, ByRowHalf6YF32},
 		ByCol:      []Strided{nil, ByCol1YF32, ByCol2YF32, ByCol3YF32, ByCol4YF32, ByCol5YF32, ByCol6YF32},
 		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},

@@ -63,3 +63,18 @@ func FifthsY(n int, w *float32, x *float32, xi *float32, apart int, y *float32, 
 //
 //go:noescape
 func RealBinsY(n int, w *float32, ar *float32, ai *float32, br *float32, bi *float32, cr *float32, ci *float32, dr *float32, di *float32)
+
+// TileWeightsY is the TileWeights of vectors.
+//
+//go:noescape
+func TileWeightsY(n int, x *float32, ldx int, y *float32, ldy int)
+
+// TilePatchesY is the TilePatches of vectors.
+//
+//go:noescape
+func TilePatchesY(n int, x *float32, ldx int, y *float32, ldy int)
+
+// TileSumsY is the TileSums of vectors.
+//
+//go:noescape
+func TileSumsY(n int, x *float32, ldx int, y *float32, ldy int)

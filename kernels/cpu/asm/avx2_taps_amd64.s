@@ -1753,6 +1753,2361 @@ done:
 	VZEROUPPER
 	RET
 
+// func TileWeightsY(n int, x *float32, ldx int, y *float32, ldy int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·TileWeightsY(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ ldx+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ ldy+32(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (DI)(DI*1), R8
+	SUBQ $0x08, AX
+	JL   tail
+
+loop:
+	MOVQ        BX, R10
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Y0
+	VMULPS      constantsY<>+32(SB), Y0, Y0
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9), Y1
+	VMULPS      constantsY<>+32(SB), Y1, Y1
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9), Y2
+	VMULPS      constantsY<>+32(SB), Y2, Y2
+	VMULPS      constantsY<>+32(SB), Y0, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+64(SB), Y0, Y3
+	VFMADD231PS constantsY<>+96(SB), Y2, Y3
+	VMOVAPS     Y3, Y4
+	VFMADD231PS constantsY<>+128(SB), Y1, Y3
+	VFMADD231PS constantsY<>+160(SB), Y1, Y4
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+192(SB), Y0, Y0
+	VFMADD231PS constantsY<>+224(SB), Y2, Y0
+	VMOVAPS     Y0, Y3
+	VFMADD231PS constantsY<>+256(SB), Y1, Y0
+	VFMADD231PS constantsY<>+288(SB), Y1, Y3
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Y0
+	VMULPS      constantsY<>+64(SB), Y0, Y0
+	MOVQ        CX, R9
+	VMOVUPS     (R9)(R8*1), Y1
+	VFMADD231PS constantsY<>+96(SB), Y1, Y0
+	MOVQ        CX, R9
+	VMOVUPS     (R9)(DI*1), Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constantsY<>+128(SB), Y1, Y0
+	VFMADD231PS constantsY<>+160(SB), Y1, Y2
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9), Y1
+	VMULPS      constantsY<>+64(SB), Y1, Y1
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(R8*1), Y3
+	VFMADD231PS constantsY<>+96(SB), Y3, Y1
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(DI*1), Y3
+	VMOVAPS     Y1, Y4
+	VFMADD231PS constantsY<>+128(SB), Y3, Y1
+	VFMADD231PS constantsY<>+160(SB), Y3, Y4
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9), Y3
+	VMULPS      constantsY<>+64(SB), Y3, Y3
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(R8*1), Y5
+	VFMADD231PS constantsY<>+96(SB), Y5, Y3
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(DI*1), Y5
+	VMOVAPS     Y3, Y6
+	VFMADD231PS constantsY<>+128(SB), Y5, Y3
+	VFMADD231PS constantsY<>+160(SB), Y5, Y6
+	VMULPS      constantsY<>+32(SB), Y0, Y5
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+64(SB), Y0, Y5
+	VFMADD231PS constantsY<>+96(SB), Y3, Y5
+	VMOVAPS     Y5, Y7
+	VFMADD231PS constantsY<>+128(SB), Y1, Y5
+	VFMADD231PS constantsY<>+160(SB), Y1, Y7
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y7, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+192(SB), Y0, Y0
+	VFMADD231PS constantsY<>+224(SB), Y3, Y0
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constantsY<>+256(SB), Y1, Y0
+	VFMADD231PS constantsY<>+288(SB), Y1, Y5
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+32(SB), Y2, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+64(SB), Y2, Y0
+	VFMADD231PS constantsY<>+96(SB), Y6, Y0
+	VMOVAPS     Y0, Y1
+	VFMADD231PS constantsY<>+128(SB), Y4, Y0
+	VFMADD231PS constantsY<>+160(SB), Y4, Y1
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+192(SB), Y2, Y0
+	VFMADD231PS constantsY<>+224(SB), Y6, Y0
+	VMOVAPS     Y0, Y1
+	VFMADD231PS constantsY<>+256(SB), Y4, Y0
+	VFMADD231PS constantsY<>+288(SB), Y4, Y1
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y6, (R10)
+	ADDQ        SI, R10
+	MOVQ        CX, R9
+	VMOVUPS     (R9), Y0
+	VMULPS      constantsY<>+192(SB), Y0, Y0
+	MOVQ        CX, R9
+	VMOVUPS     (R9)(R8*1), Y1
+	VFMADD231PS constantsY<>+224(SB), Y1, Y0
+	MOVQ        CX, R9
+	VMOVUPS     (R9)(DI*1), Y1
+	VMOVAPS     Y0, Y2
+	VFMADD231PS constantsY<>+256(SB), Y1, Y0
+	VFMADD231PS constantsY<>+288(SB), Y1, Y2
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9), Y1
+	VMULPS      constantsY<>+192(SB), Y1, Y1
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(R8*1), Y3
+	VFMADD231PS constantsY<>+224(SB), Y3, Y1
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(DI*1), Y3
+	VMOVAPS     Y1, Y4
+	VFMADD231PS constantsY<>+256(SB), Y3, Y1
+	VFMADD231PS constantsY<>+288(SB), Y3, Y4
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9), Y3
+	VMULPS      constantsY<>+192(SB), Y3, Y3
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(R8*1), Y5
+	VFMADD231PS constantsY<>+224(SB), Y5, Y3
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(DI*1), Y5
+	VMOVAPS     Y3, Y6
+	VFMADD231PS constantsY<>+256(SB), Y5, Y3
+	VFMADD231PS constantsY<>+288(SB), Y5, Y6
+	VMULPS      constantsY<>+32(SB), Y0, Y5
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+64(SB), Y0, Y5
+	VFMADD231PS constantsY<>+96(SB), Y3, Y5
+	VMOVAPS     Y5, Y7
+	VFMADD231PS constantsY<>+128(SB), Y1, Y5
+	VFMADD231PS constantsY<>+160(SB), Y1, Y7
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y7, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+192(SB), Y0, Y0
+	VFMADD231PS constantsY<>+224(SB), Y3, Y0
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constantsY<>+256(SB), Y1, Y0
+	VFMADD231PS constantsY<>+288(SB), Y1, Y5
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+32(SB), Y2, Y0
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+64(SB), Y2, Y0
+	VFMADD231PS constantsY<>+96(SB), Y6, Y0
+	VMOVAPS     Y0, Y1
+	VFMADD231PS constantsY<>+128(SB), Y4, Y0
+	VFMADD231PS constantsY<>+160(SB), Y4, Y1
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+192(SB), Y2, Y0
+	VFMADD231PS constantsY<>+224(SB), Y6, Y0
+	VMOVAPS     Y0, Y1
+	VFMADD231PS constantsY<>+256(SB), Y4, Y0
+	VFMADD231PS constantsY<>+288(SB), Y4, Y1
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y6, (R10)
+	ADDQ        SI, R10
+	MOVQ        CX, R9
+	VMOVUPS     (R9)(R8*1), Y0
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(R8*1), Y1
+	MOVQ        CX, R9
+	ADDQ        DX, R9
+	ADDQ        DX, R9
+	VMOVUPS     (R9)(R8*1), Y2
+	VMULPS      constantsY<>+32(SB), Y0, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+64(SB), Y0, Y3
+	VFMADD231PS constantsY<>+96(SB), Y2, Y3
+	VMOVAPS     Y3, Y4
+	VFMADD231PS constantsY<>+128(SB), Y1, Y3
+	VFMADD231PS constantsY<>+160(SB), Y1, Y4
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        SI, R10
+	VMULPS      constantsY<>+192(SB), Y0, Y0
+	VFMADD231PS constantsY<>+224(SB), Y2, Y0
+	VMOVAPS     Y0, Y3
+	VFMADD231PS constantsY<>+256(SB), Y1, Y0
+	VFMADD231PS constantsY<>+288(SB), Y1, Y3
+	VMOVUPS     Y0, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        SI, R10
+	VMOVUPS     Y2, (R10)
+	ADDQ        SI, R10
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, BX
+	SUBQ        $0x08, AX
+	JGE         loop
+
+tail:
+	ADDQ         $0x08, AX
+	JE           done
+	VMOVQ        AX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX), Y0, Y1
+	VMULPS       constantsY<>+32(SB), Y1, Y1
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	VMULPS       constantsY<>+32(SB), Y2, Y2
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	VMULPS       constantsY<>+32(SB), Y3, Y3
+	VMULPS       constantsY<>+32(SB), Y1, Y4
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+64(SB), Y1, Y4
+	VFMADD231PS  constantsY<>+96(SB), Y3, Y4
+	VMOVAPS      Y4, Y5
+	VFMADD231PS  constantsY<>+128(SB), Y2, Y4
+	VFMADD231PS  constantsY<>+160(SB), Y2, Y5
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y5, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+192(SB), Y1, Y1
+	VFMADD231PS  constantsY<>+224(SB), Y3, Y1
+	VMOVAPS      Y1, Y4
+	VFMADD231PS  constantsY<>+256(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+288(SB), Y2, Y4
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y3, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX), Y0, Y1
+	VMULPS       constantsY<>+64(SB), Y1, Y1
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y2
+	VFMADD231PS  constantsY<>+96(SB), Y2, Y1
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX)(DI*1), Y0, Y2
+	VMOVAPS      Y1, Y3
+	VFMADD231PS  constantsY<>+128(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+160(SB), Y2, Y3
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	VMULPS       constantsY<>+64(SB), Y2, Y2
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y4
+	VFMADD231PS  constantsY<>+96(SB), Y4, Y2
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(DI*1), Y0, Y4
+	VMOVAPS      Y2, Y5
+	VFMADD231PS  constantsY<>+128(SB), Y4, Y2
+	VFMADD231PS  constantsY<>+160(SB), Y4, Y5
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	VMULPS       constantsY<>+64(SB), Y4, Y4
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y6
+	VFMADD231PS  constantsY<>+96(SB), Y6, Y4
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(DI*1), Y0, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constantsY<>+128(SB), Y6, Y4
+	VFMADD231PS  constantsY<>+160(SB), Y6, Y7
+	VMULPS       constantsY<>+32(SB), Y1, Y6
+	VMASKMOVPS   Y6, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+64(SB), Y1, Y6
+	VFMADD231PS  constantsY<>+96(SB), Y4, Y6
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constantsY<>+128(SB), Y2, Y6
+	VFMADD231PS  constantsY<>+160(SB), Y2, Y8
+	VMASKMOVPS   Y6, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y8, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+192(SB), Y1, Y1
+	VFMADD231PS  constantsY<>+224(SB), Y4, Y1
+	VMOVAPS      Y1, Y6
+	VFMADD231PS  constantsY<>+256(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+288(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y6, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+32(SB), Y3, Y1
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+64(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+96(SB), Y7, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD231PS  constantsY<>+128(SB), Y5, Y1
+	VFMADD231PS  constantsY<>+160(SB), Y5, Y2
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+192(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+224(SB), Y7, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD231PS  constantsY<>+256(SB), Y5, Y1
+	VFMADD231PS  constantsY<>+288(SB), Y5, Y2
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y7, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX), Y0, Y1
+	VMULPS       constantsY<>+192(SB), Y1, Y1
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y2
+	VFMADD231PS  constantsY<>+224(SB), Y2, Y1
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX)(DI*1), Y0, Y2
+	VMOVAPS      Y1, Y3
+	VFMADD231PS  constantsY<>+256(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+288(SB), Y2, Y3
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	VMULPS       constantsY<>+192(SB), Y2, Y2
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y4
+	VFMADD231PS  constantsY<>+224(SB), Y4, Y2
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(DI*1), Y0, Y4
+	VMOVAPS      Y2, Y5
+	VFMADD231PS  constantsY<>+256(SB), Y4, Y2
+	VFMADD231PS  constantsY<>+288(SB), Y4, Y5
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	VMULPS       constantsY<>+192(SB), Y4, Y4
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y6
+	VFMADD231PS  constantsY<>+224(SB), Y6, Y4
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(DI*1), Y0, Y6
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constantsY<>+256(SB), Y6, Y4
+	VFMADD231PS  constantsY<>+288(SB), Y6, Y7
+	VMULPS       constantsY<>+32(SB), Y1, Y6
+	VMASKMOVPS   Y6, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+64(SB), Y1, Y6
+	VFMADD231PS  constantsY<>+96(SB), Y4, Y6
+	VMOVAPS      Y6, Y8
+	VFMADD231PS  constantsY<>+128(SB), Y2, Y6
+	VFMADD231PS  constantsY<>+160(SB), Y2, Y8
+	VMASKMOVPS   Y6, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y8, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+192(SB), Y1, Y1
+	VFMADD231PS  constantsY<>+224(SB), Y4, Y1
+	VMOVAPS      Y1, Y6
+	VFMADD231PS  constantsY<>+256(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+288(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y6, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+32(SB), Y3, Y1
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+64(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+96(SB), Y7, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD231PS  constantsY<>+128(SB), Y5, Y1
+	VFMADD231PS  constantsY<>+160(SB), Y5, Y2
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+192(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+224(SB), Y7, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD231PS  constantsY<>+256(SB), Y5, Y1
+	VFMADD231PS  constantsY<>+288(SB), Y5, Y2
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y2, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y7, Y0, (BX)
+	ADDQ         SI, BX
+	MOVQ         CX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y1
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y2
+	MOVQ         CX, AX
+	ADDQ         DX, AX
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX)(R8*1), Y0, Y3
+	VMULPS       constantsY<>+32(SB), Y1, Y4
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+64(SB), Y1, Y4
+	VFMADD231PS  constantsY<>+96(SB), Y3, Y4
+	VMOVAPS      Y4, Y5
+	VFMADD231PS  constantsY<>+128(SB), Y2, Y4
+	VFMADD231PS  constantsY<>+160(SB), Y2, Y5
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y5, Y0, (BX)
+	ADDQ         SI, BX
+	VMULPS       constantsY<>+192(SB), Y1, Y1
+	VFMADD231PS  constantsY<>+224(SB), Y3, Y1
+	VMOVAPS      Y1, Y4
+	VFMADD231PS  constantsY<>+256(SB), Y2, Y1
+	VFMADD231PS  constantsY<>+288(SB), Y2, Y4
+	VMASKMOVPS   Y1, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y4, Y0, (BX)
+	ADDQ         SI, BX
+	VMASKMOVPS   Y3, Y0, (BX)
+	ADDQ         SI, BX
+
+done:
+	VZEROUPPER
+	RET
+
+// func TilePatchesY(n int, x *float32, ldx int, y *float32, ldy int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·TilePatchesY(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ ldx+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ ldy+32(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	LEAQ (DX)(DX*2), DI
+	SHLQ $0x01, DI
+	SUBQ $0x08, AX
+	JL   tail
+
+loop:
+	MOVQ        CX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DI, R8
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	MOVQ        CX, R8
+	MOVQ        BX, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VMOVAPS     Y4, Y6
+	VFMADD231PS constantsY<>+320(SB), Y2, Y6
+	VFMADD231PS constantsY<>+352(SB), Y0, Y6
+	VMOVAPS     Y4, Y0
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+384(SB), Y2, Y0
+	VFMADD231PS constantsY<>+384(SB), Y1, Y7
+	VMOVAPS     Y0, Y8
+	VFMADD231PS constantsY<>+416(SB), Y7, Y0
+	VFMADD231PS constantsY<>+448(SB), Y7, Y8
+	VMOVAPS     Y4, Y4
+	VMOVAPS     Y3, Y7
+	VFMADD231PS constantsY<>+480(SB), Y2, Y4
+	VFMADD231PS constantsY<>+480(SB), Y1, Y7
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constantsY<>+512(SB), Y7, Y4
+	VFMADD231PS constantsY<>+544(SB), Y7, Y2
+	VMOVAPS     Y5, Y5
+	VFMADD231PS constantsY<>+320(SB), Y3, Y5
+	VFMADD231PS constantsY<>+352(SB), Y1, Y5
+	VMOVUPS     Y6, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y8, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, BX
+	SUBQ        $0x08, AX
+	JGE         loop
+
+tail:
+	ADDQ         $0x08, AX
+	JE           done
+	VMOVQ        AX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	MOVQ         CX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y9, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y9, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y9, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y9, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y9, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DI, AX
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y9, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	MOVQ         CX, AX
+	MOVQ         BX, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y9, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y9, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y9, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y9, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y9, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VMOVAPS      Y5, Y7
+	VFMADD231PS  constantsY<>+320(SB), Y3, Y7
+	VFMADD231PS  constantsY<>+352(SB), Y1, Y7
+	VMOVAPS      Y5, Y1
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+384(SB), Y3, Y1
+	VFMADD231PS  constantsY<>+384(SB), Y2, Y8
+	VMOVAPS      Y1, Y9
+	VFMADD231PS  constantsY<>+416(SB), Y8, Y1
+	VFMADD231PS  constantsY<>+448(SB), Y8, Y9
+	VMOVAPS      Y5, Y5
+	VMOVAPS      Y4, Y8
+	VFMADD231PS  constantsY<>+480(SB), Y3, Y5
+	VFMADD231PS  constantsY<>+480(SB), Y2, Y8
+	VMOVAPS      Y5, Y3
+	VFMADD231PS  constantsY<>+512(SB), Y8, Y5
+	VFMADD231PS  constantsY<>+544(SB), Y8, Y3
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constantsY<>+320(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+352(SB), Y2, Y6
+	VMASKMOVPS   Y7, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y9, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+
+done:
+	VZEROUPPER
+	RET
+
+// func TileSumsY(n int, x *float32, ldx int, y *float32, ldy int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·TileSumsY(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ ldx+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ ldy+32(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	LEAQ (DX)(DX*2), DI
+	SHLQ $0x01, DI
+	SUBQ $0x08, AX
+	JL   tail
+
+loop:
+	MOVQ        CX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	MOVQ        R8, R10
+	VMOVUPS     (R10), Y0
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y1
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y2
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y3
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y4
+	ADDQ        DI, R10
+	VMOVUPS     (R10), Y5
+	ADDQ        DI, R10
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	ADDQ        DX, R8
+	MOVQ        R8, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DI, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DI, R8
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        DI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        DI, R9
+	MOVQ        CX, R8
+	MOVQ        BX, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     (R8), Y0
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y1
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y2
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y3
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y4
+	ADDQ        DX, R8
+	VMOVUPS     (R8), Y5
+	ADDQ        DX, R8
+	VADDPS      Y2, Y1, Y6
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y0, Y0
+	VADDPS      Y2, Y0, Y0
+	VMULPS      constantsY<>+512(SB), Y3, Y4
+	VFMADD231PS constantsY<>+416(SB), Y1, Y4
+	VMULPS      constantsY<>+576(SB), Y2, Y2
+	VFMADD231PS constantsY<>+608(SB), Y6, Y2
+	VFMADD231PS constantsY<>+640(SB), Y3, Y5
+	VFMADD231PS constantsY<>+672(SB), Y1, Y5
+	VMOVUPS     Y0, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y4, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y2, (R9)
+	ADDQ        SI, R9
+	VMOVUPS     Y5, (R9)
+	ADDQ        SI, R9
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, BX
+	SUBQ        $0x08, AX
+	JGE         loop
+
+tail:
+	ADDQ         $0x08, AX
+	JE           done
+	VMOVQ        AX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     constantsY<>+0(SB), Y0, Y0
+	MOVQ         CX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	MOVQ         AX, R9
+	VMASKMOVPS   (R9), Y0, Y1
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y2
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y3
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y4
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y5
+	ADDQ         DI, R9
+	VMASKMOVPS   (R9), Y0, Y6
+	ADDQ         DI, R9
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	ADDQ         DX, AX
+	MOVQ         AX, R8
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DI, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DI, AX
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y5, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y3, Y0, (R8)
+	ADDQ         DI, R8
+	VMASKMOVPS   Y6, Y0, (R8)
+	ADDQ         DI, R8
+	MOVQ         CX, AX
+	MOVQ         BX, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   (AX), Y0, Y1
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y2
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y3
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y4
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y5
+	ADDQ         DX, AX
+	VMASKMOVPS   (AX), Y0, Y6
+	ADDQ         DX, AX
+	VADDPS       Y3, Y2, Y7
+	VSUBPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y3
+	VSUBPS       Y5, Y4, Y4
+	VADDPS       Y7, Y1, Y1
+	VADDPS       Y3, Y1, Y1
+	VMULPS       constantsY<>+512(SB), Y4, Y5
+	VFMADD231PS  constantsY<>+416(SB), Y2, Y5
+	VMULPS       constantsY<>+576(SB), Y3, Y3
+	VFMADD231PS  constantsY<>+608(SB), Y7, Y3
+	VFMADD231PS  constantsY<>+640(SB), Y4, Y6
+	VFMADD231PS  constantsY<>+672(SB), Y2, Y6
+	VMASKMOVPS   Y1, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y5, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         SI, CX
+	VMASKMOVPS   Y6, Y0, (CX)
+	ADDQ         SI, CX
+
+done:
+	VZEROUPPER
+	RET
+
 DATA constantsY<>+0(SB)/4, $0x00000000
 DATA constantsY<>+4(SB)/4, $0x00000001
 DATA constantsY<>+8(SB)/4, $0x00000002
@@ -1761,4 +4116,172 @@ DATA constantsY<>+16(SB)/4, $0x00000004
 DATA constantsY<>+20(SB)/4, $0x00000005
 DATA constantsY<>+24(SB)/4, $0x00000006
 DATA constantsY<>+28(SB)/4, $0x00000007
-GLOBL constantsY<>(SB), RODATA|NOPTR, $32
+DATA constantsY<>+32(SB)/4, $0x3f91a2b4
+DATA constantsY<>+36(SB)/4, $0x3f91a2b4
+DATA constantsY<>+40(SB)/4, $0x3f91a2b4
+DATA constantsY<>+44(SB)/4, $0x3f91a2b4
+DATA constantsY<>+48(SB)/4, $0x3f91a2b4
+DATA constantsY<>+52(SB)/4, $0x3f91a2b4
+DATA constantsY<>+56(SB)/4, $0x3f91a2b4
+DATA constantsY<>+60(SB)/4, $0x3f91a2b4
+DATA constantsY<>+64(SB)/4, $0xbf303b34
+DATA constantsY<>+68(SB)/4, $0xbf303b34
+DATA constantsY<>+72(SB)/4, $0xbf303b34
+DATA constantsY<>+76(SB)/4, $0xbf303b34
+DATA constantsY<>+80(SB)/4, $0xbf303b34
+DATA constantsY<>+84(SB)/4, $0xbf303b34
+DATA constantsY<>+88(SB)/4, $0xbf303b34
+DATA constantsY<>+92(SB)/4, $0xbf303b34
+DATA constantsY<>+96(SB)/4, $0xbe89ae41
+DATA constantsY<>+100(SB)/4, $0xbe89ae41
+DATA constantsY<>+104(SB)/4, $0xbe89ae41
+DATA constantsY<>+108(SB)/4, $0xbe89ae41
+DATA constantsY<>+112(SB)/4, $0xbe89ae41
+DATA constantsY<>+116(SB)/4, $0xbe89ae41
+DATA constantsY<>+120(SB)/4, $0xbe89ae41
+DATA constantsY<>+124(SB)/4, $0xbe89ae41
+DATA constantsY<>+128(SB)/4, $0xbedc4a01
+DATA constantsY<>+132(SB)/4, $0xbedc4a01
+DATA constantsY<>+136(SB)/4, $0xbedc4a01
+DATA constantsY<>+140(SB)/4, $0xbedc4a01
+DATA constantsY<>+144(SB)/4, $0xbedc4a01
+DATA constantsY<>+148(SB)/4, $0xbedc4a01
+DATA constantsY<>+152(SB)/4, $0xbedc4a01
+DATA constantsY<>+156(SB)/4, $0xbedc4a01
+DATA constantsY<>+160(SB)/4, $0x3edc4a01
+DATA constantsY<>+164(SB)/4, $0x3edc4a01
+DATA constantsY<>+168(SB)/4, $0x3edc4a01
+DATA constantsY<>+172(SB)/4, $0x3edc4a01
+DATA constantsY<>+176(SB)/4, $0x3edc4a01
+DATA constantsY<>+180(SB)/4, $0x3edc4a01
+DATA constantsY<>+184(SB)/4, $0x3edc4a01
+DATA constantsY<>+188(SB)/4, $0x3edc4a01
+DATA constantsY<>+192(SB)/4, $0x3df4c401
+DATA constantsY<>+196(SB)/4, $0x3df4c401
+DATA constantsY<>+200(SB)/4, $0x3df4c401
+DATA constantsY<>+204(SB)/4, $0x3df4c401
+DATA constantsY<>+208(SB)/4, $0x3df4c401
+DATA constantsY<>+212(SB)/4, $0x3df4c401
+DATA constantsY<>+216(SB)/4, $0x3df4c401
+DATA constantsY<>+220(SB)/4, $0x3df4c401
+DATA constantsY<>+224(SB)/4, $0x3e89ae41
+DATA constantsY<>+228(SB)/4, $0x3e89ae41
+DATA constantsY<>+232(SB)/4, $0x3e89ae41
+DATA constantsY<>+236(SB)/4, $0x3e89ae41
+DATA constantsY<>+240(SB)/4, $0x3e89ae41
+DATA constantsY<>+244(SB)/4, $0x3e89ae41
+DATA constantsY<>+248(SB)/4, $0x3e89ae41
+DATA constantsY<>+252(SB)/4, $0x3e89ae41
+DATA constantsY<>+256(SB)/4, $0x3e379301
+DATA constantsY<>+260(SB)/4, $0x3e379301
+DATA constantsY<>+264(SB)/4, $0x3e379301
+DATA constantsY<>+268(SB)/4, $0x3e379301
+DATA constantsY<>+272(SB)/4, $0x3e379301
+DATA constantsY<>+276(SB)/4, $0x3e379301
+DATA constantsY<>+280(SB)/4, $0x3e379301
+DATA constantsY<>+284(SB)/4, $0x3e379301
+DATA constantsY<>+288(SB)/4, $0xbe379301
+DATA constantsY<>+292(SB)/4, $0xbe379301
+DATA constantsY<>+296(SB)/4, $0xbe379301
+DATA constantsY<>+300(SB)/4, $0xbe379301
+DATA constantsY<>+304(SB)/4, $0xbe379301
+DATA constantsY<>+308(SB)/4, $0xbe379301
+DATA constantsY<>+312(SB)/4, $0xbe379301
+DATA constantsY<>+316(SB)/4, $0xbe379301
+DATA constantsY<>+320(SB)/4, $0xc0290000
+DATA constantsY<>+324(SB)/4, $0xc0290000
+DATA constantsY<>+328(SB)/4, $0xc0290000
+DATA constantsY<>+332(SB)/4, $0xc0290000
+DATA constantsY<>+336(SB)/4, $0xc0290000
+DATA constantsY<>+340(SB)/4, $0xc0290000
+DATA constantsY<>+344(SB)/4, $0xc0290000
+DATA constantsY<>+348(SB)/4, $0xc0290000
+DATA constantsY<>+352(SB)/4, $0x3f610000
+DATA constantsY<>+356(SB)/4, $0x3f610000
+DATA constantsY<>+360(SB)/4, $0x3f610000
+DATA constantsY<>+364(SB)/4, $0x3f610000
+DATA constantsY<>+368(SB)/4, $0x3f610000
+DATA constantsY<>+372(SB)/4, $0x3f610000
+DATA constantsY<>+376(SB)/4, $0x3f610000
+DATA constantsY<>+380(SB)/4, $0x3f610000
+DATA constantsY<>+384(SB)/4, $0xc0100000
+DATA constantsY<>+388(SB)/4, $0xc0100000
+DATA constantsY<>+392(SB)/4, $0xc0100000
+DATA constantsY<>+396(SB)/4, $0xc0100000
+DATA constantsY<>+400(SB)/4, $0xc0100000
+DATA constantsY<>+404(SB)/4, $0xc0100000
+DATA constantsY<>+408(SB)/4, $0xc0100000
+DATA constantsY<>+412(SB)/4, $0xc0100000
+DATA constantsY<>+416(SB)/4, $0x3f200000
+DATA constantsY<>+420(SB)/4, $0x3f200000
+DATA constantsY<>+424(SB)/4, $0x3f200000
+DATA constantsY<>+428(SB)/4, $0x3f200000
+DATA constantsY<>+432(SB)/4, $0x3f200000
+DATA constantsY<>+436(SB)/4, $0x3f200000
+DATA constantsY<>+440(SB)/4, $0x3f200000
+DATA constantsY<>+444(SB)/4, $0x3f200000
+DATA constantsY<>+448(SB)/4, $0xbf200000
+DATA constantsY<>+452(SB)/4, $0xbf200000
+DATA constantsY<>+456(SB)/4, $0xbf200000
+DATA constantsY<>+460(SB)/4, $0xbf200000
+DATA constantsY<>+464(SB)/4, $0xbf200000
+DATA constantsY<>+468(SB)/4, $0xbf200000
+DATA constantsY<>+472(SB)/4, $0xbf200000
+DATA constantsY<>+476(SB)/4, $0xbf200000
+DATA constantsY<>+480(SB)/4, $0xbec80000
+DATA constantsY<>+484(SB)/4, $0xbec80000
+DATA constantsY<>+488(SB)/4, $0xbec80000
+DATA constantsY<>+492(SB)/4, $0xbec80000
+DATA constantsY<>+496(SB)/4, $0xbec80000
+DATA constantsY<>+500(SB)/4, $0xbec80000
+DATA constantsY<>+504(SB)/4, $0xbec80000
+DATA constantsY<>+508(SB)/4, $0xbec80000
+DATA constantsY<>+512(SB)/4, $0x3fc00000
+DATA constantsY<>+516(SB)/4, $0x3fc00000
+DATA constantsY<>+520(SB)/4, $0x3fc00000
+DATA constantsY<>+524(SB)/4, $0x3fc00000
+DATA constantsY<>+528(SB)/4, $0x3fc00000
+DATA constantsY<>+532(SB)/4, $0x3fc00000
+DATA constantsY<>+536(SB)/4, $0x3fc00000
+DATA constantsY<>+540(SB)/4, $0x3fc00000
+DATA constantsY<>+544(SB)/4, $0xbfc00000
+DATA constantsY<>+548(SB)/4, $0xbfc00000
+DATA constantsY<>+552(SB)/4, $0xbfc00000
+DATA constantsY<>+556(SB)/4, $0xbfc00000
+DATA constantsY<>+560(SB)/4, $0xbfc00000
+DATA constantsY<>+564(SB)/4, $0xbfc00000
+DATA constantsY<>+568(SB)/4, $0xbfc00000
+DATA constantsY<>+572(SB)/4, $0xbfc00000
+DATA constantsY<>+576(SB)/4, $0x40100000
+DATA constantsY<>+580(SB)/4, $0x40100000
+DATA constantsY<>+584(SB)/4, $0x40100000
+DATA constantsY<>+588(SB)/4, $0x40100000
+DATA constantsY<>+592(SB)/4, $0x40100000
+DATA constantsY<>+596(SB)/4, $0x40100000
+DATA constantsY<>+600(SB)/4, $0x40100000
+DATA constantsY<>+604(SB)/4, $0x40100000
+DATA constantsY<>+608(SB)/4, $0x3ec80000
+DATA constantsY<>+612(SB)/4, $0x3ec80000
+DATA constantsY<>+616(SB)/4, $0x3ec80000
+DATA constantsY<>+620(SB)/4, $0x3ec80000
+DATA constantsY<>+624(SB)/4, $0x3ec80000
+DATA constantsY<>+628(SB)/4, $0x3ec80000
+DATA constantsY<>+632(SB)/4, $0x3ec80000
+DATA constantsY<>+636(SB)/4, $0x3ec80000
+DATA constantsY<>+640(SB)/4, $0x40580000
+DATA constantsY<>+644(SB)/4, $0x40580000
+DATA constantsY<>+648(SB)/4, $0x40580000
+DATA constantsY<>+652(SB)/4, $0x40580000
+DATA constantsY<>+656(SB)/4, $0x40580000
+DATA constantsY<>+660(SB)/4, $0x40580000
+DATA constantsY<>+664(SB)/4, $0x40580000
+DATA constantsY<>+668(SB)/4, $0x40580000
+DATA constantsY<>+672(SB)/4, $0x3e7a0000
+DATA constantsY<>+676(SB)/4, $0x3e7a0000
+DATA constantsY<>+680(SB)/4, $0x3e7a0000
+DATA constantsY<>+684(SB)/4, $0x3e7a0000
+DATA constantsY<>+688(SB)/4, $0x3e7a0000
+DATA constantsY<>+692(SB)/4, $0x3e7a0000
+DATA constantsY<>+696(SB)/4, $0x3e7a0000
+DATA constantsY<>+700(SB)/4, $0x3e7a0000
+GLOBL constantsY<>(SB), RODATA|NOPTR, $704

@@ -14,5 +14,8 @@ func windowsY() Windows {
 		Pairs:            PairsY,
 		Fifths:           FifthsY,
 		RealBins:         RealBinsY,
+		TileWeights:      TileWeightsY,
+		TilePatches:      TilePatchesY,
+		TileSums:         TileSumsY,
 	}
 }

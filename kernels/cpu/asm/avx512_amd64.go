@@ -84,6 +84,11 @@ func ByRow1ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf1ZF32 is the Strided of 1 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow2ZF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
@@ -103,6 +108,11 @@ func ByRow2ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByCol2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf2ZF32 is the Strided of 2 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // ByRow3ZF32 is the Strided of 3 rows over F32 weights.
 //
@@ -124,6 +134,11 @@ func ByRow3ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf3ZF32 is the Strided of 3 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow4ZF32 is the Strided of 4 rows over F32 weights.
 //
 //go:noescape
@@ -143,6 +158,11 @@ func ByRow4ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByCol4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf4ZF32 is the Strided of 4 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // ByRow5ZF32 is the Strided of 5 rows over F32 weights.
 //
@@ -164,6 +184,11 @@ func ByRow5ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf5ZF32 is the Strided of 5 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow6ZF32 is the Strided of 6 rows over F32 weights.
 //
 //go:noescape
@@ -183,6 +208,11 @@ func ByRow6ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByCol6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf6ZF32 is the Strided of 6 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // ByRow7ZF32 is the Strided of 7 rows over F32 weights.
 //
@@ -204,6 +234,11 @@ func ByRow7ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf7ZF32 is the Strided of 7 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow8ZF32 is the Strided of 8 rows over F32 weights.
 //
 //go:noescape
@@ -223,6 +258,11 @@ func ByRow8ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByCol8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf8ZF32 is the Strided of 8 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // ByRow9ZF32 is the Strided of 9 rows over F32 weights.
 //
@@ -244,6 +284,11 @@ func ByRow9ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf9ZF32 is the Strided of 9 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow10ZF32 is the Strided of 10 rows over F32 weights.
 //
 //go:noescape
@@ -263,6 +308,11 @@ func ByRow10ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //
 //go:noescape
 func ByCol10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf10ZF32 is the Strided of 10 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // ByRow11ZF32 is the Strided of 11 rows over F32 weights.
 //
@@ -284,6 +334,11 @@ func ByRow11ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //go:noescape
 func ByCol11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// ByRowHalf11ZF32 is the Strided of 11 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
 // ByRow12ZF32 is the Strided of 12 rows over F32 weights.
 //
 //go:noescape
@@ -303,6 +358,11 @@ func ByRow12ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //
 //go:noescape
 func ByCol12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// ByRowHalf12ZF32 is the Strided of 12 rows over F32 weights.
+//
+//go:noescape
+func ByRowHalf12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
 // PeakZ executes n times 10 independent vector multiply-adds of 16 lanes.
 func PeakZ(n int)

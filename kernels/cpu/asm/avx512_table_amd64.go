@@ -13,6 +13,7 @@ func AVX512() Kernels {
 			{nil, ByRow1ZBF16, ByRow2ZBF16, ByRow3ZBF16, ByRow4ZBF16, ByRow5ZBF16, ByRow6ZBF16, ByRow7ZBF16, ByRow8ZBF16, ByRow9ZBF16, ByRow10ZBF16, ByRow11ZBF16, ByRow12ZBF16},
 			{nil, ByRow1ZF16, ByRow2ZF16, ByRow3ZF16, ByRow4ZF16, ByRow5ZF16, ByRow6ZF16, ByRow7ZF16, ByRow8ZF16, ByRow9ZF16, ByRow10ZF16, ByRow11ZF16, ByRow12ZF16},
 		},
+		ByRowHalf:  []Strided{nil, ByRowHalf1ZF32, ByRowHalf2ZF32, ByRowHalf3ZF32, ByRowHalf4ZF32, ByRowHalf5ZF32, ByRowHalf6ZF32, ByRowHalf7ZF32, ByRowHalf8ZF32, ByRowHalf9ZF32, ByRowHalf10ZF32, ByRowHalf11ZF32, ByRowHalf12ZF32},
 		ByCol:      []Strided{nil, ByCol1ZF32, ByCol2ZF32, ByCol3ZF32, ByCol4ZF32, ByCol5ZF32, ByCol6ZF32, ByCol7ZF32, ByCol8ZF32, ByCol9ZF32, ByCol10ZF32, ByCol11ZF32, ByCol12ZF32},
 		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},

@@ -93,3 +93,18 @@ func FifthsZ(n int, w *float32, x *float32, xi *float32, apart int, y *float32, 
 //
 //go:noescape
 func RealBinsZ(n int, w *float32, ar *float32, ai *float32, br *float32, bi *float32, cr *float32, ci *float32, dr *float32, di *float32)
+
+// TileWeightsZ is the TileWeights of vectors.
+//
+//go:noescape
+func TileWeightsZ(n int, x *float32, ldx int, y *float32, ldy int)
+
+// TilePatchesZ is the TilePatches of vectors.
+//
+//go:noescape
+func TilePatchesZ(n int, x *float32, ldx int, y *float32, ldy int)
+
+// TileSumsZ is the TileSums of vectors.
+//
+//go:noescape
+func TileSumsZ(n int, x *float32, ldx int, y *float32, ldy int)

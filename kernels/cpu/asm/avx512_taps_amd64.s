@@ -2260,5 +2260,2381 @@ done:
 	VZEROUPPER
 	RET
 
+// func TileWeightsZ(n int, x *float32, ldx int, y *float32, ldy int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·TileWeightsZ(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ ldx+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ ldy+32(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (DI)(DI*1), R8
+	SUBQ $0x10, AX
+	JL   tail
+
+loop:
+	MOVQ             BX, R10
+	MOVQ             CX, R9
+	VMOVUPS          (R9), Z0
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z0
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9), Z1
+	VMULPS.BCST      constantsZ<>+4(SB), Z1, Z1
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9), Z2
+	VMULPS.BCST      constantsZ<>+4(SB), Z2, Z2
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z3
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z2, Z3
+	VMOVAPS          Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z3
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z4
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z4, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z2, Z0
+	VMOVAPS          Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z3
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z2, (R10)
+	ADDQ             SI, R10
+	MOVQ             CX, R9
+	VMOVUPS          (R9), Z0
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z0
+	MOVQ             CX, R9
+	VMOVUPS          (R9)(R8*1), Z1
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z1, Z0
+	MOVQ             CX, R9
+	VMOVUPS          (R9)(DI*1), Z1
+	VMOVAPS          Z0, Z2
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z2
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9), Z1
+	VMULPS.BCST      constantsZ<>+8(SB), Z1, Z1
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(R8*1), Z3
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z3, Z1
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(DI*1), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z3, Z1
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z3, Z4
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9), Z3
+	VMULPS.BCST      constantsZ<>+8(SB), Z3, Z3
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(R8*1), Z5
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z5, Z3
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(DI*1), Z5
+	VMOVAPS          Z3, Z6
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z5, Z3
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z5, Z6
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z5
+	VMOVUPS          Z5, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z3, Z5
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z5
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z7
+	VMOVUPS          Z5, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z7, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z3, Z0
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z5
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z5, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+4(SB), Z2, Z0
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+8(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z4, Z1
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z1, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+24(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z4, Z1
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z1, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z6, (R10)
+	ADDQ             SI, R10
+	MOVQ             CX, R9
+	VMOVUPS          (R9), Z0
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	MOVQ             CX, R9
+	VMOVUPS          (R9)(R8*1), Z1
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z1, Z0
+	MOVQ             CX, R9
+	VMOVUPS          (R9)(DI*1), Z1
+	VMOVAPS          Z0, Z2
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z2
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9), Z1
+	VMULPS.BCST      constantsZ<>+24(SB), Z1, Z1
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(R8*1), Z3
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z3, Z1
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(DI*1), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z3, Z1
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z3, Z4
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9), Z3
+	VMULPS.BCST      constantsZ<>+24(SB), Z3, Z3
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(R8*1), Z5
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z5, Z3
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(DI*1), Z5
+	VMOVAPS          Z3, Z6
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z5, Z3
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z5, Z6
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z5
+	VMOVUPS          Z5, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z3, Z5
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z5
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z7
+	VMOVUPS          Z5, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z7, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z3, Z0
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z5
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z5, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+4(SB), Z2, Z0
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+8(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z4, Z1
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z1, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+24(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z4, Z1
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z1, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z6, (R10)
+	ADDQ             SI, R10
+	MOVQ             CX, R9
+	VMOVUPS          (R9)(R8*1), Z0
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(R8*1), Z1
+	MOVQ             CX, R9
+	ADDQ             DX, R9
+	ADDQ             DX, R9
+	VMOVUPS          (R9)(R8*1), Z2
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z3
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z2, Z3
+	VMOVAPS          Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z3
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z4
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z4, (R10)
+	ADDQ             SI, R10
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z2, Z0
+	VMOVAPS          Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z3
+	VMOVUPS          Z0, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z3, (R10)
+	ADDQ             SI, R10
+	VMOVUPS          Z2, (R10)
+	ADDQ             SI, R10
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, BX
+	SUBQ             $0x10, AX
+	JGE              loop
+
+tail:
+	ADDQ             $0x10, AX
+	JE               done
+	MOVQ             $-1, R9
+	BZHIQ            AX, R9, R9
+	KMOVW            R9, K1
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX), K1, Z0
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z0
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	VMULPS.BCST      constantsZ<>+4(SB), Z1, Z1
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	VMULPS.BCST      constantsZ<>+4(SB), Z2, Z2
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z3
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z2, Z3
+	VMOVAPS          Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z3
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z4
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z4, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z2, Z0
+	VMOVAPS          Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z3
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX), K1, Z0
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z0
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z1
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z1, Z0
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX)(DI*1), K1, Z1
+	VMOVAPS          Z0, Z2
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z2
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	VMULPS.BCST      constantsZ<>+8(SB), Z1, Z1
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z3
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z3, Z1
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(DI*1), K1, Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z3, Z1
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z3, Z4
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	VMULPS.BCST      constantsZ<>+8(SB), Z3, Z3
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z5
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z5, Z3
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(DI*1), K1, Z5
+	VMOVAPS          Z3, Z6
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z5, Z3
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z5, Z6
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z5
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z3, Z5
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z5
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z7
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z7, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z3, Z0
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+4(SB), Z2, Z0
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+8(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z4, Z1
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+24(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z4, Z1
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z6, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX), K1, Z0
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z1
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z1, Z0
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX)(DI*1), K1, Z1
+	VMOVAPS          Z0, Z2
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z2
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	VMULPS.BCST      constantsZ<>+24(SB), Z1, Z1
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z3
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z3, Z1
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(DI*1), K1, Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z3, Z1
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z3, Z4
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	VMULPS.BCST      constantsZ<>+24(SB), Z3, Z3
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z5
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z5, Z3
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(DI*1), K1, Z5
+	VMOVAPS          Z3, Z6
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z5, Z3
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z5, Z6
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z5
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z3, Z5
+	VMOVAPS          Z5, Z7
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z5
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z7
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z7, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z3, Z0
+	VMOVAPS          Z0, Z5
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z5, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+4(SB), Z2, Z0
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+8(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z4, Z1
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+24(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z6, Z0
+	VMOVAPS          Z0, Z1
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z4, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z4, Z1
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z1, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z6, K1, (BX)
+	ADDQ             SI, BX
+	MOVQ             CX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z0
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z1
+	MOVQ             CX, AX
+	ADDQ             DX, AX
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX)(R8*1), K1, Z2
+	VMULPS.BCST      constantsZ<>+4(SB), Z0, Z3
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+8(SB), Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+12(SB), Z2, Z3
+	VMOVAPS          Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+16(SB), Z1, Z3
+	VFMADD231PS.BCST constantsZ<>+20(SB), Z1, Z4
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z4, K1, (BX)
+	ADDQ             SI, BX
+	VMULPS.BCST      constantsZ<>+24(SB), Z0, Z0
+	VFMADD231PS.BCST constantsZ<>+28(SB), Z2, Z0
+	VMOVAPS          Z0, Z3
+	VFMADD231PS.BCST constantsZ<>+32(SB), Z1, Z0
+	VFMADD231PS.BCST constantsZ<>+36(SB), Z1, Z3
+	VMOVUPS          Z0, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z3, K1, (BX)
+	ADDQ             SI, BX
+	VMOVUPS          Z2, K1, (BX)
+	ADDQ             SI, BX
+
+done:
+	VZEROUPPER
+	RET
+
+// func TilePatchesZ(n int, x *float32, ldx int, y *float32, ldy int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·TilePatchesZ(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ ldx+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ ldy+32(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	LEAQ (DX)(DX*2), DI
+	SHLQ $0x01, DI
+	SUBQ $0x10, AX
+	JL   tail
+
+loop:
+	MOVQ             CX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DI, R8
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	MOVQ             CX, R8
+	MOVQ             BX, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z8, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, BX
+	SUBQ             $0x10, AX
+	JGE              loop
+
+tail:
+	ADDQ             $0x10, AX
+	JE               done
+	MOVQ             $-1, R8
+	BZHIQ            AX, R8, R8
+	KMOVW            R8, K1
+	MOVQ             CX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z8, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z8, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z8, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z8, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z8, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DI, AX
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z8, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	MOVQ             CX, AX
+	MOVQ             BX, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z8, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z8, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z8, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z8, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z8, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VMOVAPS          Z4, Z6
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z2, Z6
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z0, Z6
+	VMOVAPS          Z4, Z0
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z2, Z0
+	VFMADD231PS.BCST constantsZ<>+48(SB), Z1, Z7
+	VMOVAPS          Z0, Z8
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z7, Z0
+	VFMADD231PS.BCST constantsZ<>+56(SB), Z7, Z8
+	VMOVAPS          Z4, Z4
+	VMOVAPS          Z3, Z7
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z2, Z4
+	VFMADD231PS.BCST constantsZ<>+60(SB), Z1, Z7
+	VMOVAPS          Z4, Z2
+	VFMADD231PS.BCST constantsZ<>+64(SB), Z7, Z4
+	VFMADD231PS.BCST constantsZ<>+68(SB), Z7, Z2
+	VMOVAPS          Z5, Z5
+	VFMADD231PS.BCST constantsZ<>+40(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+44(SB), Z1, Z5
+	VMOVUPS          Z6, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z8, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+
+done:
+	VZEROUPPER
+	RET
+
+// func TileSumsZ(n int, x *float32, ldx int, y *float32, ldy int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·TileSumsZ(SB), NOSPLIT, $0-40
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ ldx+16(FP), DX
+	MOVQ y+24(FP), BX
+	MOVQ ldy+32(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	LEAQ (DX)(DX*2), DI
+	SHLQ $0x01, DI
+	SUBQ $0x10, AX
+	JL   tail
+
+loop:
+	MOVQ             CX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	MOVQ             R8, R10
+	VMOVUPS          (R10), Z0
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z1
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z2
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z3
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z4
+	ADDQ             DI, R10
+	VMOVUPS          (R10), Z5
+	ADDQ             DI, R10
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	ADDQ             DX, R8
+	MOVQ             R8, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DI, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DI, R8
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             DI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             DI, R9
+	MOVQ             CX, R8
+	MOVQ             BX, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          (R8), Z0
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z1
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z2
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z3
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z4
+	ADDQ             DX, R8
+	VMOVUPS          (R8), Z5
+	ADDQ             DX, R8
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z4, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z2, (R9)
+	ADDQ             SI, R9
+	VMOVUPS          Z5, (R9)
+	ADDQ             SI, R9
+	ADDQ             $0x40, CX
+	ADDQ             $0x40, BX
+	SUBQ             $0x10, AX
+	JGE              loop
+
+tail:
+	ADDQ             $0x10, AX
+	JE               done
+	MOVQ             $-1, R8
+	BZHIQ            AX, R8, R8
+	KMOVW            R8, K1
+	MOVQ             CX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	MOVQ             AX, R9
+	VMOVUPS.Z        (R9), K1, Z0
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z1
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z2
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z3
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z4
+	ADDQ             DI, R9
+	VMOVUPS.Z        (R9), K1, Z5
+	ADDQ             DI, R9
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	ADDQ             DX, AX
+	MOVQ             AX, R8
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DI, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DI, AX
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z4, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z2, K1, (R8)
+	ADDQ             DI, R8
+	VMOVUPS          Z5, K1, (R8)
+	ADDQ             DI, R8
+	MOVQ             CX, AX
+	MOVQ             BX, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS.Z        (AX), K1, Z0
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z1
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z2
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z3
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z4
+	ADDQ             DX, AX
+	VMOVUPS.Z        (AX), K1, Z5
+	ADDQ             DX, AX
+	VADDPS           Z2, Z1, Z6
+	VSUBPS           Z2, Z1, Z1
+	VADDPS           Z4, Z3, Z2
+	VSUBPS           Z4, Z3, Z3
+	VADDPS           Z6, Z0, Z0
+	VADDPS           Z2, Z0, Z0
+	VMULPS.BCST      constantsZ<>+64(SB), Z3, Z4
+	VFMADD231PS.BCST constantsZ<>+52(SB), Z1, Z4
+	VMULPS.BCST      constantsZ<>+72(SB), Z2, Z2
+	VFMADD231PS.BCST constantsZ<>+76(SB), Z6, Z2
+	VFMADD231PS.BCST constantsZ<>+80(SB), Z3, Z5
+	VFMADD231PS.BCST constantsZ<>+84(SB), Z1, Z5
+	VMOVUPS          Z0, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z4, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z2, K1, (CX)
+	ADDQ             SI, CX
+	VMOVUPS          Z5, K1, (CX)
+	ADDQ             SI, CX
+
+done:
+	VZEROUPPER
+	RET
+
 DATA constantsZ<>+0(SB)/4, $0x00000000
-GLOBL constantsZ<>(SB), RODATA|NOPTR, $4
+DATA constantsZ<>+4(SB)/4, $0x3f91a2b4
+DATA constantsZ<>+8(SB)/4, $0xbf303b34
+DATA constantsZ<>+12(SB)/4, $0xbe89ae41
+DATA constantsZ<>+16(SB)/4, $0xbedc4a01
+DATA constantsZ<>+20(SB)/4, $0x3edc4a01
+DATA constantsZ<>+24(SB)/4, $0x3df4c401
+DATA constantsZ<>+28(SB)/4, $0x3e89ae41
+DATA constantsZ<>+32(SB)/4, $0x3e379301
+DATA constantsZ<>+36(SB)/4, $0xbe379301
+DATA constantsZ<>+40(SB)/4, $0xc0290000
+DATA constantsZ<>+44(SB)/4, $0x3f610000
+DATA constantsZ<>+48(SB)/4, $0xc0100000
+DATA constantsZ<>+52(SB)/4, $0x3f200000
+DATA constantsZ<>+56(SB)/4, $0xbf200000
+DATA constantsZ<>+60(SB)/4, $0xbec80000
+DATA constantsZ<>+64(SB)/4, $0x3fc00000
+DATA constantsZ<>+68(SB)/4, $0xbfc00000
+DATA constantsZ<>+72(SB)/4, $0x40100000
+DATA constantsZ<>+76(SB)/4, $0x3ec80000
+DATA constantsZ<>+80(SB)/4, $0x40580000
+DATA constantsZ<>+84(SB)/4, $0x3e7a0000
+GLOBL constantsZ<>(SB), RODATA|NOPTR, $88

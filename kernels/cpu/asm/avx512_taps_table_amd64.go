@@ -14,5 +14,8 @@ func windowsZ() Windows {
 		Pairs:            PairsZ,
 		Fifths:           FifthsZ,
 		RealBins:         RealBinsZ,
+		TileWeights:      TileWeightsZ,
+		TilePatches:      TilePatchesZ,
+		TileSums:         TileSumsZ,
 	}
 }

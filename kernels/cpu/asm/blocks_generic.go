@@ -140,14 +140,14 @@ func quantiseBlock(kind Kind, dst *[BlockX]byte, x []float32, shift int) {
 func blocks(kind Kind, m int) Blocks {
 	return func(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, resume int) {
 		var acc [genericRows][Panel]float32
-		begin(acc[:m], y, ldy, resume)
+		begin(acc[:m], y, ldy, Panel, resume)
 		for b := range n {
 			panel := unsafe.Slice(at(w, b*kind.Unpacked()), kind.Unpacked())
 			for i := range m {
 				kind.multiply(&acc[i], (*[BlockX]byte)(unsafe.Pointer(at(x, i*ldx+b*BlockX))), panel)
 			}
 		}
-		end(acc[:m], y, ldy, bias)
+		end(acc[:m], y, ldy, Panel, bias)
 	}
 }
 

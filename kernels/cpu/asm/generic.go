@@ -12,9 +12,10 @@ const genericRows = 4
 
 // Generic holds the portable loops, which define what the others compute.
 func Generic() Kernels {
-	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), Windows: genericWindows(), ByCol: []Strided{nil}}
+	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), Windows: genericWindows(), ByCol: []Strided{nil}, ByRowHalf: []Strided{nil}}
 	for m := 1; m <= genericRows; m++ {
-		k.ByCol = append(k.ByCol, strided(m, F32, false))
+		k.ByCol = append(k.ByCol, strided(m, F32, false, Panel))
+		k.ByRowHalf = append(k.ByRowHalf, strided(m, F32, true, Panel/2))
 	}
 	for kind := range Kinds {
 		k.Quantise[kind], k.Blocks[kind] = quantise(kind), []Blocks{nil}
@@ -31,7 +32,7 @@ func Generic() Kernels {
 		st := Storage(s)
 		k.ByRow[s] = []Strided{nil}
 		for m := 1; m <= genericRows; m++ {
-			k.ByRow[s] = append(k.ByRow[s], strided(m, st, true))
+			k.ByRow[s] = append(k.ByRow[s], strided(m, st, true, Panel))
 		}
 		k.Gemv[s], k.Mix[s], k.Dots[s], k.Interleave[s] = gemv(st), mix(st), dots(st), interleave(st)
 	}
@@ -58,7 +59,7 @@ var sizes = [3]int{F32: 4, BF16: 2, F16: 2}
 
 func at(p *byte, offset int) *byte { return (*byte)(unsafe.Add(unsafe.Pointer(p), offset)) }
 
-func strided(m int, s Storage, byRow bool) Strided {
+func strided(m int, s Storage, byRow bool, width int) Strided {
 	size := sizes[s]
 	return func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, resume int) {
 		down, along := lda, 1
@@ -66,36 +67,36 @@ func strided(m int, s Storage, byRow bool) Strided {
 			down, along = 1, lda
 		}
 		var acc [genericRows][Panel]float32
-		begin(acc[:m], c, ldc, resume)
+		begin(acc[:m], c, ldc, width, resume)
 		var w [Panel]float32
 		for l := range k {
-			load(s, w[:], at(b, l*ldb*size))
+			load(s, w[:width], at(b, l*ldb*size))
 			for i := range m {
 				x := (*float32)(unsafe.Add(unsafe.Pointer(a), 4*(i*down+l*along)))
-				fmas(acc[i][:], *x, w[:])
+				fmas(acc[i][:width], *x, w[:width])
 			}
 		}
-		end(acc[:m], c, ldc, bias)
+		end(acc[:m], c, ldc, width, bias)
 	}
 }
 
 // begin takes up sums where another call left them.
-func begin(acc [][Panel]float32, c *float32, ldc, resume int) {
+func begin(acc [][Panel]float32, c *float32, ldc, width, resume int) {
 	if resume == 0 {
 		return
 	}
 	for i := range acc {
-		copy(acc[i][:], row(c, i*ldc))
+		copy(acc[i][:], unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(c), 4*i*ldc)), width))
 	}
 }
 
 // end writes sums, with the bias.
-func end(acc [][Panel]float32, c *float32, ldc int, bias *float32) {
+func end(acc [][Panel]float32, c *float32, ldc, width int, bias *float32) {
 	for i := range acc {
-		y := row(c, i*ldc)
+		y := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(c), 4*i*ldc)), width)
 		copy(y, acc[i][:])
 		if bias != nil {
-			for j, v := range row(bias, 0) {
+			for j, v := range unsafe.Slice(bias, width) {
 				y[j] += v
 			}
 		}
@@ -108,7 +109,7 @@ func row(p *float32, offset int) []float32 {
 }
 
 func gemv(s Storage) Gemv {
-	one := strided(1, s, true)
+	one := strided(1, s, true, Panel)
 	return func(k int, x *float32, b *byte, _ int, y *float32, bias *float32) {
 		one(k, x, 0, b, Panel, y, Panel, bias, 0)
 	}

@@ -12,6 +12,8 @@ type Windows struct {
 	Quarters, WindowedQuarters, Pairs, Fifths Butterfly
 
 	RealBins RealBins
+
+	TileWeights, TilePatches, TileSums Squares
 }
 
 // Taps is a tile of rows times a panel, for a fixed number of rows m:
@@ -33,7 +35,8 @@ type Taps func(channels, taps int, a *float32, nextA int, b *float32, nextB int,
 type Weighted func(n, taps int, a, b *float32, at *int, c *float32, load int)
 
 func genericWindows() Windows {
-	w := Windows{Taps: []Taps{nil}, Weighted: weighted, Quarters: quarters, WindowedQuarters: windowedQuarters, Pairs: pairs, Fifths: fifths, RealBins: realBins}
+	w := Windows{Taps: []Taps{nil}, Weighted: weighted, Quarters: quarters, WindowedQuarters: windowedQuarters, Pairs: pairs, Fifths: fifths, RealBins: realBins,
+		TileWeights: squaresOf(3, 6, kernelAxis), TilePatches: squaresOf(6, 6, patchAxis), TileSums: squaresOf(6, 4, positionAxis)}
 	for m := 1; m <= genericRows; m++ {
 		w.Taps = append(w.Taps, taps(m))
 	}
@@ -43,7 +46,7 @@ func genericWindows() Windows {
 func taps(m int) Taps {
 	return func(channels, taps int, a *float32, nextA int, b *float32, nextB int, at *int, c *float32, ldc int, resume int) {
 		var acc [genericRows][Panel]float32
-		begin(acc[:m], c, ldc, resume)
+		begin(acc[:m], c, ldc, Panel, resume)
 		list := unsafe.Slice(at, 2*taps)
 		for l := range channels {
 			for t := 0; t < len(list); t += 2 {
@@ -54,7 +57,7 @@ func taps(m int) Taps {
 				}
 			}
 		}
-		end(acc[:m], c, ldc, nil)
+		end(acc[:m], c, ldc, Panel, nil)
 	}
 }
 

@@ -69,6 +69,7 @@ func (s isa) products() {
 			s.strided(m, byRow, e)
 		}
 		s.strided(m, byCol, elems[0])
+		s.strided(m, byRowHalf, elems[0])
 	}
 	s.peak()
 	if s.name == "AVX2" {

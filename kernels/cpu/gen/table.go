@@ -24,7 +24,9 @@ func (s isa) table() string {
 	for _, e := range elems {
 		heights("ByRow", e)
 	}
-	b.WriteString("\t\t},\n\t\tByCol: []Strided")
+	b.WriteString("\t\t},\n\t\tByRowHalf: []Strided")
+	heights("ByRowHalf", elems[0])
+	b.WriteString("\t\tByCol: []Strided")
 	heights("ByCol", elems[0])
 	for _, f := range []string{"Gemv", "Mix", "Dots", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)

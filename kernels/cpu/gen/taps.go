@@ -16,6 +16,7 @@ func (s isa) windows() {
 	}
 	s.weighted()
 	s.butterflies()
+	s.winograd()
 }
 
 // taps is a tile of m rows whose sum runs over channels and taps.
@@ -175,6 +176,6 @@ func (s isa) windowTable() string {
 	for m := 1; m <= s.rows; m++ {
 		fmt.Fprintf(&b, ", Taps%d%s", m, s.suffix)
 	}
-	fmt.Fprintf(&b, "},\n\t\tWeighted: Weighted%[1]s,\n\t\tQuarters: Quarters%[1]s,\n\t\tWindowedQuarters: WindowedQuarters%[1]s,\n\t\tPairs: Pairs%[1]s,\n\t\tFifths: Fifths%[1]s,\n\t\tRealBins: RealBins%[1]s,\n\t}\n}\n", s.suffix)
+	fmt.Fprintf(&b, "},\n\t\tWeighted: Weighted%[1]s,\n\t\tQuarters: Quarters%[1]s,\n\t\tWindowedQuarters: WindowedQuarters%[1]s,\n\t\tPairs: Pairs%[1]s,\n\t\tFifths: Fifths%[1]s,\n\t\tRealBins: RealBins%[1]s,\n\t\tTileWeights: TileWeights%[1]s,\n\t\tTilePatches: TilePatches%[1]s,\n\t\tTileSums: TileSums%[1]s,\n\t}\n}\n", s.suffix)
 	return b.String()
 }

@@ -1,0 +1,211 @@
+"""A step of Stable Diffusion's U-Net beside PyTorch and ONNX Runtime, in turns, as a table in Markdown.
+
+    make compare-diffusion PYTHON=venv/bin/python
+
+The U-Net has the shape of Stable Diffusion 1.5 (or half its channels: --scale half) and drawn weights; two samples of 64 x 64 latents and
+77 x 768 of context, as one step with guidance has them, in f32. Each round starts every program anew, which reads the weights, makes a call
+to warm up and then some that count; so only one is in memory at a time. Resident memory is the most that the process had (VmHWM), with its
+code and with the pages of mapped files; anonymous memory is without both, which is what the system can't drop: the most that was seen
+between and during calls.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+from report import write
+
+SCALES = {"full": {}, "half": {"block_out_channels": (160, 320, 640, 640), "attention_head_dim": 4}}
+PROGRAMS = {
+    "pipe": "pipe",
+    "eager": "PyTorch",
+    "channels_last": "PyTorch, channels last",
+    "compile": "PyTorch, compiled",
+    "onnxruntime": "ONNX Runtime",
+}
+
+
+def status():
+    """What the system says of the memory of this process, in MB."""
+    with open("/proc/self/status") as f:
+        lines = dict(line.split(":", 1) for line in f)
+    return {k: int(lines[k].split()[0]) * 1024 / 1e6 for k in ("VmHWM", "RssAnon")}
+
+
+class Watch:
+    """Looks at the memory of a process every 20 ms, for the most that is anonymous."""
+
+    def __init__(self, pid):
+        self.path, self.most, self.resident, self.going = f"/proc/{pid}/status", 0, 0, True
+        self.thread = threading.Thread(target=self.look, daemon=True)
+        self.thread.start()
+
+    def look(self):
+        while self.going:
+            try:
+                with open(self.path) as f:
+                    for line in f:
+                        if line.startswith("RssAnon"):
+                            self.most = max(self.most, int(line.split()[1]) * 1024 / 1e6)
+                        if line.startswith("VmHWM"):
+                            self.resident = max(self.resident, int(line.split()[1]) * 1024 / 1e6)
+            except OSError:
+                return
+            time.sleep(0.02)
+
+    def end(self):
+        self.going = False
+        self.thread.join()
+
+
+# The peers, each in a process of its own: seconds of calls.
+
+def inputs():
+    import numpy as np
+    r = np.random.default_rng(2)
+    return {"sample": r.standard_normal((2, 4, 64, 64), dtype=np.float32), "timestep": np.full(2, 500, np.float32),
+            "encoder_hidden_states": r.standard_normal((2, 77, 768), dtype=np.float32)}
+
+
+def torch_call(folder, kind):
+    import torch
+    from diffusers import UNet2DConditionModel
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.set_grad_enabled(False)
+    unet = UNet2DConditionModel.from_pretrained(folder).eval()
+    x, t, context = (torch.from_numpy(v) for v in inputs().values())
+    if kind == "channels_last":
+        unet, x = unet.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    if kind == "compile":
+        unet = torch.compile(unet)
+    return lambda: unet(x, t, context, return_dict=False)[0].numpy()
+
+
+def onnx_call(folder):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = int(os.environ["OMP_NUM_THREADS"]), 1
+    session = onnxruntime.InferenceSession(f"{folder}/onnx/model.onnx", options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, inputs())[0]
+
+
+def serve(name, folder, calls):
+    f = onnx_call(folder) if name == "onnxruntime" else torch_call(folder, name)
+    took = []
+    for _ in range(calls + 1):
+        begin = time.perf_counter()
+        out = f()
+        took.append(time.perf_counter() - begin)
+    print(json.dumps({"seconds": statistics.median(took[1:]), "out": [float(v) for v in out.ravel()[:64]]}))
+
+
+def make(folder, scale):
+    """The model, its inputs as files, and its export."""
+    import torch
+    from diffusers import UNet2DConditionModel
+    from safetensors.numpy import save_file
+    torch.manual_seed(1)
+    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, **SCALES[scale]).eval()
+    unet.save_pretrained(folder, max_shard_size="20GB")
+    save_file(inputs(), f"{folder}/inputs.safetensors")
+    os.makedirs(f"{folder}/onnx", exist_ok=True)
+    unet.forward = lambda f=unet.forward, **a: f(**a, return_dict=False)[0]
+    values = {k: torch.from_numpy(v) for k, v in inputs().items()}
+    with torch.no_grad():
+        torch.onnx.export(unet, (), f"{folder}/onnx/model.onnx", kwargs=values, input_names=list(values), opset_version=18, dynamo=True, external_data=True)
+
+
+# The comparison.
+
+def run(a, command):
+    """The output of a command, and the memory that it had."""
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    p = subprocess.Popen(shlex.split(a.under) + command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env=dict(os.environ, **{v: str(a.threads) for v in variables}))
+    watch = Watch(p.pid)
+    out, err = p.communicate()
+    watch.end()
+    if p.returncode != 0:
+        sys.exit(f"{' '.join(command)}: {err[-2000:]}")
+    return out, watch
+
+
+def measure(a, name, folder):
+    if name == "pipe":
+        file = f"{folder}/inputs.safetensors"
+        sets = [x for k in ("sample", "timestep", "encoder_hidden_states") for x in ("--set", f"{k}={file}")]
+        out, watch = run(a, [a.pipe, "bench", "benchmarks/unet.cue", "--json", "--threads", str(a.threads), "--repeat", str(a.calls), "--set", f"model={folder}", *sets])
+        call = json.loads(out)["calls"][0]
+        return {"seconds": call["seconds"], "resident": watch.resident, "anonymous": watch.most, "call": call}
+    out, watch = run(a, [sys.executable, os.path.abspath(__file__), "--serve", name, "--folder", folder, "--calls", str(a.calls)])
+    return json.loads(out.splitlines()[-1]) | {"resident": watch.resident, "anonymous": watch.most}
+
+
+def versions(a):
+    import diffusers
+    import onnxruntime
+    import torch
+    first = subprocess.run([a.pipe, "version"], capture_output=True, text=True).stdout.splitlines()[0]
+    return f"{first}; PyTorch {torch.__version__}; diffusers {diffusers.__version__}; ONNX Runtime {onnxruntime.__version__}"
+
+
+def table(a, rounds):
+    lines = [f"| program | seconds | pipe's speed / its | resident, MB | pipe / it | anonymous, MB | pipe / it |", "|---|---|---|---|---|---|---|"]
+    middle = lambda n, k: statistics.median(r[n][k] for r in rounds)
+    for n in a.programs:
+        cells = [PROGRAMS[n], f"{middle(n, 'seconds'):.2f}", f"{statistics.median(r[n]['seconds'] / r['pipe']['seconds'] for r in rounds):.2f}"]
+        for k in ("resident", "anonymous"):
+            cells += [f"{middle(n, k):.0f}", f"{middle('pipe', k) / middle(n, k):.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def where(call):
+    """Where the time of pipe's last call went."""
+    lines = ["", "| op of pipe | calls | seconds | share | GFLOP/s |", "|---|---|---|---|---|"]
+    for o in call["ops"]:
+        if o["seconds"] > call["seconds"] / 200:
+            lines.append(f"| {o['op']} | {o['calls']} | {o['seconds']:.3f} | {100 * o['seconds'] / call['seconds']:.1f}% | {o['flops'] / o['seconds'] / 1e9:.0f} |")
+    return lines
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--pipe", default="./pipe")
+    p.add_argument("--scale", choices=SCALES, default="full")
+    p.add_argument("--folder", default=os.path.expanduser("~/.cache/pipe/compare-diffusion"), help="where models are kept, 7 GB")
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--calls", type=int, default=2, help="calls that count, in each round")
+    p.add_argument("--programs", default=",".join(PROGRAMS))
+    p.add_argument("--under", default="", help="a command that runs each program, with its arguments in front")
+    p.add_argument("--write", metavar="FILE", help="put the table into this file, in place of what is there")
+    p.add_argument("--serve", help=argparse.SUPPRESS)
+    a = p.parse_args()
+    if a.serve:
+        return serve(a.serve, a.folder, a.calls)
+    a.programs = a.programs.split(",")
+    folder = f"{a.folder}/{a.scale}"
+    if not os.path.exists(f"{folder}/onnx/model.onnx"):
+        print(f"making {folder}", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); "
+                        f"import compare_diffusion; compare_diffusion.make({folder!r}, {a.scale!r})"], check=True, stdout=sys.stderr)
+    rounds = []
+    for i in range(a.rounds):
+        print(f"round {i + 1} of {a.rounds}", file=sys.stderr, flush=True)
+        rounds.append({n: measure(a, n, folder) for n in a.programs})
+        for n, r in rounds[-1].items():
+            print(f"  {n}: {r['seconds']:.3f} s, {r['resident']:.0f} MB, {r['anonymous']:.0f} MB anonymous", file=sys.stderr, flush=True)
+    call = rounds[-1]["pipe"]["call"]
+    lines = [f"{versions(a)}; {a.threads} threads; {a.scale} scale, {call['flops'] / 1e12:.2f} TFLOP a step; {a.rounds} rounds of {a.calls} calls after a first one, medians.", ""]
+    write(a.write, f"compare-diffusion-{a.scale}", lines + table(a, rounds) + where(call))
+
+
+if __name__ == "__main__":
+    main()

@@ -31,32 +31,30 @@ PROGRAMS = {
 }
 
 
-def status():
-    """What the system says of the memory of this process, in MB."""
-    with open("/proc/self/status") as f:
-        lines = dict(line.split(":", 1) for line in f)
-    return {k: int(lines[k].split()[0]) * 1024 / 1e6 for k in ("VmHWM", "RssAnon")}
-
-
 class Watch:
-    """Looks at the memory of a process every 20 ms, for the most that is anonymous."""
+    """Looks every 20 ms at the memory of a process and of those that it started, for the most that one had, in MB."""
 
     def __init__(self, pid):
-        self.path, self.most, self.resident, self.going = f"/proc/{pid}/status", 0, 0, True
+        self.pid, self.anonymous, self.resident, self.going = pid, 0, 0, True
         self.thread = threading.Thread(target=self.look, daemon=True)
         self.thread.start()
+
+    def family(self, pid):
+        yield pid
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            for child in f.read().split():
+                yield from self.family(child)
 
     def look(self):
         while self.going:
             try:
-                with open(self.path) as f:
-                    for line in f:
-                        if line.startswith("RssAnon"):
-                            self.most = max(self.most, int(line.split()[1]) * 1024 / 1e6)
-                        if line.startswith("VmHWM"):
-                            self.resident = max(self.resident, int(line.split()[1]) * 1024 / 1e6)
+                for pid in self.family(self.pid):
+                    with open(f"/proc/{pid}/status") as f:
+                        lines = dict(line.split(":", 1) for line in f)
+                    size = lambda k: int(lines.get(k, "0").split()[0]) * 1024 / 1e6
+                    self.anonymous, self.resident = max(self.anonymous, size("RssAnon")), max(self.resident, size("VmHWM"))
             except OSError:
-                return
+                pass
             time.sleep(0.02)
 
     def end(self):
@@ -105,20 +103,22 @@ def serve(name, folder, calls):
     print(json.dumps({"seconds": statistics.median(took[1:]), "out": [float(v) for v in out.ravel()[:64]]}))
 
 
-def make(folder, scale):
-    """The model, its inputs as files, and its export."""
+def make(folder, scale, export):
+    """The model, its inputs as files, and its export, as far as they are not there."""
     import torch
     from diffusers import UNet2DConditionModel
     from safetensors.numpy import save_file
-    torch.manual_seed(1)
-    unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, **SCALES[scale]).eval()
-    unet.save_pretrained(folder, max_shard_size="20GB")
-    save_file(inputs(), f"{folder}/inputs.safetensors")
-    os.makedirs(f"{folder}/onnx", exist_ok=True)
-    unet.forward = lambda f=unet.forward, **a: f(**a, return_dict=False)[0]
-    values = {k: torch.from_numpy(v) for k, v in inputs().items()}
-    with torch.no_grad():
-        torch.onnx.export(unet, (), f"{folder}/onnx/model.onnx", kwargs=values, input_names=list(values), opset_version=18, dynamo=True, external_data=True)
+    if not os.path.exists(f"{folder}.inputs.safetensors"):
+        torch.manual_seed(1)
+        UNet2DConditionModel(sample_size=64, cross_attention_dim=768, **SCALES[scale]).save_pretrained(folder, max_shard_size="20GB")
+        save_file(inputs(), f"{folder}.inputs.safetensors")
+    if export and not os.path.exists(f"{folder}/onnx/model.onnx"):
+        os.makedirs(f"{folder}/onnx", exist_ok=True)
+        unet = UNet2DConditionModel.from_pretrained(folder).eval()
+        unet.forward = lambda f=unet.forward, **a: f(**a, return_dict=False)[0]
+        values = {k: torch.from_numpy(v) for k, v in inputs().items()}
+        with torch.no_grad():
+            torch.onnx.export(unet, (), f"{folder}/onnx/model.onnx", kwargs=values, input_names=list(values), opset_version=18, dynamo=True, external_data=True)
 
 
 # The comparison.
@@ -138,13 +138,13 @@ def run(a, command):
 
 def measure(a, name, folder):
     if name == "pipe":
-        file = f"{folder}/inputs.safetensors"
+        file = f"{folder}.inputs.safetensors"
         sets = [x for k in ("sample", "timestep", "encoder_hidden_states") for x in ("--set", f"{k}={file}")]
         out, watch = run(a, [a.pipe, "bench", "benchmarks/unet.cue", "--json", "--threads", str(a.threads), "--repeat", str(a.calls), "--set", f"model={folder}", *sets])
         call = json.loads(out)["calls"][0]
-        return {"seconds": call["seconds"], "resident": watch.resident, "anonymous": watch.most, "call": call}
+        return {"seconds": call["seconds"], "resident": watch.resident, "anonymous": watch.anonymous, "call": call}
     out, watch = run(a, [sys.executable, os.path.abspath(__file__), "--serve", name, "--folder", folder, "--calls", str(a.calls)])
-    return json.loads(out.splitlines()[-1]) | {"resident": watch.resident, "anonymous": watch.most}
+    return json.loads(out.splitlines()[-1]) | {"resident": watch.resident, "anonymous": watch.anonymous}
 
 
 def versions(a):
@@ -186,16 +186,16 @@ def main():
     p.add_argument("--programs", default=",".join(PROGRAMS))
     p.add_argument("--under", default="", help="a command that runs each program, with its arguments in front")
     p.add_argument("--write", metavar="FILE", help="put the table into this file, in place of what is there")
-    p.add_argument("--serve", help=argparse.SUPPRESS)
+    p.add_argument("--serve", help=argparse.SUPPRESS)  # in a process of its own: a program, or what makes the model
     a = p.parse_args()
+    if a.serve == "make":
+        return make(a.folder, a.scale, "onnxruntime" in a.programs)
     if a.serve:
         return serve(a.serve, a.folder, a.calls)
     a.programs = a.programs.split(",")
     folder = f"{a.folder}/{a.scale}"
-    if not os.path.exists(f"{folder}/onnx/model.onnx"):
-        print(f"making {folder}", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); "
-                        f"import compare_diffusion; compare_diffusion.make({folder!r}, {a.scale!r})"], check=True, stdout=sys.stderr)
+    subprocess.run([sys.executable, os.path.abspath(__file__), "--serve", "make", "--folder", folder, "--scale", a.scale, "--programs", ",".join(a.programs)],
+                   check=True, stdout=sys.stderr)
     rounds = []
     for i in range(a.rounds):
         print(f"round {i + 1} of {a.rounds}", file=sys.stderr, flush=True)

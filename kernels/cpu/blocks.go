@@ -88,7 +88,8 @@ func (b *Backend) blockRow(local []float32, p packing, y []float32, table []byte
 // Every element of y is one chain over the blocks, so neither tiles nor threads
 // change a bit, nor the other rows.
 type blockProduct struct {
-	product          // n, k, w, bias, act and y are those of it
+	product          // n, k, w, act and y are those of it
+	bias      vec    // [n], or none
 	packing          // of both weights
 	quantised []byte // rows of x
 	blocks    int    // of a row of x
@@ -124,7 +125,7 @@ func (r rowProduct) bindBlocks(a kernels.Args) (kernels.Step, error) {
 		if err := checkWeight("bias", a.In[2], r.out); err != nil {
 			return nil, err
 		}
-		p.w[0].bias = vs[2]
+		p.bias = vs[2]
 	}
 	if p.y.n != m*r.out {
 		return nil, fmt.Errorf("result has %d elements, want %d x %d", p.y.n, m, r.out)
@@ -223,7 +224,7 @@ func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
 	direct := p.intoY() && width == asm.Panel
-	bias, x := p.biasOf(p.w[0], local, j, asm.Panel), unsafe.SliceData(p.quantised[row*p.blocks*asm.BlockX:])
+	bias, x := p.biasOf(p.bias, local, j, asm.Panel), unsafe.SliceData(p.quantised[row*p.blocks*asm.BlockX:])
 	for i, w := range weights {
 		y := local[atSum+i*(atSum2-atSum):]
 		if direct {
@@ -240,7 +241,7 @@ func (p *blockProduct) tiles(local []float32, weights []weight, row0, m, panel i
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
 	direct := p.intoY() && width == asm.Panel
-	bias := p.biasOf(p.w[0], local, j, asm.Panel)
+	bias := p.biasOf(p.bias, local, j, asm.Panel)
 	supers := p.k / p.format.Block
 	for i, w := range weights {
 		y, ldy := local[atSum+i*(atSum2-atSum):], asm.Panel

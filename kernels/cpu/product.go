@@ -173,7 +173,7 @@ func (p *product) row(local []float32, z, panel int) {
 	width := min(p.n-j, p.b.asm.Panels*asm.Panel)
 	x := p.from.f32()[p.from.first[z]:]
 	for i, w := range p.w {
-		bias := p.biasOf(w, local, j, p.b.asm.Panels*asm.Panel)
+		bias := p.biasOf(w.bias, local, j, p.b.asm.Panels*asm.Panel)
 		y := local[atSum+i*(atSum2-atSum):]
 		if p.intoY() && width == p.b.asm.Panels*asm.Panel {
 			y = p.y.f32()[z*p.n+j:]
@@ -201,7 +201,7 @@ func (p *product) panel(local []float32, z, block, panel int) {
 		copy(local[atSum+(r-row0)*asm.Panel+j-left:][:width], p.y.f32()[(z*p.m+r)*p.n+j:])
 	}
 	for i, w := range p.w {
-		bias := p.biasOf(w, local, left, asm.Panel)
+		bias := p.biasOf(w.bias, local, left, asm.Panel)
 		y, ldy := local[atSum+i*(atSum2-atSum):], asm.Panel
 		if direct {
 			y, ldy = p.y.f32()[(z*p.m+row0)*p.n+j:], p.n
@@ -267,17 +267,17 @@ func (p *product) tile(z, t, k0, n int, w block, y *float32, ldy int, bias *floa
 // intoY reports whether sums may be written where y lies.
 func (p *product) intoY() bool { return p.y.dtype == ir.F32 && len(p.w) == 1 }
 
-// biasOf returns width biases of w from j on, or nil.
-func (p *product) biasOf(w weight, local []float32, j, width int) *float32 {
-	if !w.bias.there() {
+// biasOf returns width biases from j on, or nil.
+func (p *product) biasOf(bias vec, local []float32, j, width int) *float32 {
+	if !bias.there() {
 		return nil
 	}
-	if w.bias.dtype == ir.F32 && j+width <= p.n {
-		return &w.bias.f32()[j]
+	if bias.dtype == ir.F32 && j+width <= p.n {
+		return &bias.f32()[j]
 	}
 	buf := local[atBias : atBias+width]
 	clear(buf)
-	w.bias.load(buf[:min(width, p.n-j)], j)
+	bias.load(buf[:min(width, p.n-j)], j)
 	return &buf[0]
 }
 

@@ -2,9 +2,9 @@ package compiler
 
 import "pipe.dev/compiler/ir"
 
-// statistics has norms over the batch learn: in a program that makes gradients they take mean and
-// variance of the batch, and the running ones become states that take on a share of these, layer
-// after layer where several share them. Statistics that a training leaves as they are, and those of a model
+// statistics has ops learn that keep statistics of the data: in a program that makes gradients norms take
+// mean and variance of the batch, and the running ones become states that take on a share of these, layer
+// after layer where several share them; tables of codes move to what they stand for. Statistics that a training leaves as they are, and those of a model
 // with an adapter, are read from the checkpoint in training, too.
 func statistics(c *context, g *ir.Graph) (*ir.Graph, error) {
 	t := c.opt.Training
@@ -23,23 +23,32 @@ func statistics(c *context, g *ir.Graph) (*ir.Graph, error) {
 	}
 	next := map[string]ir.Value{} // of the new graph
 	out, err := rewrite(c.table, g, func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
-		k := len(n.In)
-		if n.Op != "batch_norm" || paths[n.In[k-2].Node] == "" || paths[n.In[k-1].Node] == "" {
+		d, ok := c.table.Lookup(n.Op)
+		if !ok || d.Training == "" {
 			return nil
 		}
-		for i := k - 2; i < k; i++ {
+		learns, ok := c.table.Lookup(d.Training)
+		if !ok {
+			return nil
+		}
+		plain, k := len(n.Types), len(n.In)
+		first := k - (len(learns.Outputs) - plain) // of the statistics among the inputs
+		for i := first; i < k; i++ {
+			if paths[n.In[i].Node] == "" {
+				return nil
+			}
 			if v, ok := next[paths[n.In[i].Node]]; ok {
 				in[i] = v
 			}
 		}
-		made := r.Apply("batch_norm_train", n.Attr, in...)
+		made := r.Apply(d.Training, n.Attr, in...)
 		if r.Err() != nil {
 			return made
 		}
-		for i := k - 2; i < k; i++ {
-			next[paths[n.In[i].Node]] = made[1+i-(k-2)]
+		for i := first; i < k; i++ {
+			next[paths[n.In[i].Node]] = made[plain+i-first]
 		}
-		return made[:1]
+		return made[:plain]
 	})
 	if err != nil {
 		return nil, err

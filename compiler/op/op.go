@@ -49,6 +49,10 @@ type Def struct {
 	// Spans returns the attribute of an op whose meaning goes by how long
 	// sequences may get; nil means that it does not.
 	Spans func(attr any, length ir.Dim) any
+	// Training is the op that stands in its place where a model learns: its first
+	// results are those of the op, the others the next values of the op's last
+	// inputs, which are statistics.
+	Training string
 	// NoGrad says that the outputs do not depend smoothly on any input.
 	NoGrad bool
 	// Cost gives the floating-point operations of one call on Known types; nil

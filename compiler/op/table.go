@@ -20,6 +20,7 @@ func New() (*Table, error) {
 		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum()},
 		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
 		[]Def{groupNorm(), instanceNorm(), batchNorm(), batchNormTrain()},
+		[]Def{codebook(), codebookTrain()},
 		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), latentAttention(), cacheAppend(), memory(), distanceBuckets(), noiseSchedule()},
 		[]Def{crossEntropy(), linearCrossEntropy(), linearCrossEntropyGrad()},
 	)...)

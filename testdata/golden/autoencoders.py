@@ -1,4 +1,4 @@
-"""Training of autoencoders and of what judges them, by PyTorch, diffusers and lpips, in float64.
+"""Training of autoencoders and of what judges them, by PyTorch, diffusers, lpips and vector-quantize-pytorch, in float64.
 
     python -P testdata/golden/autoencoders.py
 
@@ -147,11 +147,48 @@ def quantizer(g):
 
     run("quantizer", model, dict(x=torch.randn((3, 2, 2, 5, 5), generator=g)), [
         {"name": "mse", "inputs": {"targets": "x"}}, {"name": "mean", "label": "commitment", "y": "quantize.commitment", "weight": 0.25},
-        {"name": "mean", "label": "codebook", "y": "quantize.codebook"}, {"name": "mean", "label": "perplexity", "y": "quantize.perplexity", "weight": 0},
+        {"name": "mean", "label": "codebook", "y": "quantize.table"}, {"name": "mean", "label": "perplexity", "y": "quantize.perplexity", "weight": 0},
+    ], terms)
+
+
+def averages(g):
+    """A table that follows the averages of what it stands for, by lucidrains' quantiser."""
+    from vector_quantize_pytorch import VectorQuantize
+    model = nn.Module()
+    model.enc, model.dec = nn.Conv2d(2, 3, 3, 1, 1), nn.Conv2d(3, 2, 3, 1, 1)
+    vq = VectorQuantize(3, 7, decay=0.8, eps=1e-5, kmeans_init=False, commitment_weight=1.0, accept_image_fmap=True, rotation_trick=False, threshold_ema_dead_code=0)
+    randomise(model, g, 0.5)
+    book = vq.double()._codebook
+    embed, size = 0.5 * torch.randn((7, 3), generator=g), torch.rand(7, generator=g) + 0.5
+    smooth = lambda n: (n + 1e-5) * n.sum() / (n.sum() + 7e-5)
+    book.embed.copy_(embed[None].double())
+    book.cluster_size.copy_(size[None].double())
+    book.embed_avg.copy_((embed.double() * smooth(size.double())[:, None])[None])
+
+    def terms(m, step, x):
+        vq.train()
+        z = m.enc(x["x"])
+        before = book.embed[0].clone()
+        narrow, torch.Tensor.float = torch.Tensor.float, torch.Tensor.double  # which it computes in else
+        q, taken, commit = vq(z)
+        torch.Tensor.float = narrow
+        table = before[taken].permute(0, 3, 1, 2)
+        mse, commitment = F.mse_loss(m.dec(z + (table - z).detach()), x["x"]), F.mse_loss(z, table)
+        shares = F.one_hot(taken.reshape(-1), 7).double().mean(0)
+        assert (q - table).abs().max() < 1e-12 and (commit - commitment).abs() < 1e-12
+        model.table = dict(embed=book.embed[0].clone(), cluster_size=book.cluster_size[0].clone())
+        return dict(mse=mse, commitment=commitment, perplexity=torch.exp(-(shares * (shares + 1e-10).log()).sum())), mse + 0.25 * commitment
+
+    state = model.state_dict
+    model.table = dict(embed=embed, cluster_size=size)
+    model.state_dict = lambda: {**state(), **{"quantize.codebook." + k: v for k, v in model.table.items()}}
+    run("averages", model, dict(x=torch.randn((3, 2, 2, 5, 5), generator=g)), [
+        {"name": "mse", "inputs": {"targets": "x"}}, {"name": "mean", "label": "commitment", "y": "quantize.commitment", "weight": 0.25},
+        {"name": "mean", "label": "perplexity", "y": "quantize.perplexity", "weight": 0},
     ], terms)
 
 
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer]):
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages]):
         make(torch.Generator().manual_seed(seed + 1))

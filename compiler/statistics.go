@@ -4,8 +4,9 @@ import "pipe.dev/compiler/ir"
 
 // statistics has ops learn that keep statistics of the data: in a program that makes gradients norms take
 // mean and variance of the batch, and the running ones become states that take on a share of these, layer
-// after layer where several share them; tables of codes move to what they stand for. Statistics that a training leaves as they are, and those of a model
-// with an adapter, are read from the checkpoint in training, too.
+// after layer where several share them; tables of codes move to what they stand for. Statistics that a
+// training leaves as they are, and those of a model with an adapter, are read from the checkpoint in
+// training, too.
 func statistics(c *context, g *ir.Graph) (*ir.Graph, error) {
 	t := c.opt.Training
 	if t == nil || t.Adapter != nil {
@@ -54,7 +55,7 @@ func statistics(c *context, g *ir.Graph) (*ir.Graph, error) {
 		return nil, err
 	}
 	for _, s := range out.States {
-		if v, ok := next[s.Path]; ok && v.Node.ID < len(out.Nodes) && out.Nodes[v.Node.ID] == v.Node { // somebody reads the norm
+		if v, ok := next[s.Path]; ok && v.Node.ID < len(out.Nodes) && out.Nodes[v.Node.ID] == v.Node { // somebody reads what the op gives
 			s.Next = v
 		}
 	}

@@ -64,7 +64,7 @@ func comparePictures(t *testing.T, fixture, file string) {
 			for i, w := range want.Float64s() {
 				worst, size = max(worst, math.Abs(values[i]-w)), max(size, math.Abs(w))
 			}
-			if !(worst <= tol*size) {
+			if !(worst <= tol*size) || size == 0 {
 				t.Errorf("%s: worst error %g of %g", have.Name, worst, size)
 			}
 			most = max(most, worst/max(size, 1e-30))

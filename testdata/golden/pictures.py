@@ -14,9 +14,10 @@ import sys
 sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(__file__).parent.resolve()]  # scripts beside this one have the names of packages
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, SD3Transformer2DModel, UNet2DConditionModel, UNet2DModel
+from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DiTTransformer2DModel, SD3Transformer2DModel, UNet2DConditionModel, UNet2DModel, VQModel
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection, ResNetConfig,
+                          ResNetForImageClassification, ResNetModel, SwinConfig, SwinForImageClassification, SwinModel, ViTConfig, ViTForImageClassification, ViTModel)
 
 OUT = pathlib.Path(__file__).parent / "pictures"
 
@@ -49,6 +50,8 @@ def save(name, model, inputs, outputs):
 def write_values(name, file, inputs, outputs):
     if sys.argv[1:] and name not in sys.argv[1:]:
         return
+    for k, v in outputs.items():
+        assert v.float().std() > 0 and (v.float()[0] != v.float()[-1]).any() or v.shape[0] == 1, (name, k)  # rows that tell something
     values = {f"in.{k}": v.contiguous() for k, v in inputs.items()} | {f"out.{k}": v.detach().float().contiguous() for k, v in outputs.items()}
     save_file(values, OUT / name / f"{file}.safetensors")
 
@@ -103,6 +106,41 @@ def sd3(name, seed, size=(8, 12), tokens=5, **config):
     save(name, m, inputs, {"logits": y})
 
 
+def dit(name, seed, size=(8, 8), **config):
+    m = randomise(DiTTransformer2DModel(sample_size=8, num_attention_heads=2, attention_head_dim=8, in_channels=4, num_layers=2, num_embeds_ada_norm=10, **config), seed)
+    inputs = {"hidden_states": normal(2, 4, *size), "timestep": torch.tensor([981.0, 3.0]), "class_labels": torch.tensor([10, 3], dtype=torch.int32)}
+    large = inputs | {"hidden_states": normal(2, 4, 12, 12)}
+    with torch.no_grad():
+        y, wide = m(**inputs).sample, m(**large).sample
+    save(name, m, inputs, {"logits": y})
+    write_values(name, "values-large", large, {"logits": wide})
+
+
+def quantised(name, seed, **config):
+    m = randomise(VQModel(block_out_channels=(8, 12), norm_num_groups=4, down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, num_vq_embeddings=16, **config), seed)
+    image, s = normal(1, 3, 16, 24).clamp(-1, 1), m.config.scaling_factor
+    inputs = {"sample": image, "latents_in": normal(1, m.quantize.vq_embed_dim, 8, 12, seed=1), "indices_in": torch.randint(0, 16, (1, 8, 12), generator=torch.Generator().manual_seed(2), dtype=torch.int32)}
+    with torch.no_grad():
+        h = m.encode(image).latents
+        codes = m.quantize.get_codebook_entry(inputs["indices_in"].long().flatten(), (1, 8, 12, m.quantize.vq_embed_dim))
+        indices = m.quantize(h)[2][2].reshape(1, 8, 12)
+        assert len(indices.unique()) > 3
+        outputs = {"latents": h * s, "indices": indices, "codes": codes * s, "image": m.decode(inputs["latents_in"] / s).sample}
+    save(name, m, inputs, outputs)
+
+
+def vision(name, cls, config, seed, size, outputs):
+    m = randomise(cls(config), seed)
+    for key, b in m.named_buffers():
+        if "running" in key:
+            drawn = normal(*b.shape, seed=len(key))
+            b.data = (drawn.abs() * 0.1 + 0.05 if key.endswith("var") else drawn * 0.2).bfloat16().float()
+    inputs = {"pixel_values": normal(2, 3, *size)}
+    with torch.no_grad():
+        y = m(inputs["pixel_values"], output_hidden_states=True)
+    save(name, m, inputs, outputs(y))
+
+
 def plain(name, seed, labels=None, **config):
     m = randomise(UNet2DModel(sample_size=8, block_out_channels=(8, 16, 16), norm_num_groups=4, layers_per_block=1, **config), seed)
     inputs = {"sample": normal(2, m.config.in_channels, 8, 16), "timestep": torch.tensor([981.0, 3.0])}
@@ -152,6 +190,21 @@ def main():
     sd3("sd3", 14, num_layers=3)
     sd3("sd35", 15, size=(16, 6), num_layers=3, qk_norm="rms_norm", dual_attention_layers=(0, 1))
     sd3("sd35_dual_last", 16, tokens=16, num_layers=1, qk_norm="rms_norm", dual_attention_layers=(0,))
+    dit("dit", 17, out_channels=8)
+    quantised("vq", 18, vq_embed_dim=4)
+    sizes = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, image_size=12, patch_size=4)
+    clip_vision = CLIPVisionConfig(projection_dim=10, **sizes)
+    vision("clip_vision", CLIPVisionModel, clip_vision, 19, (12, 12), lambda y: {"hidden": y.last_hidden_state, "penultimate": y.hidden_states[-2], "pooled": y.pooler_output})
+    vision("clip_vision_projected", CLIPVisionModelWithProjection, clip_vision, 20, (12, 12), lambda y: {"hidden": y.last_hidden_state, "pooled": y.image_embeds})
+    vision("vit", ViTModel, ViTConfig(**sizes), 21, (12, 12), lambda y: {"hidden": y.last_hidden_state, "pooled": y.pooler_output})
+    names = {0: "cat", 1: "dog", 2: "tree"}
+    vision("vit_classes", ViTForImageClassification, ViTConfig(qkv_bias=False, id2label=names, **sizes), 22, (12, 12), lambda y: {"logits": y.logits})
+    windows = dict(image_size=32, patch_size=2, embed_dim=8, depths=[2, 2], num_heads=[2, 4], window_size=4)
+    vision("swin", SwinModel, SwinConfig(**windows), 25, (32, 32), lambda y: {"hidden": y.last_hidden_state, "pooled": y.pooler_output})
+    vision("swin_classes", SwinForImageClassification, SwinConfig(id2label=names, **(windows | {"window_size": 8, "mlp_ratio": 2.5})), 26, (32, 32), lambda y: {"logits": y.logits})
+    small = dict(embedding_size=4, hidden_sizes=[8, 12], depths=[1, 2])
+    vision("resnet", ResNetModel, ResNetConfig(**small), 23, (16, 24), lambda y: {"hidden": y.last_hidden_state, "pooled": y.pooler_output[:, :, 0, 0]})
+    vision("resnet_classes", ResNetForImageClassification, ResNetConfig(layer_type="basic", downsample_in_first_stage=True, id2label=names, **small), 24, (16, 32), lambda y: {"logits": y.logits})
     plain("unet_plain", 3, down_block_types=("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"), attention_head_dim=4)
     plain("unet_classes", 4, torch.tensor([7, 0], dtype=torch.int32), down_block_types=("DownBlock2D",) * 3, up_block_types=("UpBlock2D",) * 3, attention_head_dim=None, num_class_embeds=10,
           in_channels=1, out_channels=1, freq_shift=1, flip_sin_to_cos=False, downsample_padding=0, mid_block_scale_factor=1.5, norm_eps=1e-6)

@@ -27,6 +27,7 @@ type definition struct {
 type port struct {
 	name       string
 	list, dict bool
+	model      bool // the token is that of a model
 }
 
 // The files that define ops and stages.
@@ -97,21 +98,22 @@ func readDefinition(field *ast.Field, key string) (string, definition) {
 			if lit, ok := f.Value.(*ast.BasicLit); ok && label == key {
 				name = strings.Trim(lit.Value, `"`)
 			}
-			if label != "out" && label != "outs" && holdsToken(f.Value) {
+			model := names(f.Value, "#ModelTok")
+			if label != "out" && label != "outs" && (model || names(f.Value, "#Tok")) {
 				_, list := f.Value.(*ast.ListLit)
 				_, dict := f.Value.(*ast.StructLit)
-				def.ports = append(def.ports, port{label, list, dict})
+				def.ports = append(def.ports, port{label, list, dict, model})
 			}
 		}
 	}
 	return name, def
 }
 
-// holdsToken reports whether the type of a field is #Tok, a list or a struct of it.
-func holdsToken(e ast.Expr) bool {
+// names reports whether the type of a field is a definition, a list or a struct of it.
+func names(e ast.Expr, title string) bool {
 	found := false
 	ast.Walk(e, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok && id.Name == "#Tok" {
+		if id, ok := n.(*ast.Ident); ok && id.Name == title {
 			found = true
 		}
 		return !found

@@ -17,6 +17,7 @@ const noTokenPrefix = "nothing has the token "
 type tokenReader struct {
 	pos   ir.Pos
 	token string
+	model bool // of a model is wanted
 }
 
 // readers lists the tokens in the fields of a node, by the ports of its definition.
@@ -30,7 +31,7 @@ func readers(d definition, fields map[string]any, pos ir.Pos, places map[string]
 		at.Path = pos.Path + "." + port.name
 		add := func(at ir.Pos, x any) {
 			if s, ok := x.(string); ok {
-				out = append(out, tokenReader{at, s})
+				out = append(out, tokenReader{at, s, port.model})
 			}
 		}
 		switch x := fields[port.name].(type) {
@@ -80,7 +81,7 @@ func checkPipeline(p *Pipeline, c *catalog) Errors {
 		}
 		for _, r := range readers(d, s.Fields, s.Pos, s.At) {
 			edges[s.ID] = append(edges[s.ID], r)
-			if e := checkToken(r, known, strings.HasSuffix(r.pos.Path, ".model")); e != nil {
+			if e := checkToken(r, known); e != nil {
 				out = append(out, e)
 			}
 		}
@@ -91,7 +92,7 @@ func checkPipeline(p *Pipeline, c *catalog) Errors {
 		}
 		pos := o.Pos
 		pos.Path += ".from"
-		if e := checkToken(tokenReader{pos, o.From}, known, false); e != nil {
+		if e := checkToken(tokenReader{pos: pos, token: o.From}, known); e != nil {
 			out = append(out, e)
 		}
 	}
@@ -112,7 +113,7 @@ func noStage(s Stage, c *catalog) *Error {
 }
 
 // checkToken: r reads something that is there, and a model where one is wanted.
-func checkToken(r tokenReader, known map[string]bool, model bool) *Error {
+func checkToken(r tokenReader, known map[string]bool) *Error {
 	if !known[r.token] {
 		names := slices.Sorted(maps.Keys(known))
 		hint := Suggest(r.token, names)
@@ -121,8 +122,8 @@ func checkToken(r tokenReader, known map[string]bool, model bool) *Error {
 		}
 		return &Error{Pos: r.pos, Msg: noTokenPrefix + strconv.Quote(r.token), Hint: hint}
 	}
-	if isModel := strings.HasPrefix(r.token, "models."); isModel != model {
-		if model {
+	if isModel := strings.HasPrefix(r.token, "models."); isModel != r.model {
+		if r.model {
 			var models []string
 			for _, name := range slices.Sorted(maps.Keys(known)) {
 				if strings.HasPrefix(name, "models.") {

@@ -34,7 +34,7 @@ func checkModel(m *Model, c *catalog) Errors {
 		var out []tokenReader
 		for _, r := range readers(c.ops[n.Op], n.Fields, n.Pos, n.At) {
 			for _, token := range t.resolve(r.token, 0) {
-				out = append(out, tokenReader{r.pos, token})
+				out = append(out, tokenReader{pos: r.pos, token: token})
 			}
 		}
 		return out

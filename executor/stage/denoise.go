@@ -31,6 +31,10 @@ type DenoiseAttr struct {
 	Guidance  float64        `cue:"guidance: number & >=0 | *1" doc:"how far predictions go from those without the inputs that guide towards those with them, and beyond; 1 is those with them"`
 	Rescale   float64        `cue:"rescale: number & >=0 & <=1 | *0" doc:"how much of the contrast that guidance adds is taken back"`
 	Strength  float64        `cue:"strength: number & >0 & <=1 | *1" doc:"of x: the share of the steps that are made; 1 makes all, from noise alone where a mask says what is made anew"`
+	Scales    []float64      `cue:"scales: [...number] | *[]" doc:"of controls, in the order of their names: how much each counts; 1 if it is not said"`
+	Starts    []float64      `cue:"starts: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps that is made before each counts; 0 if it is not said"`
+	Ends      []float64      `cue:"ends: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps after which each counts no more; 1 if it is not said"`
+	Shown     string         `cue:"shown_as: string | *\"controlnet_cond\"" doc:"the controls' input that is the picture"`
 	Sample    string         `cue:"sample: string | *\"sample\"" doc:"the model's input that is the sample"`
 	Timestep  string         `cue:"timestep: string | *\"timestep\"" doc:"the model's input that is the time"`
 }
@@ -47,6 +51,8 @@ func denoise() *Def {
 			{Name: "x", Doc: "samples to begin from, to which noise is added", Kinds: tensor, Optional: true},
 			{Name: "mask", Doc: "1 where x is made anew, 0 where it stays; [samples or 1, 1, rows, columns]. A model that reads what is beside is left to keep it by itself", Kinds: tensor, Optional: true},
 			{Name: "beside", Doc: "channels that the model reads behind those of the sample; left out if it has no room for them", Kinds: tensor, Optional: true},
+			{Name: "controls", Doc: "networks beside the model, which read what it reads and a picture, and whose results have the names of inputs of the model: ControlNets", Kinds: []Kind{Model}, Map: true, Optional: true},
+			{Name: "shown", Doc: "the pictures of controls, in the order of their names, [controls, channels, height, width], 0 to 1", Kinds: tensor, Optional: true},
 			{Name: "noise", Doc: "the noise to begin from, of standard deviation 1, instead of one by seed", Kinds: tensor, Optional: true},
 			{Name: "noises", Doc: "the noise of each step, [steps, samples, ...], instead of one by seed", Kinds: tensor, Optional: true},
 		},
@@ -74,22 +80,23 @@ func denoise() *Def {
 
 // walk is a run of denoise.
 type walk struct {
-	attr    DenoiseAttr
-	model   *model.Model
-	plan    *plan.Plan
-	sampler diffusion.Sampler
-	shape   []int // of all samples
-	first   int   // the step that it begins with
-	seeds   []int
-	with    map[string]tensorfile.Tensor
-	without map[string]tensorfile.Tensor // nil without guidance
-	joins   bool                         // the model reads what is beside
-	beside  []float32                    // that, or nil
-	mask    []float32                    // as large as the samples, or nil
-	kept    []float32                    // x, or nil
-	anew    bool                         // it begins with noise alone all the same
-	noise   []float32                    // that the walk began with
-	noises  []float32                    // of all steps, or nil
+	attr     DenoiseAttr
+	model    *model.Model
+	plan     *plan.Plan
+	sampler  diffusion.Sampler
+	shape    []int // of all samples
+	first    int   // the step that it begins with
+	seeds    []int
+	with     map[string]tensorfile.Tensor
+	without  map[string]tensorfile.Tensor // nil without guidance
+	controls []control
+	joins    bool      // the model reads what is beside
+	beside   []float32 // that, or nil
+	mask     []float32 // as large as the samples, or nil
+	kept     []float32 // x, or nil
+	anew     bool      // it begins with noise alone all the same
+	noise    []float32 // that the walk began with
+	noises   []float32 // of all steps, or nil
 }
 
 // prepareDenoise makes the plan of one prediction.
@@ -117,6 +124,9 @@ func prepareDenoise(c *Call) error {
 		return err
 	}
 	inputs, err := w.inputs(c)
+	if err == nil {
+		err = w.prepareControls(c, inputs)
+	}
 	if errors.Is(err, errUnknownSizes) {
 		return nil // told if it is run all the same
 	}

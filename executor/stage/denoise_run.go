@@ -16,6 +16,7 @@ func (w *walk) begin(c *Call) error {
 	if _, err := w.inputs(c); err != nil {
 		return err
 	}
+	w.show(c)
 	n := size(w.shape)
 	read := func(port string, elems int) ([]float32, error) {
 		t, ok := c.In[port].(tensorfile.Tensor)
@@ -137,11 +138,11 @@ func (w *walk) predict(ctx context.Context, step int, x []float32) ([]float32, e
 		scaled[i] = float32(scale * float64(v))
 	}
 	times := slices.Repeat([]float32{float32(w.sampler.Timesteps()[step])}, w.shape[0])
-	with, err := w.call(ctx, scaled, times, nil)
+	with, err := w.call(ctx, step, scaled, times, nil)
 	if err != nil || w.without == nil {
 		return with, err
 	}
-	without, err := w.call(ctx, scaled, times, w.without)
+	without, err := w.call(ctx, step, scaled, times, w.without)
 	if err != nil {
 		return nil, err
 	}
@@ -150,13 +151,9 @@ func (w *walk) predict(ctx context.Context, step int, x []float32) ([]float32, e
 }
 
 // call runs the model with its constant inputs, some of them replaced.
-func (w *walk) call(ctx context.Context, sample, times []float32, other map[string]tensorfile.Tensor) ([]float32, error) {
-	shape := slices.Clone(w.shape)
-	if w.beside != nil {
-		sample, shape[1] = w.joined(sample)
-	}
+func (w *walk) call(ctx context.Context, step int, sample, times []float32, other map[string]tensorfile.Tensor) ([]float32, error) {
 	in := map[string]tensorfile.Tensor{
-		w.attr.Sample:   tensorfile.FromFloat32s(w.attr.Sample, sample, shape...),
+		w.attr.Sample:   tensorfile.FromFloat32s(w.attr.Sample, sample, w.shape...),
 		w.attr.Timestep: tensorfile.FromFloat32s(w.attr.Timestep, times, w.shape[0]),
 	}
 	for name, t := range w.with {
@@ -164,6 +161,18 @@ func (w *walk) call(ctx context.Context, sample, times []float32, other map[stri
 	}
 	for name, t := range other {
 		in[name] = t
+	}
+	more, err := w.steer(ctx, step, in)
+	if err != nil {
+		return nil, err
+	}
+	for name, t := range more {
+		in[name] = t
+	}
+	if w.beside != nil {
+		shape := slices.Clone(w.shape)
+		sample, shape[1] = w.joined(sample)
+		in[w.attr.Sample] = tensorfile.FromFloat32s(w.attr.Sample, sample, shape...)
 	}
 	outs, err := w.model.Run(ctx, w.plan, in)
 	if err != nil {

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/attr"
@@ -37,8 +38,11 @@ func (d *Def) entry() attr.Entry {
 			kinds[i] = string(k)
 		}
 		kind := "op.#Tok"
+		if slices.Equal(p.Kinds, []Kind{Model}) {
+			kind = "#ModelTok"
+		}
 		if p.Map {
-			kind = "{[string]: op.#Tok}"
+			kind = "{[string]: " + kind + "}"
 		}
 		mark, must := "!: ", "must be given"
 		if p.Optional {

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/journal"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/schema"
 )
 
 // blobs writes n pictures [1, 28, 28] of a spot each, from -1 to 1.
@@ -62,6 +65,43 @@ func TestQuantizerRecipe(t *testing.T) {
 	}
 	if len(size) != 64 || !(all > 100) { // of 16 * 49 points; the average began at 64
 		t.Errorf("%d vectors stand for %v points", len(size), all)
+	}
+}
+
+// TestAutoencoderRecipe checks that an autoencoder and the critic that joins it take
+// turns, and that the finished run leaves the autoencoder as a folder of its own, with
+// the names and the configuration that diffusers has.
+func TestAutoencoderRecipe(t *testing.T) {
+	file := blobs(t, 24)
+	r := train(t, "../../recipes/vae-mnist.cue", t.TempDir(), "--set", `data.train=[{files: ["`+file+`"], format: "columns", columns: sample: ["x"]}]`, "--set", "data.eval=[]",
+		"--set", "batch.batch=4", "--set", "train.steps=10", "--set", "train.log_every=1", "--set", "eval.every=0", "--set", "schedule.warmup_steps=0",
+		"--set", "phases.0.losses.2.from=8", "--set", "phases.1.from=6")
+	rows, err := journal.ReadMetrics(r.Run)
+	if err != nil || len(rows) != 10 {
+		t.Fatal(err, len(rows))
+	}
+	for i, row := range rows {
+		if _, ok := row.Values["loss/critic"]; ok != (i >= 6) {
+			t.Errorf("step %d: the critic has a turn: %v", i+1, ok)
+		}
+	}
+	first, last := rows[0].Values, rows[9].Values
+	if !(last["loss/autoencoder/l1"] < 0.6*first["loss/autoencoder/l1"]) || !(last["train/autoencoder/fooled/factor"] > 0) {
+		t.Errorf("after the first step %v, in the end %v", first, last)
+	}
+	text, err := os.ReadFile(filepath.Join(r.Run, "model", "vae", "config.json"))
+	if err != nil || !bytes.Contains(text, []byte(`"AutoencoderKL"`)) {
+		t.Error(err, string(text))
+	}
+	out, err := filepath.Glob(filepath.Join(r.Run, "model", "*"))
+	if err != nil || len(out) != 1 {
+		t.Errorf("the run leaves %v (%v)", out, err)
+	}
+	if w := named(t, filepath.Join(r.Run, "model", "vae", "diffusion_pytorch_model.safetensors")); w["decoder.mid_block.attentions.0.to_q.weight"].Data == nil {
+		t.Errorf("its weights have the names %v", slices.Sorted(maps.Keys(w)))
+	}
+	if _, err := schema.LoadModel(filepath.Join(r.Run, "model", "vae")); err != nil {
+		t.Error(err)
 	}
 }
 

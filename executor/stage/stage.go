@@ -86,8 +86,8 @@ type Table struct {
 
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
-	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), pick(), numbers(), join(), prompt(), denoise(),
-		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
+	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), classes(), pick(), numbers(), join(), prompt(), denoise(),
+		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imagePrepare(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
 		audioRead(), audioTensor(), stream(), segments())
 }
 

@@ -8,7 +8,6 @@
 package pool
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,7 +79,7 @@ func (p *Pool) Run(n int, f Func) {
 		if i < 256 {
 			pause(8)
 		} else {
-			runtime.Gosched()
+			yield()
 		}
 	}
 	p.f = nil

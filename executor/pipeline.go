@@ -39,6 +39,10 @@ type Pipeline struct {
 	kinds  map[string]stage.Kind  // what each token gives
 	calls  map[string]*call
 	order  []*call // a call comes after those it reads
+
+	promised map[string]stage.Value // what is known of values before the run, by token
+	single   bool                   // models are read when they are needed, not all at the beginning
+	chosen   []Choice               // to fit into memory
 }
 
 // call is a stage with the tokens that it reads.
@@ -85,6 +89,7 @@ func (p *Pipeline) prepare() error {
 // is wrong in the document is told before what is wrong in the data that these read.
 func (p *Pipeline) prepareStages() error {
 	promised := maps.Clone(p.known)
+	p.promised = promised
 	var data error
 	for _, c := range p.order {
 		p.fill(c, promised)
@@ -128,9 +133,6 @@ func (p *Pipeline) Close() error {
 
 // Models are the opened models, in the order of the document.
 func (p *Pipeline) Models() []*model.Model { return p.models }
-
-// Fit returns a *model.FitError if the models need more than limit bytes.
-func (p *Pipeline) Fit(limit int64) error { return model.Fit(p.models, limit) }
 
 func (p *Pipeline) open() error {
 	if err := proveFolder(p.doc.Folder); err != nil {
@@ -200,42 +202,6 @@ func single(v stage.Value) stage.Value {
 		return list[0]
 	}
 	return v
-}
-
-// Run reads the weights, runs the stages and hands every output to emit, in
-// the order of the document: values as stage.Kind says, texts perhaps as
-// stage.Chunks that are still being made.
-func (p *Pipeline) Run(ctx context.Context, emit func(out schema.Output, v stage.Value) error) error {
-	for _, m := range p.models {
-		if len(m.Plans()) == 0 {
-			continue
-		}
-		if err := m.Load(ctx); err != nil {
-			return err
-		}
-	}
-	values := maps.Clone(p.known)
-	readers := p.readers()
-	for _, c := range p.order {
-		if values[c.ID] != nil { // it ran early
-			continue
-		}
-		p.fill(c, values)
-		v, err := c.def.Run(ctx, &c.Call)
-		if err == nil && readers[c.ID] > 1 {
-			v, err = stage.Collect(v) // what is read twice must be kept
-		}
-		if err != nil {
-			return stageError(c.doc.Pos, true, err)
-		}
-		values[c.ID] = v
-	}
-	for _, out := range p.doc.Outputs {
-		if err := emit(out, values[out.From]); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
 }
 
 // readers counts who reads each token.

@@ -112,7 +112,7 @@ func (f *benchFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sc
 	if err != nil {
 		return err
 	}
-	err = p.Fit(e.limit)
+	err = model.Fit(p.Models(), e.limit)
 	report := benchReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash, Device: e.backend.Name()}
 	var text []int
 	batch, planned := false, false

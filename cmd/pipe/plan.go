@@ -27,6 +27,7 @@ type planFlags struct {
 	root     string
 	asJSON   bool
 	time     bool
+	file     string
 }
 
 func planCommand(c *console) *cobra.Command {
@@ -41,9 +42,10 @@ How long a run will take is measured, for a few seconds and with made-up numbers
 With --time=false the text is stable, so that two plans can be compared with diff.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			doc, err := schema.Load(args[0], schema.Options{Set: f.set})
+			f.file = args[0]
+			doc, err := f.load(nil)
 			if err != nil {
-				return documentError(err)
+				return err
 			}
 			if f.resolved {
 				_, err := c.out.Write(doc.Resolved())
@@ -103,20 +105,8 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 			report.addTime(c, t, err)
 		}
 	} else if doc.Pipeline != nil {
-		p, err := e.prepare(doc, executor.Options{Compile: e.compile(trace)})
-		if err != nil {
+		if err := f.pipeline(cmd, c, e, doc, trace, &report); err != nil {
 			return err
-		}
-		defer p.Close()
-		fits := p.Fit(e.limit)
-		defer c.warn(fits) // after the plan was shown
-		for _, m := range p.Models() {
-			report.addModel(m)
-			if !f.time || f.after != "" || fits != nil {
-				continue
-			}
-			t, err := forecastModel(cmd.Context(), m, planBudget/time.Duration(len(p.Models())))
-			report.addTime(c, t, err)
 		}
 	} else if err := f.architectures(cmd, e, doc, trace, &report); err != nil {
 		return err
@@ -133,6 +123,35 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 	}
 	_, err := fmt.Fprint(c.out, report.text())
 	return err
+}
+
+// load reads the document, or that of a picture, with more settings than the command line has.
+func (f *planFlags) load(more []string) (*schema.Document, error) {
+	doc, err := schema.Load(f.file, schema.Options{Set: slices.Concat(f.set, more)})
+	if err != nil {
+		return nil, documentError(err)
+	}
+	return doc, nil
+}
+
+// pipeline plans a pipeline, so that it fits into memory if there is a way.
+func (f *planFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *schema.Document, trace func(string, *ir.Graph), r *planReport) error {
+	p, doc, err := e.fitted(doc, executor.Options{Compile: e.compile(trace)}, f.load)
+	if p == nil {
+		return err
+	}
+	defer p.Close()
+	defer c.warn(err) // after the plan was shown
+	r.Hash, r.peak, r.memory, r.chosen = doc.Hash, p.PeakBytes(), p.Memory(), p.Chosen()
+	for _, m := range p.Models() {
+		r.addModel(m)
+		if !f.time || f.after != "" || err != nil {
+			continue
+		}
+		t, err := forecastModel(cmd.Context(), m, planBudget/time.Duration(len(p.Models())))
+		r.addTime(c, t, err)
+	}
+	return nil
 }
 
 // architectures plans the models of a document for sizes from the command line.
@@ -183,13 +202,14 @@ type planReport struct {
 	plans                []modelPlan
 	peak                 int64
 	times                []*forecast
+	memory               []executor.Moment
+	chosen               []executor.Choice
 }
 
 func (r *planReport) addModel(m *model.Model) {
 	for _, p := range m.Plans() {
 		r.plans = append(r.plans, modelPlan{m.Name(), p})
 	}
-	r.peak += m.PeakBytes()
 }
 
 // addTime adds a prediction; a plan is shown without, if there is none.
@@ -212,6 +232,12 @@ func (r *planReport) flops() int64 {
 func (r *planReport) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "document %s\nhash %s\npeak %d bytes (%s)\n", r.Name, r.Hash, r.peak, model.Size(r.peak))
+	for _, made := range r.chosen {
+		fmt.Fprintf(&b, "chosen to fit: %s (%s)\n", made.What, made.Cost)
+	}
+	if len(r.memory) > 0 {
+		b.WriteString("\n" + executor.MemoryText(r.memory, model.Size))
+	}
 	for _, t := range r.times {
 		b.WriteString(t.text())
 	}
@@ -234,15 +260,20 @@ func (r *planReport) json() any {
 		Steps int `json:"steps"`
 	}
 	out := struct {
-		Document string      `json:"document"`
-		Name     string      `json:"name"`
-		Hash     string      `json:"hash"`
-		Peak     int64       `json:"peak_bytes"`
-		FLOPs    int64       `json:"flops"`
-		Times    []*forecast `json:"times,omitempty"`
-		Plans    []summary   `json:"plans"`
-		Steps    []step      `json:"steps"`
-	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), r.times, []summary{}, []step{}}
+		Document string       `json:"document"`
+		Name     string       `json:"name"`
+		Hash     string       `json:"hash"`
+		Peak     int64        `json:"peak_bytes"`
+		FLOPs    int64        `json:"flops"`
+		Memory   []memoryJSON `json:"memory,omitempty"`
+		Chosen   []string     `json:"chosen,omitempty"`
+		Times    []*forecast  `json:"times,omitempty"`
+		Plans    []summary    `json:"plans"`
+		Steps    []step       `json:"steps"`
+	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.times, []summary{}, []step{}}
+	for _, made := range r.chosen {
+		out.Chosen = append(out.Chosen, made.What)
+	}
 	for i, p := range r.plans {
 		form := p.plan.JSON()
 		out.Plans = append(out.Plans, summary{Model: p.model, JSON: form, Steps: len(form.Steps)})

@@ -44,9 +44,16 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 			if err != nil {
 				return err
 			}
-			doc, err := schema.Load(file, schema.Options{Set: flags.set, Source: source})
+			load := func(more []string) (*schema.Document, error) {
+				doc, err := schema.Load(file, schema.Options{Set: slices.Concat(flags.set, more), Source: source})
+				if err != nil {
+					return nil, documentError(err)
+				}
+				return doc, nil
+			}
+			doc, err := load(nil)
 			if err != nil {
-				return documentError(err)
+				return err
 			}
 			if err := settable(file, doc, flags.set); source != nil && err != nil {
 				return usagef(cmd, "%v", err)
@@ -71,7 +78,7 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 			if doc.Recipe != nil {
 				return trainDocument(cmd, c, e, doc, root, asJSON)
 			}
-			return runPipeline(cmd, e, &results{c: c, doc: doc, out: out, json: asJSON, values: map[string]any{}})
+			return runPipeline(cmd, e, &results{c: c, doc: doc, out: out, json: asJSON, values: map[string]any{}}, load)
 		},
 	}
 	flags.add(cmd)
@@ -112,17 +119,19 @@ func lists[T any](values []T, sizes []int) any {
 }
 
 // runPipeline runs a pipeline and writes its outputs.
-func runPipeline(cmd *cobra.Command, e *engine, w *results) error {
+func runPipeline(cmd *cobra.Command, e *engine, w *results, load func(set []string) (*schema.Document, error)) error {
 	w.progress = newProgress(w.c)
 	defer w.progress.stop()
-	p, err := e.prepare(w.doc, executor.Options{Progress: w.progress.update, Steps: w.progress.steps, Warn: func(err error) { w.c.log.Warn(err.Error()) }})
+	p, doc, err := e.fitted(w.doc, executor.Options{Progress: w.progress.update, Steps: w.progress.steps,
+		Warn: func(err error) { w.c.log.Warn(err.Error()) }}, load)
+	if p != nil {
+		defer p.Close()
+	}
 	if err != nil {
 		return err
 	}
-	defer p.Close()
-	if err := p.Fit(e.limit); err != nil {
-		return err
-	}
+	w.doc = doc
+	choices(w.c, p)
 	w.start = time.Now()
 	if err := p.Run(cmd.Context(), w.emit); err != nil {
 		w.cut()

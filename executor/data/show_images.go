@@ -182,7 +182,8 @@ func (s *pictureShower) keep(b *Batch, row int, lines []string) error {
 			continue
 		}
 		size, n := s.e.sizeOf(i, b.Bucket), 4*s.e.width(i, b.Bucket)
-		list, err := image.FromTensor(floats(b.Values[f.Name][row*n:(row+1)*n]), [4]int{1, f.Shape[0], size[1], size[0]},
+		numbers, plane := floats(b.Values[f.Name][row*n:(row+1)*n]), size[0]*size[1]
+		list, err := image.FromTensor(func(i int) []float32 { return numbers[i*plane:] }, [4]int{1, f.Shape[0], size[1], size[0]},
 			image.Normal{Mean: f.Images.Mean, Std: f.Images.Std}, 8)
 		if err != nil {
 			return err

@@ -128,12 +128,18 @@ func TestTensorErrors(t *testing.T) {
 	a, b := New(2, 2, 3, false), New(3, 2, 3, false)
 	nan := []float32{0, 0, float32(math.NaN()), 0}
 	for want, f := range map[string]func() error{
-		"there are no pictures":                         func() error { _, _, err := Tensor(nil, Normal{}); return err },
-		"picture 1 is 3x2 rgb, 8 bits and the first":    func() error { _, _, err := Tensor([]*Picture{a, b}, Normal{}); return err },
-		"mean has 2 numbers; want 1":                    func() error { _, _, err := Tensor([]*Picture{a}, Normal{Mean: []float64{1, 2}}); return err },
-		"std is 0":                                      func() error { _, _, err := Tensor([]*Picture{a}, Normal{Std: []float64{0}}); return err },
-		"element [0, 0, 1, 0] is not a number":          func() error { _, err := FromTensor(nan, [4]int{1, 1, 2, 2}, Normal{}, 8); return err },
-		"[1 5 2 2] are no pictures; want":               func() error { _, err := FromTensor(nan, [4]int{1, 5, 2, 2}, Normal{}, 8); return err },
+		"there are no pictures":                      func() error { _, _, err := Tensor(nil, Normal{}); return err },
+		"picture 1 is 3x2 rgb, 8 bits and the first": func() error { _, _, err := Tensor([]*Picture{a, b}, Normal{}); return err },
+		"mean has 2 numbers; want 1":                 func() error { _, _, err := Tensor([]*Picture{a}, Normal{Mean: []float64{1, 2}}); return err },
+		"std is 0":                                   func() error { _, _, err := Tensor([]*Picture{a}, Normal{Std: []float64{0}}); return err },
+		"element [0, 0, 1, 0] is not a number": func() error {
+			_, err := FromTensor(func(int) []float32 { return nan }, [4]int{1, 1, 2, 2}, Normal{}, 8)
+			return err
+		},
+		"[1 5 2 2] are no pictures; want": func() error {
+			_, err := FromTensor(func(int) []float32 { return nan }, [4]int{1, 5, 2, 2}, Normal{}, 8)
+			return err
+		},
 		"no filter is called \"x\"; there are nearest,": func() error { _, err := a.Resize(1, 1, "x"); return err },
 		"want at least 1 x 1":                           func() error { _, err := a.Resize(0, 1, "box"); return err },
 		"want at most 89478485":                         func() error { _, err := a.Resize(1<<20, 1<<20, "box"); return err },

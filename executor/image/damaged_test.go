@@ -88,7 +88,7 @@ func TestBomb(t *testing.T) {
 func TestTextBomb(t *testing.T) {
 	p := New(2, 2, 3, false)
 	p.Text = []Text{{"a", strings.Repeat("x", maxText+1)}, {"b", "kept"}}
-	data, err := Encode("x.png", p, 0)
+	data, err := encoded("x.png", p, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

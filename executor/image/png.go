@@ -149,22 +149,33 @@ func latin(text []byte) []byte {
 // EncodePNG writes a picture, with its texts behind the header: those of ASCII in tEXt,
 // others in iTXt. The same picture gives the same bytes.
 func EncodePNG(w io.Writer, p *Picture) error {
-	var b bytes.Buffer
-	if err := png.Encode(&b, p.standard()); err != nil {
-		return err
-	}
-	const header = len(pngMagic) + 25
-	all := b.Bytes()
-	if _, err := w.Write(all[:header]); err != nil {
-		return err
-	}
-	for _, t := range p.Text {
-		if _, err := w.Write(textChunk(t)); err != nil {
-			return err
+	return png.Encode(&behindHeader{w: w, left: len(pngMagic) + 25, texts: p.Text}, p.standard())
+}
+
+// behindHeader puts texts behind the header of a file that is written through it.
+type behindHeader struct {
+	w     io.Writer
+	left  int // bytes of the header that are still to come
+	texts []Text
+}
+
+func (b *behindHeader) Write(data []byte) (n int, err error) {
+	if b.left > 0 {
+		n = min(b.left, len(data))
+		if _, err := b.w.Write(data[:n]); err != nil {
+			return 0, err
+		}
+		if b.left -= n; b.left > 0 {
+			return n, nil
+		}
+		for _, t := range b.texts {
+			if _, err := b.w.Write(textChunk(t)); err != nil {
+				return n, err
+			}
 		}
 	}
-	_, err := w.Write(all[header:])
-	return err
+	m, err := b.w.Write(data[n:])
+	return n + m, err
 }
 
 func textChunk(t Text) []byte {

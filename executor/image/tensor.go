@@ -71,8 +71,8 @@ func Tensor(list []*Picture, a Normal) (data []float32, shape [4]int, err error)
 // FromTensor returns pictures of numbers: v Std + Mean, cut off at 0 and 1 and rounded to 8 or 16 bits.
 // What is no number is an error.
 //
-//	data [pictures, channels, height, width]
-func FromTensor(data []float32, shape [4]int, a Normal, bits int) ([]*Picture, error) {
+//	plane(i) [height, width] and perhaps more behind it; i counts channels of the first picture, then those of the next
+func FromTensor(plane func(i int) []float32, shape [4]int, a Normal, bits int) ([]*Picture, error) {
 	n, channels, h, w := shape[0], shape[1], shape[2], shape[3]
 	if channels < 1 || channels > 4 || n < 1 || h < 1 || w < 1 {
 		return nil, fmt.Errorf("%v are no pictures; want [pictures, channels, height, width] with 1 to 4 channels", shape)
@@ -86,8 +86,7 @@ func FromTensor(data []float32, shape [4]int, a Normal, bits int) ([]*Picture, e
 	for i := range list {
 		p := New(w, h, channels, bits == 16)
 		for c := range channels {
-			plane := data[(i*channels+c)*h*w:][:h*w]
-			for j, v := range plane {
+			for j, v := range plane(i*channels + c)[:h*w] {
 				v = float32(v*std[c]) + mean[c]
 				if v != v {
 					return nil, fmt.Errorf("element [%d, %d, %d, %d] is not a number", i, c, j/w, j%w)

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -17,17 +16,14 @@ func Writes(path string) error {
 	return fmt.Errorf("extension %q is not one of .png, .jpg, .jpeg", filepath.Ext(path))
 }
 
-// Encode writes a picture in the format that a file of this name has. Quality, from 1 to 100,
+// Write writes a picture to w in the format that a file of this name has. Quality, from 1 to 100,
 // is that of JPEG.
-func Encode(path string, p *Picture, quality int) ([]byte, error) {
+func Write(w io.Writer, path string, p *Picture, quality int) error {
 	if err := Writes(path); err != nil {
-		return nil, err
+		return err
 	}
-	var b bytes.Buffer
-	write := func(w io.Writer) error { return EncodeJPEG(w, p, quality) }
 	if strings.EqualFold(filepath.Ext(path), ".png") {
-		write = func(w io.Writer) error { return EncodePNG(w, p) }
+		return EncodePNG(w, p)
 	}
-	err := write(&b)
-	return b.Bytes(), err
+	return EncodeJPEG(w, p, quality)
 }

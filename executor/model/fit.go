@@ -13,13 +13,18 @@ import (
 type FitError struct {
 	Name                 string // of the model that needs most
 	Weights, Cache, Work int64  // bytes of that model
+	Values               int64  // bytes of what flows between stages, if that is counted
 	Need, Limit          int64  // bytes, of all models together
 	Advice               string // what would fit
 }
 
 func (e *FitError) Error() string {
-	return fmt.Sprintf("%s needs %s (weights %s, cache %s, work %s) and %s are allowed: %s",
-		e.Name, Size(e.Need), Size(e.Weights), Size(e.Cache), Size(e.Work), Size(e.Limit), e.Advice)
+	values := ""
+	if e.Values > 0 {
+		values = ", values " + Size(e.Values)
+	}
+	return fmt.Sprintf("%s needs %s (weights %s, cache %s, work %s%s) and %s are allowed: %s",
+		e.Name, Size(e.Need), Size(e.Weights), Size(e.Cache), Size(e.Work), values, Size(e.Limit), e.Advice)
 }
 
 // Fit returns a *FitError if models together need more than limit bytes.

@@ -7,6 +7,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/session"
 )
 
@@ -71,6 +72,9 @@ func (m *Model) work() error {
 	return nil
 }
 
+// Held reports whether the weights were read and not yet given back.
+func (m *Model) Held() bool { return m.store != nil }
+
 // Release gives back the memory of weights, caches and calls. Files stay open.
 func (m *Model) Release() error {
 	var first error
@@ -97,13 +101,20 @@ func (m *Model) ReadBytes() int64 {
 				continue
 			}
 			c, name := m.source(s.Path)
-			if t, ok := c.Lookup(name); !ok || t.DType != s.Type.DType {
+			if checkpoint.Stacked(name) {
+				if list := c.Parts(name); len(list) > 0 && list[0].DType != s.Type.DType {
+					most = max(most, s.Type.Bytes()/int64(len(list)))
+				}
+			} else if t, ok := c.Lookup(name); ok && t.DType != s.Type.DType {
 				most = max(most, s.Type.Bytes())
 			}
 		}
 	}
 	return most
 }
+
+// Texts reports whether texts were asked for, one or several, by any way.
+func (m *Model) Texts() bool { return m.MakesText() || m.batch != nil || m.beams != nil }
 
 // Forget takes back what asked for a plan, which is not run if nothing else asked for it.
 func (m *Model) Forget(p *plan.Plan) {

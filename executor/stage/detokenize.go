@@ -13,7 +13,7 @@ type DetokenizeAttr struct {
 
 func detokenize() *Def {
 	return &Def{
-		Name: "detokenize", Title: "Detokenize", Result: Text,
+		Name: "detokenize", Title: "Detokenize", Result: Text, Words: true,
 		Doc: "turns ids into text by the model's tokenizer, as they come; ids of several texts into a list of them.",
 		Ports: []Port{
 			{Name: "x", Doc: "the ids", Kinds: []Kind{IDs}},

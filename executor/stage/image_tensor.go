@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/image"
 	"pipe.dev/executor/tensorfile"
 )
@@ -48,6 +49,30 @@ func tensorImage() *Def {
 		Doc:   "turns a tensor [pictures, channels, height, width], or one picture without the first axis, into pictures: what image.tensor does, backwards; numbers beyond 0 and 1 are cut off.",
 		Ports: []Port{{Name: "x", Doc: "the numbers", Kinds: []Kind{Tensor}}},
 		Attr:  TensorImageAttr{},
+		Promise: func(c *Call) Value {
+			x, ok := c.In["x"].(tensorfile.Tensor)
+			if !ok || x.Type.Rank() < 3 {
+				return nil
+			}
+			s := x.Type.Sizes()
+			n := 1
+			for _, size := range s[:len(s)-3] {
+				n *= size
+			}
+			s = s[len(s)-3:]
+			list := make([]*image.Picture, n)
+			for i := range list {
+				list[i] = &image.Picture{Width: s[2], Height: s[1], Channels: s[0]}
+			}
+			return list
+		},
+		Own: func(c *Call) int64 { // the numbers of one channel
+			x, ok := c.In["x"].(tensorfile.Tensor)
+			if s := x.Type.Sizes(); ok && len(s) > 2 {
+				return 4 * int64(s[len(s)-1]) * int64(s[len(s)-2])
+			}
+			return 0
+		},
 		Run: func(_ context.Context, c *Call) (Value, error) {
 			x, ok := c.In["x"].(tensorfile.Tensor)
 			if !ok {
@@ -61,8 +86,18 @@ func tensorImage() *Def {
 				return nil, fmt.Errorf("x is %v, want [pictures, channels, height, width]", x.Type)
 			}
 			a := c.Attr.(TensorImageAttr)
-			return image.FromTensor(x.Float32s(), [4]int(s), image.Normal{Mean: a.Mean, Std: a.Std}, a.Bits)
+			return image.FromTensor(planes(x), [4]int(s), image.Normal{Mean: a.Mean, Std: a.Std}, a.Bits)
 		},
+	}
+}
+
+// planes gives the rows and columns of one channel of one picture after the other.
+func planes(x tensorfile.Tensor) func(i int) []float32 {
+	s := x.Type.Sizes()
+	rows, columns := s[len(s)-2], s[len(s)-1]
+	size := rows * columns * x.Type.DType.Size()
+	return func(i int) []float32 {
+		return tensorfile.Tensor{Type: ir.T(x.Type.DType, rows, columns), Data: x.Data[i*size:][:size]}.Float32s()
 	}
 }
 

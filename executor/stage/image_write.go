@@ -43,6 +43,14 @@ func imageWrite() *Def {
 			}
 			return nil
 		},
+		Own: func(c *Call) int64 { // a picture as the encoder reads it
+			list, _ := c.In["x"].([]*image.Picture)
+			var most int64
+			for _, p := range list {
+				most = max(most, 4*int64(p.Width)*int64(p.Height)*int64(p.Bits()/8))
+			}
+			return most
+		},
 		Run: runImageWrite,
 	}
 }
@@ -70,16 +78,26 @@ func runImageWrite(ctx context.Context, c *Call) (Value, error) {
 		if q.Text = nil; a.Document && c.Document.Hash != "" {
 			q.Text = []image.Text{{Key: HashText, Value: c.Document.Hash}, {Key: DocumentText, Value: string(c.Document.Resolved)}}
 		}
-		data, err := image.Encode(names[i], &q, a.Quality)
+		err := checkpoint.Replace(names[i], func(w io.Writer) error { return image.Write(&interruptible{ctx, w}, names[i], &q, a.Quality) })
 		if err == nil {
 			err = ctx.Err()
-		}
-		if err == nil {
-			err = checkpoint.Replace(names[i], func(w io.Writer) error { _, err := w.Write(data); return err })
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return strings.Join(names, "\n"), nil
+}
+
+// interruptible is a writer that fails once its context is done.
+type interruptible struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (i *interruptible) Write(data []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.w.Write(data)
 }

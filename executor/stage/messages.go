@@ -13,7 +13,7 @@ type MessagesAttr struct {
 
 func messages() *Def {
 	return &Def{
-		Name: "messages", Title: "Messages", Result: IDs,
+		Name: "messages", Title: "Messages", Result: IDs, Words: true,
 		Doc: "turns messages into the ids of a prompt, by the model's chat template.",
 		Ports: []Port{
 			{Name: "x", Doc: "JSON: [{\"role\": \"user\", \"content\": \"...\"}, ...], or an object with such \"messages\" and what else the template reads, as \"tools\"", Kinds: []Kind{Text}},

@@ -131,6 +131,33 @@ func (p *parts) smaller() (bool, error) {
 	return true, p.ask()
 }
 
+// cut asks for plans of tiles of a size; nil if nothing is larger than that, or no tile is.
+func (p *parts) cut(a RunAttr, size int) (*Tiled, error) {
+	h, w := p.sizes[heightSize], p.sizes[widthSize]
+	if size >= max(h, w) || p.tiles != nil && size >= p.tiles.size {
+		return nil, nil
+	}
+	a.Tile = size
+	tiles, err := newTiling(a)
+	if err != nil {
+		return nil, err
+	}
+	before := p.tiles
+	if p.tiles = tiles; p.tileable() != nil {
+		p.tiles = before
+		return nil, nil
+	}
+	p.tiles = before
+	p.forget()
+	p.tiles = tiles
+	made := &Tiled{Size: size}
+	for _, at := range p.boxes() {
+		made.Count++
+		made.More += float64(at.rows) * float64(at.columns) / float64(h*w)
+	}
+	return made, p.ask()
+}
+
 func (p *parts) forget() {
 	for _, made := range p.plans {
 		p.model.Forget(made)

@@ -35,6 +35,25 @@ func run() *Def {
 		},
 		Attr:    RunAttr{},
 		Prepare: prepareRun,
+		Own: func(c *Call) int64 {
+			if p, ok := c.kept.(*parts); ok {
+				return p.ownBytes()
+			}
+			return 0
+		},
+		Smaller: func(c *Call) (bool, error) {
+			if p, ok := c.kept.(*parts); ok {
+				return p.smaller()
+			}
+			return false, nil
+		},
+		Tiles: func(c *Call, size int) (*Tiled, error) {
+			a := c.Attr.(RunAttr)
+			if p, ok := c.kept.(*parts); ok && a.MayTile {
+				return p.cut(a, size)
+			}
+			return nil, nil
+		},
 		Promise: func(c *Call) Value {
 			p, ok := c.kept.(*parts)
 			if !ok {

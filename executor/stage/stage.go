@@ -34,6 +34,27 @@ type Def struct {
 	Early bool
 	// Run computes the result.
 	Run func(ctx context.Context, c *Call) (Value, error)
+
+	// Words says that of its models it uses the tokenizers alone, no weights.
+	Words bool
+	// Lazy says that its models may still be running when Run has returned.
+	Lazy bool
+	// Own is the memory in bytes that Run takes besides inputs, result and
+	// models, of a prepared call; nil where that is little.
+	Own func(c *Call) int64
+	// Smaller changes a prepared call so that it needs less memory and gives the
+	// same bits, and reports whether there was a way. It may be nil.
+	Smaller func(c *Call) (bool, error)
+	// Tiles changes a prepared call so that it works in tiles of a size, which
+	// gives another result, or reports that the document does not allow it. It may be nil.
+	Tiles func(c *Call, size int) (*Tiled, error)
+}
+
+// Tiled says what tiles cost.
+type Tiled struct {
+	Size  int
+	Count int
+	More  float64 // how many times what it takes to compute the whole
 }
 
 // Port is an input of a stage.

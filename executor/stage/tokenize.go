@@ -16,7 +16,7 @@ type TokenizeAttr struct {
 
 func tokenize() *Def {
 	return &Def{
-		Name: "tokenize", Title: "Tokenize", Result: IDs, Early: true,
+		Name: "tokenize", Title: "Tokenize", Result: IDs, Early: true, Words: true,
 		Doc: "turns text into ids by the model's tokenizer; a list of texts into a list of them.",
 		Ports: []Port{
 			{Name: "x", Doc: "the text, or a list of texts", Kinds: []Kind{Text, List}},

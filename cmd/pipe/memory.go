@@ -1,0 +1,62 @@
+package main
+
+import (
+	"pipe.dev/executor"
+	"pipe.dev/schema"
+)
+
+// fitted prepares a pipeline so that it fits into memory. Where that changes results, as tiles
+// do, what was chosen becomes part of the document, which reload gives with more settings: so a
+// picture is repeated as it was made, whatever memory there is then. Where nothing
+// fits, the pipeline is returned with the error.
+func (e *engine) fitted(doc *schema.Document, o executor.Options, reload func(set []string) (*schema.Document, error)) (*executor.Pipeline, *schema.Document, error) {
+	p, err := e.prepare(doc, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = p.Fit(e.limit)
+	set := p.Settings()
+	if err != nil || len(set) == 0 {
+		return p, doc, err
+	}
+	tiled := p.Chosen()
+	if err := p.Close(); err != nil {
+		return nil, nil, err
+	}
+	if doc, err = reload(set); err != nil {
+		return nil, nil, documentError(err)
+	}
+	if p, err = e.prepare(doc, o); err != nil {
+		return nil, nil, err
+	}
+	err = p.Fit(e.limit)
+	p.Choose(tiled)
+	return p, doc, err
+}
+
+// choices says what was chosen so that a run fits.
+func choices(c *console, p *executor.Pipeline) {
+	for _, made := range p.Chosen() {
+		c.log.Info("to fit into memory", "choice", made.What, "cost", made.Cost)
+	}
+}
+
+// memoryJSON is a moment of a run, in bytes.
+type memoryJSON struct {
+	At      string   `json:"at"`
+	Models  []string `json:"models"`
+	Weights int64    `json:"weight_bytes"`
+	Cache   int64    `json:"cache_bytes"`
+	Work    int64    `json:"work_bytes"`
+	Values  int64    `json:"value_bytes"`
+	Own     int64    `json:"own_bytes"`
+	Bytes   int64    `json:"bytes"`
+}
+
+func momentsJSON(list []executor.Moment) []memoryJSON {
+	var out []memoryJSON
+	for _, m := range list {
+		out = append(out, memoryJSON{m.Name(), append([]string{}, m.Models...), m.Weights, m.Cache, m.Work, m.Values, m.Own, m.Bytes()})
+	}
+	return out
+}

@@ -22,14 +22,20 @@ import (
 // Sources: arXiv:2106.09685; scale by the root arXiv:2312.03732; magnitude
 // arXiv:2402.09353, as the PEFT library has it.
 type Adapter struct {
-	// Layer gives rank and scale for the layer at a path, without ".weight"; ok
+	// Layer describes what is added to the layer at a path, without ".weight"; ok
 	// is false if it is not adapted.
-	Layer     func(path string) (rank int, scale float64, ok bool)
-	Dropout   float64
-	Magnitude bool
+	Layer func(path string) (l AdaptedLayer, ok bool)
 	// Fixed says that neither the adapter nor the base changes, so that m / |V|
 	// is a weight, computed once, instead of m.
 	Fixed bool
+}
+
+// AdaptedLayer is what an adapter has for one layer.
+type AdaptedLayer struct {
+	Rank      int
+	Scale     float64
+	Dropout   float64 // share of x that the added product does not see
+	Magnitude bool
 }
 
 // adapt adds an adapter to the graph of a model, before anything else: that of
@@ -43,25 +49,48 @@ func adapt(c *context, g *ir.Graph) (*ir.Graph, error) {
 	if a == nil {
 		return g, nil
 	}
-	uses := countUses(g)
+	alone := unshared(g)
 	for _, n := range g.Nodes {
-		if path, ok := a.adapts(n); ok && uses[n.In[1].Node.ID][0] > 1 {
+		if path, ok := a.adapts(n); ok && !alone(n) {
 			return nil, &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s is shared by several layers, so an adapter of one can't be merged into it", path)}
 		}
 	}
 	adapted := 0
+	made := map[string]ir.Value{}
 	next, err := rewrite(c.table, g, func(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 		path, ok := a.adapts(n)
 		if !ok {
 			return nil
 		}
 		adapted++
-		return []ir.Value{a.layer(r, n, in, path)}
+		return []ir.Value{a.layer(r, n, in, path, made)}
 	})
 	if err == nil && adapted == 0 {
 		err = fmt.Errorf("no linear layer is a target of the adapter")
 	}
 	return next, err
+}
+
+// unshared says of layers whether their weights are theirs alone. A layer of a
+// model that is called several times is one.
+func unshared(g *ir.Graph) func(n *ir.Node) bool {
+	uses := countUses(g)
+	same := map[*ir.Node]int{} // uses of a weight by the layer that uses it first
+	first := map[*ir.Node]ir.Pos{}
+	line := func(n *ir.Node) ir.Pos { return ir.Pos{File: n.Pos.File, Line: n.Pos.Line, Col: n.Pos.Col} }
+	for _, n := range g.Nodes {
+		if _, ok := adaptable(n); !ok {
+			continue
+		}
+		w := n.In[1].Node
+		if _, ok := first[w]; !ok {
+			first[w] = line(n)
+		}
+		if first[w] == line(n) {
+			same[w]++
+		}
+	}
+	return func(n *ir.Node) bool { w := n.In[1].Node; return uses[w.ID][0] == same[w] }
 }
 
 // adaptable returns the path of the weight of a linear layer.
@@ -76,32 +105,35 @@ func adaptable(n *ir.Node) (string, bool) {
 func (a *Adapter) adapts(n *ir.Node) (string, bool) {
 	path, ok := adaptable(n)
 	if ok {
-		_, _, ok = a.Layer(strings.TrimSuffix(path, ".weight"))
+		_, ok = a.Layer(strings.TrimSuffix(path, ".weight"))
 	}
 	return path, ok
 }
 
-// layer writes an adapted layer. A begins as PEFT fills it, B at zero and the
+// layer writes an adapted layer. made holds the weights of the adapter that are there. A begins as PEFT fills it, B at zero and the
 // magnitude at the norms of W, so that training begins at the model as it is.
-func (a *Adapter) layer(r *rewriter, n *ir.Node, in []ir.Value, path string) ir.Value {
+func (a *Adapter) layer(r *rewriter, n *ir.Node, in []ir.Value, path string, made map[string]ir.Value) ir.Value {
 	attr, paths := n.Attr.(op.LinearAttr), train.AdapterOf(path)
-	size, scale, _ := a.Layer(strings.TrimSuffix(path, ".weight"))
+	l, _ := a.Layer(strings.TrimSuffix(path, ".weight"))
 	state := func(path, fill string, shape ...ir.Dim) ir.Value {
-		return r.Graph.AddState(ir.State{Path: path, Kind: ir.Weight, Init: fill, Pos: r.Pos}, ir.Type{DType: ir.F32, Shape: shape}).Read
+		if _, ok := made[path]; !ok {
+			made[path] = r.Graph.AddState(ir.State{Path: path, Kind: ir.Weight, Init: fill, Pos: r.Pos}, ir.Type{DType: ir.F32, Shape: shape}).Read
+		}
+		return made[path]
 	}
-	out, rank := ir.D(attr.OutFeatures), ir.D(size)
+	out, rank := ir.D(attr.OutFeatures), ir.D(l.Rank)
 	wa, wb := state(paths.A, "kaiming", rank, last(n.In[0].Type())), state(paths.B, "zeros", out, rank)
 	x, pos := in[0], r.Pos
-	if a.Dropout > 0 {
+	if l.Dropout > 0 {
 		r.Pos.Path += ".lora_dropout"
-		x = r.Apply("dropout", op.DropoutAttr{Rate: a.Dropout}, x, ir.Value{})[0]
+		x = r.Apply("dropout", op.DropoutAttr{Rate: l.Dropout}, x, ir.Value{})[0]
 		r.Pos = pos
 	}
 	y := r.Apply(n.Op, attr, in...)[0]
-	down := r.Apply("linear", op.LinearAttr{OutFeatures: size}, x, wa)[0]
+	down := r.Apply("linear", op.LinearAttr{OutFeatures: l.Rank}, x, wa)[0]
 	up := r.Apply("linear", op.LinearAttr{OutFeatures: attr.OutFeatures}, down, wb)[0]
-	delta := r.Mul(up, r.Scalar(scale, up))
-	if !a.Magnitude {
+	delta := r.Mul(up, r.Scalar(l.Scale, up))
+	if !l.Magnitude {
 		return r.Add(y, delta)
 	}
 	if a.Fixed {
@@ -112,7 +144,7 @@ func (a *Adapter) layer(r *rewriter, n *ir.Node, in []ir.Value, path string) ir.
 		}
 		return y
 	}
-	s := r.Div(state(paths.Magnitude, train.RowNorms, out), norms(r, in[1], wa, wb, scale))
+	s := r.Div(state(paths.Magnitude, train.RowNorms, out), norms(r, in[1], wa, wb, l.Scale))
 	plain := r.Apply("linear", op.LinearAttr{OutFeatures: attr.OutFeatures}, x, in[1])[0]
 	return r.Add(y, r.Add(r.Mul(r.Sub(s, r.Scalar(1, s)), plain), r.Mul(s, delta)))
 }

@@ -15,8 +15,13 @@ import (
 )
 
 // ofRank is an adapter of one rank and scale for all its layers.
-func ofRank(rank int, scale float64, targets func(path string) bool) func(string) (int, float64, bool) {
-	return func(path string) (int, float64, bool) { return rank, scale, targets(path) }
+func ofRank(rank int, scale float64, targets func(path string) bool) func(string) (AdaptedLayer, bool) {
+	return like(AdaptedLayer{Rank: rank, Scale: scale}, targets)
+}
+
+// like is an adapter with the same for all its layers.
+func like(l AdaptedLayer, targets func(path string) bool) func(string) (AdaptedLayer, bool) {
+	return func(path string) (AdaptedLayer, bool) { return l, targets(path) }
 }
 
 // TestAdapters holds adapters against those of the PEFT library: losses before
@@ -63,7 +68,7 @@ func adapter(t *testing.T, file string) {
 	make := func(phase Phase) *program {
 		table, o := newContext(t)
 		o.Training = training(t, phase)
-		o.Training.Adapter = &Adapter{Magnitude: about.DoRA, Layer: ofRank(about.Rank, about.Scale, func(path string) bool {
+		o.Training.Adapter = &Adapter{Layer: like(AdaptedLayer{Rank: about.Rank, Scale: about.Scale, Magnitude: about.DoRA}, func(path string) bool {
 			for _, end := range about.Targets {
 				if train.Match(end, path) {
 					return true
@@ -150,7 +155,7 @@ func TestDropout(t *testing.T) {
 	for phase, want := range map[Phase]int{Step: 2 * 2 * 2, Accumulate: 2 * 2 * 2, Evaluate: 0, Update: 0} {
 		table, o := newContext(t)
 		o.Training = training(t, phase)
-		o.Training.Adapter = &Adapter{Dropout: 0.5, Layer: ofRank(2, 1, func(path string) bool {
+		o.Training.Adapter = &Adapter{Layer: like(AdaptedLayer{Rank: 2, Scale: 1, Dropout: 0.5}, func(path string) bool {
 			return strings.HasSuffix(path, "q_proj") || strings.HasSuffix(path, "v_proj")
 		})}
 		p, err := Compile(m, table, o)

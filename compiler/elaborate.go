@@ -19,12 +19,19 @@ type elaborator struct {
 	flat   *flat
 	done   map[*instance][]ir.Value
 	doing  map[*instance]bool
-	attrs  map[*schema.Node]any
+	attrs  map[attrKey]any
 	states map[string]ir.Value
 	past   ir.Value // input "past", of an incremental run
 	spans  bool     // some op goes by how long sequences may get
 	// remembers says that the model computes something once for a source.
 	remembers bool
+}
+
+// attrKey finds the attributes of a node, which go by the sizes of the call that
+// it stands in.
+type attrKey struct {
+	node *schema.Node
+	call *call
 }
 
 // elaborate turns a model's nodes into a graph: weights and caches become
@@ -38,9 +45,12 @@ func elaborate(c *context, m *schema.Model) (*ir.Graph, error) {
 	e := &elaborator{
 		Builder: op.NewBuilder(c.table), opt: c.opt, flat: f,
 		done: map[*instance][]ir.Value{}, doing: map[*instance]bool{},
-		attrs: map[*schema.Node]any{}, states: map[string]ir.Value{},
+		attrs: map[attrKey]any{}, states: map[string]ir.Value{},
 	}
 	for _, at := range f.ops { // all, so that a mistake in an unused node is told too
+		if at.call != nil { // a model that is called may have inputs that it is not given
+			continue
+		}
 		if _, err := e.node(at); err != nil {
 			return nil, err
 		}
@@ -172,13 +182,9 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 	if !ok {
 		return fail(fmt.Errorf("unknown op"))
 	}
-	attr, ok := e.attrs[at.node]
-	if !ok {
-		var err error
-		if attr, err = d.Decode(at.node.Fields); err != nil {
-			return fail(err)
-		}
-		e.attrs[at.node] = attr
+	attr, err := e.attr(at, d)
+	if err != nil {
+		return fail(err)
 	}
 	in, err := e.ports(at, d)
 	if err != nil {
@@ -212,12 +218,31 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 	return e.done[at], e.Err()
 }
 
+// attr decodes the attributes of an op.
+func (e *elaborator) attr(at *instance, d *op.Def) (any, error) {
+	key := attrKey{at.node, at.call}
+	if attr, ok := e.attrs[key]; ok {
+		return attr, nil
+	}
+	attr, err := d.Decode(at.node.Fields)
+	if err == nil && at.call != nil {
+		var sizes map[string]ir.Dim
+		sizes, err = e.solve(at.call)
+		attr = op.Resize(attr, func(d ir.Dim) ir.Dim { return d.Replace(sizes) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.attrs[key] = attr
+	return attr, nil
+}
+
 // whole has attention make its keys and values of all that was kept where an
 // adapter changes the layer that does.
 func (e *elaborator) whole(attr any, in []ir.Value) any {
 	a, ok := attr.(op.LatentAttentionAttr)
 	if w := in[len(in)-1]; ok && e.opt.Adapter != nil && w.Node.Op == ir.OpState {
-		_, _, a.Whole = e.opt.Adapter.Layer(strings.TrimSuffix(w.Node.Attr.(ir.StateAttr).Path, ".weight"))
+		_, a.Whole = e.opt.Adapter.Layer(strings.TrimSuffix(w.Node.Attr.(ir.StateAttr).Path, ".weight"))
 		return a
 	}
 	return attr
@@ -228,7 +253,20 @@ func (e *elaborator) input(at *instance) (ir.Value, error) {
 	if err != nil {
 		return ir.Value{}, err
 	}
-	if value, ok := at.node.Fields["absent"]; ok && !slices.Contains(e.opt.Entry.Given, at.id) {
+	value, ok := at.node.Fields["absent"]
+	if c := at.call; c != nil {
+		if !ok {
+			return ir.Value{}, c.lacks(at.node.ID)
+		}
+		sizes, err := e.solve(c)
+		if err != nil {
+			return ir.Value{}, err
+		}
+		for i, d := range t.Shape {
+			t.Shape[i] = d.Replace(sizes)
+		}
+	}
+	if ok && !slices.Contains(e.opt.Entry.Given, at.id) {
 		number, _ := value.(json.Number)
 		v, err := number.Float64()
 		if err != nil || t.DType == ir.I32 && v != math.Trunc(v) {
@@ -258,7 +296,7 @@ func (e *elaborator) ports(at *instance, d *op.Def) ([]ir.Value, error) {
 		}
 		for _, x := range list {
 			text, _ := x.(string)
-			v, err := e.token(at.sub.apply(text))
+			v, err := e.token(at.name(text))
 			if err != nil {
 				return nil, err
 			}
@@ -277,13 +315,13 @@ func (e *elaborator) params(at *instance, d *op.Def, attr any, in []ir.Value) ([
 	if err != nil {
 		return nil, err
 	}
-	prefix := at.sub.apply(at.node.Param)
+	prefix := at.param(at.node.Param)
 	if at.node.Tied != "" {
-		tied, _, err := e.flat.resolve(at.sub.apply(at.node.Tied))
+		tied, _, err := e.flat.resolve(at.name(at.node.Tied))
 		if err != nil {
 			return nil, err
 		}
-		prefix = tied.sub.apply(tied.node.Param)
+		prefix = tied.param(tied.node.Param)
 	}
 	for _, p := range params {
 		path := strings.TrimPrefix(prefix+"."+p.Name, ".")

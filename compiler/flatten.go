@@ -14,7 +14,32 @@ import (
 type instance struct {
 	node *schema.Node // the template; several instances share it
 	id   string
+	where
+}
+
+// where is where a node stands: in which copies of stacks, and in which call of
+// a model, nil for none.
+type where struct {
 	sub  substitution
+	call *call
+}
+
+// name is an id or a token of a document as it is called at the place.
+func (p where) name(text string) string {
+	text = p.sub.apply(text)
+	if p.call != nil && text != "" {
+		text = p.call.id + "." + text
+	}
+	return text
+}
+
+// param is what the names of weights at the place begin with.
+func (p where) param(text string) string {
+	text = p.sub.apply(text)
+	if p.call != nil {
+		text = p.call.model + "." + text
+	}
+	return text
 }
 
 // substitution replaces "{i}" in ids and tokens by the index of each stack
@@ -38,21 +63,25 @@ type flat struct {
 
 func flatten(m *schema.Model) (*flat, error) {
 	f := &flat{byID: map[string]*instance{}, alias: map[string]string{}, out: m.Out}
-	return f, f.group(&m.Group, nil)
+	return f, f.group(&m.Group, where{})
 }
 
-func (f *flat) group(g *schema.Group, sub substitution) error {
+func (f *flat) group(g *schema.Group, p where) error {
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
-		id := sub.apply(n.ID)
+		id := p.name(n.ID)
 		switch {
 		case n.Group != nil:
-			f.alias[id] = sub.apply(n.Group.Out)
-			if err := f.group(n.Group, sub); err != nil {
+			f.alias[id] = p.name(n.Group.Out)
+			if err := f.group(n.Group, p); err != nil {
 				return err
 			}
 		case n.Repeat != nil:
-			if err := f.repeat(n, id, sub); err != nil {
+			if err := f.repeat(n, id, p); err != nil {
+				return err
+			}
+		case n.Op == ir.OpCall:
+			if err := f.called(n, id, p); err != nil {
 				return err
 			}
 		default:
@@ -60,10 +89,10 @@ func (f *flat) group(g *schema.Group, sub substitution) error {
 				return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("two nodes are called %q", id)}
 			}
 			if from := n.From(); from != "" {
-				f.alias[id] = sub.apply(from)
+				f.alias[id] = p.name(from)
 				continue
 			}
-			at := &instance{node: n, id: id, sub: sub}
+			at := &instance{node: n, id: id, where: p}
 			f.ops = append(f.ops, at)
 			f.byID[id] = at
 		}
@@ -71,11 +100,11 @@ func (f *flat) group(g *schema.Group, sub substitution) error {
 	return nil
 }
 
-func (f *flat) repeat(n *schema.Node, id string, sub substitution) error {
+func (f *flat) repeat(n *schema.Node, id string, p where) error {
 	r := n.Repeat
-	previous, beside := sub.apply(r.X), map[string]string{}
+	previous, beside := p.name(r.X), map[string]string{}
 	for name, token := range r.Beside {
-		beside[name] = sub.apply(token)
+		beside[name] = p.name(token)
 	}
 	for i := range r.N {
 		var body *schema.Group
@@ -93,7 +122,7 @@ func (f *flat) repeat(n *schema.Node, id string, sub substitution) error {
 			}
 		}
 		index := strconv.Itoa(i)
-		inner := append(append(substitution{}, sub...), index)
+		inner := where{append(append(substitution{}, p.sub...), index), p.call}
 		f.alias[id+"."+index+".in"] = previous
 		for name, token := range beside {
 			f.alias[id+"."+index+".in."+name] = token
@@ -101,13 +130,13 @@ func (f *flat) repeat(n *schema.Node, id string, sub substitution) error {
 		if err := f.group(body, inner); err != nil {
 			return err
 		}
-		previous = inner.apply(body.Out)
+		previous = inner.name(body.Out)
 		f.alias[id+"."+index] = previous
 		for name := range beside {
 			if body.Gives[name] == "" {
 				return &op.Error{Pos: n.Pos, Op: "repeat", Err: fmt.Errorf("a body does not hand on %q", name)}
 			}
-			beside[name] = inner.apply(body.Gives[name])
+			beside[name] = inner.name(body.Gives[name])
 		}
 	}
 	f.alias[id] = previous
@@ -158,7 +187,7 @@ func (at *instance) pos() ir.Pos {
 	p := at.node.Pos
 	p.Path = at.id
 	if outer, _, ok := strings.Cut(at.node.ID, "{i}"); ok && len(at.sub) > 0 {
-		p.Block = outer + at.sub[0]
+		p.Block = where{call: at.call}.name(outer + at.sub[0])
 	}
 	return p
 }

@@ -20,10 +20,14 @@ func TestLatentForm(t *testing.T) {
 		adapter *Adapter
 		linear  int // layers that make keys and values
 	}{
-		"whole":   {Entry{Name: "forward"}, nil, 2},
-		"kept":    {Entry{Name: "step", Cache: ir.F32}, nil, 0},
-		"adapted": {Entry{Name: "step", Cache: ir.F32}, &Adapter{Fixed: true, Layer: func(p string) (int, float64, bool) { return 2, 1, strings.HasSuffix(p, "kv_b_proj") }}, 2},
-		"other":   {Entry{Name: "step", Cache: ir.F32}, &Adapter{Fixed: true, Layer: func(p string) (int, float64, bool) { return 2, 1, strings.HasSuffix(p, "o_proj") }}, 0},
+		"whole": {Entry{Name: "forward"}, nil, 2},
+		"kept":  {Entry{Name: "step", Cache: ir.F32}, nil, 0},
+		"adapted": {Entry{Name: "step", Cache: ir.F32}, &Adapter{Fixed: true, Layer: func(p string) (AdaptedLayer, bool) {
+			return AdaptedLayer{Rank: 2, Scale: 1}, strings.HasSuffix(p, "kv_b_proj")
+		}}, 2},
+		"other": {Entry{Name: "step", Cache: ir.F32}, &Adapter{Fixed: true, Layer: func(p string) (AdaptedLayer, bool) {
+			return AdaptedLayer{Rank: 2, Scale: 1}, strings.HasSuffix(p, "o_proj")
+		}}, 0},
 	} {
 		table, o := newContext(t)
 		o.Entry, o.Adapter = c.entry, c.adapter

@@ -28,15 +28,17 @@ type Training struct {
 	Average   *train.Average   // of the weights that change; nil is none
 	Balance   *train.Balance   // of what experts get, by their biases; nil is none
 	Seed      uint64           // of what is left out at random
-	// Adapter, if set, is added to the model, and it alone changes.
+	// Adapter, if set, is added to the model.
 	Adapter *Adapter
 	// Isolate keeps documents in a row from seeing each other, by the input
 	// "segments" [batch, seq].
 	Isolate bool
-	// Trained says which weights change; nil means all.
+	// Trained says which weights change; nil means all, or, where there is an adapter, its own.
 	Trained func(path string, shape []ir.Dim) bool
 	// Learns says which statistics of the data change, with whatever part of a step; nil means all.
 	Learns func(path string) bool
+	// Rate gives the factor of the learning rate of a weight; nil means 1.
+	Rate func(path string) float64
 	// Decays says to which weights weight decay applies; nil means all.
 	Decays func(path string, shape []ir.Dim) bool
 	// Recompute is the number of blocks, from the first, of which the backward
@@ -189,9 +191,9 @@ func (l *learner) forward(keep func(*ir.Node) bool) (sum, count ir.Value) {
 func (l *learner) trained(s *ir.State) {
 	t := s.Read.Type()
 	_, copied := train.ReferenceOf(s.Path)
-	changes := l.t.Trained == nil || l.t.Trained(s.Path, t.Shape)
-	if l.t.Adapter != nil {
-		changes = train.IsAdapter(s.Path)
+	changes := l.t.Adapter == nil || train.IsAdapter(s.Path)
+	if l.t.Trained != nil {
+		changes = l.t.Trained(s.Path, t.Shape)
 	}
 	if s.Kind != ir.Weight || s.Statistic || !t.DType.Float() || !changes || copied {
 		return
@@ -277,8 +279,12 @@ func (l *learner) weight(w *ir.State, grad, lr, step ir.Value) {
 		made := l.Graph.AddState(ir.State{Path: w.Path + "#" + l.t.slot(s.Name), Kind: ir.Moment, Init: s.Init, Pos: l.Pos}, s.Type)
 		slots, values = append(slots, made), append(values, made.Read)
 	}
-	if part.Rate != 1 {
-		lr = l.Mul(lr, l.Scalar(part.Rate, lr))
+	rate := part.Rate
+	if l.t.Rate != nil {
+		rate *= l.t.Rate(w.Path)
+	}
+	if rate != 1 {
+		lr = l.Mul(lr, l.Scalar(rate, lr))
 	}
 	next, values := part.Optimizer.Update(l.Builder, train.Update{
 		Attr: part.Attr, W: w.Read, G: grad, LR: lr, Step: step, Slots: values,

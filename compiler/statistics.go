@@ -9,7 +9,7 @@ import "pipe.dev/compiler/ir"
 // training, too.
 func statistics(c *context, g *ir.Graph) (*ir.Graph, error) {
 	t := c.opt.Training
-	if t == nil || t.Adapter != nil {
+	if t == nil || t.Adapter != nil && t.Learns == nil {
 		return g, nil
 	}
 	paths := map[*ir.Node]string{}

@@ -151,7 +151,7 @@ func TestStatisticsStay(t *testing.T) {
 	for name, change := range map[string]func(t *Training){
 		"frozen": func(t *Training) { t.Learns = func(path string) bool { return path != "norm.running_mean" } },
 		"adapter": func(t *Training) {
-			t.Adapter = &Adapter{Layer: func(string) (int, float64, bool) { return 2, 1, true }}
+			t.Adapter = &Adapter{Layer: func(string) (AdaptedLayer, bool) { return AdaptedLayer{Rank: 2, Scale: 1}, true }}
 		},
 	} {
 		o.Training = regression(t, Step)

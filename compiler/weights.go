@@ -24,9 +24,9 @@ func Weights(m *schema.Model, t *op.Table, losses []train.Term) (weights []*ir.S
 			weights = append(weights, s)
 		}
 	}
-	seen, uses := map[string]bool{}, countUses(g)
+	seen, alone := map[string]bool{}, unshared(g)
 	for _, n := range g.Nodes {
-		if path, ok := adaptable(n); ok && !seen[path] && uses[n.In[1].Node.ID][0] == 1 {
+		if path, ok := adaptable(n); ok && !seen[path] && alone(n) {
 			seen[path] = true
 			linear = append(linear, strings.TrimSuffix(path, ".weight"))
 		}

@@ -78,14 +78,21 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 		if d.Recipe != nil || d.Tokenizer != nil {
 			return Errors{{Pos: pos, Msg: "is a second recipe; a file holds one"}}
 		}
-		r := &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos, places: written(c.places.document, c.name)}
+		r := &Recipe{Name: tree.text("name"), Fields: rest(tree), Pos: pos, places: written(c.places.document, c.name), Models: map[string]*Model{}}
 		if kind == kindTokenizer {
 			d.Tokenizer = r
 			return nil
 		}
 		d.Recipe = r
 		var errs Errors
-		d.Recipe.Model, errs = c.recipeModel(catalog)
+		d.Recipe.Model, errs = c.recipeModel("model", catalog)
+		models := tree.object("models")
+		for _, name := range models.keys {
+			m, more := c.recipeModel("models."+name, catalog)
+			if errs = append(errs, more...); m != nil {
+				d.Recipe.Models[name] = m
+			}
+		}
 		return errs
 	case kindGraph:
 		m := c.model(tree)
@@ -95,10 +102,10 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 	return nil
 }
 
-// recipeModel gives the architecture of a recipe's model.config or model.graph,
-// if it has one.
-func (c *converter) recipeModel(catalog *catalog) (*Model, Errors) {
-	for _, path := range []string{"model.#graph.model", "model.graph"} {
+// recipeModel gives the architecture that config or graph of a model of a recipe
+// describes, if it has one. at is its path in the recipe.
+func (c *converter) recipeModel(at string, catalog *catalog) (*Model, Errors) {
+	for _, path := range []string{at + ".#graph.model", at + ".graph"} {
 		v := c.root.LookupPath(cue.ParsePath(path))
 		if !v.Exists() {
 			continue
@@ -107,9 +114,9 @@ func (c *converter) recipeModel(catalog *catalog) (*Model, Errors) {
 		if err != nil {
 			return nil, nil // what is missing is told elsewhere
 		}
-		m := (&converter{places: c.places, root: v, name: c.name + ".model"}).model(tree)
+		m := (&converter{places: c.places, root: v, name: c.name + "." + at}).model(tree)
 		m.Name = c.name
-		if path == "model.graph" {
+		if path == at+".graph" {
 			m.Text, _ = modelText(tree, catalog) // what is wrong is told with the recipe
 			return m, checkModel(m, catalog)
 		}

@@ -101,7 +101,8 @@ type Output struct {
 type Recipe struct {
 	Name   string
 	Fields map[string]any
-	Model  *Model // the architecture of model.config; nil if there is none
+	Model  *Model            // the architecture of model.config or model.graph; nil if there is none
+	Models map[string]*Model // those of models, by name, that the document describes
 	Pos    ir.Pos
 
 	places map[string]ir.Pos // of what is written out, by path
@@ -178,6 +179,21 @@ func (g *Group) inputs(list []*Node) []*Node {
 		case n.Group != nil:
 			list = n.Group.inputs(list)
 		case n.Op == ir.OpInput && n.From() == "":
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// Calls lists the nodes that call other models, outside of stacks.
+func (m *Model) Calls() []*Node { return m.Group.calls(nil) }
+
+func (g *Group) calls(list []*Node) []*Node {
+	for i := range g.Nodes {
+		switch n := &g.Nodes[i]; {
+		case n.Group != nil:
+			list = n.Group.calls(list)
+		case n.Op == ir.OpCall:
 			list = append(list, n)
 		}
 	}
@@ -264,7 +280,7 @@ type Group struct {
 // Repeat is set. Inside the bodies of a Repeat, IDs and tokens hold "{i}".
 type Node struct {
 	ID     string
-	Op     string // a row of the op table, or "input"
+	Op     string // a row of the op table, or "input", or "call"
 	Param  string // checkpoint prefix of its weights
 	Tied   string // id of the node whose weights it shares, or ""
 	Fields map[string]any
@@ -273,6 +289,7 @@ type Node struct {
 
 	Group  *Group
 	Repeat *Repeat
+	Called *Model // of a call, once it is known which model a name stands for
 }
 
 // Repeat is N copies of a body, one after the other. Copy 0 reads X, copy i

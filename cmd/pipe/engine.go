@@ -117,9 +117,9 @@ func adapterOf(a *adapter.Adapter) *compiler.Adapter {
 	if a == nil {
 		return nil
 	}
-	return &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (rank int, scale float64, ok bool) {
+	return &compiler.Adapter{Fixed: true, Layer: func(path string) (compiler.AdaptedLayer, bool) {
 		l, ok := a.Layer(path)
-		return l.Rank, l.Scale, ok
+		return compiler.AdaptedLayer{Rank: l.Rank, Scale: l.Scale, Magnitude: l.Magnitude}, ok
 	}}
 }
 

@@ -23,15 +23,18 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, rows int, weight func(string) (ir.DType, bool)) (learn.Program, error) {
 		t := &compiler.Training{
 			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
-			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Learns: r.Changes, Decays: r.Decays,
+			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Learns: r.Changes, Decays: r.Decays, Rate: r.RateOf,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
 			Seed: r.Seed, Precision: r.Precision, LossScale: r.LossScale, Average: r.Average, Balance: r.Balance,
 		}
 		if r.Steps.Remat == "block" {
 			t.Recompute = compiler.AllBlocks
 		}
-		if a := r.Adapter; a != nil {
-			t.Adapter = &compiler.Adapter{Layer: r.AdapterLayer, Dropout: a.Dropout, Magnitude: a.DoRA}
+		if r.Adapts() {
+			t.Adapter = &compiler.Adapter{Layer: func(path string) (compiler.AdaptedLayer, bool) {
+				l, ok := r.AdaptedLayer(path)
+				return compiler.AdaptedLayer{Rank: l.Rank, Scale: l.Scale, Dropout: l.Dropout, Magnitude: l.DoRA}, ok
+			}}
 		}
 		return compiler.Compile(m, e.ops, compiler.Options{
 			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,

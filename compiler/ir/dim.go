@@ -50,15 +50,14 @@ func (d Dim) Add(e Dim) Dim {
 	if d.Syms == e.Syms {
 		return Dim{N: d.N + e.N, Syms: d.Syms}
 	}
-	return sum([]Dim{d, e}, nil)
+	return sum([]Dim{d, e})
 }
 
-// sum adds up sizes, which are bound before: like ones become one, their common
-// factor stands in front, and those that are left are in order, the number last.
-func sum(list []Dim, sizes map[string]int) Dim {
+// sum adds up sizes: like ones become one, their common factor stands in front,
+// and those that are left are in order, the number last.
+func sum(list []Dim) Dim {
 	parts := map[string]int{}
 	for _, d := range list {
-		d = d.Bind(sizes)
 		for _, t := range d.Terms() {
 			parts[t.Syms] += t.N
 		}
@@ -179,12 +178,30 @@ func (d Dim) Div(e Dim) (Dim, bool) {
 
 // Bind replaces the names in d by sizes. A name without a size stays.
 func (d Dim) Bind(sizes map[string]int) Dim {
+	return d.replace(func(name string) (Dim, bool) {
+		n, ok := sizes[name]
+		return D(n), ok
+	})
+}
+
+// Replace is Bind for sizes that have names themselves.
+func (d Dim) Replace(sizes map[string]Dim) Dim {
+	return d.replace(func(name string) (Dim, bool) {
+		e, ok := sizes[name]
+		return e, ok
+	})
+}
+
+func (d Dim) replace(size func(name string) (Dim, bool)) Dim {
 	out := D(d.N)
 	for _, f := range d.Factors() {
-		if n, ok := sizes[f.Syms]; ok {
-			f = D(n)
+		if e, ok := size(f.Syms); ok {
+			f = e
 		} else if list := f.Terms(); len(list) > 1 {
-			f = sum(list, sizes)
+			for i, t := range list {
+				list[i] = t.replace(size)
+			}
+			f = sum(list)
 		}
 		out = out.Mul(f)
 	}

@@ -65,6 +65,10 @@ const (
 	OpState = "state" // Attr is StateAttr
 )
 
+// OpCall is how documents say that a model is called: its nodes take the place
+// of the call in a graph.
+const OpCall = "call"
+
 // InputAttr names an input of the graph.
 type InputAttr struct{ Name string }
 

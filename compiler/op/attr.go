@@ -50,6 +50,11 @@ func (d *Def) Decode(m map[string]any) (any, error) { return attr.Decode(d.Attr,
 
 // Bind replaces named sizes by numbers in every Dims of an attribute struct.
 func Bind(a any, sizes map[string]int) any {
+	return Resize(a, func(d ir.Dim) ir.Dim { return d.Bind(sizes) })
+}
+
+// Resize replaces every size in the Dims of an attribute struct.
+func Resize(a any, size func(ir.Dim) ir.Dim) any {
 	if a == nil {
 		return nil
 	}
@@ -65,7 +70,7 @@ func Bind(a any, sizes map[string]int) any {
 			continue // Infer reports it
 		}
 		for k, d := range ds {
-			ds[k] = d.Bind(sizes)
+			ds[k] = size(d)
 		}
 		if !out.IsValid() {
 			out = reflect.New(v.Type()).Elem()

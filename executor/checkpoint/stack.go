@@ -19,16 +19,18 @@ func Part(name string, expert int) string {
 	return strings.Replace(name, EachExpert, strconv.Itoa(expert), 1)
 }
 
-// Parts are the tensors that a stack is made of, in order.
+// Parts are the tensors that a stack is made of, in order; a name that is of no
+// stack has none.
 func (c *Checkpoint) Parts(name string) []Tensor {
 	var parts []Tensor
-	for {
+	for Stacked(name) {
 		i, ok := c.index[Part(name, len(parts))]
 		if !ok {
 			return parts
 		}
 		parts = append(parts, c.tensors[i])
 	}
+	return parts
 }
 
 // stack describes the tensors of a stack as one.

@@ -43,46 +43,60 @@ func (a *AdapterAttr) Scale() float64 {
 	return a.Alpha / float64(a.Rank)
 }
 
-// AdapterLayer gives the rank of the adapter of the layer at a path, and the
-// factor of its product; ok is false of a layer that is not adapted.
-func (r *Recipe) AdapterLayer(path string) (rank int, scale float64, ok bool) {
-	switch {
-	case r.from != nil:
-		l, ok := r.from.Layer(path)
-		return l.Rank, l.Scale, ok
-	case r.Adapter == nil || !r.Adapter.Target(path):
-		return 0, 0, false
-	}
-	return r.Adapter.Rank, r.Adapter.Scale(), true
+// AdaptedLayer is what is trained of a linear layer.
+type AdaptedLayer struct {
+	Rank    int
+	Scale   float64 // of the product
+	Dropout float64
+	DoRA    bool
 }
 
-// openAdapter opens the adapter that is trained on, if there is one.
-func (r *Run) openAdapter() error {
-	a := r.Recipe.Adapter
-	if a == nil || a.From == "" {
-		return nil
+// AdaptedLayer describes the adapter of the layer at a path; ok is false of a
+// layer that is not adapted.
+func (r *Recipe) AdaptedLayer(path string) (l AdaptedLayer, ok bool) {
+	m, rest := r.of(path)
+	a := m.Adapter
+	switch {
+	case m.from != nil:
+		l, ok := m.from.Layer(rest)
+		return AdaptedLayer{l.Rank, l.Scale, a.Dropout, a.DoRA}, ok
+	case a == nil || !a.Target(rest):
+		return l, false
 	}
-	for _, field := range []string{"rank", "alpha", "dora", "rslora", "targets"} {
-		if _, ok := r.doc.Recipe.Written("model.adapter." + field); ok {
-			return r.mistake("model.adapter."+field, "is that of %s, the adapter that is trained on: leave it out", a.From)
+	return AdaptedLayer{a.Rank, a.Scale(), a.Dropout, a.DoRA}, true
+}
+
+// openAdapters opens the adapters that are trained on.
+func (r *Run) openAdapters() error {
+	for _, m := range r.Recipe.members() {
+		a := m.Adapter
+		if a == nil || a.From == "" {
+			continue
 		}
+		at := m.Path() + ".adapter."
+		for _, field := range []string{"rank", "alpha", "dora", "rslora", "targets"} {
+			if _, ok := r.doc.Recipe.Written(at + field); ok {
+				return r.mistake(at+field, "is that of %s, the adapter that is trained on: leave it out", a.From)
+			}
+		}
+		var err error
+		if m.from, err = adapter.Open(a.From); err != nil {
+			return err
+		}
+		if m.from.Transposed {
+			return r.mistake(at+"from", "%s is of weights that are stored transposed (fan_in_fan_out)", a.From)
+		}
+		a.DoRA = m.from.Layers[0].Magnitude
 	}
-	var err error
-	if r.Recipe.from, err = adapter.Open(a.From); err != nil {
-		return err
-	}
-	if r.Recipe.from.Transposed {
-		return r.mistake("model.adapter.from", "%s is of weights that are stored transposed (fan_in_fan_out)", a.From)
-	}
-	a.DoRA = r.Recipe.from.Layers[0].Magnitude
 	return nil
 }
 
 // loadAdapter reads the weights of the adapter that is trained on.
-func (r *Run) loadAdapter(t *Trainer, list []plan.State) error {
-	c := r.Recipe.from.Checkpoint()
+func (m *Member) loadAdapter(t *Trainer, list []plan.State) error {
+	c := m.from.Checkpoint()
 	name := func(path string) string {
-		if x, ok := r.Recipe.from.Tensor(path); ok {
+		path = strings.TrimPrefix(path, m.global(""))
+		if x, ok := m.from.Tensor(path); ok {
 			return x
 		}
 		return path
@@ -100,7 +114,8 @@ func (r *Run) loadAdapter(t *Trainer, list []plan.State) error {
 // merged is a weight with its adapter merged into it, or nil if it is not
 // adapted.
 func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]float64, error) {
-	if r.Recipe.Adapter == nil {
+	layer, ok := r.Recipe.AdaptedLayer(strings.TrimSuffix(s.Path, ".weight"))
+	if !ok {
 		return nil, nil
 	}
 	paths, states := train.AdapterOf(s.Path), map[string]plan.State{}
@@ -111,16 +126,15 @@ func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]float64, er
 		return nil, nil
 	}
 	in := s.Type.Shape[1].N
-	l := adapter.LowRank{In: in}
+	l := adapter.LowRank{In: in, Rank: layer.Rank, Scale: layer.Scale}
 	var err error
-	l.Rank, l.Scale, _ = r.Recipe.AdapterLayer(strings.TrimSuffix(s.Path, ".weight"))
 	if l.A, err = r.floatsOf(t, states[paths.A]); err != nil {
 		return nil, err
 	}
 	if l.B, err = r.floatsOf(t, states[paths.B]); err != nil {
 		return nil, err
 	}
-	if r.Recipe.Adapter.DoRA {
+	if layer.DoRA {
 		if l.Magnitude, err = r.floatsOf(t, states[paths.Magnitude]); err != nil {
 			return nil, err
 		}
@@ -161,8 +175,21 @@ func (t *Trainer) magnitudes(list []plan.State) error {
 	return nil
 }
 
-// exportAdapter writes the adapter alone, in the form of the PEFT library.
-func (r *Run) exportAdapter(t *Trainer, dir string) error {
+// exportAdapters writes the adapters alone.
+func (r *Run) exportAdapters(t *Trainer, dir string) error {
+	for _, m := range r.Recipe.members() {
+		if m.Adapter == nil {
+			continue
+		}
+		if err := r.exportAdapter(t, m, filepath.Join(dir, m.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exportAdapter writes the adapter of a model alone, in the form of the PEFT library.
+func (r *Run) exportAdapter(t *Trainer, m *Member, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return checkpoint.FileError(dir, err)
 	}
@@ -172,12 +199,16 @@ func (r *Run) exportAdapter(t *Trainer, dir string) error {
 	var list []checkpoint.Data
 	var adapted []string
 	for _, s := range t.changing() {
-		d := checkpoint.Data{Name: "base_model.model." + s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
+		of, path := r.Recipe.of(s.Path)
+		if of != m {
+			continue
+		}
+		d := checkpoint.Data{Name: "base_model.model." + path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
 		if err := r.read(t, s, d.Bytes); err != nil {
 			return err
 		}
 		list = append(list, d)
-		if layer, ok := train.AdapterLayer(s.Path); ok && !slices.Contains(adapted, layer) {
+		if layer, ok := train.AdapterLayer(path); ok && !slices.Contains(adapted, layer) {
 			adapted = append(adapted, layer)
 		}
 	}
@@ -187,27 +218,27 @@ func (r *Run) exportAdapter(t *Trainer, dir string) error {
 	if err != nil {
 		return err
 	}
-	if r.Recipe.from != nil { // as it was, but for the base that it is of now
-		config, err := r.Recipe.from.Config()
+	if m.from != nil { // as it was, but for the base that it is of now
+		config, err := m.from.Config()
 		if err != nil {
 			return err
 		}
-		config["base_model_name_or_path"] = r.Recipe.baseName
+		config["base_model_name_or_path"] = m.baseName
 		return writeJSON(write, "adapter_config.json", config)
 	}
-	return writeJSON(write, "adapter_config.json", r.adapterConfig(adapted))
+	return writeJSON(write, "adapter_config.json", m.adapterConfig(adapted))
 }
 
 // adapterConfig is what PEFT must know of the adapter. It compares the ends of
 // paths and knows no *, so that targets with one become the layers themselves.
-func (r *Run) adapterConfig(adapted []string) map[string]any {
-	a := r.Recipe.Adapter
+func (m *Member) adapterConfig(adapted []string) map[string]any {
+	a := m.Adapter
 	targets := a.Targets
 	if slices.ContainsFunc(targets, func(t string) bool { return strings.Contains(t, "*") }) {
 		targets = adapted
 	}
 	return map[string]any{
-		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": r.Recipe.baseName, "inference_mode": true,
+		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": m.baseName, "inference_mode": true,
 		"r": a.Rank, "lora_alpha": a.Alpha, "lora_dropout": a.Dropout, "use_dora": a.DoRA, "use_rslora": a.RSLoRA, "bias": "none",
 		"target_modules": targets, "modules_to_save": nil, "layers_to_transform": nil, "layers_pattern": nil,
 		"rank_pattern": map[string]any{}, "alpha_pattern": map[string]any{}, "fan_in_fan_out": false, "init_lora_weights": true,

@@ -14,8 +14,8 @@ func TestAdapterConfig(t *testing.T) {
 		{[]string{"*.mlp.*"}, layers},
 		{[]string{"down_proj", "layers.*.up_proj"}, layers},
 	} {
-		r := &Run{Recipe: &Recipe{Adapter: &AdapterAttr{Rank: 2, Alpha: 3, Dropout: 0.1, DoRA: true, RSLoRA: true, Targets: c.targets}}}
-		got := r.adapterConfig(layers)
+		m := &Member{Adapter: &AdapterAttr{Rank: 2, Alpha: 3, Dropout: 0.1, DoRA: true, RSLoRA: true, Targets: c.targets}}
+		got := m.adapterConfig(layers)
 		if !slices.Equal(got["target_modules"].([]string), c.want) {
 			t.Errorf("%v becomes %v, want %v", c.targets, got["target_modules"], c.want)
 		}

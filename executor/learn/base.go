@@ -2,30 +2,35 @@ package learn
 
 import (
 	"pipe.dev/compiler/ir"
-	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 )
 
-// openBase reads the headers of the weights that training begins with. A new
+// openBases reads the headers of the weights that training begins with. A new
 // model has none.
-func (r *Run) openBase() error {
-	if r.Recipe.Model.From == "" || r.Recipe.Model.Init == "random" {
-		return nil
+func (r *Run) openBases() error {
+	for _, m := range r.Recipe.members() {
+		if m.From == "" || m.Init == "random" {
+			continue
+		}
+		var err error
+		if m.base, err = checkpoint.Open(m.From); err != nil {
+			return err
+		}
+		if err = m.base.Unpack(); err != nil {
+			return err
+		}
 	}
-	var err error
-	if r.base, err = checkpoint.Open(r.Recipe.Model.From); err != nil {
-		return err
-	}
-	return r.base.Unpack()
+	return nil
 }
 
 // held is the element type in which a weight is held: f32 if it changes, else
 // that of the folder, which kernels read as it is, where it lies.
 func (r *Run) held(path string) (ir.DType, bool) {
-	if r.base == nil || r.Recipe.Changes(path) {
+	m, rest := r.Recipe.of(stored(path))
+	if m.base == nil || r.Recipe.Changes(path) {
 		return ir.F32, true
 	}
-	if x, ok := r.base.Lookup(r.base.Name(path, r.model.Prefixes)); ok && (x.DType == ir.BF16 || x.DType == ir.F16) {
+	if x, ok := m.base.Lookup(m.tensor(rest)); ok && (x.DType == ir.BF16 || x.DType == ir.F16) {
 		return x.DType, true
 	}
 	return ir.F32, true
@@ -33,9 +38,6 @@ func (r *Run) held(path string) (ir.DType, bool) {
 
 // Changes says whether training changes the weight at path.
 func (r *Recipe) Changes(path string) bool {
-	if r.Adapter != nil {
-		return train.IsAdapter(path)
-	}
 	for i := range r.Parts {
 		if r.Trained(&r.Parts[i], path) {
 			return true
@@ -46,16 +48,16 @@ func (r *Recipe) Changes(path string) bool {
 
 // saveType is the element type of the model that a finished run writes: what
 // the recipe says, else the type that most bytes of the base have.
-func (r *Run) saveType() (ir.DType, error) {
+func (r *Run) saveType(m *Member) (ir.DType, error) {
 	if s := r.Recipe.Save.DType; s != "auto" {
 		return ir.ParseDType(s)
 	}
 	best := ir.F32
-	if r.base == nil {
+	if m.base == nil {
 		return best, nil
 	}
 	elements := map[ir.DType]int{}
-	for _, x := range r.base.Tensors() {
+	for _, x := range m.base.Tensors() {
 		if !x.DType.Float() { // weights in blocks can't be written
 			continue
 		}

@@ -32,7 +32,18 @@ func Check(doc *schema.Document, o Options) error {
 	if !r.Recipe.ofNumbers() {
 		r.Recipe.ofText()
 	}
-	if err := r.checkOptions(); err != nil || r.model == nil || r.Recipe.Model.From != "" {
+	if err := r.checkOptions(); err != nil || r.model == nil {
+		return err
+	}
+	for _, m := range r.Recipe.members() {
+		if m.arch = doc.Recipe.Model; m.Name != "" {
+			m.arch = doc.Recipe.Models[m.Name]
+		}
+		if m.From != "" && (m.Name == "" || m.arch == nil) { // the folder says what it is
+			return nil
+		}
+	}
+	if err := r.connect(); err != nil {
 		return err
 	}
 	if err := r.checkModel(); err != nil {
@@ -79,8 +90,10 @@ func (r *Run) checkOptions() error {
 	if err := errors.Join(r.checkPairs(), r.checkCounts()); err != nil {
 		return err
 	}
-	if len(r.Recipe.Model.Freeze) > 0 && r.Recipe.Adapter != nil {
-		return r.mistake("model.freeze", "has no meaning beside model.adapter, which leaves all weights of the model as they are")
+	for _, m := range r.Recipe.members() {
+		if len(m.Freeze) > 0 && m.Adapter != nil {
+			return r.mistake(m.Path()+".freeze", "has no meaning beside %s.adapter, which leaves all weights of the model as they are", m.Path())
+		}
 	}
 	return nil
 }
@@ -94,6 +107,9 @@ func (r *Run) checkModel() error {
 		r.opt.Warn(e)
 	}
 	r.tellRates()
+	if err := r.checkNames(); err != nil {
+		return err
+	}
 	var losses []train.Term
 	for _, p := range r.Recipe.Parts {
 		losses = append(losses, p.Losses...)
@@ -109,22 +125,13 @@ func (r *Run) checkModel() error {
 	errs := append(r.checkTargets(linear), r.checkFreeze(paths)...)
 	errs = append(errs, r.checkBalance(paths)...)
 	errs = append(errs, r.checkAdaptive(paths)...)
-	errs = append(errs, r.checkSaved(paths)...)
-	errs = append(errs, r.matching("model.stds", slices.Sorted(maps.Keys(r.Recipe.Model.Stds)), paths, "matches no weight of the model")...)
-	if r.Recipe.Adapter != nil {
-		paths = nil
-		for _, path := range linear {
-			if _, _, ok := r.Recipe.AdapterLayer(path); ok {
-				adapter := train.AdapterOf(path)
-				paths = append(paths, adapter.A, adapter.B)
-				if r.Recipe.Adapter.DoRA {
-					paths = append(paths, adapter.Magnitude)
-				}
-			}
-		}
+	errs = append(errs, r.checkSaved(r.pathsOf(r.Recipe.Model, paths))...)
+	for _, m := range r.Recipe.members() {
+		errs = append(errs, r.matching(m.Path()+".stds", slices.Sorted(maps.Keys(m.Stds)), r.pathsOf(m, paths), "matches no weight of the model")...)
 	}
 	if len(errs) == 0 {
-		errs = r.checkDecay(paths)
+		paths = r.withAdapters(paths, linear)
+		errs = append(r.checkTrained(paths), r.checkDecay(paths)...)
 	}
 	errs = append(errs, r.checkLength()...)
 	if len(errs) > 0 {
@@ -133,17 +140,50 @@ func (r *Run) checkModel() error {
 	return nil
 }
 
-// checkTargets wants every target that was written, and one at least of those
+// withAdapters are the paths of weights that are trained, or might be: where a
+// model has an adapter, those of it alone.
+func (r *Run) withAdapters(paths, linear []string) []string {
+	out := slices.DeleteFunc(slices.Clone(paths), func(path string) bool { m, _ := r.Recipe.of(path); return m.Adapter != nil })
+	for _, path := range linear {
+		if l, ok := r.Recipe.AdaptedLayer(path); ok {
+			adapter := train.AdapterOf(path)
+			out = append(out, adapter.A, adapter.B)
+			if l.DoRA {
+				out = append(out, adapter.Magnitude)
+			}
+		}
+	}
+	return out
+}
+
+// pathsOf are those of a model's own among paths of the recipe.
+func (r *Run) pathsOf(m *Member, paths []string) (own []string) {
+	for _, path := range paths {
+		if of, rest := r.Recipe.of(path); of == m {
+			own = append(own, rest)
+		}
+	}
+	return own
+}
+
+// checkTargets wants the layers that adapters are for to be there.
+func (r *Run) checkTargets(linear []string) (errs schema.Errors) {
+	for _, m := range r.Recipe.members() {
+		own := r.pathsOf(m, linear)
+		switch {
+		case m.from != nil:
+			errs = append(errs, r.checkFrom(m, own)...)
+		case m.Adapter != nil:
+			errs = append(errs, r.checkTargetsOf(m, own)...)
+		}
+	}
+	return errs
+}
+
+// checkTargetsOf wants every target that was written, and one at least of those
 // that are the default, to be a linear layer.
-func (r *Run) checkTargets(linear []string) schema.Errors {
-	a := r.Recipe.Adapter
-	if a == nil {
-		return nil
-	}
-	if r.Recipe.from != nil {
-		return r.checkFrom(linear)
-	}
-	const at = "model.adapter.targets"
+func (r *Run) checkTargetsOf(m *Member, linear []string) schema.Errors {
+	a, at := m.Adapter, m.Path()+".adapter.targets"
 	errs := r.matching(at, a.Targets, linear, "is no linear layer of the model")
 	if _, written := r.doc.Recipe.Written(at); written {
 		return errs
@@ -158,10 +198,10 @@ func (r *Run) checkTargets(linear []string) schema.Errors {
 
 // checkFrom wants every layer of the adapter that is trained on to be a linear
 // layer.
-func (r *Run) checkFrom(linear []string) (errs schema.Errors) {
-	for _, l := range r.Recipe.from.Layers {
+func (r *Run) checkFrom(m *Member, linear []string) (errs schema.Errors) {
+	for _, l := range m.from.Layers {
 		if !slices.Contains(linear, l.Path) {
-			e := r.mistake("model.adapter.from", "%s adapts %s, which is no linear layer of the model", r.Recipe.from.Dir, l.Path)
+			e := r.mistake(m.Path()+".adapter.from", "%s adapts %s, which is no linear layer of the model", m.from.Dir, l.Path)
 			e.Hint = near(l.Path, linear)
 			errs = append(errs, e)
 		}
@@ -169,18 +209,37 @@ func (r *Run) checkFrom(linear []string) (errs schema.Errors) {
 	return errs
 }
 
-// checkFreeze wants patterns of weights to match some, and every part to have a
-// weight that it changes.
-func (r *Run) checkFreeze(paths []string) schema.Errors {
-	errs := r.matching("model.freeze", r.Recipe.Model.Freeze, paths, "matches no weight of the model")
+// checkFreeze wants patterns of weights to match some.
+func (r *Run) checkFreeze(paths []string) (errs schema.Errors) {
+	for _, m := range r.Recipe.members() {
+		errs = append(errs, r.matching(m.Path()+".freeze", m.Freeze, r.pathsOf(m, paths), "matches no weight of the model")...)
+	}
+	for i, p := range r.Recipe.Parts {
+		if p.Name != "" {
+			errs = append(errs, r.matching(fmt.Sprintf("phases.%d.update", i), p.Update, paths, "matches no weight of the model")...)
+		}
+	}
+	for i, x := range r.Recipe.Rates {
+		if !slices.ContainsFunc(paths, func(path string) bool { return train.Match(x.Pattern, path) }) {
+			e := r.mistake(fmt.Sprintf("rates.%d.pattern", i), "%q matches no weight of the model", x.Pattern)
+			e.Hint = near(x.Pattern, paths)
+			errs = append(errs, e)
+		}
+	}
+	return errs
+}
+
+// checkTrained wants every part to have a weight that it changes.
+func (r *Run) checkTrained(paths []string) (errs schema.Errors) {
 	for i := range r.Recipe.Parts {
-		p := &r.Recipe.Parts[i]
-		at := "model.freeze"
+		p, at := &r.Recipe.Parts[i], "model.freeze"
+		if len(r.Recipe.Models) > 0 {
+			at = "models"
+		}
 		if p.Name != "" {
 			at = fmt.Sprintf("phases.%d.update", i)
-			errs = append(errs, r.matching(at, p.Update, paths, "matches no weight of the model")...)
 		}
-		if len(errs) == 0 && !slices.ContainsFunc(paths, func(path string) bool { return r.Recipe.Trained(p, path) }) {
+		if !slices.ContainsFunc(paths, func(path string) bool { return r.Recipe.Trained(p, path) }) {
 			errs = append(errs, r.mistake(at, "leaves no weight that is trained"))
 		}
 	}

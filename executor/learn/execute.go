@@ -83,10 +83,8 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 	if err := r.export(t, filepath.Join(run.Folder, "model")); err != nil {
 		return err
 	}
-	if r.Recipe.Adapter != nil {
-		if err := r.exportAdapter(t, filepath.Join(run.Folder, "adapter")); err != nil {
-			return err
-		}
+	if err := r.exportAdapters(t, filepath.Join(run.Folder, "adapter")); err != nil {
+		return err
 	}
 	return run.Finish()
 }

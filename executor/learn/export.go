@@ -24,9 +24,9 @@ var (
 	ofModel     = []string{"generation_config.json"}
 )
 
-// export writes the trained model as a Hugging Face folder; of a graph of the
-// document as a folder with model.cue, or as one for each part that the recipe
-// names.
+// export writes the trained model as a Hugging Face folder, and those that it
+// calls as folders in it; a graph of the document as a folder with model.cue, or
+// as one for each part that the recipe names.
 func (r *Run) export(t *Trainer, dir string) error {
 	write := func(name string, fill func(io.Writer) error) error {
 		path := filepath.Join(dir, filepath.FromSlash(name))
@@ -35,8 +35,7 @@ func (r *Run) export(t *Trainer, dir string) error {
 		}
 		return checkpoint.Replace(path, fill)
 	}
-	list, err := r.exported(t)
-	if err != nil {
+	if err := r.exportModels(t, dir); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Recipe.Save.Files)) {
@@ -50,13 +49,20 @@ func (r *Run) export(t *Trainer, dir string) error {
 			return err
 		}
 	}
+	if len(r.weightsOf(t, r.Recipe.Model)) == 0 { // a graph that connects others
+		return nil
+	}
+	list, err := r.exportedWeights(t, r.Recipe.Model)
+	if err != nil {
+		return err
+	}
 	if len(r.Recipe.Saved) > 0 {
 		return r.exportParts(write, list)
 	}
 	if err := writeWeights(write, weightsFile, list); err != nil {
 		return err
 	}
-	if r.model.Arch == "" && len(r.model.Text) == 0 {
+	if r.model.Arch == "" && (len(r.model.Text) == 0 || len(r.Recipe.Models) > 0) { // a graph that calls others is in the run's folder
 		return nil
 	}
 	if r.model.Arch == "" {
@@ -75,7 +81,7 @@ func (r *Run) export(t *Trainer, dir string) error {
 	if t, ok := r.encoder.(*tokenizer.Tokenizer); ok && r.Recipe.Model.From == "" {
 		markEnds(config, t)
 	}
-	saved, err := r.saveType()
+	saved, err := r.saveType(r.Recipe.Model)
 	if err != nil {
 		return err
 	}

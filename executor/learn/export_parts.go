@@ -55,6 +55,13 @@ func (r *Run) checkSaved(paths []string) (errs schema.Errors) {
 			e.Hint = near(s.Part, paths)
 			errs = append(errs, e)
 		}
+		for _, m := range r.Recipe.Models {
+			if filepath.Clean(s.Folder) == r.placeOf(m) {
+				e := r.mistake("save.models."+s.Folder, "is where %s is written", m.Path())
+				e.Hint = "give one of them another name"
+				errs = append(errs, e)
+			}
+		}
 	}
 	return errs
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/journal"
+	"pipe.dev/schema"
 )
 
 // inputsFile is where a run folder says what the run was made of besides its
@@ -37,25 +39,8 @@ func (r *Run) inputs() (in inputs, err error) {
 	if dir := r.tokenizerFolder(); dir != "" {
 		files = append(files, filepath.Join(dir, "tokenizer.json"))
 	}
-	if dir := r.Recipe.Model.From; dir != "" {
-		files = append(files, filepath.Join(dir, "config.json"))
-		if r.Recipe.Model.Init != "random" {
-			c, err := checkpoint.Open(dir)
-			if err != nil {
-				return in, err
-			}
-			for _, t := range c.Tensors() {
-				if !slices.Contains(files, t.File) {
-					files = append(files, t.File)
-				}
-			}
-			if err := c.Close(); err != nil {
-				return in, err
-			}
-		}
-	}
-	if a := r.Recipe.from; a != nil {
-		files = append(files, a.Files()...)
+	for _, m := range r.Recipe.members() {
+		files = append(files, m.files()...)
 	}
 	for _, f := range files {
 		s, err := data.Sum(f)
@@ -65,6 +50,34 @@ func (r *Run) inputs() (in inputs, err error) {
 		in.Base = append(in.Base, s)
 	}
 	return in, nil
+}
+
+// files are those that a model is made of.
+func (m *Member) files() (files []string) {
+	if m.From != "" {
+		for _, name := range []string{"config.json", schema.ModelFile} {
+			if file := filepath.Join(m.From, name); isFile(file) {
+				files = append(files, file)
+				break
+			}
+		}
+	}
+	if m.base != nil {
+		for _, t := range m.base.Tensors() {
+			if !slices.Contains(files, t.File) {
+				files = append(files, t.File)
+			}
+		}
+	}
+	if m.from != nil {
+		files = append(files, m.from.Files()...)
+	}
+	return files
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // dataFiles are the files of all data.

@@ -10,7 +10,7 @@ import (
 
 // compile makes the plans of all parts.
 func (r *Run) compile(evaluate bool) error {
-	if err := r.openBase(); err != nil {
+	if err := r.openBases(); err != nil {
 		return err
 	}
 	for i := range r.Recipe.Parts {

@@ -4,7 +4,6 @@ import (
 	"io"
 
 	"pipe.dev/compiler/ir"
-	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/image"
 	"pipe.dev/kernels"
@@ -43,7 +42,6 @@ type Run struct {
 
 	plans  Plans
 	phases []phasePlan
-	base   *checkpoint.Checkpoint // of the model's folder, whose mapped pages weights that stay may lie in; nil for a new model
 }
 
 func newRun(doc *schema.Document, o Options) *Run {
@@ -115,17 +113,11 @@ func (r *Run) openModel() error {
 	if err := r.Recipe.folders(); err != nil {
 		return err
 	}
-	if err := r.openAdapter(); err != nil {
+	if err := r.openAdapters(); err != nil {
 		return err
 	}
-	r.model = r.doc.Recipe.Model
-	if from := r.Recipe.Model.From; from != "" {
-		if r.model, err = schema.LoadModel(from); err != nil {
-			return err
-		}
-	}
-	if r.model == nil {
-		return r.mistake("model", "give from, a folder, or config, an architecture to train from scratch, or graph, one of your own")
+	if err := r.openMembers(); err != nil {
+		return err
 	}
 	return r.checkOptions()
 }
@@ -147,11 +139,10 @@ func (r *Run) openInputs() error {
 
 // Close gives the data and the checkpoint back.
 func (r *Run) Close() {
-	if r.base != nil {
-		r.base.Close()
-	}
-	if r.Recipe != nil && r.Recipe.from != nil {
-		r.Recipe.from.Close()
+	if r.Recipe != nil {
+		for _, m := range r.Recipe.members() {
+			m.close()
+		}
 	}
 	for _, d := range []*data.Dataset{r.train, r.eval} {
 		if d != nil {

@@ -7,9 +7,7 @@ import (
 	"pipe.dev/compiler/attr"
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/train"
-	"pipe.dev/executor/adapter"
 	"pipe.dev/executor/data"
-	"pipe.dev/executor/hub"
 	vocab "pipe.dev/executor/tokenizer/train"
 	"pipe.dev/schema"
 )
@@ -47,9 +45,10 @@ type EvalAttr struct {
 
 // SaveAttr says when checkpoints are written.
 type SaveAttr struct {
-	Every int    `cue:"every: int & >=0 | *0" doc:"steps between checkpoints; 0 is only at the end, and when the run is interrupted"`
-	Keep  int    `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
-	DType string `cue:"dtype: *\"auto\" | \"f32\" | \"bf16\" | \"f16\"" doc:"element type of the weights of the model that a finished run writes; auto is that of the model's folder, and f32 of a model from scratch"`
+	Every  int    `cue:"every: int & >=0 | *0" doc:"steps between checkpoints; 0 is only at the end, and when the run is interrupted"`
+	Keep   int    `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
+	Folder string `cue:"folder?: string & !=\"\"" doc:"a folder of models, as a pipeline of diffusers is: a finished run writes a copy of it with those in it that were trained"`
+	DType  string `cue:"dtype: *\"auto\" | \"f32\" | \"bf16\" | \"f16\"" doc:"element type of the weights of the model that a finished run writes; auto is that of the model's folder, and f32 of a model from scratch"`
 	// What the finished model's folder holds, where it is not one model.
 	Models map[string]map[string]any `cue:"models: {[string]: #SavedModel} | *{}" doc:"folders of the finished model, each with a part of the graph as a model of its own; the whole is one model if there are none"`
 	Files  map[string]any            `cue:"files: {[string]: {...}} | *{}" doc:"JSON files of the finished model by their paths in its folder, as a scheduler_config.json"`
@@ -59,10 +58,8 @@ type SaveAttr struct {
 type Recipe struct {
 	Name      string
 	Seed      uint64
-	Model     ModelAttr
-	Adapter   *AdapterAttr     // nil if there is none
-	from      *adapter.Adapter // that is trained on; nil if there is none
-	baseName  string           // of the model, as the document has it
+	Model     *Member   // the one that is trained
+	Models    []*Member // those that it calls, by name
 	Train     []data.Attr
 	Eval      []data.Attr
 	Tokenizer string           // "model", "characters" of the training data, or a folder
@@ -80,6 +77,7 @@ type Recipe struct {
 	Saved     []Saved // parts of a graph that are written; the whole, if there are none
 	Parts     []Part  // at least one
 	Decay     []train.Rule
+	Rates     []Rate
 
 	ExportAverage bool // the finished model is the average
 }
@@ -87,16 +85,13 @@ type Recipe struct {
 // Decode reads the fields of a recipe that the schema has validated.
 func Decode(r *schema.Recipe) (*Recipe, error) {
 	d := decoder{fields: r.Fields, place: r.Place}
-	out := &Recipe{Name: r.Name, Model: part[ModelAttr](&d, "model"), Steps: part[StepsAttr](&d, "train"),
+	out := &Recipe{Name: r.Name, Steps: part[StepsAttr](&d, "train"),
 		Evaluate: part[EvalAttr](&d, "eval"), Save: part[SaveAttr](&d, "save"), Batch: part[data.BatchOptions](&d, "batch")}
 	seed := part[struct {
 		Seed int `cue:"seed: int" doc:"seed"`
 	}](&decoder{fields: map[string]any{"": r.Fields}}, "")
 	out.Seed, out.Batch.Seed = uint64(seed.Seed), seed.Seed
-	if m, ok := d.object("model")["adapter"].(map[string]any); ok {
-		a := part[AdapterAttr](&decoder{fields: map[string]any{"adapter": m}}, "adapter")
-		out.Adapter = &a
-	}
+	d.members(out)
 	d.precision(out)
 	sources := d.object("data")
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
@@ -110,30 +105,11 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	d.fail("eval.measures", out.measured(out.Evaluate.Measures))
 	d.fail("train.measures", out.measured(out.Steps.Measures))
 	d.decay(out)
+	d.rates(out)
 	if d.err != nil {
 		return nil, &schema.Error{Pos: r.Place(d.at), Msg: d.err.Error()}
 	}
 	return out, nil
-}
-
-// folders puts folders of the cache in the place of models of a hub.
-func (r *Recipe) folders() error {
-	r.baseName = r.Model.From
-	paths := []*string{&r.Model.From}
-	if r.Tokenizer != "model" && r.Tokenizer != "characters" {
-		paths = append(paths, &r.Tokenizer)
-	}
-	if r.Adapter != nil {
-		paths = append(paths, &r.Adapter.From)
-	}
-	for _, p := range paths {
-		folder, err := hub.Folder(*p)
-		if err != nil {
-			return err
-		}
-		*p = folder
-	}
-	return nil
 }
 
 // decoder keeps the first error.
@@ -196,6 +172,25 @@ func (d *decoder) decay(r *Recipe) {
 	}
 }
 
+// Rate is the factor of the learning rate of the weights whose paths match a
+// pattern.
+type Rate struct {
+	Pattern string
+	Factor  float64
+}
+
+// rates decodes the factors of learning rates.
+func (d *decoder) rates(r *Recipe) {
+	list, _ := d.fields["rates"].([]any)
+	for i, e := range list {
+		m, _ := e.(map[string]any)
+		pattern, _ := m["pattern"].(string)
+		factor, err := number(m["factor"])
+		d.fail(fmt.Sprintf("rates.%d.factor", i), err)
+		r.Rates = append(r.Rates, Rate{pattern, factor})
+	}
+}
+
 // named is a row of one of the tables of training.
 type named interface {
 	Decode(m map[string]any) (any, error)
@@ -243,12 +238,23 @@ func (r *Recipe) Trained(part *Part, path string) bool {
 	if !part.updates(path) {
 		return false
 	}
-	for _, p := range r.Model.Freeze {
-		if train.Match(p, path) {
-			return false
+	m, rest := r.of(path)
+	if m.Adapter != nil {
+		return train.IsAdapter(rest)
+	}
+	return !m.frozen(rest)
+}
+
+// RateOf is the factor of the learning rate of the weight at a path: that of the
+// last pattern which matches, else 1.
+func (r *Recipe) RateOf(path string) float64 {
+	factor := 1.0
+	for _, x := range r.Rates {
+		if train.Match(x.Pattern, path) {
+			factor = x.Factor
 		}
 	}
-	return true
+	return factor
 }
 
 // Isolates reports whether several documents share a row and must not see each

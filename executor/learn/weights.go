@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
-	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -88,48 +87,65 @@ func (t *Trainer) Initialise(weights []plan.State, seed uint64, std func(path st
 // weights puts weights as a run begins with them into a trainer: those of the
 // model's folder, and new ones.
 func (r *Run) weights(t *Trainer, all []plan.State) error {
-	isNew := func(s plan.State) bool {
-		return r.base == nil || train.IsAdapter(s.Path)
-	}
-	var drawn, norms, adapted []plan.State
-	for _, s := range all {
-		switch {
-		case train.IsAdapter(s.Path) && r.Recipe.from != nil:
-			adapted = append(adapted, s)
-		case s.Init == train.RowNorms:
-			norms = append(norms, s)
-		case isNew(s):
-			drawn = append(drawn, s)
+	var norms []plan.State
+	for _, m := range r.Recipe.members() {
+		var drawn, adapted, read []plan.State
+		for _, s := range all {
+			of, _ := r.Recipe.of(stored(s.Path))
+			switch {
+			case of != m:
+			case train.IsAdapter(s.Path) && m.from != nil:
+				adapted = append(adapted, s)
+			case s.Init == train.RowNorms:
+				norms = append(norms, s)
+			case m.base == nil || train.IsAdapter(s.Path):
+				drawn = append(drawn, s)
+			default:
+				read = append(read, s)
+			}
 		}
-	}
-	if len(adapted) > 0 {
-		if err := r.loadAdapter(t, adapted); err != nil {
+		std := func(path string) float64 { _, rest := r.Recipe.of(path); return m.std(rest) }
+		if err := t.Initialise(drawn, r.Recipe.Seed, std); err != nil {
 			return err
 		}
+		if len(adapted) > 0 {
+			if err := m.loadAdapter(t, adapted); err != nil {
+				return err
+			}
+		}
+		if len(read) > 0 {
+			if err := r.load(t, m, read); err != nil {
+				return err
+			}
+		}
 	}
-	if err := t.Initialise(drawn, r.Recipe.Seed, r.Recipe.Model.std); err != nil {
-		return err
+	return t.magnitudes(norms)
+}
+
+// load reads weights from the files of a model. Of a model that is called they
+// may have more than is computed.
+func (r *Run) load(t *Trainer, m *Member, read []plan.State) error {
+	name := func(path string) string {
+		_, rest := r.Recipe.of(stored(path))
+		return m.tensor(rest)
 	}
-	read := slices.DeleteFunc(slices.Clone(all), isNew)
-	if len(read) == 0 {
-		return t.magnitudes(norms)
-	}
-	name := func(path string) string { return r.base.Name(stored(path), r.model.Prefixes) }
 	var wants []checkpoint.Want
 	for _, s := range read {
 		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
 	}
+	used := map[string]bool{}
+	for _, s := range t.states(ir.Weight) {
+		if of, rest := r.Recipe.of(stored(s.Path)); of == m {
+			used[m.tensor(rest)] = true
+		}
+	}
 	ignore := func(tensor string) bool {
-		elsewhere := slices.ContainsFunc(t.states(ir.Weight), func(s plan.State) bool { return name(s.Path) == tensor })
-		return elsewhere || r.model.Ignores(tensor)
+		return used[tensor] || m.arch.Ignores(tensor) || m.Name != "" && m.arch.Holds(tensor)
 	}
-	if err := r.base.Prove(wants, ignore); err != nil {
+	if err := m.base.Prove(wants, ignore); err != nil {
 		return err
 	}
-	if err := t.store.Load(r.base, name, read, nil); err != nil {
-		return err
-	}
-	return t.magnitudes(norms)
+	return t.store.Load(m.base, name, read, nil)
 }
 
 // stored is the name of the tensor that a weight begins as.

@@ -85,9 +85,9 @@ func compiled(t testing.TB, be *cpu.Backend) Compile {
 	return func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
 		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout}
 		if a := w.Adapter; a != nil {
-			o.Adapter = &compiler.Adapter{Fixed: true, Magnitude: a.Layers[0].Magnitude, Layer: func(path string) (int, float64, bool) {
+			o.Adapter = &compiler.Adapter{Fixed: true, Layer: func(path string) (compiler.AdaptedLayer, bool) {
 				l, ok := a.Layer(path)
-				return l.Rank, l.Scale, ok
+				return compiler.AdaptedLayer{Rank: l.Rank, Scale: l.Scale, Magnitude: l.Magnitude}, ok
 			}}
 		}
 		return compiler.Compile(m, table, o)

@@ -1,0 +1,80 @@
+"""Steps of fine-tuning a text-to-image pipeline by PyTorch, with the models of text_to_image/model.
+
+    python -P finetune.py
+
+Writes finetune/values.npz: the batches, the losses of three steps of the U-Net and,
+ten times slower, the text encoder, and what the weights are then: some of them,
+and of all the sum and the sum of squares of what changed.
+"""
+
+import pathlib
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel
+
+HERE = pathlib.Path(__file__).parent
+OUT = HERE / "finetune"
+FOLDER = HERE / "text_to_image" / "model"
+ROWS, STEPS, LR = 2, 3, 1e-3
+KEPT = ["unet.conv_in.weight", "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.weight", "unet.conv_out.bias",
+        "text_encoder.encoder.layers.0.mlp.fc1.weight", "text_encoder.embeddings.position_embedding.weight"]
+
+
+def batches():
+    g = torch.Generator().manual_seed(7)
+    n = ROWS * STEPS
+    signal = torch.rand(n, 1, 1, 1, generator=g) * 0.8 + 0.1
+    return {
+        "pixels": torch.rand(n, 3, 32, 32, generator=g).mul(255).round().div(127.5).sub(1),
+        "ids": torch.randint(0, 300, (n, 77), generator=g),
+        "spread": torch.randn(n, 4, 4, 4, generator=g),
+        "noise": torch.randn(n, 4, 4, 4, generator=g),
+        "time": torch.randint(0, 1000, (n,), generator=g).float(),
+        "signal": signal.sqrt(),
+        "share": (1 - signal).sqrt(),
+    }
+
+
+def load(kind, name):
+    return kind.from_pretrained(FOLDER / name, torch_dtype=torch.float32)
+
+
+def path(name, key):
+    """Files have no more in their names than the classes of transformers 5 have."""
+    return f"{name}.{key}"
+
+
+def main():
+    OUT.mkdir(exist_ok=True)
+    text, unet, vae = load(CLIPTextModel, "text_encoder"), load(UNet2DConditionModel, "unet"), load(AutoencoderKL, "vae").requires_grad_(False)
+    data = batches()
+    before = {path(n, k): p.detach().clone() for n, m in (("unet", unet), ("text_encoder", text)) for k, p in m.named_parameters()}
+    optimizer = torch.optim.AdamW([{"params": unet.parameters(), "lr": LR}, {"params": text.parameters(), "lr": LR / 10}], weight_decay=0, eps=1e-3)
+    losses = []
+    for step in range(STEPS):
+        b = {k: v[step * ROWS:(step + 1) * ROWS] for k, v in data.items()}
+        q = vae.encode(b["pixels"]).latent_dist
+        latents = (q.mean + q.std * b["spread"]) * vae.config.scaling_factor
+        noisy = latents * b["signal"] + b["noise"] * b["share"]
+        said = text(b["ids"])[0]
+        loss = torch.nn.functional.mse_loss(unet(noisy, b["time"], said).sample, b["noise"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    after = {path(n, k): p.detach() for n, m in (("unet", unet), ("text_encoder", text)) for k, p in m.named_parameters()}
+    names = sorted(after)
+    moved = [(after[k].double() - before[k].double()) for k in names]
+    out = {k: v.numpy().astype(np.int32 if k == "ids" else np.float32) for k, v in data.items()}
+    out["losses"] = np.array(losses)
+    for k in KEPT:
+        out["after." + k] = after[k].numpy()
+    np.savez_compressed(OUT / "values.npz", **out)
+    (OUT / "moved.csv").write_text("".join(f"{k},{m.sum().item():.9g},{m.square().sum().item():.9g}\n" for k, m in zip(names, moved)))
+    print(losses, {k: float(m.abs().max()) for k, m in list(zip(names, moved))[:3]}, (OUT / "values.npz").stat().st_size)
+
+
+if __name__ == "__main__":
+    main()

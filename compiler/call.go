@@ -128,7 +128,7 @@ func (e *elaborator) solve(c *call) (map[string]ir.Dim, error) {
 		for i, d := range wants[name].Shape {
 			for _, s := range d.Names() {
 				if _, ok := sizes[s]; !ok {
-					return nil, fail(name, "is %v, want %v, and %v alone does not tell what %s is", haves[name], wants[name], d, s)
+					return nil, fail(name, "is %v, want %v, and nothing that is given tells what %s is", haves[name], wants[name], s)
 				}
 			}
 			if d.Replace(sizes) != haves[name].Shape[i] {

@@ -84,7 +84,7 @@ func (e *elaborator) wants(name string) bool {
 func (e *elaborator) outputs(m *schema.Model) error {
 	out, err := e.token(m.Out)
 	if err != nil {
-		return &op.Error{Pos: m.Pos, Op: "out", Err: err}
+		return placed(err, m.Pos, "out")
 	}
 	entry := e.opt.Entry
 	if entry.Encode {
@@ -115,7 +115,7 @@ func (e *elaborator) outputs(m *schema.Model) error {
 		}
 		v, err := e.token(o.Token)
 		if err != nil {
-			return &op.Error{Pos: o.Pos, Op: "outputs", Err: err}
+			return placed(err, o.Pos, "outputs")
 		}
 		e.Graph.Outputs = append(e.Graph.Outputs, ir.Output{Name: o.Name, Value: v})
 	}
@@ -161,10 +161,7 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 		return out, nil
 	}
 	fail := func(err error) ([]ir.Value, error) {
-		if _, placed := err.(*op.Error); placed {
-			return nil, err
-		}
-		return nil, &op.Error{Pos: at.pos(), Op: at.node.Op, Err: err}
+		return nil, placed(err, at.pos(), at.node.Op)
 	}
 	if e.doing[at] {
 		return fail(fmt.Errorf("reads its own output"))
@@ -216,6 +213,14 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 	}
 	e.done[at] = e.Apply(d.Name, attr, in...)
 	return e.done[at], e.Err()
+}
+
+// placed gives an error a place, if it has none.
+func placed(err error, pos ir.Pos, name string) error {
+	if _, ok := err.(*op.Error); ok {
+		return err
+	}
+	return &op.Error{Pos: pos, Op: name, Err: err}
 }
 
 // attr decodes the attributes of an op.

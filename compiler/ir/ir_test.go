@@ -164,6 +164,12 @@ func TestSums(t *testing.T) {
 	if got := dim("batch*(a+b)").Bind(map[string]int{"a": 2}); got.String() != "(b+2)*batch" {
 		t.Errorf("partly bound: %v", got)
 	}
+	named := map[string]Dim{"a": dim("2*(c+1)"), "b": dim("2*d"), "c": dim("a")}
+	for in, want := range map[string]string{"3*batch*(a+b)": "6*(c+d+1)*batch", "a*b": "4*(c+1)*d", "(a*e+1)": "(2*(c+1)*e+1)", "(c+e)": "(a+e)", "c": "a", "7": "7"} {
+		if got := dim(in).Replace(named); got != dim(want) {
+			t.Errorf("%s with named sizes: %v, want %s", in, got, want)
+		}
+	}
 	if q, ok := dim("4*batch*(a+b)").Div(dim("2*(b+a)")); !ok || q.String() != "2*batch" {
 		t.Errorf("divided: %v, %v", q, ok)
 	}

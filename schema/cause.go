@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"cuelang.org/go/cue/token"
 )
 
 // Of what the evaluator finds, much follows from something else. This file
@@ -43,6 +45,9 @@ func (d *diagnosis) unexpected(path []string, anyway bool) (finding, bool) {
 	own := member(field.Value, name)
 	written := members(field.Value)
 	hint := Suggest(name, slices.DeleteFunc(fieldNames(v), func(s string) bool { return slices.Contains(written, s) }))
+	if child := v.LookupPath(cuePath(path[len(path)-1:])); slices.ContainsFunc(conjuncts(child), func(p token.Pos) bool { return d.isSchema(p.Filename()) }) {
+		hint = "" // it has a name that belongs there, as model beside models
+	}
 	if own == nil || hint == "" && !anyway {
 		return finding{}, false
 	}

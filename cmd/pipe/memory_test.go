@@ -27,7 +27,7 @@ func TestFitPicture(t *testing.T) {
 	if code != 0 || len(whole) == 0 || bytes.Equal(whole, want) {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
-	code, errs, got := run("fits", "--set", "nodes.decoded.may_tile=true", "--mem", "4MiB")
+	code, errs, got := run("fits", "--mem", "4MiB")
 	if code != 0 || !bytes.Equal(got, want) {
 		t.Errorf("exit code %d, as tiles of 16: %v: %s", code, bytes.Equal(got, want), errs)
 	}

@@ -121,7 +121,7 @@ func (q *winograd) epilogue(y []float32, channel int) {
 // storeFew makes positions of sums [36][tiles*32+winoGap] of n rows from row on and the tiles of a panel.
 func (q *winograd) storeFew(local, sums []float32, panel, tiles, row, n int) {
 	tile := local[atTile : atTile+16*asm.Panel]
-	var bias [asm.Panel]float32
+	bias, four := local[atRow:atRow+asm.Panel], local[atRow+asm.Panel:atRow+asm.Panel+4]
 	if q.bias.there() {
 		q.bias.load(bias[:n], row)
 	}
@@ -142,7 +142,7 @@ func (q *winograd) storeFew(local, sums []float32, panel, tiles, row, n int) {
 		for r := range n {
 			for a := range min(4, high-4*down) {
 				from := tile[4*a*asm.Panel+r:]
-				four := [4]float32{from[0], from[asm.Panel], from[2*asm.Panel], from[3*asm.Panel]}
+				four[0], four[1], four[2], four[3] = from[0], from[asm.Panel], from[2*asm.Panel], from[3*asm.Panel]
 				q.y.store(((sample*q.rows+row+r)*high+4*down+a)*wide+4*across, four[:columns])
 			}
 		}

@@ -19,6 +19,7 @@ const sharedData = "../../../shared/data/"
 // TestSpeech finds speech in a minute of sound with the real detector, as ONNX
 // Runtime does.
 func TestSpeech(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(sharedData + "golden/silero_v6_test_wav_probs.json")
 	if err != nil {
 		t.Skipf("needs real weights: %v", err)

@@ -42,6 +42,7 @@ func blobs(t *testing.T, n int) string {
 // the table follows its points with the same bits for any number of threads, and
 // that its use is measured.
 func TestQuantizerRecipe(t *testing.T) {
+	t.Parallel()
 	file := blobs(t, 48)
 	args := []string{"--set", `data.train=[{files: ["` + file + `"], format: "columns", columns: sample: ["x"], validation: 0.34}]`, "--set", "data.eval=[]",
 		"--set", "batch.batch=16", "--set", "train.steps=25", "--set", "train.log_every=1", "--set", "eval.every=0"}
@@ -72,6 +73,7 @@ func TestQuantizerRecipe(t *testing.T) {
 // turns, and that the finished run leaves the autoencoder as a folder of its own, with
 // the names and the configuration that diffusers has.
 func TestAutoencoderRecipe(t *testing.T) {
+	t.Parallel()
 	file := blobs(t, 24)
 	r := train(t, "../../recipes/vae-mnist.cue", t.TempDir(), "--set", `data.train=[{files: ["`+file+`"], format: "columns", columns: sample: ["x"]}]`, "--set", "data.eval=[]",
 		"--set", "batch.batch=4", "--set", "train.steps=10", "--set", "train.log_every=1", "--set", "eval.every=0", "--set", "schedule.warmup_steps=0",

@@ -13,6 +13,7 @@ import (
 // (testdata/golden/classify.py): pictures in several shapes, prepared as three kinds of
 // processors do it, by their files of now and of former times.
 func TestClassify(t *testing.T) {
+	t.Parallel()
 	const golden = "../../testdata/golden/"
 	type class struct {
 		Label string

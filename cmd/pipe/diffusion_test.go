@@ -17,6 +17,7 @@ const sharedImages = "../../../shared/data/image/"
 // TestDigit draws a digit with a real denoiser, and holds it against NumPy in
 // float64 (testdata/golden/ddpm.py), after a thousand steps.
 func TestDigit(t *testing.T) {
+	t.Parallel()
 	weights := sharedImages + "yichizz_ddpm_mnist_starter.safetensors"
 	if _, err := os.Stat(weights); err != nil {
 		t.Skipf("needs real weights: %v", err)
@@ -104,6 +105,7 @@ walk: pipeline.#Pipeline & {
 // TestTinyAutoencoder holds both halves of a real autoencoder against PyTorch
 // (testdata/golden/taef2.py).
 func TestTinyAutoencoder(t *testing.T) {
+	t.Parallel()
 	for _, half := range []string{"encoder", "decoder"} {
 		if _, err := os.Stat(sharedImages + "taef2_" + half + ".safetensors"); err != nil {
 			t.Skipf("needs real weights: %v", err)
@@ -157,6 +159,7 @@ half: pipeline.#Pipeline & {
 // TestTextToImage holds a whole pipeline from text to pictures against diffusers
 // (testdata/golden/text_to_image.py), from the same noise.
 func TestTextToImage(t *testing.T) {
+	t.Parallel()
 	const golden = "../../testdata/golden/text_to_image/"
 	values := named(t, golden+"values.npz")
 	dir := t.TempDir()

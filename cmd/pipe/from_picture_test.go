@@ -71,6 +71,7 @@ func folderOf(t *testing.T, parts map[string]string) string {
 // TestFromPicture holds image to image and both kinds of inpainting against diffusers
 // (testdata/golden/from_picture.py), from the same noise.
 func TestFromPicture(t *testing.T) {
+	t.Parallel()
 	const golden, base = "../../testdata/golden/from_picture/", "../../testdata/golden/text_to_image/model/"
 	values := named(t, golden+"values.npz")
 	parts := map[string]string{"text_encoder": base + "text_encoder", "tokenizer": base + "tokenizer", "unet": base + "unet", "vae": base + "vae", "scheduler": base + "scheduler"}

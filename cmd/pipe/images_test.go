@@ -56,6 +56,7 @@ func shapes(t *testing.T, n int) string {
 
 // The recipe tells shapes apart after seconds; its data are shown as the model sees them, and mistakes are told by the names of pictures.
 func TestImages(t *testing.T) {
+	t.Parallel()
 	dir, runs := shapes(t, 40), t.TempDir()
 	set := `data.train.0.files=["` + dir + `"]`
 	sheet := filepath.Join(runs, "sheet.png")

@@ -65,6 +65,7 @@ tuned: train.#Recipe & {
 // TestModels holds a recipe of several models against steps by PyTorch, and
 // looks at the folder that it leaves.
 func TestModels(t *testing.T) {
+	t.Parallel()
 	const golden = "../../testdata/golden/"
 	folder := golden + "text_to_image/model"
 	values := named(t, golden+"finetune/values.npz")

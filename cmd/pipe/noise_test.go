@@ -69,6 +69,7 @@ r: train.#Recipe & {
 // the bits of one that never stopped, and what it leaves has the names of
 // diffusers, and draws.
 func TestNoise(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	x, y := []byte{0, 0, 8, 3, 0, 0, 0, 32, 0, 0, 0, 8, 0, 0, 0, 8}, []byte{0, 0, 8, 1, 0, 0, 0, 32}
 	for i := range 32 { // a bright column, or a dark picture

@@ -20,6 +20,7 @@ const moreImages = "../../testdata/golden/text_to_image_more/"
 // TestLarge holds Stable Diffusion XL against diffusers, from the same noise: what the model is
 // told of sizes, zeros for what a picture is not like, and a picture to begin from.
 func TestLarge(t *testing.T) {
+	t.Parallel()
 	const base = "../../testdata/golden/text_to_image/model/"
 	values := named(t, moreImages+"values.npz")
 	large := moreImages + "large/"
@@ -54,6 +55,7 @@ func firstOf(x tensorfile.Tensor) tensorfile.Tensor {
 // TestControl holds pictures that follow others, by one ControlNet and by two for parts of the
 // steps, against diffusers, from the same noise.
 func TestControl(t *testing.T) {
+	t.Parallel()
 	const base, in = "../../testdata/golden/text_to_image/model", "../../testdata/golden/from_picture/in.png"
 	values := named(t, moreImages+"values.npz")
 	turned := filepath.Join(t.TempDir(), "turned.png")
@@ -103,6 +105,7 @@ turn: pipeline.#Pipeline & {
 // TestWeighted holds weighted and long prompts against what their rules give by PyTorch, with another
 // reader of brackets (testdata/golden/text_to_image_more.py).
 func TestWeighted(t *testing.T) {
+	t.Parallel()
 	data, err := os.ReadFile(moreImages + "texts.json")
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +175,7 @@ func worstOf(x, y tensorfile.Tensor) float64 {
 // TestUnconditional holds pictures from noise alone against diffusers, with the noise of each
 // step (testdata/golden/unconditional.py).
 func TestUnconditional(t *testing.T) {
+	t.Parallel()
 	const golden = "../../testdata/golden/unconditional/"
 	values := named(t, golden+"values.npz")
 	model := folderOf(t, map[string]string{"unet": "../../testdata/golden/pictures/unet_plain/model", "scheduler": golden + "scheduler"})

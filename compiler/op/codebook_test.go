@@ -45,7 +45,7 @@ func TestCodebookDrawsDeadCodes(t *testing.T) {
 	equal(t, "the numbers of points in the end", size, []float64{2, 2, 2, 2})
 	equal(t, "the table in the end", table, []float64{10, -10, 30, 40})
 
-	table, size, drawn = learnCodes(t, 2, 0.25, x) // 1, 0.5, 0.25
+	_, size, drawn = learnCodes(t, 2, 0.25, x) // 1, 0.5, 0.25
 	if slices.Max(drawn) > 0 {
 		t.Errorf("%v are drawn, want none: 0.25 is not less than 0.25", drawn)
 	}

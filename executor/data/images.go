@@ -184,7 +184,7 @@ func (in *ImageInput) numbers(to []byte, f *transform.Frame) error {
 }
 
 // The columns that say how a picture was cut, each two numbers, first down, then across: its size, the corner of the part in the
-// resized picture, and the size of the part, as SDXL wants them.
+// resized picture, and the size of the part, as models that are told of it want them.
 //
 // Source: arXiv:2307.01952, section 2.2.
 const (

@@ -62,7 +62,7 @@ func (m *Model) Pictures() (*Pictures, error) {
 			return bad("size: %v", err)
 		}
 	}
-	if share := config.CropShare; share > 0 && share <= 1 && p.Shortest > 0 { // large pictures are not cut, as ConvNeXT has it
+	if share := config.CropShare; share > 0 && share <= 1 && p.Shortest > 0 { // large pictures are not cut, as such configs mean it
 		if p.Shortest >= 384 {
 			p.Width, p.Height, p.Shortest = p.Shortest, p.Shortest, 0
 		} else {

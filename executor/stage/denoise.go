@@ -34,7 +34,7 @@ type DenoiseAttr struct {
 	Scales    []float64      `cue:"scales: [...number] | *[]" doc:"of controls, in the order of their names: how much each counts; 1 if it is not said"`
 	Starts    []float64      `cue:"starts: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps that is made before each counts; 0 if it is not said"`
 	Ends      []float64      `cue:"ends: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps after which each counts no more; 1 if it is not said"`
-	Shown     string         `cue:"shown_as: string | *\"controlnet_cond\"" doc:"the controls' input that is the picture"`
+	Shown     string         `cue:"shown_as: string | *\"shown\"" doc:"the controls' input that is the picture"`
 	Sample    string         `cue:"sample: string | *\"sample\"" doc:"the model's input that is the sample"`
 	Timestep  string         `cue:"timestep: string | *\"timestep\"" doc:"the model's input that is the time"`
 }
@@ -51,7 +51,7 @@ func denoise() *Def {
 			{Name: "x", Doc: "samples to begin from, to which noise is added", Kinds: tensor, Optional: true},
 			{Name: "mask", Doc: "1 where x is made anew, 0 where it stays; [samples or 1, 1, rows, columns]. A model that reads what is beside is left to keep it by itself", Kinds: tensor, Optional: true},
 			{Name: "beside", Doc: "channels that the model reads behind those of the sample; left out if it has no room for them", Kinds: tensor, Optional: true},
-			{Name: "controls", Doc: "networks beside the model, which read what it reads and a picture, and whose results have the names of inputs of the model: ControlNets", Kinds: []Kind{Model}, Map: true, Optional: true},
+			{Name: "controls", Doc: "networks beside the model, which read what it reads and a picture, and whose results have the names of inputs of the model", Kinds: []Kind{Model}, Map: true, Optional: true},
 			{Name: "shown", Doc: "the pictures of controls, in the order of their names, [controls, channels, height, width], 0 to 1", Kinds: tensor, Optional: true},
 			{Name: "noise", Doc: "the noise to begin from, of standard deviation 1, instead of one by seed", Kinds: tensor, Optional: true},
 			{Name: "noises", Doc: "the noise of each step, [steps, samples, ...], instead of one by seed", Kinds: tensor, Optional: true},

@@ -66,7 +66,7 @@ func TestStream(t *testing.T) {
 	if err := tensorfile.Write(filepath.Join(dir, "w.safetensors"), []tensorfile.Tensor{tensorfile.FromFloat32s("gain.weight", []float32{2}, 1)}); err != nil {
 		t.Fatal(err)
 	}
-	document := func(state, path string) string {
+	document := func(state, one, two string) string {
 		return put("sum.cue", fmt.Sprintf(`package p
 import ("pipe.dev/schema/pipeline", "pipe.dev/schema/op")
 _model: op.#Model & {
@@ -83,7 +83,7 @@ _model: op.#Model & {
 }
 sums: pipeline.#Pipeline & {
 	name: "sums"
-	inputs: audio: {type: "text", value: %q}
+	inputs: audio: {type: "list", value: [%q, %q]}
 	models: adder: {from: %q, arch: _model}
 	nodes: {
 		sound: pipeline.#AudioRead & {path: inputs.audio.out, mono: false}
@@ -92,25 +92,28 @@ sums: pipeline.#Pipeline & {
 	}
 	outputs: made: {from: nodes.made.out, type: "tensors"}
 }
-`, path, filepath.Join(dir, "w.safetensors"), state))
+`, one, two, filepath.Join(dir, "w.safetensors"), state))
 	}
-	wav := filepath.Join(dir, "x.wav")
-	if _, err := audio.Write(wav, &audio.Clip{Rate: 100, Channels: 1, Samples: []float32{0.5, 0.25, -1, 0.5, 0.125}}, 0); err != nil {
-		t.Fatal(err)
+	var wavs [2]string
+	for i, samples := range [2][]float32{{0.5, 0.25, -1, 0.5, 0.125}, {1, 0, 0, 0.25, -0.5}} {
+		wavs[i] = filepath.Join(dir, fmt.Sprint(i, ".wav"))
+		if _, err := audio.Write(wavs[i], &audio.Clip{Rate: 100, Channels: 1, Samples: samples}, 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 	out := filepath.Join(dir, "out.npz")
-	if code, _, errs := pipeCommand("run", document(`"sum"`, wav), "--quiet", "--out", out); code != 0 {
+	if code, _, errs := pipeCommand("run", document(`"sum"`, wavs[0], wavs[1]), "--quiet", "--out", out); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
 	got := named(t, out)["so_far"]
-	if fmt.Sprint(got.Float64s(), got.Type.Sizes()) != "[1.5 0.5 0.75] [1 3 1]" {
+	if fmt.Sprint(got.Float64s(), got.Type.Sizes()) != "[1.5 0.5 0.75 2 2.5 1.5] [2 3 1]" {
 		t.Errorf("%v %v", got.Float64s(), got.Type)
 	}
 	for state, want := range map[string]string{
 		"":            `state lacks "sum"`,
 		`"sum", "so"`: `state names "so": the model has no such input`,
 	} {
-		if code, _, errs := pipeCommand("run", document(state, wav), "--quiet"); code == 0 || !strings.Contains(errs, want) {
+		if code, _, errs := pipeCommand("run", document(state, wavs[0], wavs[1]), "--quiet"); code == 0 || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit code %d: %s, want %s", state, code, errs, want)
 		}
 	}

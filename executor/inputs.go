@@ -39,6 +39,9 @@ func (p *Pipeline) inputs() error {
 		if err != nil {
 			return err
 		}
+		if file, ok := in.Value.(string); ok && in.Type == "tensor" {
+			p.read(file)
+		}
 		p.known[token] = v
 	}
 	return nil

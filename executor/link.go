@@ -29,7 +29,10 @@ func (p *Pipeline) link() error {
 		if err != nil {
 			return &schema.Error{Pos: s.Pos, Msg: err.Error()}
 		}
-		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn, Document: p.opt.Document, Progress: p.steps(s.ID)}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
+		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn, Reads: p.read, Progress: p.steps(s.ID)}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
+		if p.opt.Document.Hash != "" {
+			c.Document = func(row, rows int, file string) (stage.Document, error) { return p.origin(c, row, rows, file) }
+		}
 		for _, port := range d.Ports {
 			if list, ok := s.Fields[port.Name].(map[string]any); ok && port.Map {
 				c.maps[port.Name] = map[string]string{}
@@ -55,6 +58,9 @@ func (p *Pipeline) link() error {
 	}
 	return nil
 }
+
+// read remembers a file that is read.
+func (p *Pipeline) read(file string) { p.reads = append(p.reads, file) }
 
 // steps is what a stage tells its steps to; nil if nobody hears.
 func (p *Pipeline) steps(stage string) func(done, total int) {

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/data"
 	"pipe.dev/executor/hub"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/stage"
@@ -24,7 +25,9 @@ type Options struct {
 	Backend  kernels.Backend
 	Compile  model.Compile
 	Stages   *stage.Table
-	Document stage.Document                        // that doc is of
+	Document stage.Document                        // that doc is of; files say nothing of it if it has no hash
+	// Amend gives a resolved document with more settings, NAME=VALUE, and its hash.
+	Amend    func(resolved []byte, set []string) (text []byte, hash string, err error)
 	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil
 	Steps    func(stage string, done, total int)   // of stages that take long, while they run; may be nil
 	Warn     func(error)                           // is told of what a run does in spite of; may be nil
@@ -43,6 +46,8 @@ type Pipeline struct {
 	promised map[string]stage.Value // what is known of values before the run, by token
 	single   bool                   // models are read when they are needed, not all at the beginning
 	chosen   []Choice               // to fit into memory
+	reads    []string               // files that stages and inputs read
+	sums     map[string]data.FileSum
 }
 
 // call is a stage with the tokens that it reads.
@@ -57,7 +62,7 @@ type call struct {
 // Prepare opens the models of doc and makes the plans that its stages need.
 // Close the result.
 func Prepare(doc *schema.Pipeline, o Options) (*Pipeline, error) {
-	p := &Pipeline{doc: doc, opt: o, known: map[string]stage.Value{}, kinds: map[string]stage.Kind{}, calls: map[string]*call{}}
+	p := &Pipeline{doc: doc, opt: o, known: map[string]stage.Value{}, kinds: map[string]stage.Kind{}, calls: map[string]*call{}, sums: map[string]data.FileSum{}}
 	if err := p.prepare(); err != nil {
 		p.Close()
 		return nil, err

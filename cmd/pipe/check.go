@@ -45,10 +45,11 @@ func checkCommand(c *console) *cobra.Command {
 		Short: "validate documents",
 		Long: "check validates documents and reports all mistakes of each, at the line where they were written. The shapes\n" +
 			"inside an architecture are checked as well, the kinds of what the stages of a pipeline read, and the patterns of a\n" +
-			"recipe that trains from scratch. Nothing is read but the documents and what they import; inputs need no values.",
+			"recipe that trains from scratch. Nothing is read but the documents and what they import; inputs need no values.\n" +
+			"A PNG file that says which document made it stands for that one.",
 		Example:           "  pipe check recipe.cue\n  pipe check --json *.cue",
 		Args:              arguments("FILE.cue..."),
-		ValidArgsFunction: completeExtension("cue"),
+		ValidArgsFunction: completeExtension("cue", "png"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			report := struct {
 				Documents   []checked    `json:"documents"`
@@ -92,9 +93,13 @@ func checkCommand(c *console) *cobra.Command {
 // check validates one document, and the shapes of the architectures in it.
 func check(cmd *cobra.Command, c *console, file string, set []string) (checked, error) {
 	one := checked{File: file}
-	doc, err := schema.Load(file, schema.Options{Set: set, Unset: true})
+	from, err := documentIn(file)
 	if err != nil {
-		return one, documentError(err)
+		return one, err
+	}
+	doc, err := from.load(schema.Options{Set: set, Unset: true})
+	if err != nil {
+		return one, err
 	}
 	one.Name, one.Hash = doc.Name, doc.Hash
 	switch {

@@ -126,7 +126,8 @@ func adapterOf(a *adapter.Adapter) *compiler.Adapter {
 // prepare opens the models of a pipeline and makes its plans.
 func (e *engine) prepare(doc *schema.Document, o executor.Options) (*executor.Pipeline, error) {
 	o.Backend, o.Stages = e.backend, e.stages
-	o.Document = stage.Document{Resolved: doc.Resolved(), Hash: doc.Hash}
+	o.Document.Resolved, o.Document.Hash = doc.Resolved(), doc.Hash
+	o.Amend = amended
 	if o.Compile == nil {
 		o.Compile = e.compile(nil)
 	}

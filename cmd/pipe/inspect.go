@@ -52,16 +52,19 @@ func inspectCommand(c *console) *cobra.Command {
 	var filter string
 	cmd := &cobra.Command{
 		Use:   "inspect PATH",
-		Short: "list the tensors of a checkpoint or model folder",
+		Short: "list the tensors of a checkpoint or model folder, or say what made a picture",
 		Long: "inspect lists what a checkpoint holds, from its headers alone. PATH is a file of weights (.safetensors; .pt, .pth or\n" +
 			".bin of PyTorch; .npz, .npy; .onnx; .gguf), an index.json of shards, the folder of a model, or a model of a hub that was\n" +
-			"pulled.",
+			"pulled. Of a PNG file that pipe wrote it says what made it: document, seed, settings, files.",
 		Example:           "  pipe inspect model\n  pipe inspect model --filter '*.q_proj.*'",
 		Args:              arguments("PATH"),
-		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy", "onnx"),
+		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy", "onnx", "png"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := path.Match(filter, ""); err != nil {
 				return usagef(cmd, "--filter: %q is not a pattern: a [ is not closed, or a \\ is at the end", filter)
+			}
+			if isPNG(args[0]) {
+				return inspectPicture(c, args[0], asJSON)
 			}
 			found, err := inspect(c, args[0], filter)
 			if err != nil {

@@ -27,7 +27,7 @@ type planFlags struct {
 	root     string
 	asJSON   bool
 	time     bool
-	file     string
+	from     *origin
 }
 
 func planCommand(c *console) *cobra.Command {
@@ -36,13 +36,16 @@ func planCommand(c *console) *cobra.Command {
 		Use:   "plan FILE.cue",
 		Short: "show what a document compiles to: steps, memory, cost",
 		Long: `Show what a document compiles to: every step with its shapes, bytes and FLOPs, the peak memory, and the hash.
-Only headers of checkpoints are read.
+Only headers of checkpoints are read. FILE may be a PNG file that says which document made it, as pipe run takes it.
 
 How long a run will take is measured, for a few seconds and with made-up numbers, where the run fits into memory.
 With --time=false the text is stable, so that two plans can be compared with diff.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.file = args[0]
+			var err error
+			if f.from, err = documentIn(args[0]); err != nil {
+				return err
+			}
 			doc, err := f.load(nil)
 			if err != nil {
 				return err
@@ -76,7 +79,7 @@ With --time=false the text is stable, so that two plans can be compared with dif
 	cmd.Flags().StringVar(&f.root, "runs", "runs", "folder of the runs of recipes, where encoded data are kept")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON: peak_bytes, flops, hash, steps")
 	cmd.Flags().BoolVar(&f.time, "time", true, "predict the time of a run, by measuring for a few seconds")
-	cmd.ValidArgsFunction = completeExtension("cue")
+	cmd.ValidArgsFunction = completeExtension("cue", "png")
 	return cmd
 }
 
@@ -127,11 +130,7 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 
 // load reads the document, or that of a picture, with more settings than the command line has.
 func (f *planFlags) load(more []string) (*schema.Document, error) {
-	doc, err := schema.Load(f.file, schema.Options{Set: slices.Concat(f.set, more)})
-	if err != nil {
-		return nil, documentError(err)
-	}
-	return doc, nil
+	return f.from.load(schema.Options{Set: slices.Concat(f.set, more)})
 }
 
 // pipeline plans a pipeline, so that it fits into memory if there is a way.

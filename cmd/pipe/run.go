@@ -31,7 +31,8 @@ func runCommand(c *console) *cobra.Command {
 
 Of a pipeline, texts go to stdout as they are made (several with a line --- between them), and tensors to --out: a folder, which gets a .npy file for each,
 or one .npz or .safetensors file. Pictures are written by the stage image.write. A PNG file that it wrote holds the
-document that made it: pipe run FILE.png repeats it, to the same bits, with --set nodes.STAGE.FIELD=VALUE for what is to differ.
+document that made it: pipe run FILE.png repeats it, to the same bits, with --set nodes.STAGE.FIELD=VALUE for what is to differ, and
+refuses where a file that it was made of has changed. check, plan and inspect take such a file, too.
 
 A recipe trains. Its run is a folder below --runs: the resolved document, plans, metrics, plots, checkpoints, and the
 model. The same document goes on from its last checkpoint if it was interrupted. A recipe of a tokenizer
@@ -40,23 +41,16 @@ model. The same document goes on from its last checkpoint if it was interrupted.
 PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor says which there are.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, source, err := documentIn(args[0])
+			from, err := documentIn(args[0])
 			if err != nil {
 				return err
 			}
 			load := func(more []string) (*schema.Document, error) {
-				doc, err := schema.Load(file, schema.Options{Set: slices.Concat(flags.set, more), Source: source})
-				if err != nil {
-					return nil, documentError(err)
-				}
-				return doc, nil
+				return from.load(schema.Options{Set: slices.Concat(flags.set, more)})
 			}
 			doc, err := load(nil)
 			if err != nil {
 				return err
-			}
-			if err := settable(file, doc, flags.set); source != nil && err != nil {
-				return usagef(cmd, "%v", err)
 			}
 			if out != "" && doc.Pipeline == nil {
 				return usagef(cmd, "--out is of pipelines: what a recipe makes goes below --runs")
@@ -78,7 +72,8 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 			if doc.Recipe != nil {
 				return trainDocument(cmd, c, e, doc, root, asJSON)
 			}
-			return runPipeline(cmd, e, &results{c: c, doc: doc, out: out, json: asJSON, values: map[string]any{}}, load)
+			from.made.Set = slices.Concat(from.made.Set, flags.set)
+			return runPipeline(cmd, e, &results{c: c, doc: doc, from: from, out: out, json: asJSON, values: map[string]any{}}, load)
 		},
 	}
 	flags.add(cmd)
@@ -122,12 +117,15 @@ func lists[T any](values []T, sizes []int) any {
 func runPipeline(cmd *cobra.Command, e *engine, w *results, load func(set []string) (*schema.Document, error)) error {
 	w.progress = newProgress(w.c)
 	defer w.progress.stop()
-	p, doc, err := e.fitted(w.doc, executor.Options{Progress: w.progress.update, Steps: w.progress.steps,
+	p, doc, err := e.fitted(w.doc, executor.Options{Document: stage.Document{Set: w.from.made.Set}, Progress: w.progress.update, Steps: w.progress.steps,
 		Warn: func(err error) { w.c.log.Warn(err.Error()) }}, load)
 	if p != nil {
 		defer p.Close()
 	}
 	if err != nil {
+		return err
+	}
+	if err := w.from.unchanged(p); err != nil {
 		return err
 	}
 	w.doc = doc
@@ -144,6 +142,7 @@ func runPipeline(cmd *cobra.Command, e *engine, w *results, load func(set []stri
 type results struct {
 	c        *console
 	doc      *schema.Document
+	from     *origin
 	out      string
 	json     bool
 	values   map[string]any // for --json, by output

@@ -28,6 +28,7 @@ type DenoiseAttr struct {
 	Count     int            `cue:"count: int & >0 | *1" doc:"samples that are made at the same time"`
 	Seed      int            `cue:"seed: int & >=0 | *0" doc:"of the first sample's noise; each other one's is one more, and a sample is the same whatever stands beside it"`
 	Seeds     []int          `cue:"seeds: [...int & >=0] | *[]" doc:"instead of seed and count: a seed for each sample"`
+	Only      []int          `cue:"only: [...int & >=0] | *[]" doc:"of these samples those that are made, by number, to the same bits as all together; all if empty"`
 	Guidance  float64        `cue:"guidance: number & >=0 | *1" doc:"how far predictions go from those without the inputs that guide towards those with them, and beyond; 1 is those with them"`
 	Rescale   float64        `cue:"rescale: number & >=0 & <=1 | *0" doc:"how much of the contrast that guidance adds is taken back"`
 	Strength  float64        `cue:"strength: number & >0 & <=1 | *1" doc:"of x: the share of the steps that are made; 1 makes all, from noise alone where a mask says what is made anew"`
@@ -57,6 +58,7 @@ func denoise() *Def {
 			{Name: "noises", Doc: "the noise of each step, [steps, samples, ...], instead of one by seed", Kinds: tensor, Optional: true},
 		},
 		Attr:    DenoiseAttr{},
+		Sample:  sampleOf,
 		Prepare: prepareDenoise,
 		Promise: func(c *Call) Value {
 			w, ok := c.kept.(*walk)
@@ -87,6 +89,8 @@ type walk struct {
 	shape    []int // of all samples
 	first    int   // the step that it begins with
 	seeds    []int
+	all      int  // samples, of which only some may be made
+	own      bool // more than noise by seed differs from sample to sample
 	with     map[string]tensorfile.Tensor
 	without  map[string]tensorfile.Tensor // nil without guidance
 	controls []control
@@ -106,11 +110,14 @@ func prepareDenoise(c *Call) error {
 	for i := 0; len(a.Seeds) == 0 && i < a.Count; i++ {
 		w.seeds = append(w.seeds, a.Seed+i)
 	}
+	if err := w.choose(a.Only); err != nil {
+		return err
+	}
 	w.shape = append([]int{len(w.seeds)}, a.Shape...)
 	if x, ok := c.In["x"].(tensorfile.Tensor); ok {
 		s := x.Type.Sizes()
-		if len(s) < 2 || len(a.Shape) > 0 && !slices.Equal(s[1:], a.Shape) || s[0] != 1 && s[0] != len(w.seeds) {
-			return fmt.Errorf("x is %v, but shape is %v and there are %d samples", x.Type, a.Shape, len(w.seeds))
+		if len(s) < 2 || len(a.Shape) > 0 && !slices.Equal(s[1:], a.Shape) || s[0] != 1 && s[0] != w.all {
+			return fmt.Errorf("x is %v, but shape is %v and there are %d samples", x.Type, a.Shape, w.all)
 		}
 		w.shape = append([]int{len(w.seeds)}, s[1:]...)
 	}
@@ -120,7 +127,7 @@ func prepareDenoise(c *Call) error {
 	if len(w.shape) < 2 {
 		return fmt.Errorf("shape is missing: give the sizes of a sample, as [4, 64, 64]")
 	}
-	if err := w.choose(c); err != nil {
+	if err := w.chooseSampler(c); err != nil {
 		return err
 	}
 	inputs, err := w.inputs(c)
@@ -165,8 +172,40 @@ func unknownInput(name string, wants map[string]ir.Type) error {
 	return fmt.Errorf("with.%s: the model has no such input; it has %v", name, slices.Sorted(maps.Keys(wants)))
 }
 
-// choose reads the settings, and makes the sampler.
-func (w *walk) choose(c *Call) error {
+// choose leaves of all samples those that are wanted; all if none is named.
+func (w *walk) choose(only []int) error {
+	w.all = len(w.seeds)
+	var seeds []int
+	for _, i := range only {
+		if i >= w.all {
+			return fmt.Errorf("only names sample %d, and there are %d, counted from 0: change both, or neither", i, w.all)
+		}
+		seeds = append(seeds, w.seeds[i])
+	}
+	if len(only) > 0 {
+		w.seeds = seeds
+	}
+	return nil
+}
+
+// sampleOf describes a sample that was made. Where only its noise is its own, a seed makes it again.
+func sampleOf(c *Call, row int) Sample {
+	w, ok := c.kept.(*walk)
+	if !ok || row >= len(w.seeds) {
+		return Sample{}
+	}
+	s := Sample{Of: len(w.seeds), Seed: w.seeds[row], Set: []string{fmt.Sprintf("seeds=[%d]", w.seeds[row]), "only=[]"}}
+	if i := row; w.own {
+		if len(w.attr.Only) > 0 {
+			i = w.attr.Only[row]
+		}
+		s.Set = []string{fmt.Sprintf("only=[%d]", i)}
+	}
+	return s
+}
+
+// chooseSampler reads the settings, and makes the sampler.
+func (w *walk) chooseSampler(c *Call) error {
 	a := w.attr
 	s := &diffusion.Settings{}
 	if a.Scheduler != "" {
@@ -174,6 +213,7 @@ func (w *walk) choose(c *Call) error {
 		if st, err := os.Stat(file); err == nil && st.IsDir() {
 			file = filepath.Join(file, "scheduler_config.json")
 		}
+		c.read(file)
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return checkpoint.FileError(file, err)
@@ -264,9 +304,28 @@ func (w *walk) conditions(values map[string]Value) (map[string]tensorfile.Tensor
 		if !ok {
 			return nil, errUnknownSizes
 		}
-		out[name] = repeated(t, w.shape[0])
+		out[name] = w.rows(t)
 	}
 	return out, nil
+}
+
+// rows are those of the samples that are made, of a tensor with a row for each of all, or with one.
+func (w *walk) rows(t tensorfile.Tensor) tensorfile.Tensor {
+	if w.all == 1 || t.Type.Rank() == 0 || t.Type.Sizes()[0] != w.all {
+		return repeated(t, w.shape[0])
+	}
+	w.own = true
+	if len(w.attr.Only) == 0 {
+		return t
+	}
+	sizes := t.Type.Sizes()
+	sizes[0] = len(w.attr.Only)
+	picked := tensorfile.Tensor{Name: t.Name, Type: ir.T(t.Type.DType, sizes...)}
+	n := len(t.Data) / w.all
+	for _, i := range w.attr.Only {
+		picked.Data = append(picked.Data, t.Data[i*n:(i+1)*n]...)
+	}
+	return picked
 }
 
 // repeated is a tensor of one row, n times.

@@ -23,7 +23,7 @@ func (w *walk) begin(c *Call) error {
 		if !ok {
 			return nil, nil
 		}
-		v := repeated(t, w.shape[0]).Float32s()
+		v := w.rows(t).Float32s()
 		if elems > 0 && len(v) != elems {
 			return nil, fmt.Errorf("%s is %v, want %v", port, t.Type, ir.T(ir.F32, w.shape...))
 		}
@@ -42,8 +42,8 @@ func (w *walk) begin(c *Call) error {
 		}
 	}
 	if t, ok := c.In["noises"].(tensorfile.Tensor); ok {
-		if w.noises = t.Float32s(); len(w.noises) != n*len(w.sampler.Timesteps()) {
-			return fmt.Errorf("noises is %v, want [%d, ...%v]", t.Type, len(w.sampler.Timesteps()), w.shape)
+		if w.noises, err = w.eachStep(t); err != nil {
+			return err
 		}
 	}
 	if w.mask, err = read("mask", 0); err != nil || w.mask == nil {
@@ -69,6 +69,27 @@ func (w *walk) begin(c *Call) error {
 		w.mask = nil
 	}
 	return nil
+}
+
+// eachStep is the noise of each step, of the samples that are made.
+func (w *walk) eachStep(t tensorfile.Tensor) ([]float32, error) {
+	all, steps := t.Float32s(), len(w.sampler.Timesteps())
+	n := size(w.shape[1:])
+	if len(all) != steps*w.all*n {
+		return nil, fmt.Errorf("noises is %v, want [%d, ...%v]", t.Type, steps, append([]int{w.all}, w.shape[1:]...))
+	}
+	w.own = true
+	if len(w.attr.Only) == 0 {
+		return all, nil
+	}
+	var list []float32
+	for step := range steps {
+		for _, i := range w.attr.Only {
+			at := (step*w.all + i) * n
+			list = append(list, all[at:at+n]...)
+		}
+	}
+	return list, nil
 }
 
 // run makes the steps.

@@ -31,6 +31,7 @@ func imageRead() *Def {
 			}
 			var list []*image.Picture
 			for _, path := range paths {
+				c.read(path)
 				p, err := c.Attr.(ImageReadAttr).read(path)
 				if err != nil {
 					return nil, err

@@ -18,7 +18,7 @@ type ImageResizeAttr struct {
 
 func imageResize() *Def {
 	return &Def{
-		Name: "image.resize", Title: "ImageResize", Result: Images, Early: true,
+		Name: "image.resize", Title: "ImageResize", Result: Images, Early: true, Rows: true,
 		Doc:   "brings pictures to another size, as Pillow does, to the bit.",
 		Ports: []Port{pictures(), {Name: "like", Doc: "pictures whose size is taken, instead of width and height: that of the first", Kinds: []Kind{Images}, Optional: true}},
 		Attr:  ImageResizeAttr{},
@@ -69,7 +69,7 @@ type ImageBlurAttr struct {
 
 func imageBlur() *Def {
 	return &Def{
-		Name: "image.blur", Title: "ImageBlur", Result: Images, Early: true,
+		Name: "image.blur", Title: "ImageBlur", Result: Images, Early: true, Rows: true,
 		Doc:   "blurs pictures as Pillow's GaussianBlur does, of 8 bits to the bit.",
 		Ports: []Port{pictures()},
 		Attr:  ImageBlurAttr{},
@@ -90,7 +90,7 @@ type ImageCropAttr struct {
 
 func imageCrop() *Def {
 	return &Def{
-		Name: "image.crop", Title: "ImageCrop", Result: Images, Early: true,
+		Name: "image.crop", Title: "ImageCrop", Result: Images, Early: true, Rows: true,
 		Doc:   "cuts a part out of pictures; where it reaches over them, it is black, or transparent.",
 		Ports: []Port{pictures()},
 		Attr:  ImageCropAttr{},
@@ -111,7 +111,7 @@ type ImageTurnAttr struct {
 
 func imageTurn() *Def {
 	return &Def{
-		Name: "image.turn", Title: "ImageTurn", Result: Images, Early: true,
+		Name: "image.turn", Title: "ImageTurn", Result: Images, Early: true, Rows: true,
 		Doc:   "turns or mirrors pictures.",
 		Ports: []Port{pictures()},
 		Attr:  ImageTurnAttr{},

@@ -17,7 +17,7 @@ type ImageTensorAttr struct {
 
 func imageTensor() *Def {
 	return &Def{
-		Name: "image.tensor", Title: "ImageTensor", Result: Tensor, Early: true,
+		Name: "image.tensor", Title: "ImageTensor", Result: Tensor, Early: true, Rows: true,
 		Doc:   "turns pictures of one size into a tensor of f32, [pictures, channels, height, width].",
 		Ports: []Port{pictures()},
 		Attr:  ImageTensorAttr{},
@@ -45,7 +45,7 @@ type TensorImageAttr struct {
 
 func tensorImage() *Def {
 	return &Def{
-		Name: "tensor.image", Title: "TensorImage", Result: Images,
+		Name: "tensor.image", Title: "TensorImage", Result: Images, Rows: true,
 		Doc:   "turns a tensor [pictures, channels, height, width], or one picture without the first axis, into pictures: what image.tensor does, backwards; numbers beyond 0 and 1 are cut off.",
 		Ports: []Port{{Name: "x", Doc: "the numbers", Kinds: []Kind{Tensor}}},
 		Attr:  TensorImageAttr{},

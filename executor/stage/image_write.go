@@ -2,10 +2,12 @@ package stage
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"pipe.dev/executor/checkpoint"
@@ -15,14 +17,66 @@ import (
 // ImageWriteAttr describes how pictures become files.
 type ImageWriteAttr struct {
 	Quality  int  `cue:"quality: int & >=1 & <=100 | *95" doc:"of JPEG"`
-	Document bool `cue:"document: bool | *true" doc:"keep the resolved document and its hash in a PNG file, so that pipe run repeats it"`
+	Document bool `cue:"document: bool | *true" doc:"keep in a PNG file the resolved document of this picture alone, its hash, its seed, what was set, and SHA-256 of all files that were read, so that pipe run repeats it"`
 }
 
-// The texts of a PNG file that say which document made it.
+// The texts of a PNG file that say what made it.
 const (
-	DocumentText = "pipe:document"
-	HashText     = "pipe:hash"
+	DocumentText = "pipe:document" // CUE, with every default
+	HashText     = "pipe:hash"     // of the document
+	SeedText     = "pipe:seed"     // of its noise
+	SetText      = "pipe:set"      // JSON, a list of NAME=VALUE
+	FilesText    = "pipe:files"    // JSON, a list of {"file", "sha256"}
 )
+
+// texts are those of a picture.
+func (d Document) texts() ([]image.Text, error) {
+	list := []image.Text{{Key: HashText, Value: d.Hash}, {Key: DocumentText, Value: string(d.Resolved)}}
+	if d.Seed != nil {
+		list = append(list, image.Text{Key: SeedText, Value: strconv.Itoa(*d.Seed)})
+	}
+	add := func(key string, n int, v any) error {
+		if n == 0 {
+			return nil
+		}
+		text, err := json.Marshal(v)
+		list = append(list, image.Text{Key: key, Value: string(text)})
+		return err
+	}
+	if err := add(SetText, len(d.Set), d.Set); err != nil {
+		return nil, err
+	}
+	return list, add(FilesText, len(d.Files), d.Files)
+}
+
+// ReadDocument gives what a picture says of what made it; nil if it says nothing.
+func ReadDocument(p *image.Picture) (*Document, error) {
+	d, found := &Document{}, false
+	for _, t := range p.Text {
+		var err error
+		switch t.Key {
+		case DocumentText:
+			d.Resolved, found = []byte(t.Value), true
+		case HashText:
+			d.Hash = t.Value
+		case SeedText:
+			var seed int
+			seed, err = strconv.Atoi(t.Value)
+			d.Seed = &seed
+		case SetText:
+			err = json.Unmarshal([]byte(t.Value), &d.Set)
+		case FilesText:
+			err = json.Unmarshal([]byte(t.Value), &d.Files)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("its text %s is damaged: %w", t.Key, err)
+		}
+	}
+	if !found {
+		return nil, nil
+	}
+	return d, nil
+}
 
 func imageWrite() *Def {
 	return &Def{
@@ -75,8 +129,8 @@ func runImageWrite(ctx context.Context, c *Call) (Value, error) {
 			names[i] = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), i, ext)
 		}
 		q := *p
-		if q.Text = nil; a.Document && c.Document.Hash != "" {
-			q.Text = []image.Text{{Key: HashText, Value: c.Document.Hash}, {Key: DocumentText, Value: string(c.Document.Resolved)}}
+		if q.Text, err = c.documentTexts(a, i, len(list), names[i]); err != nil {
+			return nil, err
 		}
 		err := checkpoint.Replace(names[i], func(w io.Writer) error { return image.Write(&interruptible{ctx, w}, names[i], &q, a.Quality) })
 		if err == nil {
@@ -87,6 +141,18 @@ func runImageWrite(ctx context.Context, c *Call) (Value, error) {
 		}
 	}
 	return strings.Join(names, "\n"), nil
+}
+
+// documentTexts are those of a picture of so many, if it is to say what made it.
+func (c *Call) documentTexts(a ImageWriteAttr, i, n int, file string) ([]image.Text, error) {
+	if !a.Document || c.Document == nil || !strings.EqualFold(filepath.Ext(file), ".png") {
+		return nil, nil
+	}
+	d, err := c.Document(i, n, file)
+	if err != nil {
+		return nil, err
+	}
+	return d.texts()
 }
 
 // interruptible is a writer that fails once its context is done.

@@ -36,6 +36,7 @@ func lines() *Def {
 			if info.Size() > linesLimit {
 				return nil, &checkpoint.Error{File: a.File, Msg: fmt.Sprintf("has %d bytes; files of texts have at most %d", info.Size(), linesLimit)}
 			}
+			c.read(a.File)
 			data, err := os.ReadFile(a.File)
 			if err != nil {
 				return nil, checkpoint.FileError(a.File, err)

@@ -26,7 +26,7 @@ type RunAttr struct {
 
 func run() *Def {
 	return &Def{
-		Name: "run", Title: "Run", Result: Tensors,
+		Name: "run", Title: "Run", Result: Tensors, Rows: true,
 		Doc: "calls a model once over whole sequences, without a cache; gives its outputs, \"logits\" if they have no names, and the nodes in take.",
 		Ports: []Port{
 			{Name: "model", Doc: "the model", Kinds: []Kind{Model}},

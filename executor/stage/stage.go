@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"pipe.dev/compiler/attr"
+	"pipe.dev/executor/data"
 	"pipe.dev/executor/model"
 )
 
@@ -34,6 +35,11 @@ type Def struct {
 	Early bool
 	// Run computes the result.
 	Run func(ctx context.Context, c *Call) (Value, error)
+
+	// Rows says that a row of the result depends on no other rows than those of its number.
+	Rows bool
+	// Sample describes a row of what Run gave, of a stage that begins with noise; nil where it does not.
+	Sample func(c *Call, row int) Sample
 
 	// Words says that of its models it uses the tokenizers alone, no weights.
 	Words bool
@@ -76,9 +82,11 @@ type Call struct {
 	// Progress is told of steps that were made, of so many; may be nil.
 	Progress func(done, total int)
 	Warn     func(error) // is told of what a run does in spite of; may be nil
-	// Document is what files say of where they come from; empty if nobody said.
-	Document Document
-	kept     any // what Prepare leaves for Run
+	// Document is what a file says of where it comes from, that holds a row of several;
+	// nil if nobody knows.
+	Document func(row, rows int, file string) (Document, error)
+	Reads    func(file string) // is told of files that are read; may be nil
+	kept     any               // what Prepare leaves for Run
 }
 
 // UnknownError says that a stage needs to know something before the run that is
@@ -87,10 +95,27 @@ type UnknownError struct{ Msg string }
 
 func (e *UnknownError) Error() string { return e.Msg }
 
-// Document is the document that is run.
+// Document is the document that makes what a file holds.
 type Document struct {
-	Resolved []byte // as CUE, with every default
-	Hash     string // "sha256:..." of it
+	Resolved []byte         // as CUE, with every default
+	Hash     string         // "sha256:..." of it
+	Set      []string       // NAME=VALUE: what was set when it was run
+	Seed     *int           // of the noise that it was made of; nil if there is none, or several
+	Files    []data.FileSum // that it was made of
+}
+
+// Sample is one of several that a stage makes by their seeds.
+type Sample struct {
+	Of   int // so many
+	Seed int
+	Set  []string // FIELD=VALUE: so the stage makes it alone, to the same bits
+}
+
+// read tells of a file that is read.
+func (c *Call) read(file string) {
+	if c.Reads != nil {
+		c.Reads(file)
+	}
 }
 
 // Model returns the model at a port.

@@ -234,3 +234,21 @@ func (t *Tokenizer) addEOS(id int32) {
 		t.eos = append(t.eos, id)
 	}
 }
+
+// Files are the files that Open reads of a path, as far as they are there.
+func Files(path string) []string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = inFolder(path)
+	}
+	list := []string{path, path + ".json"}
+	for _, name := range []string{mergesText, "special_tokens_map.json", "added_tokens.json"} {
+		list = append(list, filepath.Join(filepath.Dir(path), name))
+	}
+	for _, side := range sideFiles {
+		list = append(list, filepath.Join(filepath.Dir(path), side.name))
+	}
+	return slices.DeleteFunc(list, func(name string) bool {
+		info, err := os.Stat(name)
+		return err != nil || !info.Mode().IsRegular()
+	})
+}

@@ -25,7 +25,7 @@ type Options struct {
 	Backend  kernels.Backend
 	Compile  model.Compile
 	Stages   *stage.Table
-	Document stage.Document                        // that doc is of; files say nothing of it if it has no hash
+	Document stage.Document // that doc is of; files say nothing of it if it has no hash
 	// Amend gives a resolved document with more settings, NAME=VALUE, and its hash.
 	Amend    func(resolved []byte, set []string) (text []byte, hash string, err error)
 	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil

@@ -66,9 +66,13 @@ func (c convolution) positions(in []ir.Dim, kernel []int) ([]ir.Dim, error) {
 			continue
 		}
 		steps, whole := d.Div(ir.D(c.stride[i]))
-		if rest := pad - span + c.stride[i]; !whole || rest < 0 || rest >= c.stride[i] {
+		rest := pad - span + c.stride[i] // elements beyond whole strides
+		if !whole || rest < 0 {
 			return nil, fmt.Errorf("spatial axis %d is %v, which is not known yet: with stride %d and a kernel that spans %d, want %d of padding in all (have %d) and a multiple of the stride",
 				i, d, c.stride[i], span, max(0, span-c.stride[i]), pad)
+		}
+		if rest >= c.stride[i] {
+			steps = steps.Add(ir.D(rest / c.stride[i]))
 		}
 		out[i] = steps
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // ResampleAttr is a linear map along one axis, from some elements to others:
-// averages of windows, or interpolation.
+// averages of windows, interpolation, or differences.
 type ResampleAttr struct {
 	Axis           int
 	Size           Dims   // elements of the result along the axis
@@ -19,6 +19,8 @@ type ResampleAttr struct {
 	Scale          float64
 	AlignCorners   bool
 	Antialias      bool
+	Order          int  // of "slope": which derivative
+	Inside         bool // of "slope": windows lie within x
 	Adjoint        bool // the transposed map
 }
 
@@ -63,6 +65,9 @@ var resampleRules = map[string]func(a ResampleAttr, t *AxisTaps, o, in, out int)
 	"nearest_exact": nearestTaps,
 	"linear":        interpolationTaps,
 	"cubic":         interpolationTaps,
+	"slope":         slopeTaps,
+
+	"emphasis zero": emphasisTaps, "emphasis repeat": emphasisTaps, "emphasis line": emphasisTaps,
 }
 
 // Taps lists the taps of the map from in elements to out.
@@ -198,7 +203,7 @@ func (a ResampleAttr) smoothTaps(t *AxisTaps, step float64, o, in int) {
 
 // resample: x [..., n, ...] -> [..., Size, ...].
 func resample() Def {
-	return Def{Name: "resample", Doc: "y[..,o,..] = sum over i of w[o,i] x[..,i,..] along an axis, where w follows from a rule: averages of windows, or interpolation.", Attr: ResampleAttr{},
+	return Def{Name: "resample", Doc: "y[..,o,..] = sum over i of w[o,i] x[..,i,..] along an axis, where w follows from a rule: averages of windows, interpolation, or differences.", Attr: ResampleAttr{},
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			at := attr.(ResampleAttr)

@@ -101,22 +101,15 @@ func (b *Builder) transformed(at StftAttr, x ir.Value) (re, im ir.Value) {
 
 // padded adds n elements on both sides of the last axis: zeros, or mirrored.
 func (b *Builder) padded(x ir.Value, n int, how string) ir.Value {
+	if how == "reflect" {
+		return b.continued(x, n, n, how)
+	}
 	if b.err != nil {
 		return x
 	}
-	rank, size := x.Type().Rank(), lastDim(x.Type())
-	if err := wantKnown("x", x.Type(), rank-1); err != nil {
-		b.Fail(err)
-		return x
-	}
-	if how != "reflect" {
-		around := make([]int, rank)
-		around[rank-1] = n
-		return b.Pad(x, around, around, 0)
-	}
-	end := b.Fill(float64(size.N-1), ir.I32)
-	i := b.Abs(b.Sub(b.Iota(ir.I32, 0, ir.D(size.N+2*n)), b.Fill(float64(n), ir.I32)))
-	return b.Gather(x, b.Sub(end, b.Abs(b.Sub(end, i))), -1)
+	around := make([]int, x.Type().Rank())
+	around[len(around)-1] = n
+	return b.Pad(x, around, around, 0)
 }
 
 // stft: x [..., samples] -> real, imag [..., n_fft/2+1, frames].

@@ -13,6 +13,7 @@ func New() (*Table, error) {
 		poolDefs(),
 		[]Def{unfold(), foldDef(), pixelShuffle(), pixelUnshuffle()},
 		signalDefs(),
+		melDefs(),
 		shapeDefs(),
 		indexDefs(),
 		reduceDefs(),

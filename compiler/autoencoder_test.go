@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -50,7 +51,7 @@ func (c *autoencoderCase) terms(t *testing.T) []train.Term {
 			term.Name = o.Name
 		}
 		if term.Attr, err = o.Default(); o.Name == "adversarial" {
-			term.Attr, err = train.AdversarialAttr{Form: "hinge", As: text("as")}, nil
+			term.Attr, err = train.AdversarialAttr{Form: cmp.Or(text("form"), "hinge"), As: text("as")}, nil
 		}
 		if err != nil {
 			t.Fatal(err)

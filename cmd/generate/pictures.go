@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -16,46 +17,65 @@ import (
 var pictureLine = regexp.MustCompile(`(?m)^\t"([A-Za-z0-9_-]+)": +([a-z0-9_]+)\.#([A-Z]\w*)$`)
 
 // pictures has a row for each model of pictures in layers/arch/arch.cue, and for
-// what reads texts for them: each must have a fixture.
+// what reads texts for them, and then for each model of speech: each model there must
+// have a fixture of one or the other.
 func (p *modelPage) pictures() error {
 	arch, err := pipe.CUE.ReadFile("layers/arch/arch.cue")
 	if err != nil {
 		return err
 	}
-	fixtures, err := p.pictureFixtures()
+	known := map[string]bool{}
+	models, _, _ := strings.Cut(string(arch), "\n#GGUF: {")
+	rows := slices.DeleteFunc(pictureLine.FindAllStringSubmatch(models, -1), func(m []string) bool { return m[3] == "Model" })
+	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(strings.ToLower(a[1]), strings.ToLower(b[1])) })
+	p.line("## Pictures\n\nBy the `_class_name` of config.json, or its `model_type`. Tiny random models of diffusers and transformers give what they give there\n" +
+		"(`TestPictures`, executor/model/pictures_test.go); an error is the greatest |difference| / the greatest |value|.\n")
+	if err := p.compared("pictures", "TestPictures", rows, known); err != nil {
+		return err
+	}
+	p.line("## Speech\n\nBy the `model_type` of config.json, likewise (`TestSpeech`, executor/model/pictures_test.go):\n")
+	if err := p.compared("speech", "TestSpeech", rows, known); err != nil {
+		return err
+	}
+	for _, m := range rows {
+		if !known[m[1]] {
+			return fmt.Errorf("neither testdata/golden/pictures nor testdata/golden/speech has a model of the class or type %s", m[1])
+		}
+	}
+	return nil
+}
+
+// compared has a row for each of the models that a folder of fixtures has, which it
+// adds to those that are known.
+func (p *modelPage) compared(kind, test string, rows [][]string, known map[string]bool) error {
+	if err := p.exists(check{test: test, file: "executor/model/pictures_test.go"}); err != nil {
+		return err
+	}
+	fixtures, err := p.fixturesOf(kind)
 	if err != nil {
 		return err
 	}
-	p.line("## Pictures\n\nBy the `_class_name` of config.json, or its `model_type`. Tiny random models of diffusers and transformers give what they give there\n" +
-		"(`TestPictures`, executor/model/pictures_test.go); an error is the greatest |difference| / the greatest |value|.\n")
-	if err := p.exists(check{test: "TestPictures", file: "executor/model/pictures_test.go"}); err != nil {
-		return err
-	}
 	p.line("| class or type | architecture | checked with | error |\n|---|---|---|---|")
-	models, _, _ := strings.Cut(string(arch), "\n#GGUF: {")
-	rows := pictureLine.FindAllStringSubmatch(models, -1)
-	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(strings.ToLower(a[1]), strings.ToLower(b[1])) })
 	for _, m := range rows {
-		if m[3] == "Model" {
+		names := fixtures[m[1]]
+		if len(names) == 0 {
 			continue
 		}
+		known[m[1]] = true
 		file, doc, err := definitionDoc(m[2], m[3])
 		if err != nil {
 			return err
 		}
-		names := fixtures[m[1]]
-		if len(names) == 0 {
-			return fmt.Errorf("testdata/golden/pictures has no model of the class or type %s", m[1])
-		}
-		p.line("| %s | [%s.#%s](../%s): %s | %s | %s |", m[1], m[2], m[3], file, doc, strings.Join(names, ", "), p.most("pictures", names))
+		p.line("| %s | [%s.#%s](../%s): %s | %s | %s |", m[1], m[2], m[3], file, doc, strings.Join(names, ", "), p.most(kind, names))
 	}
 	p.line("")
 	return nil
 }
 
-// pictureFixtures are the names of values by the class or type of their model.
-func (p *modelPage) pictureFixtures() (map[string][]string, error) {
-	list, err := filepath.Glob(filepath.Join(p.golden, "pictures", "*", "values*.safetensors"))
+// fixturesOf are the names of values by the class or type of their model; those of
+// models that are documents have none.
+func (p *modelPage) fixturesOf(kind string) (map[string][]string, error) {
+	list, err := filepath.Glob(filepath.Join(p.golden, kind, "*", "values*.safetensors"))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +86,9 @@ func (p *modelPage) pictureFixtures() (map[string][]string, error) {
 			Type  string `json:"model_type"`
 		}
 		dir := filepath.Dir(file)
-		if err := readJSON(filepath.Join(dir, "model", "config.json"), &config); err != nil {
+		if err := readJSON(filepath.Join(dir, "model", "config.json"), &config); errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		name := filepath.Base(dir) + strings.TrimPrefix(strings.TrimSuffix(filepath.Base(file), ".safetensors"), "values")

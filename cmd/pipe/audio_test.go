@@ -118,3 +118,49 @@ sums: pipeline.#Pipeline & {
 		}
 	}
 }
+
+// TestVocode makes sound of a spectrogram: the file has the samples that the
+// reference computes, and the rate that the model's config says.
+func TestVocode(t *testing.T) {
+	t.Parallel()
+	const folder = "../../testdata/golden/speech/hifigan/"
+	values := named(t, folder+"values.safetensors")
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "mel.npy"), filepath.Join(dir, "new", "speech.wav")
+	x := values["in.spectrogram"]
+	if err := tensorfile.Write(in, []tensorfile.Tensor{x}); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"run", "../../pipelines/vocode.cue", "--quiet", "--set", "model=" + folder + "model", "--set", "spectrogram=" + in, "--set", "to=" + out}
+	code, said, errs := pipeCommand(args...)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	want := values["out.waveform"].Float64s()
+	files := strings.Split(strings.TrimSpace(said), "\n")
+	if len(files) != 2 {
+		t.Fatalf("it says %q", said)
+	}
+	for i, file := range files {
+		clip, err := audio.Read(file, audio.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if clip.Rate != 16000 || clip.Len() != len(want)/2 {
+			t.Fatalf("%s: %v", file, clip)
+		}
+		for k, v := range clip.Samples {
+			if math.Abs(float64(v)-want[i*clip.Len()+k]) > 2.0/32768 {
+				t.Fatalf("%s: sample %d is %v, want %v", file, k, v, want[i*clip.Len()+k])
+			}
+		}
+	}
+	for _, c := range []struct{ set, want string }{
+		{"to=" + filepath.Join(dir, "speech.ogg"), `is written as .wav, not as ".ogg"`},
+		{"nodes.write.bits=12", "bits"},
+	} {
+		if code, _, errs := pipeCommand(append(args, "--set", c.set)...); code != 3 && code != 2 || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: exit code %d: %s, want %s", c.set, code, errs, c.want)
+		}
+	}
+}

@@ -12,14 +12,16 @@ import (
 )
 
 // Unpack puts weights in the place of the tensors that stand for them in
-// quantised checkpoints, so that they have the names, shapes and types that a
+// checkpoints that are quantised, or hold weights in parts, so that they have the names, shapes and types that a
 // model wants:
 //
 //   - 8-bit floats alone become bf16, which has all their values; 8-bit floats
 //     and integers with a scale for the tensor, for rows or for blocks become f32;
 //   - 4-bit weights of GPTQ and AWQ become blocks q4_g32, q4_g64 or q4_g128, or
 //     f32 where their groups are of another size or order;
-//   - packed integers of compressed-tensors become f32.
+//   - packed integers of compressed-tensors become f32;
+//   - a length and a direction (PyTorch's weight_norm), or a weight and the vectors of its
+//     greatest singular value (spectral_norm), become the weight.
 //
 // Values are made when they are asked for. What is packed in a way that is not
 // known is an error that names it.
@@ -102,6 +104,12 @@ func (u *unpacker) tensor(t Tensor) error {
 		return u.grouped(t, base)
 	case last == "weight_packed":
 		return u.packed(t, base)
+	case last == "weight_g":
+		return u.normed(t, base+"weight_v", base+"weight")
+	case last == "original0" && strings.HasSuffix(base, "parametrizations.weight."):
+		return u.normed(t, base+"original1", strings.TrimSuffix(base, "parametrizations.weight.")+"weight")
+	case last == "weight_orig":
+		return u.spectral(t, base)
 	case strings.HasSuffix(last, "_blocks"):
 		if _, ok := u.find(strings.TrimSuffix(t.Name, "blocks") + "scales"); ok {
 			return fmt.Errorf("is packed as MXFP4, which is not read")

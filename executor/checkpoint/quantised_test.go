@@ -49,7 +49,7 @@ func floats(t *testing.T, d ir.DType, data []byte) []float32 {
 // bit for bit.
 func TestUnpack(t *testing.T) {
 	types := map[string]ir.DType{"codes_e4m3.weight": ir.BF16, "gptq32.weight": ir.Q4_G32, "awq32.weight": ir.Q4_G32, "gptq16.weight": ir.F32, "ordered.weight": ir.F32}
-	for _, name := range []string{"float8", "packed", "grouped"} {
+	for _, name := range []string{"float8", "packed", "grouped", "normed"} {
 		t.Run(name, func(t *testing.T) {
 			c := open(t, filepath.Join(quantisedFolder, name+".safetensors"))
 			if err := c.Unpack(); err != nil {

@@ -6,9 +6,11 @@
 package model
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 
 	"pipe.dev/compiler/ir"
@@ -308,4 +310,15 @@ func (m *Model) proveWeights(weights []checkpoint.Want, from func(to, have ir.DT
 	return m.ckpt.Prove(wants, func(name string) bool {
 		return m.from.Ignores(name) || m.partial && m.arch.Holds(name)
 	})
+}
+
+// Rate is how many samples a second the sound has that the model makes, by its
+// config; 0 if that says nothing.
+func (m *Model) Rate() int {
+	n, _ := m.arch.Config["sampling_rate"].(json.Number)
+	rate, err := n.Int64()
+	if err != nil || rate < 0 || rate > math.MaxInt32 {
+		return 0
+	}
+	return int(rate)
 }

@@ -17,18 +17,25 @@ import (
 // TestPictures holds models of pictures against diffusers and transformers
 // (testdata/golden/pictures.py). Each output is asked for alone, so that a model
 // computes only what belongs to it; many are asked for together.
-func TestPictures(t *testing.T) {
-	list, err := filepath.Glob(filepath.Join(golden, "pictures", "*", "values*.safetensors"))
+func TestPictures(t *testing.T) { compareModels(t, "pictures") }
+
+// TestSpeech holds models of speech against transformers, and against code of their
+// authors where it lacks them (testdata/golden/speech.py).
+func TestSpeech(t *testing.T) { compareModels(t, "speech") }
+
+// compareModels holds the models in a folder of testdata/golden against their values.
+func compareModels(t *testing.T, kind string) {
+	list, err := filepath.Glob(filepath.Join(golden, kind, "*", "values*.safetensors"))
 	if err != nil || len(list) == 0 {
-		t.Fatalf("no models in testdata/golden/pictures: %v", err)
+		t.Fatalf("no models in testdata/golden/%s: %v", kind, err)
 	}
 	for _, file := range list {
 		name := filepath.Base(filepath.Dir(file)) + strings.TrimPrefix(strings.TrimSuffix(filepath.Base(file), ".safetensors"), "values")
-		t.Run(name, func(t *testing.T) { comparePictures(t, name, file) })
+		t.Run(name, func(t *testing.T) { compareModel(t, kind, name, file) })
 	}
 }
 
-func comparePictures(t *testing.T, fixture, file string) {
+func compareModel(t *testing.T, kind, fixture, file string) {
 	const tol = 1e-4
 	values, err := tensorfile.Read(file)
 	if err != nil {
@@ -50,7 +57,7 @@ func comparePictures(t *testing.T, fixture, file string) {
 	}
 	most := 0.0
 	for only := range slices.Chunk(names, together) {
-		got := callPictures(t, filepath.Join(filepath.Dir(file), "model"), inputs, only)
+		got := callModel(t, filepath.Join(filepath.Dir(file), "model"), inputs, only)
 		if len(got) != len(only) {
 			t.Fatalf("%v: gives %d outputs", only, len(got))
 		}
@@ -70,11 +77,11 @@ func comparePictures(t *testing.T, fixture, file string) {
 			most = max(most, worst/max(size, 1e-30))
 		}
 	}
-	measured.Note(t, golden, "pictures", fixture, most)
+	measured.Note(t, golden, kind, fixture, most)
 }
 
-// callPictures opens a model, and gives some of its outputs.
-func callPictures(t *testing.T, dir string, inputs map[string]tensorfile.Tensor, only []string) []tensorfile.Tensor {
+// callModel opens a model, and gives some of its outputs.
+func callModel(t *testing.T, dir string, inputs map[string]tensorfile.Tensor, only []string) []tensorfile.Tensor {
 	m, _ := open(t, dir, 2, "")
 	wants, err := m.Inputs()
 	if err != nil {

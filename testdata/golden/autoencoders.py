@@ -1,6 +1,6 @@
 """Training of autoencoders and of what judges them, by PyTorch, diffusers, lpips and vector-quantize-pytorch, in float64.
 
-    python -P testdata/golden/autoencoders.py
+    python -P testdata/golden/autoencoders.py [NAME...]
 
 autoencoder/NAME/values.safetensors, for the model autoencoder/NAME/model.cue: three steps of SGD
 
@@ -188,7 +188,107 @@ def averages(g):
     ], terms)
 
 
+class Periods(nn.Module):
+    """HiFi-GAN's discriminators by periods (arXiv:2010.05646); each gives its logits and the features of its layers."""
+
+    def __init__(self, periods, widths, kernel, stride):
+        super().__init__()
+        self.periods = periods
+        self.discriminators = nn.ModuleList()
+        for _ in periods:
+            d = nn.Module()
+            steps = [stride] * (len(widths) - 1) + [1]
+            d.convs = nn.ModuleList([nn.Conv2d(i, o, (kernel, 1), (s, 1), (kernel // 2, 0)) for i, o, s in zip([1, *widths], widths, steps)])
+            d.conv_post = nn.Conv2d(widths[-1], 1, (3, 1), 1, (1, 0))
+            self.discriminators.append(d)
+
+    def forward(self, x):
+        out = []
+        for p, d in zip(self.periods, self.discriminators):
+            y = F.pad(x, (0, -x.shape[2] % p), "reflect")
+            y = y.view(len(x), 1, -1, p)
+            features = []
+            for c in d.convs:
+                y = F.leaky_relu(c(y), 0.1)
+                features.append(y)
+            out.append((d.conv_post(y), [*features, d.conv_post(y)]))
+        return out
+
+
+class Scales(nn.Module):
+    def __init__(self, scales, convs):
+        super().__init__()
+        self.discriminators = nn.ModuleList()
+        for _ in range(scales):
+            d = nn.Module()
+            d.convs = nn.ModuleList([nn.Conv1d(i, o, k, s, k // 2, groups=g) for (i, (o, k, s, g)) in zip([1, *(c[0] for c in convs)], convs)])
+            d.conv_post = nn.Conv1d(convs[-1][0], 1, 3, 1, 1)
+            self.discriminators.append(d)
+
+    def forward(self, x):
+        out = []
+        for i, d in enumerate(self.discriminators):
+            if i > 0:
+                x = F.avg_pool1d(x, 4, 2, padding=2)
+            y, features = x, []
+            for c in d.convs:
+                y = F.leaky_relu(c(y), 0.1)
+                features.append(y)
+            out.append((d.conv_post(y), [*features, d.conv_post(y)]))
+        return out
+
+
+def names(periods, scales, of=""):
+    return [f"{k}{of}.discriminators.{i}.conv_post" for k, n in (("mpd", periods), ("msd", scales)) for i in range(n)]
+
+
+def vocoder(g):
+    """A generator of sound: for critics of periods and scales to take for real, by least squares; their features matched; spectra at two resolutions."""
+    model = nn.Module()
+    model.gen = nn.ConvTranspose1d(3, 1, 5, 3, padding=1)
+    model.mpd, model.msd = Periods([2, 3], [4, 6], 5, 3), Scales(2, [(4, 5, 1, 1), (4, 7, 2, 2)])
+    randomise(model, g)
+
+    def spectrum(x, n, hop, win):
+        y = torch.stft(x, n, hop, win, torch.hann_window(win, dtype=x.dtype), center=True, pad_mode="reflect", return_complex=True)
+        return (y.real ** 2 + y.imag ** 2).clamp(min=1e-7)
+
+    def terms(m, step, x):
+        made, real = m.gen(x["x"]), x["real"]
+        judged, known = m.mpd(made) + m.msd(made), m.mpd(real) + m.msd(real)
+        each = {f"fooled{i}": ((1 - y) ** 2).mean() for i, (y, _) in enumerate(judged)}
+        pairs = [(a.detach(), b) for (_, r), (_, f) in zip(known, judged) for a, b in zip(r, f)]
+        each["matched"] = sum(F.l1_loss(b, a) for a, b in pairs) / len(pairs)
+        each["stft"] = 0
+        for n, hop, win in ((16, 4, 12), (8, 3, 8)):
+            a, b = spectrum(made[:, 0], n, hop, win).sqrt(), spectrum(real[:, 0], n, hop, win).sqrt()
+            each["stft"] = each["stft"] + (torch.norm(b - a) / torch.norm(b) + F.l1_loss(a.log(), b.log())) / 2
+        return each, sum(each[f"fooled{i}"] for i in range(4)) + 2 * len(pairs) * each["matched"] + 3 * each["stft"]
+
+    run("vocoder", model, dict(x=torch.randn((3, 2, 3, 15), generator=g), real=torch.randn((3, 2, 1, 45), generator=g)), [
+        *[{"name": "adversarial", "label": f"fooled{i}", "as": "fooled", "form": "least_squares", "y": y} for i, y in enumerate(names(2, 2))],
+        {"name": "mean", "label": "matched", "y": "matched", "weight": 2 * 12}, {"name": "mean", "label": "stft", "y": "stft", "weight": 3},
+    ], terms, update=("gen.*",), trained=lambda k: k.startswith("gen"))
+
+
+def critics(g):
+    """Critics of periods and scales, by least squares."""
+    model = nn.Module()
+    model.mpd, model.msd = Periods([2, 3], [4, 6], 3, 2), Scales(3, [(4, 5, 1, 1)])
+    randomise(model, g)
+
+    def terms(m, step, x):
+        each = {f"real{i}": ((1 - y) ** 2).mean() for i, (y, _) in enumerate(m.mpd(x["real"]) + m.msd(x["real"]))}
+        each |= {f"made{i}": (y ** 2).mean() for i, (y, _) in enumerate(m.mpd(x["made"]) + m.msd(x["made"]))}
+        return each, sum(each.values())
+
+    run("critics", model, dict(made=torch.randn((3, 2, 1, 46), generator=g), real=torch.randn((3, 2, 1, 46), generator=g)), [
+        {"name": "adversarial", "label": f"{kind}{i}", "as": kind, "form": "least_squares", "y": y} for kind, of in (("real", "_real"), ("made", "")) for i, y in enumerate(names(2, 3, of))
+    ], terms)
+
+
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages]):
-        make(torch.Generator().manual_seed(seed + 1))
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics]):
+        if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
+            make(torch.Generator().manual_seed(seed + 1))

@@ -2,6 +2,7 @@ package audio
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ type Options struct {
 const MaxSamples = 1 << 28
 
 // Read reads the sound in a file. Its kind is found in the file, whatever its
-// name: RIFF, RF64 and BW64 waves. Every error is a *checkpoint.Error.
+// name: RIFF, RF64 and BW64 waves, FLAC, MP3. Every error is a *checkpoint.Error.
 func Read(path string, o Options) (*Clip, error) {
 	c, err := read(path, o)
 	if err != nil {
@@ -54,7 +55,7 @@ func Decode(r io.Reader, size int64, o Options) (*Clip, error) {
 	}
 	var magic [12]byte
 	if _, err := io.ReadFull(r, magic[:]); err != nil {
-		return nil, errors.New("is no sound: want a WAV file")
+		return nil, errors.New("is no sound: want a WAV, FLAC or MP3 file")
 	}
 	switch string(magic[:4]) {
 	case "RIFF", "RF64", "BW64":
@@ -63,5 +64,12 @@ func Decode(r io.Reader, size int64, o Options) (*Clip, error) {
 		}
 		return nil, fmt.Errorf("is a RIFF file of kind %q, want WAVE", magic[8:])
 	}
-	return nil, errors.New("is no sound: want a WAV file")
+	whole := io.MultiReader(bytes.NewReader(magic[:]), r)
+	switch {
+	case string(magic[:4]) == "fLaC":
+		return decodeFLAC(whole, o.Samples)
+	case string(magic[:3]) == "ID3" || magic[0] == 0xff && magic[1]&0xe0 == 0xe0:
+		return decodeMP3(whole, o.Samples)
+	}
+	return nil, errors.New("is no sound: want a WAV, FLAC or MP3 file")
 }

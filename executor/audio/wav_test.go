@@ -92,8 +92,8 @@ func TestOddFiles(t *testing.T) {
 func TestBadFiles(t *testing.T) {
 	mono := format(1, 1, 8000, 2, 16)
 	for text, want := range map[string]string{
-		"":                                   "want a WAV file",
-		"ID3\x04 and more than twelve":       "want a WAV file",
+		"":                                   "want a WAV, FLAC or MP3 file",
+		"OggS and more than twelve":          "want a WAV, FLAC or MP3 file",
 		chunk("RIFF", 0, "AVI "):             `of kind "AVI "`,
 		riff():                               "ends before a chunk of samples",
 		riff(mono):                           "ends before a chunk of samples",

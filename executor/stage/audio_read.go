@@ -11,7 +11,7 @@ import (
 
 // AudioReadAttr describes how files become sound.
 type AudioReadAttr struct {
-	Rate       int  `cue:"rate: int & >=0 | *0" doc:"samples a second that are wanted, Hz; a file with another rate is refused. 0 takes any"`
+	Rate       int  `cue:"rate: int & >=0 | *0" doc:"samples a second that are wanted, Hz: sound of another rate is resampled. 0 leaves it"`
 	Mono       bool `cue:"mono: bool | *true" doc:"channels become one, their mean"`
 	MaxSamples int  `cue:"max_samples: int & >0 | *268435456" doc:"a file with more, of all channels together, is refused"`
 }
@@ -19,7 +19,7 @@ type AudioReadAttr struct {
 func audioRead() *Def {
 	return &Def{
 		Name: "audio.read", Title: "AudioRead", Result: Audio, Early: true,
-		Doc:   "reads sound from WAV files.",
+		Doc:   "reads sound from WAV, FLAC and MP3 files.",
 		Ports: []Port{{Name: "path", Doc: "the file, or a list of files", Kinds: []Kind{Text, List}}},
 		Attr:  AudioReadAttr{},
 		Run: func(ctx context.Context, c *Call) (Value, error) {
@@ -34,11 +34,13 @@ func audioRead() *Def {
 				if err != nil {
 					return nil, err
 				}
-				if a.Rate != 0 && clip.Rate != a.Rate {
-					return nil, &checkpoint.Error{File: path, Msg: fmt.Sprintf("has %d samples a second, want %d", clip.Rate, a.Rate)}
-				}
 				if a.Mono {
 					clip = clip.Mono()
+				}
+				if a.Rate != 0 {
+					if clip, err = clip.Resample(a.Rate); err != nil {
+						return nil, checkpoint.FileError(path, err)
+					}
 				}
 				list = append(list, clip)
 				if err := ctx.Err(); err != nil {

@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
@@ -65,7 +66,7 @@ func adapt(c *context, g *ir.Graph) (*ir.Graph, error) {
 		adapted++
 		return []ir.Value{a.layer(r, n, in, path, made)}
 	})
-	if err == nil && adapted == 0 {
+	if err == nil && adapted == 0 && !a.Fixed { // a fixed one has layers that this entry may not compute
 		err = fmt.Errorf("no linear layer is a target of the adapter")
 	}
 	return next, err
@@ -93,9 +94,22 @@ func unshared(g *ir.Graph) func(n *ir.Node) bool {
 	return func(n *ir.Node) bool { w := n.In[1].Node; return uses[w.ID][0] == same[w] }
 }
 
-// adaptable returns the path of the weight of a linear layer.
+// adaptable returns the path of the weight of a linear layer, or of a convolution
+// that does not divide channels into groups.
 func adaptable(n *ir.Node) (string, bool) {
-	if n.Op != "linear" || n.Attr.(op.LinearAttr).Transpose || n.In[1].Node.Op != ir.OpState {
+	switch at := n.Attr.(type) {
+	case op.LinearAttr:
+		if n.Op != "linear" || at.Transpose {
+			return "", false
+		}
+	case op.ConvLayerAttr:
+		if at.Groups != 1 || at.Act != "" {
+			return "", false
+		}
+	default:
+		return "", false
+	}
+	if len(n.In) < 2 || n.In[1].Node.Op != ir.OpState {
 		return "", false
 	}
 	return n.In[1].Node.Attr.(ir.StateAttr).Path, true
@@ -113,14 +127,18 @@ func (a *Adapter) adapts(n *ir.Node) (string, bool) {
 // layer writes an adapted layer. made holds the weights of the adapter that are there. A begins as PEFT fills it, B at zero and the
 // magnitude at the norms of W, so that training begins at the model as it is.
 func (a *Adapter) layer(r *rewriter, n *ir.Node, in []ir.Value, path string, made map[string]ir.Value) ir.Value {
-	attr, paths := n.Attr.(op.LinearAttr), train.AdapterOf(path)
 	l, _ := a.Layer(strings.TrimSuffix(path, ".weight"))
+	paths := train.AdapterOf(path)
 	state := func(path, fill string, shape ...ir.Dim) ir.Value {
 		if _, ok := made[path]; !ok {
 			made[path] = r.Graph.AddState(ir.State{Path: path, Kind: ir.Weight, Init: fill, Pos: r.Pos}, ir.Type{DType: ir.F32, Shape: shape}).Read
 		}
 		return made[path]
 	}
+	if conv, ok := n.Attr.(op.ConvLayerAttr); ok {
+		return convolution(r, n, in, conv, l, state, paths)
+	}
+	attr := n.Attr.(op.LinearAttr)
 	out, rank := ir.D(attr.OutFeatures), ir.D(l.Rank)
 	wa, wb := state(paths.A, "kaiming", rank, last(n.In[0].Type())), state(paths.B, "zeros", out, rank)
 	x, pos := in[0], r.Pos
@@ -147,6 +165,30 @@ func (a *Adapter) layer(r *rewriter, n *ir.Node, in []ir.Value, path string, mad
 	s := r.Div(state(paths.Magnitude, train.RowNorms, out), norms(r, in[1], wa, wb, l.Scale))
 	plain := r.Apply("linear", op.LinearAttr{OutFeatures: attr.OutFeatures}, x, in[1])[0]
 	return r.Add(y, r.Add(r.Mul(r.Sub(s, r.Scalar(1, s)), plain), r.Mul(s, delta)))
+}
+
+// convolution adapts a convolution: the first factor is one of the same kernel to
+// as many channels as the rank says, the second one of single points.
+func convolution(r *rewriter, n *ir.Node, in []ir.Value, attr op.ConvLayerAttr, l AdaptedLayer, state func(path, fill string, shape ...ir.Dim) ir.Value, paths train.AdapterPaths) ir.Value {
+	if l.Magnitude {
+		r.Fail(&op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("the adapter of a convolution has no magnitude")})
+		return in[0]
+	}
+	shape := n.In[1].Type().Shape
+	first, second := attr, op.ConvLayerAttr{OutChannels: attr.OutChannels, Kernel: "1", Stride: "1", Padding: "0", Dilation: "1", Groups: 1}
+	first.OutChannels, first.Bias = l.Rank, false
+	ones := slices.Repeat([]ir.Dim{ir.D(1)}, len(shape)-2)
+	wa := state(paths.A, "kaiming", append([]ir.Dim{ir.D(l.Rank)}, shape[1:]...)...)
+	wb := state(paths.B, "zeros", append([]ir.Dim{shape[0], ir.D(l.Rank)}, ones...)...)
+	x, pos := in[0], r.Pos
+	if l.Dropout > 0 {
+		r.Pos.Path += ".lora_dropout"
+		x = r.Apply("dropout", op.DropoutAttr{Rate: l.Dropout}, x, ir.Value{})[0]
+		r.Pos = pos
+	}
+	y := r.Apply(n.Op, attr, in...)[0]
+	up := r.Apply(n.Op, second, r.Apply(n.Op, first, x, wa)[0], wb)[0]
+	return r.Add(y, r.Mul(up, r.Scalar(l.Scale, up)))
 }
 
 // norms are the Euclidean norms of the rows of w + scale wb wa, through which

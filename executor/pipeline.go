@@ -164,7 +164,7 @@ func (p *Pipeline) open() error {
 		if err != nil {
 			return err
 		}
-		o := model.Options{Name: name, Tokenizer: ref.Tokenizer, Dir: dir, Arch: ref.Arch, Adapter: adapted, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
+		o := model.Options{Name: name, Tokenizer: ref.Tokenizer, Dir: dir, Arch: ref.Arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
 			Backend: p.opt.Backend, Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }
@@ -176,7 +176,7 @@ func (p *Pipeline) open() error {
 		p.models = append(p.models, m)
 		p.known[name] = m
 	}
-	return nil
+	return model.ProveAdapters(p.models)
 }
 
 // parseCache finds the type of a cache: of single elements, or of blocks.

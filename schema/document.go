@@ -63,7 +63,8 @@ type ModelRef struct {
 	Cache     string  // element type of the key/value cache
 	CacheAt   ir.Pos  // where the document says so
 	Weights   Formats // of quantised weights
-	Adapter   string  // path of a folder in PEFT's form; "" for none
+	Adapter   string  // path of a folder in PEFT's form, or of a file of adapters of several models; "" for none
+	Scale     float64 // a further factor of the adapter
 	Tokenizer string  // path of the tokenizer; "" for that of the folder
 	Pos       ir.Pos
 }
@@ -131,6 +132,8 @@ type Model struct {
 	// Text is a document that holds this model alone, of the graph of a recipe.
 	Text []byte
 	Pos  ir.Pos
+
+	weights map[string]bool // what the names of weights begin with, once it was asked for
 }
 
 // NamedToken is a result that a model calls by a name of its own.
@@ -203,14 +206,22 @@ func (g *Group) calls(list []*Node) []*Node {
 // Holds reports whether a tensor is a weight of one of the model's nodes, by its
 // name alone.
 func (m *Model) Holds(tensor string) bool {
-	names := map[string]bool{}
-	m.Group.params(names)
+	_, ok := m.PathOf(tensor)
+	return ok
+}
+
+// PathOf is the path of the weight that a tensor is, by its name alone.
+func (m *Model) PathOf(tensor string) (path string, ok bool) {
+	if m.weights == nil {
+		m.weights = map[string]bool{}
+		m.Group.params(m.weights)
+	}
 	for _, name := range m.spellings(tensor) {
-		if i := strings.LastIndexByte(name, '.'); i >= 0 && names[unnumbered(name[:i])] {
-			return true
+		if i := strings.LastIndexByte(name, '.'); i >= 0 && m.weights[unnumbered(name[:i])] {
+			return name, true
 		}
 	}
-	return false
+	return "", false
 }
 
 // spellings are the names that a tensor may have in the model.

@@ -56,13 +56,18 @@ of how many weights, and how far they may be off. Merged with --dtype f32, a bas
 	cmd.Flags().BoolVar(&undo, "undo", false, "take the adapter out of a merged model")
 	cmd.Flags().StringVar(&o.Base, "base", "", "with --undo: the model that the adapter was merged into")
 	cmd.Flags().StringVar(&dtype, "dtype", "", "element type of the weights that are written: f32, bf16 or f16")
+	cmd.Flags().Float64Var(&o.Scale, "scale", 1, "what the adapter adds is multiplied by it, beside its own factor")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
 // merge merges or undoes, and reports.
 func merge(cmd *cobra.Command, c *console, o adapter.Options, undo, asJSON bool) error {
-	for _, p := range []*string{&o.Model, &o.Adapter, &o.Base} {
+	folders := []*string{&o.Model, &o.Base}
+	if _, several := adapter.IsPipeline(o.Adapter); !several {
+		folders = append(folders, &o.Adapter)
+	}
+	for _, p := range folders {
 		folder, err := mergeFolder(*p)
 		if err != nil {
 			return err

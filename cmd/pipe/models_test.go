@@ -62,6 +62,35 @@ tuned: train.#Recipe & {
 }
 `
 
+// tunedRecipe is that recipe, on the batches of testdata/golden/finetune.py, with
+// some words of it replaced, in turn.
+func tunedRecipe(t *testing.T, replaced ...string) string {
+	t.Helper()
+	const golden = "../../testdata/golden/"
+	var list []tensorfile.Tensor
+	for name, x := range named(t, golden+"finetune/values.npz") {
+		if !strings.HasPrefix(name, "after.") && name != "losses" {
+			x.Name = name
+			list = append(list, x)
+		}
+	}
+	dir := t.TempDir()
+	inputs := filepath.Join(dir, "data.npz")
+	if err := tensorfile.Write(inputs, list); err != nil {
+		t.Fatal(err)
+	}
+	text := tuned
+	replaced = append(replaced, "FOLDER", golden+"text_to_image/model", "VALUES", inputs)
+	for i := 0; i < len(replaced); i += 2 {
+		text = strings.ReplaceAll(text, replaced[i], replaced[i+1])
+	}
+	file := filepath.Join(dir, "tuned.cue")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // TestModels holds a recipe of several models against steps by PyTorch, and
 // looks at the folder that it leaves.
 func TestModels(t *testing.T) {
@@ -69,24 +98,7 @@ func TestModels(t *testing.T) {
 	const golden = "../../testdata/golden/"
 	folder := golden + "text_to_image/model"
 	values := named(t, golden+"finetune/values.npz")
-	dir := t.TempDir()
-	data := map[string]tensorfile.Tensor{}
-	var list []tensorfile.Tensor
-	for name, x := range values {
-		if !strings.HasPrefix(name, "after.") && name != "losses" {
-			x.Name = name
-			list, data[name] = append(list, x), x
-		}
-	}
-	inputs := filepath.Join(dir, "data.npz")
-	if err := tensorfile.Write(inputs, list); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "tuned.cue")
-	if err := os.WriteFile(file, []byte(strings.NewReplacer("FOLDER", folder, "VALUES", inputs).Replace(tuned)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	r := train(t, file, dir)
+	r := train(t, tunedRecipe(t), t.TempDir())
 	for i, want := range values["losses"].Float64s() {
 		if got := metrics(t, r.Run)[i]["loss"].(float64); !(math.Abs(got-want) <= 1e-5) {
 			t.Errorf("step %d: loss %v, want %v", i+1, got, want)

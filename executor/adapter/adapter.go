@@ -1,8 +1,8 @@
 // Package adapter reads adapters in the form of the PEFT library, a folder with
-// adapter_config.json and adapter_model.safetensors, merges them into the
-// weights of a model's folder, and takes them out again.
+// adapter_config.json and adapter_model.safetensors, and in files of several
+// models, as diffusers and kohya's trainer have them; merges them into the weights of a model's folder, and takes them out again.
 //
-// It reads low-rank adapters of linear layers: LoRA, by rank or its root
+// It reads low-rank adapters of linear layers and convolutions: LoRA, by rank or its root
 // (rsLoRA), with ranks and factors of their own for some layers, and DoRA. What
 // else PEFT can do is refused by name. It does not train, and runs no model.
 //
@@ -36,7 +36,8 @@ const (
 // prefix is what PEFT puts before the path of every weight.
 const prefix = "base_model.model."
 
-// Layer is an adapted linear layer [out, in].
+// Layer is an adapted linear layer [out, in], or a convolution [out, in / elements
+// of the kernel, kernel...].
 type Layer struct {
 	Path      string // "model.layers.0.self_attn.q_proj"
 	Rank      int
@@ -52,6 +53,7 @@ type Adapter struct {
 	Layers     []Layer // in the natural order of their paths
 	Transposed bool    // the base keeps weights as [in, out]
 	config     config
+	file       string // of the weights, if it is one of several models
 	ckpt       *checkpoint.Checkpoint
 	names      map[string]string // of the tensors, by the path of the weight: "LAYER.lora_A.weight"
 }
@@ -84,6 +86,9 @@ func Open(dir string) (*Adapter, error) {
 // weights is the file of the adapter's weights: safetensors, or, of older
 // adapters, PyTorch's.
 func (a *Adapter) weights() string {
+	if a.file != "" {
+		return a.file
+	}
 	file, old := filepath.Join(a.Dir, weightsName), filepath.Join(a.Dir, oldName)
 	if _, err := os.Stat(file); err != nil {
 		if _, err := os.Stat(old); err == nil {
@@ -112,6 +117,9 @@ func (a *Adapter) Config() (map[string]any, error) {
 
 // Files are the files of the adapter.
 func (a *Adapter) Files() []string {
+	if a.file != "" {
+		return []string{a.file}
+	}
 	return []string{filepath.Join(a.Dir, configName), a.weights()}
 }
 
@@ -189,26 +197,36 @@ func split(name string) (path, end string, ok bool) {
 // layer proves the tensors of a layer against one another and the
 // configuration.
 func (a *Adapter) layer(path string, parts map[string]checkpoint.Tensor) (Layer, error) {
+	l, err := factors(path, parts)
+	if err != nil {
+		return l, err
+	}
+	if l.Magnitude != a.config.DoRA {
+		return l, fmt.Errorf("%s: use_dora is %v, and a lora_magnitude_vector is there: %v", path, a.config.DoRA, l.Magnitude)
+	}
+	if rank, _ := a.config.of(path); rank != l.Rank {
+		return l, fmt.Errorf("%s: lora_A has rank %d, and %s says %d", path, l.Rank, configName, rank)
+	}
+	l.Scale = a.config.scale(path, l.Rank)
+	return l, nil
+}
+
+// factors proves the tensors of a layer against one another. Those of a convolution
+// are a convolution to as many channels as the rank says, and one of single points.
+func factors(path string, parts map[string]checkpoint.Tensor) (Layer, error) {
 	ta, tb, tm := parts[train.LowRankA], parts[train.LowRankB], parts[train.Magnitude]
 	l := Layer{Path: path, Magnitude: tm.Name != ""}
 	switch {
 	case ta.Name == "" || tb.Name == "":
 		return l, fmt.Errorf("%s lacks lora_A or lora_B", path)
-	case len(ta.Shape) != 2 || len(tb.Shape) != 2 || ta.Shape[0] != tb.Shape[1] || ta.Shape[0] == 0:
+	case len(ta.Shape) < 2 || len(tb.Shape) != len(ta.Shape) || ta.Shape[0] != tb.Shape[1] || ta.Shape[0] == 0 || elems(tb.Shape[2:]) != 1:
 		return l, fmt.Errorf("%s: lora_A %v and lora_B %v are no factors of a weight", path, ta.Shape, tb.Shape)
-	case l.Magnitude != a.config.DoRA:
-		return l, fmt.Errorf("%s: use_dora is %v, and a lora_magnitude_vector is there: %v", path, a.config.DoRA, l.Magnitude)
 	case l.Magnitude && elems(tm.Shape) != tb.Shape[0]:
 		return l, fmt.Errorf("%s: lora_magnitude_vector has shape %v, want [%d]", path, tm.Shape, tb.Shape[0])
+	case l.Magnitude && len(ta.Shape) > 2:
+		return l, fmt.Errorf("%s: the adapter of a convolution has a magnitude, which is not read", path)
 	}
-	l.Rank, l.In, l.Out = ta.Shape[0], ta.Shape[1], tb.Shape[0]
-	rank, alpha := a.config.of(path)
-	if rank != l.Rank {
-		return l, fmt.Errorf("%s: lora_A has rank %d, and %s says %d", path, l.Rank, configName, rank)
-	}
-	if l.Scale = alpha / float64(rank); a.config.RSLoRA {
-		l.Scale = alpha / math.Sqrt(float64(rank))
-	}
+	l.Rank, l.In, l.Out = ta.Shape[0], elems(ta.Shape[1:]), tb.Shape[0]
 	return l, nil
 }
 
@@ -242,12 +260,6 @@ func (a *Adapter) LowRank(l Layer) (*LowRank, error) {
 		return out.transposed(l.Out), nil
 	}
 	return out, nil
-}
-
-// IsMagnitude reports whether a tensor of the file is a magnitude.
-func (a *Adapter) IsMagnitude(name string) bool {
-	_, end, _ := split(name)
-	return end == train.Magnitude
 }
 
 // RatiosOf finds the layer whose Ratios are the weight at a path.

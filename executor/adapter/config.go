@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -82,6 +83,15 @@ func (c *config) of(path string) (rank int, alpha float64) {
 		alpha = x
 	}
 	return rank, alpha
+}
+
+// scale is the factor of a layer of a rank.
+func (c *config) scale(path string, rank int) float64 {
+	_, alpha := c.of(path)
+	if c.RSLoRA {
+		return alpha / math.Sqrt(float64(rank))
+	}
+	return alpha / float64(rank)
 }
 
 // patterns are numbers for some layers, by regular expressions of the end of

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 
 	"pipe.dev/compiler/ir"
@@ -21,6 +23,7 @@ type Options struct {
 	Out      string // folder that is made
 	Base     string // of Undo: the folder that was merged into, if it is at hand
 	DType    ir.DType
+	Scale    float64                 // a factor beside the adapter's own; 0 is 1
 	Prefixes []string                // that names of tensors may lack or have, as the architecture says
 	Progress func(done, total int64) // bytes of weights; may be nil
 }
@@ -90,11 +93,11 @@ func (s *share) add(o share) {
 func open(o Options) (*job, error) {
 	m := &job{Options: o, adapted: map[string]Layer{}}
 	var err error
-	if m.adapter, err = Open(o.Adapter); err != nil {
+	if m.model, err = checkpoint.Open(o.Model); err != nil {
 		return nil, err
 	}
-	if m.model, err = checkpoint.Open(o.Model); err != nil {
-		m.adapter.Close()
+	if m.adapter, err = m.openAdapter(); err != nil {
+		m.model.Close()
 		return nil, err
 	}
 	var wants []checkpoint.Want
@@ -104,6 +107,9 @@ func open(o Options) (*job, error) {
 		if m.adapter.Transposed {
 			w.Shape = []int{l.In, l.Out}
 		}
+		if t, ok := m.model.Lookup(w.Name); ok && len(t.Shape) > 2 && t.Shape[0] == l.Out && elems(t.Shape[1:]) == l.In { // a convolution
+			w.Shape = t.Shape
+		}
 		m.adapted[w.Name] = l
 		wants = append(wants, w)
 	}
@@ -112,6 +118,35 @@ func open(o Options) (*job, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// openAdapter opens the adapter, or what a file of several has for the model, by
+// the name of its folder.
+func (m *job) openAdapter() (*Adapter, error) {
+	file, ok := IsPipeline(m.Adapter)
+	if !ok {
+		a, err := Open(m.Adapter)
+		return m.scaled(a), err
+	}
+	var layers []string
+	for _, t := range m.model.Tensors() {
+		if path, ok := strings.CutSuffix(t.Name, ".weight"); ok {
+			layers = append(layers, path)
+		}
+	}
+	a, err := OpenPart(file, filepath.Base(m.Model), layers, m.Prefixes)
+	if err == nil && a == nil {
+		err = errorf(file, "has no layer of %s: names of its tensors begin with the name of the model's folder", filepath.Base(m.Model))
+	}
+	return m.scaled(a), err
+}
+
+// scaled is the adapter with the factor of the options; a may be nil.
+func (m *job) scaled(a *Adapter) *Adapter {
+	if a != nil && m.Scale != 0 {
+		a.Rescale(m.Scale)
+	}
+	return a
 }
 
 func (m *job) close() {
@@ -139,7 +174,7 @@ func (m *job) values(ctx context.Context, w weight, c change) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, in := w.Shape[0], w.Shape[1]
+	rows, in := w.Shape[0], elems(w.Shape[1:])
 	out := make([]byte, rows*in*w.to.Size())
 	workers := min(runtime.GOMAXPROCS(0), max(rows, 1))
 	shares := make([]share, workers)

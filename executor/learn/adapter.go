@@ -1,9 +1,8 @@
 package learn
 
 import (
-	"io"
+	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,13 +19,13 @@ import (
 // layers, y = x Wᵀ, is added a factor times x Aᵀ Bᵀ, and A and B alone are
 // trained. Sources: arXiv:2106.09685, arXiv:2402.09353, arXiv:2312.03732.
 type AdapterAttr struct {
-	From    string   `cue:"from?: string & !=\"\"" doc:"a folder with adapter_config.json, whose adapter is trained on; rank, alpha, dora, rslora and targets are then those of it"`
+	From    string   `cue:"from?: string & !=\"\"" doc:"a folder with adapter_config.json, or a file of adapters of several models, whose adapter is trained on; rank, alpha, dora, rslora and targets are then those of it"`
 	Rank    int      `cue:"rank: int & >0 & <=1024 | *16" doc:"size of what x is projected to"`
 	Alpha   float64  `cue:"alpha: number & >0 | *32" doc:"times 1/rank, the factor of the added product"`
 	Dropout float64  `cue:"dropout: number & >=0 & <1 | *0" doc:"share of x that the added product does not see at a step"`
 	DoRA    bool     `cue:"dora: bool | *false" doc:"train a magnitude of each output as well: rows of the adapted weight are divided by their norms and multiplied by it"`
 	RSLoRA  bool     `cue:"rslora: bool | *false" doc:"the factor is alpha/sqrt(rank) instead"`
-	Targets []string `cue:"targets: [string, ...string] | *[\"q_proj\", \"k_proj\", \"v_proj\", \"o_proj\", \"gate_proj\", \"up_proj\", \"down_proj\"]" doc:"last parts, or patterns, of the paths of linear layers"`
+	Targets []string `cue:"targets: [string, ...string] | *[\"q_proj\", \"k_proj\", \"v_proj\", \"o_proj\", \"gate_proj\", \"up_proj\", \"down_proj\"]" doc:"last parts, or patterns, of the paths of linear layers and convolutions"`
 }
 
 // Target says which linear layers the adapter adapts: those whose path ends
@@ -59,7 +58,7 @@ func (r *Recipe) AdaptedLayer(path string) (l AdaptedLayer, ok bool) {
 	switch {
 	case m.from != nil:
 		l, ok := m.from.Layer(rest)
-		return AdaptedLayer{l.Rank, l.Scale, a.Dropout, a.DoRA}, ok
+		return AdaptedLayer{l.Rank, l.Scale, a.Dropout, l.Magnitude}, ok
 	case a == nil || !a.Target(rest):
 		return l, false
 	}
@@ -68,8 +67,15 @@ func (r *Recipe) AdaptedLayer(path string) (l AdaptedLayer, ok bool) {
 
 // openAdapters opens the adapters that are trained on.
 func (r *Run) openAdapters() error {
+	called := map[string]*Member{} // in a file of the adapters of several models
 	for _, m := range r.Recipe.members() {
 		a := m.Adapter
+		if a != nil && m.Name != "" {
+			if other := called[m.part()]; other != nil {
+				return r.mistake(m.Path(), "and %s are adapted and both from a folder %q, by which the file of adapters tells models apart: give one another name", other.Path(), m.part())
+			}
+			called[m.part()] = m
+		}
 		if a == nil || a.From == "" {
 			continue
 		}
@@ -80,7 +86,7 @@ func (r *Run) openAdapters() error {
 			}
 		}
 		var err error
-		if m.from, err = adapter.Open(a.From); err != nil {
+		if m.from, err = m.openFrom(); err != nil {
 			return err
 		}
 		if m.from.Transposed {
@@ -89,6 +95,40 @@ func (r *Run) openAdapters() error {
 		a.DoRA = m.from.Layers[0].Magnitude
 	}
 	return nil
+}
+
+// openFrom opens the adapter that is trained on: of a file of several models, what
+// it has for this one.
+func (m *Member) openFrom() (*adapter.Adapter, error) {
+	file, ok := adapter.IsPipeline(m.Adapter.From)
+	if !ok {
+		return adapter.Open(m.Adapter.From)
+	}
+	c, err := checkpoint.Open(m.From)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	var layers []string
+	for _, t := range c.Tensors() {
+		if path, ok := m.arch.PathOf(t.Name); ok {
+			layers = append(layers, strings.TrimSuffix(path, ".weight"))
+		}
+	}
+	a, err := adapter.OpenPart(file, m.part(), layers, m.arch.Prefixes)
+	if err == nil && a == nil {
+		err = &checkpoint.Error{File: file, Msg: fmt.Sprintf("has no layer of %s: names of its tensors begin with the name of the model's folder", m.part())}
+	}
+	return a, err
+}
+
+// part is what a file of adapters of several models calls the model: as its
+// folder is called.
+func (m *Member) part() string {
+	if m.From == "" {
+		return m.Name
+	}
+	return filepath.Base(m.From)
 }
 
 // loadAdapter reads the weights of the adapter that is trained on.
@@ -105,7 +145,7 @@ func (m *Member) loadAdapter(t *Trainer, list []plan.State) error {
 	for _, s := range list {
 		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
 	}
-	if err := c.Prove(wants, nil); err != nil {
+	if err := c.Prove(wants, func(tensor string) bool { _, ok := m.from.LayerOf(tensor); return !ok }); err != nil {
 		return err
 	}
 	return t.store.Load(c, name, list, nil)
@@ -125,7 +165,7 @@ func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]float64, er
 	if _, ok := states[paths.A]; !ok {
 		return nil, nil
 	}
-	in := s.Type.Shape[1].N
+	in := s.Type.Elems() / s.Type.Shape[0].N
 	l := adapter.LowRank{In: in, Rank: layer.Rank, Scale: layer.Scale}
 	var err error
 	if l.A, err = r.floatsOf(t, states[paths.A]); err != nil {
@@ -173,74 +213,4 @@ func (t *Trainer) magnitudes(list []plan.State) error {
 		}
 	}
 	return nil
-}
-
-// exportAdapters writes the adapters alone.
-func (r *Run) exportAdapters(t *Trainer, dir string) error {
-	for _, m := range r.Recipe.members() {
-		if m.Adapter == nil {
-			continue
-		}
-		if err := r.exportAdapter(t, m, filepath.Join(dir, m.Name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// exportAdapter writes the adapter of a model alone, in the form of the PEFT library.
-func (r *Run) exportAdapter(t *Trainer, m *Member, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return checkpoint.FileError(dir, err)
-	}
-	write := func(name string, fill func(io.Writer) error) error {
-		return checkpoint.Replace(filepath.Join(dir, name), fill)
-	}
-	var list []checkpoint.Data
-	var adapted []string
-	for _, s := range t.changing() {
-		of, path := r.Recipe.of(s.Path)
-		if of != m {
-			continue
-		}
-		d := checkpoint.Data{Name: "base_model.model." + path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
-		if err := r.read(t, s, d.Bytes); err != nil {
-			return err
-		}
-		list = append(list, d)
-		if layer, ok := train.AdapterLayer(path); ok && !slices.Contains(adapted, layer) {
-			adapted = append(adapted, layer)
-		}
-	}
-	err := write("adapter_model.safetensors", func(w io.Writer) error {
-		return checkpoint.Encode(w, list, map[string]string{"format": "pt"})
-	})
-	if err != nil {
-		return err
-	}
-	if m.from != nil { // as it was, but for the base that it is of now
-		config, err := m.from.Config()
-		if err != nil {
-			return err
-		}
-		config["base_model_name_or_path"] = m.baseName
-		return writeJSON(write, "adapter_config.json", config)
-	}
-	return writeJSON(write, "adapter_config.json", m.adapterConfig(adapted))
-}
-
-// adapterConfig is what PEFT must know of the adapter. It compares the ends of
-// paths and knows no *, so that targets with one become the layers themselves.
-func (m *Member) adapterConfig(adapted []string) map[string]any {
-	a := m.Adapter
-	targets := a.Targets
-	if slices.ContainsFunc(targets, func(t string) bool { return strings.Contains(t, "*") }) {
-		targets = adapted
-	}
-	return map[string]any{
-		"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": m.baseName, "inference_mode": true,
-		"r": a.Rank, "lora_alpha": a.Alpha, "lora_dropout": a.Dropout, "use_dora": a.DoRA, "use_rslora": a.RSLoRA, "bias": "none",
-		"target_modules": targets, "modules_to_save": nil, "layers_to_transform": nil, "layers_pattern": nil,
-		"rank_pattern": map[string]any{}, "alpha_pattern": map[string]any{}, "fan_in_fan_out": false, "init_lora_weights": true,
-	}
 }

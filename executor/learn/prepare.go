@@ -113,10 +113,10 @@ func (r *Run) openModel() error {
 	if err := r.Recipe.folders(); err != nil {
 		return err
 	}
-	if err := r.openAdapters(); err != nil {
+	if err := r.openMembers(); err != nil {
 		return err
 	}
-	if err := r.openMembers(); err != nil {
+	if err := r.openAdapters(); err != nil {
 		return err
 	}
 	return r.checkOptions()

@@ -48,7 +48,7 @@ func open(t testing.TB, dir string, threads int, tier string) (*Model, *cpu.Back
 // openAdapted opens a model with an adapter.
 func openAdapted(t testing.TB, dir, with string, threads int, tier string) (*Model, *cpu.Backend) {
 	t.Helper()
-	return openAs(t, Options{Dir: dir, Adapter: with}, threads, tier)
+	return openAs(t, Options{Dir: dir, Adapter: with, Scale: 1}, threads, tier)
 }
 
 // openAs opens a model as o says, on a backend of its own.

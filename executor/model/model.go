@@ -49,7 +49,8 @@ type Options struct {
 	Dir       string        // the model folder, or a file in the format GGUF; with Arch, a folder or file of weights
 	Arch      *schema.Model // what the model is, if its folder does not say it
 	Tokenizer string        // the folder or file of the tokenizer; "" for that of Dir
-	Adapter   string        // a folder in PEFT's form; "" for none
+	Adapter   string        // a folder in PEFT's form, or a file of adapters of several models; "" for none
+	Scale     float64       // what the adapter adds is multiplied by it, beside its own factor
 	Context   int           // positions of the key/value cache; 0 means as many as the model was trained on
 	Cache     ir.DType
 	CacheAt   ir.Pos // where the document says so
@@ -96,7 +97,7 @@ func Open(o Options) (*Model, error) {
 	}
 	var a *adapter.Adapter
 	if o.Adapter != "" {
-		if a, err = adapter.Open(o.Adapter); err != nil {
+		if a, err = openAdapter(o, source); err != nil {
 			source.Close()
 			return nil, err
 		}
@@ -303,7 +304,10 @@ func (m *Model) proveWeights(weights []checkpoint.Want, from func(to, have ir.DT
 		}
 	}
 	if m.adapter != nil {
-		if err := m.adapter.Checkpoint().Prove(adapted, m.adapter.IsMagnitude); err != nil {
+		if err := m.adapter.Checkpoint().Prove(adapted, func(name string) bool {
+			layer, ok := m.adapter.LayerOf(name)
+			return !ok || m.partial && m.arch.Holds(layer+".weight")
+		}); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,10 @@ func sized(g *ir.Graph, sizes map[string]int) *ir.Graph {
 	}
 	for _, n := range g.Nodes {
 		m := &ir.Node{Op: n.Op, Attr: op.Bind(n.Attr, sizes), Pos: n.Pos}
+		if a, ok := m.Attr.(op.ScanAttr); ok {
+			a.Body = sized(a.Body, sizes)
+			m.Attr = a
+		}
 		for _, v := range n.In {
 			m.In = append(m.In, value(v))
 		}

@@ -53,7 +53,7 @@ func (f *flat) called(n *schema.Node, id string, p where) error {
 	if err := f.results(c); err != nil {
 		return err
 	}
-	return f.group(withoutInputs(&n.Called.Group, c.reads), where{call: c})
+	return f.group(withoutInputs(&n.Called.Group, c.reads), where{call: c, scan: p.scan})
 }
 
 // results makes tokens of what the call gives: the model's output, its outputs

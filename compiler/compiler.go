@@ -68,6 +68,7 @@ type pass struct {
 	run   func(*context, *ir.Graph) (*ir.Graph, error)
 	after []string // passes that must come before this one
 	why   string
+	outer bool // leaves the bodies of scans alone
 }
 
 type context struct {
@@ -84,21 +85,21 @@ type context struct {
 // passes run in this order; verify runs after each. Those before "bind" see
 // named sizes and run once; those from "bind" on run for every set of sizes.
 var passes = []pass{
-	{name: "adapt", run: adapt,
+	{name: "adapt", run: adapt, outer: true,
 		why: "an adapter is a part of the model, and of what learns"},
-	{name: "isolate", run: isolate,
+	{name: "isolate", run: isolate, outer: true,
 		why: "what a query sees is a part of the model that learns"},
-	{name: "pad", run: pad,
+	{name: "pad", run: pad, outer: true,
 		why: "what a query sees is a part of the model"},
-	{name: "dropout", run: dropout, after: []string{"adapt"},
+	{name: "dropout", run: dropout, outer: true, after: []string{"adapt"},
 		why: "only what learns leaves anything out; an adapter may bring some"},
-	{name: "precision", run: precision, after: []string{"adapt", "isolate", "dropout"},
+	{name: "precision", run: precision, outer: true, after: []string{"adapt", "isolate", "dropout"},
 		why: "what a training adds computes as narrow as the model"},
-	{name: "statistics", run: statistics, after: []string{"adapt", "precision"},
+	{name: "statistics", run: statistics, outer: true, after: []string{"adapt", "precision"},
 		why: "running statistics stay wide; their next values are no part of a loss"},
-	{name: "learn", run: learn, after: []string{"precision", "statistics"},
+	{name: "learn", run: learn, outer: true, after: []string{"precision", "statistics"},
 		why: "gradients are those of the document's ops, before any is changed or fused"},
-	{name: "narrow", run: narrow, after: []string{"learn"},
+	{name: "narrow", run: narrow, outer: true, after: []string{"learn"},
 		why: "rows that nobody reads are dropped while layers are still whole ops"},
 	{name: "fold", run: fold, after: []string{"narrow"},
 		why: "identities and constants hide the patterns that fuse looks for"},
@@ -156,7 +157,7 @@ func Optimize(g *ir.Graph, t *op.Table, o Options) (*Program, error) {
 				return nil, fmt.Errorf("pass %s runs before %s", p.name, before)
 			}
 		}
-		next, err := p.run(c, g)
+		next, err := p.over(c, g)
 		if err != nil {
 			return nil, within("pass "+p.name, err)
 		}
@@ -178,10 +179,18 @@ func within(pass string, err error) error {
 	return fmt.Errorf("%s: %w", pass, err)
 }
 
-// check verifies g and shows it to whoever traces.
-func (c *context) check(name string, g *ir.Graph) error {
+// verifyOnly verifies g.
+func (c *context) verifyOnly(name string, g *ir.Graph) error {
 	if err := verify(c.table, g); err != nil {
 		return within("after pass "+name, err)
+	}
+	return nil
+}
+
+// check verifies g and shows it to whoever traces.
+func (c *context) check(name string, g *ir.Graph) error {
+	if err := c.verifyOnly(name, g); err != nil {
+		return err
 	}
 	if c.opt.Trace != nil {
 		c.opt.Trace(name, g)
@@ -249,9 +258,9 @@ var late = []pass{
 		why: "how a convolution is best computed follows from its sizes, and from whether all plans have them"},
 	{name: "settle", run: settle, after: []string{"convolve"},
 		why: "some ops change nothing once sizes are known"},
-	{name: "remat", run: remat, after: []string{"settle"},
+	{name: "remat", run: remat, outer: true, after: []string{"settle"},
 		why: "no pass after it may make one of equal nodes"},
-	{name: "schedule", run: schedule, after: []string{"remat"},
+	{name: "schedule", run: schedule, outer: true, after: []string{"remat"},
 		why: "what is computed anew must come late"},
 }
 
@@ -265,7 +274,7 @@ func (p *Program) make(sizes map[string]int, blocks int) (*plan.Plan, error) {
 		return nil, err
 	}
 	for _, pass := range late {
-		if g, err = pass.run(c, g); err != nil {
+		if g, err = pass.over(c, g); err != nil {
 			return nil, err
 		}
 		if err := c.check(pass.name, g); err != nil {

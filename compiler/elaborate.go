@@ -25,6 +25,7 @@ type elaborator struct {
 	spans  bool     // some op goes by how long sequences may get
 	// remembers says that the model computes something once for a source.
 	remembers bool
+	scanning
 }
 
 // attrKey finds the attributes of a node, which go by the sizes of the call that
@@ -54,6 +55,9 @@ func elaborate(c *context, m *schema.Model) (*ir.Graph, error) {
 		if _, err := e.node(at); err != nil {
 			return nil, err
 		}
+	}
+	if err := e.allScans(); err != nil {
+		return nil, err
 	}
 	if err := e.outputs(m); err != nil {
 		return nil, err
@@ -138,6 +142,14 @@ func (e *elaborator) token(token string) (ir.Value, error) {
 	if err != nil {
 		return ir.Value{}, err
 	}
+	if at.scan != e.scan || output == lastOutput || at.node.Op == ir.OpStack {
+		return e.across(at, output)
+	}
+	return e.result(at, output)
+}
+
+// result is an output of a node.
+func (e *elaborator) result(at *instance, output string) (ir.Value, error) {
 	values, err := e.node(at)
 	if err != nil {
 		return ir.Value{}, err
@@ -189,6 +201,9 @@ func (e *elaborator) node(at *instance) ([]ir.Value, error) {
 	}
 	if in, err = e.params(at, d, attr, in); err != nil {
 		return fail(err)
+	}
+	if e.around != nil && e.opt.Training != nil && (d.Name == "dropout" || d.Training != "") {
+		return fail(fmt.Errorf("differs from step to step while a model learns, which nothing within a scan can; put it before or after"))
 	}
 	e.Pos = at.pos()
 	if d.Remembered {
@@ -350,6 +365,10 @@ func (e *elaborator) weight(path string, p op.Param, pos ir.Pos) (ir.Value, erro
 		if d, ok := e.opt.Blocks(path, t); ok && t.Blocks(d) {
 			t.DType = d
 		}
+	}
+	if e.around != nil {
+		v, err := e.around.weight(path, p, pos)
+		return e.capture(v), err
 	}
 	if v, ok := e.states[path]; ok {
 		if !v.Type().Equal(t) {

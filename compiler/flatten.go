@@ -17,11 +17,12 @@ type instance struct {
 	where
 }
 
-// where is where a node stands: in which copies of stacks, and in which call of
-// a model, nil for none.
+// where is where a node stands: in which copies of stacks, in which call of
+// a model, nil for none, and in which scan.
 type where struct {
 	sub  substitution
 	call *call
+	scan *scanned // the innermost scan around it, nil for none
 }
 
 // name is an id or a token of a document as it is called at the place.
@@ -55,7 +56,8 @@ func (s substitution) apply(text string) string {
 
 // flat is a model as a list of ops.
 type flat struct {
-	ops   []*instance
+	ops   []*instance // outside of scans
+	scans []*scanned
 	byID  map[string]*instance
 	alias map[string]string // token of a group, a repeat's input or an input that another node gives -> token
 	out   string
@@ -73,7 +75,12 @@ func (f *flat) group(g *schema.Group, p where) error {
 		switch {
 		case n.Group != nil:
 			f.alias[id] = p.name(n.Group.Out)
-			if err := f.group(n.Group, p); err != nil {
+			inner := p
+			if n.Group.Scan != nil {
+				inner.scan = &scanned{group: n.Group, id: id, at: p}
+				f.scans = append(f.scans, inner.scan)
+			}
+			if err := f.group(n.Group, inner); err != nil {
 				return err
 			}
 		case n.Repeat != nil:
@@ -93,7 +100,14 @@ func (f *flat) group(g *schema.Group, p where) error {
 				continue
 			}
 			at := &instance{node: n, id: id, where: p}
-			f.ops = append(f.ops, at)
+			if n.Op == ir.OpInput { // the caller gives it once, not for each step
+				at.scan = nil
+			}
+			if at.scan != nil {
+				at.scan.ops = append(at.scan.ops, at)
+			} else {
+				f.ops = append(f.ops, at)
+			}
 			f.byID[id] = at
 		}
 	}
@@ -122,7 +136,7 @@ func (f *flat) repeat(n *schema.Node, id string, p where) error {
 			}
 		}
 		index := strconv.Itoa(i)
-		inner := where{append(append(substitution{}, p.sub...), index), p.call}
+		inner := where{append(append(substitution{}, p.sub...), index), p.call, p.scan}
 		f.alias[id+"."+index+".in"] = previous
 		for name, token := range beside {
 			f.alias[id+"."+index+".in."+name] = token

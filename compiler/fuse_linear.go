@@ -32,6 +32,9 @@ func fuseMatMul(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	if t := r.from(w, "transpose"); t != nil && t.In[0].Type().Rank() == 2 && t.Attr == (op.TransposeAttr{Perm: "1,0"}) {
 		w, transposed = t.In[0], !transposed
 	}
+	if w.Node.Op == "parameter" {
+		w = w.Node.In[0]
+	}
 	if w.Node.Op != ir.OpState || w.Type().Rank() != 2 || a.TransA || x.Type().Rank() < 2 || x.Type().DType != ir.F32 {
 		return nil
 	}

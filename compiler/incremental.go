@@ -16,8 +16,12 @@ func (e *elaborator) incremental(at *instance, d *op.Def, fields map[string]any,
 	if e.opt.Entry.Cache == ir.Invalid || e.opt.Entry.Encode {
 		return in, nil
 	}
+	kept, _ := fields["cache"].(bool)
+	if e.around != nil && (kept || d.Remembered) {
+		return nil, fmt.Errorf("keeps what is past, which nothing within a scan can; what is carried is what a scan keeps")
+	}
 	for i, p := range d.Ports {
-		if p.Implicit == "past" && !in[i].Valid() {
+		if p.Implicit == "past" && !in[i].Valid() && e.around == nil {
 			past, err := e.pastInput(at, in)
 			if err != nil {
 				return nil, err
@@ -25,7 +29,7 @@ func (e *elaborator) incremental(at *instance, d *op.Def, fields map[string]any,
 			in[i] = past
 		}
 	}
-	if kept, _ := fields["cache"].(bool); !kept {
+	if !kept {
 		return in, nil
 	}
 	for _, i := range d.Cached {

@@ -37,7 +37,7 @@ func lower(c *context, g *ir.Graph) (*ir.Graph, error) {
 
 func (c *context) hasKernel(n *ir.Node) bool {
 	_, ok := c.kernel(n)
-	return ok || c.isView(n)
+	return ok || c.isView(n) || n.Op == ir.OpScan
 }
 
 func (c *context) kernel(n *ir.Node) (kernels.Kernel, bool) {

@@ -41,6 +41,7 @@ type step struct {
 	node    *ir.Node
 	scratch *block
 	size    int64
+	loop    *loop // of a scan
 }
 
 type placer struct {
@@ -114,32 +115,83 @@ func (p *placer) states() {
 // layout picks the layout of a weight that every reader can read and one
 // reads fastest; row-major if there is none.
 func (p *placer) layout(v ir.Value, readers []*ir.Node) ir.Layout {
-	target := p.c.opt.Target
-	all := func(f func(n *ir.Node, i int) bool) bool {
-		for _, n := range readers {
-			for i, x := range n.In {
-				if x == v && !f(n, i) {
-					return false
-				}
-			}
-		}
-		return true
+	target, t := p.c.opt.Target, v.Type()
+	reads, ok := p.reads(v, readers)
+	if !ok {
+		return ""
 	}
-	var chosen ir.Layout
-	all(func(n *ir.Node, i int) bool {
-		wish := target.Layout(n.Op, n.Attr, i, v.Type())
-		if wish == "" || p.c.isView(n) {
-			return true
+	for _, r := range reads {
+		wish := target.Layout(r.node.Op, r.node.Attr, r.input, t)
+		if wish == "" {
+			continue
 		}
-		if all(func(n *ir.Node, i int) bool {
-			return !p.c.isView(n) && target.Accepts(n.Op, n.Attr, i, v.Type(), wish)
-		}) {
-			chosen = wish
-			return false
+		if !slices.ContainsFunc(reads, func(r read) bool { return !target.Accepts(r.node.Op, r.node.Attr, r.input, t, wish) }) {
+			return wish
 		}
-		return true
-	})
-	return chosen
+	}
+	return ""
+}
+
+// read is a node that reads a weight by one of its inputs.
+type read struct {
+	node  *ir.Node
+	input int
+}
+
+// reads lists who reads a weight, in the bodies of scans too; false if someone
+// wants it row by row.
+func (p *placer) reads(v ir.Value, readers []*ir.Node) (list []read, ok bool) {
+	for _, n := range readers {
+		if p.c.isView(n) {
+			return nil, false
+		}
+		for i, x := range n.In {
+			if x != v {
+				continue
+			}
+			a, scan := n.Attr.(op.ScanAttr)
+			if !scan {
+				list = append(list, read{n, i})
+				continue
+			}
+			if i < a.Rows+a.Carries {
+				return nil, false
+			}
+			within := inBody(a.Body, op.ScanInput(i))
+			inner, ok := p.reads(within, readersOf(a.Body, within))
+			if !ok {
+				return nil, false
+			}
+			list = append(list, inner...)
+		}
+	}
+	return list, true
+}
+
+// inBody is the input or the state of a body that has a name.
+func inBody(g *ir.Graph, name string) ir.Value {
+	for _, v := range g.Inputs {
+		if v.Node.InputName() == name {
+			return v
+		}
+	}
+	for _, s := range g.States {
+		if s.Path == name {
+			return s.Read
+		}
+	}
+	return ir.Value{}
+}
+
+// readersOf lists the nodes that read v.
+func readersOf(g *ir.Graph, v ir.Value) []*ir.Node {
+	var list []*ir.Node
+	for _, n := range g.Nodes {
+		if v.Valid() && slices.Contains(n.In, v) {
+			list = append(list, n)
+		}
+	}
+	return list
 }
 
 // node gives memory to the outputs of node i and records its step.
@@ -155,6 +207,8 @@ func (p *placer) node(i int, n *ir.Node) error {
 	case p.c.isView(n):
 		p.at[out] = p.at[n.In[0]]
 		return nil
+	case n.Op == ir.OpScan:
+		return p.scan(i, n)
 	}
 	k, ok := p.c.kernel(n)
 	if !ok {
@@ -265,6 +319,11 @@ func (p *placer) plan(work int64, ends []carry) *plan.Plan {
 			made.Out = append(made.Out, p.place(ir.Value{Node: n, Out: o}))
 		}
 		made.Bytes = traffic(p.list, made)
+		if s.loop != nil {
+			made.Attr, made.Loop = nil, s.loop.plan(n.Pos, p.list)
+			made.FLOPs = int64(s.loop.steps) * s.loop.body.FLOPs()
+			made.Bytes = int64(s.loop.steps) * s.loop.body.BytesMoved()
+		}
 		out.Steps = append(out.Steps, made)
 	}
 	for _, x := range ends {

@@ -69,6 +69,12 @@ func (p *narrower) node(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 		ports = len(d.Ports)
 	}
 	in = append([]ir.Value{}, in...)
+	if n.Op == ir.OpScan { // what is carried over many steps stays wide
+		for i, v := range in {
+			in[i] = r.Cast(v, n.In[i].Type().DType)
+		}
+		ports = 0
+	}
 	for i, v := range in[:ports] {
 		if v.Valid() && p.flows[n.In[i].Node.ID] {
 			in[i] = p.cast(r, v)

@@ -3,6 +3,7 @@ package compiler_test
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 	"math"
 	"testing"
 
@@ -28,14 +29,22 @@ type trainer struct {
 
 func newTrainer(t *testing.T, precision ir.DType, seq int) *trainer {
 	t.Helper()
+	m, err := schema.LoadModel(llama)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newTrainerOf(t, m, llama, "cross_entropy", &compiler.Training{Precision: precision}, map[string]int{"batch": 1, "seq": seq})
+}
+
+// newTrainerOf trains a model, whose weights lie in a folder, by AdamW.
+func newTrainerOf(t *testing.T, m *schema.Model, folder, objective string, how *compiler.Training, sizes map[string]int) *trainer {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	m, err := schema.LoadModel(llama)
-	must(err)
 	table, err := op.New()
 	must(err)
 	optimizers, err := train.Optimizers()
@@ -46,21 +55,24 @@ func newTrainer(t *testing.T, precision ir.DType, seq int) *trainer {
 	must(err)
 	t.Cleanup(func() { be.Close() })
 	adamW, _ := optimizers.Lookup("adamw")
-	entropy, _ := objectives.Lookup("cross_entropy")
-	how := &compiler.Training{Phase: compiler.Step, Optimizer: adamW, Precision: precision}
-	loss := train.Term{Objective: entropy, Weight: 1, In: map[string]train.Source{"targets": {Batch: "targets"}}}
+	what, ok := objectives.Lookup(objective)
+	if !ok {
+		t.Fatalf("there is no objective %s", objective)
+	}
+	how.Phase, how.Optimizer = compiler.Step, adamW
+	loss := train.Term{Objective: what, Weight: 1, In: map[string]train.Source{"targets": {Batch: "targets"}}}
 	how.OptimizerAttr, err = adamW.Default()
 	must(err)
-	loss.Attr, err = entropy.Default()
+	loss.Attr, err = what.Default()
 	must(err)
 	how.Losses = []train.Term{loss}
 	program, err := compiler.Compile(m, table, compiler.Options{Entry: plan.Entry{Name: "step"}, Target: be, Training: how})
 	must(err)
-	p, err := program.Plan(map[string]int{"batch": 1, "seq": seq})
+	p, err := program.Plan(sizes)
 	must(err)
 	store := session.NewStore(be)
 	must(store.Reserve(p.States))
-	c, err := checkpoint.Open(llama)
+	c, err := checkpoint.Open(folder)
 	must(err)
 	t.Cleanup(func() { c.Close() })
 	must(store.Load(c, func(path string) string { return path }, p.States, nil))
@@ -74,10 +86,18 @@ func newTrainer(t *testing.T, precision ir.DType, seq int) *trainer {
 // step makes one step and returns the mean loss before it.
 func (r *trainer) step(n int, ids, targets []byte) float64 {
 	r.t.Helper()
+	return r.call(n, map[string][]byte{"ids": ids, "targets": targets})
+}
+
+// call is step for any inputs.
+func (r *trainer) call(n int, inputs map[string][]byte) float64 {
+	r.t.Helper()
+	inputs = maps.Clone(inputs)
 	float := func(x float64) []byte {
 		return binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(x)))
 	}
-	for name, data := range map[string][]byte{"ids": ids, "targets": targets, "lr": float(0.01), "step": float(float64(n))} {
+	inputs["lr"], inputs["step"] = float(0.01), float(float64(n))
+	for name, data := range inputs {
 		if err := r.run.Write(name, data); err != nil {
 			r.t.Fatal(err)
 		}

@@ -21,6 +21,11 @@ func verify(t *op.Table, g *ir.Graph) error {
 		if !ok {
 			return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("unknown op")}
 		}
+		if a, ok := n.Attr.(op.ScanAttr); ok {
+			if err := verify(t, a.Body); err != nil {
+				return err
+			}
+		}
 		types, err := d.Infer(typesOf(n.In), n.Attr)
 		if err != nil {
 			return &op.Error{Pos: n.Pos, Op: n.Op, Err: err}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -188,6 +189,14 @@ func (c *converter) model(o *object) *Model {
 func (c *converter) group(o *object, path []cue.Selector) *Group {
 	g := &Group{ID: o.text("id"), Out: o.text("out"), Gives: o.textMap("gives")}
 	g.OutPos, _ = c.pos(strings.TrimPrefix(g.ID+".out", "."), append(slices.Clone(path), cue.Str("out"))...)
+	if scan, _ := o.get("scan").(bool); scan {
+		g.Scan = &Scan{}
+		g.Scan.Reverse, _ = o.get("reverse").(bool)
+		if steps := o.get("steps"); steps != nil {
+			g.Scan.Steps = fmt.Sprint(plain(steps))
+		}
+		g.Scan.Pos, _ = c.pos(g.ID, path...)
+	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {
 		below := append(slices.Clone(path), cue.Str("nodes"), cue.Str(name))

@@ -284,7 +284,17 @@ type Group struct {
 	Out   string            // token
 	Gives map[string]string // tokens of what a copy of a stack hands on besides, by name
 
+	// Scan is set if the nodes run once for each position of sequences.
+	Scan *Scan
+
 	OutPos ir.Pos // where Out was written
+}
+
+// Scan says how a group runs again and again.
+type Scan struct {
+	Reverse bool
+	Steps   string // a size, where no row says how many steps there are
+	Pos     ir.Pos
 }
 
 // Node is an op, a nested group, or a repeated group: one of Op, Group and

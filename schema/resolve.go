@@ -160,11 +160,16 @@ func reduceGroup(o *object) *object {
 			n = n.without("id", "out", "body")
 			n.set("body", bodies)
 		default:
-			n = n.without("id", "out", "outs")
+			n = n.without("id", "out", "outs", "last")
 		}
 		nodes.set(name, n)
 	}
 	out := &object{}
+	for _, name := range []string{"scan", "reverse", "steps"} {
+		if x := o.get(name); x != nil && o.get("scan") != nil {
+			out.set(name, x)
+		}
+	}
 	out.set("nodes", nodes)
 	out.set("out", o.get("out"))
 	return out

@@ -166,7 +166,11 @@ func (w *cueWriter) group(o *object) {
 
 func (w *cueWriter) node(n *object) {
 	if n.get("nodes") != nil {
-		w.b.WriteString("op.#Graph & ")
+		title := "op.#Graph & "
+		if n.get("scan") != nil {
+			title, n = "op.#Scan & ", n.without("scan")
+		}
+		w.b.WriteString(title)
 		w.group(n)
 		return
 	}

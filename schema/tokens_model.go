@@ -33,6 +33,9 @@ func checkModel(m *Model, c *catalog) Errors {
 		n := t.nodes[id]
 		var out []tokenReader
 		for _, r := range readers(c.ops[n.Op], n.Fields, n.Pos, n.At) {
+			if n.Op == ir.OpCarry && r.token == n.Fields["next"] {
+				continue // which a later step reads
+			}
 			for _, token := range t.resolve(r.token, 0) {
 				out = append(out, tokenReader{pos: r.pos, token: token})
 			}

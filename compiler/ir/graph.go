@@ -69,6 +69,17 @@ const (
 // of the call in a graph.
 const OpCall = "call"
 
+// OpScan runs a graph, which is its attribute, for each position of rows.
+const OpScan = "scan"
+
+// What a scan is made of in documents: a position of rows, a value that is carried
+// from step to step, and what the steps gave together.
+const (
+	OpRow   = "row"
+	OpCarry = "carry"
+	OpStack = "stack"
+)
+
 // InputAttr names an input of the graph.
 type InputAttr struct{ Name string }
 

@@ -112,25 +112,44 @@ func (b *Builder) lower(d *Def, n *ir.Node) []ir.Value {
 // nothing flows. What lies between xs and y must be lowered to operations that
 // have a gradient.
 func (b *Builder) Grad(y, dy ir.Value, xs ...ir.Value) []ir.Value {
+	return b.Grads([]ir.Value{y}, []ir.Value{dy}, xs...)
+}
+
+// Grads is the sum of Grad for several ys; one whose dy is the zero Value counts
+// for nothing.
+func (b *Builder) Grads(ys, dys []ir.Value, xs ...ir.Value) []ir.Value {
 	out := make([]ir.Value, len(xs))
 	if b.err != nil {
 		return out
 	}
-	if !dy.Type().Equal(y.Type()) {
-		b.Fail(&Error{Pos: b.Pos, Op: "grad", Err: fmt.Errorf("the value is %v but its gradient %v", y.Type(), dy.Type())})
-		return out
+	last, sums := -1, map[ir.Value]ir.Value{}
+	for i, y := range ys {
+		if !dys[i].Valid() {
+			continue
+		}
+		if !dys[i].Type().Equal(y.Type()) {
+			b.Fail(&Error{Pos: b.Pos, Op: "grad", Err: fmt.Errorf("the value is %v but its gradient %v", y.Type(), dys[i].Type())})
+			return out
+		}
+		last = max(last, y.Node.ID)
+		if have, ok := sums[y]; ok {
+			sums[y] = b.Add(have, dys[i])
+		} else {
+			sums[y] = dys[i]
+		}
 	}
 	pos := b.Pos
 	defer func() { b.Pos = pos }()
-	needed := b.dependents(y.Node.ID, xs)
-	sums := map[ir.Value]ir.Value{y: dy}
-	for i := y.Node.ID; i >= 0 && b.err == nil; i-- {
+	needed := b.dependents(last, xs)
+	for i := last; i >= 0 && b.err == nil; i-- {
 		if n := b.Graph.Nodes[i]; needed[i] {
 			b.backward(n, sums, needed)
 		}
 	}
 	for i, x := range xs {
-		out[i] = sums[x]
+		if x.Valid() {
+			out[i] = sums[x]
+		}
 	}
 	return out
 }
@@ -139,7 +158,7 @@ func (b *Builder) Grad(y, dy ir.Value, xs ...ir.Value) []ir.Value {
 func (b *Builder) dependents(last int, xs []ir.Value) []bool {
 	needed := make([]bool, last+1)
 	for _, x := range xs {
-		if x.Node.ID <= last {
+		if x.Valid() && x.Node.ID <= last {
 			needed[x.Node.ID] = true
 		}
 	}

@@ -18,7 +18,7 @@ func New() (*Table, error) {
 		indexDefs(),
 		reduceDefs(),
 		[]Def{sortDef(), topk(), withinCapacity(), expertChoice()},
-		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum()},
+		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum(), scan()},
 		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
 		[]Def{groupNorm(), instanceNorm(), batchNorm(), batchNormTrain()},
 		[]Def{codebook(), codebookTrain()},

@@ -44,6 +44,9 @@ type StepJSON struct {
 	Bytes   int64        `json:"bytes_moved"`
 	Path    string       `json:"path,omitempty"`
 	At      string       `json:"at,omitempty"`
+	// Runs is how often Body runs, which are the steps of a scan.
+	Runs int        `json:"runs,omitempty"`
+	Body []StepJSON `json:"body,omitempty"`
 }
 
 // TensorJSON is a placed tensor. Memory is "work", a state's path, or "none".
@@ -83,19 +86,29 @@ func (p *Plan) JSON() JSON {
 		out.States = append(out.States, StateJSON{s.Path, s.Kind.String(), s.Type.String(), string(s.Layout), s.Bytes})
 	}
 	for _, s := range p.Steps {
-		made := StepJSON{Op: s.Op, In: p.tensors(s.In), Out: p.tensors(s.Out), FLOPs: s.FLOPs, Bytes: s.Bytes, Path: s.Pos.Path}
-		if s.Attr != nil {
-			made.Attr = attrString(s.Attr)
-		}
-		if s.Scratch.State != None {
-			made.Scratch = s.Scratch.Type.Bytes()
-		}
-		if s.Pos.File != "" {
-			made.At = fmt.Sprintf("%s:%d:%d", s.Pos.File, s.Pos.Line, s.Pos.Col)
-		}
-		out.Steps = append(out.Steps, made)
+		out.Steps = append(out.Steps, p.stepJSON(s))
 	}
 	return out
+}
+
+func (p *Plan) stepJSON(s Step) StepJSON {
+	made := StepJSON{Op: s.Op, In: p.tensors(s.In), Out: p.tensors(s.Out), FLOPs: s.FLOPs, Bytes: s.Bytes, Path: s.Pos.Path}
+	if s.Attr != nil {
+		made.Attr = attrString(s.Attr)
+	}
+	if s.Scratch.State != None {
+		made.Scratch = s.Scratch.Type.Bytes()
+	}
+	if s.Pos.File != "" {
+		made.At = fmt.Sprintf("%s:%d:%d", s.Pos.File, s.Pos.Line, s.Pos.Col)
+	}
+	if l := s.Loop; l != nil {
+		made.Runs = l.Steps
+		for _, inner := range l.Body.Steps {
+			made.Body = append(made.Body, l.Body.stepJSON(inner))
+		}
+	}
+	return made
 }
 
 // MarshalJSON writes JSON.

@@ -29,6 +29,16 @@ type Step struct {
 	FLOPs   int64
 	Bytes   int64 // read and written, counting every tensor once
 	Pos     ir.Pos
+	Loop    *Loop // of a scan, which is no kernel but a plan that runs again and again
+}
+
+// Loop is how a scan runs: Begin, and then the body, Steps times. The body has
+// neither inputs nor outputs; its work arena is the scratch of the step.
+type Loop struct {
+	Begin  []Step // of the plan around
+	Body   *Plan
+	States []Place // where the states of the body lie, in the plan around
+	Steps  int
 }
 
 // State is memory that outlives a run.

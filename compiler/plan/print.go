@@ -70,22 +70,54 @@ func (p *Plan) body() string {
 		fmt.Fprintf(&b, "output %s = %s\n", out.Name, p.place(out.Place))
 	}
 	b.WriteByte('\n')
-	for _, s := range p.Steps {
+	p.steps(&b, p.Steps)
+	return b.String()
+}
+
+// steps prints steps, one a line; the body of a loop follows its step, further to the right.
+func (p *Plan) steps(b *strings.Builder, list []Step) {
+	for _, s := range list {
 		b.WriteString(s.Op)
 		if s.Attr != nil {
 			b.WriteString(attrString(s.Attr))
 		}
-		fmt.Fprintf(&b, " %s -> %s", p.places(s.In), p.places(s.Out))
-		if s.Scratch.State != None {
-			fmt.Fprintf(&b, " scratch %s", p.place(s.Scratch))
+		if l := s.Loop; l != nil {
+			fmt.Fprintf(b, "{steps=%d}", l.Steps)
 		}
-		fmt.Fprintf(&b, "  %s flop %sB", SI(s.FLOPs), SI(s.Bytes))
+		fmt.Fprintf(b, " %s -> %s", p.places(s.In), p.places(s.Out))
+		if s.Scratch.State != None {
+			fmt.Fprintf(b, " scratch %s", p.place(s.Scratch))
+		}
+		fmt.Fprintf(b, "  %s flop %sB", SI(s.FLOPs), SI(s.Bytes))
 		if s.Pos.Path != "" {
 			b.WriteString("  # " + s.Pos.Path)
 		}
 		b.WriteByte('\n')
+		if l := s.Loop; l != nil {
+			b.WriteString(indented(p.loop(l)))
+		}
 	}
+}
+
+// loop prints what begins a loop, where its states lie, and its body.
+func (p *Plan) loop(l *Loop) string {
+	var b strings.Builder
+	p.steps(&b, l.Begin)
+	for i, s := range l.Body.States {
+		fmt.Fprintf(&b, "%s %v = %s\n", s.Path, s.Type, strings.TrimSuffix(p.place(l.States[i]), " "+s.Type.String()))
+	}
+	l.Body.steps(&b, l.Body.Steps)
 	return b.String()
+}
+
+func indented(text string) string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i, l := range lines {
+		if l != "" {
+			lines[i] = "    " + l
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
 
 // attrString shortens the data of constants.

@@ -26,45 +26,21 @@ func Bind(b kernels.Backend, p *plan.Plan, store *Store, arena kernels.Buffer) (
 		return nil, fmt.Errorf("plan %s needs a work arena of %d bytes", p.Name, p.WorkBytes)
 	}
 	s := &Session{plan: p, inputs: map[string]kernels.Tensor{}, outputs: map[string]kernels.Tensor{}}
-	at := func(place plan.Place) (kernels.Tensor, error) { return tensor(p, store, arena, place) }
-	all := func(places []plan.Place) (list []kernels.Tensor, err error) {
-		list = make([]kernels.Tensor, len(places))
-		for i, place := range places {
-			if list[i], err = at(place); err != nil {
-				return nil, err
-			}
-		}
-		return list, nil
-	}
+	m := memory{b, p, func(place plan.Place) (kernels.Tensor, error) { return tensor(p, store, arena, place) }}
 	for _, st := range p.Steps {
-		k, ok := b.Kernel(st.Op, st.Attr, typesOf(st.In), typesOf(st.Out))
-		if !ok {
-			return nil, fmt.Errorf("%v: %s: %s has no kernel for it", st.Pos, st.Op, b.Name())
-		}
-		args := kernels.Args{Attr: st.Attr}
-		var err error
-		if args.In, err = all(st.In); err == nil {
-			args.Out, err = all(st.Out)
-		}
-		if err == nil {
-			args.Scratch, err = at(st.Scratch)
-		}
+		run, out, err := m.step(st)
 		if err != nil {
 			return nil, err
 		}
-		run, err := k.Bind(args)
-		if err != nil {
-			return nil, fmt.Errorf("%v: %s: %w", st.Pos, st.Op, err)
-		}
 		s.steps = append(s.steps, run)
-		s.outs = append(s.outs, args.Out)
+		s.outs = append(s.outs, out)
 	}
 	for _, ports := range []struct {
 		list []plan.Port
 		into map[string]kernels.Tensor
 	}{{p.Inputs, s.inputs}, {p.Outputs, s.outputs}} {
 		for _, port := range ports.list {
-			t, err := at(port.Place)
+			t, err := m.at(port.Place)
 			if err != nil {
 				return nil, err
 			}

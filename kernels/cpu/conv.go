@@ -180,10 +180,11 @@ func (k convKernel) ScratchOf(attr any, in, out []ir.Type, layouts []ir.Layout) 
 		}
 		return 0
 	}
-	if c, err := newConvolution(k.b, k.adjoint, attr, in[0], in[1], out[0]); err == nil && !c.isProduct(in[0].DType, in[1].DType, out[0].DType) && c.prepares(in[1].DType, layouts[1] != "") {
-		return 4 * int64(c.weights())
+	c, err := newConvolution(k.b, k.adjoint, attr, in[0], in[1], out[0])
+	if err != nil || !c.prepares(in[1].DType, layouts[1] != "") || in[1].DType == ir.F32 && c.isProduct(in[0].DType, out[0].DType) {
+		return 0
 	}
-	return 0
+	return 4 * int64(c.weights())
 }
 
 // convAct is the activation that a layer's attribute asks for.
@@ -228,7 +229,7 @@ func bindConv(b *Backend, adjoint bool, act func([]float32), a kernels.Args) (ke
 	if c.y.n == 0 {
 		return b.step(0, nil), nil
 	}
-	if c.isProduct(a.In[0].DType, a.In[1].DType, c.y.dtype) {
+	if c.isProduct(a.In[0].DType, c.y.dtype) {
 		return c.asProduct(a)
 	}
 	steps := []kernels.Step{}
@@ -248,8 +249,8 @@ func bindConv(b *Backend, adjoint bool, act func([]float32), a kernels.Args) (ke
 	return sequence(append(steps, b.step(parts(c.units, c.perPart), c.products))...), nil
 }
 
-// isProduct reports whether a convolution is the product of its weights with x as both
-// lie: each position sees one element, the next one the next.
+// isProduct reports whether a convolution is the product of its weights, as they lie or widened, with
+// x as it lies: each position sees one element, the next one the next. types are those of x and y.
 func (c *convolving) isProduct(types ...ir.DType) bool {
 	for _, t := range types {
 		if t != ir.F32 {
@@ -270,7 +271,16 @@ func (c *convolving) asProduct(a kernels.Args) (kernels.Step, error) {
 		w.first = append(w.first, z*c.channels*n)
 	}
 	p.w = []weight{w}
-	return p.bind(a)
+	if c.w.dtype == ir.F32 {
+		return p.bind(a)
+	}
+	room, err := c.b.scratch(a, c.weights())
+	if err != nil {
+		return nil, err
+	}
+	c.a, p.x.vec = room, vecOf(room)
+	multiply, err := p.bind(a)
+	return sequence(c.widen(), multiply), err
 }
 
 // weights is the number of weights.
@@ -286,10 +296,7 @@ func (c *convolving) prepares(w ir.DType, tall bool) bool {
 // panels for products.
 func (c *convolving) prepare() kernels.Step {
 	if c.direct() {
-		return c.b.step(parts(c.w.n, grain), func(_, id int) {
-			lo, hi := span(id, c.w.n, grain)
-			c.w.load(c.a[lo:hi], lo)
-		})
+		return c.widen()
 	}
 	talls := c.talls()
 	if c.adjoint {
@@ -308,6 +315,14 @@ func (c *convolving) prepare() kernels.Step {
 		id /= chunks
 		at, rows := c.tallOf(id/talls, id%talls)
 		c.columns(c.a[at+lo*rows:], c.b.local[worker], at+lo, k, rows, hi-lo)
+	})
+}
+
+// widen returns the step that copies weights as they lie, to f32.
+func (c *convolving) widen() kernels.Step {
+	return c.b.step(parts(c.w.n, grain), func(_, id int) {
+		lo, hi := span(id, c.w.n, grain)
+		c.w.load(c.a[lo:hi], lo)
 	})
 }
 

@@ -171,3 +171,31 @@ func TestWinogradError(t *testing.T) {
 		t.Errorf("typical error is %.2f times that of the plain form, want at most 2", ratio)
 	}
 }
+
+// Weights of 16 bits give the bits of the same numbers in f32, in every tier: as a product, by taps and by Winograd's tiles.
+func TestConvNarrowWeights(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, c := range []struct {
+		what, kernel, padding, algorithm string
+		size                             int
+	}{{"product", "1", "0", "", 1}, {"taps", "3", "1", "", 3}, {"winograd", "3", "1", op.Winograd, 3}} {
+		at := op.ConvLayerAttr{OutChannels: 50, Kernel: op.Ints(c.kernel), Padding: op.Ints(c.padding), Groups: 1, Algorithm: c.algorithm}
+		x, w := random(r, 2*37*15*13), random(r, 50*37*c.size*c.size)
+		for _, d := range []ir.DType{ir.F16, ir.BF16} {
+			known := decode(d, encode(d, w))
+			var bits []float32
+			for tier, b := range backends(t, 2) {
+				for _, stored := range []ir.DType{ir.F32, d} {
+					weight := ir.T(stored, 50, 37, c.size, c.size)
+					in := []kernels.Tensor{put(t, b, ir.F32, x, "", 2, 37, 15, 13), put(t, b, stored, known, b.Layout("conv2d", at, 1, weight), weight.Sizes()...)}
+					y := put(t, b, ir.F32, nil, "", 2, 50, 15, 13)
+					run(t, b, "conv2d", at, in, y)
+					if bits == nil {
+						bits = get(t, y)
+					}
+					sameBits(t, fmt.Sprintf("%s: %s: %v of %v", tier, c.what, stored, d), get(t, y), bits)
+				}
+			}
+		}
+	}
+}

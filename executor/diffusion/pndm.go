@@ -84,7 +84,7 @@ func (s *pndm) multistep(t int, x, out []float32) {
 	stride := s.c.TrainSteps / s.calls
 	before := t - stride
 	if s.made != 1 {
-		s.history = append(s.history[max(len(s.history)-3, 0):], slices.Clone(out))
+		s.history = append(slices.Delete(s.history, 0, max(len(s.history)-3, 0)), slices.Clone(out))
 	} else {
 		t, before = t+stride, t
 	}

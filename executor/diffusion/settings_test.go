@@ -3,6 +3,7 @@ package diffusion
 import (
 	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 )
 
@@ -105,4 +106,60 @@ func FuzzSettings(f *testing.F) {
 			t.Errorf("%d steps: %v", n, w.Timesteps())
 		}
 	})
+}
+
+// TestKept counts what samplers keep between steps.
+func TestKept(t *testing.T) {
+	const n = 48
+	most := 0
+	for _, name := range Names() {
+		for _, change := range []func(*Config){func(*Config) {}, func(c *Config) { c.SkipPRK = true }, func(c *Config) { c.Order = 3 }} {
+			_, config, err := (&Settings{}).Resolve(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(&config)
+			s, err := New(name, config, Options{Steps: 10, Batch: 1, Tokens: 4})
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, out, noise := make([]float32, n), make([]float32, n), make([]float32, n)
+			for i := range s.Timesteps() {
+				for j := range out {
+					x[j], out[j] = float32(j)/n, float32(i)/n
+				}
+				s.Next(i, x, out, noise)
+				kept := float32s(reflect.ValueOf(s))
+				if most = max(most, kept); kept > Kept*n {
+					t.Fatalf("%s keeps %d numbers for each of the sample after step %d, more than %d", name, kept/n, i, Kept)
+				}
+			}
+		}
+	}
+	if most != Kept*n {
+		t.Errorf("samplers keep %d samples at most, not %d", most/n, Kept)
+	}
+}
+
+// float32s counts the numbers that a value holds.
+func float32s(v reflect.Value) int {
+	sum := 0
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			sum = float32s(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			sum += float32s(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Float32 {
+			return v.Cap()
+		}
+		for i := range v.Len() {
+			sum += float32s(v.Index(i))
+		}
+	}
+	return sum
 }

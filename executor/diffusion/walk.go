@@ -15,6 +15,9 @@ type walk struct {
 	steps  []float64 // timesteps
 }
 
+// Kept is how many samples' worth of numbers a sampler keeps between steps, at most.
+const Kept = 6
+
 func (w *walk) Timesteps() []float64 { return w.steps }
 func (w *walk) Order() int           { return 1 }
 func (w *walk) Start() float64       { return 1 }

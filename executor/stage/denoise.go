@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	"pipe.dev/compiler/ir"
-	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/diffusion"
 	"pipe.dev/executor/model"
@@ -60,6 +59,18 @@ func denoise() *Def {
 		Attr:    DenoiseAttr{},
 		Sample:  sampleOf,
 		Prepare: prepareDenoise,
+		Own: func(c *Call) int64 {
+			if w, ok := c.kept.(*walk); ok {
+				return w.ownBytes(c)
+			}
+			return 0
+		},
+		Smaller: func(c *Call) (bool, error) {
+			if w, ok := c.kept.(*walk); ok {
+				return w.smaller()
+			}
+			return false, nil
+		},
 		Promise: func(c *Call) Value {
 			w, ok := c.kept.(*walk)
 			if !ok {
@@ -84,7 +95,7 @@ func denoise() *Def {
 type walk struct {
 	attr     DenoiseAttr
 	model    *model.Model
-	plan     *plan.Plan
+	calls    calls
 	sampler  diffusion.Sampler
 	shape    []int // of all samples
 	first    int   // the step that it begins with
@@ -140,29 +151,8 @@ func prepareDenoise(c *Call) error {
 	if err != nil {
 		return err
 	}
-	wants, err := w.model.Inputs()
-	if err != nil {
+	if err := w.prepareCalls(inputs); err != nil {
 		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(inputs)) {
-		if _, ok := wants[name]; !ok {
-			return unknownInput(name, wants)
-		}
-	}
-	sizes, err := sizesOf(wants, inputs)
-	if err != nil {
-		return err
-	}
-	if w.plan, err = w.model.Call(sizes, nil, nil, slices.Collect(maps.Keys(inputs))...); err != nil {
-		return err
-	}
-	for _, name := range model.Inputs(w.plan) {
-		if _, ok := inputs[name]; !ok {
-			return fmt.Errorf("with.%s is missing: the model needs it", name)
-		}
-	}
-	if len(w.plan.Outputs) != 1 {
-		return fmt.Errorf("the model has %d outputs, want one", len(w.plan.Outputs))
 	}
 	c.kept = w
 	return nil
@@ -275,7 +265,7 @@ func (w *walk) inputs(c *Call) (map[string]tensorfile.Tensor, error) {
 	maps.Copy(in, w.with)
 	for name, v := range w.without {
 		if other, ok := in[name]; !ok {
-			in[name] = v
+			return nil, fmt.Errorf("without.%s stands instead of with.%s, which is missing", name, name)
 		} else if !v.Type.Equal(other.Type) {
 			return nil, fmt.Errorf("without.%s is %v, and with.%s %v", name, v.Type, name, other.Type)
 		}

@@ -19,6 +19,7 @@ type control struct {
 	model  *model.Model
 	plan   *plan.Plan
 	inputs []string // that it reads
+	sizes  map[string]int
 	shown  tensorfile.Tensor
 	scale  float64
 	from   float64 // share of the steps after which it counts
@@ -74,7 +75,7 @@ func (w *walk) show(c *Call) {
 		n := len(shown.Data) / sizes[0]
 		sizes[0] = 1
 		one := tensorfile.Tensor{Name: w.attr.Shown, Type: ir.T(shown.Type.DType, sizes...), Data: shown.Data[i*n : (i+1)*n]}
-		w.controls[i].shown = repeated(one, w.shape[0])
+		w.controls[i].shown = repeated(one, w.calls.rows)
 	}
 }
 
@@ -90,12 +91,11 @@ func (k *control) prepare(inputs map[string]tensorfile.Tensor) error {
 			in[name] = t
 		}
 	}
-	sizes, err := sizesOf(wants, in)
-	if err != nil {
+	if k.sizes, err = sizesOf(wants, in); err != nil {
 		return err
 	}
 	k.inputs = slices.Sorted(maps.Keys(in))
-	if k.plan, err = k.model.Call(sizes, nil, nil, k.inputs...); err != nil {
+	if k.plan, err = k.model.Call(k.sizes, nil, nil, k.inputs...); err != nil {
 		return err
 	}
 	for _, name := range model.Inputs(k.plan) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/tensorfile"
@@ -16,6 +15,7 @@ func (w *walk) begin(c *Call) error {
 	if _, err := w.inputs(c); err != nil {
 		return err
 	}
+	w.gather()
 	w.show(c)
 	n := size(w.shape)
 	read := func(port string, elems int) ([]float32, error) {
@@ -149,68 +149,6 @@ func (w *walk) keep(x []float32, step int) {
 	for i, m := range w.mask {
 		x[i] = (1-m)*old[i] + m*x[i]
 	}
-}
-
-// predict calls the model, once more where it guides.
-func (w *walk) predict(ctx context.Context, step int, x []float32) ([]float32, error) {
-	scale := w.sampler.Scale(step)
-	scaled := make([]float32, len(x))
-	for i, v := range x {
-		scaled[i] = float32(scale * float64(v))
-	}
-	times := slices.Repeat([]float32{float32(w.sampler.Timesteps()[step])}, w.shape[0])
-	with, err := w.call(ctx, step, scaled, times, nil)
-	if err != nil || w.without == nil {
-		return with, err
-	}
-	without, err := w.call(ctx, step, scaled, times, w.without)
-	if err != nil {
-		return nil, err
-	}
-	w.guide(without, with)
-	return without, nil
-}
-
-// call runs the model with its constant inputs, some of them replaced.
-func (w *walk) call(ctx context.Context, step int, sample, times []float32, other map[string]tensorfile.Tensor) ([]float32, error) {
-	in := map[string]tensorfile.Tensor{
-		w.attr.Sample:   tensorfile.FromFloat32s(w.attr.Sample, sample, w.shape...),
-		w.attr.Timestep: tensorfile.FromFloat32s(w.attr.Timestep, times, w.shape[0]),
-	}
-	for name, t := range w.with {
-		in[name] = t
-	}
-	for name, t := range other {
-		in[name] = t
-	}
-	more, err := w.steer(ctx, step, in)
-	if err != nil {
-		return nil, err
-	}
-	for name, t := range more {
-		in[name] = t
-	}
-	if w.beside != nil {
-		shape := slices.Clone(w.shape)
-		sample, shape[1] = w.joined(sample)
-		in[w.attr.Sample] = tensorfile.FromFloat32s(w.attr.Sample, sample, shape...)
-	}
-	outs, err := w.model.Run(ctx, w.plan, in)
-	if err != nil {
-		return nil, err
-	}
-	return outs[0].Float32s(), nil
-}
-
-// joined is samples with the channels beside them, and how many channels that are.
-func (w *walk) joined(sample []float32) ([]float32, int) {
-	rows := w.shape[0]
-	own, more := len(sample)/rows, len(w.beside)/rows
-	var all []float32
-	for i := range rows {
-		all = append(append(all, sample[i*own:(i+1)*own]...), w.beside[i*more:(i+1)*more]...)
-	}
-	return all, w.shape[1] + more*w.shape[1]/own
 }
 
 // guide puts into without what guidance makes of both.

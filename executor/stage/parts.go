@@ -68,18 +68,18 @@ func divisor(n, most int) int {
 	return 1
 }
 
-// byRows reports whether every row of the batch is computed from its own inputs alone, as far
+// byRows reports whether there are rows that may be computed apart from each other.
+func (p *parts) byRows() bool { return p.sizes[batchSize] > 1 && rowwise(p.results, p.inputs) }
+
+// rowwise reports whether every row of the batch is computed from its own inputs alone, as far
 // as the types say it: the batch is the first axis of all that has it.
-func (p *parts) byRows() bool {
-	if p.sizes[batchSize] < 2 {
-		return false
-	}
-	for _, t := range p.results {
+func rowwise(results []ir.Type, inputs map[string]ir.Type) bool {
+	for _, t := range results {
 		if t.Rank() == 0 || t.Shape[0] != ir.Sym(batchSize) {
 			return false
 		}
 	}
-	for _, t := range slices.Concat(p.results, slices.Collect(maps.Values(p.inputs))) {
+	for _, t := range slices.Concat(results, slices.Collect(maps.Values(inputs))) {
 		for i, d := range t.Shape {
 			if i > 0 && d.Syms == batchSize || d.Syms != batchSize && slices.Contains(names(d), batchSize) || i == 0 && d.Syms == batchSize && d.N != 1 {
 				return false

@@ -2,14 +2,18 @@
 
     make compare-diffusion PYTHON=venv/bin/python
 
-The U-Net has the shape of Stable Diffusion 1.5 (or half its channels: --scale half) and drawn weights; two samples of 64 x 64 latents and
-77 x 768 of context, as one step with guidance has them, in f32. Each round starts every program anew, which reads the weights, makes a call
-to warm up and then some that count; so only one is in memory at a time. Resident memory is the most that the process had (VmHWM), with its
-code and with the pages of mapped files; anonymous memory is without both, which is what the system can't drop: the most that was seen
-between and during calls.
+The U-Net has the shape of Stable Diffusion 1.5 (or a half or a quarter of its channels: --scale) and drawn weights, each of them a number that
+f16 has; two samples of 64 x 64 latents and 77 x 768 of context, as one step with guidance has them. All compute in f32 but "PyTorch, f16". Pipe
+is measured with weights in f32 and, as files in f16 are read, in f16; the peers, which hold what they compute with, in f32.
+
+Each turn starts a program anew, which reads the weights, makes a call to warm up and then some that count; so only one is in memory at a time.
+Resident memory is the most that the process had (VmHWM), with its code and with the pages of mapped files; anonymous memory is without both,
+which is what the system can't drop: the most that was seen between and during calls. Turns that are done are kept beside the model, so a
+comparison that was interrupted goes on; another binary, other versions or settings begin anew.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shlex
@@ -21,14 +25,21 @@ import time
 
 from report import write
 
-SCALES = {"full": {}, "half": {"block_out_channels": (160, 320, 640, 640), "attention_head_dim": 4}}
+SCALES = {
+    "full": {},
+    "half": {"block_out_channels": (160, 320, 640, 640), "attention_head_dim": 4},
+    "quarter": {"block_out_channels": (80, 160, 320, 320), "attention_head_dim": 2, "norm_num_groups": 16},
+}
 PROGRAMS = {
     "pipe": "pipe",
+    "pipe_f16": "pipe, weights in f16",
     "eager": "PyTorch",
     "channels_last": "PyTorch, channels last",
     "compile": "PyTorch, compiled",
     "onnxruntime": "ONNX Runtime",
+    "half": "PyTorch, f16",
 }
+USUAL = [n for n in PROGRAMS if n != "half"]  # which takes many times as long as the others
 
 
 class Watch:
@@ -76,8 +87,9 @@ def torch_call(folder, kind):
     from diffusers import UNet2DConditionModel
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     torch.set_grad_enabled(False)
-    unet = UNet2DConditionModel.from_pretrained(folder).eval()
-    x, t, context = (torch.from_numpy(v) for v in inputs().values())
+    dtype = torch.float16 if kind == "half" else torch.float32
+    unet = UNet2DConditionModel.from_pretrained(folder + "-f16" if kind == "half" else folder, torch_dtype=dtype).eval()
+    x, t, context = (torch.from_numpy(v).to(dtype) for v in inputs().values())
     if kind == "channels_last":
         unet, x = unet.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     if kind == "compile":
@@ -89,7 +101,7 @@ def onnx_call(folder):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = int(os.environ["OMP_NUM_THREADS"]), 1
-    session = onnxruntime.InferenceSession(f"{folder}/onnx/model.onnx", options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(f"{folder}.onnx/model.onnx", options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, inputs())[0]
 
 
@@ -100,25 +112,27 @@ def serve(name, folder, calls):
         begin = time.perf_counter()
         out = f()
         took.append(time.perf_counter() - begin)
-    print(json.dumps({"seconds": statistics.median(took[1:]), "out": [float(v) for v in out.ravel()[:64]]}))
+    print(json.dumps({"seconds": statistics.median(took[1:]), "least": min(took[1:]), "out": [float(v) for v in out.ravel()[:64]]}))
 
 
 def make(folder, scale, export):
-    """The model, its inputs as files, and its export, as far as they are not there."""
+    """The model, in f32 and in f16, its inputs as files, and its export, as far as they are not there."""
     import torch
     from diffusers import UNet2DConditionModel
     from safetensors.numpy import save_file
     if not os.path.exists(f"{folder}.inputs.safetensors"):
         torch.manual_seed(1)
-        UNet2DConditionModel(sample_size=64, cross_attention_dim=768, **SCALES[scale]).save_pretrained(folder, max_shard_size="20GB")
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, **SCALES[scale]).half()
+        unet.save_pretrained(folder + "-f16", max_shard_size="20GB")
+        unet.float().save_pretrained(folder, max_shard_size="20GB")
         save_file(inputs(), f"{folder}.inputs.safetensors")
-    if export and not os.path.exists(f"{folder}/onnx/model.onnx"):
-        os.makedirs(f"{folder}/onnx", exist_ok=True)
+    if export and not os.path.exists(f"{folder}.onnx/model.onnx"):
+        os.makedirs(f"{folder}.onnx", exist_ok=True)
         unet = UNet2DConditionModel.from_pretrained(folder).eval()
         unet.forward = lambda f=unet.forward, **a: f(**a, return_dict=False)[0]
         values = {k: torch.from_numpy(v) for k, v in inputs().items()}
         with torch.no_grad():
-            torch.onnx.export(unet, (), f"{folder}/onnx/model.onnx", kwargs=values, input_names=list(values), opset_version=18, dynamo=True, external_data=True)
+            torch.onnx.export(unet, (), f"{folder}.onnx/model.onnx", kwargs=values, input_names=list(values), opset_version=18, dynamo=True, external_data=True)
 
 
 # The comparison.
@@ -137,14 +151,39 @@ def run(a, command):
 
 
 def measure(a, name, folder):
-    if name == "pipe":
-        file = f"{folder}.inputs.safetensors"
+    if name.startswith("pipe"):
+        file, model = f"{folder}.inputs.safetensors", folder + ("-f16" if name == "pipe_f16" else "")
         sets = [x for k in ("sample", "timestep", "encoder_hidden_states") for x in ("--set", f"{k}={file}")]
-        out, watch = run(a, [a.pipe, "bench", "benchmarks/unet.cue", "--json", "--threads", str(a.threads), "--repeat", str(a.calls), "--set", f"model={folder}", *sets])
+        out, watch = run(a, [a.pipe, "bench", "benchmarks/unet.cue", "--json", "--threads", str(a.threads), "--repeat", str(a.calls), "--set", f"model={model}", *sets])
         call = json.loads(out)["calls"][0]
-        return {"seconds": call["seconds"], "resident": watch.resident, "anonymous": watch.anonymous, "call": call}
+        return {"seconds": call["seconds"], "least": call["seconds_min"], "resident": watch.resident, "anonymous": watch.anonymous, "call": call}
     out, watch = run(a, [sys.executable, os.path.abspath(__file__), "--serve", name, "--folder", folder, "--calls", str(a.calls)])
     return json.loads(out.splitlines()[-1]) | {"resident": watch.resident, "anonymous": watch.anonymous}
+
+
+def turns(a, folder):
+    """What each program did in each round: read, where it is there, else measured and kept. Every round begins with another program."""
+    with open(a.pipe, "rb") as f:
+        key = [hashlib.file_digest(f, "sha256").hexdigest(), versions(a), a.threads, a.calls, a.under]
+    path, done = f"{folder}.turns.jsonl", {}
+    if os.path.exists(path):
+        with open(path) as f:
+            for line in f:
+                turn = json.loads(line)
+                if turn["key"] == key:
+                    done[turn["round"], turn["program"]] = turn["result"]
+    rounds = []
+    for i in range(a.rounds):
+        results = {}
+        for j in range(len(a.programs)):
+            n = a.programs[(i + j) % len(a.programs)]
+            results[n] = r = done.get((i, n)) or measure(a, n, folder)
+            print(f"round {i + 1} of {a.rounds}, {n}: {r['seconds']:.3f} s, {r['resident']:.0f} MB, {r['anonymous']:.0f} MB anonymous", file=sys.stderr, flush=True)
+            if (i, n) not in done:
+                with open(path, "a") as f:
+                    f.write(json.dumps({"key": key, "round": i, "program": n, "result": r}) + "\n")
+        rounds.append(results)
+    return rounds
 
 
 def versions(a):
@@ -156,12 +195,14 @@ def versions(a):
 
 
 def table(a, rounds):
-    lines = [f"| program | seconds | pipe's speed / its | resident, MB | pipe / it | anonymous, MB | pipe / it |", "|---|---|---|---|---|---|---|"]
+    base = "pipe_f16" if "pipe_f16" in a.programs else "pipe"
+    lines = [f"| program | seconds | least | {PROGRAMS[base]}: times as fast | resident, MB | {PROGRAMS[base]}: share of it | anonymous, MB | share of it |",
+             "|---|---|---|---|---|---|---|---|"]
     middle = lambda n, k: statistics.median(r[n][k] for r in rounds)
     for n in a.programs:
-        cells = [PROGRAMS[n], f"{middle(n, 'seconds'):.2f}", f"{statistics.median(r[n]['seconds'] / r['pipe']['seconds'] for r in rounds):.2f}"]
+        cells = [PROGRAMS[n], f"{middle(n, 'seconds'):.2f}", f"{min(r[n]['least'] for r in rounds):.2f}", f"{statistics.median(r[n]['seconds'] / r[base]['seconds'] for r in rounds):.2f}"]
         for k in ("resident", "anonymous"):
-            cells += [f"{middle(n, k):.0f}", f"{middle('pipe', k) / middle(n, k):.2f}"]
+            cells += [f"{middle(n, k):.0f}", f"{middle(base, k) / middle(n, k):.2f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
@@ -179,11 +220,11 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--pipe", default="./pipe")
     p.add_argument("--scale", choices=SCALES, default="full")
-    p.add_argument("--folder", default=os.path.expanduser("~/.cache/pipe/compare-diffusion"), help="where models are kept, 7 GB")
+    p.add_argument("--folder", default=os.path.expanduser("~/.cache/pipe/compare-diffusion"), help="where models are kept, 9 GB")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--calls", type=int, default=2, help="calls that count, in each round")
-    p.add_argument("--programs", default=",".join(PROGRAMS))
+    p.add_argument("--programs", default=",".join(USUAL))
     p.add_argument("--under", default="", help="a command that runs each program, with its arguments in front")
     p.add_argument("--write", metavar="FILE", help="put the table into this file, in place of what is there")
     p.add_argument("--serve", help=argparse.SUPPRESS)  # in a process of its own: a program, or what makes the model
@@ -196,12 +237,7 @@ def main():
     folder = f"{a.folder}/{a.scale}"
     subprocess.run([sys.executable, os.path.abspath(__file__), "--serve", "make", "--folder", folder, "--scale", a.scale, "--programs", ",".join(a.programs)],
                    check=True, stdout=sys.stderr)
-    rounds = []
-    for i in range(a.rounds):
-        print(f"round {i + 1} of {a.rounds}", file=sys.stderr, flush=True)
-        rounds.append({n: measure(a, n, folder) for n in a.programs})
-        for n, r in rounds[-1].items():
-            print(f"  {n}: {r['seconds']:.3f} s, {r['resident']:.0f} MB, {r['anonymous']:.0f} MB anonymous", file=sys.stderr, flush=True)
+    rounds = turns(a, folder)
     call = rounds[-1]["pipe"]["call"]
     lines = [f"{versions(a)}; {a.threads} threads; {a.scale} scale, {call['flops'] / 1e12:.2f} TFLOP a step; {a.rounds} rounds of {a.calls} calls after a first one, medians.", ""]
     write(a.write, f"compare-diffusion-{a.scale}", lines + table(a, rounds) + where(call))

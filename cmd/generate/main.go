@@ -17,6 +17,7 @@ import (
 
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/train"
+	"pipe.dev/executor/augment"
 	"pipe.dev/executor/learn"
 	"pipe.dev/executor/stage"
 	"pipe.dev/executor/transform"
@@ -60,6 +61,14 @@ func files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	sounds, err := augment.CUE()
+	if err != nil {
+		return nil, err
+	}
+	soundDocs, err := augment.Docs()
+	if err != nil {
+		return nil, err
+	}
 	transforms, err := transform.CUE()
 	if err != nil {
 		return nil, err
@@ -79,6 +88,8 @@ func files(root string) (map[string][]byte, error) {
 		"schema/train/schedules.cue":  schedules.CUE(),
 		"schema/train/parts.cue":      parts,
 		"schema/train/transforms.cue": transforms,
+		"schema/train/sounds.cue":     sounds,
+		"docs/sounds.md":              soundDocs,
 		"docs/transforms.md":          transformDocs,
 		"docs/optimizers.md":          optimizers.Docs(),
 		"docs/objectives.md":          objectives.Docs(),

@@ -164,3 +164,84 @@ func TestVocode(t *testing.T) {
 		}
 	}
 }
+
+const hearing = `package recipes
+
+import (
+	"pipe.dev/layers"
+	"pipe.dev/schema/op"
+	"pipe.dev/schema/train"
+)
+
+_ear: op.#Model & {
+	nodes: {
+		audio: op.#Input & {shape: ["batch", 2048]}
+		label: op.#Input & {dtype: "i32", shape: ["batch"]}
+		mel: layers.#LogMel & {x: audio.out, rate: 8000, n_fft: 256, hop: 128, mels: 16}
+		mean: op.#Mean & {x: mel.out}
+		head: op.#Linear & {x: mean.out, out_features: 2, bias: true}
+	}
+	out: nodes.head.out
+	outputs: logits: out
+}
+
+tones: train.#Recipe & {
+	name: "tones"
+	model: graph: _ear
+	data: {
+		train: [{files: ["tones"], format: "audio", validation: 0.25}]
+		sounds: audio: {rate: 8000, train: [{name: "noise"}, {name: "gain"}]}
+	}
+	batch: batch: 8
+	objective: inputs: targets: _ear.nodes.label.out
+	optimizer: {name: "adamw", lr: 3e-2}
+	train: steps: 40
+	eval: {every: 40, measures: ["accuracy"]}
+}
+`
+
+// TestHearing trains on a folder of tones, low and high, and asks the classifier about
+// two more, one of another rate and length.
+func TestHearing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tone := func(path string, hz float64, rate, n int) string {
+		c := &audio.Clip{Rate: rate, Channels: 1, Samples: make([]float32, n)}
+		for i := range c.Samples {
+			c.Samples[i] = float32(0.3 * math.Sin(2*math.Pi*hz*float64(i)/float64(rate)))
+		}
+		path = filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := audio.Write(path, c, 16); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for i := range 16 {
+		tone(fmt.Sprintf("tones/low/%d.wav", i), 300+20*float64(i), 8000, 1500+100*i)
+		tone(fmt.Sprintf("tones/high/%d.wav", i), 1500+60*float64(i), 8000, 1500+100*i)
+	}
+	recipe := filepath.Join(dir, "tones.cue")
+	if err := os.WriteFile(recipe, []byte(hearing), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := pipeCommand("run", recipe, "--runs", filepath.Join(dir, "runs"), "--set", "data.train.0.files="+fmt.Sprintf("[%q]", filepath.Join(dir, "tones")))
+	if code != 0 || !strings.Contains(errs, "accuracy=1") {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	models, err := filepath.Glob(filepath.Join(dir, "runs", "*", "model"))
+	if err != nil || len(models) != 1 {
+		t.Fatal(models, err)
+	}
+	asked, _ := json.Marshal([]string{tone("a.wav", 410, 16000, 3000), tone("b.wav", 1900, 8000, 5000)})
+	code, said, errs := pipeCommand("run", "../../pipelines/keyword.cue", "--quiet", "--set", "model="+models[0], "--set", "audios="+string(asked), "--set", "samples=2048", "--set", "form=json")
+	var got [][]struct{ Label string }
+	if err := json.Unmarshal([]byte(said), &got); code != 0 || err != nil || len(got) != 2 {
+		t.Fatalf("exit code %d: %s, %q", code, errs, said)
+	}
+	if got[0][0].Label != "low" || got[1][0].Label != "high" {
+		t.Errorf("%v", got)
+	}
+}

@@ -16,20 +16,14 @@ import (
 // greatest, as libsndfile has them.
 //
 // Source: RFC 9639.
-func decodeFLAC(r io.Reader, most int) (c *Clip, err error) {
-	defer recovered("FLAC", &c, &err)
-	s, err := flac.New(r)
+func decodeFLAC(r io.Reader, _ int64, most int) (c *Clip, err error) {
+	defer recovered("FLAC", &err)
+	s, err := openFLAC(r, most)
 	if err != nil {
-		return nil, fmt.Errorf("is a damaged FLAC file: its header can't be read: %w", ended(err))
+		return nil, err
 	}
 	info := s.Info
 	channels, bits := int(info.NChannels), int(info.BitsPerSample)
-	if info.SampleRate == 0 || bits < 4 || bits > 32 {
-		return nil, fmt.Errorf("is a damaged FLAC file: it has %d bits at %d Hz", bits, info.SampleRate)
-	}
-	if n := info.NSamples * uint64(channels); n > uint64(most) {
-		return nil, fmt.Errorf("holds %d samples; at most %d are read", n, most)
-	}
 	c = &Clip{Rate: int(info.SampleRate), Channels: channels}
 	sum, scale := md5.New(), 1/float64(int64(1)<<(bits-1))
 	var block []byte
@@ -72,6 +66,40 @@ func decodeFLAC(r io.Reader, most int) (c *Clip, err error) {
 	return c, nil
 }
 
+// openFLAC reads the header.
+func openFLAC(r io.Reader, most int) (*flac.Stream, error) {
+	s, err := flac.New(r)
+	if err != nil {
+		return nil, fmt.Errorf("is a damaged FLAC file: its header can't be read: %w", ended(err))
+	}
+	info := s.Info
+	if bits := info.BitsPerSample; info.SampleRate == 0 || bits < 4 || bits > 32 {
+		return nil, fmt.Errorf("is a damaged FLAC file: it has %d bits at %d Hz", bits, info.SampleRate)
+	}
+	if n := info.NSamples * uint64(info.NChannels); n > uint64(most) {
+		return nil, fmt.Errorf("holds %d samples; at most %d are read", n, most)
+	}
+	return s, nil
+}
+
+// probeFLAC says what the header has; where it does not say how much there is, all is decoded.
+func probeFLAC(r io.Reader, size int64, most int) (i Info, err error) {
+	defer recovered("FLAC", &err)
+	var seen bytes.Buffer
+	s, err := openFLAC(io.TeeReader(r, &seen), most)
+	if err != nil {
+		return i, err
+	}
+	if s.Info.NSamples > 0 {
+		return Info{int(s.Info.SampleRate), int(s.Info.NChannels), int(s.Info.NSamples)}, nil
+	}
+	c, err := decodeFLAC(io.MultiReader(&seen, r), size, most)
+	if err != nil {
+		return i, err
+	}
+	return Info{c.Rate, c.Channels, c.Len()}, nil
+}
+
 // matches holds a frame against the header of the file; what it leaves out is as there.
 func matches(f *frame.Frame, rate uint32, channels, bits int) error {
 	switch {
@@ -99,8 +127,8 @@ func ended(err error) error {
 }
 
 // recovered turns a panic of a decoder, which only a damaged file can cause, into an error.
-func recovered(kind string, c **Clip, err *error) {
+func recovered(kind string, err *error) {
 	if p := recover(); p != nil {
-		*c, *err = nil, fmt.Errorf("is a damaged %s file: %v", kind, p)
+		*err = fmt.Errorf("is a damaged %s file: %v", kind, p)
 	}
 }

@@ -18,8 +18,8 @@ const decoderDelay = 529
 // added before and behind is left out.
 //
 // Source: ISO/IEC 11172-3 and 13818-3; the LAME info tag, revision 1.
-func decodeMP3(r io.Reader, most int) (c *Clip, err error) {
-	defer recovered("MP3", &c, &err)
+func decodeMP3(r io.Reader, _ int64, most int) (c *Clip, err error) {
+	defer recovered("MP3", &err)
 	w := &mp3Frames{r: bufio.NewReaderSize(r, 1<<14), most: most}
 	if err := w.begin(); err != nil {
 		return nil, err
@@ -50,7 +50,31 @@ func decodeMP3(r io.Reader, most int) (c *Clip, err error) {
 			return nil, fmt.Errorf("is a damaged MP3 file: frame %d: %w", w.frames, err)
 		}
 	}
-	return c, w.trim(c)
+	if want := w.frames * w.head.samples; c.Len() != want {
+		return nil, fmt.Errorf("is a damaged MP3 file: its %d frames have %d samples, and %d could be decoded", w.frames, want, c.Len())
+	}
+	from, to, err := w.sound()
+	if err != nil {
+		return nil, err
+	}
+	c.Samples = c.Samples[from*c.Channels : to*c.Channels]
+	return c, nil
+}
+
+// probeMP3 counts the frames.
+func probeMP3(r io.Reader, _ int64, most int) (Info, error) {
+	w := &mp3Frames{r: bufio.NewReaderSize(r, 1<<14), most: most}
+	if err := w.begin(); err != nil {
+		return Info{}, err
+	}
+	if _, err := io.Copy(io.Discard, struct{ io.Reader }{w}); err != nil {
+		return Info{}, err
+	}
+	if w.fault != nil {
+		return Info{}, w.fault
+	}
+	from, to, err := w.sound()
+	return Info{w.head.rate, w.head.channels, to - from}, err
 }
 
 // mp3Head is what the header of a frame says.
@@ -252,20 +276,13 @@ func (w *mp3Frames) Read(to []byte) (int, error) {
 	return n, nil
 }
 
-// trim leaves out what the encoder added.
-func (w *mp3Frames) trim(c *Clip) error {
-	if want := w.frames * w.head.samples; c.Len() != want {
-		return fmt.Errorf("is a damaged MP3 file: its %d frames have %d samples, and %d could be decoded", w.frames, want, c.Len())
+// sound is where the sound lies in what the frames hold, without what the encoder added.
+func (w *mp3Frames) sound() (from, to int, err error) {
+	if to = w.frames * w.head.samples; w.delay >= 0 {
+		from, to = w.delay+decoderDelay, to-max(0, w.after-decoderDelay)
 	}
-	if w.delay >= 0 {
-		from, to := w.delay+decoderDelay, c.Len()-max(0, w.after-decoderDelay)
-		if from >= to {
-			return errors.New("holds no samples")
-		}
-		c.Samples = c.Samples[from*c.Channels : to*c.Channels]
+	if from >= to {
+		return 0, 0, errors.New("holds no samples")
 	}
-	if len(c.Samples) == 0 {
-		return errors.New("holds no samples")
-	}
-	return nil
+	return from, to, nil
 }

@@ -30,6 +30,13 @@ func TestPacked(t *testing.T) {
 			t.Errorf("%s: %v", v.Name, err)
 			continue
 		}
+		data, err := os.ReadFile(filepath.Join(packed, v.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i, err := Probe(bytes.NewReader(data), int64(len(data)), Options{}); err != nil || i != (Info{c.Rate, c.Channels, c.Len()}) {
+			t.Errorf("%s: %v, %v", v.Name, i, err)
+		}
 		want := v.Float32s()
 		if s := v.Type.Sizes(); c.Len() != s[0] || c.Channels != s[1] {
 			t.Errorf("%s has %d samples of %d channels, want %v", v.Name, c.Len(), c.Channels, s)

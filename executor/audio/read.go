@@ -50,26 +50,59 @@ func read(path string, o Options) (*Clip, error) {
 
 // Decode reads the sound in r, which holds size bytes, as Read does.
 func Decode(r io.Reader, size int64, o Options) (*Clip, error) {
-	if o.Samples <= 0 {
-		o.Samples = MaxSamples
+	k, whole, err := sniff(r, size)
+	if err != nil {
+		return nil, err
 	}
+	return k.decode(whole, size, o.most())
+}
+
+// Info is what a file says of the sound in it.
+type Info struct {
+	Rate, Channels int
+	Len            int // samples of each channel
+}
+
+// Probe finds out what r, which holds size bytes, has, without decoding it where the
+// file says how much that is.
+func Probe(r io.Reader, size int64, o Options) (Info, error) {
+	k, whole, err := sniff(r, size)
+	if err != nil {
+		return Info{}, err
+	}
+	return k.probe(whole, size, o.most())
+}
+
+func (o Options) most() int {
+	if o.Samples <= 0 {
+		return MaxSamples
+	}
+	return o.Samples
+}
+
+// kind is a format of files. Its readers get all of a file.
+type kind struct {
+	decode func(r io.Reader, size int64, most int) (*Clip, error)
+	probe  func(r io.Reader, size int64, most int) (Info, error)
+}
+
+// sniff finds the kind of a file by how it begins.
+func sniff(r io.Reader, size int64) (k kind, whole io.Reader, err error) {
 	var magic [12]byte
 	if _, err := io.ReadFull(r, magic[:]); err != nil {
-		return nil, errors.New("is no sound: want a WAV, FLAC or MP3 file")
+		return k, nil, errors.New("is no sound: want a WAV, FLAC or MP3 file")
 	}
-	switch string(magic[:4]) {
-	case "RIFF", "RF64", "BW64":
-		if string(magic[8:]) == "WAVE" {
-			return decodeWAV(r, size-12, o.Samples)
+	whole = io.MultiReader(bytes.NewReader(magic[:]), r)
+	switch begin := string(magic[:4]); {
+	case begin == "RIFF" || begin == "RF64" || begin == "BW64":
+		if string(magic[8:]) != "WAVE" {
+			return k, nil, fmt.Errorf("is a RIFF file of kind %q, want WAVE", magic[8:])
 		}
-		return nil, fmt.Errorf("is a RIFF file of kind %q, want WAVE", magic[8:])
+		return kind{decodeWAV, probeWAV}, whole, nil
+	case begin == "fLaC":
+		return kind{decodeFLAC, probeFLAC}, whole, nil
+	case begin[:3] == "ID3" || magic[0] == 0xff && magic[1]&0xe0 == 0xe0:
+		return kind{decodeMP3, probeMP3}, whole, nil
 	}
-	whole := io.MultiReader(bytes.NewReader(magic[:]), r)
-	switch {
-	case string(magic[:4]) == "fLaC":
-		return decodeFLAC(whole, o.Samples)
-	case string(magic[:3]) == "ID3" || magic[0] == 0xff && magic[1]&0xe0 == 0xe0:
-		return decodeMP3(whole, o.Samples)
-	}
-	return nil, errors.New("is no sound: want a WAV, FLAC or MP3 file")
+	return k, nil, errors.New("is no sound: want a WAV, FLAC or MP3 file")
 }

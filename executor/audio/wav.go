@@ -39,16 +39,38 @@ type wavFormat struct {
 	frame, bits    int // bytes of one instant, bits of a sample's container
 }
 
-// decodeWAV reads what follows "RIFF size WAVE".
+// decodeWAV reads a WAV file.
 //
 // Source: Microsoft's Multimedia Programming Interface and Data Specifications
 // 1.0; EBU Tech 3306 for RF64.
-func decodeWAV(r io.Reader, left int64, most int) (*Clip, error) {
+func decodeWAV(r io.Reader, size int64, most int) (*Clip, error) {
+	w, n, err := openWAV(r, size, most)
+	if err != nil {
+		return nil, err
+	}
+	return w.samples(n)
+}
+
+// probeWAV says what the samples are.
+func probeWAV(r io.Reader, size int64, most int) (Info, error) {
+	w, n, err := openWAV(r, size, most)
+	if err != nil {
+		return Info{}, err
+	}
+	return Info{w.format.rate, w.format.channels, int(n / int64(w.format.frame))}, nil
+}
+
+// openWAV reads up to the samples, and gives how many bytes they are.
+func openWAV(r io.Reader, left int64, most int) (*wav, int64, error) {
 	w := &wav{r: r, left: left}
+	var begin [12]byte // "RIFF size WAVE"
+	if err := w.read(begin[:]); err != nil {
+		return nil, 0, err
+	}
 	for {
 		var head [8]byte
 		if err := w.read(head[:]); err != nil {
-			return nil, w.early("a chunk of samples", err)
+			return nil, 0, w.early("a chunk of samples", err)
 		}
 		id, size := string(head[:4]), int64(binary.LittleEndian.Uint32(head[4:]))
 		var err error
@@ -58,12 +80,13 @@ func decodeWAV(r io.Reader, left int64, most int) (*Clip, error) {
 		case "ds64":
 			err = w.readSizes(size)
 		case "data":
-			return w.samples(size, most)
+			size, err = w.extent(size, most)
+			return w, size, err
 		default:
 			err = w.skip(size + size&1)
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 }
@@ -143,12 +166,12 @@ func (w *wav) readSizes(size int64) error {
 	return nil
 }
 
-// samples reads the chunk "data". A size that is not known is what is left of
-// the file.
-func (w *wav) samples(size int64, most int) (*Clip, error) {
+// extent is how many bytes of samples there are. A size that is not known is what is
+// left of the file.
+func (w *wav) extent(size int64, most int) (int64, error) {
 	f := w.format
 	if f.kind == 0 {
-		return nil, errors.New("is a damaged WAV file: its samples come before their format")
+		return 0, errors.New("is a damaged WAV file: its samples come before their format")
 	}
 	if size == unknownSize && w.ds64 > 0 {
 		size = w.ds64
@@ -158,14 +181,20 @@ func (w *wav) samples(size int64, most int) (*Clip, error) {
 	}
 	switch {
 	case size > w.left:
-		return nil, fmt.Errorf("is cut off: its header says %d bytes of samples, and %d follow", size, w.left)
+		return 0, fmt.Errorf("is cut off: its header says %d bytes of samples, and %d follow", size, w.left)
 	case size%int64(f.frame) != 0:
-		return nil, fmt.Errorf("is a damaged WAV file: %d bytes of samples are no multiple of %d, the bytes of an instant", size, f.frame)
+		return 0, fmt.Errorf("is a damaged WAV file: %d bytes of samples are no multiple of %d, the bytes of an instant", size, f.frame)
 	case size == 0:
-		return nil, errors.New("holds no samples")
+		return 0, errors.New("holds no samples")
 	case size/int64(f.bits/8) > int64(most):
-		return nil, fmt.Errorf("holds %d samples; at most %d are read", size/int64(f.bits/8), most)
+		return 0, fmt.Errorf("holds %d samples; at most %d are read", size/int64(f.bits/8), most)
 	}
+	return size, nil
+}
+
+// samples reads the chunk "data".
+func (w *wav) samples(size int64) (*Clip, error) {
+	f := w.format
 	c := &Clip{Rate: f.rate, Channels: f.channels, Samples: make([]float32, size/int64(f.bits/8))}
 	block := make([]byte, min(size, int64(f.frame)<<12))
 	for done := 0; done < len(c.Samples); {

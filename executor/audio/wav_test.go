@@ -32,6 +32,10 @@ func TestGolden(t *testing.T) {
 			t.Errorf("%s: %v", v.Name, err)
 			continue
 		}
+		data, _ := os.ReadFile(filepath.Join(dir, v.Name+".wav"))
+		if i, err := Probe(bytes.NewReader(data), int64(len(data)), Options{}); err != nil || i != (Info{c.Rate, c.Channels, c.Len()}) {
+			t.Errorf("%s: %v, %v", v.Name, i, err)
+		}
 		if s := v.Type.Sizes(); c.Rate != 22050 || c.Len() != s[0] || c.Channels != s[1] {
 			t.Errorf("%s is %v", v.Name, c)
 		}

@@ -9,11 +9,14 @@ import (
 
 // Attr describes one source of training data.
 type Attr struct {
-	Files         []string             `cue:"files!: [string, ...string]" doc:"files, folders (all files in them that a kind of source reads; of images, all pictures) and patterns as *.jsonl; .gz is unpacked"`
+	Files         []string             `cue:"files!: [string, ...string]" doc:"files, folders (all files in them that a kind of source reads; of images and audio, all pictures or all sound) and patterns as *.jsonl; .gz is unpacked"`
 	Kind          string               `cue:"kind: \"text\" | \"jsonl\" | \"json\" | \"csv\" | \"arrays\" | \"idx\" | \"parquet\" | *\"auto\"" doc:"what the files are; auto goes by their names"`
-	Format        string               `cue:"format: \"alpaca\" | \"sharegpt\" | \"messages\" | \"preference\" | \"columns\" | \"images\" | *\"text\"" doc:"what a row holds"`
+	Format        string               `cue:"format: \"alpaca\" | \"sharegpt\" | \"messages\" | \"preference\" | \"columns\" | \"images\" | \"audio\" | *\"text\"" doc:"what a row holds"`
 	Fields        map[string]string    `cue:"fields: {[string]: string} | *{}" doc:"the names of the format's fields in the files, where they differ: {instruction: \"question\"}"`
-	Columns       map[string][]string  `cue:"columns: {[string]: [string, ...string]} | *{}" doc:"for formats columns and images: the columns, or arrays, that make each input of the model: {x: [\"width\", \"height\"]}; of images, an input without any is made of the column of its name"`
+	Columns       map[string][]string  `cue:"columns: {[string]: [string, ...string]} | *{}" doc:"for formats columns, images and audio: the columns, or arrays, that make each input of the model: {x: [\"width\", \"height\"]}; of images and audio, an input without any is made of the column of its name"`
+	Pattern       string               `cue:"pattern: string | *\"\"" doc:"for formats images and audio: how files are called, without their endings, with names of columns in place of what differs: \"{label}_{speaker}_{index}\""`
+	Only          map[string][]string  `cue:"only: {[string]: [string, ...string]} | *{}" doc:"for these formats: rows whose columns have one of these values are taken, the others left out: {index: [\"0\", \"1\"]}"`
+	Without       map[string][]string  `cue:"without: {[string]: [string, ...string]} | *{}" doc:"for these formats: rows whose columns have one of these values are left out"`
 	Normalize     map[string][]float64 `cue:"normalize: {[string]: [number, number & !=0]} | *{}" doc:"for format columns: a mean, and a deviation, of inputs of the model, which get (x - mean) / deviation: {x: [127.5, 127.5]}"`
 	Document      string               `cue:"document: \"line\" | \"paragraph\" | *\"file\"" doc:"what one document is in files of text; blank lines end paragraphs"`
 	Layout        string               `cue:"layout: \"chatml\" | *\"headings\"" doc:"how a conversation becomes text"`
@@ -62,8 +65,14 @@ func (a *Attr) Check() error {
 	if !(a.Validation >= 0 && a.Validation < 1) {
 		return optionErrorf("validation", "is %v, want at least 0 and less than 1", a.Validation)
 	}
-	if a.Format != Images && (a.Format == Columns) != (len(a.Columns) > 0) {
+	if !a.OfFiles() && (a.Format == Columns) != (len(a.Columns) > 0) {
 		return optionErrorf("columns", "and format: \"columns\" go together: give both or neither")
+	}
+	if !a.OfFiles() && (a.Pattern != "" || len(a.Only)+len(a.Without) > 0) {
+		return optionErrorf("pattern", "only and without go with format: \"images\" or \"audio\"")
+	}
+	if _, err := newNamed(a.Pattern); err != nil {
+		return err
 	}
 	for k, v := range a.Normalize {
 		if len(v) != 2 || v[1] == 0 {
@@ -79,8 +88,11 @@ func (a *Attr) Check() error {
 	return nil
 }
 
-// OfNumbers reports whether the source gives examples of numbers, pictures among them, not text.
-func (a *Attr) OfNumbers() bool { return a.Format == Columns || a.Format == Images }
+// OfNumbers reports whether the source gives examples of numbers, pictures and sound among them, not text.
+func (a *Attr) OfNumbers() bool { return a.Format == Columns || a.OfFiles() }
+
+// OfFiles reports whether examples are made of files of their own: pictures or sound.
+func (a *Attr) OfFiles() bool { return a.Format == Images || a.Format == Sounds }
 
 // Paired reports whether a row of the format is a pair of documents. The
 // attribute must have been checked.

@@ -51,6 +51,9 @@ func (e *Examples) Batches(o BatchOptions, random []Random, from Position) (*Exa
 		if in := f.Images; in != nil {
 			of = append(of, in.ImagesAttr, in.Train.Key(), in.Eval.Key(), in.Buckets, o.Mix)
 		}
+		if in := f.Sound; in != nil {
+			of = append(of, in.SoundsAttr, in.Train.Key(), in.Eval.Key())
+		}
 	}
 	key, err := json.Marshal(of)
 	if err != nil {
@@ -173,7 +176,7 @@ func (l *ExampleLoader) fromBucket(b *planned, all int64) bool {
 
 // Next fills dst with the next batch; io.EOF after the last.
 func (l *ExampleLoader) Next(dst *Batch) error {
-	if l.e.pictured() && !l.o.Blank {
+	if l.e.ofFiles() && !l.o.Blank {
 		return l.nextDecoded(dst)
 	}
 	var b planned
@@ -211,6 +214,7 @@ func (l *ExampleLoader) reset(dst *Batch, b *planned) {
 func (l *ExampleLoader) row(dst *Batch, b *planned, row, example int) error {
 	d := lot{uint64(l.o.Seed), uint64(b.draws[row]), l.o.Evaluate}
 	var shown *shownPicture
+	heard := 0
 	for i := range l.e.fields {
 		f := &l.e.fields[i]
 		n := 4 * l.e.width(i, b.bucket)
@@ -228,7 +232,13 @@ func (l *ExampleLoader) row(dst *Batch, b *planned, row, example int) error {
 			if shown == nil {
 				shown = &shownPicture{p, m}
 			}
-		case f.Images != nil:
+		case f.Sound != nil && !l.o.Blank:
+			n, err := f.sound(to, &l.e.pictures[i][example], d)
+			if err != nil {
+				return err
+			}
+			heard = n
+		case f.ofFile():
 			clear(to)
 		case l.e.cuts[i] != nil:
 		case f.DType == ir.I32:
@@ -246,7 +256,9 @@ func (l *ExampleLoader) row(dst *Batch, b *planned, row, example int) error {
 		if l.e.cuts[i] == nil {
 			continue
 		}
-		if to := dst.Values[f.Name][4*row*f.Width : 4*(row+1)*f.Width]; shown == nil {
+		if to := dst.Values[f.Name][4*row*f.Width : 4*(row+1)*f.Width]; l.e.cuts[i][0] == samplesColumn {
+			f.putNumber(to, heard)
+		} else if shown == nil {
 			clear(to)
 		} else {
 			f.cuts(to, l.e.cuts[i], shown.from, shown.frame)

@@ -27,6 +27,7 @@ type Field struct {
 	Names []string `json:"-"` // of its sizes; "" where they are numbers
 
 	Images  *ImageInput `json:"-"` // how it is made of pictures; nil if it is not
+	Sound   *SoundInput `json:"-"` // or of sound
 	Classes []string    `json:"-"` // the names of classes that its numbers are; they are found with the examples if there are none
 	// Tokens makes ids of a text that belongs to a picture; nil where there is no tokenizer.
 	Tokens  func(text string) ([]int32, error) `json:"-"`
@@ -74,7 +75,7 @@ func OpenExamples(sources []Attr, fields []Field, o Options) (*Examples, error) 
 		if err := e.matches(a); err != nil {
 			return nil, err
 		}
-		if a.Format == Images {
+		if a.OfFiles() {
 			e.lenient, e.report = e.lenient || a.OnError == "skip", o.Report
 			if err := e.readImages(a, &o); err != nil {
 				return nil, err
@@ -118,7 +119,7 @@ func OpenExamples(sources []Attr, fields []Field, o Options) (*Examples, error) 
 		return nil, err
 	}
 	for _, f := range e.files {
-		if e.pictured() {
+		if e.ofFiles() {
 			fmt.Fprintln(digest, f.SHA256)
 		}
 	}
@@ -168,7 +169,7 @@ func (e *Examples) add(r Row, a *Attr) *RowError {
 		switch {
 		case e.cuts[i] != nil:
 			continue
-		case a.Format == Images:
+		case a.OfFiles():
 			cells[i], fault = e.imageCell(i, &r, a)
 		default:
 			cells[i], fault = e.cell(i, &r, a)
@@ -274,7 +275,7 @@ func numbersOf(to []float64, x any) ([]float64, error) {
 
 // Split keeps a share at the end for validation, which is nil if it is none.
 func (e *Examples) Split(share float64) (train, validation *Examples) {
-	if e.pictured() && share > 0 {
+	if e.ofFiles() && share > 0 {
 		return e.scatter(share)
 	}
 	front, back := *e, *e

@@ -34,11 +34,12 @@ var formats = []format{
 	{"preference", "instruction, input (may be missing or empty), chosen and rejected: two documents, of which the answers are trained", []string{"instruction", "input", "chosen", "rejected"}, 2, renderPreference},
 	{Columns, "numbers, by the names of columns: for models that read numbers, not text", nil, 1, renderNone},
 	{Images, "pictures, with what belongs to them: classes, texts, numbers", nil, 1, renderNone},
+	{Sounds, "sound, with what belongs to it", nil, 1, renderNone},
 }
 
 // renderNone refuses rows of numbers and pictures: OpenExamples reads them.
 func renderNone(*record) ([][]Segment, error) {
-	return nil, errors.New("formats columns and images give numbers, and the model wants text")
+	return nil, errors.New("formats columns, images and audio give numbers, and the model wants text")
 }
 
 // fieldError is a fault of one field.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"pipe.dev/compiler/ir"
 )
 
 // BucketsAttr says which sizes pictures may have, so that their shapes stay and a batch has pictures of one size.
@@ -96,6 +98,11 @@ func (e *Examples) Sizes(bucket int) map[string]int {
 	out := map[string]int{}
 	for i := range e.fields {
 		f := &e.fields[i]
+		if f.Sound != nil && len(e.sizes) > 0 {
+			if d, err := ir.ParseDim(f.Names[0]); err == nil && !d.Known() {
+				out[d.Syms] = e.sizes[bucket][0] / d.N
+			}
+		}
 		if f.Images == nil {
 			continue
 		}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"pipe.dev/executor/checkpoint"
@@ -23,22 +22,16 @@ const (
 // className is the name of a class.
 type className string
 
-// pictureFiles are the endings of the names of pictures.
-var pictureFiles = []string{".png", ".jpg", ".jpeg", ".webp", ".gif"}
-
-func isPicture(name string) bool {
-	return slices.Contains(pictureFiles, strings.ToLower(filepath.Ext(name)))
-}
-
-// imageRoot is a folder, or a file, that holds pictures.
+// imageRoot is a folder, or a file, that holds pictures, or sound.
 type imageRoot struct {
+	media
 	path string
 	kind string   // "folder", "metadata", "parquet", "tar" or "files"
 	list []string // of pictures: paths below a folder, or of files
 }
 
-// imageRoots finds what the files of a source are: folders of pictures, of Parquet files or of tar archives, such files, or pictures.
-func imageRoots(root string, names []string) ([]imageRoot, error) {
+// imageRoots finds what the files of a source are: folders of pictures, of Parquet files or of tar archives, such files, or pictures; or sound likewise.
+func imageRoots(root string, names []string, m media) ([]imageRoot, error) {
 	var out []imageRoot
 	var loose []string
 	for _, name := range names {
@@ -47,7 +40,7 @@ func imageRoots(root string, names []string) ([]imageRoot, error) {
 			path = filepath.Join(root, path)
 		}
 		if isFolder(path) {
-			found, err := imageFolder(path)
+			found, err := imageFolder(path, m)
 			if err != nil {
 				return nil, err
 			}
@@ -67,16 +60,16 @@ func imageRoots(root string, names []string) ([]imageRoot, error) {
 			switch kind := shardKind(file); {
 			case isFolder(file):
 			case kind != "":
-				out = append(out, imageRoot{file, kind, nil})
-			case isPicture(file):
+				out = append(out, imageRoot{m, file, kind, nil})
+			case m.has(file):
 				loose = append(loose, file)
 			default:
-				return nil, errorf(file, "is no picture, Parquet file or tar archive by its name; a folder of pictures is given as the folder")
+				return nil, errorf(file, "is no file of %s, Parquet file or tar archive by its name; a folder of %s is given as the folder", m.noun, m.noun)
 			}
 		}
 	}
 	if len(loose) > 0 {
-		out = append(out, imageRoot{loose[0], "files", loose})
+		out = append(out, imageRoot{m, loose[0], "files", loose})
 	}
 	return out, nil
 }
@@ -87,13 +80,18 @@ func shardKind(file string) string {
 		return "parquet"
 	case ".tar":
 		return "tar"
+	case ".tgz":
+		return "tar.gz"
+	}
+	if strings.HasSuffix(strings.ToLower(file), ".tar.gz") {
+		return "tar.gz"
 	}
 	return ""
 }
 
 // imageFolder lists the pictures below a folder, sorted by path; a folder without any may hold Parquet files or archives. Names that
 // begin with a dot are left out.
-func imageFolder(dir string) ([]imageRoot, error) {
+func imageFolder(dir string, m media) ([]imageRoot, error) {
 	var list []string
 	var shards []imageRoot
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -108,14 +106,14 @@ func imageFolder(dir string) ([]imageRoot, error) {
 		}
 		switch kind := shardKind(path); {
 		case d.IsDir():
-		case isPicture(path):
+		case m.has(path):
 			below, err := filepath.Rel(dir, path)
 			if err != nil {
 				return err
 			}
 			list = append(list, filepath.ToSlash(below))
 		case kind != "" && d.Name() != "metadata.parquet":
-			shards = append(shards, imageRoot{path, kind, nil})
+			shards = append(shards, imageRoot{m, path, kind, nil})
 		}
 		return nil
 	})
@@ -128,11 +126,11 @@ func imageFolder(dir string) ([]imageRoot, error) {
 	}
 	switch {
 	case len(list) > 0:
-		return []imageRoot{{dir, kind, list}}, nil
+		return []imageRoot{{m, dir, kind, list}}, nil
 	case len(shards) > 0:
 		return shards, nil
 	}
-	return nil, errorf(dir, "the folder holds no pictures (%s), and no Parquet files or tar archives of them", strings.Join(pictureFiles, ", "))
+	return nil, errorf(dir, "the folder holds no %s (%s), and no Parquet files or tar archives of them", m.noun, strings.Join(m.ends, ", "))
 }
 
 // metadataOf is the file of a folder that says what belongs to its pictures, or "".
@@ -158,7 +156,17 @@ func (r *imageRoot) rows(a *Attr, o *Options, dropped *Skipped, yield func(Row) 
 	case "parquet":
 		return parquetImages(r.path, a, o, yield)
 	case "tar":
-		return tarImages(r.path, yield)
+		return r.archived(r.path, a, yield)
+	case "tar.gz":
+		file, err := unpackedTar(r.path, o)
+		if err != nil {
+			return err
+		}
+		return r.archived(file, a, yield)
+	}
+	pattern, err := newNamed(a.Pattern)
+	if err != nil {
+		return err
 	}
 	classes := false
 	for _, name := range r.list {
@@ -169,7 +177,7 @@ func (r *imageRoot) rows(a *Attr, o *Options, dropped *Skipped, yield func(Row) 
 		if r.kind == "folder" {
 			path = filepath.Join(r.path, filepath.FromSlash(name))
 		}
-		row := Row{File: path, Values: map[string]any{imageColumn: &picture{file: path, size: -1}}}
+		row := Row{File: path, Values: map[string]any{r.column: &picture{file: path, size: -1}}}
 		if class, _, below := strings.Cut(name, "/"); below && r.kind == "folder" {
 			row.Values[labelColumn] = className(class)
 		} else if classes {
@@ -179,6 +187,7 @@ func (r *imageRoot) rows(a *Attr, o *Options, dropped *Skipped, yield func(Row) 
 		if err := caption(path, &row); err != nil {
 			return err
 		}
+		pattern.row(&row, strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)))
 		if err := yield(row); err != nil {
 			return err
 		}
@@ -226,7 +235,7 @@ func (r *imageRoot) described(a *Attr, dropped *Skipped, yield func(Row) error) 
 	seen := map[string]bool{}
 	err = s.read(in, file, a, func(row Row) error {
 		if row.bad == nil {
-			pictureColumns(&row, r.path, seen)
+			pictureColumns(&row, r, seen)
 		}
 		return yield(row)
 	})
@@ -242,7 +251,7 @@ func (r *imageRoot) described(a *Attr, dropped *Skipped, yield func(Row) error) 
 }
 
 // pictureColumns puts pictures in the place of their names.
-func pictureColumns(row *Row, dir string, seen map[string]bool) {
+func pictureColumns(row *Row, r *imageRoot, seen map[string]bool) {
 	found := false
 	for _, column := range sortedKeys(row.Values) {
 		as, ok := strings.CutSuffix(column, fileColumn)
@@ -250,14 +259,14 @@ func pictureColumns(row *Row, dir string, seen map[string]bool) {
 			continue
 		}
 		if as = strings.TrimSuffix(as, "_"); as == "" {
-			as = imageColumn
+			as = r.column
 		}
 		name, ok := row.Values[column].(string)
 		if !ok || !filepath.IsLocal(filepath.FromSlash(name)) {
-			*row = bad(row.File, row.Line, column, "is %v, want the name of a picture in the folder", row.Values[column])
+			*row = bad(row.File, row.Line, column, "is %v, want the name of a %s in the folder", row.Values[column], r.one)
 			return
 		}
-		row.Values[as] = &picture{file: filepath.Join(dir, filepath.FromSlash(name)), size: -1}
+		row.Values[as] = &picture{file: filepath.Join(r.path, filepath.FromSlash(name)), size: -1}
 		seen[filepath.ToSlash(filepath.Clean(name))] = true
 		found = true
 	}

@@ -28,8 +28,8 @@ type imageReader struct {
 	e     *Examples
 	a     *Attr
 	o     *Options
-	used  []string // columns of pictures
-	how   map[string]*ImagesAttr
+	used  []string          // columns of pictures
+	how   map[string]*Field // the input that a column makes
 	wait  []Row
 	sums  [][]byte // of the rows that wait
 	hash  hash.Hash
@@ -40,24 +40,24 @@ type imageReader struct {
 // readImages adds the pictures of a source, and what belongs to them. Their headers are read, so that what is damaged, too large or missing is
 // known before training.
 func (e *Examples) readImages(a *Attr, o *Options) error {
-	roots, err := imageRoots(o.Root, a.Files)
+	roots, err := imageRoots(o.Root, a.Files, a.media())
 	if err != nil {
 		return err
 	}
 	if e.name == "" {
 		e.name = roots[0].path
 	}
-	r := &imageReader{e: e, a: a, o: o, how: map[string]*ImagesAttr{}}
+	r := &imageReader{e: e, a: a, o: o, how: map[string]*Field{}}
 	for _, root := range roots {
 		r.total += len(root.list)
 	}
 	for i := range e.fields {
 		f := &e.fields[i]
-		if f.Images == nil {
+		if !f.ofFile() {
 			continue
 		}
 		column := a.columns(f)[0]
-		if r.how[column] = &f.Images.ImagesAttr; !slices.Contains(r.used, column) {
+		if r.how[column] = f; !slices.Contains(r.used, column) {
 			r.used = append(r.used, column)
 		}
 	}
@@ -82,10 +82,21 @@ func (e *Examples) readImages(a *Attr, o *Options) error {
 
 // columns are those that make an input: as the source says, or the one of its name.
 func (a *Attr) columns(f *Field) []string {
-	if c := a.Columns[f.Name]; len(c) > 0 || a.Format != Images {
+	if c := a.Columns[f.Name]; len(c) > 0 || !a.OfFiles() {
 		return c
 	}
 	return []string{f.Name}
+}
+
+// ofFile reports whether an input is made of a file of its own: a picture, or sound.
+func (f *Field) ofFile() bool { return f.Images != nil || f.Sound != nil }
+
+// probe looks at a file that makes the input.
+func (f *Field) probe(p *picture) (head []byte, size int64, err error) {
+	if f.Sound != nil {
+		return p.probeSound(&f.Sound.SoundsAttr)
+	}
+	return p.probe(&f.Images.ImagesAttr)
 }
 
 // flush looks at the pictures of the rows that wait, on all processors, and adds them in order.
@@ -103,7 +114,10 @@ func (r *imageReader) flush() error {
 	work.Wait()
 	for i, row := range r.wait {
 		r.hash.Write(r.sums[i])
-		fault := r.e.add(row, r.a)
+		keep, fault := r.a.wanted(&row)
+		if fault == nil && keep {
+			fault = r.e.add(row, r.a)
+		}
 		if fault == nil {
 			continue
 		}
@@ -115,7 +129,7 @@ func (r *imageReader) flush() error {
 		}
 	}
 	if r.done += len(r.wait); r.o.Progress != nil && len(r.wait) > 0 {
-		r.o.Progress("looking at pictures", int64(r.done), int64(max(r.done, r.total)))
+		r.o.Progress("looking at "+r.a.media().noun, int64(r.done), int64(max(r.done, r.total)))
 	}
 	r.wait = r.wait[:0]
 	return nil
@@ -133,11 +147,11 @@ func (r *imageReader) probe(i int) {
 			fmt.Fprintf(sum, "%q %v\n", column, row.Values[column])
 			continue
 		}
-		a := r.how[column]
-		if a == nil {
+		f := r.how[column]
+		if f == nil {
 			continue
 		}
-		head, size, err := p.probe(a)
+		head, size, err := f.probe(p)
 		if err != nil {
 			row.bad = pictureError(p, row, column, err)
 			return
@@ -177,11 +191,14 @@ func (e *Examples) imageCell(i int, row *Row, a *Attr) (c cell, fault *RowError)
 			return c, bad(row.File, row.Line, column, "is missing, and the input %s is made of it; there are %s%s", f.Name, strings.Join(known, ", "), hint(column, known)).bad
 		}
 		p, picture := x.(*picture)
-		if picture != (f.Images != nil) {
+		if picture != f.ofFile() {
+			if picture && a.Format == Sounds {
+				return c, bad(row.File, row.Line, column, "is sound, and data.sounds does not say how it makes the input %s", f.Name).bad
+			}
 			if picture {
 				return c, bad(row.File, row.Line, column, "is a picture, and the input %s is not one: f32 [batch, channels, height, width]", f.Name).bad
 			}
-			return c, bad(row.File, row.Line, column, "is %v, and the input %s wants a picture", x, f.Name).bad
+			return c, bad(row.File, row.Line, column, "is %v, and the input %s wants %s", x, f.Name, a.media().noun).bad
 		}
 		if picture {
 			c.picture = p

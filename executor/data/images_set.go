@@ -12,6 +12,11 @@ func (e *Examples) checkImages() error {
 	e.cuts = make([][]string, len(e.fields))
 	for i := range e.fields {
 		f := &e.fields[i]
+		if f.Sound != nil {
+			if err := e.checkSound(f); err != nil {
+				return err
+			}
+		}
 		if f.Images == nil {
 			continue
 		}
@@ -38,11 +43,33 @@ func (e *Examples) checkImages() error {
 	return nil
 }
 
+// checkSound is checkImages for an input of sound.
+func (e *Examples) checkSound(f *Field) error {
+	f.Shape = slices.Clone(f.Shape)
+	if err := f.checkSound(); err != nil {
+		return &OptionError{"sounds." + f.Name, err.Error()}
+	}
+	if sizes := f.Sound.sizes(); len(sizes) > 0 {
+		if e.sizes != nil && !slices.Equal(e.sizes, sizes) {
+			return optionErrorf("sounds."+f.Name, "has other lengths than another input")
+		}
+		e.sizes = sizes
+	}
+	return nil
+}
+
 // cutting finds the inputs that say how pictures were cut.
 func (e *Examples) cutting(a *Attr) error {
 	for i := range e.fields {
 		f := &e.fields[i]
 		columns := a.columns(f)
+		if a.Format == Sounds && slices.Equal(columns, []string{samplesColumn}) {
+			if f.Width != 1 {
+				return optionErrorf("columns", "%s is of %d numbers, and %s is one", f.Name, f.Width, samplesColumn)
+			}
+			e.cuts[i] = columns
+			continue
+		}
 		n := 0
 		for _, c := range columns {
 			if slices.Contains(cutColumns(), c) {
@@ -72,6 +99,11 @@ func (e *Examples) cutting(a *Attr) error {
 // pictured reports whether an input is made of pictures.
 func (e *Examples) pictured() bool { return e.firstPicture() >= 0 }
 
+// ofFiles reports whether an input is made of files of their own, which are decoded as they are needed.
+func (e *Examples) ofFiles() bool {
+	return slices.ContainsFunc(e.fields, func(f Field) bool { return f.ofFile() })
+}
+
 func (e *Examples) firstPicture() int {
 	return slices.IndexFunc(e.fields, func(f Field) bool { return f.Images != nil })
 }
@@ -79,6 +111,10 @@ func (e *Examples) firstPicture() int {
 // place finds the bucket of a row's pictures, and holds their sizes against the transforms. It is false for a row that is left out.
 func (e *Examples) place(cells []cell, r *Row) (bool, *RowError) {
 	first := e.firstPicture()
+	if i := slices.IndexFunc(e.fields, func(f Field) bool { return f.Sound != nil }); i >= 0 && len(e.sizes) > 0 {
+		e.bucket = append(e.bucket, uint16(e.fields[i].Sound.bucketFor(cells[i].picture.width)))
+		return true, nil
+	}
 	if first < 0 {
 		return true, nil
 	}
@@ -116,6 +152,9 @@ func (e *Examples) sizeOf(field, bucket int) [2]int {
 // width is how many numbers an input has, in batches of a bucket.
 func (e *Examples) width(field, bucket int) int {
 	f := &e.fields[field]
+	if f.Sound != nil && len(e.sizes) > 0 {
+		return e.sizes[bucket][0]
+	}
 	if f.Images == nil {
 		return f.Width
 	}
@@ -177,6 +216,9 @@ func (e *Examples) Fields() []Field { return e.fields }
 
 // Pictured reports whether examples are pictures, which are decoded as they are needed.
 func (e *Examples) Pictured() bool { return e.pictured() }
+
+// OfFiles reports whether examples are pictures or sound, which are decoded as they are needed.
+func (e *Examples) OfFiles() bool { return e.ofFiles() }
 
 // Dropped says which pictures no row speaks of, or are too small.
 func (e *Examples) Dropped() Skipped { return e.dropped }

@@ -163,11 +163,15 @@ func parquetClasses(path string) (out map[string][]string, err error) {
 	return out, nil
 }
 
-// tarImages gives the samples of an archive as WebDataset writes them: files whose names are alike up to the first dot belong together.
-// A picture is image, .cls is label, .txt is text, and .json has columns. Pictures are read where they lie in the archive.
+// archived gives the samples of an archive as WebDataset writes them: files whose names are alike up to the first dot belong together.
+// A picture is image, sound is audio, .cls is label, .txt is text, and .json has columns. They are read where they lie in the archive.
 //
 // Source: github.com/webdataset/webdataset, "The WebDataset Format".
-func tarImages(path string, yield func(Row) error) error {
+func (r *imageRoot) archived(path string, a *Attr, yield func(Row) error) error {
+	pattern, err := newNamed(a.Pattern)
+	if err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return checkpoint.FileError(path, err)
@@ -177,12 +181,13 @@ func tarImages(path string, yield func(Row) error) error {
 	archive := tar.NewReader(in)
 	row, key, line := Row{}, "", 0
 	give := func() error {
-		if key == "" {
+		if key == "" || row.bad == nil && len(row.Values) == 0 { // nothing that belongs to a sample, as a file README
 			return nil
 		}
-		if _, ok := row.Values[imageColumn]; !ok && row.bad == nil {
-			row = bad(path, line, key, "is a sample without a picture")
+		if _, ok := row.Values[r.column]; !ok && row.bad == nil {
+			row = bad(path, line, key, "is a sample without %s", r.noun)
 		}
+		pattern.row(&row, filepath.Base(key))
 		return yield(row)
 	}
 	for {
@@ -205,7 +210,7 @@ func tarImages(path string, yield func(Row) error) error {
 			line++
 			key, row = dir+stem, Row{File: path, Line: line, Values: map[string]any{}}
 		}
-		if err := tarMember(&row, h, archive, in.at, path, strings.ToLower(extension)); err != nil {
+		if err := tarMember(&row, r.media, h, archive, in.at, path, strings.ToLower(extension)); err != nil {
 			return err
 		}
 	}
@@ -224,13 +229,13 @@ func (p *place) Read(b []byte) (int, error) {
 }
 
 // tarMember adds a file of an archive to its sample.
-func tarMember(row *Row, h *tar.Header, r io.Reader, at int64, path, extension string) error {
+func tarMember(row *Row, m media, h *tar.Header, r io.Reader, at int64, path, extension string) error {
 	if row.bad != nil {
 		return nil
 	}
-	if isPicture("." + extension) {
-		if _, ok := row.Values[imageColumn]; !ok {
-			row.Values[imageColumn] = &picture{file: path, at: at, size: h.Size, inside: h.Name}
+	if m.has("." + extension) {
+		if _, ok := row.Values[m.column]; !ok {
+			row.Values[m.column] = &picture{file: path, at: at, size: h.Size, inside: h.Name}
 		}
 		return nil
 	}

@@ -59,7 +59,7 @@ func (r *Run) evalExampleLoader(blank bool) (*data.ExampleLoader, error) {
 
 // blankLoaders give batches of the shapes that training and evaluation have, whose pictures are black.
 func (r *Run) blankLoaders() (train, eval Loader, err error) {
-	if r.examples == nil || !r.examples.Pictured() {
+	if r.examples == nil || !r.examples.OfFiles() {
 		if train, err = r.loader(data.Position{}); err == nil && r.holdsOut() {
 			eval, err = r.evalLoader()
 		}

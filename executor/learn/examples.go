@@ -85,7 +85,7 @@ func (r *Run) inputField(name string, fields map[string]any) (data.Field, error)
 			}
 			continue
 		}
-		if text, ok := x.(string); ok && r.Recipe.picture(name) {
+		if text, ok := x.(string); ok && (r.Recipe.picture(name) || r.Recipe.sound(name)) {
 			f.Shape, f.Names, f.Width = append(f.Shape, 0), append(f.Names, text), 0
 			continue
 		}

@@ -63,6 +63,13 @@ func (r *Recipe) picture(input string) bool {
 
 // described adds to an input what the recipe says of it. One of the shape of pictures is one, where a source gives pictures.
 func (r *Run) described(f data.Field) (data.Field, error) {
+	if sound, ok := r.Recipe.Sounds[f.Name]; ok {
+		if !slices.ContainsFunc(r.Recipe.Train, func(a data.Attr) bool { return a.Format == data.Sounds }) {
+			return f, r.mistake("data.sounds."+f.Name, "there is no source of sound; want format: \"audio\"")
+		}
+		f.Sound = &sound
+		return f, nil
+	}
 	given := slices.ContainsFunc(r.Recipe.Train, func(a data.Attr) bool { return a.Format == data.Images })
 	in, ok := r.Recipe.Images[f.Name]
 	if ok && !given {
@@ -94,7 +101,7 @@ func withClasses(fields []data.Field, all *data.Examples) []data.Field {
 // placeOf is where in the recipe an option of data stands.
 func placeOf(err error, source string) string {
 	var o *data.OptionError
-	if errors.As(err, &o) && strings.HasPrefix(o.Field, "images.") {
+	if errors.As(err, &o) && (strings.HasPrefix(o.Field, "images.") || strings.HasPrefix(o.Field, "sounds.")) {
 		return "data"
 	}
 	return source
@@ -194,6 +201,12 @@ func fitted(t *tokenizer.Tokenizer, text string, n int, fill int32) ([]int32, er
 func (r *Run) assumedSizes() map[string]int {
 	sizes := map[string]int{}
 	for _, n := range r.model.Nodes {
+		if s, ok := r.Recipe.Sounds[n.ID]; ok && n.Op == ir.OpInput && len(s.Lengths) > 0 {
+			f, err := r.inputField(n.ID, n.Fields)
+			if d, no := ir.ParseDim(f.Names[0]); err == nil && no == nil && !d.Known() {
+				sizes[d.Syms] = s.Lengths[len(s.Lengths)-1] / d.N
+			}
+		}
 		in, ok := r.Recipe.Images[n.ID]
 		if !ok || n.Op != ir.OpInput {
 			continue

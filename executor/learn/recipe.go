@@ -69,6 +69,7 @@ type Recipe struct {
 	Balance   *train.Balance   // nil if there is none
 	Random    map[string]data.RandomAttr
 	Images    map[string]data.ImageInput // of inputs that are pictures
+	Sounds    map[string]data.SoundInput // of inputs that are sound
 	Texts     map[string]TextAttr        // of inputs that are texts beside them
 	Batch     data.BatchOptions
 	Steps     StepsAttr
@@ -98,6 +99,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	out.Tokenizer, _ = sources["tokenizer"].(string)
 	out.Random = d.randoms(sources["random"])
 	d.pictures(out, sources)
+	d.sounds(out, sources)
 	d.balance(out)
 	d.saved(out)
 	d.measures, d.stepMeasures = out.Evaluate.Measures, out.Steps.Measures
@@ -280,6 +282,7 @@ func CUE() ([]byte, error) {
 		{Title: "Source", Doc: "is one source of data.", Attr: data.Attr{}},
 		{Title: "Random", Doc: "is an input of the model that is random numbers, drawn anew for each batch.", Attr: data.RandomAttr{}},
 		{Title: "ImagesPart", Doc: "says how pictures become numbers.", Attr: data.ImagesAttr{}},
+		{Title: "SoundsPart", Doc: "says how sound becomes numbers.", Attr: data.SoundsAttr{}},
 		{Title: "Buckets", Doc: "are sizes of pictures, so that their shapes stay, and those of a batch are of one size.", Attr: data.BucketsAttr{}},
 		{Title: "Mix", Doc: "mixes pictures of a batch, and the probabilities of their classes.", Attr: data.MixAttr{}},
 		{Title: "Text", Doc: "says how texts beside pictures become ids.", Attr: TextAttr{}},

@@ -119,8 +119,13 @@ func (m *Model) Labels(classes int) ([]string, error) {
 	var config struct {
 		Names map[string]string `json:"id2label"`
 	}
-	if _, err := m.readJSON("config.json", &config); err != nil {
-		return nil, err
+	for _, file := range []string{"config.json", "labels.json"} { // the second is what a recipe's run leaves of a graph
+		if _, err := m.readJSON(file, &config); err != nil {
+			return nil, err
+		}
+		if len(config.Names) > 0 {
+			break
+		}
 	}
 	out := make([]string, classes)
 	for i := range out {

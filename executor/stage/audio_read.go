@@ -52,19 +52,37 @@ func audioRead() *Def {
 	}
 }
 
+// AudioTensorAttr describes the length of signals.
+type AudioTensorAttr struct {
+	Samples int `cue:"samples: int & >=0 | *0" doc:"what all clips become: the middle of longer ones, shorter ones with silence behind; 0 leaves clips of one length as they are"`
+}
+
+// ofLength is a clip of so many samples of each channel.
+func ofLength(c *audio.Clip, n int) *audio.Clip {
+	if n == 0 || c.Len() == n {
+		return c
+	}
+	out := &audio.Clip{Rate: c.Rate, Channels: c.Channels, Samples: make([]float32, n*c.Channels)}
+	copy(out.Samples, c.Samples[max(0, c.Len()-n)/2*c.Channels:])
+	return out
+}
+
 func audioTensor() *Def {
 	return &Def{
 		Name: "audio.tensor", Title: "AudioTensor", Result: Tensor, Early: true,
 		Doc:   "turns sound of one length into a tensor of f32, [clips, samples]; of clips with several channels, [clips, channels, samples].",
 		Ports: []Port{{Name: "x", Doc: "the sound", Kinds: []Kind{Audio}}},
+		Attr:  AudioTensorAttr{},
 		Run: func(_ context.Context, c *Call) (Value, error) {
 			list, ok := c.In["x"].([]*audio.Clip)
 			if !ok {
 				return nil, errKind(c.In["x"], Audio)
 			}
-			first := list[0]
+			n := c.Attr.(AudioTensorAttr).Samples
+			first := ofLength(list[0], n)
 			var all []float32
 			for i, clip := range list {
+				clip = ofLength(clip, n)
 				if clip.Len() != first.Len() || clip.Channels != first.Channels || clip.Rate != first.Rate {
 					return nil, fmt.Errorf("x[%d] is %v with %d samples, and x[0] is %v with %d: they are no tensor", i, clip, clip.Len(), first, first.Len())
 				}

@@ -138,6 +138,19 @@ func sizeOf(v stage.Value) int64 {
 	return sum
 }
 
+// Notes are what plans say of stages, each with its name.
+func (p *Pipeline) Notes() []string {
+	var list []string
+	for _, c := range p.order {
+		if c.def.Note != nil {
+			if text := c.def.Note(&c.Call); text != "" {
+				list = append(list, "nodes."+c.ID+": "+text)
+			}
+		}
+	}
+	return list
+}
+
 // MemoryText is a table of moments.
 func MemoryText(list []Moment, size func(bytes int64) string) string {
 	var b strings.Builder

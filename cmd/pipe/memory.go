@@ -34,10 +34,13 @@ func (e *engine) fitted(doc *schema.Document, o executor.Options, reload func(se
 	return p, doc, err
 }
 
-// choices says what was chosen so that a run fits.
+// choices says what was chosen so that a run fits, and what stages say of themselves.
 func choices(c *console, p *executor.Pipeline) {
 	for _, made := range p.Chosen() {
 		c.log.Info("to fit into memory", "choice", made.What, "cost", made.Cost)
+	}
+	for _, note := range p.Notes() {
+		c.log.Info(note)
 	}
 }
 

@@ -142,6 +142,7 @@ func (f *planFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sch
 	defer p.Close()
 	defer c.warn(err) // after the plan was shown
 	r.Hash, r.peak, r.memory, r.chosen = doc.Hash, p.PeakBytes(), p.Memory(), p.Chosen()
+	r.notes = p.Notes()
 	for _, m := range p.Models() {
 		r.addModel(m)
 		if !f.time || f.after != "" || err != nil {
@@ -203,6 +204,7 @@ type planReport struct {
 	times                []*forecast
 	memory               []executor.Moment
 	chosen               []executor.Choice
+	notes                []string
 }
 
 func (r *planReport) addModel(m *model.Model) {
@@ -233,6 +235,9 @@ func (r *planReport) text() string {
 	fmt.Fprintf(&b, "document %s\nhash %s\npeak %d bytes (%s)\n", r.Name, r.Hash, r.peak, model.Size(r.peak))
 	for _, made := range r.chosen {
 		fmt.Fprintf(&b, "chosen to fit: %s (%s)\n", made.What, made.Cost)
+	}
+	for _, note := range r.notes {
+		b.WriteString(note + "\n")
 	}
 	if len(r.memory) > 0 {
 		b.WriteString("\n" + executor.MemoryText(r.memory, model.Size))
@@ -266,10 +271,11 @@ func (r *planReport) json() any {
 		FLOPs    int64        `json:"flops"`
 		Memory   []memoryJSON `json:"memory,omitempty"`
 		Chosen   []string     `json:"chosen,omitempty"`
+		Notes    []string     `json:"notes,omitempty"`
 		Times    []*forecast  `json:"times,omitempty"`
 		Plans    []summary    `json:"plans"`
 		Steps    []step       `json:"steps"`
-	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.times, []summary{}, []step{}}
+	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.notes, r.times, []summary{}, []step{}}
 	for _, made := range r.chosen {
 		out.Chosen = append(out.Chosen, made.What)
 	}

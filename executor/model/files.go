@@ -13,7 +13,7 @@ import (
 // adapter, and its tokenizer if that was read. Each is named once.
 func (m *Model) Files() []string {
 	var list []string
-	for _, name := range []string{"config.json", schema.ModelFile, "preprocessor_config.json"} {
+	for _, name := range []string{"config.json", schema.ModelFile, PicturesConfig} {
 		file := filepath.Join(m.opt.Dir, name)
 		if info, err := os.Stat(file); m.opt.Dir != "" && err == nil && info.Mode().IsRegular() {
 			list = append(list, file)

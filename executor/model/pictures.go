@@ -23,10 +23,12 @@ type Pictures struct {
 // resamplings are Pillow's numbers of filters.
 var resamplings = []string{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"}
 
-// Pictures reads how pictures are prepared. That the folder does not say it is an
+// PicturesConfig is the file that says how pictures are prepared.
+const PicturesConfig = "preprocessor_config.json"
+
+// ReadPictures reads how pictures are prepared, in a folder. That it does not say it is an
 // error, and so is a field that means what is not done here.
-func (m *Model) Pictures() (*Pictures, error) {
-	const name = "preprocessor_config.json"
+func ReadPictures(folder string) (*Pictures, error) {
 	config := struct {
 		DoResize    *bool     `json:"do_resize"`
 		Size        any       `json:"size"`
@@ -40,11 +42,11 @@ func (m *Model) Pictures() (*Pictures, error) {
 		Mean        []float64 `json:"image_mean"`
 		Std         []float64 `json:"image_std"`
 	}{Resample: 2, Factor: 1.0 / 255}
-	file := filepath.Join(m.opt.Dir, name)
+	file := filepath.Join(folder, PicturesConfig)
 	bad := func(format string, args ...any) (*Pictures, error) {
 		return nil, &checkpoint.Error{File: file, Msg: fmt.Sprintf(format, args...)}
 	}
-	found, err := m.readJSON(name, &config)
+	found, err := readJSON(file, &config)
 	if err != nil {
 		return nil, err
 	}

@@ -146,10 +146,14 @@ func (m *Model) readPooling(s *Sentence, name string, must bool) error {
 // readJSON reads a file of the model's folder into v; found is false if there is
 // none.
 func (m *Model) readJSON(name string, v any) (found bool, err error) {
-	path := filepath.Join(m.opt.Dir, name)
 	if IsGGUF(m.opt.Dir) {
 		return false, nil
 	}
+	return readJSON(filepath.Join(m.opt.Dir, name), v)
+}
+
+// readJSON reads a file, if it is there.
+func readJSON(path string, v any) (found bool, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
@@ -35,6 +36,8 @@ type DenoiseAttr struct {
 	Starts    []float64      `cue:"starts: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps that is made before each counts; 0 if it is not said"`
 	Ends      []float64      `cue:"ends: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps after which each counts no more; 1 if it is not said"`
 	Shown     string         `cue:"shown_as: string | *\"shown\"" doc:"the controls' input that is the picture"`
+	Preview   int            `cue:"preview: int & >=0 | *0" doc:"after so many steps each a small picture of what is being made is written; 0 writes none"`
+	PreviewTo string         `cue:"preview_to: string | *\"\"" doc:"the file of previews, .png or .jpg"`
 	Sample    string         `cue:"sample: string | *\"sample\"" doc:"the model's input that is the sample"`
 	Timestep  string         `cue:"timestep: string | *\"timestep\"" doc:"the model's input that is the time"`
 }
@@ -53,11 +56,13 @@ func denoise() *Def {
 			{Name: "beside", Doc: "channels that the model reads behind those of the sample; left out if it has no room for them", Kinds: tensor, Optional: true},
 			{Name: "controls", Doc: "networks beside the model, which read what it reads and a picture, and whose results have the names of inputs of the model", Kinds: []Kind{Model}, Map: true, Optional: true},
 			{Name: "shown", Doc: "the pictures of controls, in the order of their names, [controls, channels, height, width], 0 to 1", Kinds: tensor, Optional: true},
+			{Name: "decoder", Doc: "the autoencoder that makes previews of latents: a tiny one costs little. What is larger than 32 latents on a side is averaged before. Without it samples are pictures themselves, from -1 to 1", Kinds: []Kind{Model}, Optional: true},
 			{Name: "noise", Doc: "the noise to begin from, of standard deviation 1, instead of one by seed", Kinds: tensor, Optional: true},
 			{Name: "noises", Doc: "the noise of each step, [steps, samples, ...], instead of one by seed", Kinds: tensor, Optional: true},
 		},
 		Attr:    DenoiseAttr{},
 		Sample:  sampleOf,
+		Note:    noteOf,
 		Prepare: prepareDenoise,
 		Own: func(c *Call) int64 {
 			if w, ok := c.kept.(*walk); ok {
@@ -112,6 +117,8 @@ type walk struct {
 	anew     bool      // it begins with noise alone all the same
 	noise    []float32 // that the walk began with
 	noises   []float32 // of all steps, or nil
+	preview  *preview  // or nil
+	variance bool      // the sampler reads variances that the model learned
 }
 
 // prepareDenoise makes the plan of one prediction.
@@ -152,6 +159,9 @@ func prepareDenoise(c *Call) error {
 		return err
 	}
 	if err := w.prepareCalls(inputs); err != nil {
+		return err
+	}
+	if err := w.preparePreview(c); err != nil {
 		return err
 	}
 	c.kept = w
@@ -228,6 +238,7 @@ func (w *walk) chooseSampler(c *Call) error {
 	if err != nil {
 		return err
 	}
+	w.variance = strings.HasPrefix(config.Variance, "learned")
 	// Models of flows read patches of two rows and two columns.
 	tokens := w.shape[len(w.shape)-1] * w.shape[max(len(w.shape)-2, 1)] / 4
 	if w.sampler, err = diffusion.New(name, config, diffusion.Options{Steps: a.Steps, Batch: len(w.seeds), Tokens: tokens}); err != nil {
@@ -236,6 +247,9 @@ func (w *walk) chooseSampler(c *Call) error {
 	w.first = 0
 	if a.Strength < 1 {
 		w.first = (a.Steps - int(float64(a.Steps)*a.Strength)) * w.sampler.Order()
+		if name == "flow" { // as pipelines of diffusers round there
+			w.first = int(float64(a.Steps) - float64(a.Steps)*a.Strength)
+		}
 		if w.first >= len(w.sampler.Timesteps()) {
 			return fmt.Errorf("strength %g of %d steps leaves none", a.Strength, a.Steps)
 		}

@@ -184,11 +184,11 @@ func (w *walk) predict(ctx context.Context, step int, x []float32) ([]float32, e
 		all = append(all, out...)
 	}
 	if w.without == nil {
-		return all, nil
+		return w.mean(all), nil
 	}
 	with, without := all[:len(all)/2], all[len(all)/2:]
 	w.guide(without, with)
-	return without, nil
+	return w.mean(without), nil
 }
 
 // call runs the model for the rows from one on that are computed at once.

@@ -67,8 +67,8 @@ func (w *walk) prepareControls(c *Call, inputs map[string]tensorfile.Tensor) err
 	return nil
 }
 
-// show gives each network its picture.
-func (w *walk) show(c *Call) {
+// showControls gives each network its picture.
+func (w *walk) showControls(c *Call) {
 	shown, _ := c.In["shown"].(tensorfile.Tensor)
 	for i := range w.controls {
 		sizes := shown.Type.Sizes()

@@ -16,7 +16,7 @@ func (w *walk) begin(c *Call) error {
 		return err
 	}
 	w.gather()
-	w.show(c)
+	w.showControls(c)
 	n := size(w.shape)
 	read := func(port string, elems int) ([]float32, error) {
 		t, ok := c.In[port].(tensorfile.Tensor)
@@ -119,6 +119,11 @@ func (w *walk) run(ctx context.Context, c *Call) (Value, error) {
 		default:
 			noise = w.draw(i + 1)
 		}
+		if w.preview.shows(i+1-w.first, len(steps)-w.first) {
+			if err := w.show(ctx, i, x, out); err != nil {
+				return nil, err
+			}
+		}
 		w.sampler.Next(i, x, out, noise)
 		w.keep(x, i+1)
 		if c.Progress != nil {
@@ -151,14 +156,29 @@ func (w *walk) keep(x []float32, step int) {
 	}
 }
 
-// guide puts into without what guidance makes of both.
+// mean leaves out variances that a model gives in as many more channels, for a sampler that has no use for them.
+func (w *walk) mean(out []float32) []float32 {
+	n := size(w.shape[1:])
+	if w.variance || len(out) != 2*n*w.shape[0] {
+		return out
+	}
+	means := out[:0]
+	for row := range w.shape[0] {
+		means = append(means, out[2*row*n:(2*row+1)*n]...)
+	}
+	return means
+}
+
+// guide puts into without what guidance makes of both. Variances that a model learned, in more channels
+// than samples have, are those of with.
 //
 // Source: arXiv:2207.12598; to take contrast back arXiv:2305.08891, section 3.4.
 func (w *walk) guide(without, with []float32) {
 	g, r := w.attr.Guidance, w.attr.Rescale
-	n := len(with) / w.shape[0]
+	n, own := len(with)/w.shape[0], size(w.shape[1:])
 	for row := range w.shape[0] {
-		a, b := without[row*n:(row+1)*n], with[row*n:(row+1)*n]
+		copy(without[row*n+own:(row+1)*n], with[row*n+own:])
+		a, b := without[row*n:row*n+own], with[row*n:row*n+own]
 		for i, v := range b {
 			a[i] = float32(float64(a[i]) + g*(float64(v)-float64(a[i])))
 		}

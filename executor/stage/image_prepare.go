@@ -3,23 +3,35 @@ package stage
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"pipe.dev/executor/image"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/tensorfile"
 )
 
+// ImagePrepareAttr says where it stands how pictures are prepared.
+type ImagePrepareAttr struct {
+	Config string `cue:"config: string | *\"\"" doc:"the folder with preprocessor_config.json; that of the model if empty"`
+}
+
 func imagePrepare() *Def {
 	return &Def{
 		Name: "image.prepare", Title: "ImagePrepare", Result: Tensor, Early: true,
 		Doc:   "turns pictures into the tensor that a model reads, as preprocessor_config.json of its folder says: size, part in the middle, mean and deviation.",
 		Ports: []Port{pictures(), {Name: "model", Doc: "the model", Kinds: []Kind{Model}}},
+		Attr:  ImagePrepareAttr{},
 		Run: func(ctx context.Context, c *Call) (Value, error) {
 			list, ok := c.In["x"].([]*image.Picture)
 			if !ok {
 				return nil, errKind(c.In["x"], Images)
 			}
-			how, err := c.Model("model").Pictures()
+			folder := c.Attr.(ImagePrepareAttr).Config
+			if folder == "" {
+				folder = c.Model("model").Dir()
+			}
+			c.read(filepath.Join(folder, model.PicturesConfig))
+			how, err := model.ReadPictures(folder)
 			if err != nil {
 				return nil, err
 			}
@@ -34,7 +46,7 @@ func imagePrepare() *Def {
 			}
 			data, shape, err := image.Tensor(ready, image.Normal{Mean: how.Mean, Std: how.Std})
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.Model("model").Dir(), err)
+				return nil, fmt.Errorf("%s: %w", folder, err)
 			}
 			return tensorfile.FromFloat32s(c.ID, data, shape[:]...), nil
 		},

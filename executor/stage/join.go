@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/tensorfile"
@@ -10,7 +11,8 @@ import (
 
 // JoinAttr describes how two tensors become one.
 type JoinAttr struct {
-	Axis int `cue:"axis: int | *-1" doc:"along which they stand one after the other; negative counts from the end"`
+	Axis int  `cue:"axis: int | *-1" doc:"along which they stand one after the other; negative counts from the end"`
+	Fill bool `cue:"fill: bool | *false" doc:"where their other sizes differ, zeros stand behind the values of the smaller"`
 }
 
 func join() *Def {
@@ -68,6 +70,10 @@ func newJoin(c *Call) (*joining, error) {
 	if axis < 0 || axis >= len(s) || len(s) != len(t) {
 		return nil, fmt.Errorf("x is %v and y %v, and the axis %d", x.Type, y.Type, a.Axis)
 	}
+	if a.Fill {
+		x, y = filled(x, y, axis), filled(y, x, axis)
+		s, t = x.Type.Sizes(), y.Type.Sizes()
+	}
 	j := &joining{parts: [2]tensorfile.Tensor{x, y}, before: size(s[:axis]), after: size(s[axis+1:])}
 	for i := range s {
 		if i != axis && s[i] != t[i] {
@@ -78,6 +84,33 @@ func newJoin(c *Call) (*joining, error) {
 	s[axis] += t[axis]
 	j.shape = s
 	return j, nil
+}
+
+// filled is x with zeros behind its values, so that its sizes are at least those of y but along an axis.
+func filled(x, y tensorfile.Tensor, axis int) tensorfile.Tensor {
+	s, wide := x.Type.Sizes(), x.Type.Sizes()
+	for i, n := range y.Type.Sizes() {
+		if i != axis {
+			wide[i] = max(wide[i], n)
+		}
+	}
+	if slices.Equal(s, wide) {
+		return x
+	}
+	if x.Data == nil {
+		return tensorfile.Tensor{Name: x.Name, Type: ir.T(ir.F32, wide...)}
+	}
+	out, v := make([]float32, size(wide)), x.Float32s()
+	row := s[len(s)-1]
+	for from := 0; from < len(v); from += row {
+		at, rest := 0, from/row
+		for i, step := len(s)-2, wide[len(s)-1]; i >= 0; i-- {
+			at += rest % s[i] * step
+			rest, step = rest/s[i], step*wide[i]
+		}
+		copy(out[at:], v[from:from+row])
+	}
+	return tensorfile.FromFloat32s(x.Name, out, wide...)
 }
 
 func (j *joining) values() []float32 {

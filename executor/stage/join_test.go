@@ -32,3 +32,17 @@ func TestJoin(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinFilled: zeros stand behind the values of the smaller one, along every other axis.
+func TestJoinFilled(t *testing.T) {
+	x := tensorfile.FromFloat32s("x", []float32{1, 2, 3, 4}, 2, 1, 2)
+	y := tensorfile.FromFloat32s("y", []float32{5, 6, 7}, 1, 1, 3)
+	v, err := join().Run(context.Background(), &Call{ID: "j", Attr: JoinAttr{Axis: 1, Fill: true}, In: map[string]Value{"x": x, "y": y}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := v.(tensorfile.Tensor)
+	if got, want := fmt.Sprint(r.Type.Sizes(), r.Float32s()), "[2 2 3] [1 2 0 5 6 7 3 4 0 0 0 0]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

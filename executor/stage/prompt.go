@@ -12,7 +12,7 @@ import (
 // PromptAttr describes how prompts of pictures become tokens.
 type PromptAttr struct {
 	Length  int    `cue:"length: int & >2 | *77" doc:"tokens of a part, with the one that begins it and the one that ends it"`
-	Begin   string `cue:"begin: string | *\"<|startoftext|>\"" doc:"the token that begins a part"`
+	Begin   string `cue:"begin: string | *\"<|startoftext|>\"" doc:"the token that begins a part; none if empty"`
 	End     string `cue:"end: string | *\"<|endoftext|>\"" doc:"the token that ends it"`
 	Fill    string `cue:"fill: string | *\"<|endoftext|>\"" doc:"the token that fills what is left"`
 	Weights bool   `cue:"weights: bool | *true" doc:"brackets weigh words, and long texts go on in further parts; else brackets are text, and what is beyond the first part is left out, which is told"`
@@ -80,6 +80,9 @@ func newCutter(c *Call) (*cutter, error) {
 		field, token string
 		to           *int32
 	}{{"begin", p.attr.Begin, &p.begin}, {"end", p.attr.End, &p.end}, {"fill", p.attr.Fill, &p.fill}} {
+		if x.field == "begin" && x.token == "" {
+			continue
+		}
 		id, ok := t.ID(x.token)
 		if !ok {
 			return nil, fmt.Errorf("%s is %q, which is no token of %s", x.field, x.token, c.Model("model").Dir())
@@ -135,7 +138,7 @@ func (p *cutter) first(text string, warn func(error)) ([][]weighted, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n, room := len(ids), p.attr.Length-2; n > room {
+	if n, room := len(ids), p.room(); n > room {
 		if warn != nil {
 			warn(fmt.Errorf("%s: the text has %d tokens, of which %d are left out", p.call.ID, n, n-room))
 		}
@@ -148,6 +151,14 @@ func (p *cutter) first(text string, warn func(error)) ([][]weighted, error) {
 	return [][]weighted{part}, nil
 }
 
+// room is how many tokens of a text a part holds.
+func (p *cutter) room() int {
+	if p.attr.Begin == "" {
+		return p.attr.Length - 1
+	}
+	return p.attr.Length - 2
+}
+
 // wrap is how far back a part may end at a comma, in tokens.
 const wrap = 20
 
@@ -155,7 +166,7 @@ const wrap = 20
 // goes into the next one, if it is short.
 func (p *cutter) add(list [][]weighted, w weighted) [][]weighted {
 	last := len(list) - 1
-	if len(list[last]) < p.attr.Length-2 {
+	if len(list[last]) < p.room() {
 		list[last] = append(list[last], w)
 		return list
 	}
@@ -176,8 +187,11 @@ func (p *cutter) tensors(list [][]weighted) []tensorfile.Tensor {
 	var ids []int32
 	var weights []float32
 	for _, part := range list {
-		row := append([]weighted{{p.begin, 1}}, part...)
-		row = append(row, weighted{p.end, 1})
+		var row []weighted
+		if p.attr.Begin != "" {
+			row = []weighted{{p.begin, 1}}
+		}
+		row = append(append(row, part...), weighted{p.end, 1})
 		for len(row) < n {
 			row = append(row, weighted{p.fill, 1})
 		}

@@ -41,6 +41,9 @@ type Def struct {
 	// Sample describes a row of what Run gave, of a stage that begins with noise; nil where it does not.
 	Sample func(c *Call, row int) Sample
 
+	// Note is what a plan says of a prepared call besides its models: what it costs; "" for nothing. It may be nil.
+	Note func(c *Call) string
+
 	// Words says that of its models it uses the tokenizers alone, no weights.
 	Words bool
 	// Lazy says that its models may still be running when Run has returned.

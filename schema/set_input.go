@@ -234,6 +234,18 @@ func (s setting) add(f *ast.File, path []string, value ast.Expr, inputs map[stri
 		}
 		to, path = next, path[1:]
 	}
+	if of, _, _ := ast.LabelName(to.Label); of == "settings" {
+		var names []string
+		for _, x := range structs(to.Value) {
+			for _, e := range x.Elts {
+				if field, ok := e.(*ast.Field); ok {
+					name, _, _ := ast.LabelName(field.Label)
+					names = append(names, name)
+				}
+			}
+		}
+		return s.errorf(Suggest(path[0], names), "settings of the document are %s", strings.Join(names, ", "))
+	}
 	pos := value.Pos() // so that a field that may not be there is told to be this setting's
 	label := func(name string) ast.Label {
 		return &ast.BasicLit{ValuePos: pos, Kind: token.STRING, Value: strconv.Quote(name)}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -34,6 +35,22 @@ func TestSet(t *testing.T) {
 		if have := input(t, d, c.input); have != c.want {
 			t.Errorf("--set %s gives %s, want %s", c.set, have, c.want)
 		}
+	}
+}
+
+// Settings of a recipe are those that it declares.
+func TestSetSettings(t *testing.T) {
+	const recipe = `package x
+import "pipe.dev/schema/train"
+r: train.#Recipe & {name: "r", settings: {size: 8, rate: 0.1}, model: from: "m", data: train: [{files: ["\(settings.size)"]}], batch: batch: 1, "train": steps: 1}
+`
+	d := loadText(t, recipe, "settings.size=9")
+	if x := fmt.Sprint(d.Recipe.Fields["data"]); !strings.Contains(x, "files:[9]") {
+		t.Error(x)
+	}
+	_, err := Load("x.cue", Options{Source: map[string][]byte{"x.cue": []byte(recipe)}, Set: []string{"settings.sise=9"}})
+	if err == nil || !strings.Contains(err.Error(), "settings of the document are size, rate (did you mean size?)") {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -140,8 +142,13 @@ func (w *training) step(e learn.Event) {
 // end says where the results are.
 func (w *training) end(doc *schema.Document) error {
 	if w.json {
-		out := map[string]any{"document": doc.File, "name": doc.Name, "hash": doc.Hash, "run": w.folder, "model": w.folder + "/model",
+		out := map[string]any{"document": doc.File, "name": doc.Name, "hash": doc.Hash, "run": w.folder,
 			"steps": w.last.Step, w.last.Unit: w.last.Tokens, "seconds": w.last.Elapsed.Seconds()}
+		for _, name := range []string{"model", "adapter"} { // either may not be
+			if info, err := os.Stat(filepath.Join(w.folder, name)); err == nil && info.IsDir() {
+				out[name] = w.folder + "/" + name
+			}
+		}
 		more := map[string]float64{"loss": w.last.Loss}
 		maps.Copy(more, w.last.More)
 		for name, x := range more {

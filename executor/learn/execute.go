@@ -54,7 +54,7 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 	saved, skipped := t.Step(), t.skipped
 	err = t.Run(ctx, func(e Event) error {
 		if hear.Step(e); e.Skipped > skipped {
-			r.opt.Warn(fmt.Errorf("%s: by step %d, %d batches had no token that is trained, and were skipped", r.train.Name(), e.Step, e.Skipped))
+			r.opt.Warn(fmt.Errorf("%s: by step %d, %d batches had no token that is trained, and were skipped", r.dataName(), e.Step, e.Skipped))
 			skipped = max(2*skipped, e.Skipped) // not every time
 		}
 		if e.Log {
@@ -80,8 +80,10 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.export(t, filepath.Join(run.Folder, "model")); err != nil {
-		return err
+	if !r.onlyAdapters(t) {
+		if err := r.export(t, filepath.Join(run.Folder, "model")); err != nil {
+			return err
+		}
 	}
 	if err := r.exportAdapters(t, filepath.Join(run.Folder, "adapter")); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pipe.dev/compiler/plan"
+	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 )
 
@@ -44,7 +45,15 @@ func (r *Run) exportModels(t *Trainer, dir string) error {
 
 // exported reports whether a model is another one after training.
 func (r *Run) exported(t *Trainer, m *Member) bool {
-	return m.Adapter != nil || slices.ContainsFunc(r.weightsOf(t, m), func(s plan.State) bool { return s.Changes })
+	if m.Adapter != nil {
+		return r.Recipe.Save.Merged
+	}
+	return slices.ContainsFunc(r.weightsOf(t, m), func(s plan.State) bool { return s.Changes })
+}
+
+// onlyAdapters reports whether a finished run writes adapters and no model.
+func (r *Run) onlyAdapters(t *Trainer) bool {
+	return !r.Recipe.Save.Merged && !slices.ContainsFunc(t.changing(), func(s plan.State) bool { return !train.IsAdapter(s.Path) })
 }
 
 // placeOf is where in the exported folder a model lies: as in save.folder, or

@@ -37,7 +37,11 @@ func (r *Run) inputs() (in inputs, err error) {
 	}
 	var files []string
 	if dir := r.tokenizerFolder(); dir != "" {
-		files = append(files, filepath.Join(dir, "tokenizer.json"))
+		for _, name := range []string{"tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "tokenizer.model"} {
+			if file := filepath.Join(dir, name); isFile(file) {
+				files = append(files, file)
+			}
+		}
 	}
 	for _, m := range r.Recipe.members() {
 		files = append(files, m.files()...)

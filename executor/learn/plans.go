@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -74,13 +75,13 @@ func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 		sizes := map[string]int{"batch": batch.Batch, "seq": n}
 		switch {
 		case phase == "update":
-			sizes = map[string]int{}
+			sizes = map[string]int{} // nothing of a batch is left, once shapes are known
 		case r.Recipe.ofNumbers():
 			sizes = r.exampleSizes(n)
 		}
 		var err error
 		if i == 0 || r.Recipe.ofNumbers() {
-			if program, err = r.opt.Compile(r.model, r.Recipe, p, phase, sizes["batch"], r.held); err != nil {
+			if program, err = r.opt.Compile(r.model, r.Recipe, p, phase, cmp.Or(sizes["batch"], batch.Batch), r.held); err != nil {
 				return nil, err
 			}
 		}

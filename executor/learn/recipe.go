@@ -49,6 +49,7 @@ type SaveAttr struct {
 	Keep   int    `cue:"keep: int & >0 | *2" doc:"how many checkpoints stay"`
 	Folder string `cue:"folder?: string & !=\"\"" doc:"a folder of models, as a pipeline of diffusers is: a finished run writes a copy of it with those in it that were trained"`
 	DType  string `cue:"dtype: *\"auto\" | \"f32\" | \"bf16\" | \"f16\"" doc:"element type of the weights of the model that a finished run writes; auto is that of the model's folder, and f32 of a model from scratch"`
+	Merged bool   `cue:"merged: bool | *true" doc:"whether a finished run writes models with their adapters merged in, besides the adapters alone"`
 	// What the finished model's folder holds, where it is not one model.
 	Models map[string]map[string]any `cue:"models: {[string]: #SavedModel} | *{}" doc:"folders of the finished model, each with a part of the graph as a model of its own; the whole is one model if there are none"`
 	Files  map[string]any            `cue:"files: {[string]: {...}} | *{}" doc:"JSON files of the finished model by their paths in its folder, as a scheduler_config.json"`

@@ -4,15 +4,24 @@
 
 Writes finetune/values.npz: the batches, the losses of three steps of the U-Net and,
 ten times slower, the text encoder, and what the weights are then: some of them,
-and of all the sum and the sum of squares of what changed.
+and of all the sum and the sum of squares of what changed. recipes.npz and
+averaged.csv are the same of the recipes of text-to-image models.
 """
 
 import pathlib
 
+import diffusers.loaders.lora_base
+import diffusers.loaders.lora_pipeline
+import diffusers.loaders.peft
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+import transformers.integrations.peft
+from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.training_utils import EMAModel, compute_snr
 from transformers import CLIPTextModel
+
+for module in (diffusers.loaders.peft, diffusers.loaders.lora_base, diffusers.loaders.lora_pipeline, transformers.integrations.peft):
+    module.check_peft_version = lambda **_: None  # it asks for a later one than there is
 
 HERE = pathlib.Path(__file__).parent
 OUT = HERE / "finetune"
@@ -76,5 +85,56 @@ def main():
     print(losses, {k: float(m.abs().max()) for k, m in list(zip(names, moved))[:3]}, (OUT / "values.npz").stat().st_size)
 
 
+def recipes():
+    """What recipes/stable-diffusion-*.cue do, by the steps of diffusers' training scripts: with min-SNR weights, on the batches of main."""
+    data = batches()
+    data["timestep"] = torch.randint(0, 1000, (ROWS * STEPS,), generator=torch.Generator().manual_seed(8))
+    out = {"timestep": data["timestep"].numpy().astype(np.int32)}
+    for case, prediction in (("lora", "epsilon"), ("finetune", "v_prediction")):
+        text, unet, vae = load(CLIPTextModel, "text_encoder"), load(UNet2DConditionModel, "unet"), load(AutoencoderKL, "vae").requires_grad_(False)
+        scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, prediction_type=prediction)
+        models = {"unet": unet, "text_encoder": text}
+        if case == "lora":
+            pipe = StableDiffusionPipeline(vae=vae, text_encoder=text, unet=unet, tokenizer=None, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+            unet.requires_grad_(False), text.requires_grad_(False)
+            pipe.load_lora_weights(HERE / "lora", weight_name="peft.safetensors", local_files_only=True)
+            for m in models.values():
+                for k, p in m.named_parameters():
+                    p.requires_grad_("lora_" in k)
+        else:
+            text.requires_grad_(False)
+        learning = {f"{n}.{k}": p for n, m in models.items() for k, p in m.named_parameters() if p.requires_grad}
+        before = {k: p.detach().clone() for k, p in learning.items()}
+        optimizer = torch.optim.AdamW([{"params": [p for p in m.parameters() if p.requires_grad], "lr": LR if n == "unet" else LR / 10} for n, m in models.items()], weight_decay=0, eps=1e-3)
+        average = EMAModel(list(learning.values()), decay=0.9999)
+        losses = []
+        for step in range(STEPS):
+            b = {k: v[step * ROWS:(step + 1) * ROWS] for k, v in data.items()}
+            q = vae.encode(b["pixels"]).latent_dist
+            latents = (q.mean + q.std * b["spread"]) * vae.config.scaling_factor
+            noisy = scheduler.add_noise(latents, b["noise"], b["timestep"])
+            target = b["noise"] if prediction == "epsilon" else scheduler.get_velocity(latents, b["noise"], b["timestep"])
+            snr = compute_snr(scheduler, b["timestep"])
+            weights = snr.clamp(max=5.0) / (snr if prediction == "epsilon" else snr + 1)
+            loss = torch.nn.functional.mse_loss(unet(noisy, b["timestep"], text(b["ids"])[0]).sample, target, reduction="none")
+            loss = (loss.mean(dim=[1, 2, 3]) * weights).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            average.step(list(learning.values()))
+            losses.append(loss.item())
+        out[case + ".losses"] = np.array(losses)
+        if case == "lora":
+            for k, p in learning.items():
+                out["lora." + k.replace(".default_0", "")] = p.detach().numpy()
+        else:
+            average.copy_to(list(learning.values()))
+            (OUT / "averaged.csv").write_text("".join(f"{k},{d.sum().item():.9g},{d.square().sum().item():.9g}\n" for k in sorted(learning) for d in [learning[k].detach().double() - before[k].double()]))
+        print(case, losses, len(learning))
+    np.savez_compressed(OUT / "recipes.npz", **out)
+    print((OUT / "recipes.npz").stat().st_size)
+
+
 if __name__ == "__main__":
     main()
+    recipes()

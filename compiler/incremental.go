@@ -55,8 +55,8 @@ func (e *elaborator) incremental(at *instance, d *op.Def, fields map[string]any,
 }
 
 // remember gives the value of a node whose x is computed once for a source: a
-// program that encodes writes x to a state, with room for more positions, and
-// one that continues a sequence reads what lies there, of the one source.
+// program that encodes writes x to a state, with room for more positions unless all
+// sources have as many, and one that continues a sequence reads what lies there, of the one source.
 func (e *elaborator) remember(at *instance, x ir.Value) (ir.Value, error) {
 	entry := e.opt.Entry
 	if entry.Cache == ir.Invalid {
@@ -71,6 +71,9 @@ func (e *elaborator) remember(at *instance, x ir.Value) (ir.Value, error) {
 	}
 	e.remembers = true
 	shape := append([]ir.Dim{ir.D(1), ir.Sym("room")}, t.Shape[2:]...)
+	if t.Shape[1].Known() { // every source has that many, and all of them are seen
+		shape[1] = t.Shape[1]
+	}
 	if entry.Encode {
 		shape[0] = t.Shape[0]
 	}

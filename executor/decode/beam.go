@@ -141,7 +141,7 @@ func (b *Beams) begin(ctx context.Context, r *Request) ([]hypothesis, error) {
 		return nil, err
 	}
 	if b.o.Source != nil {
-		if err := b.o.Source.Read(ctx, r.Source); err != nil {
+		if err := b.o.Source.read(ctx, r); err != nil {
 			return nil, err
 		}
 	}

@@ -5,41 +5,51 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/session"
 )
 
-// Source computes what a model remembers of the ids that a text is made of.
+// Source computes what a model remembers of the ids, or of the signal, that a text is made of.
 // Its sessions and those that make the text share the states that hold it.
 type Source struct {
 	steps []sourceStep // by size, the smallest first
 	size  int          // ids of the source that was read last
 }
 
-// sourceStep is a session that reads a source of at most so many ids.
+// sourceStep is a session that reads a source of at most so many ids, or of so many
+// numbers.
 type sourceStep struct {
-	run  *session.Session
-	ids  string // name of the input
-	size int
+	run    *session.Session
+	ids    string // name of the input
+	size   int
+	signal bool
 }
 
 // NewSource returns what reads sources by sessions of the entry that encodes:
-// an input of ids [1, size], and "lengths" [1].
+// an input of ids [1, size], and "lengths" [1]; or one session with an input of numbers
+// [1, ...] of known sizes.
 func NewSource(sessions []*session.Session) (*Source, error) {
 	s := &Source{}
 	for _, run := range sessions {
 		st := sourceStep{run: run}
 		for _, in := range run.Plan().Inputs {
-			if t := in.Place.Type; in.Name != "lengths" && t.DType == ir.I32 && t.Rank() == 2 && t.Shape[0].N == 1 && st.ids == "" {
+			t := in.Place.Type
+			one := st.ids == "" && t.Rank() > 1 && t.Shape[0].N == 1
+			switch {
+			case in.Name == "lengths":
+			case one && t.DType == ir.I32 && t.Rank() == 2:
 				st.ids, st.size = in.Name, t.Shape[1].N
-			} else if in.Name != "lengths" {
-				return nil, fmt.Errorf("input %s is %v: a source is ids [batch,source] in i32, and \"lengths\" [batch]", in.Name, t)
+			case one && t.DType == ir.F32 && len(sessions) == 1:
+				st.ids, st.size, st.signal = in.Name, t.Elems(), true
+			default:
+				return nil, fmt.Errorf("input %s is %v: a source is ids [batch,source] in i32, and \"lengths\" [batch], or numbers of known sizes", in.Name, t)
 			}
 		}
 		if st.ids == "" {
-			return nil, errors.New("a model that reads a source has an input of its ids")
+			return nil, errors.New("a model that reads a source has an input of its ids, or of a signal")
 		}
 		s.steps = append(s.steps, st)
 	}
@@ -48,6 +58,37 @@ func NewSource(sessions []*session.Session) (*Source, error) {
 	}
 	slices.SortFunc(s.steps, func(a, b sourceStep) int { return a.size - b.size })
 	return s, nil
+}
+
+// Signal is how many numbers a source has, of a model that makes text of a signal; 0 if
+// it makes it of ids.
+func (s *Source) Signal() int {
+	if !s.steps[0].signal {
+		return 0
+	}
+	return s.steps[0].size
+}
+
+// read computes what is remembered of what a request is made of, until the next call.
+func (s *Source) read(ctx context.Context, r *Request) error {
+	want := s.Signal()
+	switch {
+	case want == 0 && r.Signal == nil:
+		return s.Read(ctx, r.Source)
+	case want == 0:
+		return errors.New("the model makes text of ids, not of a signal")
+	case len(r.Signal) != want:
+		return fmt.Errorf("the model makes text of a signal of %d numbers, and there are %d", want, len(r.Signal))
+	}
+	st := s.steps[0]
+	data := make([]byte, 0, 4*want)
+	for _, v := range r.Signal {
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	}
+	if err := st.run.Write(st.ids, data); err != nil {
+		return err
+	}
+	return st.run.Run(ctx)
 }
 
 // SourceError says why a source can't be read.

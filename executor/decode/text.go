@@ -21,13 +21,16 @@ type Decoder interface {
 // Request is one text to be made.
 type Request struct {
 	Prompt    []int32
-	Source    []int32 // ids that the text is made of, of a model that reads some
+	Source    []int32   // ids that the text is made of, of a model that reads some
+	Signal    []float32 // or the signal
 	MaxTokens int
 	Sampler   sampler.Options
 	End       []int32  // ids that end a text and are no part of it
 	Stop      []string // strings that end a text and are no part of it
 	Decoder   Decoder
 	Resume    bool // of what the sequence before shares, nothing is computed again
+	// Bias, if there is one, changes the logits of the next token, given those that were made.
+	Bias func(logits []float32, made []int32)
 }
 
 // Piece is one token that was made, and the text that became certain by it.
@@ -50,7 +53,7 @@ func (g *Generator) Text(ctx context.Context, r Request) iter.Seq2[Piece, error]
 				start = g.Resume
 			}
 			if g.source != nil {
-				err = g.source.Read(ctx, r.Source)
+				err = g.source.read(ctx, &r)
 			}
 			if err == nil {
 				err = start(ctx, r.Prompt, r.MaxTokens)
@@ -82,6 +85,25 @@ func (g *Generator) Text(ctx context.Context, r Request) iter.Seq2[Piece, error]
 	}
 }
 
+// Hear computes what is remembered of a signal, and what follows a prompt.
+func (g *Generator) Hear(ctx context.Context, signal []float32, prompt []int32) error {
+	if g.source == nil {
+		return errors.New("the model makes text of no source")
+	}
+	if err := g.source.read(ctx, &Request{Signal: signal}); err != nil {
+		return err
+	}
+	return g.Start(ctx, prompt, 1)
+}
+
+// Signal is how many numbers a text is made of; 0 if it is made of no signal.
+func (g *Generator) Signal() int {
+	if g.source == nil {
+		return 0
+	}
+	return g.source.Signal()
+}
+
 // writer makes one text out of logits.
 type writer struct {
 	r       *Request
@@ -104,6 +126,9 @@ func newWriter(r *Request, vocab int) (*writer, error) {
 func (w *writer) next(logits []float32, tokens []int32) (p Piece, more bool, err error) {
 	if w.made >= w.r.MaxTokens {
 		return noPiece, false, nil
+	}
+	if w.r.Bias != nil {
+		w.r.Bias(logits, tokens[len(w.r.Prompt):])
 	}
 	id, err := w.s.Next(logits, tokens, len(tokens))
 	if err != nil || slices.Contains(w.r.End, id) {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -31,7 +32,15 @@ func (m *Model) sourcePlans(room int) ([]*plan.Plan, error) {
 	}
 	var list []*plan.Plan
 	entry := plan.Entry{Name: "encode", Cache: m.opt.Cache, Encode: true}
-	for _, n := range sourceLengths(room) {
+	program, err := m.program(entry)
+	if err != nil {
+		return nil, err
+	}
+	lengths := sourceLengths(room)
+	if !anyLength(program.Graph()) {
+		lengths = lengths[:1]
+	}
+	for _, n := range lengths {
 		p, err := m.plan(entry, map[string]int{"batch": 1, "source": n, "room": room})
 		if err != nil {
 			return nil, err
@@ -39,6 +48,13 @@ func (m *Model) sourcePlans(room int) ([]*plan.Plan, error) {
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// anyLength reports whether sources may have several lengths.
+func anyLength(g *ir.Graph) bool {
+	return slices.ContainsFunc(g.Inputs, func(v ir.Value) bool {
+		return slices.ContainsFunc(v.Type().Shape, func(d ir.Dim) bool { return d.Syms == "source" })
+	})
 }
 
 // layout gives those of the weights that a program which reads a source shares

@@ -16,9 +16,15 @@ sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+import soundfile
 from safetensors.torch import load_file, save_file
-from transformers import FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (DacConfig, DacModel, FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, GenerationConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig, WhisperConfig,
+                          WhisperFeatureExtractor, WhisperForConditionalGeneration)
 from transformers.utils import logging
+
+sys.path.append(str(pathlib.Path(__file__).parent))
+from reference import double
 
 OUT = pathlib.Path(__file__).parent / "speech"
 
@@ -176,6 +182,144 @@ def folded():
         path.chmod(0o644)
 
 
+POSITIONS, CHARACTERS = 20, "".join(chr(c) for c in range(ord(" "), ord("Z") + 2))
+SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+
+
+def whisper_tokenizer(folder):
+    """A byte-level BPE without merges: each token is a character, so that a text has the tokens it was made of."""
+    chars = pre_tokenizers.ByteLevel.alphabet()
+    vocab = {("\u0120" if c == " " else c): i for i, c in enumerate(CHARACTERS)}
+    assert set(vocab) <= set(chars)
+    t = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    t.decoder = decoders.ByteLevel()
+    t.add_special_tokens([AddedToken(s, special=True) for s in SPECIAL])
+    t.add_tokens([AddedToken(f"<|{i * 0.02:.2f}|>", special=False) for i in range(POSITIONS + 1)])
+    t.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": SPECIAL[0], "eos_token": SPECIAL[0]}) + "\n")
+    return t
+
+
+def chirp(n, seed):
+    """Tones that wander, as 16-bit samples are read."""
+    g = torch.Generator().manual_seed(seed)
+    t = torch.arange(n, dtype=torch.float64) / 16000
+    x = torch.zeros(n, dtype=torch.float64)
+    for _ in range(3):
+        f, d, a, start = (torch.rand(4, generator=g, dtype=torch.float64) * torch.tensor([2500, 2000, 0.25, 0.5])).tolist()
+        x += (0.05 + a) * torch.sin(2 * torch.pi * (200 + f + d * t) * t) * torch.sin(torch.pi * ((t / t[-1] + start) % 1)) ** 2
+    x += 0.01 * torch.randn(n, generator=g, dtype=torch.float64)
+    return ((x * 32767).round().clamp(-32768, 32767)).to(torch.int16)
+
+
+def heard(model, wave, **how):
+    """What generate makes of windows of 20 positions, in float64, and by how much each choice leads."""
+    features = WhisperFeatureExtractor(feature_size=model.config.num_mel_bins)
+    x = wave.double().numpy() / 32768
+    mel = features(x, sampling_rate=16000, padding="do_not_pad", truncation=False, return_tensors="pt")["input_features"].double()
+    with torch.no_grad():
+        out = model.generate(mel, return_dict_in_generate=True, output_scores=True, force_unique_generate_call=True, **how)
+    scores = torch.stack(out.scores)[:, 0].topk(2, dim=-1).values
+    gap = (scores[:, 0] - scores[:, 1]).min().item()
+    ids = out.sequences[0].tolist()
+    return ids[len(ids) - len(out.scores):], gap
+
+
+def whisper(name):
+    """A tiny model with its tokenizer: speech.wav of a window and 0.37 s more; texts.json, what transformers' generate makes of the first window."""
+    if not wanted(name):
+        return
+    n = len(CHARACTERS)
+    config = WhisperConfig(vocab_size=n + len(SPECIAL) + POSITIONS + 1, num_mel_bins=10, d_model=16, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
+                           decoder_attention_heads=4, encoder_ffn_dim=24, decoder_ffn_dim=20, max_source_positions=POSITIONS, max_target_positions=36,
+                           decoder_start_token_id=n + 1, pad_token_id=n, bos_token_id=n, eos_token_id=n, suppress_tokens=None, begin_suppress_tokens=None)
+    generation = GenerationConfig(decoder_start_token_id=n + 1, eos_token_id=n, pad_token_id=n, bos_token_id=n, is_multilingual=True, lang_to_id={"<|en|>": n + 2, "<|de|>": n + 3},
+                                  task_to_id={"translate": n + 4, "transcribe": n + 5}, no_timestamps_token_id=n + 9, suppress_tokens=[3, 7, n + 1, n + 2, n + 3, n + 4, n + 5, n + 6, n + 7, n + 8],
+                                  begin_suppress_tokens=[0, n], max_initial_timestamp_index=8, return_timestamps=False, max_length=36)
+    cases = [dict(language="en", task="transcribe"), dict(language="de", task="translate"), dict(task="transcribe"), dict(language="en", task="transcribe", return_timestamps=True)]
+    for seed in range(1, 600):
+        m = WhisperForConditionalGeneration(config)
+        g = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for key, p in sorted(m.named_parameters()):
+                noise = torch.randn(p.shape, generator=g)
+                if "norm" in key and key.endswith("weight"):
+                    p.copy_((1.5 if "decoder.layer_norm" in key else 1) * (1 + 0.3 * noise))
+                elif "embed_positions" in key:
+                    p.copy_((2.5 if "decoder" in key else 0.3) * noise)
+                elif "embed_tokens" in key:
+                    p.copy_(0.5 * noise)
+                elif "encoder_attn" in key:
+                    p.copy_(0.5 * noise)
+                else:
+                    p.copy_(0.5 * noise)
+        m.generation_config = generation
+        wave = chirp(6400 + 5920, seed)
+        first = wave[:6400]
+        m = m.eval().double()
+        made = [heard(m, first, **cases[0])]
+        if made[0][1] < 2e-3 or len(set(made[0][0])) < 6:
+            continue
+        made += [heard(m, first, **c) for c in cases[1:]]
+        texts, gap = [x[0] for x in made], min(x[1] for x in made)
+        free = [t for t in texts[:3]]
+        times = [i - n - 10 for i in texts[3] if i >= n + 10]
+        told = texts[2] != heard(m, first, language="en", task="transcribe")[0]
+        if gap > 2e-3 and all(len(set(t)) > 5 for t in free) and sum(t[-1] == n for t in texts) in (1, 2, 3) and len(set(times)) > 2 and told and free[0] != free[1]:
+            break
+    else:
+        raise AssertionError(f"{name}: no seed gives texts that tell something")
+    print(name, "seed", seed, "gap", round(gap, 4), texts)
+    folder = save(name, m.float(), {})
+    generation.save_pretrained(folder)
+    t = whisper_tokenizer(folder)
+    m = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").eval()
+    soundfile.write(OUT / name / "speech.wav", wave.numpy(), 16000, subtype="PCM_16")
+    cases = [c | dict(ids=ids, text=t.decode(ids, skip_special_tokens=True)) for c, ids in zip(cases, texts)]
+    mel = WhisperFeatureExtractor(feature_size=10)(first.double().numpy() / 32768, sampling_rate=16000, padding="do_not_pad", truncation=False, return_tensors="pt")["input_features"]
+    with torch.no_grad():
+        parts = m.generate(mel.double(), return_timestamps=True, return_segments=True, language="en", task="transcribe")["segments"][0]
+    plain = lambda ids: t.decode([i for i in ids if i < n], skip_special_tokens=True)
+    seen = 0  # of the first window: later ones are filled up with other features
+    for p in parts:
+        ids = p["tokens"].tolist()
+        if texts[3][seen:seen + len(ids)] != ids:
+            break
+        seen += len(ids)
+        cases[3].setdefault("segments", []).append({"from": round(float(p["start"]), 2), "to": round(float(p["end"]), 2), "text": plain(ids)})
+    (OUT / name / "texts.json").write_text(json.dumps({"window": 6400, "cases": cases}, indent=1) + "\n")
+    ids = torch.randint(0, n, (2, 9), generator=torch.Generator().manual_seed(7))
+    samples = torch.stack([wave[:6400], wave[5920:12320]]).double() / 32768
+    features = WhisperFeatureExtractor(feature_size=10)
+    mel = features(list(samples.numpy()), sampling_rate=16000, padding="do_not_pad", truncation=False, return_tensors="pt")["input_features"].double()
+    with torch.no_grad(), double():
+        y = m(input_features=mel, decoder_input_ids=ids)
+    write(name, {"samples": samples.float(), "decoder_ids": ids.int()}, {"input_features": mel, "hidden": y.encoder_last_hidden_state, "logits": y.logits})
+
+
+def codec(name, seed):
+    if not wanted(name):
+        return
+    config = DacConfig(encoder_hidden_size=6, decoder_hidden_size=16, downsampling_ratios=[2, 4], n_codebooks=3, codebook_size=16, codebook_dim=4, sampling_rate=16000)
+    m = randomise(DacModel(config), seed, 0.8)
+    with torch.no_grad():
+        for i, (key, p) in enumerate(sorted(m.named_parameters())):
+            if key.endswith("alpha"):
+                p.copy_(0.4 + normal(*p.shape, seed=i).abs())
+            if "codebook" in key:
+                p.copy_(normal(*p.shape, seed=i))
+    m = m.double()
+    x = normal(2, 8 * 23, seed=1) * 0.6
+    codes = torch.randint(0, 16, (2, 3, 23), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        y = m.encode(x.double()[:, None])
+        wave = m.decode(audio_codes=codes).audio_values
+    assert all(len(set(y.audio_codes[:, i].flatten().tolist())) > 5 for i in range(3))
+    save(name, m.float())
+    write(name, {"samples": x, "codes_in": codes.int()}, {"codes": y.audio_codes, "latents": y.quantized_representation, "waveform": wave})
+
+
 if __name__ == "__main__":
     logging.set_verbosity_error()
     torch.use_deterministic_algorithms(True)
@@ -185,3 +329,5 @@ if __name__ == "__main__":
     vocoder("hifigan_parametrized", FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig(**VOCODER, leaky_relu_slope=0.2), 3, nn.utils.parametrizations.weight_norm)
     vocoder("hifigan_older", FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig(**VOCODER), 4, nn.utils.weight_norm, model_type="hifigan")
     reference_vocoder("hifigan_reference", 5)
+    whisper("whisper")
+    codec("dac", 6)

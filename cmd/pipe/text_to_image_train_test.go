@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/png"
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,5 +94,84 @@ func TestTextToImageFinetune(t *testing.T) {
 	moved(t, tinyPipeline, "../../testdata/golden/finetune/averaged.csv", after)
 	for _, part := range []string{"vae", "text_encoder", "scheduler"} {
 		same(t, filepath.Join(tinyPipeline, part), filepath.Join(r.Model, part))
+	}
+}
+
+// captioned is a folder of pictures with captions.
+func captioned(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range 5 {
+		m := image.NewNRGBA(image.Rect(0, 0, 36, 32))
+		for k := range m.Pix {
+			m.Pix[k] = uint8(k*(7+i) + k*k*i | 255*(k%4/3))
+		}
+		var b bytes.Buffer
+		err := png.Encode(&b, m)
+		name := filepath.Join(dir, fmt.Sprint(i))
+		if err == nil {
+			err = os.WriteFile(name+".png", b.Bytes(), 0o644)
+		}
+		if err == nil {
+			err = os.WriteFile(name+".txt", []byte("a photo of cat "+name[len(name)-1:]), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestComputedOnce trains with latents that are computed once, and vectors of captions,
+// and wants the bits of a training that computes them at every step; they are kept for
+// the next run. What is random is refused.
+func TestComputedOnce(t *testing.T) {
+	t.Parallel()
+	runs, set := t.TempDir(), []string{}
+	for _, s := range []string{"settings.folder=" + tinyPipeline, "settings.pictures=" + captioned(t), "settings.size=32", "settings.flip=false", "settings.drop=0", "batch.batch=2",
+		"data.train.0.validation=0.2", "optimizer.lr=0.1", "train.steps=4", "train.log_every=1", `schedule={name: "constant"}`} {
+		set = append(set, "--set", s)
+	}
+	run := func(more ...string) ([]byte, float64) {
+		r := train(t, "../../recipes/stable-diffusion-lora.cue", runs, append(slices.Clone(set), more...)...)
+		data, err := os.ReadFile(filepath.Join(r.Run, "adapter", "pytorch_lora_weights.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data, r.Eval
+	}
+	each, evalEach := run()
+	once, evalOnce := run("--set", "settings.cache=true")
+	if !bytes.Equal(each, once) || evalEach != evalOnce {
+		t.Errorf("what is computed once trains other adapters; evaluations are %v and %v", evalEach, evalOnce)
+	}
+	kept := func() (list []string) {
+		entries, err := os.ReadDir(filepath.Join(runs, ".computed"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, e.Name(), info.ModTime().String())
+		}
+		return list
+	}
+	before := kept()
+	run("--set", "settings.cache=true", "--set", "train.steps=2")
+	if after := kept(); len(before) != 4 || !slices.Equal(before, after) {
+		t.Errorf("two results are kept as %v, then %v", before, after)
+	}
+	for _, c := range []struct{ set, want string }{
+		{"settings.flip=true", "a transform of data.images.pixels is random"},
+		{"models.vae.freeze=[]", `models.vae.cache: is for a model with from and freeze: ["*"]`},
+		{"data.mix={mixup: 1}", "data.mix mixes them"},
+	} {
+		code, _, errs := pipeCommand(append(append([]string{"run", "../../recipes/stable-diffusion-lora.cue", "--quiet", "--runs", t.TempDir()}, set...), "--set", "settings.cache=true", "--set", c.set)...)
+		if code != 3 || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: exit code %d: %s", c.set, code, errs)
+		}
 	}
 }

@@ -52,7 +52,7 @@ func (e *engine) weights(m *schema.Model, losses []objectives.Term) ([]*ir.State
 
 // trainOptions are what surrounds a recipe.
 func (e *engine) trainOptions(c *console, root string, trace func(pass string, g *ir.Graph)) learn.Options {
-	return learn.Options{Backend: e.backend, Memory: e.limit, Compile: e.compileTraining(trace), Weights: e.weights, Root: root, Version: thisBuild().Version,
+	return learn.Options{Backend: e.backend, Memory: e.limit, Compile: e.compileTraining(trace), Weights: e.weights, Forward: e.compile(nil), Root: root, Version: thisBuild().Version,
 		Warn: func(err error) { c.log.Warn(err.Error()) }}
 }
 

@@ -247,6 +247,8 @@ func (l *ExampleLoader) row(dst *Batch, b *planned, row, example int) error {
 				values = f.Empty
 			}
 			putInts(to, values)
+		case l.e.floats[i] == nil: // that are still to be computed
+			clear(to)
 		default:
 			put(to, l.e.floats[i][example*f.Width:(example+1)*f.Width])
 		}

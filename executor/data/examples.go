@@ -52,8 +52,10 @@ type Examples struct {
 	dropped  Skipped     // pictures that no row speaks of, and why they are left out
 	cuts     [][]string  // by field, the columns that say how a picture was cut
 	total    int         // of examples, used or not
-	lenient  bool        // what can't be decoded is left out
-	report   func(error) // may be nil
+	// scattered says that those kept for validation are chosen at random, as of pictures.
+	scattered bool
+	lenient   bool        // what can't be decoded is left out
+	report    func(error) // may be nil
 
 	name    string // for errors
 	files   []FileSum
@@ -275,7 +277,7 @@ func numbersOf(to []float64, x any) ([]float64, error) {
 
 // Split keeps a share at the end for validation, which is nil if it is none.
 func (e *Examples) Split(share float64) (train, validation *Examples) {
-	if e.ofFiles() && share > 0 {
+	if (e.ofFiles() || e.scattered) && share > 0 {
 		return e.scatter(share)
 	}
 	front, back := *e, *e

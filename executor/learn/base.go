@@ -9,7 +9,7 @@ import (
 // model has none.
 func (r *Run) openBases() error {
 	for _, m := range r.Recipe.members() {
-		if m.From == "" || m.Init == "random" {
+		if m.From == "" || m.Init == "random" || m.base != nil {
 			continue
 		}
 		var err error

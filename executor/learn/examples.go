@@ -133,14 +133,21 @@ func (r *Run) openExamples() error {
 	if err := r.checkMix(all); err != nil {
 		return err
 	}
+	var evaluations *data.Examples
+	if len(r.Recipe.Eval) > 0 {
+		if evaluations, err = data.OpenExamples(r.Recipe.Eval, withClasses(given, all), o); err != nil {
+			return r.placed(placeOf(err, "data.eval.0"), err)
+		}
+	}
+	if all, evaluations, err = r.compute(given, all, evaluations); err != nil {
+		return err
+	}
 	r.examples, r.evalExamples = all.Split(r.Recipe.Train[0].Validation)
 	if r.examples.Len() == 0 {
 		return r.mistake(r.keeper(), "leaves nothing to train on of %d examples", all.Len())
 	}
-	if len(r.Recipe.Eval) > 0 {
-		if r.evalExamples, err = data.OpenExamples(r.Recipe.Eval, withClasses(given, all), o); err != nil {
-			return r.placed(placeOf(err, "data.eval.0"), err)
-		}
+	if evaluations != nil {
+		r.evalExamples = evaluations
 	}
 	return r.checkSteps()
 }

@@ -33,6 +33,9 @@ func (r *Run) Execute(ctx context.Context, hear Hear) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, run.Close()) }()
+	if err := r.computeAll(ctx); err != nil {
+		return err
+	}
 	t, err := r.trainer(found)
 	if err != nil {
 		return err

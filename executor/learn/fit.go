@@ -98,6 +98,11 @@ func (r *Run) WorkBytes() int64 {
 
 // Fit returns a *model.FitError if training needs more than limit bytes.
 func (r *Run) Fit(limit int64) error {
+	for _, c := range r.computed {
+		if need := c.weights + c.work; need > limit {
+			return &model.FitError{Name: c.member.Path(), Weights: c.weights, Work: c.work, Need: need, Limit: limit, Advice: "smaller pictures would need less"}
+		}
+	}
 	if need := r.PeakBytes(); need > limit {
 		return &model.FitError{Name: r.Recipe.Name, Weights: r.StateBytes(), Work: r.WorkBytes(), Need: need, Limit: limit,
 			Advice: r.advice(limit) + fmt.Sprintf("; --mem %s is enough", model.Size(need))}

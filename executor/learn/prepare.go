@@ -6,6 +6,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/image"
+	"pipe.dev/executor/model"
 	"pipe.dev/kernels"
 	"pipe.dev/schema"
 )
@@ -19,10 +20,11 @@ type Options struct {
 	Backend kernels.Backend
 	Compile Compile
 	Weights Weights
-	Memory  int64       // bytes that the run may use, for remat: "auto"
-	Root    string      // folder of runs
-	Version string      // of pipe, noted in the run
-	Warn    func(error) // is told of skipped rows and of checkpoints that are damaged; may be nil
+	Forward model.Compile // of models whose results are computed once, before training; nil computes nothing
+	Memory  int64         // bytes that the run may use, for remat: "auto"
+	Root    string        // folder of runs
+	Version string        // of pipe, noted in the run
+	Warn    func(error)   // is told of skipped rows and of checkpoints that are damaged; may be nil
 	// Progress is told how far a task is that takes long before training; may be nil.
 	Progress func(task string, done, total int64)
 }
@@ -39,6 +41,7 @@ type Run struct {
 
 	examples, evalExamples *data.Examples // instead of them, of a recipe on numbers
 	random                 []data.Random
+	computed               []*computed // calls of models that are computed once
 
 	plans  Plans
 	phases []phasePlan

@@ -22,6 +22,7 @@ type ModelAttr struct {
 	Std    float64            `cue:"std: number & >0 & <1 | *0.02" doc:"standard deviation of random weights"`
 	Stds   map[string]float64 `cue:"stds: {[string]: number & >0} | *{}" doc:"that of some weights, by patterns of their paths, of which the longest counts: {\"*.class_embedding.weight\": 1}"`
 	Freeze []string           `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
+	Cache  bool               `cue:"cache: bool | *false" doc:"of models that model.graph calls: what the model gives for each example is computed once, before training, and kept in the folder of runs; for frozen models that read data which nothing random changes"`
 }
 
 // StepsAttr says how long training goes on, and what bounds a step.

@@ -55,8 +55,8 @@ ROUNDS ?= 5
 compare-cpu: build
 	$(PYTHON) benchmarks/compare_cpu.py --rounds $(ROUNDS) --write docs/benchmarks.md
 
-# A step of Stable Diffusion's U-Net beside PyTorch and ONNX Runtime, in turns; needs testdata/golden/requirements.txt, and 7 GB
-# under ~/.cache for the model. SCALE=half has half its channels.
+# A step of Stable Diffusion's U-Net beside PyTorch and ONNX Runtime, in turns; needs testdata/golden/requirements.txt, and 9 GB
+# under ~/.cache for the model. SCALE=half and quarter have less channels; SCALE=decoder is the autoencoder's, of a picture.
 SCALE ?= full
 compare-diffusion: build
 	$(PYTHON) benchmarks/compare_diffusion.py --scale $(SCALE) --rounds $(ROUNDS) --write docs/benchmarks.md

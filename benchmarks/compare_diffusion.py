@@ -1,9 +1,10 @@
-"""A step of Stable Diffusion's U-Net beside PyTorch and ONNX Runtime, in turns, as a table in Markdown.
+"""A step of Stable Diffusion's U-Net, or its decoder, beside PyTorch and ONNX Runtime, in turns, as a table in Markdown.
 
     make compare-diffusion PYTHON=venv/bin/python
 
 The U-Net has the shape of Stable Diffusion 1.5 (or a half or a quarter of its channels: --scale) and drawn weights, each of them a number that
-f16 has; two samples of 64 x 64 latents and 77 x 768 of context, as one step with guidance has them. All compute in f32 but "PyTorch, f16". Pipe
+f16 has; two samples of 64 x 64 latents and 77 x 768 of context, as one step with guidance has them. The decoder (--scale decoder) is that of its
+autoencoder, for one picture of 512 x 512. All compute in f32 but "PyTorch, f16". Pipe
 is measured with weights in f32 and, as files in f16 are read, in f16; the peers, which hold what they compute with, in f32.
 
 Each turn starts a program anew, which reads the weights, makes a call to warm up and then some that count; so only one is in memory at a time.
@@ -25,10 +26,13 @@ import time
 
 from report import write
 
+UNET = {"class": "UNet2DConditionModel", "sample_size": 64, "cross_attention_dim": 768}
 SCALES = {
-    "full": {},
-    "half": {"block_out_channels": (160, 320, 640, 640), "attention_head_dim": 4},
-    "quarter": {"block_out_channels": (80, 160, 320, 320), "attention_head_dim": 2, "norm_num_groups": 16},
+    "full": UNET,
+    "half": UNET | {"block_out_channels": (160, 320, 640, 640), "attention_head_dim": 4},
+    "quarter": UNET | {"block_out_channels": (80, 160, 320, 320), "attention_head_dim": 2, "norm_num_groups": 16},
+    "decoder": {"class": "AutoencoderKL", "sample_size": 512, "latent_channels": 4, "layers_per_block": 2, "block_out_channels": (128, 256, 512, 512),
+                "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4},
 }
 PROGRAMS = {
     "pipe": "pipe",
@@ -75,38 +79,48 @@ class Watch:
 
 # The peers, each in a process of its own: seconds of calls.
 
-def inputs():
+def inputs(scale):
     import numpy as np
     r = np.random.default_rng(2)
+    if scale == "decoder":
+        return {"sample": r.standard_normal((1, 4, 64, 64), dtype=np.float32)}
     return {"sample": r.standard_normal((2, 4, 64, 64), dtype=np.float32), "timestep": np.full(2, 500, np.float32),
             "encoder_hidden_states": r.standard_normal((2, 77, 768), dtype=np.float32)}
 
 
-def torch_call(folder, kind):
+def load(folder, scale, dtype=None):
+    """The model, whose forward is what is measured."""
+    import diffusers
     import torch
-    from diffusers import UNet2DConditionModel
+    m = getattr(diffusers, SCALES[scale]["class"]).from_pretrained(folder, torch_dtype=dtype or torch.float32).eval()
+    m.forward = (lambda sample: m.decode(sample, return_dict=False)[0]) if scale == "decoder" else lambda f=m.forward, **a: f(**a, return_dict=False)[0]
+    return m
+
+
+def torch_call(folder, scale, kind):
+    import torch
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     torch.set_grad_enabled(False)
     dtype = torch.float16 if kind == "half" else torch.float32
-    unet = UNet2DConditionModel.from_pretrained(folder + "-f16" if kind == "half" else folder, torch_dtype=dtype).eval()
-    x, t, context = (torch.from_numpy(v).to(dtype) for v in inputs().values())
+    m = load(folder + "-f16" if kind == "half" else folder, scale, dtype)
+    values = {k: torch.from_numpy(v).to(dtype) for k, v in inputs(scale).items()}
     if kind == "channels_last":
-        unet, x = unet.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+        m, values["sample"] = m.to(memory_format=torch.channels_last), values["sample"].to(memory_format=torch.channels_last)
     if kind == "compile":
-        unet = torch.compile(unet)
-    return lambda: unet(x, t, context, return_dict=False)[0].numpy()
+        m = torch.compile(m)
+    return lambda: m(**values).numpy()
 
 
-def onnx_call(folder):
+def onnx_call(folder, scale):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = int(os.environ["OMP_NUM_THREADS"]), 1
     session = onnxruntime.InferenceSession(f"{folder}.onnx/model.onnx", options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, inputs())[0]
+    return lambda: session.run(None, inputs(scale))[0]
 
 
-def serve(name, folder, calls):
-    f = onnx_call(folder) if name == "onnxruntime" else torch_call(folder, name)
+def serve(name, folder, scale, calls):
+    f = onnx_call(folder, scale) if name == "onnxruntime" else torch_call(folder, scale, name)
     took = []
     for _ in range(calls + 1):
         begin = time.perf_counter()
@@ -117,22 +131,21 @@ def serve(name, folder, calls):
 
 def make(folder, scale, export):
     """The model, in f32 and in f16, its inputs as files, and its export, as far as they are not there."""
+    import diffusers
     import torch
-    from diffusers import UNet2DConditionModel
     from safetensors.numpy import save_file
     if not os.path.exists(f"{folder}.inputs.safetensors"):
         torch.manual_seed(1)
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, **SCALES[scale]).half()
-        unet.save_pretrained(folder + "-f16", max_shard_size="20GB")
-        unet.float().save_pretrained(folder, max_shard_size="20GB")
-        save_file(inputs(), f"{folder}.inputs.safetensors")
+        config = dict(SCALES[scale])
+        m = getattr(diffusers, config.pop("class"))(**config).half()
+        m.save_pretrained(folder + "-f16", max_shard_size="20GB")
+        m.float().save_pretrained(folder, max_shard_size="20GB")
+        save_file(inputs(scale), f"{folder}.inputs.safetensors")
     if export and not os.path.exists(f"{folder}.onnx/model.onnx"):
         os.makedirs(f"{folder}.onnx", exist_ok=True)
-        unet = UNet2DConditionModel.from_pretrained(folder).eval()
-        unet.forward = lambda f=unet.forward, **a: f(**a, return_dict=False)[0]
-        values = {k: torch.from_numpy(v) for k, v in inputs().items()}
+        values = {k: torch.from_numpy(v) for k, v in inputs(scale).items()}
         with torch.no_grad():
-            torch.onnx.export(unet, (), f"{folder}.onnx/model.onnx", kwargs=values, input_names=list(values), opset_version=18, dynamo=True, external_data=True)
+            torch.onnx.export(load(folder, scale), (), f"{folder}.onnx/model.onnx", kwargs=values, input_names=list(values), opset_version=18, dynamo=True, external_data=True)
 
 
 # The comparison.
@@ -153,11 +166,12 @@ def run(a, command):
 def measure(a, name, folder):
     if name.startswith("pipe"):
         file, model = f"{folder}.inputs.safetensors", folder + ("-f16" if name == "pipe_f16" else "")
-        sets = [x for k in ("sample", "timestep", "encoder_hidden_states") for x in ("--set", f"{k}={file}")]
-        out, watch = run(a, [a.pipe, "bench", "benchmarks/unet.cue", "--json", "--threads", str(a.threads), "--repeat", str(a.calls), "--set", f"model={model}", *sets])
+        sets = [x for k in inputs(a.scale) for x in ("--set", f"{k}={file}")]
+        document = "benchmarks/decoder.cue" if a.scale == "decoder" else "benchmarks/unet.cue"
+        out, watch = run(a, [a.pipe, "bench", document, "--json", "--threads", str(a.threads), "--repeat", str(a.calls), "--set", f"model={model}", *sets])
         call = json.loads(out)["calls"][0]
         return {"seconds": call["seconds"], "least": call["seconds_min"], "resident": watch.resident, "anonymous": watch.anonymous, "call": call}
-    out, watch = run(a, [sys.executable, os.path.abspath(__file__), "--serve", name, "--folder", folder, "--calls", str(a.calls)])
+    out, watch = run(a, [sys.executable, os.path.abspath(__file__), "--serve", name, "--folder", folder, "--scale", a.scale, "--calls", str(a.calls)])
     return json.loads(out.splitlines()[-1]) | {"resident": watch.resident, "anonymous": watch.anonymous}
 
 
@@ -232,14 +246,14 @@ def main():
     if a.serve == "make":
         return make(a.folder, a.scale, "onnxruntime" in a.programs)
     if a.serve:
-        return serve(a.serve, a.folder, a.calls)
+        return serve(a.serve, a.folder, a.scale, a.calls)
     a.programs = a.programs.split(",")
     folder = f"{a.folder}/{a.scale}"
     subprocess.run([sys.executable, os.path.abspath(__file__), "--serve", "make", "--folder", folder, "--scale", a.scale, "--programs", ",".join(a.programs)],
                    check=True, stdout=sys.stderr)
     rounds = turns(a, folder)
     call = rounds[-1]["pipe"]["call"]
-    lines = [f"{versions(a)}; {a.threads} threads; {a.scale} scale, {call['flops'] / 1e12:.2f} TFLOP a step; {a.rounds} rounds of {a.calls} calls after a first one, medians.", ""]
+    lines = [f"{versions(a)}; {a.threads} threads; {a.scale}, {call['flops'] / 1e12:.2f} TFLOP a call; {a.rounds} rounds of {a.calls} calls after a first one, medians.", ""]
     write(a.write, f"compare-diffusion-{a.scale}", lines + table(a, rounds) + where(call))
 
 

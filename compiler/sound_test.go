@@ -14,12 +14,11 @@ import (
 
 const sound = "../testdata/golden/sound"
 
-// TestSound holds features of sound against librosa, torchaudio, transformers and
-// torch, and their gradients against torch.
-func TestSound(t *testing.T) {
-	t.Parallel()
+// heard elaborates a model of testdata/golden/sound for one signal, and reads the values that belong to it.
+func heard(t *testing.T, model, values string) (*op.Table, *ir.Graph, map[string][]float64) {
+	t.Helper()
 	table, o := newContext(t)
-	m, err := schema.LoadModel(filepath.Join(sound, "features"))
+	m, err := schema.LoadModel(filepath.Join(sound, model))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +30,7 @@ func TestSound(t *testing.T) {
 	if g, err = bind(nil, g, map[string]int{"batch": 1}); err != nil {
 		t.Fatal(err)
 	}
-	tensors, err := tensorfile.Read(filepath.Join(sound, "features.npz"))
+	tensors, err := tensorfile.Read(filepath.Join(sound, values))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +38,27 @@ func TestSound(t *testing.T) {
 	for _, x := range tensors {
 		want[x.Name] = x.Float64s()
 	}
+	return table, g, want
+}
+
+// TestGriffinLim holds the signal that is made of magnitudes against librosa's.
+func TestGriffinLim(t *testing.T) {
+	t.Parallel()
+	table, g, want := heard(t, "phases", "../audio/stretch/values.npz")
+	got, err := op.Eval(table, g, want, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := farthest(got["out"], want["griffin_lim"]); d > 1e-6 {
+		t.Errorf("%d samples, want %d; they differ by %v", len(got["out"]), len(want["griffin_lim"]), d)
+	}
+}
+
+// TestSound holds features of sound against librosa, torchaudio, transformers and
+// torch, and their gradients against torch.
+func TestSound(t *testing.T) {
+	t.Parallel()
+	table, g, want := heard(t, "features", "features.npz")
 	b := op.NewBuilder(table)
 	made := b.Include(g, func(*ir.Node) bool { return false }, nil)
 	var x ir.Value

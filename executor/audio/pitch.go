@@ -1,0 +1,94 @@
+package audio
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/dsp/fourier"
+)
+
+// Yin describes how the pitch of a signal is found.
+type Yin struct {
+	Low, High  float64 // bounds of the pitch, Hz
+	Frame, Hop int     // samples that are looked at, and from one to the next
+	Threshold  float64 // a period is taken if what differs from the one before is below it; librosa has 0.1
+}
+
+// Pitch is the frequency of the tone in each frame, Hz: frames lie a hop apart, the first
+// one's middle at the first sample. A frame without a tone has whatever fits it best.
+// clear is from 0 on, how much of a frame differs from what it was a period before: noise has about 1.
+//
+// Source: De Cheveigné and Kawahara, YIN, 2002; as librosa.yin.
+func (a Yin) Pitch(x []float32, rate int) (hz, clear []float64, err error) {
+	least := int(math.Floor(float64(rate) / a.High))
+	most := min(int(math.Ceil(float64(rate)/a.Low)), a.Frame-1)
+	if a.Low <= 0 || a.High <= a.Low || least < 1 || most-least < 2 || a.Hop < 1 {
+		return nil, nil, fmt.Errorf("pitch from %g to %g Hz in frames of %d at %d Hz: want a range of some periods within a frame", a.Low, a.High, a.Frame, rate)
+	}
+	size := 1
+	for size < 2*a.Frame {
+		size *= 2
+	}
+	fft := fourier.NewFFT(size)
+	frame, sums := make([]float64, size), make([]float64, a.Frame+1)
+	for middle := 0; middle <= len(x)+a.Frame/2-(a.Frame-a.Frame/2); middle += a.Hop {
+		for t := range a.Frame {
+			frame[t] = 0
+			if i := middle - a.Frame/2 + t; i >= 0 && i < len(x) {
+				frame[t] = float64(x[i])
+			}
+			sums[t+1] = sums[t] + frame[t]*frame[t]
+		}
+		d := difference(fft, frame, sums, least, most)
+		at := a.period(d)
+		hz = append(hz, float64(rate)/(float64(least+at)+vertex(d, at)))
+		clear = append(clear, d[at])
+	}
+	return hz, clear, nil
+}
+
+// difference is how much a frame differs from itself some samples later, divided by the
+// mean of that up to there: for periods from least to most.
+func difference(fft *fourier.FFT, frame, sums []float64, least, most int) []float64 {
+	bins := fft.Coefficients(nil, frame)
+	for k, v := range bins {
+		bins[k] = complex(real(v)*real(v)+imag(v)*imag(v), 0)
+	}
+	like := fft.Sequence(nil, bins)
+	n := float64(len(frame))
+	out, total := make([]float64, 0, most-least+1), 0.0
+	for k := 1; k <= most; k++ {
+		d := 2*(like[0]-like[k])/n - sums[k]
+		if total += d; k >= least {
+			out = append(out, d/(total/float64(k)+math.SmallestNonzeroFloat64))
+		}
+	}
+	return out
+}
+
+// period is the first trough below the threshold, or else the least of all.
+func (a Yin) period(d []float64) int {
+	best := 0
+	for i, v := range d {
+		trough := (i == 0 && v < d[1]) || i > 0 && v < d[i-1] && (i+1 == len(d) || v <= d[i+1])
+		if trough && v < a.Threshold {
+			return i
+		}
+		if v < d[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// vertex is how far the vertex of the parabola through a value and its neighbours lies.
+func vertex(d []float64, i int) float64 {
+	if i == 0 || i+1 == len(d) {
+		return 0
+	}
+	a, b := d[i+1]+d[i-1]-2*d[i], (d[i+1]-d[i-1])/2
+	if math.Abs(b) >= math.Abs(a) {
+		return 0
+	}
+	return -b / a
+}

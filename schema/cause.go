@@ -84,6 +84,8 @@ func (d *diagnosis) causes(found []finding) Errors {
 func (f finding) followsFrom(found []finding) bool {
 	return slices.ContainsFunc(found, func(o finding) bool {
 		switch {
+		case f.Msg == noValue && o.Msg != noValue && strings.HasPrefix(o.path, f.path+"."):
+			return true
 		case f.list:
 			return strings.HasPrefix(o.path, f.path+".") && o.Msg != noValue
 		case o.list && f.Msg == noValue:

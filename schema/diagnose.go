@@ -38,6 +38,9 @@ func (e *evaluation) diagnose(all []raised) Errors {
 	var order []string
 	groups := map[string][]raised{}
 	for _, r := range all {
+		if d.allowed(r, all) {
+			continue
+		}
 		if groups[r.key()] == nil {
 			order = append(order, r.key())
 		}
@@ -53,6 +56,15 @@ func (e *evaluation) diagnose(all []raised) Errors {
 		}
 	}
 	return d.causes(d.misspelt(found))
+}
+
+// allowed reports whether a field that the evaluator does not allow is one that a pattern does: what
+// is wrong within it, by a definition, makes the evaluator forget that.
+func (d *diagnosis) allowed(r raised, all []raised) bool {
+	return r.format == notAllowed && slices.ContainsFunc(all, func(o raised) bool {
+		return isConflict(o) && len(o.raw) > len(r.raw) && slices.Equal(o.raw[:len(r.raw)], r.raw) &&
+			slices.ContainsFunc(o.pos, func(p token.Pos) bool { return d.isSchema(p.Filename()) })
+	})
 }
 
 // explain gives the one message for all errors of one path.

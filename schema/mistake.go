@@ -18,9 +18,12 @@ import (
 // unknownFieldMsg says that a closed struct has a field too many.
 const unknownFieldMsg = "there is no such field"
 
+// notAllowed is how the evaluator says it.
+const notAllowed = "field not allowed"
+
 // unknownField: a closed struct has a field that its definition lacks.
 func (d *diagnosis) unknownField(f *finding, group []raised) bool {
-	if !slices.ContainsFunc(group, func(r raised) bool { return r.format == "field not allowed" }) {
+	if !slices.ContainsFunc(group, func(r raised) bool { return r.format == notAllowed }) {
 		return false
 	}
 	path := group[0].path

@@ -83,7 +83,7 @@ func (e *evaluation) plan(ed *edits, found []raised) bool {
 		if !exact || l == nil || pos.Filename() != e.source.name || l.name != labelOf(r.path) || isIncompleteText(r) || r.format == notPresent {
 			continue
 		}
-		if r.format == "field not allowed" {
+		if r.format == notAllowed {
 			ed.drop[l.start] = true
 		} else if len(structs(l.field.Value)) == 0 {
 			ed.blank[l.start] = true

@@ -97,6 +97,9 @@ func brief(s string) string {
 	return s
 }
 
+// firstFew is how many of several alternatives the evaluator gives at least, before it leaves out the others.
+const firstFew = 9
+
 // unwanted: a value is not among those allowed.
 func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 	have, w, ok := d.sides(f, group)
@@ -113,8 +116,14 @@ func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 		}
 		return true
 	}
-	if known := d.choices(d.value.LookupPath(cuePath(f.raw))); len(w.choices) > 1 && len(known) > len(w.choices) {
-		w.choices = known // the evaluator gives only the first few
+	rest := ""
+	if len(w.choices) >= firstFew {
+		rest = " and others"
+	}
+	for _, path := range []cue.Path{cuePath(f.raw), cuePath(group[0].raw)} { // as it is written, and where an architecture reads it
+		if known := d.choices(d.value.LookupPath(path)); len(w.choices) > 1 && len(known) >= len(w.choices) {
+			w.choices, rest = known, ""
+		}
 	}
 	f.alternative = len(w.types) == 0 && len(w.bounds) == 0 && len(w.choices) == 1
 	f.Msg = fmt.Sprintf("want %s, have %s", w, brief(have))
@@ -123,7 +132,7 @@ func (d *diagnosis) unwanted(f *finding, group []raised) bool {
 			f.Hint = Suggest(unquote(have), unquoteAll(w.choices))
 		}
 		if len(w.choices) > 1 {
-			f.Msg = fmt.Sprintf("want one of %s, have %s", strings.Join(w.choices, ", "), brief(have))
+			f.Msg = fmt.Sprintf("want one of %s%s, have %s", strings.Join(w.choices, ", "), rest, brief(have))
 		}
 	}
 	if expr := d.places.exprAt(f.at); strings.HasSuffix(expr, ".out") && f.Hint == "" {

@@ -111,7 +111,6 @@ func (c Chain) Key() []any {
 func CUE() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("// Code generated from the table of changes of sound. DO NOT EDIT.\n\npackage train\n")
-	fmt.Fprintf(&b, "\n// #SoundChangeName is the name of any change of sound.\n#SoundChangeName: \"%s\"\n", strings.Join(Names(), `" | "`))
 	b.WriteString("\n// _soundChanges are those of each name.\n_soundChanges: {\n")
 	for _, d := range table() {
 		fmt.Fprintf(&b, "\t%s: #%s\n", d.Name, d.Title)

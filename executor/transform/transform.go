@@ -170,7 +170,6 @@ func (c Chain) Key() []any {
 func CUE() ([]byte, error) {
 	var b strings.Builder
 	b.WriteString("// Code generated from the table of transforms. DO NOT EDIT.\n\npackage train\n")
-	fmt.Fprintf(&b, "\n// #TransformName is the name of any transform.\n#TransformName: \"%s\"\n", strings.Join(Names(), `" | "`))
 	b.WriteString("\n// _transforms are those of each name.\n_transforms: {\n")
 	for _, d := range table() {
 		fmt.Fprintf(&b, "\t%s: #%s\n", d.Name, d.Title)

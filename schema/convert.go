@@ -181,6 +181,7 @@ func (c *converter) model(o *object) *Model {
 	if len(config.keys) > 0 {
 		m.Config = rest(config)
 		m.Arch = config.text("model_type")
+		m.Unread = unread(c.root.LookupPath(cue.ParsePath("config")))
 	}
 	return m
 }

@@ -115,6 +115,8 @@ type Model struct {
 	Name   string         // top-level field, or the folder it was made for
 	Arch   string         // model_type, if it was made from a config.json
 	Config map[string]any // config.json with the architecture's defaults settled
+	// Unread are fields of config.json that look like misspelt ones.
+	Unread []*Error
 	// Context is the number of positions the model was trained on; 0 if it says none.
 	Context int
 	// Start are the ids that text begins with, of a model that makes text of a

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,6 +103,7 @@ func check(cmd *cobra.Command, c *console, file string, set []string) (checked, 
 		return one, err
 	}
 	one.Name, one.Hash = doc.Name, doc.Hash
+	warnUnread(c, doc)
 	switch {
 	case doc.Pipeline != nil:
 		one.Kind = "pipeline"
@@ -133,6 +135,24 @@ func check(cmd *cobra.Command, c *console, file string, set []string) (checked, 
 	}
 	one.OK = true
 	return one, nil
+}
+
+// warnUnread tells of fields of configs in the document of a pipeline or a model that look misspelt; those
+// of recipes are told where these are checked.
+func warnUnread(c *console, doc *schema.Document) {
+	models := slices.Clone(doc.Models)
+	if doc.Pipeline != nil {
+		for _, ref := range doc.Pipeline.Models {
+			if ref.Arch != nil {
+				models = append(models, ref.Arch)
+			}
+		}
+	}
+	for _, m := range models {
+		for _, field := range m.Unread {
+			c.warn(field)
+		}
+	}
 }
 
 // checkShapes compiles architectures, which proves all their shapes.

@@ -135,7 +135,7 @@ func (f *planFlags) load(more []string) (*schema.Document, error) {
 
 // pipeline plans a pipeline, so that it fits into memory if there is a way.
 func (f *planFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *schema.Document, trace func(string, *ir.Graph), r *planReport) error {
-	p, doc, err := e.fitted(doc, executor.Options{Compile: e.compile(trace)}, f.load)
+	p, doc, err := e.fitted(doc, executor.Options{Compile: e.compile(trace), Warn: c.warn}, f.load)
 	if p == nil {
 		return err
 	}

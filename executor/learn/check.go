@@ -107,6 +107,13 @@ func (r *Run) checkModel() error {
 		r.opt.Warn(e)
 	}
 	r.tellRates()
+	for _, m := range r.Recipe.members() {
+		if m.arch != nil {
+			for _, field := range m.arch.Unread {
+				r.opt.Warn(field)
+			}
+		}
+	}
 	if err := r.checkNames(); err != nil {
 		return err
 	}

@@ -92,6 +92,11 @@ func Open(o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, field := range source.Arch.Unread {
+		if o.Warn != nil {
+			o.Warn(field)
+		}
+	}
 	if o.Cache == ir.Invalid {
 		o.Cache = ir.F32
 	}

@@ -88,7 +88,7 @@ walk: pipeline.#Pipeline & {
 	}
 	for _, c := range []struct{ stage, want string }{
 		{`sampler: "ddpm"`, "shape is missing: give the sizes of a sample, as [4, 64, 64]"},
-		{`sampler: "ddpm", shape: [3, 8, 7]`, "with.sample is f32[1,3,8,7], want [batch,3,4*height,4*width], and 7 is no multiple of 4"},
+		{`sampler: "ddpm", shape: [3, 8, 7]`, "with.sample is f32[1,3,8,7], want [batch,3,4*height,4*width], and 7 is no multiple of 4: 4 and 8 are"},
 		{`sampler: "ddpm", shape: [3, 8, 8], settings: beta_shedule: "linear"`, `settings: setting "beta_shedule" is not known; did you mean beta_schedule?`},
 		{`sampler: "ddpm", shape: [3, 8, 8], steps: 2000`, "2000 steps, but the model is trained on 1000"},
 		{`shape: [3, 8, 8]`, "no sampler is named; want one of ddpm"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -70,6 +71,15 @@ func TestVariations(t *testing.T) {
 		"unet": base + "unet", "vae": base + "vae", "scheduler": base + "scheduler"})
 	pictureRun(t, "variations.cue", values["variation"], "model="+model, "picture=../../testdata/golden/from_picture/in.png", "width=48", "height=32", "count=2", "steps=6", "guidance=4",
 		"noise="+tensorFile(t, values["variation.noise"]))
+}
+
+// TestGuess holds a ControlNet in guess mode against diffusers, from the same noise.
+func TestGuess(t *testing.T) {
+	t.Parallel()
+	values := named(t, morePipelines+"values.npz")
+	in := "../../testdata/golden/from_picture/in.png"
+	pictureRun(t, "stable-diffusion.cue", values["guess"], "model=../../testdata/golden/text_to_image/model", "prompt=A photo of a Cat, at NIGHT!", "negative=blurry", "width=48", "height=32", "count=2", "steps=6", "guidance=4",
+		fmt.Sprintf("controlnets=[%q]", moreImages+"control"), fmt.Sprintf("controls=[%q]", in), "control_scales=[0.8]", "guess=true", "noise="+tensorFile(t, values["guess.noise"]))
 }
 
 // TestPreview: previews change no picture, are written beside it, by the autoencoder or a tiny one, and a plan says

@@ -35,6 +35,7 @@ type DenoiseAttr struct {
 	Scales    []float64      `cue:"scales: [...number] | *[]" doc:"of controls, in the order of their names: how much each counts; 1 if it is not said"`
 	Starts    []float64      `cue:"starts: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps that is made before each counts; 0 if it is not said"`
 	Ends      []float64      `cue:"ends: [...number & >=0 & <=1] | *[]" doc:"of controls: the share of the steps after which each counts no more; 1 if it is not said"`
+	Guess     bool           `cue:"guess: bool | *false" doc:"controls alone say what is made, whatever the text: what they add counts a tenth in the first layers of the model, and more the deeper; predictions without the inputs that guide are made without controls"`
 	Shown     string         `cue:"shown_as: string | *\"shown\"" doc:"the controls' input that is the picture"`
 	Preview   int            `cue:"preview: int & >=0 | *0" doc:"after so many steps each a small picture of what is being made is written; 0 writes none"`
 	PreviewTo string         `cue:"preview_to: string | *\"\"" doc:"the file of previews, .png or .jpg"`

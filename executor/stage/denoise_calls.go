@@ -203,7 +203,7 @@ func (w *walk) call(ctx context.Context, step int, sample []float32, from int) (
 	for name := range w.calls.values {
 		in[name] = w.value(name, from)
 	}
-	more, err := w.steer(ctx, step, in)
+	more, err := w.steer(ctx, step, from, in)
 	if err != nil {
 		return nil, err
 	}

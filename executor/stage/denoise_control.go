@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -22,8 +25,9 @@ type control struct {
 	sizes  map[string]int
 	shown  tensorfile.Tensor
 	scale  float64
-	from   float64 // share of the steps after which it counts
-	until  float64 // and up to which
+	from   float64            // share of the steps after which it counts
+	until  float64            // and up to which
+	depths map[string]float64 // how much each result counts; 1 if it is not said
 }
 
 // prepareControls makes the plans of the networks beside the model, for inputs
@@ -58,6 +62,9 @@ func (w *walk) prepareControls(c *Call, inputs map[string]tensorfile.Tensor) err
 		own[w.attr.Shown] = tensorfile.Tensor{Name: w.attr.Shown, Type: shown.Type.With(append([]ir.Dim{ir.D(w.shape[0])}, shown.Type.Shape[1:]...)...)}
 		if err := k.prepare(own); err != nil {
 			return fmt.Errorf("controls.%s: %w", name, err)
+		}
+		if w.attr.Guess {
+			k.guess()
 		}
 		for _, r := range m.Results(k.plan) {
 			inputs[r.Name] = r
@@ -107,10 +114,10 @@ func (k *control) prepare(inputs map[string]tensorfile.Tensor) error {
 }
 
 // steer gives what the networks add within the model at a step: the sums of what each
-// gives, times how much it counts. in are the inputs of the model.
+// gives, times how much it counts. in are the inputs of the model, for the rows from one on.
 //
 // Source: arXiv:2302.05543.
-func (w *walk) steer(ctx context.Context, step int, in map[string]tensorfile.Tensor) (map[string]tensorfile.Tensor, error) {
+func (w *walk) steer(ctx context.Context, step, from int, in map[string]tensorfile.Tensor) (map[string]tensorfile.Tensor, error) {
 	sums := map[string][]float32{}
 	types := map[string]ir.Type{}
 	done, all := float64(step-w.first), float64(len(w.sampler.Timesteps())-w.first)
@@ -118,7 +125,7 @@ func (w *walk) steer(ctx context.Context, step int, in map[string]tensorfile.Ten
 		for _, r := range k.model.Results(k.plan) {
 			types[r.Name] = r.Type
 		}
-		if done/all < k.from || (done+1)/all > k.until || k.scale == 0 {
+		if done/all < k.from || (done+1)/all > k.until || k.scale == 0 || w.attr.Guess && from >= w.shape[0] {
 			continue
 		}
 		own := map[string]tensorfile.Tensor{}
@@ -136,8 +143,12 @@ func (w *walk) steer(ctx context.Context, step int, in map[string]tensorfile.Ten
 				s = make([]float32, len(v))
 				sums[out.Name] = s
 			}
-			for i, x := range v {
-				s[i] += float32(k.scale * float64(x))
+			scale := k.scale
+			if depth, ok := k.depths[out.Name]; ok {
+				scale *= depth
+			}
+			for i, x := range v[:w.steered(from, len(v))] {
+				s[i] += float32(scale * float64(x))
 			}
 		}
 	}
@@ -150,4 +161,34 @@ func (w *walk) steer(ctx context.Context, step int, in map[string]tensorfile.Ten
 		list[name] = tensorfile.FromFloat32s(name, s, t.Sizes()...)
 	}
 	return list, nil
+}
+
+// steered is how many of the values of rows from one on a network adds to: all, or, where it guesses, those of
+// predictions with the inputs that guide.
+func (w *walk) steered(from, n int) int {
+	if rows := w.shape[0] - from; w.attr.Guess && rows < w.calls.rows {
+		return n / w.calls.rows * rows
+	}
+	return n
+}
+
+// guess lets what is added to the first layers of the model count a tenth, and what comes deeper more, up to all
+// in the middle. Networks whose results are averaged over the picture count in full everywhere.
+func (k *control) guess() {
+	results := k.model.Results(k.plan)
+	var numbered []string
+	for _, r := range results {
+		s := r.Type.Sizes()
+		if len(s) == 4 && s[2]*s[3] > 1 && strings.Trim(r.Name[strings.LastIndexByte(r.Name, '.')+1:], "0123456789") == "" {
+			numbered = append(numbered, r.Name)
+		}
+	}
+	if len(numbered) != len(results)-1 { // all but that of the middle
+		return
+	}
+	k.depths = map[string]float64{}
+	for _, name := range numbered {
+		i, _ := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:]) // digits
+		k.depths[name] = math.Pow(10, float64(i)/float64(len(numbered))-1)
+	}
 }

@@ -199,6 +199,14 @@ func prepareRun(c *Call) error {
 	return nil
 }
 
+// multiples are those of k next to n.
+func multiples(n, k int) string {
+	if n < k {
+		return fmt.Sprintf("%d is", k)
+	}
+	return fmt.Sprintf("%d and %d are", n-n%k, n-n%k+k)
+}
+
 // sizesOf gives the named sizes of a model's inputs the numbers that tensors
 // have there; a size that none has is 1.
 func sizesOf(wants map[string]ir.Type, inputs map[string]tensorfile.Tensor) (map[string]int, error) {
@@ -216,7 +224,7 @@ func sizesOf(wants map[string]ir.Type, inputs map[string]tensorfile.Tensor) (map
 			case d.Known() && d.N != n:
 				return nil, fmt.Errorf("with.%s is %v, want %s", name, t, ir.ShapeString(want.Shape))
 			case !d.Known() && n%d.N != 0:
-				return nil, fmt.Errorf("with.%s is %v, want %s, and %d is no multiple of %d", name, t, ir.ShapeString(want.Shape), n, d.N)
+				return nil, fmt.Errorf("with.%s is %v, want %s, and %d is no multiple of %d: %s", name, t, ir.ShapeString(want.Shape), n, d.N, multiples(n, d.N))
 			case !d.Known() && ok && before != n/d.N:
 				return nil, fmt.Errorf("with.%s is %v, want %s, and %s is %d in with.%s", name, t, ir.ShapeString(want.Shape), d.Syms, before, from[d.Syms])
 			case !d.Known():

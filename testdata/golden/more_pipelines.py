@@ -1,8 +1,8 @@
-"""Stable Diffusion 3, DiT and variations of a picture: tiny random pipelines of diffusers, and what they give.
+"""Stable Diffusion 3, DiT, variations of a picture and ControlNet in guess mode: tiny random pipelines of diffusers, and what they give.
 
     python -P more_pipelines.py
 
-Uses text_to_image/model, text_to_image_more/large/tokenizer_2 and from_picture/in.png, and writes more_pipelines/sd3 (text_encoder,
+Uses text_to_image/model, text_to_image_more/large/tokenizer_2 and control, and from_picture/in.png, and writes more_pipelines/sd3 (text_encoder,
 text_encoder_2, text_encoder_3, tokenizer_3, transformer, vae, scheduler), dit (transformer, scheduler), variation (image_encoder, feature_extractor)
 and values.npz: noises, and pictures [pictures, 3, height, width], 0 to 1.
 """
@@ -15,14 +15,14 @@ sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(
 
 import numpy as np
 import torch
-from diffusers import (AutoencoderKL, DDIMScheduler, DiTPipeline, DiTTransformer2DModel, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler, PNDMScheduler, SD3Transformer2DModel,
-                       StableDiffusion3Img2ImgPipeline, StableDiffusion3InpaintPipeline, StableDiffusion3Pipeline, StableDiffusionImageVariationPipeline, UNet2DConditionModel)
+from diffusers import (AutoencoderKL, ControlNetModel, DDIMScheduler, DiTPipeline, DiTTransformer2DModel, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler, PNDMScheduler, SD3Transformer2DModel,
+                       StableDiffusion3Img2ImgPipeline, StableDiffusion3InpaintPipeline, StableDiffusion3Pipeline, StableDiffusionControlNetPipeline, StableDiffusionImageVariationPipeline, UNet2DConditionModel)
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.pipelines.dit import pipeline_dit
 from diffusers.pipelines.stable_diffusion_3 import pipeline_stable_diffusion_3_img2img, pipeline_stable_diffusion_3_inpaint
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import (CLIPImageProcessor, CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection, PreTrainedTokenizerFast, T5Config,
+from transformers import (CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionConfig, CLIPVisionModelWithProjection, PreTrainedTokenizerFast, T5Config,
                           T5EncoderModel)
 
 sys.path.append(str(pathlib.Path(__file__).parent))
@@ -120,6 +120,16 @@ def variation(values):
     processor.save_pretrained(OUT / "variation" / "feature_extractor")
 
 
+def guess(values):
+    unet, vae, net = (cls.from_pretrained(folder, torch_dtype=torch.float32).eval() for cls, folder in
+                      ((UNet2DConditionModel, MODEL / "unet"), (AutoencoderKL, MODEL / "vae"), (ControlNetModel, HERE / "text_to_image_more" / "control")))
+    pipe = StableDiffusionControlNetPipeline(vae=vae, text_encoder=CLIPTextModel.from_pretrained(MODEL / "text_encoder", torch_dtype=torch.float32).eval(), tokenizer=CLIPTokenizer.from_pretrained(MODEL / "tokenizer"),
+                                             unet=unet, controlnet=net, scheduler=PNDMScheduler.from_pretrained(MODEL / "scheduler"), safety_checker=None, feature_extractor=None, requires_safety_checker=False)
+    values["guess.noise"] = noise(COUNT, 4, HEIGHT // 8, WIDTH // 8, seed=10).numpy()
+    values["guess"] = planes(pipe(PROMPT, image=sized("in.png"), negative_prompt=NEGATIVE, num_images_per_prompt=COUNT, num_inference_steps=6, guidance_scale=4.0, controlnet_conditioning_scale=0.8, guess_mode=True,
+                                  latents=torch.from_numpy(values["guess.noise"]).clone(), width=WIDTH, height=HEIGHT, output_type="np").images)
+
+
 def main():
     torch.set_num_threads(1)
     shutil.rmtree(OUT, ignore_errors=True)
@@ -129,6 +139,7 @@ def main():
     sd3(values)
     dit(values)
     variation(values)
+    guess(values)
     for junk in OUT.rglob("generation_config.json"):
         junk.unlink()
     np.savez_compressed(OUT / "values.npz", **values)

@@ -65,11 +65,12 @@ func (c convolution) positions(in []ir.Dim, kernel []int) ([]ir.Dim, error) {
 			out[i] = ir.D((d.N+pad-span)/c.stride[i] + 1)
 			continue
 		}
-		steps, whole := d.Div(ir.D(c.stride[i]))
-		rest := pad - span + c.stride[i] // elements beyond whole strides
+		named, extra := apart(d)
+		steps, whole := named.Div(ir.D(c.stride[i]))
+		rest := extra + pad - span + c.stride[i] // elements beyond whole strides
 		if !whole || rest < 0 {
 			return nil, fmt.Errorf("spatial axis %d is %v, which is not known yet: with stride %d and a kernel that spans %d, want %d of padding in all (have %d) and a multiple of the stride",
-				i, d, c.stride[i], span, max(0, span-c.stride[i]), pad)
+				i, d, c.stride[i], span, max(0, span-c.stride[i]-extra), pad)
 		}
 		if rest >= c.stride[i] {
 			steps = steps.Add(ir.D(rest / c.stride[i]))
@@ -77,6 +78,19 @@ func (c convolution) positions(in []ir.Dim, kernel []int) ([]ir.Dim, error) {
 		out[i] = steps
 	}
 	return out, nil
+}
+
+// apart splits a size into what has names and a number beside it.
+func apart(d ir.Dim) (named ir.Dim, extra int) {
+	named = ir.D(0)
+	for _, t := range d.Terms() {
+		if t.Known() {
+			extra += t.N
+		} else {
+			named = named.Add(t)
+		}
+	}
+	return named, extra
 }
 
 // spatial is the part of a shape after batch and channels.

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 import soundfile
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import (DacConfig, DacModel, FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, GenerationConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig, WhisperConfig,
+from transformers import (DacConfig, DacModel, EncodecConfig, EncodecModel, FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, GenerationConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig, WhisperConfig,
                           WhisperFeatureExtractor, WhisperForConditionalGeneration)
 from transformers.utils import logging
 
@@ -320,6 +320,33 @@ def codec(name, seed):
     write(name, {"samples": x, "codes_in": codes.int()}, {"codes": y.audio_codes, "latents": y.quantized_representation, "waveform": wave})
 
 
+def encodec(name, seed, bandwidth, **more):
+    """Weights as lengths and directions, as published files have them; codebooks are buffers."""
+    if not wanted(name):
+        return
+    config = EncodecConfig(target_bandwidths=[4.0, 24.0], sampling_rate=8000, hidden_size=6, num_filters=4, upsampling_ratios=[4, 2], codebook_size=16, **more)
+    m = EncodecModel(config)
+    with torch.no_grad():
+        for i, (key, p) in enumerate(sorted(m.named_parameters())):
+            x = normal(*p.shape, seed=seed * 100 + i)
+            p.copy_(0.7 + 0.2 * x.abs() if key.endswith("original0") else 0.3 * x if "lstm" in key else 0.1 * x if p.ndim == 1 else x)
+        x = normal(2, 8 * 24, seed=1) * 0.6
+        h = m.eval().encoder(x[:, None])
+        mean, std = h.mean((0, 2)), h.std((0, 2))
+        for i, b in enumerate(m.quantizer.layers):
+            b.codebook.embed.copy_(normal(16, 6, seed=i) * std * 0.7 ** i + (mean if i == 0 else 0))
+            b.codebook.embed_avg.copy_(b.codebook.embed)
+    m = m.double()
+    with torch.no_grad():
+        codes = m.encode(x.double()[:, None], bandwidth=bandwidth).audio_codes[0]
+        given = torch.randint(0, 16, codes.shape, generator=torch.Generator().manual_seed(2))
+        wave = m.decode(given[None], [None]).audio_values[:, 0]
+        latents = m.quantizer.decode(codes.transpose(0, 1))
+    assert all(len(set(codes[:, i].flatten().tolist())) > 4 for i in range(codes.shape[1])), codes
+    save(name, m.float(), {} if bandwidth == 24.0 else {"bandwidth": bandwidth})
+    write(name, {"samples": x, "codes_in": given.int()}, {"codes": codes, "latents": latents, "waveform": wave})
+
+
 if __name__ == "__main__":
     logging.set_verbosity_error()
     torch.use_deterministic_algorithms(True)
@@ -331,3 +358,5 @@ if __name__ == "__main__":
     reference_vocoder("hifigan_reference", 5)
     whisper("whisper")
     codec("dac", 6)
+    encodec("encodec", 7, 24.0)
+    encodec("encodec_narrow", 8, 4.0, num_residual_layers=2, use_conv_shortcut=False, num_lstm_layers=1)

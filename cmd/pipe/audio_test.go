@@ -245,3 +245,53 @@ func TestHearing(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestCodec encodes a recording, whose codes are those of the reference, and makes
+// sound of codes again; what is no whole column is filled up.
+func TestCodec(t *testing.T) {
+	t.Parallel()
+	const folder = "../../testdata/golden/speech/encodec/"
+	values := named(t, folder+"values.safetensors")
+	dir := t.TempDir()
+	wav, codes, again := filepath.Join(dir, "in.wav"), filepath.Join(dir, "codes.npz"), filepath.Join(dir, "again.wav")
+	samples := values["in.samples"].Float32s()
+	samples = samples[:len(samples)/2-3] // of the first clip
+	if _, err := audio.Write(wav, &audio.Clip{Rate: 8000, Channels: 1, Samples: samples}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := pipeCommand("run", "../../pipelines/codec-encode.cue", "--quiet", "--set", "model="+folder+"model", "--set", "audio="+wav,
+		"--set", "rate=8000", "--set", "hop=8", "--out", codes); code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	got, want := named(t, codes)["codes"], values["out.codes"]
+	if fmt.Sprint(got.Type.Sizes()) != "[1 6 24]" {
+		t.Fatalf("codes %v", got.Type)
+	}
+	for q := range 6 { // the network looks back alone: all columns but the last are those of the whole recording
+		for f := range 23 {
+			if a, b := got.Float64s()[q*24+f], want.Float64s()[q*24+f]; a != b {
+				t.Fatalf("code %d of column %d is %v, want %v", q, f, a, b)
+			}
+		}
+	}
+	given := filepath.Join(dir, "given.npy")
+	if err := tensorfile.Write(given, []tensorfile.Tensor{values["in.codes_in"]}); err != nil {
+		t.Fatal(err)
+	}
+	code, said, errs := pipeCommand("run", "../../pipelines/codec-decode.cue", "--quiet", "--set", "model="+folder+"model", "--set", "codes="+given, "--set", "to="+again)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	wave := values["out.waveform"].Float64s()
+	for i, file := range strings.Split(strings.TrimSpace(said), "\n") {
+		clip, err := audio.Read(file, audio.Options{})
+		if err != nil || clip.Rate != 8000 || clip.Len() != 192 {
+			t.Fatal(err, clip)
+		}
+		for k, v := range clip.Samples {
+			if w := max(-1, min(1, wave[i*192+k])); math.Abs(float64(v)-w) > 2.0/32768 {
+				t.Fatalf("%s: sample %d is %v, want %v", file, k, v, w)
+			}
+		}
+	}
+}

@@ -90,6 +90,7 @@ func TestInfer(t *testing.T) {
 		{"rms_norm", RMSNormAttr{}, []string{"f32[batch,seq,64]", "bf16[64]"}, "f32[batch,seq,64]"},
 		{"conv1d", ConvLayerAttr{OutChannels: 8, Kernel: "5", Dilation: "3", Same: true, Groups: 2}, []string{"f32[batch,4,frames]", "bf16[8,2,5]"}, "f32[batch,8,frames]"},
 		{"conv1d", ConvLayerAttr{OutChannels: 8, Kernel: "4", Stride: "2", Padding: "1", Groups: 1}, []string{"f32[batch,4,6*frames]", "f32[8,4,4]"}, "f32[batch,8,3*frames]"},
+		{"conv1d", ConvLayerAttr{OutChannels: 8, Kernel: "6", Stride: "2", Groups: 1}, []string{"f32[batch,4,2*(3*frames+2)]", "f32[8,4,6]"}, "f32[batch,8,3*frames]"}, // zeros or mirrors stand in front
 		{"conv2d", ConvLayerAttr{OutChannels: 8, Kernel: "3", Stride: "2", Padding: "0,1,1,1", Groups: 1}, []string{"f32[batch,4,9,8]", "f32[8,4,3,3]"}, "f32[batch,8,4,4]"},
 		{"conv_transpose1d", ConvTransposeLayerAttr{OutChannels: 6, Kernel: "16", Stride: "8", Padding: "4", Groups: 2}, []string{"f32[batch,4,frames]", "f32[4,3,16]"}, "f32[batch,6,8*frames]"},
 		{"layer_norm", LayerNormAttr{}, []string{"f32[batch,seq,64]"}, "f32[batch,seq,64]"},

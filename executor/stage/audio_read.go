@@ -54,7 +54,14 @@ func audioRead() *Def {
 
 // AudioTensorAttr describes the length of signals.
 type AudioTensorAttr struct {
-	Samples int `cue:"samples: int & >=0 | *0" doc:"what all clips become: the middle of longer ones, shorter ones with silence behind; 0 leaves clips of one length as they are"`
+	Samples  int `cue:"samples: int & >=0 | *0" doc:"what all clips become: the middle of longer ones, shorter ones with silence behind; 0 leaves clips of one length as they are"`
+	Multiple int `cue:"multiple: int & >0 | *1" doc:"silence fills clips up to a multiple of so many samples"`
+}
+
+// of is a clip of the length that is wanted.
+func (a AudioTensorAttr) of(c *audio.Clip) *audio.Clip {
+	c = ofLength(c, a.Samples)
+	return ofLength(c, (c.Len()+a.Multiple-1)/a.Multiple*a.Multiple)
 }
 
 // ofLength is a clip of so many samples of each channel.
@@ -78,11 +85,11 @@ func audioTensor() *Def {
 			if !ok {
 				return nil, errKind(c.In["x"], Audio)
 			}
-			n := c.Attr.(AudioTensorAttr).Samples
-			first := ofLength(list[0], n)
+			a := c.Attr.(AudioTensorAttr)
+			first := a.of(list[0])
 			var all []float32
 			for i, clip := range list {
-				clip = ofLength(clip, n)
+				clip = a.of(clip)
 				if clip.Len() != first.Len() || clip.Channels != first.Channels || clip.Rate != first.Rate {
 					return nil, fmt.Errorf("x[%d] is %v with %d samples, and x[0] is %v with %d: they are no tensor", i, clip, clip.Len(), first, first.Len())
 				}

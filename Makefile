@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio forecast
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -87,6 +87,10 @@ compare-onnx: build
 # where llama-cpp-python is installed, llama.cpp; needs testdata/golden/requirements.txt.
 compare-gguf: build
 	$(PYTHON) benchmarks/compare_gguf.py --data $(DATA)
+
+# Spectrograms beside librosa, torch and transformers, in turns; needs testdata/golden/requirements.txt.
+compare-audio: build
+	$(PYTHON) benchmarks/compare_audio.py --rounds $(ROUNDS) --write docs/benchmarks.md
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

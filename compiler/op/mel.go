@@ -124,14 +124,25 @@ func (b *Builder) continued(x ir.Value, before, after int, mode string) ir.Value
 		b.Fail(err)
 		return x
 	}
-	end := b.Fill(float64(size.N-1), ir.I32)
-	i := b.Sub(b.Iota(ir.I32, 0, ir.D(before+size.N+after)), b.Fill(float64(before), ir.I32))
-	if mode == "reflect" {
-		i = b.Sub(end, b.Abs(b.Sub(end, b.Abs(i))))
-	} else {
-		i = b.Max(b.Min(i, end), b.Fill(0, ir.I32))
+	// Only the ends are gathered; what lies between them is copied.
+	side := func(from, n int) []ir.Value { // places from on, where x begins at 0
+		if n == 0 {
+			return nil
+		}
+		end := b.Fill(float64(size.N-1), ir.I32)
+		i := b.Add(b.Iota(ir.I32, 0, ir.D(n)), b.Fill(float64(from), ir.I32))
+		if mode == "reflect" {
+			i = b.Sub(end, b.Abs(b.Sub(end, b.Abs(i))))
+		} else {
+			i = b.Max(b.Min(i, end), b.Fill(0, ir.I32))
+		}
+		return []ir.Value{b.Gather(x, i, -1)}
 	}
-	return b.Gather(x, i, -1)
+	parts := append(append(side(-before, before), x), side(size.N, after)...)
+	if len(parts) == 1 {
+		return x
+	}
+	return b.Concat(-1, parts...)
 }
 
 // DeltasAttr describes how fast features change.

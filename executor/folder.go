@@ -14,6 +14,25 @@ import (
 	"pipe.dev/schema"
 )
 
+// provePart tells that a part of a folder is not there, and what to do then.
+func provePart(f *schema.Folder, path string) error {
+	if f == nil || f.Path == "" || path == "" {
+		return nil
+	}
+	part, err := filepath.Rel(f.Path, path)
+	if err != nil || !filepath.IsLocal(part) {
+		return nil
+	}
+	if _, err := os.Stat(path); err == nil || !os.IsNotExist(err) {
+		return nil
+	}
+	msg := "no such folder, in the folder of the pipeline"
+	if hint := f.Absent[filepath.ToSlash(part)]; hint != "" {
+		msg += "; " + hint
+	}
+	return &checkpoint.Error{File: path, Msg: msg}
+}
+
 // proveFolder compares what the model_index.json of a folder says that it is with
 // what a document is for. A folder without such a file proves itself by its models.
 func proveFolder(f *schema.Folder) error {

@@ -144,6 +144,9 @@ func (p *Pipeline) open() error {
 		return err
 	}
 	for _, ref := range p.doc.Models {
+		if err := provePart(p.doc.Folder, ref.From); err != nil {
+			return err
+		}
 		cache := ir.F32
 		if ref.Cache != "" {
 			var err error

@@ -70,10 +70,8 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Scale: amount(m.get("adapter_scale")), Tokenizer: m.text("tokenizer"), Pos: pos})
 	}
 	if f := o.object("folder"); len(f.keys) > 0 {
-		p.Folder = &Folder{Path: c.here(f.text("path")), Classes: f.texts("classes"), Documents: map[string]string{}}
-		for _, class := range f.object("documents").keys {
-			p.Folder.Documents[class] = f.object("documents").text(class)
-		}
+		p.Folder = &Folder{Path: c.here(f.text("path")), Classes: f.texts("classes")}
+		p.Folder.Documents, p.Folder.Absent = f.textMap("documents"), f.textMap("absent")
 	}
 	nodes := o.object("nodes")
 	for _, name := range nodes.keys {

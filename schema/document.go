@@ -43,6 +43,7 @@ type Folder struct {
 	Path      string
 	Classes   []string          // that the document is for
 	Documents map[string]string // for others
+	Absent    map[string]string // what to do where a part is not there, by its name
 }
 
 // Input is a declared input. Its token is "inputs.NAME".

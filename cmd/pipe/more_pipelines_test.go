@@ -24,6 +24,10 @@ func TestStableDiffusion3(t *testing.T) {
 		parts[name] = sd3 + name
 	}
 	less := folderOf(t, parts)
+	code, _, errs := pipeCommand("run", "../../pipelines/stable-diffusion-3.cue", "--set", "model="+less, "--set", "prompt=x")
+	if want := less + "/text_encoder_3: no such folder, in the folder of the pipeline; --set t5=false does without it\n"; code != 5 || errs != want {
+		t.Errorf("a folder without a part gives %d: %s, want %s", code, errs, want)
+	}
 	parts["text_encoder_3"], parts["tokenizer_3"] = sd3+"text_encoder_3", sd3+"tokenizer_3"
 	model := folderOf(t, parts)
 	shared := []string{"prompt=A photo of a Cat, at NIGHT!", "negative=blurry", "width=48", "height=32", "steps=6", "guidance=4"}

@@ -12,32 +12,44 @@ import (
 	"strings"
 	"testing"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/tensorfile"
 )
+
+// fineTuned are the batches of testdata/golden/finetune.py, by the names of the recipes.
+func fineTuned(t *testing.T) (list []tensorfile.Tensor) {
+	t.Helper()
+	const made = "../../testdata/golden/finetune/"
+	values := named(t, made+"values.npz")
+	values["timestep"], values["drawn"] = named(t, made+"recipes.npz")["timestep"], values["spread"]
+	for _, name := range []string{"pixels", "ids", "noise", "drawn", "timestep"} {
+		x := values[name]
+		x.Name = name
+		list = append(list, x)
+	}
+	return list
+}
+
+// columnsOf is a source of a recipe: a file of tensors, for inputs that begin with front.
+func columnsOf(t *testing.T, list []tensorfile.Tensor, front string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "data.npz")
+	if err := tensorfile.Write(file, list); err != nil {
+		t.Fatal(err)
+	}
+	columns := ""
+	for _, x := range list {
+		columns += fmt.Sprintf("%q: [%q], ", front+x.Name, x.Name)
+	}
+	return fmt.Sprintf("[{files: [%q], format: \"columns\", columns: {%s}}]", file, columns)
+}
 
 // textToImage runs a recipe of a text-to-image model for three steps, on the batches of
 // testdata/golden/finetune.py instead of pictures and random numbers.
 func textToImage(t *testing.T, recipe string, set ...string) trained {
 	t.Helper()
-	var list []tensorfile.Tensor
-	add := func(file, name, as string) {
-		x := named(t, file)[name]
-		x.Name = as
-		list = append(list, x)
-	}
-	const made = "../../testdata/golden/finetune/"
-	for _, name := range []string{"pixels", "ids", "noise"} {
-		add(made+"values.npz", name, name)
-	}
-	add(made+"values.npz", "spread", "drawn")
-	add(made+"recipes.npz", "timestep", "timestep")
-	inputs := filepath.Join(t.TempDir(), "data.npz")
-	if err := tensorfile.Write(inputs, list); err != nil {
-		t.Fatal(err)
-	}
-	columns := `{pixels: ["pixels"], ids: ["ids"], noise: ["noise"], drawn: ["drawn"], timestep: ["timestep"]}`
 	var args []string
-	for _, s := range append([]string{"settings.folder=" + tinyPipeline, "settings.size=32", `data.train=[{files: ["` + inputs + `"], format: "columns", columns: ` + columns + "}]",
+	for _, s := range append([]string{"settings.folder=" + tinyPipeline, "settings.size=32", "data.train=" + columnsOf(t, fineTuned(t), ""),
 		"data.images={}", "data.texts={}", "data.random={}", "batch.batch=2", `batch.order="file"`, "optimizer.eps=1e-3", "optimizer.lr=1e-3", "optimizer.weight_decay=0",
 		`schedule={name: "constant"}`, "train.steps=3", "train.accumulate=1", "train.clip_norm=0", "train.log_every=1"}, set...) {
 		args = append(args, "--set", s)
@@ -95,6 +107,30 @@ func TestTextToImageFinetune(t *testing.T) {
 	for _, part := range []string{"vae", "text_encoder", "scheduler"} {
 		same(t, filepath.Join(tinyPipeline, part), filepath.Join(r.Model, part))
 	}
+}
+
+// TestDreamBooth holds the recipe, with the whole U-Net and fewer pictures of the kind than
+// of the thing, against the steps of diffusers' script.
+func TestDreamBooth(t *testing.T) {
+	t.Parallel()
+	var kind []tensorfile.Tensor
+	for _, x := range fineTuned(t) { // backwards, four of six
+		sizes := x.Type.Sizes()
+		n, row := sizes[0], len(x.Data)/sizes[0]
+		sizes[0] = 4
+		back := tensorfile.Tensor{Name: x.Name, Type: ir.T(x.Type.DType, sizes...)}
+		for i := n - 1; i >= n-4; i-- {
+			back.Data = append(back.Data, x.Data[i*row:(i+1)*row]...)
+		}
+		kind = append(kind, back)
+	}
+	r := textToImage(t, "dreambooth.cue", "settings.whole=true", "settings.prior=0.7", "data.train="+columnsOf(t, fineTuned(t), "thing."), "data.beside="+columnsOf(t, kind, "kind."), `save.dtype="f32"`)
+	losses(t, r, named(t, "../../testdata/golden/finetune/recipes.npz")["dreambooth.losses"])
+	after := map[string]tensorfile.Tensor{}
+	for name, x := range named(t, filepath.Join(r.Model, "unet", "diffusion_pytorch_model.safetensors")) {
+		after["unet."+name] = x
+	}
+	moved(t, tinyPipeline, "../../testdata/golden/finetune/dreambooth.csv", after)
 }
 
 // captioned is a folder of pictures with captions.

@@ -18,6 +18,7 @@ type Attr struct {
 	Only          map[string][]string  `cue:"only: {[string]: [string, ...string]} | *{}" doc:"for these formats: rows whose columns have one of these values are taken, the others left out: {index: [\"0\", \"1\"]}"`
 	Without       map[string][]string  `cue:"without: {[string]: [string, ...string]} | *{}" doc:"for these formats: rows whose columns have one of these values are left out"`
 	Normalize     map[string][]float64 `cue:"normalize: {[string]: [number, number & !=0]} | *{}" doc:"for format columns: a mean, and a deviation, of inputs of the model, which get (x - mean) / deviation: {x: [127.5, 127.5]}"`
+	Constants     map[string]string    `cue:"constants: {[string]: string} | *{}" doc:"for format images: columns that hold the same in every row, whatever else says: {text: \"a photo of a cat\"}"`
 	Document      string               `cue:"document: \"line\" | \"paragraph\" | *\"file\"" doc:"what one document is in files of text; blank lines end paragraphs"`
 	Layout        string               `cue:"layout: \"chatml\" | *\"headings\"" doc:"how a conversation becomes text"`
 	TrainOnPrompt bool                 `cue:"train_on_prompt: bool | *false" doc:"the loss counts prompts too, not only answers"`
@@ -73,6 +74,9 @@ func (a *Attr) Check() error {
 	}
 	if _, err := newNamed(a.Pattern); err != nil {
 		return err
+	}
+	if a.Format != Images && len(a.Constants) > 0 {
+		return optionErrorf("constants", "are for format: \"images\"")
 	}
 	for k, v := range a.Normalize {
 		if len(v) != 2 || v[1] == 0 {

@@ -64,6 +64,11 @@ func (e *Examples) readImages(a *Attr, o *Options) error {
 	for i := range roots {
 		r.hash = sha256.New()
 		err := roots[i].rows(a, o, &e.dropped, func(row Row) error {
+			for name, text := range a.Constants {
+				if row.Values != nil {
+					row.Values[name] = text
+				}
+			}
 			if r.wait = append(r.wait, row); len(r.wait) < probed {
 				return nil
 			}

@@ -105,11 +105,14 @@ func (r *Run) inputField(name string, fields map[string]any) (data.Field, error)
 
 // openExamples reads the examples.
 func (r *Run) openExamples() error {
-	for i, a := range slices.Concat(r.Recipe.Train, r.Recipe.Eval) {
+	for i, a := range slices.Concat(r.Recipe.Train, r.Recipe.Eval, r.Recipe.Beside) {
 		if !a.OfNumbers() {
 			path := fmt.Sprintf("data.train.%d.format", i)
 			if n := len(r.Recipe.Train); i >= n {
 				path = fmt.Sprintf("data.eval.%d.format", i-n)
+			}
+			if n := len(r.Recipe.Train) + len(r.Recipe.Eval); i >= n {
+				path = fmt.Sprintf("data.beside.%d.format", i-n)
 			}
 			return r.mistake(path, "is %q, and other sources give numbers", a.Format)
 		}
@@ -126,9 +129,9 @@ func (r *Run) openExamples() error {
 	if err != nil {
 		return err
 	}
-	all, err := data.OpenExamples(r.Recipe.Train, given, o)
+	all, err := r.openTrain(given, o)
 	if err != nil {
-		return r.placed(placeOf(err, "data.train.0"), err)
+		return err
 	}
 	if err := r.checkMix(all); err != nil {
 		return err
@@ -150,6 +153,36 @@ func (r *Run) openExamples() error {
 		r.evalExamples = evaluations
 	}
 	return r.checkSteps()
+}
+
+// openTrain reads the examples of training, with those that stand beside them.
+func (r *Run) openTrain(given []data.Field, o data.Options) (*data.Examples, error) {
+	var own, beside []data.Field
+	for _, f := range given {
+		if slices.ContainsFunc(r.Recipe.Beside, func(a data.Attr) bool { _, ok := a.Columns[f.Name]; return ok }) {
+			beside = append(beside, f)
+		} else {
+			own = append(own, f)
+		}
+	}
+	all, err := data.OpenExamples(r.Recipe.Train, own, o)
+	if err != nil {
+		return nil, r.placed(placeOf(err, "data.train.0"), err)
+	}
+	if len(r.Recipe.Beside) == 0 {
+		return all, nil
+	}
+	if len(r.Recipe.Eval) > 0 {
+		return nil, r.mistake("data.eval", "has nothing beside it, as data.train has by data.beside: keep a share by validation instead")
+	}
+	others, err := data.OpenExamples(r.Recipe.Beside, beside, o)
+	if err != nil {
+		return nil, r.placed(placeOf(err, "data.beside.0"), err)
+	}
+	if all, err = all.Beside(others); err != nil {
+		return nil, r.placed("data.beside", err)
+	}
+	return all, nil
 }
 
 // checkSteps refuses examples that end before training does.

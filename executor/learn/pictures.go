@@ -70,7 +70,7 @@ func (r *Run) described(f data.Field) (data.Field, error) {
 		f.Sound = &sound
 		return f, nil
 	}
-	given := slices.ContainsFunc(r.Recipe.Train, func(a data.Attr) bool { return a.Format == data.Images })
+	given := slices.ContainsFunc(slices.Concat(r.Recipe.Train, r.Recipe.Beside), func(a data.Attr) bool { return a.Format == data.Images })
 	in, ok := r.Recipe.Images[f.Name]
 	if ok && !given {
 		return f, r.mistake("data.images."+f.Name, "there is no source of pictures; want format: \"images\"")

@@ -64,6 +64,7 @@ type Recipe struct {
 	Models    []*Member // those that it calls, by name
 	Train     []data.Attr
 	Eval      []data.Attr
+	Beside    []data.Attr      // of further inputs
 	Tokenizer string           // "model", "characters" of the training data, or a folder
 	Precision ir.DType         // in which the model computes: F32, BF16 or F16
 	LossScale *train.LossScale // of f16; nil for others
@@ -98,6 +99,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	d.precision(out)
 	sources := d.object("data")
 	out.Train, out.Eval = d.sources(sources["train"]), d.sources(sources["eval"])
+	out.Beside = d.sources(sources["beside"])
 	out.Tokenizer, _ = sources["tokenizer"].(string)
 	out.Random = d.randoms(sources["random"])
 	d.pictures(out, sources)

@@ -85,6 +85,31 @@ def main():
     print(losses, {k: float(m.abs().max()) for k, m in list(zip(names, moved))[:3]}, (OUT / "values.npz").stat().st_size)
 
 
+def dreambooth(data):
+    """The whole U-Net by pictures of a thing, and beside them four of its kind, over and over, whose loss counts 0.7, as train_dreambooth.py adds them up. Those of the kind are the batches backwards."""
+    text, unet, vae = (load(kind, name).requires_grad_(name == "unet") for kind, name in ((CLIPTextModel, "text_encoder"), (UNet2DConditionModel, "unet"), (AutoencoderKL, "vae")))
+    scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+    before = {k: p.detach().clone() for k, p in unet.named_parameters()}
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=LR, weight_decay=0, eps=1e-3)
+    kind = {k: v.flip(0)[:4] for k, v in data.items()}
+    losses = []
+    for step in range(STEPS):
+        rows = range(step * ROWS, (step + 1) * ROWS)
+        b = {k: torch.cat([v[list(rows)], kind[k][[i % 4 for i in rows]]]) for k, v in data.items()}
+        q = vae.encode(b["pixels"]).latent_dist
+        latents = (q.mean + q.std * b["spread"]) * vae.config.scaling_factor
+        prediction = unet(scheduler.add_noise(latents, b["noise"], b["timestep"]), b["timestep"], text(b["ids"])[0]).sample
+        (thing, other), (wanted, beside) = prediction.chunk(2), b["noise"].chunk(2)
+        loss = torch.nn.functional.mse_loss(thing, wanted) + 0.7 * torch.nn.functional.mse_loss(other, beside)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    (OUT / "dreambooth.csv").write_text("".join(f"unet.{k},{d.sum().item():.9g},{d.square().sum().item():.9g}\n" for k, p in sorted(unet.named_parameters()) for d in [p.detach().double() - before[k].double()]))
+    print("dreambooth", losses)
+    return np.array(losses)
+
+
 def recipes():
     """What recipes/stable-diffusion-*.cue do, by the steps of diffusers' training scripts: with min-SNR weights, on the batches of main."""
     data = batches()
@@ -131,6 +156,7 @@ def recipes():
             average.copy_to(list(learning.values()))
             (OUT / "averaged.csv").write_text("".join(f"{k},{d.sum().item():.9g},{d.square().sum().item():.9g}\n" for k in sorted(learning) for d in [learning[k].detach().double() - before[k].double()]))
         print(case, losses, len(learning))
+    out["dreambooth.losses"] = dreambooth(data)
     np.savez_compressed(OUT / "recipes.npz", **out)
     print((OUT / "recipes.npz").stat().st_size)
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 import soundfile
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import (DacConfig, DacModel, EncodecConfig, EncodecModel, FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, GenerationConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig, WhisperConfig,
+from transformers import (DacConfig, DacModel, EncodecConfig, EncodecModel, FastSpeech2ConformerConfig, FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, FastSpeech2ConformerModel, GenerationConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig, WhisperConfig,
                           WhisperFeatureExtractor, WhisperForConditionalGeneration)
 from transformers.utils import logging
 
@@ -347,6 +347,36 @@ def encodec(name, seed, bandwidth, **more):
     write(name, {"samples": x, "codes_in": given.int()}, {"codes": codes, "latents": latents, "waveform": wave})
 
 
+def acoustic(name, seed, **more):
+    if not wanted(name):
+        return
+    config = FastSpeech2ConformerConfig(**dict(
+        hidden_size=12, vocab_size=20, num_mel_bins=6, encoder_num_attention_heads=2, encoder_layers=2, encoder_linear_units=16, decoder_layers=2, decoder_num_attention_heads=3,
+        decoder_linear_units=16, speech_decoder_postnet_layers=3, speech_decoder_postnet_units=8, encoder_kernel_size=3, decoder_kernel_size=5, duration_predictor_channels=8,
+        energy_predictor_channels=8, pitch_predictor_layers=3, pitch_predictor_channels=8) | more)
+    m = randomise(FastSpeech2ConformerModel(config), seed)
+    with torch.no_grad():
+        for i, (key, p) in enumerate(sorted(m.named_parameters())):
+            if "norm" in key and key.endswith("weight"):
+                p.copy_(1 + 0.2 * normal(*p.shape, seed=i))
+        for i, (key, b) in enumerate(sorted(m.named_buffers())):
+            if "running" in key:
+                b.copy_(normal(*b.shape, seed=i).abs() * 0.3 + 0.5 if key.endswith("var") else normal(*b.shape, seed=i) * 0.2)
+        m.duration_predictor.linear.bias.fill_(1.1)
+    m = m.double()
+    ids = torch.randint(1, 20, (1, 7), generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        narrow, torch.float = torch.float, torch.float64  # which frames are made in else
+        y = m(ids, return_dict=True)
+        torch.float = narrow
+    lasting = y.duration_outputs[0].long()
+    assert lasting.min() >= 0 and len(set(lasting.tolist())) > 2, lasting
+    places = torch.repeat_interleave(torch.arange(7), lasting)[None]
+    save(name, m.float())
+    write(name, {"ids": ids.int(), "places": places.int()},
+          {"durations": y.duration_outputs.long(), "pitch": y.pitch_outputs, "energy": y.energy_outputs, "spectrogram": y.spectrogram})
+
+
 if __name__ == "__main__":
     logging.set_verbosity_error()
     torch.use_deterministic_algorithms(True)
@@ -358,5 +388,7 @@ if __name__ == "__main__":
     reference_vocoder("hifigan_reference", 5)
     whisper("whisper")
     codec("dac", 6)
+    acoustic("fastspeech2", 9)
+    acoustic("fastspeech2_before", 10, encoder_normalize_before=True, decoder_normalize_before=True, convolution_bias=False, reduction_factor=2, energy_embed_kernel_size=3)
     encodec("encodec", 7, 24.0)
     encodec("encodec_narrow", 8, 4.0, num_residual_layers=2, use_conv_shortcut=False, num_lstm_layers=1)

@@ -3,6 +3,7 @@ package compiler
 import (
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,4 +110,97 @@ func farthest(a, b []float64) float64 {
 		d = max(d, math.Abs(a[i]-b[i]))
 	}
 	return d
+}
+
+// TestSpecAugment: what learns hears spectrograms with a band and a stretch of each row
+// hidden, of all widths up to the greatest, anew for each batch; all else hears everything.
+func TestSpecAugment(t *testing.T) {
+	t.Parallel()
+	const rows, mels, frames, band, stretch = 40, 9, 14, 3, 5
+	table, o := newContext(t)
+	m, err := schema.LoadModel(filepath.Join(sound, "hidden"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Entry = Entry{Name: "forward"}
+	c := &context{table: table, opt: &o}
+	g, err := elaborate(c, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := make([]float64, rows*mels*frames)
+	for i := range x {
+		x[i] = float64(i%(mels*frames)) + 0.25
+	}
+	mean := (float64(mels*frames)-1)/2 + 0.25 // no element is that
+	hear := func(g *ir.Graph, counter float64) []float64 {
+		g, err := bind(nil, g, map[string]int{"batch": rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := op.Eval(table, g, map[string][]float64{"x": x, "counter": {counter}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got["out"]
+	}
+	o.Training = &Training{Phase: Step, Seed: 3}
+	learns, err := dropout(c, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	widths := [2]map[int]int{{}, {}} // of bands and stretches, and how often
+	for counter := range 4 {
+		y := hear(learns, float64(counter))
+		for r := range rows {
+			one := y[r*mels*frames:][:mels*frames]
+			hidden := func(m, f int) bool { return math.Abs(one[m*frames+f]-mean) < 1e-9 }
+			var bands, stretches []int
+			for m := range mels {
+				if all(frames, func(f int) bool { return hidden(m, f) }) {
+					bands = append(bands, m)
+				}
+			}
+			for f := range frames {
+				if all(mels, func(m int) bool { return hidden(m, f) }) {
+					stretches = append(stretches, f)
+				}
+			}
+			for i := range one {
+				m, f := i/frames, i%frames
+				if in := slices.Contains(bands, m) || slices.Contains(stretches, f); in != hidden(m, f) || !in && one[i] != x[i] {
+					t.Fatalf("batch %d, row %d: element %d, %d is %v", counter, r, m, f, one[i])
+				}
+			}
+			for k, list := range [][]int{bands, stretches} {
+				widths[k][len(list)]++
+				if n := len(list); n > 1 && list[n-1]-list[0] != n-1 {
+					t.Errorf("what is hidden is no span: %v", list)
+				}
+			}
+		}
+	}
+	for k, most := range []int{band, stretch} {
+		if len(widths[k]) != most+1 {
+			t.Errorf("widths %v, want 0 to %d", widths[k], most)
+		}
+		for w, n := range widths[k] {
+			if share := float64(n) * float64(most+1) / (4 * rows); w > most || share < 0.5 || share > 1.6 {
+				t.Errorf("width %d is there %d times of %d", w, n, 4*rows)
+			}
+		}
+	}
+	o.Training = nil
+	if g, err = dropout(c, g); err != nil || farthest(hear(g, 0), x) != 0 {
+		t.Errorf("a model that does not learn hears something else: %v", err)
+	}
+}
+
+func all(n int, f func(i int) bool) bool {
+	for i := range n {
+		if !f(i) {
+			return false
+		}
+	}
+	return true
 }

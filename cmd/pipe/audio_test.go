@@ -178,7 +178,8 @@ _ear: op.#Model & {
 		audio: op.#Input & {shape: ["batch", 2048]}
 		label: op.#Input & {dtype: "i32", shape: ["batch"]}
 		mel: layers.#LogMel & {x: audio.out, rate: 8000, n_fft: 256, hop: 128, mels: 16}
-		mean: op.#Mean & {x: mel.out}
+		hidden: layers.#SpecAugment & {x: mel.out, mels: 16, frames: 17, band: 2, stretch: 3}
+		mean: op.#Mean & {x: hidden.out}
 		head: op.#Linear & {x: mean.out, out_features: 2, bias: true}
 	}
 	out: nodes.head.out

@@ -30,7 +30,7 @@ func sampleOf(c *Call, row int) Sample {
 	if !ok || row >= len(w.seeds) {
 		return Sample{}
 	}
-	s := Sample{Of: len(w.seeds), Seed: w.seeds[row], Set: []string{fmt.Sprintf("seeds=[%d]", w.seeds[row]), "only=[]"}}
+	s := Sample{Of: len(w.seeds), Seed: w.seeds[row], Set: []string{fmt.Sprintf("seed=%d", w.seeds[row]), "count=1", "seeds=[]", "only=[]"}}
 	if i := row; w.own {
 		if len(w.attr.Only) > 0 {
 			i = w.attr.Only[row]

@@ -59,10 +59,18 @@ func (m *Model) Read(ctx context.Context) error {
 	return nil
 }
 
-// work allocates what calls compute in, once.
+// work allocates what calls compute in, once; again if a call that was asked for
+// since then needs more.
 func (m *Model) work() error {
-	if m.arena != nil {
+	if m.arena != nil && m.arena.Size() >= m.WorkBytes() {
 		return nil
+	}
+	if m.arena != nil {
+		clear(m.sessions)
+		if err := m.arena.Free(); err != nil {
+			return fmt.Errorf("%s: %w", m.opt.Dir, err)
+		}
+		m.arena = nil
 	}
 	arena, err := m.opt.Backend.Alloc(m.WorkBytes())
 	if err != nil {

@@ -68,6 +68,9 @@ func run() *Def {
 			}
 			switch p := c.kept.(type) {
 			case *parts:
+				if p, err = p.exactly(c, in.tensors); err != nil {
+					return nil, err
+				}
 				return p.run(ctx, in.tensors, c.Progress)
 			case *model.Padded:
 				return c.Model("model").RunPadded(ctx, p, in.tensors)
@@ -75,6 +78,28 @@ func run() *Def {
 			return nil, errUnknownSizes
 		},
 	}
+}
+
+// exactly gives the call for inputs that are smaller than what was promised, as the frames of
+// speech, which are known while it is made. Memory was planned for the promise.
+func (p *parts) exactly(c *Call, in map[string]tensorfile.Tensor) (*parts, error) {
+	sizes, err := sizesOf(p.inputs, in)
+	if err != nil || maps.Equal(sizes, p.sizes) {
+		return p, err
+	}
+	for name, n := range sizes {
+		if n > p.sizes[name] {
+			return nil, fmt.Errorf("%s is %d, and %d was promised", name, n, p.sizes[name])
+		}
+	}
+	a := c.Attr.(RunAttr)
+	if p.rows < p.sizes[batchSize] {
+		a.AtOnce = p.rows
+	}
+	if p.tiles != nil {
+		a.Tile = p.tiles.size
+	}
+	return newParts(p.model, sizes, a, p.given)
 }
 
 // inputsOfRun are the inputs of a call of a model.

@@ -137,7 +137,7 @@ type Table struct {
 func New() (*Table, error) {
 	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), classes(), pick(), numbers(), join(), prompt(), denoise(),
 		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imagePrepare(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
-		audioRead(), audioTensor(), audioWrite(), audioMeasure(), audioPlot(), stream(), segments(), transcribe(), spokenText(), phonemes())
+		audioRead(), audioTensor(), audioWrite(), audioMeasure(), audioPlot(), stream(), segments(), transcribe(), spread(), spokenText(), phonemes())
 }
 
 // NewTable checks defs and indexes them.

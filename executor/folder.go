@@ -23,7 +23,11 @@ func provePart(f *schema.Folder, path string) error {
 	if err != nil || !filepath.IsLocal(part) {
 		return nil
 	}
-	if _, err := os.Stat(path); err == nil || !os.IsNotExist(err) {
+	dir, err := hub.Folder(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(dir); err == nil || !os.IsNotExist(err) {
 		return nil
 	}
 	msg := "no such folder, in the folder of the pipeline"

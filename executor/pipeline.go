@@ -167,7 +167,11 @@ func (p *Pipeline) open() error {
 		if err != nil {
 			return err
 		}
-		o := model.Options{Name: name, Tokenizer: ref.Tokenizer, Dir: dir, Arch: ref.Arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
+		words, err := hub.Folder(ref.Tokenizer)
+		if err != nil {
+			return err
+		}
+		o := model.Options{Name: name, Tokenizer: words, Dir: dir, Arch: ref.Arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
 			Backend: p.opt.Backend, Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }

@@ -63,7 +63,8 @@ func (e Env) Find(n Name) (folder string, ok bool) {
 
 // Folder is Env.Folder in the environment of this process.
 func Folder(path string) (string, error) {
-	if _, err := Parse(path); err != nil {
+	name, _ := partOf(path)
+	if _, err := Parse(name); err != nil {
 		return path, nil
 	}
 	e, err := FromEnvironment(os.Getenv)
@@ -73,19 +74,35 @@ func Folder(path string) (string, error) {
 	return e.Folder(path)
 }
 
+// partOf divides OWNER/NAME/PART into the name of a model of the hub and a part of its folder. A name with a
+// revision, which may hold slashes, has no part.
+func partOf(path string) (name, part string) {
+	list := strings.SplitN(path, "/", 3)
+	if len(list) < 3 || strings.Contains(path, "@") || list[2] == "" || !filepath.IsLocal(list[2]) {
+		return path, ""
+	}
+	return list[0] + "/" + list[1], list[2]
+}
+
 // Folder is what a document means by a model: the path if something is there,
 // else a model of the hub, if the cache has it: its folder, or the GGUF file that
-// is all of it. What is no name of one is
-// returned as it is.
+// is all of it; of OWNER/NAME/PART a folder or file in it. What is no name of one is
+// returned as it is, and so is a part of one that the cache lacks.
 func (e Env) Folder(path string) (string, error) {
 	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return path, nil
 	}
-	n, err := Parse(path)
+	name, part := partOf(path)
+	n, err := Parse(name)
 	if err != nil {
 		return path, nil
 	}
-	if folder, ok := e.Find(n); ok {
+	switch folder, ok := e.Find(n); {
+	case ok && part != "":
+		return filepath.Join(folder, filepath.FromSlash(part)), nil
+	case part != "":
+		return path, nil
+	case ok:
 		return onlyGGUF(folder), nil
 	}
 	return "", &checkpoint.Error{File: path, Msg: fmt.Sprintf("no such file or folder; a model of that name on the hub is not in the cache (%s) either: pipe pull %s would fetch it", e.Cache, n), Err: fs.ErrNotExist}

@@ -95,6 +95,12 @@ func TestPull(t *testing.T) {
 	if folder, err := e.Folder("some/model"); err != nil || folder != r.Folder {
 		t.Errorf("%s, %v, want %s", folder, err, r.Folder)
 	}
+	if part, err := e.Folder("some/model/unet/config.json"); err != nil || part != filepath.Join(r.Folder, "unet", "config.json") {
+		t.Errorf("%s, %v, want a part of %s", part, err, r.Folder)
+	}
+	if other, err := e.Folder("other/model/unet"); err != nil || other != "other/model/unet" {
+		t.Errorf("%s, %v", other, err)
+	}
 	// Again: nothing is fetched.
 	before := len(s.requests)
 	r, _, err = s.pull(e, Options{})

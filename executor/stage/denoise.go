@@ -14,6 +14,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/diffusion"
+	"pipe.dev/executor/hub"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/tensorfile"
 )
@@ -178,7 +179,10 @@ func (w *walk) chooseSampler(c *Call) error {
 	a := w.attr
 	s := &diffusion.Settings{}
 	if a.Scheduler != "" {
-		file := a.Scheduler
+		file, err := hub.Folder(a.Scheduler)
+		if err != nil {
+			return err
+		}
 		if st, err := os.Stat(file); err == nil && st.IsDir() {
 			file = filepath.Join(file, "scheduler_config.json")
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"pipe.dev/executor/hub"
 	"pipe.dev/executor/image"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/tensorfile"
@@ -26,7 +27,10 @@ func imagePrepare() *Def {
 			if !ok {
 				return nil, errKind(c.In["x"], Images)
 			}
-			folder := c.Attr.(ImagePrepareAttr).Config
+			folder, err := hub.Folder(c.Attr.(ImagePrepareAttr).Config)
+			if err != nil {
+				return nil, err
+			}
 			if folder == "" {
 				folder = c.Model("model").Dir()
 			}

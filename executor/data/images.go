@@ -42,11 +42,15 @@ type picture struct {
 	file          string
 	at, size      int64  // in the file; size is -1 for all of it
 	inside        string // its name in an archive, for errors
+	archive       string // what errors call the file, if it is a copy
 	width, height int    // upright
 }
 
 // name is what errors call it.
 func (p *picture) name() string {
+	if p.archive != "" {
+		return p.archive + ": " + clean(p.inside)
+	}
 	if p.inside != "" {
 		return p.file + ": " + clean(p.inside)
 	}

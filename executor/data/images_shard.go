@@ -166,15 +166,18 @@ func parquetClasses(path string) (out map[string][]string, err error) {
 // archived gives the samples of an archive as WebDataset writes them: files whose names are alike up to the first dot belong together.
 // A picture is image, sound is audio, .cls is label, .txt is text, and .json has columns. They are read where they lie in the archive.
 //
+// file is the archive, or a copy of it that is not compressed.
+//
 // Source: github.com/webdataset/webdataset, "The WebDataset Format".
-func (r *imageRoot) archived(path string, a *Attr, yield func(Row) error) error {
+func (r *imageRoot) archived(file string, a *Attr, yield func(Row) error) error {
+	path := r.path // what messages call it
 	pattern, err := newNamed(a.Pattern)
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(file)
 	if err != nil {
-		return checkpoint.FileError(path, err)
+		return checkpoint.FileError(file, err)
 	}
 	defer f.Close()
 	in := &place{r: f}
@@ -210,7 +213,7 @@ func (r *imageRoot) archived(path string, a *Attr, yield func(Row) error) error 
 			line++
 			key, row = dir+stem, Row{File: path, Line: line, Values: map[string]any{}}
 		}
-		if err := tarMember(&row, r.media, h, archive, in.at, path, strings.ToLower(extension)); err != nil {
+		if err := r.member(&row, h, archive, &picture{file: file, at: in.at, archive: path}, strings.ToLower(extension)); err != nil {
 			return err
 		}
 	}
@@ -228,14 +231,16 @@ func (p *place) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// tarMember adds a file of an archive to its sample.
-func tarMember(row *Row, m media, h *tar.Header, r io.Reader, at int64, path, extension string) error {
+// member adds a file of an archive, which lies at a place, to its sample.
+func (r *imageRoot) member(row *Row, h *tar.Header, in io.Reader, at *picture, extension string) error {
+	path := r.path
 	if row.bad != nil {
 		return nil
 	}
-	if m.has("." + extension) {
-		if _, ok := row.Values[m.column]; !ok {
-			row.Values[m.column] = &picture{file: path, at: at, size: h.Size, inside: h.Name}
+	if r.has("." + extension) {
+		if _, ok := row.Values[r.column]; !ok {
+			at.size, at.inside = h.Size, h.Name
+			row.Values[r.column] = at
 		}
 		return nil
 	}
@@ -246,7 +251,7 @@ func tarMember(row *Row, m media, h *tar.Header, r io.Reader, at int64, path, ex
 		*row = bad(path, row.Line, h.Name, "has %d bytes; a text may have %d", h.Size, maxCaption)
 		return nil
 	}
-	text, err := io.ReadAll(r)
+	text, err := io.ReadAll(in)
 	if err != nil {
 		return errorf(path, "is a damaged tar archive: %s: %v", clean(h.Name), err)
 	}

@@ -159,11 +159,11 @@ func TestSoundArchive(t *testing.T) {
 		t.Error(e, err)
 	}
 	for want, change := range map[string]func(a *Attr){
-		`is called "3_ann_0", want names as {label}-{index}`: func(a *Attr) { a.Pattern = "{label}-{index}" },
-		"speaker: is missing, and the source chooses by it":  func(a *Attr) { a.Only = map[string][]string{"speaker": {"ann"}} },
-		"with nothing between label and index":               func(a *Attr) { a.Pattern = "{label}{index}" },
-		"which names no column":                              func(a *Attr) { a.Pattern = "x" },
-		"there is no folder to unpack":                       nil,
+		`all.tar.gz:2: is called "3_ann_0", want names as {label}-{index}`: func(a *Attr) { a.Pattern = "{label}-{index}" },
+		"speaker: is missing, and the source chooses by it":                func(a *Attr) { a.Only = map[string][]string{"speaker": {"ann"}} },
+		"with nothing between label and index":                             func(a *Attr) { a.Pattern = "{label}{index}" },
+		"which names no column":                                            func(a *Attr) { a.Pattern = "x" },
+		"there is no folder to unpack":                                     nil,
 	} {
 		b, o := a, Options{Cache: cache}
 		if change == nil {

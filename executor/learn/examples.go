@@ -63,6 +63,11 @@ func (r *Run) modelInputs() (given []data.Field, random []data.Random, err error
 			return nil, nil, r.mistake("data.random."+name, "is no input of the model; its inputs are %v", names)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Recipe.Sounds)) {
+		if !slices.Contains(names, name) {
+			return nil, nil, r.mistake("data.sounds."+name, "is no input of the model; its inputs are %v", names)
+		}
+	}
 	return given, random, nil
 }
 

@@ -36,16 +36,26 @@ func member(e ast.Expr, name string) *ast.Field {
 	if list, i := element(e, name); list != nil {
 		return &ast.Field{Label: ast.NewString(name), Value: list.Elts[i]}
 	}
+	if all := allMembers(e, name); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// allMembers finds the fields called name in the structs that e unifies: a field
+// may be written several times.
+func allMembers(e ast.Expr, name string) []*ast.Field {
+	var out []*ast.Field
 	for _, s := range structs(e) {
 		for _, d := range s.Elts {
 			if f, ok := d.(*ast.Field); ok {
 				if label, _, err := ast.LabelName(f.Label); err == nil && label == name {
-					return f
+					out = append(out, f)
 				}
 			}
 		}
 	}
-	return nil
+	return out
 }
 
 // element finds the element of a list that is written out; nil if there is none
@@ -81,12 +91,12 @@ func members(e ast.Expr) []string {
 func declaredInputs(f *ast.File) map[string]*ast.Field {
 	out := map[string]*ast.Field{}
 	for _, doc := range documentFields(f) {
-		inputs := member(doc.Value, "inputs")
-		if inputs == nil {
-			continue
-		}
-		for _, name := range members(inputs.Value) {
-			out[name] = member(inputs.Value, name)
+		for _, inputs := range allMembers(doc.Value, "inputs") {
+			for _, name := range members(inputs.Value) {
+				if out[name] == nil {
+					out[name] = member(inputs.Value, name)
+				}
+			}
 		}
 	}
 	return out

@@ -73,6 +73,7 @@ x: pipeline.#Pipeline & {
 		g: {type: "text", value: "a" | *"b"}
 		h: {type: "bool", value: !true}
 	}
+	inputs: i: type: "int"
 	outputs: {}
 }
 `
@@ -83,9 +84,9 @@ x: pipeline.#Pipeline & {
 		{"e=8", "e", "8"}, {"e=9", "e", "--set e: want <9, have 9"}, {"c=1", "e", "4"},
 		{"f=[1, -2]", "f", "[1,-2]"}, {"f=[1, x]", "f", `--set f: want a list, as ["a", "b"], have [1, x]`},
 		{"g=a", "g", `"a"`}, {"c=2", "g", `"b"`}, {"g=c", "g", `--set g: want one of "a", "b", have "c"`},
-		{"h=true", "h", "true"}, {"inputs.h={type: \"bool\", value: true}", "h", "true"},
+		{"h=true", "h", "true"}, {"i=5", "i", "5"}, {"inputs.h={type: \"bool\", value: true}", "h", "true"},
 	} {
-		set := []string{"d=1", "f=[]", c.set}
+		set := []string{"d=1", "f=[]", "i=0", c.set}
 		d, err := Load("x.cue", Options{Source: map[string][]byte{"x.cue": []byte(text)}, Set: set})
 		have := fmt.Sprint(err)
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 // differ by rounding alone. Documents are lines, so that a mean of the means of
 // micro-batches would be another number.
 func TestAccumulate(t *testing.T) {
+	t.Parallel()
 	change := []string{`order: "random", rows: "window"`, `order: "file", rows: "pad"`, "validation: 0.1", `document: "line"`,
 		"eval: {every: 30, batches: 4}", "", `{name: "adamw", lr: 3e-3}`, `{name: "sgd", lr: 0.1}`, `{name: "cosine", warmup_steps: 5}`, `{name: "constant"}`}
 	steps := func(steps, batch, accumulate string) map[string][]float64 {

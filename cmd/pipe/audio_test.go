@@ -55,6 +55,7 @@ func TestSpeech(t *testing.T) {
 // TestStream: a model that adds up what it hears gives the sums of all frames so
 // far, for each signal alone.
 func TestStream(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	put := func(name, text string) string {
 		path := filepath.Join(dir, name)

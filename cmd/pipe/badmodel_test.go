@@ -47,6 +47,7 @@ func replace(t *testing.T, dir, file, from, to string) {
 // TestBadModels damages a model folder in every way and checks the exit code
 // and that one line (or one for each mismatch) names the file and the fact.
 func TestBadModels(t *testing.T) {
+	t.Parallel()
 	find := func(list []tensorfile.Tensor, name string) *tensorfile.Tensor {
 		for i := range list {
 			if list[i].Name == name {

@@ -48,6 +48,7 @@ func TestDigit(t *testing.T) {
 // TestDenoiseDocument: samples are the same whatever stands beside them, and
 // what is wrong is said before a weight is read.
 func TestDenoiseDocument(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	model := filepath.Join("..", "..", "testdata", "golden", "pictures", "unet_plain", "model")
 	document := func(stage string) string {
@@ -189,6 +190,7 @@ func TestTextToImage(t *testing.T) {
 // TestDenoiseMask: what a mask keeps ends as it was, and a mask that keeps nothing
 // changes nothing.
 func TestDenoiseMask(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tensor := func(name string, v float32, shape ...int) string {
 		file := filepath.Join(dir, name+".npy")

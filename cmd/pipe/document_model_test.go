@@ -43,6 +43,7 @@ call: pipeline.#Pipeline & {
 // A folder may hold a model as a document, with results by name and inputs of
 // any shape; a document finds the folder that it lies in.
 func TestDocumentModel(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	document := filepath.Join(dir, "net", "model.cue")
 	if err := os.MkdirAll(filepath.Dir(document), 0o755); err != nil {

@@ -41,6 +41,7 @@ func answerFlags(file string, more ...string) []string {
 // TestEmptyBatches checks that a batch whose answers were cut off is passed
 // over: what is learnt is what is learnt without it.
 func TestEmptyBatches(t *testing.T) {
+	t.Parallel()
 	const recipe = "../../recipes/full-finetune.cue"
 	all := train(t, recipe, t.TempDir(), answerFlags(answers(t, 6, func(int) bool { return true }))...)
 	code, out, errs := pipeCommand(append([]string{"run", recipe, "--runs", t.TempDir()},
@@ -67,6 +68,7 @@ func TestEmptyBatches(t *testing.T) {
 // TestEmptyMicroBatch checks that a micro-batch with nothing to train adds
 // nothing to its step.
 func TestEmptyMicroBatch(t *testing.T) {
+	t.Parallel()
 	const recipe = "../../recipes/full-finetune.cue"
 	odd := func(i int) bool { return i%4 != 1 }
 	whole := train(t, recipe, t.TempDir(), answerFlags(answers(t, 24, odd), "--set", "batch.batch=4")...)

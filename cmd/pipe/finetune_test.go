@@ -45,6 +45,7 @@ func finetune(t *testing.T, recipe, runs string, more ...string) trained {
 
 // TestFullFinetune checks that the recipe learns the answers.
 func TestFullFinetune(t *testing.T) {
+	t.Parallel()
 	r := finetune(t, "full-finetune.cue", t.TempDir(), "--set", "optimizer.lr=0.003")
 	if r.Steps != 40 || !(r.Eval < 1) {
 		t.Errorf("%+v: want a loss below 1", r)
@@ -62,6 +63,7 @@ func TestFullFinetune(t *testing.T) {
 // and that it is left out of steps alone: a model that learns nothing evaluates
 // as it does without.
 func TestAdapterDropout(t *testing.T) {
+	t.Parallel()
 	run := func(threads string, more ...string) trained {
 		return finetune(t, "llama3-finetune.cue", t.TempDir(), append([]string{"--threads", threads, "--set", "train.steps=6",
 			"--set", "model.adapter.rank=4", "--set", "model.adapter.dora=true"}, more...)...)
@@ -90,6 +92,7 @@ func TestAdapterDropout(t *testing.T) {
 // stays as it is bit for bit, the adapter is written as PEFT has it, and the
 // merged model is what was trained.
 func TestAdapterFinetune(t *testing.T) {
+	t.Parallel()
 	r := finetune(t, "llama3-finetune.cue", t.TempDir(), "--set", "model.adapter.rank=4")
 	if r.Steps != 40 || !(r.Eval < 1) {
 		t.Errorf("%+v: want a loss below 1", r)
@@ -150,6 +153,7 @@ func TestAdapterFinetune(t *testing.T) {
 // TestAdapterGoesOn trains on from an adapter: of this command's own making it
 // begins where that ended, and one of PEFT keeps ranks, scales and magnitudes.
 func TestAdapterGoesOn(t *testing.T) {
+	t.Parallel()
 	first := finetune(t, "llama3-finetune.cue", t.TempDir(), "--set", "model.adapter.rank=4", "--set", "train.steps=10")
 	from := filepath.Join(first.Run, "adapter")
 	still := []string{"--set", "optimizer.lr=1e-30", "--set", "train.steps=2"}

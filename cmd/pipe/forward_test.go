@@ -11,6 +11,7 @@ import (
 // TestForward holds what pipelines/forward.cue writes, in every form of --out,
 // against the values of transformers.
 func TestForward(t *testing.T) {
+	t.Parallel()
 	const dir = "../../testdata/golden/arch/qwen2_bf16"
 	reference := filepath.Join(dir, "expected.safetensors")
 	want := named(t, reference)

@@ -104,6 +104,7 @@ func TestFromPicture(t *testing.T) {
 
 // TestOtherFolder: a folder of another kind is named, with the document that runs it.
 func TestOtherFolder(t *testing.T) {
+	t.Parallel()
 	for class, want := range map[string]string{
 		"FluxPipeline": "it is a FluxPipeline; this document is for StableDiffusionPipeline, ",
 	} {

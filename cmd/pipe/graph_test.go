@@ -43,6 +43,7 @@ func TestGraphs(t *testing.T) {
 
 // The real voice detector: an If on the sample rate, a recurrent layer, a state.
 func TestSilero(t *testing.T) {
+	t.Parallel()
 	root := os.Getenv("PIPE_DATA")
 	if root == "" {
 		root = "../../../shared/data"

@@ -104,6 +104,7 @@ func TestImages(t *testing.T) {
 
 // Pictures of several sizes, with probabilities that are mixed: a plan for each bucket, and a run that is made again has the same loss.
 func TestImageBuckets(t *testing.T) {
+	t.Parallel()
 	dir, folder := shapes(t, 6), t.TempDir()
 	document := filepath.Join(folder, "buckets.cue")
 	text := `package p

@@ -77,6 +77,7 @@ func flip(t *testing.T, file string) {
 // data than it began with, says which, and goes on when they are back; and that
 // a finished run does not claim to be what they would give.
 func TestChangedInputs(t *testing.T) {
+	t.Parallel()
 	base, runs := copyFolder(t, goldenText), t.TempDir()
 	rows := instructions(t)
 	args := func(steps string) []string {

@@ -125,6 +125,7 @@ func TestInterrupt(t *testing.T) {
 // TestTokenizeStreams: a long input goes through in little memory, however it
 // is cut into reads.
 func TestTokenizeStreams(t *testing.T) {
+	t.Parallel()
 	const lines = 200_000
 	line := "the cat and the other cat\n"
 	one, _ := tokenizeAll(t, strings.NewReader(line))

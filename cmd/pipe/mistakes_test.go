@@ -57,6 +57,7 @@ func testMistakes(t *testing.T, commands []string, mistakes []mistake) {
 
 // TestRecipeMistakes are those that the document alone shows.
 func TestRecipeMistakes(t *testing.T) {
+	t.Parallel()
 	const linear = "(there are model.layers.*.self_attn.q_proj, model.layers.*.self_attn.k_proj, model.layers.*.self_attn.v_proj, " +
 		"model.layers.*.self_attn.o_proj, model.layers.*.mlp.gate_proj, model.layers.*.mlp.up_proj, model.layers.*.mlp.down_proj)"
 	add := func(text string) []string { return []string{"\tdata: {", "\t" + text + "\n\tdata: {"} }
@@ -94,6 +95,7 @@ func TestRecipeMistakes(t *testing.T) {
 
 // TestDataMistakes are those that show once the data are read, before a step.
 func TestDataMistakes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	short := filepath.Join(dir, "short.txt")
 	if err := os.WriteFile(short, []byte("a\nb\n"), 0o644); err != nil {
@@ -115,6 +117,7 @@ func TestDataMistakes(t *testing.T) {
 // TestTold are what a recipe may do, but hardly means to: a warning, with its
 // place.
 func TestTold(t *testing.T) {
+	t.Parallel()
 	for want, change := range map[string][]string{
 		"schedule.warmup_steps: in 60 steps, the learning rate does not exceed 0.000354, of 0.003":           {"warmup_steps: 5", "warmup_steps: 500"},
 		"eval.every: is 30, but there is no data for evaluation, so that there is none (give data.eval, or ": {", validation: 0.1", ""},

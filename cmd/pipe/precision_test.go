@@ -12,6 +12,7 @@ import (
 // the same bits for any number of threads, in less memory; and that a loss
 // scale that is too high costs steps, but no more.
 func TestTrainPrecision(t *testing.T) {
+	t.Parallel()
 	run := func(threads string, change ...string) trained {
 		return train(t, tinyRecipe(t, change...), t.TempDir(), "--threads", threads)
 	}
@@ -35,6 +36,7 @@ func TestTrainPrecision(t *testing.T) {
 // TestTrainBroken checks that a model in f16 that overflows whatever the scale
 // is stops with the line where it began.
 func TestTrainBroken(t *testing.T) {
+	t.Parallel()
 	file := tinyRecipe(t, "vocab_size:              96", "vocab_size: 96, rms_norm_eps: 1e-5", "tokenizer: \"characters\"", "tokenizer: \"characters\"",
 		"model: config: {", "model: std: 0.9\n\tmodel: config: {", "lr: 3e-3", "lr: 10", "eval: {", "precision: \"f16\"\n\teval: {")
 	code, _, errs := pipeCommand("run", file, "--runs", t.TempDir())
@@ -46,6 +48,7 @@ func TestTrainBroken(t *testing.T) {
 // TestTrainAverage checks that a finished model is the average, not the last
 // weights, and that the evaluation is that of the average.
 func TestTrainAverage(t *testing.T) {
+	t.Parallel()
 	last := train(t, tinyRecipe(t), t.TempDir())
 	average := train(t, tinyRecipe(t, "eval: {", "ema: decay: 0.8\n\teval: {"), t.TempDir())
 	apart := train(t, tinyRecipe(t, "eval: {", "ema: {decay: 0.8, evaluate: false, export: false}\n\teval: {"), t.TempDir())

@@ -43,6 +43,7 @@ func planOf(t *testing.T, file string, flags ...string) (p planned, errs string)
 // bits, and that as much is computed anew as makes a run fit, in both ways to
 // make a step.
 func TestRemat(t *testing.T) {
+	t.Parallel()
 	for name, accumulate := range map[string]int{"step": 1, "accumulate": 2} {
 		recipe := func(remat string) string {
 			return tinyRecipe(t, "num_hidden_layers:       2", "num_hidden_layers:       4", "steps: 60", "steps: 12",

@@ -14,6 +14,7 @@ import (
 // that it gave, for batches and lengths other than the file was tried with, and
 // those of transformers.
 func TestONNXRoundTrip(t *testing.T) {
+	t.Parallel()
 	const golden = "../../testdata/golden/"
 	for _, folder := range []string{"arch/llama", "arch/gpt2", "arch/phi3_long", "arch/mixtral", "encoder/bert", "seq2seq/t5"} {
 		t.Run(filepath.Base(folder), func(t *testing.T) {

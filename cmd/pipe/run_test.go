@@ -73,6 +73,7 @@ func TestComplete(t *testing.T) {
 
 // TestCompleteJSON checks that the same comes as JSON.
 func TestCompleteJSON(t *testing.T) {
+	t.Parallel()
 	c := textCases(t)[1]
 	code, out, errs := pipeCommand(complete("--set", "max_tokens=12", "--json")...)
 	var got struct {
@@ -90,6 +91,7 @@ func TestCompleteJSON(t *testing.T) {
 // TestSampling checks that a seed gives the same text each time, whatever the
 // number of threads, and that another seed gives another.
 func TestSampling(t *testing.T) {
+	t.Parallel()
 	text := func(seed, threads string) string {
 		code, out, errs := pipeCommand(complete("--set", "temperature=1", "--set", "seed="+seed, "--set", "top_p=0.95", "--set", "max_tokens=20", "--threads", threads)...)
 		if code != 0 {
@@ -107,6 +109,7 @@ func TestSampling(t *testing.T) {
 
 // TestStop checks that a stop string ends the text and is no part of it.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	c := textCases(t)[1] // begins "ۯ~ۯo sons"
 	at := strings.Index(c.Text, " so")
 	if at < 0 {

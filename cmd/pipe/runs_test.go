@@ -64,6 +64,7 @@ func TestRunsLive(t *testing.T) {
 
 // TestRuns compares runs by their names.
 func TestRuns(t *testing.T) {
+	t.Parallel()
 	runs := t.TempDir()
 	file := tinyRecipe(t, "steps: 60", "steps: 10")
 	a := train(t, file, runs)

@@ -91,6 +91,7 @@ func weightsOf(t *testing.T, r string) []byte {
 // TestTrain checks that a run learns, that it has the same bits with any number
 // of threads, that its folder holds what it should, and that the model runs.
 func TestTrain(t *testing.T) {
+	t.Parallel()
 	file := tinyRecipe(t)
 	a := train(t, file, t.TempDir(), "--threads", "1")
 	b := train(t, file, t.TempDir(), "--threads", "3")
@@ -127,6 +128,7 @@ func TestTrain(t *testing.T) {
 // TestTrainKilled kills a run again and again, at any moment, and takes it up
 // each time: the weights are those of a run that never stopped.
 func TestTrainKilled(t *testing.T) {
+	t.Parallel()
 	t.Run("f32", func(t *testing.T) { killed(t, tinyRecipe(t)) })
 	t.Run("f16", func(t *testing.T) { // with a loss scale that falls and grows, averages, and an adapter with dropout
 		killed(t, tinyRecipe(t, "model: config: {", "model: adapter: {rank: 2, alpha: 4, dropout: 0.2, dora: true}\n\tmodel: config: {", "steps: 60", "steps: 30, accumulate: 2", "eval: {every: 30", `precision: "f16", loss_scale: {init: 1e8, interval: 4}, ema: decay: 0.9
@@ -214,6 +216,7 @@ func TestTrainInterrupted(t *testing.T) {
 
 // TestTrainMistakes checks what goes wrong in a run: exit codes, one line each.
 func TestTrainMistakes(t *testing.T) {
+	t.Parallel()
 	for want, c := range map[string]struct {
 		code   int
 		change []string
@@ -258,6 +261,7 @@ func TestTrainPeak(t *testing.T) {
 // of all together, that TensorBoard gets them and the distributions, and that
 // those of gradients change nothing of what is learnt.
 func TestGradientNorms(t *testing.T) {
+	t.Parallel()
 	file := tinyRecipe(t)
 	var weights [][]byte
 	for _, kind := range []string{"weights", "gradients", "none"} {

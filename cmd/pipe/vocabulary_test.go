@@ -17,6 +17,7 @@ import (
 // TestTokenizerRecipe holds what recipes write against the Rust library's
 // trainer: its fixtures, as documents.
 func TestTokenizerRecipe(t *testing.T) {
+	t.Parallel()
 	f, err := os.Open("../../executor/tokenizer/train/testdata/trained.json.gz")
 	if err != nil {
 		t.Fatal(err)

@@ -199,3 +199,23 @@ func TestConvNarrowWeights(t *testing.T) {
 		}
 	}
 }
+
+// A sample has the same bits alone, where Winograd's tiles are few, and beside others.
+func TestWinogradBatch(t *testing.T) {
+	const channels, rows, side, samples = 40, 50, 16, 3
+	r := rand.New(rand.NewPCG(11, 12))
+	at := op.ConvLayerAttr{OutChannels: rows, Kernel: "3", Padding: "1", Groups: 1, Algorithm: op.Winograd}
+	x, w := random(r, samples*channels*side*side), random(r, rows*channels*9)
+	for tier, b := range backends(t, 2) {
+		weight := put(t, b, ir.F32, w, "", rows, channels, 3, 3)
+		of := func(x []float32, n int) []float32 {
+			y := put(t, b, ir.F32, nil, "", n, rows, side, side)
+			run(t, b, "conv2d", at, []kernels.Tensor{put(t, b, ir.F32, x, "", n, channels, side, side), weight}, y)
+			return get(t, y)
+		}
+		all, n := of(x, samples), channels*side*side
+		for i := range samples {
+			sameBits(t, fmt.Sprintf("%s: sample %d", tier, i), of(x[i*n:(i+1)*n], 1), all[i*rows*side*side:(i+1)*rows*side*side])
+		}
+	}
+}

@@ -287,6 +287,20 @@ func (c *Checkpoint) Release(name string) {
 	}
 }
 
+// ReleaseAll does so for all pages of all tensors, those that several share among them.
+func (c *Checkpoint) ReleaseAll() {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, m := range c.made {
+		m.release()
+	}
+	for _, f := range c.files {
+		if !c.closed {
+			f.releaseAll()
+		}
+	}
+}
+
 // Fetch begins to read a tensor from the disk, so that View finds it in memory
 // later. Without memory mapping it does nothing.
 func (c *Checkpoint) Fetch(name string) {

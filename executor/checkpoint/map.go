@@ -14,7 +14,9 @@ type contents interface {
 	view(offset, n int64) ([]byte, error)
 	// release says that the n bytes at offset are not needed for now.
 	release(offset, n int64)
-	// fetch says that they will be needed soon.
+	// releaseAll says that nothing is needed for now.
+	releaseAll()
+	// fetch says that the n bytes at offset will be needed soon.
 	fetch(offset, n int64)
 	close() error
 }
@@ -49,6 +51,8 @@ func (r *fileReader) ReadAt(p []byte, offset int64) (int, error) { return r.file
 
 // release does nothing: an earlier view must stay valid.
 func (r *fileReader) release(offset, n int64) {}
+
+func (r *fileReader) releaseAll() {}
 
 func (r *fileReader) fetch(offset, n int64) {}
 

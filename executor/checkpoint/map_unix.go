@@ -54,6 +54,12 @@ func (m *mapping) release(offset, n int64) {
 	}
 }
 
+func (m *mapping) releaseAll() {
+	if len(m.data) > 0 {
+		_ = unix.Madvise(m.data, unix.MADV_DONTNEED) // advice only, as above
+	}
+}
+
 // fetch begins to read the pages of the range.
 func (m *mapping) fetch(offset, n int64) {
 	page := int64(os.Getpagesize())

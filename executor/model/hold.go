@@ -83,11 +83,16 @@ func (m *Model) work() error {
 // Held reports whether the weights were read and not yet given back.
 func (m *Model) Held() bool { return m.store != nil }
 
-// Release gives back the memory of weights, caches and calls. Files stay open.
+// Release gives back the memory of weights, caches and calls, and the pages of weights that are used where
+// files are mapped. Files stay open.
 func (m *Model) Release() error {
 	var first error
 	if m.store != nil {
 		first = m.store.Free()
+		m.ckpt.ReleaseAll()
+		if m.adapter != nil {
+			m.adapter.Checkpoint().ReleaseAll()
+		}
 	}
 	if m.arena != nil {
 		if err := m.arena.Free(); err != nil && first == nil {

@@ -97,7 +97,7 @@ func TestTextToImageAdapter(t *testing.T) {
 // average of its weights against the steps of diffusers' scripts.
 func TestTextToImageFinetune(t *testing.T) {
 	t.Parallel()
-	r := textToImage(t, "stable-diffusion-finetune.cue", "settings.prediction=v_prediction", `save.dtype="f32"`)
+	r := textToImage(t, "stable-diffusion-finetune.cue", "settings.prediction=v_prediction", "agrees={}", `save.dtype="f32"`)
 	losses(t, r, named(t, "../../testdata/golden/finetune/recipes.npz")["finetune.losses"])
 	after := map[string]tensorfile.Tensor{}
 	for name, x := range named(t, filepath.Join(r.Model, "unet", "diffusion_pytorch_model.safetensors")) {
@@ -160,7 +160,7 @@ func captioned(t *testing.T) string {
 
 // TestComputedOnce trains with latents that are computed once, and vectors of captions,
 // and wants the bits of a training that computes them at every step; they are kept for
-// the next run. What is random is refused.
+// the next run. What is random is refused, and so is another kind of prediction.
 func TestComputedOnce(t *testing.T) {
 	t.Parallel()
 	runs, set := t.TempDir(), []string{}
@@ -202,6 +202,7 @@ func TestComputedOnce(t *testing.T) {
 	}
 	for _, c := range []struct{ set, want string }{
 		{"settings.flip=true", "a transform of data.images.pixels is random"},
+		{"settings.prediction=v_prediction", `scheduler_config.json says that prediction_type is "epsilon", and the recipe that it is "v_prediction"`},
 		{"models.vae.freeze=[]", `models.vae.cache: is for a model with from and freeze: ["*"]`},
 		{"data.mix={mixup: 1}", "data.mix mixes them"},
 	} {

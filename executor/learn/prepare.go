@@ -116,6 +116,9 @@ func (r *Run) openModel() error {
 	if err := r.Recipe.folders(); err != nil {
 		return err
 	}
+	if err := r.agree(); err != nil {
+		return err
+	}
 	if err := r.openMembers(); err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func merge(cmd *cobra.Command, c *console, o adapter.Options, undo, asJSON bool)
 	if err != nil {
 		return documentError(err)
 	}
-	o.Prefixes = arch.Prefixes
+	o.Prefixes, o.Aliases = arch.Prefixes, arch.Aliases
 	p := newProgress(c)
 	defer p.stop()
 	run, task := adapter.Merge, "merges"

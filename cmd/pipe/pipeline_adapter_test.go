@@ -44,6 +44,13 @@ func TestPipelineAdapter(t *testing.T) {
 			pictureRun(t, "stable-diffusion.cue", values[name], append(slices.Concat(shared, set), "model="+tinyPipeline)...)
 		})
 	}
+	t.Run("large", func(t *testing.T) {
+		t.Parallel()
+		large := moreImages + "large/"
+		model := folderOf(t, map[string]string{"text_encoder": tinyPipeline + "/text_encoder", "tokenizer": tinyPipeline + "/tokenizer", "vae": tinyPipeline + "/vae",
+			"text_encoder_2": large + "text_encoder_2", "tokenizer_2": large + "tokenizer_2", "unet": large + "unet", "scheduler": large + "scheduler"})
+		pictureRun(t, "stable-diffusion-xl.cue", values["large"], append(slices.Clone(shared), "model="+model, "lora="+adapterFiles+"large.safetensors")...)
+	})
 	t.Run("merged", func(t *testing.T) {
 		t.Parallel()
 		parts := map[string]string{"unet": "", "text_encoder": "", "vae": tinyPipeline + "/vae", "tokenizer": tinyPipeline + "/tokenizer", "scheduler": tinyPipeline + "/scheduler"}

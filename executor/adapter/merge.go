@@ -25,6 +25,7 @@ type Options struct {
 	DType    ir.DType
 	Scale    float64                 // a factor beside the adapter's own; 0 is 1
 	Prefixes []string                // that names of tensors may lack or have, as the architecture says
+	Aliases  map[string]string       // what a file of several models may write in place of parts of names, likewise
 	Progress func(done, total int64) // bytes of weights; may be nil
 }
 
@@ -134,7 +135,7 @@ func (m *job) openAdapter() (*Adapter, error) {
 			layers = append(layers, path)
 		}
 	}
-	a, err := OpenPart(file, filepath.Base(m.Model), layers, m.Prefixes)
+	a, err := OpenPart(file, filepath.Base(m.Model), layers, m.Prefixes, m.Aliases)
 	if err == nil && a == nil {
 		err = errorf(file, "has no layer of %s: names of its tensors begin with the name of the model's folder", filepath.Base(m.Model))
 	}

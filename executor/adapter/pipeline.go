@@ -57,19 +57,19 @@ func IsPipeline(path string) (file string, ok bool) {
 
 // OpenPart opens what a file of adapters of several models has for one of them, as
 // diffusers and its kin write it: the one whose folder is called part. layers are the
-// paths of the model's layers, and prefixes what files may lack or add in front of
-// them. It is nil if the file has nothing for the model.
+// paths of the model's layers, prefixes what files may lack or add in front of
+// them, and aliases what they may write in place of parts. It is nil if the file has nothing for the model.
 //
 // The factor of a layer is its alpha over its rank: that of a tensor LAYER.alpha,
 // else that which the file's metadata say, else 1.
-func OpenPart(file, part string, layers, prefixes []string) (*Adapter, error) {
+func OpenPart(file, part string, layers, prefixes []string, aliases map[string]string) (*Adapter, error) {
 	c, err := checkpoint.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	a := &Adapter{Dir: file, file: file, ckpt: c, names: map[string]string{}}
 	if a.config, err = metadata(c, part); err == nil {
-		err = a.partLayers(part, knownPaths(layers, prefixes))
+		err = a.partLayers(part, knownPaths(layers, prefixes, aliases))
 	}
 	if err != nil || len(a.Layers) == 0 {
 		c.Close()
@@ -116,12 +116,17 @@ func cutEnd(rest string) (path, end string) {
 	return rest, ""
 }
 
-// knownPaths are paths by their spellings: with and without prefixes, with dots
-// and with underscores.
-func knownPaths(layers, prefixes []string) map[string]string {
+// knownPaths are paths by their spellings: with and without prefixes, with aliases,
+// with dots and with underscores.
+func knownPaths(layers, prefixes []string, aliases map[string]string) map[string]string {
 	out := map[string]string{}
+	parts := slices.Sorted(maps.Keys(aliases))
 	for _, path := range layers {
-		spellings := []string{path}
+		other := path
+		for _, part := range parts {
+			other = strings.ReplaceAll(other, part, aliases[part])
+		}
+		spellings := []string{path, other}
 		for _, p := range prefixes {
 			spellings = append(spellings, p+path, strings.TrimPrefix(path, p))
 		}

@@ -36,7 +36,7 @@ func partFile(t *testing.T, change map[string][]int, metadata map[string]string)
 func TestOpenPart(t *testing.T) {
 	layers := []string{"mid.attn.to_q", "mid.attn.to_out.0", "mid.conv"}
 	open := func(change map[string][]int, metadata string) (*Adapter, error) {
-		return OpenPart(partFile(t, change, map[string]string{metadataKey: metadata}), "unet", layers, nil)
+		return OpenPart(partFile(t, change, map[string]string{metadataKey: metadata}), "unet", layers, nil, nil)
 	}
 	for metadata, want := range map[string]float64{`{}`: 1, `{"unet.r": 2, "unet.lora_alpha": 3}`: 1.5, `{"unet.r": 2, "unet.lora_alpha": 3, "unet.use_rslora": true}`: 2.1213203435596424,
 		`{"unet.r": 2, "unet.lora_alpha": 3, "unet.alpha_pattern": {"to_q": 8}}`: 4} {
@@ -58,7 +58,7 @@ func TestOpenPart(t *testing.T) {
 		}
 		a.Close()
 	}
-	if a, err := OpenPart(partFile(t, nil, nil), "vae", layers, nil); a != nil || err != nil {
+	if a, err := OpenPart(partFile(t, nil, nil), "vae", layers, nil, nil); a != nil || err != nil {
 		t.Errorf("%v, %v: the file has nothing for that model", a, err)
 	}
 	for want, change := range map[string]map[string][]int{

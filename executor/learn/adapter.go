@@ -115,7 +115,7 @@ func (m *Member) openFrom() (*adapter.Adapter, error) {
 			layers = append(layers, strings.TrimSuffix(path, ".weight"))
 		}
 	}
-	a, err := adapter.OpenPart(file, m.part(), layers, m.arch.Prefixes)
+	a, err := adapter.OpenPart(file, m.part(), layers, m.arch.Prefixes, m.arch.Aliases)
 	if err == nil && a == nil {
 		err = &checkpoint.Error{File: file, Msg: fmt.Sprintf("has no layer of %s: names of its tensors begin with the name of the model's folder", m.part())}
 	}

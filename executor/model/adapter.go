@@ -21,7 +21,7 @@ func openAdapter(o Options, s *Source) (a *adapter.Adapter, err error) {
 				layers = append(layers, strings.TrimSuffix(path, ".weight"))
 			}
 		}
-		a, err = adapter.OpenPart(file, filepath.Base(o.Dir), layers, s.Arch.Prefixes)
+		a, err = adapter.OpenPart(file, filepath.Base(o.Dir), layers, s.Arch.Prefixes, s.Arch.Aliases)
 	}
 	if err == nil && a != nil {
 		a.Rescale(o.Scale)

@@ -17,12 +17,12 @@ import diffusers.loaders.peft
 import numpy as np
 import torch
 import transformers.integrations.peft
-from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 for module in (diffusers.loaders.peft, diffusers.loaders.lora_base, diffusers.loaders.lora_pipeline, transformers.integrations.peft):
     module.check_peft_version = lambda **_: None  # it asks for a later one than there is
@@ -99,6 +99,53 @@ def write():
     print({k: float(abs(v - out["plain"]).max()) for k, v in out.items() if k != "noise"})
 
 
+def numbered(key):
+    """Names of a U-Net of one layer a level as its first code numbers blocks: output_blocks.1.0.in_layers.2."""
+    key = re.sub(r"down_blocks\.(\d)\.(resnets|attentions)\.(\d)", lambda m: f"input_blocks.{1 + 2 * int(m[1]) + int(m[3])}.{int(m[2] == 'attentions')}", key)
+    key = re.sub(r"up_blocks\.(\d)\.(resnets|attentions)\.(\d)", lambda m: f"output_blocks.{2 * int(m[1]) + int(m[3])}.{int(m[2] == 'attentions')}", key)
+    key = re.sub(r"mid_block\.(resnets|attentions)\.(\d)", lambda m: f"middle_block.{1 if m[1] == 'attentions' else 2 * int(m[2])}", key)
+    return key.replace("conv1", "in_layers.2").replace("conv2", "out_layers.3").replace("time_emb_proj", "emb_layers.1")
+
+
+def large():
+    """The same of Stable Diffusion XL, with two text encoders, in kohya's file."""
+    folder, more = HERE / "text_to_image" / "model", HERE / "text_to_image_more" / "large"
+
+    def pipe():
+        def load(kind, name, of=more):
+            return kind.from_pretrained(of / name).float().eval()
+        p = StableDiffusionXLPipeline(vae=load(AutoencoderKL, "vae", folder), text_encoder=load(CLIPTextModel, "text_encoder", folder), text_encoder_2=load(CLIPTextModelWithProjection, "text_encoder_2"), unet=load(UNet2DConditionModel, "unet"),
+                                      tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"), tokenizer_2=CLIPTokenizer.from_pretrained(more / "tokenizer_2"), scheduler=EulerDiscreteScheduler.from_pretrained(more / "scheduler"), add_watermarker=False)
+        p.set_progress_bar_config(disable=True)
+        return p
+
+    def draw(p):
+        return p("A photo of a Cat", num_inference_steps=3, guidance_scale=4.0, latents=noise.clone(), height=32, width=32, output_type="np").images.transpose(0, 3, 1, 2).astype(np.float32)
+
+    p, noise, g, out = pipe(), torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(4)), torch.Generator().manual_seed(6), {}
+    plain = draw(p)
+    attention = ["q_proj", "k_proj", "v_proj", "out_proj"]
+    for name, front, targets in (("unet", "lora_unet_", ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "ff.net.0.proj", "conv1", "conv2", "time_emb_proj"]),
+                                 ("text_encoder", "lora_te1_text_model_", attention), ("text_encoder_2", "lora_te2_text_model_", attention)):
+        model = getattr(p, name)
+        model.add_adapter(LoraConfig(r=2, lora_alpha=3, target_modules=targets))
+        for k, x in model.named_parameters():
+            if "lora_" in k:
+                x.data = (torch.randn(x.shape, generator=g) * (0.3 if "lora_B" in k else 1 / x[0].numel() ** 0.5)).half().float()
+        for k, v in get_peft_model_state_dict(model).items():
+            path, end = re.fullmatch(r"(.*?)\.lora_([AB])\.weight", k).groups()
+            layer = front + (numbered(path) if name == "unet" else path.removeprefix("text_model.")).replace(".", "_")
+            out[f"{layer}.lora_{'down' if end == 'A' else 'up'}.weight"] = v.half().contiguous()
+            out[f"{layer}.alpha"] = torch.tensor(3.0)
+    save_file(out, OUT / "large.safetensors")
+    q = pipe()
+    q.load_lora_weights(OUT, weight_name="large.safetensors", local_files_only=True)
+    values = dict(np.load(OUT / "values.npz")) | {"large": draw(q)}
+    assert abs(values["large"] - draw(p)).max() < 1e-5 < 1e-2 < abs(values["large"] - plain).max()
+    np.savez_compressed(OUT / "values.npz", **values)
+    print("large", abs(values["large"] - plain).max(), (OUT / "large.safetensors").stat().st_size)
+
+
 def check(file, values):
     q, v = pipeline(), np.load(values)
     file = pathlib.Path(file)
@@ -108,4 +155,8 @@ def check(file, values):
 
 
 if __name__ == "__main__":
-    write() if len(sys.argv) == 1 else check(*sys.argv[1:])
+    if len(sys.argv) > 1:
+        check(*sys.argv[1:])
+    else:
+        write()
+        large()

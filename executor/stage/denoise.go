@@ -68,7 +68,7 @@ func denoise() *Def {
 		Prepare: prepareDenoise,
 		Own: func(c *Call) int64 {
 			if w, ok := c.kept.(*walk); ok {
-				return w.ownBytes(c)
+				return w.ownBytes(c) + w.preview.ownBytes(w.shape)
 			}
 			return 0
 		},

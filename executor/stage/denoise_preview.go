@@ -70,6 +70,22 @@ func (w *walk) preparePreview(c *Call) error {
 // What autoencoders read and give.
 const decoderInput, decoderOutput = "latents_in", "image"
 
+// ownBytes is what a preview of samples holds while it is made: what is wanted, what the decoder reads and gives,
+// and the pictures, alone and in rows.
+func (p *preview) ownBytes(shape []int) int64 {
+	if p == nil {
+		return 0
+	}
+	bytes := 4 * int64(size(shape)+size(p.shape))
+	pixels := int64(min(previewPixels, p.shape[2]) * min(previewPixels, p.shape[3]) * p.shape[1])
+	if p.decoder != nil {
+		out := p.decoder.Results(p.plan)[0].Type
+		bytes += 2 * out.Bytes() // as they are copied
+		pixels = out.Bytes() / 4
+	}
+	return bytes + 2*pixels*int64(shape[0])
+}
+
 // shows reports whether the preview is written after a step.
 func (p *preview) shows(made, of int) bool { return p != nil && made%p.every == 0 && made < of }
 

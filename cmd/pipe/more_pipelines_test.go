@@ -52,7 +52,11 @@ func TestClassConditional(t *testing.T) {
 	t.Parallel()
 	values := named(t, morePipelines+"values.npz")
 	model := folderOf(t, map[string]string{"transformer": morePipelines + "dit/transformer", "scheduler": morePipelines + "dit/scheduler", "vae": "../../testdata/golden/text_to_image/model/vae"})
-	shared := []string{"model=" + model, "classes=[207, 3]", "width=32", "height=32", "steps=6", "noise=" + tensorFile(t, values["dit.noise"])}
+	index := `{"_class_name": "DiTPipeline", "id2label": {"3": "tiger shark, Galeocerdo cuvieri", "207": "golden retriever"}}`
+	if err := os.WriteFile(filepath.Join(model, "model_index.json"), []byte(index), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	shared := []string{"model=" + model, `classes=["golden retriever", 3]`, "width=32", "height=32", "steps=6", "noise=" + tensorFile(t, values["dit.noise"])}
 	for name, set := range map[string][]string{
 		"dit_4":     {"guidance=4"},
 		"dit_1":     {"guidance=1"},

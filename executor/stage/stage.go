@@ -135,7 +135,7 @@ type Table struct {
 
 // New returns the table of all stages, in documentation order.
 func New() (*Table, error) {
-	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), classes(), pick(), numbers(), join(), prompt(), denoise(),
+	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), classes(), pick(), numbers(), labels(), join(), prompt(), denoise(),
 		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imagePrepare(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
 		audioRead(), audioTensor(), audioWrite(), audioMeasure(), audioPlot(), stream(), segments(), transcribe(), spread(), spokenText(), phonemes())
 }

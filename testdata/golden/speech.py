@@ -19,7 +19,7 @@ import torch.nn.functional as F
 import soundfile
 from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import (DacConfig, DacModel, EncodecConfig, EncodecModel, FastSpeech2ConformerConfig, FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, FastSpeech2ConformerModel, GenerationConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig, WhisperConfig,
+from transformers import (DacConfig, DacModel, EncodecConfig, EncodecModel, FastSpeech2ConformerConfig, FastSpeech2ConformerHifiGan, FastSpeech2ConformerHifiGanConfig, FastSpeech2ConformerModel, GenerationConfig, SpeechT5HifiGan, SpeechT5HifiGanConfig, VitsConfig, VitsModel, WhisperConfig,
                           WhisperFeatureExtractor, WhisperForConditionalGeneration)
 from transformers.utils import logging
 
@@ -377,6 +377,46 @@ def acoustic(name, seed, **more):
           {"durations": y.duration_outputs.long(), "pitch": y.pitch_outputs, "energy": y.energy_outputs, "spectrogram": y.spectrogram})
 
 
+def vits(name, seed, **more):
+    """randn and randn_like give noise that is known; weights as lengths and directions, as published files have them."""
+    if not wanted(name):
+        return
+    config = VitsConfig(**dict(
+        vocab_size=20, hidden_size=12, num_hidden_layers=2, num_attention_heads=2, window_size=2, ffn_dim=16, flow_size=8, spectrogram_bins=9, upsample_initial_channel=16,
+        upsample_rates=[4, 2], upsample_kernel_sizes=[8, 4], resblock_kernel_sizes=[3, 5], resblock_dilation_sizes=[[1, 3], [1, 2]], duration_predictor_flow_bins=5,
+        duration_predictor_num_flows=3, prior_encoder_num_flows=2, prior_encoder_num_wavenet_layers=3, posterior_encoder_num_wavenet_layers=1, wavenet_dilation_rate=2) | more)
+    m = randomise(VitsModel(config), seed)
+    with torch.no_grad():
+        for i, (key, p) in enumerate(sorted(m.named_parameters())):
+            x = normal(*p.shape, seed=seed * 1000 + i)
+            if "norm" in key and key.endswith("weight"):
+                p.copy_(1 + 0.2 * x)
+            elif key.endswith("original0"):
+                p.copy_(0.6 + 0.2 * x.abs())
+            elif key.startswith("duration_predictor.flows") and "conv_proj.weight" in key:
+                p.copy_(x * 1.5)
+        m.duration_predictor.flows[0].translate.fill_(-0.7)
+        m.duration_predictor.flows[0].log_scale.copy_(torch.tensor([[0.3], [-0.2]]))
+    m = m.double().eval()
+    ids = torch.randint(1, 20, (1, 9), generator=torch.Generator().manual_seed(seed))
+    first, noise, seen = normal(1, 2, 9, seed=1), normal(1, 8, 400, seed=2), {}
+    randn, like = torch.randn, torch.randn_like
+    torch.randn = lambda *size, **k: first.double() if size == (1, 2, 9) else randn(*size, **k)
+    torch.randn_like = lambda x, **k: noise[:, :, :x.shape[2]].double()
+    m.duration_predictor.register_forward_hook(lambda module, inputs, output: seen.update(log=output))
+    speaker = {"speaker_id": 2} if config.num_speakers > 1 else {}
+    with torch.no_grad():
+        y = m(ids, **speaker)
+    torch.randn, torch.randn_like = randn, like
+    lasting = torch.ceil(torch.exp(seen["log"])[0, 0] / config.speaking_rate).long()
+    places = torch.repeat_interleave(torch.arange(9), lasting)[None]
+    frames = places.shape[1]
+    assert len(set(lasting.tolist())) > 3 and frames < 400 and y.waveform.shape[1] == 8 * frames, lasting
+    save(name, m.float())
+    inputs = {"ids": ids.int(), "places": places.int(), "duration_noise": first, "noise": noise[:, :, :frames]}
+    write(name, inputs | ({"speaker": torch.tensor([2], dtype=torch.int32)} if speaker else {}), {"durations": lasting[None], "waveform": y.waveform})
+
+
 if __name__ == "__main__":
     logging.set_verbosity_error()
     torch.use_deterministic_algorithms(True)
@@ -390,5 +430,7 @@ if __name__ == "__main__":
     codec("dac", 6)
     acoustic("fastspeech2", 9)
     acoustic("fastspeech2_before", 10, encoder_normalize_before=True, decoder_normalize_before=True, convolution_bias=False, reduction_factor=2, energy_embed_kernel_size=3)
+    vits("vits", 11)
+    vits("vits_speakers", 12, num_speakers=4, speaker_embedding_size=6, ffn_kernel_size=4, speaking_rate=0.8, use_bias=False)
     encodec("encodec", 7, 24.0)
     encodec("encodec_narrow", 8, 4.0, num_residual_layers=2, use_conv_shortcut=False, num_lstm_layers=1)

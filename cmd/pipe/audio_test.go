@@ -341,3 +341,30 @@ func TestSpeak(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, errs)
 	}
 }
+
+// TestFeatures: a spectrogram of a recording, whose length is named, is librosa's.
+func TestFeatures(t *testing.T) {
+	t.Parallel()
+	want := named(t, "../../testdata/golden/sound/features.npz")
+	dir := t.TempDir()
+	path, out := filepath.Join(dir, "x.wav"), filepath.Join(dir, "y.npz")
+	if _, err := audio.Write(path, &audio.Clip{Rate: 22050, Channels: 1, Samples: want["x"].Float32s()}, 0); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := pipeCommand("run", "../../pipelines/features.cue", "--quiet", "--set", "audio="+path, "--set", "rate=22050", "--set", "n_fft=512", "--set", "mels=40", "--out", out)
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, errs)
+	}
+	mel := want["mel"].Float64s()
+	for _, y := range named(t, out) {
+		got := y.Float64s()
+		if len(got) != len(mel) {
+			t.Fatalf("%d numbers, want %d", len(got), len(mel))
+		}
+		for i, v := range got {
+			if d := math.Abs(v - math.Log(math.Max(mel[i], 1e-5))); !(d < 1e-4) {
+				t.Fatalf("number %d is %v, and differs by %v", i, v, d)
+			}
+		}
+	}
+}

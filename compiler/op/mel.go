@@ -119,18 +119,17 @@ func (b *Builder) continued(x ir.Value, before, after int, mode string) ir.Value
 	if b.err != nil {
 		return x
 	}
-	rank, size := x.Type().Rank(), lastDim(x.Type())
-	if err := wantKnown("x", x.Type(), rank-1); err != nil {
-		b.Fail(err)
-		return x
+	size := lastDim(x.Type())
+	end := b.Fill(float64(size.N-1), ir.I32)
+	if !size.Known() {
+		end = b.one("argmax", AxisAttr{Axis: 0}, b.Iota(ir.I32, 0, size)) // the last place, whatever the size will be
 	}
 	// Only the ends are gathered; what lies between them is copied.
-	side := func(from, n int) []ir.Value { // places from on, where x begins at 0
+	side := func(from ir.Value, n int) []ir.Value { // places from on, where x begins at 0
 		if n == 0 {
 			return nil
 		}
-		end := b.Fill(float64(size.N-1), ir.I32)
-		i := b.Add(b.Iota(ir.I32, 0, ir.D(n)), b.Fill(float64(from), ir.I32))
+		i := b.Add(b.Iota(ir.I32, 0, ir.D(n)), from)
 		if mode == "reflect" {
 			i = b.Sub(end, b.Abs(b.Sub(end, b.Abs(i))))
 		} else {
@@ -138,7 +137,8 @@ func (b *Builder) continued(x ir.Value, before, after int, mode string) ir.Value
 		}
 		return []ir.Value{b.Gather(x, i, -1)}
 	}
-	parts := append(append(side(-before, before), x), side(size.N, after)...)
+	behind := b.Add(end, b.Fill(1, ir.I32))
+	parts := append(append(side(b.Fill(float64(-before), ir.I32), before), x), side(behind, after)...)
 	if len(parts) == 1 {
 		return x
 	}

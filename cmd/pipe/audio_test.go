@@ -298,50 +298,6 @@ func TestCodec(t *testing.T) {
 	}
 }
 
-// TestSpeak makes speech of phonemes, as long as the model says: the spectrogram is that
-// of the reference, and the sound has as many samples as it takes.
-func TestSpeak(t *testing.T) {
-	t.Parallel()
-	const folder = "../../testdata/golden/speech/"
-	values := named(t, folder+"fastspeech2/values.safetensors")
-	dir := t.TempDir()
-	ids, wav, mel := filepath.Join(dir, "ids.npy"), filepath.Join(dir, "speech.wav"), filepath.Join(dir, "out")
-	if err := tensorfile.Write(ids, []tensorfile.Tensor{values["in.ids"]}); err != nil {
-		t.Fatal(err)
-	}
-	args := []string{"run", "../../pipelines/speak.cue", "--quiet", "--set", "model=" + folder + "fastspeech2/model", "--set", "vocoder=" + folder + "hifigan/model",
-		"--set", "ids=" + ids, "--set", "to=" + wav}
-	if code, _, errs := pipeCommand(append(args, "--set", "frames=100", "--out", mel+".npz")...); code != 0 {
-		t.Fatalf("exit code %d: %s", code, errs)
-	}
-	want := values["out.spectrogram"]
-	var got tensorfile.Tensor
-	for _, v := range named(t, mel+".npz") {
-		got = v
-	}
-	if fmt.Sprint(got.Type.Sizes()) != fmt.Sprint(want.Type.Sizes()) {
-		t.Fatalf("the spectrogram is %v, want %v", got.Type, want.Type)
-	}
-	for i, w := range want.Float64s() {
-		if d := math.Abs(got.Float64s()[i] - w); !(d <= 1e-4) {
-			t.Fatalf("element %d is off by %v", i, d)
-		}
-	}
-	clip, err := audio.Read(wav, audio.Options{})
-	if err != nil || clip.Len() != 8*want.Type.Sizes()[1] {
-		t.Error(err, clip)
-	}
-	if code, _, errs := pipeCommand(append(args, "--set", "stretch=3")...); code != 0 {
-		t.Errorf("exit code %d: %s", code, errs)
-	}
-	if slow, err := audio.Read(wav, audio.Options{}); err != nil || slow.Len() != 3*clip.Len() {
-		t.Error(err, slow)
-	}
-	if code, _, errs := pipeCommand(append(args, "--set", "frames=3")...); code == 0 || !strings.Contains(errs, "x takes more than 3 places") || strings.Count(errs, "\n") != 1 {
-		t.Errorf("exit code %d: %s", code, errs)
-	}
-}
-
 // TestFeatures: a spectrogram of a recording, whose length is named, is librosa's.
 func TestFeatures(t *testing.T) {
 	t.Parallel()

@@ -43,7 +43,7 @@ def randomise(model, g, scale=0.3):
 def run(name, model, inputs, losses, terms, update=("*",), trained=None):
     """terms(model, step, inputs) gives the terms by name, and what is made small."""
     state = lambda: {k: v.detach().clone() for k, v in model.state_dict().items() if "num_batches" not in k}
-    file = {k: v.float() for k, v in state().items()}
+    file = {k: v.to(torch.float32) for k, v in state().items()}
     optimizer = torch.optim.SGD([p for k, p in model.named_parameters() if trained is None or trained(k)], lr=LR)
     log = {}
     for step in range(3):
@@ -287,8 +287,51 @@ def critics(g):
     ], terms)
 
 
+def fastspeech2(g):
+    """FastSpeech 2 with conformers, of transformers, in the mode of training: rows of several lengths, told durations, pitch and energy."""
+    from transformers import FastSpeech2ConformerConfig, FastSpeech2ConformerModel
+    config = FastSpeech2ConformerConfig(
+        hidden_size=4, vocab_size=7, num_mel_bins=4, encoder_num_attention_heads=2, encoder_layers=1, encoder_linear_units=6, encoder_kernel_size=3,
+        decoder_num_attention_heads=1, decoder_layers=1, decoder_linear_units=6, decoder_kernel_size=3, speech_decoder_postnet_layers=2, speech_decoder_postnet_units=5,
+        speech_decoder_postnet_kernel=3, duration_predictor_layers=2, duration_predictor_channels=4, energy_predictor_channels=4, pitch_predictor_layers=2,
+        pitch_predictor_channels=4, pitch_predictor_kernel_size=3,
+        **{f"{part}_{kind}_rate": 0.0 for part in ("encoder", "decoder") for kind in ("dropout", "positional_dropout", "attention_dropout")},
+        duration_predictor_dropout_rate=0.0, energy_predictor_dropout=0.0, pitch_predictor_dropout=0.0, energy_embed_dropout=0.0, pitch_embed_dropout=0.0,
+        speech_decoder_postnet_dropout=0.0)
+    model = nn.Module()
+    model.acoustic = FastSpeech2ConformerModel(config)
+    model.train()
+    randomise(model, g)
+    ids = torch.tensor([[[3, 1, 6, 2, 4], [5, 2, 1, 0, 0]], [[1, 2, 0, 0, 0], [6, 6, 3, 4, 5]], [[2, 4, 6, 1, 0], [3, 5, 1, 2, 6]]])
+    durations = torch.tensor([[[2, 1, 3, 0, 3], [4, 1, 2, 0, 0]], [[3, 1, 0, 0, 0], [1, 2, 2, 3, 1]], [[1, 1, 1, 1, 0], [5, 0, 1, 1, 2]]])
+    real, heard = ids != 0, torch.arange(9) < durations.sum(-1, keepdim=True)
+    inputs = dict(ids=ids.int(), durations=durations.int(), pitch=torch.randn((3, 2, 5), generator=g), energy=torch.randn((3, 2, 5), generator=g),
+                  mel=torch.randn((3, 2, 9, 4), generator=g))
+    each = []
+    for part in (model.acoustic.criterion.l1_criterion, model.acoustic.criterion.duration_criterion, model.acoustic.criterion.mse_criterion):
+        part.register_forward_hook(lambda _, given, out: each.append(out))
+
+    def terms(m, step, x):
+        each.clear()
+        out = m.acoustic(ids[step], attention_mask=real[step].long(), spectrogram_labels=x["mel"].masked_fill(~heard[step][..., None], -100),
+                         duration_labels=durations[step], pitch_labels=x["pitch"][..., None], energy_labels=x["energy"][..., None])
+        return dict(zip(("before", "after", "durations", "pitch", "energy"), each, strict=True)), out.loss
+
+    at = lambda label, name, y, target, weights: {"name": name, "label": label, "y": y, "inputs": {"targets": target, "weights": "acoustic.teacher." + weights}}
+    floats, torch.Tensor.float, torch.float = (torch.Tensor.float, torch.float), torch.Tensor.double, torch.float64  # which it computes in else
+    torch.set_default_dtype(torch.float64)
+    for part in (model.acoustic.encoder, model.acoustic.decoder):
+        part.pos_enc.pos_enc = part.pos_enc.extend_pos_enc(torch.zeros(1, 50))
+    run("fastspeech2", model, inputs, [
+        at("before", "l1", "acoustic.speech_decoder_postnet.before", "mel", "heard"), at("after", "l1", "acoustic", "mel", "heard"),
+        at("durations", "mse", "acoustic.duration_predictor", "acoustic.teacher.log_durations", "said"),
+        at("pitch", "mse", "acoustic.pitch_predictor", "acoustic.pitch_column", "said"), at("energy", "mse", "acoustic.energy_predictor", "acoustic.energy_column", "said"),
+    ], terms)
+    (torch.Tensor.float, torch.float), _ = floats, torch.set_default_dtype(torch.float32)
+
+
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics]):
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2]):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make(torch.Generator().manual_seed(seed + 1))

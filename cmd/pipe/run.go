@@ -151,6 +151,7 @@ type results struct {
 	start    time.Time
 	progress *progress
 	open     bool // a line of stdout is not ended
+	printed  bool // something stands on stdout
 }
 
 func (w *results) emit(out schema.Output, v stage.Value) error {
@@ -158,6 +159,7 @@ func (w *results) emit(out schema.Output, v stage.Value) error {
 	switch v := v.(type) {
 	case stage.Chunks:
 		if !w.json {
+			w.printed = true
 			return w.stream(v)
 		}
 	case tensorfile.Tensor:
@@ -190,6 +192,7 @@ func (w *results) emit(out schema.Output, v stage.Value) error {
 	if texts, ok := all.([]string); ok {
 		all = strings.Join(texts, "\n---\n")
 	}
+	w.printed = true
 	_, err = fmt.Fprintln(w.c.out, all)
 	return err
 }
@@ -253,6 +256,14 @@ func (w *results) finish() error {
 // write writes the tensors to --out, or prints what there are.
 func (w *results) write() error {
 	if len(w.tensors) == 0 {
+		return nil
+	}
+	if w.out == "" && w.printed { // what was asked for is there; more may be had
+		var names []string
+		for _, t := range w.tensors {
+			names = append(names, t.Name)
+		}
+		w.c.log.Info("--out FOLDER writes tensors too", "names", strings.Join(names, ", "))
 		return nil
 	}
 	if w.out == "" {

@@ -57,7 +57,7 @@ func TestRead(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "lex: holds no words",
 		"word\n":                  `lex:1: "word" is a word without phonemes`,
-		";;; x\n# y\nA B":         `lex:2: "#" is a word without phonemes`,
+		";;; x\n# y\nA":           `lex:3: "A" is a word without phonemes`,
 		strings.Repeat("x", 5000): "lex: bufio.Scanner: token too long",
 	} {
 		if _, err := Read("lex", strings.NewReader(text)); err == nil || err.Error() != want {

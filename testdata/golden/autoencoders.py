@@ -9,20 +9,27 @@ autoencoder/NAME/values.safetensors, for the model autoencoder/NAME/model.cue: t
     loss, mean.X [3]     the loss of each step, and its terms, f64
 
 Metadata case: JSON with lr, the losses as recipes spell them, and update, what the steps change.
+
+hifigan/values.safetensors are three steps of recipes/hifigan.cue with the settings of TestVocoderRecipe: the sound of all steps (audio), what
+is made small in each (generator, critics), its terms, and the weights then. They begin as hifigan/first.safetensors, which is a
+checkpoint of the recipe itself after one step of rate 1e-30.
 """
 
 import json
+import math
 import pathlib
 import sys
 
 sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != pathlib.Path(__file__).parent.resolve()]  # scripts beside this one have the names of packages
 
+import librosa
 import lpips
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution, VectorQuantizer
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 OUT = pathlib.Path(__file__).parent / "autoencoder"
 LR = 0.05
@@ -330,8 +337,70 @@ def fastspeech2(g):
     (torch.Tensor.float, torch.float), _ = floats, torch.set_default_dtype(torch.float32)
 
 
+class Vocoder(nn.Module):
+    """SpeechT5HifiGan of transformers, critics, and the log-mel spectrogram of the authors' code."""
+
+    RATE, SIZE, MELS = 22050, 64, 8
+
+    def __init__(self):
+        super().__init__()
+        self.config = SpeechT5HifiGanConfig(model_in_dim=self.MELS, sampling_rate=self.RATE, upsample_initial_channel=8, upsample_rates=[4, 4], upsample_kernel_sizes=[8, 8], resblock_kernel_sizes=[3],
+                                            resblock_dilation_sizes=[[1, 3, 5]], normalize_before=False)
+        self.vocoder = SpeechT5HifiGan(self.config)
+        self.mpd, self.msd = Periods([2, 3], [2, 4], 5, 3), Scales(2, [(4, 5, 1, 1), (4, 7, 2, 2)])
+        self.vocoder.mean = self.vocoder.scale = None
+
+    def mel(self, x, high):
+        hop = math.prod(self.config.upsample_rates)
+        x = F.pad(x[:, None], ((self.SIZE - hop) // 2,) * 2, "reflect")[:, 0]
+        y = torch.stft(x, self.SIZE, hop, self.SIZE, torch.hann_window(self.SIZE, dtype=x.dtype), center=False, return_complex=True)
+        bank = librosa.filters.mel(sr=self.RATE, n_fft=self.SIZE, n_mels=self.MELS, fmin=0, fmax=high, dtype="float64")
+        return (torch.from_numpy(bank) @ (y.real ** 2 + y.imag ** 2 + 1e-9).sqrt()).clamp(min=1e-5).log()
+
+    def judge(self, x):
+        return self.mpd(x[:, None]) + self.msd(x[:, None])
+
+
+def hifigan(g):
+    """What recipes/hifigan.cue does, as the authors' training loop does it."""
+    folder = pathlib.Path(__file__).parent / "hifigan"
+    model = Vocoder().double()
+    model.load_state_dict({k: v.double() for k, v in load_file(folder / "first.safetensors").items()})
+    time = torch.arange(512) / Vocoder.RATE
+    tones = torch.rand((6, 3, 1), generator=g) * 3000 + 100
+    audio = 0.2 * torch.sin(2 * torch.pi * tones * time).sum(1) + 0.05 * torch.randn((6, 512), generator=g)
+    parts = {"critics": [*model.mpd.parameters(), *model.msd.parameters()], "generator": [*model.vocoder.parameters()]}
+    optimizers = {k: torch.optim.AdamW(v, lr=2e-4, betas=(0.8, 0.99), weight_decay=0.01) for k, v in parts.items()}
+    schedules = [torch.optim.lr_scheduler.StepLR(o, 2, 0.999) for o in optimizers.values()]
+    log = {}
+
+    def update(part, terms, loss):
+        optimizers[part].zero_grad()
+        loss.backward()
+        optimizers[part].step()
+        for k, v in {**{f"{part}/{k}": v for k, v in terms.items()}, part: loss}.items():
+            log.setdefault(k, []).append(v.detach())
+
+    for step in range(3):
+        real = audio[2 * step:2 * step + 2].double()
+        made = model.vocoder(model.mel(real, 8000).transpose(1, 2))
+        terms = {f"real{i}": ((1 - y) ** 2).mean() for i, (y, _) in enumerate(model.judge(real))}
+        terms |= {f"made{i}": (y ** 2).mean() for i, (y, _) in enumerate(model.judge(made.detach()))}
+        update("critics", terms, sum(terms.values()))
+        known, judged = model.judge(real), model.judge(made)
+        fooled = {f"fooled{i}": ((1 - y) ** 2).mean() for i, (y, _) in enumerate(judged)}
+        pairs = [(a.detach(), b) for (_, r), (_, f) in zip(known, judged) for a, b in zip(r, f)]
+        matched, mel = sum(F.l1_loss(b, a) for a, b in pairs), F.l1_loss(model.mel(made, None), model.mel(real, None))
+        update("generator", fooled | {"matched": matched / len(pairs), "mel": mel}, sum(fooled.values()) + 2 * matched + 45 * mel)
+        for s in schedules:
+            s.step()
+    file = {"audio": audio} | {k: torch.stack(v) for k, v in log.items()} | {"after." + k: v.detach() for k, v in model.state_dict().items()}
+    save_file({k: v.contiguous() for k, v in file.items()}, folder / "values.safetensors")
+    print("hifigan", {k: [x.item() for x in v] for k, v in log.items()}, (folder / "values.safetensors").stat().st_size)
+
+
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2]):
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan]):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make(torch.Generator().manual_seed(seed + 1))

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/executor/audio"
+	"pipe.dev/executor/tensorfile"
+)
+
+// smallVocoder are settings of recipes/hifigan.cue that train in moments.
+func smallVocoder(set ...string) (args []string) {
+	for _, s := range append([]string{"settings.samples=512", "settings.n_fft=64", "settings.mels=8", "settings.channels=8", "settings.rates=[4,4]", "settings.block_kernels=[3]",
+		"settings.periods=[2,3]", "settings.widths=[2,4]", "settings.scales=2",
+		"settings.convs=[{channels: 4, kernel: 5, stride: 1, groups: 1}, {channels: 4, kernel: 7, stride: 2, groups: 2}]", "batch.batch=2", "train.log_every=1"}, set...) {
+		args = append(args, "--set", s)
+	}
+	return args
+}
+
+// TestVocoderRecipe holds three steps of the recipe, of critics and generator in turn,
+// against PyTorch's: every loss, and every weight afterwards.
+func TestVocoderRecipe(t *testing.T) {
+	t.Parallel()
+	const golden = "../../testdata/golden/hifigan/"
+	values := named(t, golden+"values.safetensors")
+	sound := values["audio"]
+	sound.Name = "audio"
+	r := train(t, "../../recipes/hifigan.cue", t.TempDir(), smallVocoder("data.train="+columnsOf(t, []tensorfile.Tensor{sound}, ""), "data.sounds={}",
+		`batch.order="file"`, "settings.epoch=2", "train.steps=3")...)
+	rows, compared := metrics(t, r.Run), 0
+	for name, want := range values {
+		if name == "audio" || strings.HasPrefix(name, "after.") {
+			continue
+		}
+		for i, want := range want.Float64s() {
+			compared++
+			if got, _ := rows[i]["loss/"+name].(float64); !(math.Abs(got-want) <= 2e-6*max(1, math.Abs(want))) {
+				t.Errorf("step %d: %s is %v, want %v", i+1, name, got, want)
+			}
+		}
+	}
+	if compared != 3*16 { // of four critics: real, made, fooled; two sums, mel and matched
+		t.Errorf("%d losses are compared", compared)
+	}
+	if have, _ := rows[2]["lr/generator"].(float64); math.Abs(have-2e-4*0.999) > 1e-12 { // after an epoch of two steps
+		t.Errorf("the rate is %v then", have)
+	}
+	first, worst, moved := named(t, golden+"first.safetensors"), 0.0, 0
+	after := named(t, filepath.Join(r.Run, "checkpoints", "step-00000003", "model.safetensors"))
+	for name, x := range after {
+		want := values["after."+name]
+		worst = max(worst, worstOf(x, want))
+		if !slices.Equal(first[name].Float64s(), want.Float64s()) {
+			moved++
+		}
+	}
+	t.Logf("%d weights, the worst error is %g", len(after), worst)
+	if len(after) != len(first) || moved != len(first) || !(worst <= 5e-7) { // each step changes them by 2e-4, decay by 1e-6
+		t.Errorf("%d of %d weights change, %d are compared; the worst error is %g", moved, len(first), len(after), worst)
+	}
+}
+
+// TestVocoderLearns checks that the recipe learns from recordings, and that the pipeline
+// speaks with the folder that it leaves.
+func TestVocoderLearns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 3 { // a voice of five harmonics, whose pitch moves
+		c := audio.Clip{Rate: 22050, Channels: 1}
+		for n := range 22050 {
+			s, pitch := float64(n)/22050, 200+100*float64(i)
+			x := 0.0
+			for k := range 5 {
+				x += 0.2 / float64(k+1) * math.Sin(2*math.Pi*float64(k+1)*(pitch*s+5*math.Sin(4*s)))
+			}
+			c.Samples = append(c.Samples, float32(x))
+		}
+		if _, err := audio.Write(filepath.Join(dir, fmt.Sprint(i, ".wav")), &c, 16); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := train(t, "../../recipes/hifigan.cue", t.TempDir(), smallVocoder("settings.recordings="+filepath.Join(dir, "*.wav"), "train.steps=200", "optimizer.lr=1e-3")...)
+	mean := func(rows []map[string]any) (sum float64) {
+		for _, row := range rows {
+			sum += row["loss/generator/mel"].(float64) / float64(len(rows))
+		}
+		return sum
+	}
+	rows := metrics(t, r.Run)
+	first, last := mean(rows[:20]), mean(rows[len(rows)-20:])
+	t.Logf("the error of spectrograms falls from %v to %v", first, last)
+	if !(last < 0.6*first) {
+		t.Errorf("the error of spectrograms falls from %v to %v", first, last)
+	}
+	mel, to := tensorfile.Tensor{Type: ir.T(ir.F32, 1, 50, 8), Data: tensorfile.AppendFloats(nil, ir.F32, slices.Repeat([]float64{-2}, 400)...)}, filepath.Join(dir, "made.wav")
+	if err := tensorfile.Write(filepath.Join(dir, "mel.npy"), []tensorfile.Tensor{mel}); err != nil {
+		t.Fatal(err)
+	}
+	model := "model=" + filepath.Join(r.Model, "vocoder")
+	for _, c := range []struct {
+		samples int
+		args    []string
+	}{
+		{50 * 16, []string{"run", "../../pipelines/vocode.cue", "--set", "spectrogram=" + filepath.Join(dir, "mel.npy")}},
+		{1379 * 16, []string{"run", "../../pipelines/resynthesize.cue", "--set", "audio=" + filepath.Join(dir, "1.wav"), "--set", "n_fft=64", "--set", "hop=16", "--set", "mels=8"}},
+	} {
+		if code, said, errs := pipeCommand(append(c.args, "--quiet", "--set", model, "--set", "to="+to)...); code != 0 {
+			t.Fatalf("exit code %d: %s%s", code, said, errs)
+		}
+		made, err := audio.Read(to, audio.Options{})
+		if err != nil || made.Rate != 22050 || made.Len() != c.samples || slices.Max(made.Samples) <= 0 {
+			t.Errorf("%v: %v", err, made)
+		}
+	}
+	if left, _ := os.ReadDir(r.Model); len(left) != 1 {
+		t.Errorf("the run leaves %v", left)
+	}
+}

@@ -28,6 +28,7 @@ type Field struct {
 
 	Images  *ImageInput `json:"-"` // how it is made of pictures; nil if it is not
 	Sound   *SoundInput `json:"-"` // or of sound
+	List    *List       `json:"-"` // rows may have fewer numbers; nil if they may not
 	Classes []string    `json:"-"` // the names of classes that its numbers are; they are found with the examples if there are none
 	// Tokens makes ids of a text that belongs to a picture; nil where there is no tokenizer.
 	Tokens  func(text string) ([]int32, error) `json:"-"`
@@ -69,7 +70,7 @@ func OpenExamples(sources []Attr, fields []Field, o Options) (*Examples, error) 
 	e := &Examples{fields: slices.Clone(fields), floats: make([][]float32, len(fields)), ints: make([][]int32, len(fields)),
 		pictures: make([][]picture, len(fields)), named: make([][]string, len(fields))}
 	digest := sha256.New()
-	if err := e.checkImages(); err != nil {
+	if err := errors.Join(e.checkImages(), e.checkLists()); err != nil {
 		return nil, err
 	}
 	for i := range sources {
@@ -176,6 +177,12 @@ func (e *Examples) add(r Row, a *Attr) *RowError {
 		default:
 			cells[i], fault = e.cell(i, &r, a)
 		}
+		if fault == nil && f.List != nil {
+			var err error
+			if cells[i].numbers, err = f.filled(cells[i].numbers); err != nil {
+				fault = bad(r.File, r.Line, strings.Join(a.columns(f), ", "), "%v", err).bad
+			}
+		}
 		if fault == nil && cells[i].picture == nil && cells[i].class == "" {
 			fault = f.holds(cells[i].numbers, &r, a)
 		}
@@ -216,7 +223,12 @@ func (e *Examples) cell(i int, r *Row, a *Attr) (c cell, fault *RowError) {
 			return c, bad(r.File, r.Line, column, "is missing%s", hint(column, known)).bad
 		}
 		var err error
-		if c.numbers, err = numbersOf(c.numbers, x); err != nil {
+		if l := e.fields[i].List; l != nil {
+			c.numbers, err = l.append(c.numbers, x)
+		} else {
+			c.numbers, err = numbersOf(c.numbers, x)
+		}
+		if err != nil {
 			return c, bad(r.File, r.Line, column, "%v", err).bad
 		}
 	}

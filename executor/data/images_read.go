@@ -218,6 +218,10 @@ func (e *Examples) imageCell(i int, row *Row, a *Attr) (c cell, fault *RowError)
 
 // imageValue adds what stands beside a picture: numbers, a class, or a text, which becomes ids.
 func (e *Examples) imageValue(c *cell, f *Field, x any, columns int) (err error) {
+	if f.List != nil {
+		c.numbers, err = f.List.append(c.numbers, x)
+		return err
+	}
 	alone := columns == 1 && (f.DType == ir.I32 && f.Width == 1 || f.DType == ir.F32 && len(f.Shape) == 1)
 	text, isText := x.(string)
 	if isText {

@@ -68,6 +68,11 @@ func (r *Run) modelInputs() (given []data.Field, random []data.Random, err error
 			return nil, nil, r.mistake("data.sounds."+name, "is no input of the model; its inputs are %v", names)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Recipe.Lists)) {
+		if !slices.Contains(names, name) {
+			return nil, nil, r.mistake("data.lists."+name, "is no input of the model; its inputs are %v", names)
+		}
+	}
 	return given, random, nil
 }
 

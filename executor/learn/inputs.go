@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,11 @@ func (r *Run) inputs() (in inputs, err error) {
 			if file := filepath.Join(dir, name); isFile(file) {
 				files = append(files, file)
 			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Recipe.Lists)) {
+		if file := r.Recipe.Lists[name].Vocabulary; file != "" && !slices.Contains(files, file) {
+			files = append(files, file)
 		}
 	}
 	for _, m := range r.Recipe.members() {

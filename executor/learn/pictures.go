@@ -63,6 +63,12 @@ func (r *Recipe) picture(input string) bool {
 
 // described adds to an input what the recipe says of it. One of the shape of pictures is one, where a source gives pictures.
 func (r *Run) described(f data.Field) (data.Field, error) {
+	if list, ok := r.Recipe.Lists[f.Name]; ok {
+		var err error
+		if f.List, err = data.OpenList(list); err != nil {
+			return f, err
+		}
+	}
 	if sound, ok := r.Recipe.Sounds[f.Name]; ok {
 		if !slices.ContainsFunc(r.Recipe.Train, func(a data.Attr) bool { return a.Format == data.Sounds }) {
 			return f, r.mistake("data.sounds."+f.Name, "there is no source of sound; want format: \"audio\"")
@@ -101,7 +107,7 @@ func withClasses(fields []data.Field, all *data.Examples) []data.Field {
 // placeOf is where in the recipe an option of data stands.
 func placeOf(err error, source string) string {
 	var o *data.OptionError
-	if errors.As(err, &o) && (strings.HasPrefix(o.Field, "images.") || strings.HasPrefix(o.Field, "sounds.")) {
+	if errors.As(err, &o) && (strings.HasPrefix(o.Field, "images.") || strings.HasPrefix(o.Field, "sounds.") || strings.HasPrefix(o.Field, "lists.")) {
 		return "data"
 	}
 	return source

@@ -74,6 +74,7 @@ type Recipe struct {
 	Images    map[string]data.ImageInput // of inputs that are pictures
 	Sounds    map[string]data.SoundInput // of inputs that are sound
 	Texts     map[string]TextAttr        // of inputs that are texts beside them
+	Lists     map[string]data.ListAttr   // of inputs that rows may have fewer numbers for
 	Batch     data.BatchOptions
 	Steps     StepsAttr
 	Evaluate  EvalAttr
@@ -104,6 +105,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	out.Random = d.randoms(sources["random"])
 	d.pictures(out, sources)
 	d.sounds(out, sources)
+	d.lists(out, sources)
 	d.balance(out)
 	d.saved(out)
 	d.measures, d.stepMeasures = out.Evaluate.Measures, out.Steps.Measures
@@ -290,6 +292,7 @@ func CUE() ([]byte, error) {
 		{Title: "Buckets", Doc: "are sizes of pictures, so that their shapes stay, and those of a batch are of one size.", Attr: data.BucketsAttr{}},
 		{Title: "Mix", Doc: "mixes pictures of a batch, and the probabilities of their classes.", Attr: data.MixAttr{}},
 		{Title: "Text", Doc: "says how texts beside pictures become ids.", Attr: TextAttr{}},
+		{Title: "List", Doc: "says how lists of several lengths fill an input of one size.", Attr: data.ListAttr{}},
 		{Title: "Batch", Doc: "says how data become batches.", Attr: data.BatchOptions{}},
 		{Title: "Steps", Doc: "says how long training goes on.", Attr: StepsAttr{}},
 		{Title: "LossScale", Doc: "says how the loss is scaled with precision: \"f16\". Source: arXiv:1710.03740.", Attr: LossScaleAttr{}},

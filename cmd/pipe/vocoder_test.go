@@ -123,3 +123,17 @@ func TestVocoderLearns(t *testing.T) {
 		t.Errorf("the run leaves %v", left)
 	}
 }
+
+// TestVocoderSettings checks what is told of settings that do not go together.
+func TestVocoderSettings(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ set, want string }{
+		{"settings.samples=500", "settings.samples is 500, and a frame of the spectrogram has 16, the product of settings.rates; 496 would do"},
+		{"settings.n_fft=63", "settings.n_fft is 63 and the product of settings.rates 16: one is odd"},
+	} {
+		code, _, errs := pipeCommand(append([]string{"check", "../../recipes/hifigan.cue"}, smallVocoder("settings.samples=512", c.set)...)...)
+		if code != 3 || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: exit code %d: %s, want %s", c.set, code, errs, c.want)
+		}
+	}
+}

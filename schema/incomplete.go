@@ -32,7 +32,7 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 		return true
 	}
 	blanked := written != nil && d.blanked[written.Pos().Offset()]
-	f.consequence = !isIncomplete || blanked
+	f.consequence = !isIncomplete || blanked || written != nil && plainly(written.Value)
 	if n := len(path); n > 2 && path[n-1] == "value" && path[n-3] == "inputs" {
 		f.Hint = fmt.Sprintf("give --set %s=...", path[n-2])
 		f.Pos.Path = strings.TrimSuffix(f.Pos.Path, ".value")
@@ -45,6 +45,16 @@ func (d *diagnosis) incomplete(f *finding, group []raised) bool {
 		}
 	}
 	return true
+}
+
+// plainly reports whether an expression is a value as it stands: if it has none, a
+// mistake elsewhere is why.
+func plainly(e ast.Expr) bool {
+	switch e.(type) {
+	case *ast.BasicLit, *ast.ListLit:
+		return !refers(e)
+	}
+	return false
 }
 
 // twoDefaults: what an expression refers to has a default that differs from

@@ -15,25 +15,30 @@ func unread(config cue.Value) []*Error {
 	if err != nil {
 		return nil
 	}
+	var all []field
+	for fields.Next() {
+		if sel := fields.Selector(); sel.LabelType() == cue.StringLabel {
+			optional := sel.ConstraintType() == cue.OptionalConstraint
+			all = append(all, field{unquote(strings.TrimRight(sel.String(), "?!")), optional, fields.Value()})
+		}
+	}
 	var unknown, absent []string
 	described := false
 	where := map[string]token.Pos{}
-	for fields.Next() {
-		sel := fields.Selector()
-		if sel.LabelType() != cue.StringLabel {
+	for _, f := range all {
+		if !f.alike(all) { // where a value comes from takes long to tell
 			continue
 		}
-		name := unquote(strings.TrimRight(sel.String(), "?!"))
-		places := conjuncts(fields.Value())
+		places := conjuncts(f.value)
 		own := slices.IndexFunc(places, func(p token.Pos) bool { return !isBuiltin(p.Filename()) })
 		known := slices.ContainsFunc(places, func(p token.Pos) bool { return isBuiltin(p.Filename()) })
 		described = described || known
 		switch {
-		case sel.ConstraintType() == cue.OptionalConstraint || own < 0:
-			absent = append(absent, name)
+		case f.optional || own < 0:
+			absent = append(absent, f.name)
 		case !known:
-			unknown = append(unknown, name)
-			where[name] = places[own]
+			unknown = append(unknown, f.name)
+			where[f.name] = places[own]
 		}
 	}
 	var out []*Error
@@ -41,10 +46,28 @@ func unread(config cue.Value) []*Error {
 		if !described { // an architecture of the document's own
 			return nil
 		}
-		near := slices.DeleteFunc(slices.Clone(absent), func(k string) bool { return distance(strings.ToLower(name), strings.ToLower(k)) > max(1, len(k)/8) })
+		near := slices.DeleteFunc(slices.Clone(absent), func(k string) bool { return !nearly(name, k) })
 		if hint := Suggest(name, near); hint != "" {
 			out = append(out, &Error{Pos: at(where[name], "config."+name), Msg: "is a field that the architecture does not read", Hint: hint})
 		}
 	}
 	return out
+}
+
+// field is one of a config, or one that it may have.
+type field struct {
+	name     string
+	optional bool // and not given
+	value    cue.Value
+}
+
+// alike reports whether another field is called nearly the same, so that one may be
+// the other, misspelt.
+func (f field) alike(all []field) bool {
+	return slices.ContainsFunc(all, func(o field) bool { return o.name != f.name && (nearly(f.name, o.name) || nearly(o.name, f.name)) })
+}
+
+// nearly reports whether a name may be another one, misspelt.
+func nearly(name, other string) bool {
+	return distance(strings.ToLower(name), strings.ToLower(other)) <= max(1, len(other)/8)
 }

@@ -128,3 +128,13 @@ func (e *Examples) checkLists() error {
 	}
 	return nil
 }
+
+// IDs are the ids of a text's words, which stand between spaces; l must have a vocabulary.
+func (l *List) IDs(text string) ([]int32, error) {
+	numbers, err := l.append(nil, text)
+	ids := make([]int32, len(numbers))
+	for i, x := range numbers {
+		ids[i] = int32(x)
+	}
+	return ids, err
+}

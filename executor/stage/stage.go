@@ -137,7 +137,7 @@ type Table struct {
 func New() (*Table, error) {
 	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), classes(), pick(), numbers(), labels(), join(), prompt(), denoise(),
 		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imagePrepare(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
-		audioRead(), audioTensor(), audioWrite(), audioMeasure(), audioPlot(), stream(), segments(), transcribe(), spread(), noise(), spokenText(), phonemes())
+		audioRead(), audioTensor(), audioWrite(), audioMeasure(), audioPlot(), stream(), segments(), transcribe(), spread(), noise(), spokenText(), phonemes(), words())
 }
 
 // NewTable checks defs and indexes them.

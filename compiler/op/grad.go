@@ -251,26 +251,37 @@ func (b *Builder) Inlined(in []ir.Value, f func(b *Builder, in []ir.Value) []ir.
 		b.Fail(inner.err)
 		return out
 	}
-	for _, n := range inner.Graph.Nodes {
-		if n.Op == ir.OpInput {
-			continue
-		}
-		b.Pos = n.Pos
-		from := make([]ir.Value, len(n.In))
-		for i, v := range n.In {
-			if v.Valid() {
-				from[i] = at[v]
-			}
-		}
-		for i, y := range b.Apply(n.Op, n.Attr, from...) {
-			at[ir.Value{Node: n, Out: i}] = y
-		}
-		if b.err != nil {
-			return out
-		}
+	b.repeat(inner.Graph, at)
+	if b.err != nil {
+		return out
 	}
 	for i, v := range out {
 		out[i] = at[v]
 	}
 	return out
+}
+
+// repeat appends the nodes of g, whose inputs and states stand in at already, and
+// notes there where their values are.
+func (b *Builder) repeat(g *ir.Graph, at map[ir.Value]ir.Value) {
+	pos := b.Pos
+	defer func() { b.Pos = pos }()
+	for _, n := range g.Nodes {
+		if n.Op == ir.OpInput || n.Op == ir.OpState {
+			continue
+		}
+		b.Pos = n.Pos
+		in := make([]ir.Value, len(n.In))
+		for i, v := range n.In {
+			if v.Valid() {
+				in[i] = at[v]
+			}
+		}
+		for i, y := range b.Apply(n.Op, n.Attr, in...) {
+			at[ir.Value{Node: n, Out: i}] = y
+		}
+		if b.err != nil {
+			return
+		}
+	}
 }

@@ -172,32 +172,14 @@ func (b *Builder) Body(g *ir.Graph, in []ir.Value) []ir.Value {
 	for i, v := range in {
 		given[ScanInput(i)] = v
 	}
-	pos := b.Pos
-	defer func() { b.Pos = pos }()
 	at := make(map[ir.Value]ir.Value, len(g.Nodes))
-	for _, n := range g.Nodes {
-		switch n.Op {
-		case ir.OpInput:
-			at[ir.Value{Node: n}] = given[n.InputName()]
-			continue
-		case ir.OpState:
-			at[ir.Value{Node: n}] = given[n.Attr.(ir.StateAttr).Path]
-			continue
-		}
-		b.Pos = n.Pos
-		args := make([]ir.Value, len(n.In))
-		for i, v := range n.In {
-			if v.Valid() {
-				args[i] = at[v]
-			}
-		}
-		for i, y := range b.Apply(n.Op, n.Attr, args...) {
-			at[ir.Value{Node: n, Out: i}] = y
-		}
-		if b.err != nil {
-			break
-		}
+	for _, v := range g.Inputs {
+		at[v] = given[v.Node.InputName()]
 	}
+	for _, s := range g.States {
+		at[s.Read] = given[s.Path]
+	}
+	b.repeat(g, at)
 	out := make([]ir.Value, len(g.Outputs))
 	for i, o := range g.Outputs {
 		out[i] = at[o.Value]

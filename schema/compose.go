@@ -85,10 +85,10 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 		}
 		d.Recipe = r
 		var errs Errors
-		d.Recipe.Model, errs = c.recipeModel("model", catalog)
+		d.Recipe.Model, errs = c.recipeModel("model", catalog, r.places)
 		models := tree.object("models")
 		for _, name := range models.keys {
-			m, more := c.recipeModel("models."+name, catalog)
+			m, more := c.recipeModel("models."+name, catalog, r.places)
 			if errs = append(errs, more...); m != nil {
 				d.Recipe.Models[name] = m
 			}
@@ -104,8 +104,9 @@ func (d *Document) convert(c *converter, kind string, tree *object, catalog *cat
 
 // recipeModel gives the architecture that config or graph of a model of a recipe
 // describes, if it has one. at is its path in the recipe.
-func (c *converter) recipeModel(at string, catalog *catalog) (*Model, Errors) {
-	for _, path := range []string{at + ".#graph.model", at + ".graph"} {
+func (c *converter) recipeModel(at string, catalog *catalog, places map[string]ir.Pos) (*Model, Errors) {
+	for _, of := range [][2]string{{at + ".#graph.model", at + ".config"}, {at + ".graph", at + ".graph"}} {
+		path, field := of[0], of[1]
 		v := c.root.LookupPath(cue.ParsePath(path))
 		if !v.Exists() {
 			continue
@@ -114,7 +115,12 @@ func (c *converter) recipeModel(at string, catalog *catalog) (*Model, Errors) {
 		if err != nil {
 			return nil, nil // what is missing is told elsewhere
 		}
-		m := (&converter{places: c.places, root: v, name: c.name + "." + at}).model(tree)
+		pos, ok := places[field]
+		if !ok {
+			pos = places[at]
+		}
+		pos.Path = c.name + "." + at
+		m := (&converter{places: c.places, root: v, name: c.name + "." + at, whole: pos}).model(tree)
 		m.Name = c.name
 		if path == at+".graph" {
 			m.Text, _ = modelText(tree, catalog) // what is wrong is told with the recipe

@@ -27,6 +27,7 @@ type converter struct {
 	places *places
 	root   cue.Value // the value of the document's top-level field
 	name   string    // of that field
+	whole  ir.Pos    // where a model is written, if that is known: it takes long to find
 }
 
 // kindOf says which kind of document a top-level field is, or "".
@@ -153,7 +154,10 @@ func comment(f *ast.Field) string {
 }
 
 func (c *converter) model(o *object) *Model {
-	pos, _ := c.pos(c.name)
+	pos := c.whole
+	if pos.File == "" {
+		pos, _ = c.pos(c.name)
+	}
 	m := &Model{
 		Name: c.name, Context: o.int("context"), Pos: pos,
 		Ignore: o.texts("ignore"), Prefixes: o.texts("prefixes"),

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -130,6 +131,7 @@ func runPipeline(cmd *cobra.Command, e *engine, w *results, load func(set []stri
 	}
 	w.doc = doc
 	choices(w.c, p)
+	debug.FreeOSMemory() // what evaluating documents took, before weights are read
 	w.start = time.Now()
 	if err := p.Run(cmd.Context(), w.emit); err != nil {
 		w.cut()

@@ -90,7 +90,7 @@ func TestImages(t *testing.T) {
 	}
 	for want, more := range map[string][]string{
 		"bad.png: is a damaged PNG file: its data end early":                                     nil,
-		`have "flop" (did you mean flip?)`:                                                       {"--set", "data.images.image.train=[{name: \"flop\"}]"},
+		"--set data.images.image.train: data.images.image.train.0.name: want one of ":            {"--set", "data.images.image.train=[{name: \"flop\"}]"},
 		"data.mix: the input label is the number of a class":                                     {"--set", "data.mix={mixup: 0.2}", "--set", `data.train.0.on_error="skip"`},
 		"data.images.image: are 30 x 30 after the transforms, and the input image wants 32 x 32": {"--set", `data.images.image.train=[{name: "center_crop", size: 30}]`},
 		"data.images.image: eval.0 is flip, which is random":                                     {"--set", `data.images.image.eval=[{name: "flip"}]`},
@@ -98,6 +98,9 @@ func TestImages(t *testing.T) {
 		code, _, errs := pipeCommand(append([]string{"run", "../../recipes/images.cue", "--set", set, "--runs", runs, "--quiet"}, more...)...)
 		if code == 0 || !strings.Contains(errs, want) {
 			t.Errorf("%v gives %d: %s; want %q", more, code, errs, want)
+		}
+		if n := strings.Count(strings.TrimSpace(errs), "\n") + 1; n > 1 {
+			t.Errorf("%v is told in %d lines: %s", more, n, errs)
 		}
 	}
 }

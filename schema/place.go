@@ -91,30 +91,6 @@ func (p *places) written(v cue.Value, name string) *ast.Field {
 		}
 		return nil
 	}
-	// What the struct holds was mostly written with it, and is cheap to ask.
-	if f := try(v.Pos()); f != nil {
-		return f
-	}
-	if fields, err := v.Fields(); err == nil {
-		for fields.Next() && (builtin == nil || isLanguage(builtin.Pos().Filename())) {
-			x := fields.Value()
-			if fields.Selector().LabelType() != cue.StringLabel { // an element of a list
-				continue
-			}
-			switch label := fields.Selector().Unquoted(); {
-			case label == "op" || label == "id" || label == "param", x.IncompleteKind()&(cue.StructKind|cue.ListKind) != 0:
-				continue
-			}
-			for _, pos := range conjuncts(x) {
-				if f := try(pos); f != nil {
-					return f
-				}
-			}
-		}
-	}
-	if builtin != nil && !isLanguage(builtin.Pos().Filename()) {
-		return builtin
-	}
 	for _, pos := range conjuncts(v) {
 		if f := try(pos); f != nil {
 			return f
@@ -126,19 +102,39 @@ func (p *places) written(v cue.Value, name string) *ast.Field {
 // isLanguage reports whether a file defines ops, stages or recipes.
 func isLanguage(file string) bool { return strings.HasPrefix(file, modulePath+"/schema/") }
 
-// conjuncts are the positions of all expressions that make v.
+// conjuncts are the positions of all expressions that make v. Value.Expr would evaluate
+// each of them alone, which takes longer than the whole document took.
 func conjuncts(v cue.Value) []token.Pos {
 	var out []token.Pos
 	if pos := v.Pos(); pos.IsValid() {
 		out = append(out, pos)
 	}
-	op, args := v.Expr()
-	if op == cue.AndOp {
-		for _, a := range args {
-			out = append(out, conjuncts(a)...)
-		}
+	if v.Core().V == nil {
+		return out
+	}
+	for c := range v.Core().V.LeafConjuncts() {
+		out = operands(out, c.Source())
 	}
 	return out
+}
+
+// operands appends the place of a field or an expression, and of what it unifies.
+func operands(to []token.Pos, n ast.Node) []token.Pos {
+	if n == nil || !n.Pos().IsValid() {
+		return to
+	}
+	to = append(to, n.Pos())
+	switch x := n.(type) {
+	case *ast.Field:
+		return operands(to, x.Value)
+	case *ast.ParenExpr:
+		return operands(to, x.X)
+	case *ast.BinaryExpr:
+		if x.Op == token.AND {
+			return operands(operands(to, x.X), x.Y)
+		}
+	}
+	return to
 }
 
 func isBuiltin(file string) bool { return strings.HasPrefix(file, modulePath+"/") }

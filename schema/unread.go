@@ -26,9 +26,6 @@ func unread(config cue.Value) []*Error {
 	described := false
 	where := map[string]token.Pos{}
 	for _, f := range all {
-		if !f.alike(all) { // where a value comes from takes long to tell
-			continue
-		}
 		places := conjuncts(f.value)
 		own := slices.IndexFunc(places, func(p token.Pos) bool { return !isBuiltin(p.Filename()) })
 		known := slices.ContainsFunc(places, func(p token.Pos) bool { return isBuiltin(p.Filename()) })
@@ -59,12 +56,6 @@ type field struct {
 	name     string
 	optional bool // and not given
 	value    cue.Value
-}
-
-// alike reports whether another field is called nearly the same, so that one may be
-// the other, misspelt.
-func (f field) alike(all []field) bool {
-	return slices.ContainsFunc(all, func(o field) bool { return o.name != f.name && (nearly(f.name, o.name) || nearly(o.name, f.name)) })
 }
 
 // nearly reports whether a name may be another one, misspelt.

@@ -122,6 +122,31 @@ func TestVocoderLearns(t *testing.T) {
 	if left, _ := os.ReadDir(r.Model); len(left) != 1 {
 		t.Errorf("the run leaves %v", left)
 	}
+	begins := func(part, folder string) []string {
+		return smallVocoder("settings.recordings="+filepath.Join(dir, "*.wav"), "train.steps=1", "optimizer.lr=1e-9", fmt.Sprintf("model.parts={%q: %q}", part, folder))
+	}
+	learned := filepath.Join(r.Model, "vocoder")
+	on := train(t, "../../recipes/hifigan.cue", t.TempDir(), begins("vocoder", learned)...)
+	was, is := named(t, filepath.Join(learned, "model.safetensors")), named(t, filepath.Join(on.Model, "vocoder", "model.safetensors"))
+	for name, x := range is {
+		if worst := worstOf(x, was[name]); worst > 1e-8 {
+			t.Errorf("%s begins %g from what was learned", name, worst)
+		}
+	}
+	alone := train(t, "../../recipes/hifigan.cue", t.TempDir(), append(begins("vocoder", learned), "--set", "settings.critics=false")...)
+	if _, ok := metrics(t, alone.Run)[0]["loss/critics"]; ok || len(is) == 0 || len(is) != len(was) {
+		t.Errorf("%d weights of %d, critics are there: %v", len(is), len(was), ok)
+	}
+	for _, c := range []struct{ part, folder, want string }{
+		{"vocodr", learned, `"vocodr" holds no weight of the model`},
+		{"vocoder", "nowhere", `model.parts.vocoder: nowhere`},
+		{"mpd", learned, `no tensor "discriminators.0.conv_post.bias" of shape [1]`},
+	} {
+		code, _, errs := pipeCommand(append([]string{"run", "../../recipes/hifigan.cue", "--runs", t.TempDir()}, begins(c.part, c.folder)...)...)
+		if code == 0 || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit code %d: %s, want %s", c.part, code, errs, c.want)
+		}
+	}
 }
 
 // TestVocoderSettings checks what is told of settings that do not go together.

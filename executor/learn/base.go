@@ -9,6 +9,11 @@ import (
 // model has none.
 func (r *Run) openBases() error {
 	for _, m := range r.Recipe.members() {
+		if len(m.beginnings) == 0 {
+			if err := r.openBeginnings(m); err != nil {
+				return err
+			}
+		}
 		if m.From == "" || m.Init == "random" || m.base != nil {
 			continue
 		}

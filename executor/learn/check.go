@@ -130,6 +130,7 @@ func (r *Run) checkModel() error {
 	errs := append(r.checkTargets(linear), r.checkFreeze(paths)...)
 	errs = append(errs, r.checkBalance(paths)...)
 	errs = append(errs, r.checkAdaptive(paths)...)
+	errs = append(errs, r.checkBeginnings(paths)...)
 	errs = append(errs, r.checkSaved(r.pathsOf(r.Recipe.Model, paths))...)
 	for _, m := range r.Recipe.members() {
 		errs = append(errs, r.matching(m.Path()+".stds", slices.Sorted(maps.Keys(m.Stds)), r.pathsOf(m, paths), "matches no weight of the model")...)

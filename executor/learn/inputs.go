@@ -72,8 +72,15 @@ func (m *Member) files() (files []string) {
 			}
 		}
 	}
-	if m.base != nil {
-		for _, t := range m.base.Tensors() {
+	weights := []*checkpoint.Checkpoint{m.base}
+	for _, b := range m.beginnings {
+		weights = append(weights, b.weights)
+	}
+	for _, c := range weights {
+		if c == nil {
+			continue
+		}
+		for _, t := range c.Tensors() {
 			if !slices.Contains(files, t.File) {
 				files = append(files, t.File)
 			}

@@ -22,10 +22,11 @@ type Member struct {
 	ModelAttr
 	Adapter *AdapterAttr // nil if there is none
 
-	baseName string // of the model, as the document has it
-	arch     *schema.Model
-	from     *adapter.Adapter       // that is trained on; nil if there is none
-	base     *checkpoint.Checkpoint // of the folder, whose mapped pages weights that stay may lie in; nil for a new model
+	baseName   string // of the model, as the document has it
+	arch       *schema.Model
+	from       *adapter.Adapter       // that is trained on; nil if there is none
+	beginnings []beginning            // of parts
+	base       *checkpoint.Checkpoint // of the folder, whose mapped pages weights that stay may lie in; nil for a new model
 }
 
 // Path is where the document describes the member.
@@ -183,6 +184,9 @@ func (m *Member) close() {
 	}
 	if m.base != nil {
 		m.base.Close()
+	}
+	for _, b := range m.beginnings {
+		b.weights.Close()
 	}
 	if m.from != nil {
 		m.from.Close()

@@ -90,14 +90,18 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 	var norms []plan.State
 	for _, m := range r.Recipe.members() {
 		var drawn, adapted, read []plan.State
+		begun := map[*beginning][]plan.State{}
 		for _, s := range all {
-			of, _ := r.Recipe.of(stored(s.Path))
+			of, rest := r.Recipe.of(stored(s.Path))
+			begins := m.beginning(rest)
 			switch {
 			case of != m:
 			case train.IsAdapter(s.Path) && m.from != nil:
 				adapted = append(adapted, s)
 			case s.Init == train.RowNorms:
 				norms = append(norms, s)
+			case begins != nil && !train.IsAdapter(s.Path):
+				begun[begins] = append(begun[begins], s)
 			case m.base == nil || train.IsAdapter(s.Path):
 				drawn = append(drawn, s)
 			default:
@@ -110,6 +114,11 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 		}
 		if len(adapted) > 0 {
 			if err := m.loadAdapter(t, adapted); err != nil {
+				return err
+			}
+		}
+		for i := range m.beginnings {
+			if err := m.beginnings[i].load(t, begun[&m.beginnings[i]]); err != nil {
 				return err
 			}
 		}
@@ -129,10 +138,6 @@ func (r *Run) load(t *Trainer, m *Member, read []plan.State) error {
 		_, rest := r.Recipe.of(stored(path))
 		return m.tensor(rest)
 	}
-	var wants []checkpoint.Want
-	for _, s := range read {
-		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
-	}
 	used := map[string]bool{}
 	for _, s := range t.states(ir.Weight) {
 		if of, rest := r.Recipe.of(stored(s.Path)); of == m {
@@ -142,10 +147,18 @@ func (r *Run) load(t *Trainer, m *Member, read []plan.State) error {
 	ignore := func(tensor string) bool {
 		return used[tensor] || m.arch.Ignores(tensor) || m.Name != "" && m.arch.Holds(tensor)
 	}
-	if err := m.base.Prove(wants, ignore); err != nil {
+	if err := m.base.Prove(wanted(read, name), ignore); err != nil {
 		return err
 	}
 	return t.store.Load(m.base, name, read, nil)
+}
+
+// wanted are the tensors that weights are read from.
+func wanted(weights []plan.State, name func(path string) string) (wants []checkpoint.Want) {
+	for _, s := range weights {
+		wants = append(wants, checkpoint.Want{Name: name(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}})
+	}
+	return wants
 }
 
 // stored is the name of the tensor that a weight begins as.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"fmt"
 	"math"
@@ -53,7 +54,7 @@ func TestFastSpeech2Recipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	flags := []string{"--set", "settings.corpus=" + corpus, "--set", "settings.phonemes=6", "--set", "settings.lengths=[1280, 2560]", "--set", "settings.width=8",
-		"--set", "settings.layers=1", "--set", "settings.mels=6", "--set", "settings.symbols=5", "--set", "data.train.0.validation=0", "--set", "batch.batch=2",
+		"--set", "settings.layers=1", "--set", "settings.inner=32", "--set", "settings.mels=6", "--set", "settings.symbols=5", "--set", "data.train.0.validation=0", "--set", "batch.batch=2",
 		"--set", "train.steps=20", "--set", "train.log_every=1", "--set", "schedule.warmup_steps=0", "--set", "optimizer.lr=0.01", "--set", "eval.every=0"}
 	r := train(t, "../../recipes/fastspeech2.cue", t.TempDir(), flags...)
 	metrics, err := journal.ReadMetrics(r.Run)
@@ -65,6 +66,16 @@ func TestFastSpeech2Recipe(t *testing.T) {
 		if name = "loss/voice/" + name; !(last[name] < 0.7*first[name]) {
 			t.Errorf("%s is %v at first, and %v in the end", name, first[name], last[name])
 		}
+	}
+
+	was, errA := os.ReadFile(filepath.Join(corpus, "vocab.json"))
+	is, errB := os.ReadFile(filepath.Join(r.Run, "model", "acoustic", "vocab.json"))
+	if errA != nil || errB != nil || !bytes.Equal(is, was) {
+		t.Errorf("%v %v: beside the model stands the vocabulary %q, want %q", errA, errB, is, was)
+	}
+	code, _, told := pipeCommand(append([]string{"check", "../../recipes/fastspeech2.cue", "--set", `save.models.acoustic.vocabularies=["idz"]`}, flags...)...)
+	if want := `"idz" has no vocabulary in data.lists`; code == 0 || !strings.Contains(told, want) {
+		t.Errorf("exit code %d: %s, want %s", code, told, want)
 	}
 
 	dir := t.TempDir()

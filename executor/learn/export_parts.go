@@ -2,6 +2,7 @@ package learn
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"pipe.dev/compiler/attr"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/internal/suggest"
 	"pipe.dev/schema"
 )
 
@@ -19,6 +21,8 @@ type Saved struct {
 	Part    string         `cue:"part!: string" doc:"path"`
 	Config  map[string]any `cue:"config!: {...}" doc:"config.json"`
 	Weights string         `cue:"weights: string" doc:"file of weights"`
+	// Vocabularies are inputs whose vocabulary is written beside it.
+	Vocabularies []string `cue:"vocabularies: [...string] | *[]" doc:"inputs"`
 }
 
 // saved decodes the parts that are written, by their folders.
@@ -50,6 +54,13 @@ func (r *Run) checkSaved(paths []string) (errs schema.Errors) {
 		return schema.Errors{r.mistake("save.models", "names parts of a graph, and the model is no graph of the document")}
 	}
 	for _, s := range r.Recipe.Saved {
+		for i, name := range s.Vocabularies {
+			if r.Recipe.Lists[name].Vocabulary == "" {
+				e := r.mistake(fmt.Sprintf("save.models.%s.vocabularies.%d", s.Folder, i), "%q has no vocabulary in data.lists", name)
+				e.Hint = suggest.DidYouMean(name, slices.Sorted(maps.Keys(r.Recipe.Lists)))
+				errs = append(errs, e)
+			}
+		}
 		if !slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(p, s.Part+".") }) {
 			e := r.mistake("save.models."+s.Folder+".part", "%q holds no weight of the model", s.Part)
 			e.Hint = near(s.Part, paths)
@@ -81,6 +92,13 @@ func (r *Run) exportParts(write file, list []checkpoint.Data) error {
 		}
 		if err := writeJSON(write, path.Join(s.Folder, "config.json"), s.Config); err != nil {
 			return err
+		}
+		for _, name := range s.Vocabularies {
+			from := r.Recipe.Lists[name].Vocabulary
+			beside := func(name string, fill func(io.Writer) error) error { return write(path.Join(s.Folder, name), fill) }
+			if err := copyFiles(beside, filepath.Dir(from), []string{filepath.Base(from)}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

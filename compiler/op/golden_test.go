@@ -169,6 +169,15 @@ func formulas() map[string]formula {
 		"sort":    direct("sort", func(f fixture) any { return SortAttr{Descending: f.is("descending")} }),
 		"one_hot": direct("one_hot", func(f fixture) any { return OneHotAttr{Classes: int(f.num("num_classes", 0))} }),
 	}
+	out["monotonic_path"] = func(b *Builder, _ fixture, x []ir.Value) []ir.Value {
+		return b.Apply("monotonic_path", nil, append(x, ir.Value{}, ir.Value{})[:3]...)
+	}
+	out["rational_spline"] = func(b *Builder, f fixture, x []ir.Value) []ir.Value {
+		ys := b.Apply("rational_spline", RationalSplineAttr{Bound: f.num("bound", 0), Scale: f.num("scale", 0), Least: 1e-3, Inverse: f.is("inverse")}, x...)
+		shape := append([]ir.Dim{ir.D(1)}, x[0].Type().Shape...)
+		return []ir.Value{b.Concat(0, b.Reshape(ys[0], shape...), b.Reshape(ys[1], shape...))}
+	}
+	out["monotonic_path_lengths"], out["rational_spline_inverse"] = out["monotonic_path"], out["rational_spline"]
 	out["matmul_broadcast"], out["sort_descending"] = out["matmul"], out["sort"]
 	addPoolFormulas(out)
 	for _, v := range []string{"causal", "full", "grouped", "offset", "window", "mask", "scale", "softcap",

@@ -17,7 +17,7 @@ func New() (*Table, error) {
 		shapeDefs(),
 		indexDefs(),
 		reduceDefs(),
-		[]Def{sortDef(), topk(), withinCapacity(), expertChoice()},
+		[]Def{sortDef(), topk(), withinCapacity(), expertChoice(), monotonicPath(), rationalSpline()},
 		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum(), scan()},
 		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
 		[]Def{groupNorm(), instanceNorm(), batchNorm(), batchNormTrain()},

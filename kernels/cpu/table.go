@@ -55,6 +55,7 @@ func table() map[string]maker {
 
 		"within_capacity": withinCapacity,
 		"expert_choice":   expertChoice,
+		"monotonic_path":  monotonicPath,
 
 		"softmax":     softmaxOp(false),
 		"log_softmax": softmaxOp(true),

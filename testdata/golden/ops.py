@@ -1,6 +1,6 @@
 """Values and gradients of single operations by PyTorch, in float64.
 
-    python testdata/golden/ops.py
+    python testdata/golden/ops.py [NAME...]
 
 ops/NAME.safetensors, one file a case:
 
@@ -15,12 +15,15 @@ Every gradient is held against central differences before it is written.
 
 import json
 import os
+import sys
 import zlib
 
 import torch
 import torch.nn.functional as F
+from monotonic_alignment_search import maximum_path_cython
 from safetensors.torch import save_file
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+from transformers.models.vits.modeling_vits import _unconstrained_rational_quadratic_spline
 
 from reference import folder
 
@@ -373,6 +376,35 @@ for name, shape, attr in [
 ]:
     case(name, attr, [randn(*shape), randn(*shape)], lambda re, im, a=attr: istft(re, im, a))
 
+# The best monotonic path, by the Cython code of VITS. Scores are whole numbers, so that sums are exact; in the second case many paths are alike.
+
+
+def monotonic_path(scores, frames=None, places=None):
+    b, f, s = scores.shape
+    frames = torch.full((b,), f) if frames is None else frames
+    places = torch.full((b,), s) if places is None else places
+    mask = (torch.arange(f)[:, None] < frames[:, None, None]) & (torch.arange(s) < places[:, None, None])
+    path = maximum_path_cython(scores.detach().mT.contiguous(), mask.mT.contiguous().double())  # [batch, seq, frames]
+    assert (path.sum(1) == (torch.arange(f) < frames[:, None])).all()
+    return torch.where(torch.arange(f) < frames[:, None], path.argmax(1), places[:, None] - 1)
+
+
+case("monotonic_path", {}, [lambda g: torch.randint(-50, 50, (3, 17, 6), generator=g).float()], monotonic_path, smooth=False)
+case("monotonic_path_lengths", {}, [lambda g: torch.randint(-1, 2, (5, 19, 8), generator=g).float(), fixed([19, 8, 11, 1, 13], torch.int64), fixed([8, 8, 3, 1, 7], torch.int64)],
+     monotonic_path, smooth=False)
+
+# A monotonic spline and its inverse; x on both sides of the outermost knots. y is y and the logarithm of the slope, one after the other.
+
+
+def rational_spline(x, numbers, attr):
+    bins = (numbers.shape[-1] + 1) // 3
+    scaled = attr["scale"] * numbers[..., :2 * bins]
+    return torch.stack(_unconstrained_rational_quadratic_spline(x, scaled[..., :bins], scaled[..., bins:], numbers[..., 2 * bins:], attr["inverse"], attr["bound"]))
+
+
+for name, attr in [("rational_spline", {"bound": 3.0, "scale": 0.5, "inverse": False}), ("rational_spline_inverse", {"bound": 2.0, "scale": 1.0, "inverse": True})]:
+    case(name, attr, [randn(4, 9, scale=2.0), randn(4, 9, 14, scale=1.5)], lambda x, n, attr=attr: rational_spline(x, n, attr))
+
 
 def make(name, attr, inputs, function, smooth):
     """Runs one case and writes its file; returns the bytes written."""
@@ -416,6 +448,6 @@ def check_attention():
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
     check_attention()
-    total = sum(make(*c) for c in CASES)
+    total = sum(make(*c) for c in CASES if not sys.argv[1:] or c[0] in sys.argv[1:])
     assert total < 320_000, total
     print(len(CASES), "cases,", total, "bytes")

@@ -29,7 +29,7 @@ func (p *Pipeline) link() error {
 		if err != nil {
 			return &schema.Error{Pos: s.Pos, Msg: err.Error()}
 		}
-		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn, Reads: p.read, Progress: p.steps(s.ID)}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
+		c := &call{Call: stage.Call{ID: s.ID, Attr: a, Warn: p.opt.Warn, Reads: p.read, Progress: p.steps(s.ID), Out: p.opt.Out, Sounded: p.opt.Sounded}, def: d, doc: s, from: map[string]string{}, maps: map[string]map[string]string{}}
 		if p.opt.Document.Hash != "" {
 			c.Document = func(row, rows int, file string) (stage.Document, error) { return p.origin(c, row, rows, file) }
 		}
@@ -50,6 +50,9 @@ func (p *Pipeline) link() error {
 		if err := p.visit(p.calls[p.doc.Stages[i].ID], visiting); err != nil {
 			return err
 		}
+	}
+	if err := p.findElements(); err != nil {
+		return err
 	}
 	for _, out := range p.doc.Outputs {
 		if kind, ok := p.kinds[out.From]; !ok || string(kind) != out.Type {

@@ -7,6 +7,7 @@ package executor
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 
@@ -31,6 +32,8 @@ type Options struct {
 	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil
 	Steps    func(stage string, done, total int)   // of stages that take long, while they run; may be nil
 	Warn     func(error)                           // is told of what a run does in spite of; may be nil
+	Out      func() (io.Writer, error)             // see stage.Call; may be nil
+	Sounded  func(seconds float64)                 // likewise
 }
 
 // Pipeline is a pipeline whose models are opened and whose plans are made.
@@ -43,6 +46,7 @@ type Pipeline struct {
 	calls  map[string]*call
 	order  []*call // a call comes after those it reads
 
+	elements *elements              // nil if no stage gives any
 	promised map[string]stage.Value // what is known of values before the run, by token
 	single   bool                   // models are read when they are needed, not all at the beginning
 	chosen   []Choice               // to fit into memory

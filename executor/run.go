@@ -22,15 +22,17 @@ func (p *Pipeline) Run(ctx context.Context, emit func(out schema.Output, v stage
 	}
 	values := maps.Clone(p.known)
 	readers := p.readers()
+	each := &elementRun{elements: p.elements, p: p, ctx: ctx, values: values, readers: readers}
 	for i, c := range p.order {
-		if p.known[c.ID] != nil { // it ran early
+		if p.known[c.ID] != nil || p.elements.has(c) { // it ran early, or runs when its elements are pulled
 			continue
 		}
 		if err := p.hold(ctx, i); err != nil {
 			return err
 		}
 		p.fill(c, values)
-		v, err := c.def.Run(ctx, &c.Call)
+		each.give(c)
+		v, err := c.run(ctx)
 		if err == nil && readers[c.ID] > 1 {
 			v, err = stage.Collect(v) // what is read twice must be kept
 		}
@@ -44,11 +46,38 @@ func (p *Pipeline) Run(ctx context.Context, emit func(out schema.Output, v stage
 		}
 	}
 	for _, out := range p.doc.Outputs {
-		if err := emit(out, values[out.From]); err != nil {
+		v := values[out.From]
+		if p.elements.gives(out.From) {
+			var err error
+			if v, err = each.all(out.From); err != nil {
+				return err
+			}
+		}
+		if err := emit(out, v); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// run runs the stage, on whole tensors unless it takes them while they are made.
+func (c *call) run(ctx context.Context) (stage.Value, error) {
+	if !c.def.Flows {
+		for _, in := range append(slices.Collect(maps.Values(c.Maps)), c.In) {
+			for port, v := range in {
+				flow, ok := v.(stage.Flow)
+				if !ok {
+					continue
+				}
+				whole, err := stage.Collect(flow)
+				if err != nil {
+					return nil, err
+				}
+				in[port] = single(whole)
+			}
+		}
+	}
+	return c.def.Run(ctx, &c.Call)
 }
 
 // hold reads the models that are first needed by a call; all of them before the first
@@ -108,7 +137,7 @@ func (p *Pipeline) use(m *model.Model) span {
 		if s.last = i; s.first < 0 {
 			s.first = i
 		}
-		if c.def.Lazy {
+		if c.def.Lazy != nil && c.def.Lazy(c.Attr) || p.elements.has(c) {
 			s.last = len(p.order)
 			break
 		}
@@ -130,9 +159,14 @@ func (p *Pipeline) lastReader(token string) int {
 			return len(p.order)
 		}
 	}
+	if p.elements.gives(token) {
+		return len(p.order)
+	}
 	for i, c := range p.order {
 		if slices.Contains(c.tokens(), token) {
-			last = i
+			if last = i; p.elements.has(c) {
+				return len(p.order)
+			}
 		}
 	}
 	return last

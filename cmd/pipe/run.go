@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -119,7 +120,7 @@ func runPipeline(cmd *cobra.Command, e *engine, w *results, load func(set []stri
 	w.progress = newProgress(w.c)
 	defer w.progress.stop()
 	p, doc, err := e.fitted(w.doc, executor.Options{Document: stage.Document{Set: w.from.made.Set}, Progress: w.progress.update, Steps: w.progress.steps,
-		Warn: func(err error) { w.c.log.Warn(err.Error()) }}, load)
+		Warn: func(err error) { w.c.log.Warn(err.Error()) }, Out: w.takeOut, Sounded: w.sounded}, load)
 	if p != nil {
 		defer p.Close()
 	}
@@ -154,13 +155,43 @@ type results struct {
 	progress *progress
 	open     bool // a line of stdout is not ended
 	printed  bool // something stands on stdout
+	taken    bool // stdout is a stage's
+
+	firstSound time.Duration // from the start to when the first of it was written
+	sound      float64       // seconds of it
+}
+
+// takeOut gives stdout to a stage.
+func (w *results) takeOut() (io.Writer, error) {
+	if w.json {
+		return nil, errors.New("--json prints on standard output, too")
+	}
+	if isTerminal(w.c.out) {
+		return nil, errors.New("standard output is a terminal: send it to a file or to a program that plays sound")
+	}
+	w.taken = true
+	return w.c.out, nil
+}
+
+// sounded remembers when there was something to hear.
+func (w *results) sounded(seconds float64) {
+	if w.firstSound == 0 {
+		w.firstSound = time.Since(w.start)
+	}
+	w.sound = seconds
 }
 
 func (w *results) emit(out schema.Output, v stage.Value) error {
 	w.progress.stop()
+	if flow, ok := v.(stage.Flow); ok {
+		var err error
+		if v, err = stage.Collect(flow); err != nil {
+			return err
+		}
+	}
 	switch v := v.(type) {
 	case stage.Chunks:
-		if !w.json {
+		if !w.json && !w.taken {
 			w.printed = true
 			return w.stream(v)
 		}
@@ -195,6 +226,10 @@ func (w *results) emit(out schema.Output, v stage.Value) error {
 		all = strings.Join(texts, "\n---\n")
 	}
 	w.printed = true
+	if w.taken {
+		w.c.log.Info(out.Name, "text", all)
+		return nil
+	}
 	_, err = fmt.Fprintln(w.c.out, all)
 	return err
 }
@@ -244,10 +279,17 @@ func (w *results) finish() error {
 		return err
 	}
 	if w.json {
-		return w.c.writeJSON(map[string]any{
+		result := map[string]any{
 			"document": w.doc.File, "name": w.doc.Name, "hash": w.doc.Hash,
 			"outputs": w.values, "files": append([]string{}, w.files...), "seconds": time.Since(w.start).Seconds(),
-		})
+		}
+		if w.sound > 0 {
+			result["sound"] = map[string]any{"first_seconds": w.firstSound.Seconds(), "seconds": w.sound}
+		}
+		return w.c.writeJSON(result)
+	}
+	if w.taken {
+		w.c.log.Info("spoke", "sound", fmt.Sprintf("%.2fs", w.sound), "first_sound", w.firstSound.Round(time.Millisecond), "all", time.Since(w.start).Round(time.Millisecond))
 	}
 	for _, f := range w.files {
 		w.c.log.Info("wrote", "file", f)
@@ -270,7 +312,7 @@ func (w *results) write() error {
 	}
 	if w.out == "" {
 		for _, t := range w.tensors {
-			if !w.json {
+			if !w.json && !w.taken {
 				fmt.Fprintf(w.c.out, "%s %v\n", t.Name, t.Type)
 			}
 		}

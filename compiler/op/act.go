@@ -24,7 +24,7 @@ func wantAct(fn string) error {
 }
 
 func act() Def {
-	d := Def{Name: "act", Title: "Act", Doc: "y = fn(x), an activation function.", Attr: ActAttr{}, Rows: true,
+	d := Def{Name: "act", Title: "Act", Doc: "y = fn(x), an activation function.", Attr: ActAttr{}, Rows: true, Sees: seesAlike,
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			fn := attr.(ActAttr).Fn

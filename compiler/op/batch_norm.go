@@ -41,7 +41,7 @@ func (b *Builder) towards(old, now ir.Value, share float64) ir.Value {
 // batchNorm: x [batch, channels, ...], weight, bias, running_mean and
 // running_var [channels] -> as x. Source: arXiv:1502.03167.
 func batchNorm() Def {
-	return Def{Name: "batch_norm", Title: "BatchNorm", Doc: "y = (x - mean) / sqrt(var + eps) * w + b, by channel, with running_mean and running_var; in training, with those of the batch, of which the running ones take on a share (see docs/training.md).", Attr: BatchNormAttr{}, Cost: normCost, Training: "batch_norm_train",
+	return Def{Name: "batch_norm", Title: "BatchNorm", Doc: "y = (x - mean) / sqrt(var + eps) * w + b, by channel, with running_mean and running_var; in training, with those of the batch, of which the running ones take on a share (see docs/training.md).", Attr: BatchNormAttr{}, Cost: normCost, Training: "batch_norm_train", Sees: seesFirst,
 		Ports:  []Port{{Name: "x", Doc: "[batch, channels, ...]"}},
 		Params: batchNormParams,
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {

@@ -27,7 +27,7 @@ func compare(name, title, formula string, f func(a, b float64) bool) Def {
 		cases[i].In = []ir.Type{cases[i].In[0].As(ir.I32), cases[i].In[1].As(ir.I32)} // so that some are equal
 	}
 	cases[2].In = []ir.Type{ir.T(ir.I32, 2, 1, 5, 1), ir.T(ir.I32, 17)}
-	return Def{Name: name, Title: title, Doc: "y = whether " + formula + ".", NoGrad: true,
+	return Def{Name: name, Title: title, Doc: "y = whether " + formula + ".", NoGrad: true, Sees: seesAlike,
 		Ports: []Port{{Name: "a", Doc: "first operand"}, {Name: "b", Doc: "second operand; shapes are matched by the rules of NumPy"}},
 		Infer: func(in []ir.Type, _ any) ([]ir.Type, error) {
 			if err := alike(in...); err != nil {
@@ -76,7 +76,7 @@ func logic(name, title, formula string, f func(a, b bool) bool) Def {
 
 func selectDef() Def {
 	boolean := ir.T(ir.Bool, 3, 17)
-	return Def{Name: "select", Title: "Select", Doc: "y = a where cond holds, else b.",
+	return Def{Name: "select", Title: "Select", Doc: "y = a where cond holds, else b.", Sees: seesAlike,
 		Ports: []Port{{Name: "cond", Doc: "bool"}, {Name: "a", Doc: "values where cond holds"},
 			{Name: "b", Doc: "values elsewhere; all three shapes are matched by the rules of NumPy"}},
 		Infer: func(in []ir.Type, _ any) ([]ir.Type, error) {
@@ -124,6 +124,7 @@ func castDef() Def {
 		Doc:   "y = x as another element type; to whole numbers towards 0, to bool as x ≠ 0. Values out of range are undefined.",
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Rows:  true,
+		Sees:  seesAlike,
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			t, err := ir.ParseDType(attr.(CastAttr).DType)
 			if err != nil {

@@ -96,7 +96,7 @@ func binary16(h uint16) float64 {
 }
 
 func fill() Def {
-	return Def{Name: "fill", Title: "Fill", Doc: "y = one value everywhere.", Attr: FillAttr{}, NoGrad: true, Cost: free,
+	return Def{Name: "fill", Title: "Fill", Doc: "y = one value everywhere.", Attr: FillAttr{}, NoGrad: true, Cost: free, Sees: seesAlike,
 		Infer: func(_ []ir.Type, attr any) ([]ir.Type, error) {
 			at := attr.(FillAttr)
 			t, err := constantType(at.DType, at.Shape)

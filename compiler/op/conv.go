@@ -113,7 +113,7 @@ func wantConv(name string, x ir.Type, w ir.Type) error {
 // conv: x [batch, in, spatial...], weight [out, in/groups, kernel...]
 // -> [batch, out, spatial...].
 func conv() Def {
-	return Def{Name: "conv", Doc: "y[b,o,p] = sum over c, k of x[b,c,p*stride+k*dilation-before] w[o,c,k], in groups of channels.", Attr: ConvAttr{},
+	return Def{Name: "conv", Doc: "y[b,o,p] = sum over c, k of x[b,c,p*stride+k*dilation-before] w[o,c,k], in groups of channels.", Attr: ConvAttr{}, Sees: seesConvolved(false),
 		Ports: []Port{{Name: "x", Doc: "[batch, in, spatial...]"}, {Name: "weight", Doc: "[out, in/groups, kernel...]"}},
 		Infer: convInfer,
 		Ref: func(in [][]float64, types []ir.Type, attr any) [][]float64 {
@@ -197,7 +197,7 @@ func convCost(in, out []ir.Type, attr any) int64 {
 // convTranspose is the adjoint of conv: y [batch, out, spatial...],
 // weight [out, in/groups, kernel...] -> x [batch, in, Size...].
 func convTranspose() Def {
-	return Def{Name: "conv_transpose", Doc: "x[b,c,p*stride+k*dilation-before] = sum over o, k of y[b,o,p] w[o,c,k], the adjoint of conv.", Attr: ConvAttr{},
+	return Def{Name: "conv_transpose", Doc: "x[b,c,p*stride+k*dilation-before] = sum over o, k of y[b,o,p] w[o,c,k], the adjoint of conv.", Attr: ConvAttr{}, Sees: seesConvolved(true),
 		Ports: []Port{{Name: "y", Doc: "[batch, out, spatial...], laid out as conv's result"}, {Name: "weight", Doc: "[out, in/groups, kernel...]"}},
 		Infer: convTransposeInfer,
 		Ref: func(in [][]float64, types []ir.Type, attr any) [][]float64 {

@@ -141,7 +141,7 @@ func convParams(rows, channels, out int, kernel []int, bias bool) []Param {
 func convLayer(n int) Def {
 	return Def{Name: fmt.Sprintf("conv%dd", n), Title: fmt.Sprintf("Conv%dd", n),
 		Doc:  fmt.Sprintf("y = w * x + b, a convolution (cross-correlation, as in PyTorch) over %s.", axesOf(n)),
-		Attr: ConvLayerAttr{}, Ports: []Port{{Name: "x", Doc: fmt.Sprintf("[batch, channels, %d spatial]", n)}},
+		Attr: ConvLayerAttr{}, Sees: seesConvolved(false), Ports: []Port{{Name: "x", Doc: fmt.Sprintf("[batch, channels, %d spatial]", n)}},
 		Params: func(in []ir.Type, attr any) ([]Param, error) {
 			at := attr.(ConvLayerAttr)
 			_, kernel, err := at.settled(in[0], n)
@@ -227,7 +227,7 @@ func (a ConvTransposeLayerAttr) settled(x ir.Type, n int) (ConvAttr, []int, erro
 func convTransposeLayer(n int) Def {
 	return Def{Name: fmt.Sprintf("conv_transpose%dd", n), Title: fmt.Sprintf("ConvTranspose%dd", n),
 		Doc:  fmt.Sprintf("y = the adjoint of a convolution over %s, applied to x, + b; a size becomes (size-1)*stride + dilation*(kernel-1) + 1 + output_padding, less padding.", axesOf(n)),
-		Attr: ConvTransposeLayerAttr{}, Ports: []Port{{Name: "x", Doc: fmt.Sprintf("[batch, channels, %d spatial]", n)}},
+		Attr: ConvTransposeLayerAttr{}, Sees: seesConvolved(true), Ports: []Port{{Name: "x", Doc: fmt.Sprintf("[batch, channels, %d spatial]", n)}},
 		Params: func(in []ir.Type, attr any) ([]Param, error) {
 			at := attr.(ConvTransposeLayerAttr)
 			_, kernel, err := at.settled(in[0], n)

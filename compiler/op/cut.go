@@ -10,7 +10,7 @@ import (
 // Ops that cut, join and pad along an axis.
 
 func slice() Def {
-	return Def{Name: "slice", Title: "Slice", Doc: "y = x[start:stop:step] along an axis.", Attr: SliceAttr{}, Cost: free,
+	return Def{Name: "slice", Title: "Slice", Doc: "y = x[start:stop:step] along an axis.", Attr: SliceAttr{}, Cost: free, Sees: seesBut(cutAxis),
 		Ports: []Port{{Name: "x", Doc: "the operand; the size of the axis must be known"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			at := attr.(SliceAttr)
@@ -72,7 +72,7 @@ func sliceGrad(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 }
 
 func concat() Def {
-	return Def{Name: "concat", Title: "Concat", Doc: "y = all xs, one after the other along an axis.", Attr: AxisAttr{}, Cost: free,
+	return Def{Name: "concat", Title: "Concat", Doc: "y = all xs, one after the other along an axis.", Attr: AxisAttr{}, Cost: free, Sees: seesBut(cutAxis),
 		Ports: []Port{{Name: "xs", Doc: "the parts, of equal sizes along the other axes", Variadic: true}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			i, err := axis(attr.(AxisAttr).Axis, in[0].Rank())
@@ -129,7 +129,7 @@ func concat() Def {
 
 // split has one output for each part.
 func split() Def {
-	return Def{Name: "split", Doc: "y0, y1, ... = parts of x of the given sizes along an axis.", Attr: SplitAttr{}, Cost: free,
+	return Def{Name: "split", Doc: "y0, y1, ... = parts of x of the given sizes along an axis.", Attr: SplitAttr{}, Cost: free, Sees: seesBut(cutAxis),
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			at := attr.(SplitAttr)
@@ -170,7 +170,7 @@ func split() Def {
 }
 
 func pad() Def {
-	return Def{Name: "pad", Title: "Pad", Doc: "y = x with elements of one value added before and after along each axis.", Attr: PadAttr{}, Cost: free,
+	return Def{Name: "pad", Title: "Pad", Doc: "y = x with elements of one value added before and after along each axis.", Attr: PadAttr{}, Cost: free, Sees: seesBut(cutAxis),
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			at := attr.(PadAttr)

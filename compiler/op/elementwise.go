@@ -18,7 +18,7 @@ type gradient1 func(b *Builder, x, y, dy ir.Value) ir.Value
 func unary(d Def, f func(x float64) float64, dx gradient1, low, high float64) Def {
 	d.Ports = []Port{{Name: "x", Doc: "the operand"}}
 	d.Ref = each(func(x []float64) float64 { return f(x[0]) })
-	d.Rows = true
+	d.Rows, d.Sees = true, seesAlike
 	if d.Infer == nil {
 		d.Infer = sameAs(wantFloat)
 	}
@@ -132,6 +132,7 @@ type gradient2 func(b *Builder, x, z, y, dy ir.Value) (ir.Value, ir.Value)
 
 // pairwise completes a Def of two inputs that repeat to one shape.
 func pairwise(d Def, want func(string, ir.Type) error, f func(a, b float64) float64, grad gradient2, low, high float64) Def {
+	d.Sees = seesAlike
 	d.Ports = []Port{{Name: "a", Doc: "first operand"}, {Name: "b", Doc: "second operand; shapes are matched by the rules of NumPy"}}
 	d.Infer = func(in []ir.Type, _ any) ([]ir.Type, error) {
 		if err := first(want("a", in[0]), want("b", in[1]), alike(in...)); err != nil {

@@ -9,7 +9,7 @@ import (
 
 // elementwise is a chain of elementwise ops in one pass over memory.
 func elementwise() Def {
-	return Def{Name: "elementwise", Doc: "y = an expression of elementwise ops over x0, x1, ..., or several of them.", Attr: ElementwiseAttr{},
+	return Def{Name: "elementwise", Doc: "y = an expression of elementwise ops over x0, x1, ..., or several of them.", Attr: ElementwiseAttr{}, Sees: seesAlike,
 		Ports: expressionPorts(),
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			tokens, y, err := inferExpression(in, attr.(ElementwiseAttr))

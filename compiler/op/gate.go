@@ -9,7 +9,7 @@ import (
 // gatedAct: gate and up alike -> y as they. Training writes it, so that neither
 // the activation nor anything inside it is kept for the backward pass.
 func gatedAct() Def {
-	d := Def{Name: "gated_act", Doc: "y = act(gate) * up.", Attr: ActAttr{}, Rows: true, Ports: gatePorts(),
+	d := Def{Name: "gated_act", Doc: "y = act(gate) * up.", Attr: ActAttr{}, Rows: true, Sees: seesAlike, Ports: gatePorts(),
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) { return in[:1:1], wantGate(in, attr) },
 		Lower: inWide(func(b *Builder, n *ir.Node, gate ir.Value) ir.Value {
 			return lowerGatedAct(b, n.Attr.(ActAttr), n.In, gate)

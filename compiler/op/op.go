@@ -62,6 +62,9 @@ type Def struct {
 	// depends on the same row of the first input and on nothing else of it,
 	// so that choosing rows before or after is the same.
 	Rows bool
+	// Sees says what the results see of an input along an axis of theirs, or that it is all of it or
+	// unknown. Nil means unknown, but along the axes of Rows.
+	Sees func(n *ir.Node, input, axis int) (Sight, bool)
 	// View says that the output is the first input's memory under another
 	// shape, so that a plan needs no kernel for it.
 	View bool

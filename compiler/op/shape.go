@@ -23,7 +23,7 @@ func f32s(shapes ...[]int) []ir.Type {
 }
 
 func transpose() Def {
-	return Def{Name: "transpose", Title: "Transpose", Doc: "y = x with axis i taken from axis perm[i].", Attr: TransposeAttr{}, Cost: free,
+	return Def{Name: "transpose", Title: "Transpose", Doc: "y = x with axis i taken from axis perm[i].", Attr: TransposeAttr{}, Cost: free, Sees: seesTransposed,
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			perm, err := permutation(attr.(TransposeAttr).Perm, in[0].Rank())
@@ -90,7 +90,7 @@ func pickAll(x []float64, offsets []int) []float64 {
 }
 
 func reshape() Def {
-	return Def{Name: "reshape", Title: "Reshape", Doc: "y = the elements of x in a new shape.", Attr: ReshapeAttr{}, Cost: free, View: true,
+	return Def{Name: "reshape", Title: "Reshape", Doc: "y = the elements of x in a new shape.", Attr: ReshapeAttr{}, Cost: free, View: true, Sees: seesReshaped,
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			shape, err := reshaped(in[0], attr.(ReshapeAttr).Shape)
@@ -144,7 +144,7 @@ func reshaped(x ir.Type, l Dims) ([]ir.Dim, error) {
 }
 
 func broadcastDef() Def {
-	return Def{Name: "broadcast", Title: "Broadcast", Doc: "y = x repeated to a shape.", Attr: BroadcastAttr{}, Cost: free,
+	return Def{Name: "broadcast", Title: "Broadcast", Doc: "y = x repeated to a shape.", Attr: BroadcastAttr{}, Cost: free, Sees: seesAlike,
 		Ports: []Port{{Name: "x", Doc: "the operand"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			shape, err := attr.(BroadcastAttr).Shape.Slice()
@@ -176,7 +176,7 @@ func broadcastDef() Def {
 
 // heads: [..., n*d] -> [..., n, d].
 func heads() Def {
-	return Def{Name: "heads", Title: "Heads", Doc: "y = x with its last axis [n*d] split into [n, d].", Attr: HeadsAttr{}, Cost: free, View: true,
+	return Def{Name: "heads", Title: "Heads", Doc: "y = x with its last axis [n*d] split into [n, d].", Attr: HeadsAttr{}, Cost: free, View: true, Sees: seesReshaped,
 		Ports: []Port{{Name: "x", Doc: "[..., n*d]"}},
 		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
 			n := attr.(HeadsAttr).N
@@ -202,7 +202,7 @@ func heads() Def {
 
 // mergeHeads: [..., n, d] -> [..., n*d].
 func mergeHeads() Def {
-	return Def{Name: "merge_heads", Title: "MergeHeads", Doc: "y = x with its last two axes [n, d] joined into [n*d].", Cost: free, View: true,
+	return Def{Name: "merge_heads", Title: "MergeHeads", Doc: "y = x with its last two axes [n, d] joined into [n*d].", Cost: free, View: true, Sees: seesReshaped,
 		Ports: []Port{{Name: "x", Doc: "[..., n, d]"}},
 		Infer: func(in []ir.Type, _ any) ([]ir.Type, error) {
 			x := in[0]

@@ -30,6 +30,8 @@ type Program interface {
 	// as some kinds of rotary scaling do.
 	Spans() bool
 	Graph() *ir.Graph // before sizes are named
+	// Reach says how far what it computes looks along a named size.
+	Reach(size string) (before, after int, err error)
 }
 
 // Compile makes a program of an architecture.

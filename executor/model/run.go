@@ -125,3 +125,13 @@ func (m *Model) OutputTypes(only, take []string, given ...string) ([]ir.Type, er
 	}
 	return types, nil
 }
+
+// Reach says how far what Call with the same arguments gives looks along a named size: a stretch
+// of the results depends on no more than before elements of it in front, and after behind.
+func (m *Model) Reach(size string, only, take []string, given ...string) (before, after int, err error) {
+	program, err := m.program(plan.Entry{Name: "forward", Only: only, Take: take, Given: m.optional(given)})
+	if err != nil {
+		return 0, 0, err
+	}
+	return program.Reach(size)
+}

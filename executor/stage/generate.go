@@ -29,7 +29,7 @@ type GenerateAttr struct {
 
 func generate() *Def {
 	return &Def{
-		Name: "generate", Title: "Generate", Result: IDs, Lazy: true,
+		Name: "generate", Title: "Generate", Result: IDs, Lazy: always,
 		Doc: "continues ids by sampling one token after the other, with a key/value cache, or by beam search; ids of several texts at once. A model with an encoder makes text of the ids.",
 		Ports: []Port{
 			{Name: "x", Doc: "the ids to continue, or to make text of", Kinds: []Kind{IDs}},

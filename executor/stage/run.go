@@ -21,6 +21,8 @@ type RunAttr struct {
 	Tile    int      `cue:"tile: int & >=0 | *0" doc:"of a model whose sizes are called height and width, as autoencoders: what is larger than this is computed in tiles that overlap, each alone, and put together; in the model's named sizes, which are those of latents. 0 computes the whole"`
 	Overlap float64  `cue:"overlap: number & >=0 & <1 | *0.25" doc:"how much of a tile lies over the one before it"`
 	Blend   string   `cue:"blend: *\"fade\" | \"over\"" doc:"how tiles are put together: fade goes over from each to the next, as AutoencoderKL does, over lays each on those before it, as AutoencoderTiny does (with an overlap of 0.125)"`
+	Window  int      `cue:"window: int & >=0 | *0" doc:"the result is handed on while it is computed, in parts: first one of so many elements of the size along, then longer ones, each computed with as much around it as the model looks at, so that the numbers are those of the whole. 0 computes the whole"`
+	Along   string   `cue:"along: string | *\"frames\"" doc:"of a window: the model's named size that it goes along"`
 	MayTile bool     `cue:"may_tile: bool | *false" doc:"where the whole does not fit into memory, a size of tiles is chosen, and kept in the resolved document"`
 }
 
@@ -35,15 +37,22 @@ func run() *Def {
 		},
 		Attr:    RunAttr{},
 		Prepare: prepareRun,
+		Lazy:    func(attr any) bool { return attr.(RunAttr).Window > 0 },
 		Own: func(c *Call) int64 {
-			if p, ok := c.kept.(*parts); ok {
+			switch p := c.kept.(type) {
+			case *parts:
+				return p.ownBytes()
+			case *windows:
 				return p.ownBytes()
 			}
 			return 0
 		},
 		Smaller: func(c *Call) (bool, error) {
-			if p, ok := c.kept.(*parts); ok {
+			switch p := c.kept.(type) {
+			case *parts:
 				return p.smaller()
+			case *windows:
+				return p.smaller(), nil
 			}
 			return false, nil
 		},
@@ -55,11 +64,13 @@ func run() *Def {
 			return nil, nil
 		},
 		Promise: func(c *Call) Value {
-			p, ok := c.kept.(*parts)
-			if !ok {
-				return nil
+			switch p := c.kept.(type) {
+			case *parts:
+				return p.types()
+			case *windows:
+				return p.types()
 			}
-			return p.types()
+			return nil
 		},
 		Run: func(ctx context.Context, c *Call) (Value, error) {
 			in, err := runInputs(c)
@@ -72,6 +83,11 @@ func run() *Def {
 					return nil, err
 				}
 				return p.run(ctx, in.tensors, c.Progress)
+			case *windows:
+				if p, err = p.exactly(in.tensors); err != nil {
+					return nil, err
+				}
+				return p.run(ctx, in.tensors, c.Progress), nil
 			case *model.Padded:
 				return c.Model("model").RunPadded(ctx, p, in.tensors)
 			}
@@ -199,12 +215,20 @@ func prepareRun(c *Call) error {
 	}
 	a := c.Attr.(RunAttr)
 	var p *plan.Plan
-	if in.padding == nil {
+	switch given := slices.Collect(maps.Keys(c.Maps["with"])); {
+	case a.Window > 0 && in.padding != nil:
+		return fmt.Errorf("window: rows of several lengths are not computed in parts")
+	case a.Window > 0:
+		var call *windows
+		if call, err = newWindows(m, sizes, a, given); err == nil {
+			c.kept, p = call, call.plans[call.lengths[0]]
+		}
+	case in.padding == nil:
 		var call *parts
-		if call, err = newParts(m, sizes, a, slices.Collect(maps.Keys(c.Maps["with"]))); err == nil {
+		if call, err = newParts(m, sizes, a, given); err == nil {
 			c.kept, p = call, call.first
 		}
-	} else {
+	default:
 		var call *model.Padded
 		if call, err = m.Padded(in.padding, a.Outputs, a.Take); err == nil {
 			c.kept, p = call, call.Plan()

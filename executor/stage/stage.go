@@ -8,6 +8,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"pipe.dev/compiler/attr"
 	"pipe.dev/executor/data"
@@ -46,8 +47,13 @@ type Def struct {
 
 	// Words says that of its models it uses the tokenizers alone, no weights.
 	Words bool
-	// Lazy says that its models may still be running when Run has returned.
-	Lazy bool
+	// Lazy says that the models of a call may still be running when Run has returned. Nil means that they are not.
+	Lazy func(attr any) bool
+	// Flows says that Run takes tensors while they are being made; others get them whole.
+	Flows bool
+	// Elements says that the result is an Each: what reads it runs once for each element, up to stages that Gathers marks,
+	// which get an Each.
+	Elements, Gathers bool
 	// Own is the memory in bytes that Run takes besides inputs, result and
 	// models, of a prepared call; nil where that is little.
 	Own func(c *Call) int64
@@ -89,7 +95,11 @@ type Call struct {
 	// nil if nobody knows.
 	Document func(row, rows int, file string) (Document, error)
 	Reads    func(file string) // is told of files that are read; may be nil
-	kept     any               // what Prepare leaves for Run
+	// Out gives what takes the place of the file "-", or says why there is nothing. It is asked once, by Prepare; may be nil.
+	Out func() (io.Writer, error)
+	// Sounded is told how many seconds of sound are written so far, while it is; may be nil.
+	Sounded func(seconds float64)
+	kept    any // what Prepare leaves for Run
 }
 
 // UnknownError says that a stage needs to know something before the run that is
@@ -114,6 +124,9 @@ type Sample struct {
 	Set  []string // FIELD=VALUE: so the stage makes it alone, to the same bits
 }
 
+// always is Lazy of stages that hand on what is still being made.
+func always(any) bool { return true }
+
 // read tells of a file that is read.
 func (c *Call) read(file string) {
 	if c.Reads != nil {
@@ -137,7 +150,7 @@ type Table struct {
 func New() (*Table, error) {
 	return NewTable(lines(), tokenize(), messages(), generate(), detokenize(), embed(), similarity(), run(), classes(), pick(), numbers(), labels(), join(), prompt(), denoise(),
 		imageRead(), imageResize(), imageBlur(), imageCrop(), imageTurn(), imageAugment(), imagePrepare(), imageTensor(), tensorImage(), imageMix(), imageGrid(), imageCompare(), imageWrite(),
-		audioRead(), audioTensor(), audioWrite(), audioMeasure(), audioPlot(), stream(), segments(), transcribe(), spread(), noise(), spokenText(), phonemes(), words())
+		audioRead(), audioTensor(), audioWrite(), audioMeasure(), audioPlot(), stream(), segments(), transcribe(), spread(), noise(), spokenText(), sentences(), phonemes(), words())
 }
 
 // NewTable checks defs and indexes them.

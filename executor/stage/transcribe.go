@@ -25,7 +25,7 @@ type TranscribeAttr struct {
 
 func transcribe() *Def {
 	return &Def{
-		Name: "transcribe", Title: "Transcribe", Result: Text, Lazy: true,
+		Name: "transcribe", Title: "Transcribe", Result: Text, Lazy: always,
 		Doc: "writes down speech by a model with an encoder that hears it. Sound that is longer than the model's window is heard window after window, each from the end of the last stretch that was whole on; the last window is filled up with zeros.",
 		Ports: []Port{
 			{Name: "x", Doc: "the sound, [clips, samples], of as many samples a second as the model was trained on", Kinds: []Kind{Tensor}},

@@ -1,8 +1,9 @@
 """Makes a corpus of speech for recipes/fastspeech2.cue: espeak-ng reads sentences aloud, phoneme by phoneme as pipelines/phonemes.cue gives them.
 
-    python3 corpus.py --pipe PIPE --text SENTENCES.txt --out FOLDER [--count N] [--voice en-us]
+    python3 corpus.py --pipe PIPE --text SENTENCES.txt --out FOLDER [--count N] [--skip N] [--voice en-us]
 
-SENTENCES.txt has a sentence on each line, or running text, which is cut at full stops. FOLDER gets wavs/NNNN.wav, 22050 samples a
+SENTENCES.txt has a sentence on each line, or running text, which is cut at full stops; --skip leaves out the first of its sentences, as those
+that a voice has learned from. FOLDER gets wavs/NNNN.wav, 22050 samples a
 second; vocab.json, the numbers of the phonemes; and metadata.csv with the columns
 
     file_name, text
@@ -206,10 +207,11 @@ def main():
     for name, default in (("pipe", "pipe"), ("text", None), ("out", None), ("voice", "en-us"), ("pipeline", str(pathlib.Path(__file__).parent.parent.parent / "pipelines/phonemes.cue"))):
         p.add_argument("--" + name, default=default, required=default is None)
     p.add_argument("--count", type=int, default=1000)
+    p.add_argument("--skip", type=int, default=0)
     args = p.parse_args()
     out = pathlib.Path(args.out)
     (out / "wavs").mkdir(parents=True, exist_ok=True)
-    texts = list(dict.fromkeys(sentences(args.text)))
+    texts = list(dict.fromkeys(sentences(args.text)))[args.skip:]
     voice, rows, left = Voice(args.voice), [], dict(unknown=0, unaligned=0)
     for start in range(0, len(texts), 100):
         if len(rows) >= args.count:

@@ -42,7 +42,7 @@ func benchCommand(c *console) *cobra.Command {
 Of a pipeline that makes text: prompts of several lengths and tokens after one of them, in tokens a second; the time to
 the first token, from opening the files (cold; the system may have them in memory) and of a loaded model (warm). Of
 another pipeline: calls of its models, with made-up inputs of the sizes that it has, and how the time falls to ops. Of a
-recipe: the time of a step and of a batch of an evaluation; no run folder is written, and what was learned is
+recipe: the time of a step, how it falls to ops, and the time of a batch of an evaluation; no run folder is written, and what was learned is
 forgotten. Of all: memory as predicted, and as the process has it in use.
 
 Everything is repeated; the spread is the distance of the quartiles as a part of the median.`,

@@ -105,12 +105,17 @@ func typesText(st plan.Step) string {
 // text is the call, and its ops down to a hundredth of its time.
 func (r *callBench) text(row func(what string, t *timing, speed string)) string {
 	row(r.Entry+" call", &r.timing, fmt.Sprintf("%.1f GFLOP/s", float64(r.FLOPs)/r.Median/1e9))
+	return opsText(r.Ops, r.Median)
+}
+
+// opsText is a line for each op, down to a hundredth of the whole.
+func opsText(ops []opBench, whole float64) string {
 	var b strings.Builder
-	for _, o := range r.Ops {
-		if o.Seconds < r.Median/100 {
+	for _, o := range ops {
+		if o.Seconds < whole/100 {
 			break
 		}
-		fmt.Fprintf(&b, "  %-24s %10s %9.1f%% of it %14d calls  %.1f GFLOP/s\n", o.Op, shortTime(o.Seconds), 100*o.Seconds/r.Median, o.Calls, float64(o.FLOPs)/max(o.Seconds, 1e-9)/1e9)
+		fmt.Fprintf(&b, "  %-24s %10s %9.1f%% of it %14d calls  %.1f GFLOP/s\n", o.Op, shortTime(o.Seconds), 100*o.Seconds/whole, o.Calls, float64(o.FLOPs)/max(o.Seconds, 1e-9)/1e9)
 	}
 	return b.String()
 }

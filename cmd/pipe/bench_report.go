@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pipe.dev/executor/learn"
@@ -53,6 +55,9 @@ type trainingBench struct {
 	Tokens   float64 `json:"tokens_per_second,omitempty"`
 	Examples float64 `json:"examples_per_second,omitempty"`
 	Eval     *timing `json:"evaluation_batch,omitempty"`
+	// What ops and steps of plans take of a step, on average.
+	Ops   []opBench   `json:"ops,omitempty"`
+	Steps []stepBench `json:"steps,omitempty"`
 }
 
 // measured is a timing, or nil if nothing was measured.
@@ -84,7 +89,30 @@ func trainBench(t *learn.Tried) *trainingBench {
 	default:
 		out.Examples = t.Trained / out.Step.Median
 	}
+	out.share(t)
 	return out
+}
+
+// share tells what a step of the optimizer falls to.
+func (b *trainingBench) share(t *learn.Tried) {
+	by := map[string]*opBench{}
+	for _, w := range t.Plans {
+		times := float64(w.Calls) / float64(len(t.Steps)) // of the plan, in a step of the optimizer
+		for i, st := range w.Plan.Steps {
+			seconds := w.Took[i].Seconds() / float64(len(t.Steps))
+			b.Steps = append(b.Steps, stepBench{Op: st.Op, Node: st.Pos.Path, Types: typesText(st), Seconds: seconds,
+				FLOPs: int64(times * float64(st.FLOPs)), Bytes: int64(times * float64(st.Bytes))})
+			if by[st.Op] == nil {
+				by[st.Op] = &opBench{Op: st.Op}
+			}
+			o := by[st.Op]
+			o.Calls, o.Seconds, o.FLOPs = o.Calls+int(times+0.5), o.Seconds+seconds, o.FLOPs+int64(times*float64(st.FLOPs))
+		}
+	}
+	for _, o := range by {
+		b.Ops = append(b.Ops, *o)
+	}
+	slices.SortFunc(b.Ops, func(x, y opBench) int { return cmp.Or(cmp.Compare(y.Seconds, x.Seconds), strings.Compare(x.Op, y.Op)) })
 }
 
 // end writes the report, whole or as far as it came before an error, which it
@@ -138,6 +166,9 @@ func (r *benchReport) text() string {
 			speed = fmt.Sprintf("%.0f examples/s", t.Examples)
 		}
 		row("step", t.Step, speed)
+		if t.Step != nil {
+			b.WriteString(opsText(t.Ops, t.Step.Median))
+		}
 		row("batch of an evaluation", t.Eval, "")
 	}
 	return b.String()

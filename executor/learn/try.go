@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
+	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/data"
 )
 
@@ -16,6 +19,14 @@ type Tried struct {
 	Unit    string    // what Trained counts: "tokens" or "examples"
 	Evals   []float64 // seconds of each batch of an evaluation
 	Bytes   int64     // that the states and the work arena take
+	Plans   []Watched // what ran in these steps
+}
+
+// Watched is what the steps of a plan took in all steps of the optimizer that were timed.
+type Watched struct {
+	Plan  *plan.Plan
+	Took  []time.Duration // of each step of the plan
+	Calls int             // of the plan
 }
 
 // untimed is how many steps come before those that count.
@@ -42,6 +53,9 @@ func (r *Run) Try(ctx context.Context, fewest int, most time.Duration, hear func
 			break
 		}
 		hear("steps", len(out.Steps))
+		if t.step == before {
+			out.watch(t)
+		}
 		tokens, from := t.tokens, time.Now()
 		if _, err := t.one(ctx); err != nil {
 			return out, err
@@ -52,10 +66,30 @@ func (r *Run) Try(ctx context.Context, fewest int, most time.Duration, hear func
 			out.Trained = float64(trained) / float64(len(out.Steps))
 		}
 	}
+	for _, s := range t.sessions {
+		s.Watch(nil)
+	}
+	out.Plans = slices.DeleteFunc(out.Plans, func(w Watched) bool { return w.Calls == 0 })
 	if !r.holdsOut() {
 		return out, nil
 	}
 	return out, r.tryEvaluation(ctx, t, out, fewest, most, hear)
+}
+
+// watch notes from now on what the steps of all plans take.
+func (o *Tried) watch(t *Trainer) {
+	for p := range t.sessions {
+		o.Plans = append(o.Plans, Watched{Plan: p, Took: make([]time.Duration, len(p.Steps))})
+	}
+	slices.SortFunc(o.Plans, func(a, b Watched) int { return strings.Compare(a.Plan.Name, b.Plan.Name) })
+	for i := range o.Plans {
+		w := &o.Plans[i]
+		t.sessions[w.Plan].Watch(func(step int, took time.Duration) {
+			if w.Took[step] += took; step == 0 {
+				w.Calls++
+			}
+		})
+	}
 }
 
 // tryEvaluation measures batches of an evaluation, the first of them twice and

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -16,6 +17,7 @@ type Session struct {
 	inputs  map[string]kernels.Tensor
 	outputs map[string]kernels.Tensor
 	outs    [][]kernels.Tensor // of every step, to look for NaN
+	hear    func(step int, took time.Duration)
 }
 
 // Bind resolves the kernels of p over the states in store and the work arena,
@@ -119,12 +121,22 @@ func (s *Session) Run(ctx context.Context) error {
 		if i%16 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
+		var begin time.Time
+		if s.hear != nil {
+			begin = time.Now()
+		}
 		if err := run(ctx); err != nil {
 			return fmt.Errorf("%v: %s: %w", s.plan.Steps[i].Pos, s.plan.Steps[i].Op, err)
+		}
+		if s.hear != nil {
+			s.hear(i, time.Since(begin))
 		}
 	}
 	return ctx.Err()
 }
+
+// Watch has later calls of Run tell hear how long each step of the plan took; nil ends that.
+func (s *Session) Watch(hear func(step int, took time.Duration)) { s.hear = hear }
 
 // RunStep runs one step of the plan alone, as often as it is called. What it
 // reads is whatever lies there.

@@ -73,6 +73,7 @@ func newConvolution(b *Backend, adjoint bool, attr any, x, w, y ir.Type) (*convo
 		source: pad3(xs[2:], 1), dest: pad3(ys[2:], 1), kernel: prod(ws[2:])}
 	stride, before := pad3(at.Stride.Slice(), 1), pad3(at.Before.Slice(), 0)
 	kernel, dilation := pad3(ws[2:], 1), pad3(at.Dilation.Slice(), 1)
+	c.join(&kernel, &stride, &before, &dilation)
 	if adjoint {
 		c.walk, c.step = [3]int{1, 1, 1}, stride
 		c.phases = adjointPhases(kernel, stride, before, dilation)
@@ -92,6 +93,23 @@ func newConvolution(b *Backend, adjoint bool, attr any, x, w, y ir.Type) (*convo
 		c.size[d] = parts(c.dest[d], c.step[d])
 	}
 	return c, nil
+}
+
+// join makes one axis of the last two, and of what that leaves again, where positions along the last
+// see what lies at their own place and those along the other are as close as elements: lines are longer so.
+func (c *convolving) join(kernel, stride, before, dilation *[3]int) {
+	for range 2 {
+		wide := c.source[2]
+		if kernel[2] != 1 || stride[2] != 1 || before[2] != 0 || wide != c.dest[2] || wide > 1 && stride[1] != 1 {
+			return
+		}
+		c.source = [3]int{1, c.source[0], c.source[1] * wide}
+		c.dest = [3]int{1, c.dest[0], c.dest[1] * wide}
+		*kernel = [3]int{1, kernel[0], kernel[1]}
+		*stride = [3]int{1, stride[0], stride[1]}
+		*before = [3]int{0, before[0], before[1] * wide}
+		*dilation = [3]int{1, dilation[0], dilation[1] * wide}
+	}
 }
 
 // axisTap is an element k of the kernel along one axis, and the element of x

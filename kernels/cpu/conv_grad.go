@@ -15,8 +15,8 @@ import (
 //
 //	x [batch, groups*channels, source...]   dy [batch, groups*rows, dest...]   dw [groups*rows, channels, kernel...]
 //
-// It reads x as the convolution does, whose geometry it has. Where there are few rows, an
-// element of dw is a sum over lines instead.
+// It reads x as the convolution does, whose geometry it has. Where columns would cost more than their products, there
+// are sums over lines instead: see correlating.
 type convGrad struct {
 	convolving
 	dy, dw      vec
@@ -64,9 +64,8 @@ func bindConvGrad(b *Backend, a kernels.Args) (kernels.Step, error) {
 	if g.dw.n == 0 {
 		return b.step(0, nil), nil
 	}
-	if g.direct() {
-		p := &g.phases[0]
-		return b.step(g.groups*g.rows*g.channels*len(p.taps)/p.lasts, g.dots), nil
+	if l, ok := g.asLines(); ok {
+		return b.step(parts(l.count(l.rowsOf, l.deep), l.perPart), l.gradients), nil
 	}
 	g.divideGrad()
 	return b.step(parts(g.units, g.gradPerPart), g.gradients), nil
@@ -175,43 +174,5 @@ func (g *convGrad) positions(to []float32, p *convPhase, plane, t, from int) {
 			g.copyLine(to[:n], ((plane*s[0]+e0)*s[1]+e1)*s[2], tap[2]+p2*g.walk[2], g.walk[2])
 		}
 		to, from = to[n:], from+n
-	}
-}
-
-// dots computes the elements of a line of a kernel along its last axis, one
-// after another: sums of products of lines of dy and x, each rounded, taken in float64.
-func (g *convGrad) dots(worker, id int) {
-	local, p := g.b.local[worker], &g.phases[0]
-	t := id % (len(p.taps) / p.lasts) * p.lasts
-	id /= len(p.taps) / p.lasts
-	ch, channel := id%g.channels, id/g.channels
-	const chunk = lineChunk
-	dw := (channel*g.channels + ch) * g.kernel
-	for last := range p.lasts {
-		var sum float64
-		tap := &p.taps[t+last]
-		for line := range g.batch * g.size[0] * g.size[1] {
-			n, p0, p1 := line/(g.size[0]*g.size[1]), line/g.size[1]%g.size[0], line%g.size[1]
-			e0, e1 := tap[0]+p0*g.walk[0], tap[1]+p1*g.walk[1]
-			if uint(e0) >= uint(g.source[0]) || uint(e1) >= uint(g.source[1]) {
-				continue
-			}
-			x := (((n*g.groups+channel/g.rows)*g.channels+ch)*g.source[0]+e0)*g.source[1]*g.source[2] + e1*g.source[2]
-			dy := ((n*g.groups*g.rows+channel)*g.size[0]*g.size[1] + p0*g.size[1] + p1) * g.size[2]
-			lo, hi := within(tap[2], g.walk[2], g.size[2], g.source[2])
-			for ; lo < hi; lo += chunk {
-				m := min(chunk, hi-lo)
-				seen := local[:m]
-				if g.x.dtype == ir.F32 && g.walk[2] == 1 {
-					seen = g.x.f32()[x+tap[2]+lo:][:m]
-				} else {
-					g.copyLine(seen, x, tap[2]+lo*g.walk[2], g.walk[2])
-				}
-				both := local[lineChunk : lineChunk+m]
-				g.b.asm.Mul(both, seen, g.dy.tile(local[2*lineChunk:], dy+lo, m))
-				sum += g.b.asm.Sum(both)
-			}
-		}
-		g.dw.set(dw+t+last, float32(sum))
 	}
 }

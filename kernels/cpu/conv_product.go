@@ -94,6 +94,9 @@ func (c *convolving) time(p *convPart) (one, all float64, ok bool) {
 	}
 	runs := float64(views) * (1 + float64(span)/float64(max(1, c.extent[2])))
 	look := float64(c.channels) * (0.08*float64(room*len(c.chunks)) + 6*runs)
+	if c.extent[2] < shortLine {
+		look = float64(c.channels) * 0.6 * float64(room*len(c.chunks))
+	}
 	share := float64(taps) * float64(p.phases) / float64(len(c.phases))
 	mean := float64(c.rows) / float64(parts(c.talls(), p.tall)) // rows of a unit
 	multiply := float64(c.channels) * share * mean * (0.1 + float64(p.panels*asm.Panel)/58)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"unsafe"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels/cpu/asm"
@@ -25,6 +26,8 @@ type convGrid struct {
 	panels int    // of a sample
 	chunks []convChunk
 	room   int // floats of what a unit sees of a channel, in the chunk that needs most
+	// close is that positions are side by side in y along each axis, oneLine that they are so in one line for each channel.
+	close, oneLine bool
 }
 
 // convChunk is a part of the taps of each phase, and what they see: all of
@@ -45,9 +48,11 @@ type convView struct {
 const (
 	convRoom = 1 << 16 // floats of a worker for what it sees of x
 	convGap  = 192     // shifts further apart have views of their own
-	atSight  = 0
-	atSums   = convRoom
-	sumsRoom = localFloats - convRoom
+	// shortLine is from which length on lines are copied one by one.
+	shortLine = 24
+	atSight   = 0
+	atSums    = convRoom
+	sumsRoom  = localFloats - convRoom
 )
 
 // settle numbers the positions and lists views.
@@ -67,6 +72,8 @@ func (c *convolving) settle(width int) {
 			c.extent[d] += (far[d] - c.least[d]) / c.walk[d]
 		}
 	}
+	c.close = c.step == [3]int{1, 1, 1}
+	c.oneLine = c.close && c.size[0] == 1 && c.size[1] == 1
 	c.across = parts(c.size[2], width)
 	c.panels = c.size[0] * c.size[1] * c.across
 	if over := parts(c.numbers(), width); over < c.panels {
@@ -188,6 +195,10 @@ func (c *convolving) list(apart [2]int) {
 // look copies what positions from the given number on see of some channels, the first
 // of which is a plane of x: views of span numbers and their shifts.
 func (c *convolving) look(to []float32, k *convChunk, plane, channels, number, span int) {
+	if c.extent[2] < shortLine && channels > 1 && (channels+1)*c.room <= min(len(to), convRoom) && prod(c.source[:]) <= math.MaxInt32 {
+		c.lookListed(to, k, plane, channels, number, span)
+		return
+	}
 	for i := range k.views {
 		v := &k.views[i]
 		at := v.start
@@ -199,6 +210,51 @@ func (c *convolving) look(to []float32, k *convChunk, plane, channels, number, s
 			c.lookAlong(to[at:], plane, channels, x0, x1, x2, n)
 			at += n
 		}
+	}
+}
+
+// lookListed is look by a list of which elements of a channel are seen, which lies behind what is copied.
+func (c *convolving) lookListed(to []float32, k *convChunk, plane, channels, number, span int) {
+	s, area := &c.source, prod(c.source[:])
+	which := unsafe.Slice((*int32)(unsafe.Pointer(&to[channels*c.room])), c.room)
+	for i := range k.views {
+		v := &k.views[i]
+		at, end := v.start, v.start+v.to-v.from+span
+		for l := c.lineAt(number + v.from); at < end; l.next(&c.extent) {
+			x0 := l[0]*c.walk[0] + v.residue[0] + c.least[0]
+			x1 := l[1]*c.walk[1] + v.residue[1] + c.least[1]
+			x2 := l[2]*c.walk[2] + v.residue[2] + c.least[2]
+			line, inside := (x0*s[1]+x1)*s[2], uint(x0) < uint(s[0]) && uint(x1) < uint(s[1])
+			for n := min(end-at, c.extent[2]-l[2]); n > 0; n-- {
+				if which[at] = -1; inside && uint(x2) < uint(s[2]) {
+					which[at] = int32(line + x2)
+				}
+				at, x2 = at+1, x2+c.walk[2]
+			}
+		}
+		for ch := range channels {
+			c.takeListed(to[ch*c.room:][v.start:end], which[v.start:end], (plane+ch)*area, area)
+		}
+	}
+}
+
+// takeListed copies the listed elements of a plane that begins at element from of x; what is listed as -1 is zero.
+func (c *convolving) takeListed(to []float32, which []int32, from, area int) {
+	if c.x.dtype != ir.F32 {
+		for j, i := range which {
+			if to[j] = 0; i >= 0 {
+				to[j] = c.x.one(from + int(i))
+			}
+		}
+		return
+	}
+	x := c.x.f32()[from:][:area]
+	for j, i := range which {
+		var v float32
+		if uint(i) < uint(len(x)) {
+			v = x[i]
+		}
+		to[j] = v
 	}
 }
 
@@ -291,17 +347,70 @@ func (c *convolving) emit(sums []float32, apart, phase, count, sample, channel, 
 		c.b.asm.Interleave[asm.F32](count, multiple(n, 16), floatBytes(&sums[0]), 4*apart, &room[0])
 		sums = room[:n*count]
 	}
+	if c.oneLine {
+		c.emitLine(sums[:min(n, c.size[2]-number)], (sample*c.groups*c.rows+channel)*c.size[2]+number, channel)
+		return
+	}
+	if count == 1 && c.extent[2] < shortLine && !c.close {
+		c.emitShort(sums[:n], phase, sample, channel, number)
+		return
+	}
+	start, d := c.phases[phase].start, &c.dest
+	plane := (sample*c.groups*c.rows + channel) * d[0]
+	for at, l := 0, c.lineAt(number); at < n; {
+		y0, y1, y2 := l[0]*c.step[0]+start[0], l[1]*c.step[1]+start[1], l[2]*step+start[2]
+		length, skip := c.run(&l, n-at)
+		if length > 0 && y0 < d[0] && y1 < d[1] && y2 < d[2] {
+			i := ((plane+y0)*d[1]+y1)*d[2] + y2
+			switch {
+			case c.close:
+				c.emitLine(sums[at:][:length], i, channel)
+			case count == step:
+				c.emitLine(sums[at*step:][:min(length*step, d[2]-y2)], i, channel)
+			default:
+				c.emitApart(sums[at:][:min(length, (d[2]-y2-1)/step+1)], i, step, channel)
+			}
+		}
+		at += skip
+	}
+}
+
+// run is how many numbers from l on, most at most, stand for positions side by side, and how many there are up to
+// those of the next, to which l goes.
+func (c *convolving) run(l *convLine, most int) (length, skip int) {
+	here := *l
+	if c.close && c.extent[2] == c.size[2] { // lines follow one another
+		length, skip = (c.size[1]-here[1])*c.size[2]-here[2], (c.extent[1]-here[1])*c.extent[2]-here[2]
+		*l = convLine{here[0] + 1, 0, 0}
+	} else {
+		length, skip = c.size[2]-here[2], c.extent[2]-here[2]
+		l.next(&c.extent)
+	}
+	if here[1] >= c.size[1] || here[0] >= c.size[0] {
+		length = 0
+	}
+	return min(length, most), skip
+}
+
+// emitShort is emit of one phase where lines are short: bias and function are computed of all sums at once.
+func (c *convolving) emitShort(sums []float32, phase, sample, channel, number int) {
+	if c.bias.there() {
+		c.b.asm.AddS(sums, sums, c.bias.one(channel))
+	}
+	if c.act != nil {
+		c.act(sums)
+	}
 	start, d := c.phases[phase].start, &c.dest
 	plane := (sample*c.groups*c.rows + channel) * d[0]
 	l := c.lineAt(number)
-	for at := 0; at < n; l.next(&c.extent) {
-		y0, y1, y2 := l[0]*c.step[0]+start[0], l[1]*c.step[1]+start[1], l[2]*step+start[2]
-		if length := min(n-at, c.size[2]-l[2]); length > 0 && l[1] < c.size[1] && y0 < d[0] && y1 < d[1] && y2 < d[2] {
-			i := ((plane+y0)*d[1]+y1)*d[2] + y2
-			if count == step {
-				c.emitLine(sums[at*step:][:min(length*step, d[2]-y2)], i, channel)
-			} else {
-				c.emitApart(sums[at:][:min(length, (d[2]-y2-1)/step+1)], i, step, channel)
+	for at := 0; at < len(sums); l.next(&c.extent) {
+		y0, y1, y2 := l[0]*c.step[0]+start[0], l[1]*c.step[1]+start[1], l[2]*c.step[2]+start[2]
+		if l[1] < c.size[1] && y0 < d[0] && y1 < d[1] {
+			line := ((plane+y0)*d[1] + y1) * d[2]
+			for j := range min(len(sums)-at, c.size[2]-l[2]) {
+				if e := y2 + j*c.step[2]; e < d[2] {
+					c.y.set(line+e, sums[at+j])
+				}
 			}
 		}
 		at += c.extent[2] - l[2]

@@ -282,6 +282,27 @@ func TestTaps(t *testing.T) {
 	}
 }
 
+// Sums of products of rows with what taps see are those of the Go loops.
+func TestCorrelate(t *testing.T) {
+	const next = 333
+	r := rand.New(rand.NewPCG(17, 18))
+	x, dy, before := random(r, 400), random(r, 4*next), random(r, 12*CorrelateLanes)
+	at := []int{4 * 5, 0, 4 * 17, 4, 4 * 60, 4 * 60}
+	generic := genericWindows()
+	for name, kernels := range tiers(t) {
+		for m := 1; m < len(CorrelateTaps); m++ {
+			for _, n := range []int{16, 48, 320} {
+				for load := range 2 {
+					got, want := slices.Clone(before), slices.Clone(before)
+					kernels.Correlate[m](n, &dy[0], next, &x[0], &at[0], &got[0], load)
+					generic.Correlate[m](n, &dy[0], next, &x[0], &at[0], &want[0], load)
+					sameBits(t, fmt.Sprintf("%s: %d rows, %d elements, load %d", name, m, n, load), got, want)
+				}
+			}
+		}
+	}
+}
+
 // Steps of Fourier transforms are those of the Go loops, and of the formula.
 func TestButterflies(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))

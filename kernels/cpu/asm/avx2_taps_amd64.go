@@ -39,6 +39,26 @@ func Taps6Y(channels int, taps int, a *float32, nextA int, b *float32, nextB int
 //go:noescape
 func WeightedY(n int, taps int, a *float32, b *float32, at *int, c *float32, load int)
 
+// Correlate1Y is the Correlate of 1 rows.
+//
+//go:noescape
+func Correlate1Y(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
+// Correlate2Y is the Correlate of 2 rows.
+//
+//go:noescape
+func Correlate2Y(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
+// Correlate3Y is the Correlate of 3 rows.
+//
+//go:noescape
+func Correlate3Y(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
+// Correlate4Y is the Correlate of 4 rows.
+//
+//go:noescape
+func Correlate4Y(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
 // QuartersY is the Quarters of vectors.
 //
 //go:noescape

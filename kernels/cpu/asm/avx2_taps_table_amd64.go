@@ -8,6 +8,7 @@ package asm
 func windowsY() Windows {
 	return Windows{
 		Taps:             []Taps{nil, Taps1Y, Taps2Y, Taps3Y, Taps4Y, Taps5Y, Taps6Y},
+		Correlate:        []Correlate{nil, Correlate1Y, Correlate2Y, Correlate3Y, Correlate4Y},
 		Weighted:         WeightedY,
 		Quarters:         QuartersY,
 		WindowedQuarters: WindowedQuartersY,

@@ -69,6 +69,26 @@ func Taps12Z(channels int, taps int, a *float32, nextA int, b *float32, nextB in
 //go:noescape
 func WeightedZ(n int, taps int, a *float32, b *float32, at *int, c *float32, load int)
 
+// Correlate1Z is the Correlate of 1 rows.
+//
+//go:noescape
+func Correlate1Z(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
+// Correlate2Z is the Correlate of 2 rows.
+//
+//go:noescape
+func Correlate2Z(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
+// Correlate3Z is the Correlate of 3 rows.
+//
+//go:noescape
+func Correlate3Z(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
+// Correlate4Z is the Correlate of 4 rows.
+//
+//go:noescape
+func Correlate4Z(n int, dy *float32, next int, x *float32, at *int, sums *float32, load int)
+
 // QuartersZ is the Quarters of vectors.
 //
 //go:noescape

@@ -8,6 +8,7 @@ package asm
 func windowsZ() Windows {
 	return Windows{
 		Taps:             []Taps{nil, Taps1Z, Taps2Z, Taps3Z, Taps4Z, Taps5Z, Taps6Z, Taps7Z, Taps8Z, Taps9Z, Taps10Z, Taps11Z, Taps12Z},
+		Correlate:        []Correlate{nil, Correlate1Z, Correlate2Z, Correlate3Z, Correlate4Z},
 		Weighted:         WeightedZ,
 		Quarters:         QuartersZ,
 		WindowedQuarters: WindowedQuartersZ,

@@ -6,8 +6,9 @@ import "unsafe"
 // moves over x. A list at has two distances in bytes for each tap: in a, the
 // weights, and in b, what the first position sees through it.
 type Windows struct {
-	Taps     []Taps // by height, from 1 to Rows
-	Weighted Weighted
+	Taps      []Taps      // by height, from 1 to Rows
+	Correlate []Correlate // by height, from 1
+	Weighted  Weighted
 
 	Quarters, WindowedQuarters, Pairs, Fifths Butterfly
 
@@ -35,10 +36,13 @@ type Taps func(channels, taps int, a *float32, nextA int, b *float32, nextB int,
 type Weighted func(n, taps int, a, b *float32, at *int, c *float32, load int)
 
 func genericWindows() Windows {
-	w := Windows{Taps: []Taps{nil}, Weighted: weighted, Quarters: quarters, WindowedQuarters: windowedQuarters, Pairs: pairs, Fifths: fifths, RealBins: realBins,
+	w := Windows{Taps: []Taps{nil}, Correlate: []Correlate{nil}, Weighted: weighted, Quarters: quarters, WindowedQuarters: windowedQuarters, Pairs: pairs, Fifths: fifths, RealBins: realBins,
 		TileWeights: squaresOf(3, 6, kernelAxis), TilePatches: squaresOf(6, 6, patchAxis), TileSums: squaresOf(6, 4, positionAxis)}
 	for m := 1; m <= genericRows; m++ {
 		w.Taps = append(w.Taps, taps(m))
+	}
+	for m := 1; m < len(CorrelateTaps); m++ {
+		w.Correlate = append(w.Correlate, correlate(m))
 	}
 	return w
 }

@@ -15,6 +15,9 @@ func (s isa) windows() {
 		s.taps(m)
 	}
 	s.weighted()
+	for m := 1; m < len(correlateTaps); m++ {
+		s.correlate(m)
+	}
 	s.butterflies()
 	s.winograd()
 }
@@ -175,6 +178,10 @@ func (s isa) windowTable() string {
 	fmt.Fprintf(&b, "func windows%s() Windows {\n\treturn Windows{\n\t\tTaps: []Taps{nil", s.suffix)
 	for m := 1; m <= s.rows; m++ {
 		fmt.Fprintf(&b, ", Taps%d%s", m, s.suffix)
+	}
+	b.WriteString("},\n\t\tCorrelate: []Correlate{nil")
+	for m := 1; m < len(correlateTaps); m++ {
+		fmt.Fprintf(&b, ", Correlate%d%s", m, s.suffix)
 	}
 	fmt.Fprintf(&b, "},\n\t\tWeighted: Weighted%[1]s,\n\t\tQuarters: Quarters%[1]s,\n\t\tWindowedQuarters: WindowedQuarters%[1]s,\n\t\tPairs: Pairs%[1]s,\n\t\tFifths: Fifths%[1]s,\n\t\tRealBins: RealBins%[1]s,\n\t\tTileWeights: TileWeights%[1]s,\n\t\tTilePatches: TilePatches%[1]s,\n\t\tTileSums: TileSums%[1]s,\n\t}\n}\n", s.suffix)
 	return b.String()

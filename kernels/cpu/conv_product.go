@@ -78,7 +78,7 @@ func (c *convolving) time(p *convPart) (one, all float64, ok bool) {
 	if p.phases > 1 && 2*c.step[2]*asm.Panel > convRoom {
 		return 0, 0, false
 	}
-	if room > convRoom || p.phases*p.panels*rows*asm.Panel > sumsRoom || p.panels > 1 && p.panels >= 2*c.panels || p.tall > 1 && p.tall > c.talls() {
+	if room > convRoom || p.phases*rows*sumsApart(p.panels) > sumsRoom || p.panels > 1 && p.panels >= 2*c.panels || p.tall > 1 && p.tall > c.talls() {
 		return 0, 0, false
 	}
 	for i := range c.phases {
@@ -100,7 +100,10 @@ func (c *convolving) time(p *convPart) (one, all float64, ok bool) {
 	share := float64(taps) * float64(p.phases) / float64(len(c.phases))
 	mean := float64(c.rows) / float64(parts(c.talls(), p.tall)) // rows of a unit
 	multiply := float64(c.channels) * share * mean * (0.1 + float64(p.panels*asm.Panel)/58)
-	store := 15 * float64(p.phases*p.panels) * mean
+	store := float64(p.phases) * mean * (12 + 3*float64(p.panels))
+	if c.across > 0 {
+		store = 15 * float64(p.phases*p.panels) * mean
+	}
 	if p.phases < c.step[2] { // elements are stored one by one
 		store *= 4
 	}
@@ -152,15 +155,34 @@ func (c *convolving) unit(local []float32, id int) {
 		}
 	}
 	for row := range min(u.tall1*tallRows, c.rows) - u.tall0*tallRows {
+		if wide := (u.hi - u.lo) * asm.Panel; c.across == 0 && 2*c.step[2]*wide <= convRoom {
+			c.store(&u, sample, row, u.lo, min(wide, c.numbers()-u.first))
+			continue
+		}
 		for i := u.lo; i < u.hi; i++ {
-			c.store(&u, sample, row, i)
+			n := asm.Panel
+			if c.across > 0 {
+				n = min(n, c.size[2]-i%c.across*asm.Panel)
+			}
+			c.store(&u, sample, row, i, n)
 		}
 	}
 }
 
-// sums is where the sums of a phase begin for a panel and the first row.
+// sums is where the sums of a phase begin for a panel and the first row. Those of a row lie side by side for all panels.
 func (u *convUnit) sums(phase, panel int) int {
-	return atSums + ((phase-u.phase0)*(u.hi-u.lo)+panel-u.lo)*u.rows*asm.Panel
+	return atSums + (phase-u.phase0)*u.rows*u.apart() + (panel-u.lo)*asm.Panel
+}
+
+// apart is the distance of the sums of rows.
+func (u *convUnit) apart() int { return sumsApart(u.hi - u.lo) }
+
+// sumsApart is the distance of the sums of rows of some panels, which fall on other lines of the caches so.
+func sumsApart(panels int) int {
+	if panels == 1 {
+		return asm.Panel
+	}
+	return panels*asm.Panel + 16
 }
 
 // multiply adds the products of a chunk, some channels and a panel.
@@ -168,6 +190,7 @@ func (c *convolving) multiply(u *convUnit, chunk, panel, c0, channels int) {
 	k := &c.chunks[chunk]
 	bAt := atSight + c.begins(panel, asm.Panel) - u.first
 	b := &u.local[bAt]
+	apart := u.apart()
 	for phase := u.phase0; phase < u.phase1; phase++ {
 		taps, load := len(k.sight[phase])/2, 1
 		if c0 == 0 && chunk == 0 {
@@ -176,7 +199,9 @@ func (c *convolving) multiply(u *convUnit, chunk, panel, c0, channels int) {
 		sums := u.sums(phase, panel)
 		if taps == 0 {
 			if load == 0 {
-				clear(u.local[sums:][:u.rows*asm.Panel])
+				for row := range u.rows {
+					clear(u.local[sums+row*apart:][:asm.Panel])
+				}
 			}
 			continue
 		}
@@ -193,30 +218,26 @@ func (c *convolving) multiply(u *convUnit, chunk, panel, c0, channels int) {
 				if taps == 1 { // a product of matrices
 					at := k.at[last][phase]
 					c.b.asm.ByCol[heights[i+1]-row](channels, &c.a[a+at[0]/4+row], c.kernel*height, floatBytes(&u.local[bAt+at[1]/4]), c.room,
-						&u.local[sums+((t-u.tall0)*tallRows+row)*asm.Panel], asm.Panel, nil, load)
+						&u.local[sums+((t-u.tall0)*tallRows+row)*apart], apart, nil, load)
 					continue
 				}
 				c.b.asm.Taps[heights[i+1]-row](channels, taps, &c.a[a+row], c.kernel*height, b, c.room, &k.at[last][phase][0],
-					&u.local[sums+((t-u.tall0)*tallRows+row)*asm.Panel], asm.Panel, load)
+					&u.local[sums+((t-u.tall0)*tallRows+row)*apart], apart, load)
 			}
 		}
 	}
 }
 
-// store stores the sums of a row and a panel.
-func (c *convolving) store(u *convUnit, sample, row, panel int) {
-	n, number := asm.Panel, c.begins(panel, asm.Panel)
-	if c.across > 0 {
-		n = min(n, c.size[2]-panel%c.across*asm.Panel)
-	}
+// store stores the sums of a row for n numbers from a panel on.
+func (c *convolving) store(u *convUnit, sample, row, panel, n int) {
 	count := 1
 	if c.part.phases >= c.step[2] {
 		count = c.step[2]
 	}
 	channel := u.group*c.rows + u.tall0*tallRows + row
+	number, apart := c.begins(panel, asm.Panel), u.apart()
 	for phase := u.phase0; phase < u.phase1; phase += count {
-		apart := (u.hi - u.lo) * u.rows * asm.Panel
-		c.emit(u.local[u.sums(phase, panel)+row*asm.Panel:], apart, phase, count, sample, channel, number, n, u.local[atSight:])
+		c.emit(u.local[u.sums(phase, panel)+row*apart:], u.rows*apart, phase, count, sample, channel, number, n, u.local[atSight:])
 	}
 }
 

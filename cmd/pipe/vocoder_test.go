@@ -133,6 +133,14 @@ func TestVocoderLearns(t *testing.T) {
 			t.Errorf("%s begins %g from what was learned", name, worst)
 		}
 	}
+	both := filepath.Join(r.Run, "checkpoints", "step-00000200", "model.safetensors")
+	again := train(t, "../../recipes/hifigan.cue", t.TempDir(), append(begins("vocoder", both), "--set", fmt.Sprintf("model.parts.mpd=%q", both), "--set", fmt.Sprintf("model.parts.msd=%q", both))...)
+	held, next := named(t, both), named(t, filepath.Join(again.Run, "checkpoints", "step-00000001", "model.safetensors"))
+	for name, x := range next {
+		if worst := worstOf(x, held[name]); worst > 1e-8 {
+			t.Errorf("%s begins %g from the checkpoint", name, worst)
+		}
+	}
 	alone := train(t, "../../recipes/hifigan.cue", t.TempDir(), append(begins("vocoder", learned), "--set", "settings.critics=false")...)
 	if _, ok := metrics(t, alone.Run)[0]["loss/critics"]; ok || len(is) == 0 || len(is) != len(was) {
 		t.Errorf("%d weights of %d, critics are there: %v", len(is), len(was), ok)

@@ -50,16 +50,20 @@ func (m *Member) beginning(path string) (best *beginning) {
 	return best
 }
 
-// name is that of a weight in the files.
-func (b *beginning) name(path string) string { return strings.TrimPrefix(stored(path), b.part+".") }
-
-// load reads the weights of the part, which must be what the files hold.
+// load reads the weights of the part, which must be what the files hold: as a model of
+// its own, or among others, in a checkpoint of a run.
 func (b *beginning) load(t *Trainer, weights []plan.State) error {
+	within := b.part + "."
+	name := func(path string) string { return strings.TrimPrefix(stored(path), within) }
 	ignore := func(tensor string) bool { return b.arch != nil && b.arch.Ignores(tensor) }
-	if err := b.weights.Prove(wanted(weights, b.name), ignore); err != nil {
+	if slices.ContainsFunc(b.weights.Tensors(), func(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, within) }) {
+		name = stored
+		ignore = func(tensor string) bool { return !strings.HasPrefix(tensor, within) }
+	}
+	if err := b.weights.Prove(wanted(weights, name), ignore); err != nil {
 		return err
 	}
-	return t.store.Load(b.weights, b.name, weights, nil)
+	return t.store.Load(b.weights, name, weights, nil)
 }
 
 // checkBeginnings wants parts that begin as files do to have weights.

@@ -21,7 +21,7 @@ type ModelAttr struct {
 	Init   string             `cue:"init: *\"checkpoint\" | \"random\"" doc:"where weights come from: the folder's files, or random numbers; a model without folder is random"`
 	Std    float64            `cue:"std: number & >0 & <1 | *0.02" doc:"standard deviation of random weights"`
 	Stds   map[string]float64 `cue:"stds: {[string]: number & >0} | *{}" doc:"that of some weights, by patterns of their paths, of which the longest counts: {\"*.class_embedding.weight\": 1}"`
-	Parts  map[string]string  `cue:"parts: {[string]: string & !=\"\"} | *{}" doc:"folders, or files of weights, that parts of a graph begin with, by their paths: {vocoder: \"runs/hifigan/model/vocoder\"}; what is in none is random"`
+	Parts  map[string]string  `cue:"parts: {[string]: string & !=\"\"} | *{}" doc:"folders, or files of weights, checkpoints of runs among them, that parts of a graph begin with, by their paths: {vocoder: \"runs/hifigan/model/vocoder\"}; what is in none is random"`
 	Freeze []string           `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
 	Cache  bool               `cue:"cache: bool | *false" doc:"of models that model.graph calls: what the model gives for each example is computed once, before training, and kept in the folder of runs; for frozen models that read data which nothing random changes"`
 }

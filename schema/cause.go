@@ -58,10 +58,10 @@ func (d *diagnosis) unexpected(path []string, anyway bool) (finding, bool) {
 // causes leaves out what follows from other mistakes, and tells what is told
 // for several places once.
 func (d *diagnosis) causes(found []finding) Errors {
-	cause := false
+	cause, checked := false, false
 	var unknown []string // paths of fields that may not be there
 	for _, f := range found {
-		cause = cause || !f.consequence
+		cause, checked = cause || !f.consequence, checked || f.ofCheck()
 		if f.Msg == unknownFieldMsg {
 			unknown = append(unknown, f.path+".")
 		}
@@ -69,13 +69,17 @@ func (d *diagnosis) causes(found []finding) Errors {
 	var out Errors
 	for _, f := range found {
 		under := slices.ContainsFunc(unknown, func(path string) bool { return strings.HasPrefix(f.path, path) })
-		if under || f.consequence && cause || f.followsFrom(found) {
+		follows := f.consequence && cause || f.computed && checked && !f.ofCheck()
+		if under || follows || f.followsFrom(found) {
 			continue
 		}
 		out = append(out, f.Error)
 	}
 	return mergeUses(onePath(out.sorted()))
 }
+
+// ofCheck reports whether the document itself tells the mistake, by an error among its _checks.
+func (f finding) ofCheck() bool { return slices.Contains(f.raw, "_checks") }
 
 // followsFrom: a list is wrong because of an element; an element has no value
 // because the list is too short; an element differs from

@@ -27,6 +27,7 @@ type finding struct {
 	exact bool      // at is the value itself
 
 	consequence bool // of another mistake, if there is any
+	computed    bool // of what the document computes, not of what stands there
 	list        bool // of a list's length, which an element may be the cause of
 	alternative bool // differs from one value, which may be a default only
 }
@@ -74,12 +75,25 @@ func (d *diagnosis) explain(group []raised) finding {
 	f := finding{Error: &Error{Pos: d.place(pos, path)}, raw: path, path: d.names.short(path), at: pos, exact: exact}
 	switch {
 	case d.listLength(&f, group), d.unknownField(&f, group), d.missingField(&f, group), d.undefined(&f, group),
-		d.nodeForToken(&f, group), d.unwanted(&f, group), d.incomplete(&f, group):
+		d.nodeForToken(&f, group):
+	case d.unwanted(&f, group):
+		f.computed = d.computes(path, pos)
+	case d.incomplete(&f, group):
 	default:
 		f.Msg = plainText(group)
 		f.consequence = !exact || !slices.ContainsFunc(group, func(r raised) bool { return !isSummary(r) })
+		f.computed = d.computes(path, pos)
 	}
 	return f
+}
+
+// computes reports whether what is at pos refers to other values, or stands only around the value of a path.
+func (d *diagnosis) computes(path []string, pos token.Pos) bool {
+	if strings.HasPrefix(pos.Filename(), "--set ") {
+		return false
+	}
+	written := d.places.fieldOf(path, pos)
+	return written == nil || refers(written.Value)
 }
 
 // plainText is the evaluator's own message, without the summary of a disjunction.

@@ -61,19 +61,19 @@ func files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sounds, err := augment.CUE()
+	sounds, err := augment.Table().Definitions()
 	if err != nil {
 		return nil, err
 	}
-	soundDocs, err := augment.Docs()
+	soundDocs, err := augment.Table().Docs()
 	if err != nil {
 		return nil, err
 	}
-	transforms, err := transform.CUE()
+	transforms, err := transform.Table().Definitions()
 	if err != nil {
 		return nil, err
 	}
-	transformDocs, err := transform.Docs()
+	transformDocs, err := transform.Table().Docs()
 	if err != nil {
 		return nil, err
 	}

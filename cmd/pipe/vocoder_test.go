@@ -162,6 +162,7 @@ func TestVocoderSettings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ set, want string }{
 		{"settings.samples=500", "settings.samples is 500, and a frame of the spectrogram has 16, the product of settings.rates; 496 would do"},
+		{"settings.channels=2", "_checks.channels: settings.channels is 2, and each of the 2 stages halves it; 4 would do"},
 		{"settings.n_fft=63", "settings.n_fft is 63 and the product of settings.rates 16: one is odd"},
 	} {
 		code, _, errs := pipeCommand(append([]string{"check", "../../recipes/hifigan.cue"}, smallVocoder("settings.samples=512", c.set)...)...)

@@ -7,17 +7,18 @@ import (
 
 	"pipe.dev/compiler/attr"
 	"pipe.dev/executor/audio"
+	"pipe.dev/executor/change"
 	"pipe.dev/executor/image"
 )
 
 // always is a row of the table with what its documents say, done for certain.
-func always(t *testing.T, d Def, change func(a any) any) Step {
+func always(t *testing.T, d Def, make func(a any) any) change.Step[*audio.Clip] {
 	t.Helper()
 	a, err := attr.Default(d.Attr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Step{d, change(a)}
+	return Table().Step(0, d, make(a))
 }
 
 func sine(n int) *audio.Clip {
@@ -30,7 +31,7 @@ func sine(n int) *audio.Clip {
 
 // TestChanges: each does what it says, by how much it says.
 func TestChanges(t *testing.T) {
-	run := func(s Step, item uint64) *audio.Clip {
+	run := func(s change.Step[*audio.Clip], item uint64) *audio.Clip {
 		c := sine(4000)
 		if err := (Chain{s}).Apply(c, 1, item); err != nil {
 			t.Fatal(err)

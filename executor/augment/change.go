@@ -24,8 +24,8 @@ type GainAttr struct {
 
 func gain() Def {
 	return Def{Name: "gain", Title: "SoundGain", Attr: GainAttr{}, Random: true, Doc: "makes sound louder or softer.",
-		check: func(a any) error { return ordered("db", a.(GainAttr).DB) },
-		apply: func(a any, c *audio.Clip, d *image.Dice) error {
+		Check: func(a any) error { return ordered("db", a.(GainAttr).DB) },
+		Apply: func(a any, c *audio.Clip, d *image.Dice) error {
 			at := a.(GainAttr)
 			if d.Float() >= at.P {
 				return nil
@@ -59,8 +59,8 @@ type NoiseAttr struct {
 
 func noise() Def {
 	return Def{Name: "noise", Title: "SoundNoise", Attr: NoiseAttr{}, Random: true, Doc: "adds white noise.",
-		check: func(a any) error { return ordered("snr", a.(NoiseAttr).SNR) },
-		apply: func(a any, c *audio.Clip, d *image.Dice) error {
+		Check: func(a any) error { return ordered("snr", a.(NoiseAttr).SNR) },
+		Apply: func(a any, c *audio.Clip, d *image.Dice) error {
 			at := a.(NoiseAttr)
 			if d.Float() >= at.P {
 				return nil
@@ -82,7 +82,7 @@ type ShiftAttr struct {
 
 func shift() Def {
 	return Def{Name: "shift", Title: "SoundShift", Attr: ShiftAttr{}, Random: true, Doc: "moves sound in time; what comes in is silence.",
-		apply: func(a any, c *audio.Clip, d *image.Dice) error {
+		Apply: func(a any, c *audio.Clip, d *image.Dice) error {
 			at := a.(ShiftAttr)
 			if d.Float() >= at.P {
 				return nil
@@ -115,8 +115,8 @@ func (a FactorAttr) draw(d *image.Dice) (float64, bool) {
 
 func speed() Def {
 	return Def{Name: "speed", Title: "SoundSpeed", Attr: FactorAttr{}, Random: true, Doc: "plays sound faster or slower, so that it is higher or lower, too.",
-		check: func(a any) error { return ordered("factor", a.(FactorAttr).Factor) },
-		apply: func(a any, c *audio.Clip, d *image.Dice) (err error) {
+		Check: func(a any) error { return ordered("factor", a.(FactorAttr).Factor) },
+		Apply: func(a any, c *audio.Clip, d *image.Dice) (err error) {
 			if factor, done := a.(FactorAttr).draw(d); done {
 				c.Samples, err = audio.Speed(c.Samples, factor, 0)
 			}
@@ -127,8 +127,8 @@ func speed() Def {
 
 func stretch() Def {
 	return Def{Name: "stretch", Title: "SoundStretch", Attr: FactorAttr{}, Random: true, Source: "librosa.effects.time_stretch", Doc: "makes sound faster or slower at the same pitch.",
-		check: func(a any) error { return ordered("factor", a.(FactorAttr).Factor) },
-		apply: func(a any, c *audio.Clip, d *image.Dice) error {
+		Check: func(a any) error { return ordered("factor", a.(FactorAttr).Factor) },
+		Apply: func(a any, c *audio.Clip, d *image.Dice) error {
 			if factor, done := a.(FactorAttr).draw(d); done {
 				c.Samples = audio.Stretch(c.Samples, factor)
 			}
@@ -145,8 +145,8 @@ type PitchAttr struct {
 
 func pitch() Def {
 	return Def{Name: "pitch", Title: "SoundPitch", Attr: PitchAttr{}, Random: true, Source: "librosa.effects.pitch_shift", Doc: "makes sound higher or lower, as long as it was.",
-		check: func(a any) error { return ordered("semitones", a.(PitchAttr).Semitones) },
-		apply: func(a any, c *audio.Clip, d *image.Dice) (err error) {
+		Check: func(a any) error { return ordered("semitones", a.(PitchAttr).Semitones) },
+		Apply: func(a any, c *audio.Clip, d *image.Dice) (err error) {
 			at := a.(PitchAttr)
 			if d.Float() < at.P {
 				c.Samples, err = audio.Pitch(c.Samples, d.Between(at.Semitones[0], at.Semitones[1]))
@@ -168,14 +168,14 @@ type RoomAttr struct {
 // Source: Moorer, About this reverberation business, 1979.
 func room() Def {
 	return Def{Name: "room", Title: "SoundRoom", Attr: RoomAttr{}, Random: true, Doc: "puts sound into a room: its response is noise that fades exponentially. It stays as loud as it was.",
-		check: func(a any) error {
+		Check: func(a any) error {
 			at := a.(RoomAttr)
 			if err := ordered("seconds", at.Seconds); err != nil {
 				return err
 			}
 			return ordered("wet", at.Wet)
 		},
-		apply: func(a any, c *audio.Clip, d *image.Dice) error {
+		Apply: func(a any, c *audio.Clip, d *image.Dice) error {
 			at := a.(RoomAttr)
 			if d.Float() >= at.P || len(c.Samples) == 0 {
 				return nil
@@ -207,7 +207,7 @@ type NormalizeAttr struct {
 
 func normalize() Def {
 	return Def{Name: "normalize", Title: "SoundNormalize", Attr: NormalizeAttr{}, Doc: "brings the loudest sample to a size; silence stays.",
-		apply: func(a any, c *audio.Clip, _ *image.Dice) error {
+		Apply: func(a any, c *audio.Clip, _ *image.Dice) error {
 			most := 0.0
 			for _, v := range c.Samples {
 				most = max(most, math.Abs(float64(v)))

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
@@ -232,13 +231,12 @@ func (f *Field) check() error {
 			return fmt.Errorf("mean or std has %d numbers, and the input %d channels", n, f.Shape[0])
 		}
 	}
-	if !in.Eval.Fixed() {
-		at := slices.IndexFunc(in.Eval, func(s transform.Step) bool { return s.Random })
+	if at := in.Eval.Random(); at >= 0 {
 		return fmt.Errorf("eval.%d is %s, which is random; evaluations want the same picture every time", at, in.Eval[at].Name)
 	}
 	named := f.Shape[1] == 0 || f.Shape[2] == 0
 	if named && in.Buckets == nil {
-		w, h, err := in.Train.Size(0, 0)
+		w, h, err := transform.Size(in.Train, 0, 0)
 		if err != nil || w == 0 || h == 0 {
 			return fmt.Errorf("have no certain size, and the input names it: give transforms that end in one, as center_crop, or buckets")
 		}
@@ -261,7 +259,7 @@ func (f *Field) check() error {
 			if in.fits(evaluate) {
 				from = s
 			}
-			w, h, err := in.chain(evaluate).Size(from[0], from[1])
+			w, h, err := transform.Size(in.chain(evaluate), from[0], from[1])
 			if err != nil {
 				return err
 			}
@@ -280,7 +278,7 @@ func (f *Field) suits(p *picture, size [2]int) error {
 		if f.Images.fits(evaluate) {
 			from = size
 		}
-		w, h, err := f.Images.chain(evaluate).Size(from[0], from[1])
+		w, h, err := transform.Size(f.Images.chain(evaluate), from[0], from[1])
 		if err == nil && (w != size[0] || h != size[1]) {
 			err = fmt.Errorf("%d x %d pixels become %d x %d by the transforms, and the input %s wants %d x %d", p.width, p.height, w, h, f.Name, size[0], size[1])
 		}

@@ -76,7 +76,7 @@ func look(t *testing.T, train ...any) Field {
 		t.Fatal(err)
 	}
 	in := &ImageInput{ImagesAttr: x.(ImagesAttr)}
-	if in.Train, err = transform.Decode(train); err != nil {
+	if in.Train, err = transform.Table().Decode(train); err != nil {
 		t.Fatal(err)
 	}
 	return Field{Name: "image", DType: ir.F32, Shape: []int{3, 16, 16}, Names: []string{"", "", ""}, Width: 768, Images: in}

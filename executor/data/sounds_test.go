@@ -53,7 +53,7 @@ func ear(t *testing.T, n int, train ...any) Field {
 	}
 	in := &SoundInput{SoundsAttr: x.(SoundsAttr)}
 	in.Rate, in.Cut, in.MaxSamples = 8000, "random", 1<<20
-	if in.Train, err = augment.Decode(train); err != nil {
+	if in.Train, err = augment.Table().Decode(train); err != nil {
 		t.Fatal(err)
 	}
 	f := Field{Name: "audio", DType: ir.F32, Width: n, Shape: []int{n}, Names: []string{""}, Sound: in}
@@ -226,7 +226,7 @@ func TestBadSound(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "a.wav"), wavOf(t, 8000, 30)[:60])
 	random := ear(t, 30)
-	random.Sound.Eval, _ = augment.Decode([]any{map[string]any{"name": "gain"}})
+	random.Sound.Eval, _ = augment.Table().Decode([]any{map[string]any{"name": "gain"}})
 	named := ear(t, 0)
 	named.Sound.Lengths = nil
 	odd := ear(t, 0)
@@ -242,7 +242,7 @@ func TestBadSound(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := augment.Decode([]any{map[string]any{"name": "nois"}}); err == nil || !strings.Contains(err.Error(), `did you mean "noise"`) && !strings.Contains(err.Error(), "did you mean noise") {
+	if _, err := augment.Table().Decode([]any{map[string]any{"name": "nois"}}); err == nil || !strings.Contains(err.Error(), `did you mean "noise"`) && !strings.Contains(err.Error(), "did you mean noise") {
 		t.Error(err)
 	}
 }

@@ -87,7 +87,7 @@ func (r *Run) constant(f data.Field, at string) error {
 		return r.mistake(at, "keeps one result for each example, and data.texts.%s.drop leaves texts out at random", f.Name)
 	case in == nil:
 		return nil
-	case !in.Train.Fixed():
+	case in.Train.Random() >= 0:
 		return r.mistake(at, "keeps one result for each example, and a transform of data.images.%s is random: leave it out", f.Name)
 	case in.Buckets != nil:
 		return r.mistake(at, "keeps results of one size, and data.images.%s has buckets", f.Name)

@@ -34,7 +34,7 @@ func (d *decoder) pictures(r *Recipe, sources map[string]any) {
 		for list, to := range map[string]*transform.Chain{"train": &in.Train, "eval": &in.Eval} {
 			steps, _ := m[list].([]any)
 			var err error
-			if *to, err = transform.Decode(steps); err != nil {
+			if *to, err = transform.Table().Decode(steps); err != nil {
 				d.fail(at+"."+list, err)
 			}
 		}
@@ -221,7 +221,7 @@ func (r *Run) assumedSizes() map[string]int {
 		if err != nil || len(f.Names) != 3 {
 			continue
 		}
-		w, h, err := in.Train.Size(0, 0)
+		w, h, err := transform.Size(in.Train, 0, 0)
 		if b := in.Buckets; b != nil {
 			w, h = b.Resolution/b.Multiple*b.Multiple, b.Resolution/b.Multiple*b.Multiple
 		}

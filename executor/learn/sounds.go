@@ -18,7 +18,7 @@ func (d *decoder) sounds(r *Recipe, sources map[string]any) {
 		for list, to := range map[string]*augment.Chain{"train": &in.Train, "eval": &in.Eval} {
 			steps, _ := m[list].([]any)
 			var err error
-			if *to, err = augment.Decode(steps); err != nil {
+			if *to, err = augment.Table().Decode(steps); err != nil {
 				d.fail("data.sounds."+name+"."+list, err)
 			}
 		}

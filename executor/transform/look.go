@@ -15,7 +15,7 @@ func flip() Def {
 	return Def{
 		Name: "flip", Title: "Flip", Attr: ChanceAttr{}, Random: true, Source: "torchvision.transforms.RandomHorizontalFlip",
 		Doc: "mirrors left and right. Where a part was cut out before, its place is that in the mirrored picture.",
-		apply: func(a any, f *Frame, d *image.Dice) error {
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			if d.Float() < a.(ChanceAttr).P {
 				f.Picture = f.FlipX()
 				f.flipped()
@@ -29,7 +29,7 @@ func verticalFlip() Def {
 	return Def{
 		Name: "vertical_flip", Title: "VerticalFlip", Attr: ChanceAttr{}, Random: true, Source: "torchvision.transforms.RandomVerticalFlip",
 		Doc: "mirrors top and bottom.",
-		apply: func(a any, f *Frame, d *image.Dice) error {
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			if d.Float() < a.(ChanceAttr).P {
 				f.Picture = f.FlipY()
 			}
@@ -50,7 +50,7 @@ func colorJitter() Def {
 	return Def{
 		Name: "color_jitter", Title: "ColorJitter", Attr: ColorJitterAttr{}, Random: true, Source: "torchvision.transforms.ColorJitter",
 		Doc: "changes brightness, contrast, saturation and hue, in an order that is drawn, too.",
-		apply: func(a any, f *Frame, d *image.Dice) error {
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			at := a.(ColorJitterAttr)
 			f.Picture = image.Augment{Brightness: at.Brightness, Contrast: at.Contrast, Saturation: at.Saturation, Hue: at.Hue}.Jitter(f.Picture, d)
 			return nil
@@ -67,7 +67,7 @@ func greyscale() Def {
 	return Def{
 		Name: "greyscale", Title: "Greyscale", Attr: GreyscaleAttr{}, Random: true, Source: "torchvision.transforms.RandomGrayscale",
 		Doc: "takes the colours away; there are as many channels as before.",
-		apply: func(a any, f *Frame, d *image.Dice) error {
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			if d.Float() < a.(GreyscaleAttr).P && f.Channels > 2 {
 				n := f.Channels
 				f.Picture = f.WithChannels(2 - n%2).WithChannels(n)
@@ -88,7 +88,7 @@ func erase() Def {
 	return Def{
 		Name: "erase", Title: "Erase", Attr: EraseAttr{}, Random: true, Source: "torchvision.transforms.RandomErasing; arXiv:1708.04896",
 		Doc: "makes a part 0, after the picture has become numbers, mean and deviation taken. It stands last.",
-		apply: func(a any, f *Frame, d *image.Dice) error {
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			at := a.(EraseAttr)
 			if d.Float() >= at.P {
 				return nil
@@ -118,7 +118,7 @@ func rotate() Def {
 	return Def{
 		Name: "rotate", Title: "Rotate", Attr: RotateAttr{}, Random: true, Source: "torchvision.transforms.RandomRotation",
 		Doc: "turns a picture around its middle; what comes in from outside is black.",
-		apply: func(a any, f *Frame, d *image.Dice) error {
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			at := a.(RotateAttr)
 			f.Picture = f.Rotate(d.Between(-at.Degrees, at.Degrees), at.Filter == "bilinear")
 			return nil

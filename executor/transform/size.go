@@ -20,34 +20,30 @@ func resize() Def {
 	return Def{
 		Name: "resize", Title: "Resize", Attr: ResizeAttr{}, Source: "torchvision.transforms.Resize",
 		Doc: "brings a picture to another size: its shorter side to size pixels, or the whole to width and height.",
-		check: func(a any) error {
+		Check: func(a any) error {
 			at := a.(ResizeAttr)
 			return oneSize(at.Size, at.Width, at.Height)
 		},
-		size: func(a any, w, h int) (int, int, error) {
-			w, h = a.(ResizeAttr).size(w, h)
-			return w, h, nil
-		},
-		apply: func(a any, f *Frame, _ *image.Dice) (err error) {
+		Apply: func(a any, f *Frame, _ *image.Dice) (err error) {
 			at := a.(ResizeAttr)
-			w, h := at.size(f.Width, f.Height)
+			w, h, _ := at.after(f.Width, f.Height)
 			f.Picture, err = f.Resize(w, h, at.Filter)
 			return err
 		},
 	}
 }
 
-// size is the size of the result; that of an unknown picture is unknown.
-func (a ResizeAttr) size(w, h int) (int, int) {
+// after is unknown for an unknown picture.
+func (a ResizeAttr) after(w, h int) (int, int, error) {
 	switch {
 	case a.Size == 0:
-		return a.Width, a.Height
+		return a.Width, a.Height, nil
 	case w == 0 || h == 0:
-		return 0, 0
+		return 0, 0, nil
 	case w < h:
-		return a.Size, max(1, a.Size*h/w)
+		return a.Size, max(1, a.Size*h/w), nil
 	}
-	return max(1, a.Size*w/h), a.Size
+	return max(1, a.Size*w/h), a.Size, nil
 }
 
 // oneSize wants either one number for both sides, or two.
@@ -74,16 +70,17 @@ func (a CropAttr) sides() (int, int) {
 	return a.Width, a.Height
 }
 
+func (a CropAttr) after(int, int) (int, int, error) {
+	w, h := a.sides()
+	return w, h, nil
+}
+
 func centerCrop() Def {
 	return Def{
 		Name: "center_crop", Title: "CenterCrop", Attr: CropAttr{}, Source: "torchvision.transforms.CenterCrop",
 		Doc:   "takes the part in the middle; what it reaches over the picture is black.",
-		check: func(a any) error { return a.(CropAttr).check() },
-		size: func(a any, _, _ int) (int, int, error) {
-			w, h := a.(CropAttr).sides()
-			return w, h, nil
-		},
-		apply: func(a any, f *Frame, _ *image.Dice) error {
+		Check: func(a any) error { return a.(CropAttr).check() },
+		Apply: func(a any, f *Frame, _ *image.Dice) error {
 			w, h := a.(CropAttr).sides()
 			return f.cut(middle(f.Width, w), middle(f.Height, h), w, h)
 		},
@@ -114,28 +111,27 @@ type RandomCropAttr struct {
 	Pad    int `cue:"pad: int & >=0 & <=4096 | *0" doc:"black pixels that are added at every side first"`
 }
 
+func (a RandomCropAttr) after(w, h int) (int, int, error) {
+	cw, ch := CropAttr{a.Size, a.Width, a.Height}.sides()
+	if w > 0 && h > 0 && (w+2*a.Pad < cw || h+2*a.Pad < ch) {
+		return 0, 0, fmt.Errorf("the part is %d x %d, and the picture %d x %d then; resize it before, or give pad", cw, ch, w, h)
+	}
+	return cw, ch, nil
+}
+
 func randomCrop() Def {
 	return Def{
 		Name: "random_crop", Title: "RandomCrop", Attr: RandomCropAttr{}, Random: true, Source: "torchvision.transforms.RandomCrop",
 		Doc:   "takes a part, all places alike likely.",
-		check: func(a any) error { at := a.(RandomCropAttr); return oneSize(at.Size, at.Width, at.Height) },
-		size: func(a any, w, h int) (int, int, error) {
+		Check: func(a any) error { at := a.(RandomCropAttr); return oneSize(at.Size, at.Width, at.Height) },
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			at := a.(RandomCropAttr)
-			cw, ch := CropAttr{at.Size, at.Width, at.Height}.sides()
-			if w > 0 && h > 0 && (w+2*at.Pad < cw || h+2*at.Pad < ch) {
-				return 0, 0, fmt.Errorf("the part is %d x %d, and the picture %d x %d then; resize it before, or give pad", cw, ch, w, h)
+			w, h, err := at.after(f.Width, f.Height)
+			if err != nil {
+				return err
 			}
-			return cw, ch, nil
-		},
-		apply: func(a any, f *Frame, d *image.Dice) error {
-			at := a.(RandomCropAttr)
-			w, h := CropAttr{at.Size, at.Width, at.Height}.sides()
-			roomX, roomY := f.Width+2*at.Pad-w, f.Height+2*at.Pad-h
-			if roomX < 0 || roomY < 0 {
-				return fmt.Errorf("the part is %d x %d, and the picture %d x %d then; resize it before, or give pad", w, h, f.Width, f.Height)
-			}
-			top := d.Int(roomY+1) - at.Pad
-			return f.cut(d.Int(roomX+1)-at.Pad, top, w, h)
+			top := d.Int(f.Height+2*at.Pad-h+1) - at.Pad
+			return f.cut(d.Int(f.Width+2*at.Pad-w+1)-at.Pad, top, w, h)
 		},
 	}
 }
@@ -155,19 +151,20 @@ func (a RandomResizedCropAttr) augment() image.Augment {
 	return image.Augment{Width: w, Height: h, Scale: a.Scale, Ratio: a.Ratio}
 }
 
+func (a RandomResizedCropAttr) after(int, int) (int, int, error) {
+	w, h := CropAttr{a.Size, a.Width, a.Height}.sides()
+	return w, h, nil
+}
+
 func randomResizedCrop() Def {
 	return Def{
 		Name: "random_resized_crop", Title: "RandomResizedCrop", Attr: RandomResizedCropAttr{}, Random: true, Source: "torchvision.transforms.RandomResizedCrop",
 		Doc: "takes a part whose share of the area, and the logarithm of whose width by height, are drawn between bounds, and resizes it.",
-		check: func(a any) error {
+		Check: func(a any) error {
 			at := a.(RandomResizedCropAttr)
 			return errors.Join(oneSize(at.Size, at.Width, at.Height), at.augment().Check())
 		},
-		size: func(a any, _, _ int) (int, int, error) {
-			g := a.(RandomResizedCropAttr).augment()
-			return g.Width, g.Height, nil
-		},
-		apply: func(a any, f *Frame, d *image.Dice) error {
+		Apply: func(a any, f *Frame, d *image.Dice) error {
 			at := a.(RandomResizedCropAttr)
 			g := at.augment()
 			err := f.cut(g.Part(f.Width, f.Height, d))

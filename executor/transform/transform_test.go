@@ -55,7 +55,7 @@ func chain(t *testing.T, list ...map[string]any) Chain {
 	for _, m := range list {
 		in = append(in, number(m))
 	}
-	c, err := Decode(in)
+	c, err := Table().Decode(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestTorchvision(t *testing.T) {
 				t.Fatal(name, err)
 			}
 			equal(t, fmt.Sprintf("%s of %d", name, i), frame.Picture, pictureOf(f.arrays[fmt.Sprintf("out.%s.%d", name, i)]))
-			if w, h, err := c.Size(in.Width, in.Height); err != nil || w != frame.Width || h != frame.Height {
+			if w, h, err := Size(c, in.Width, in.Height); err != nil || w != frame.Width || h != frame.Height {
 				t.Errorf("%s: size %d x %d is foretold, and it is %v: %v", name, w, h, frame, err)
 			}
 		}
@@ -201,11 +201,11 @@ func TestMistakes(t *testing.T) {
 		"0: center_crop: size is 0, width 0 and height 2; want size, or width and height":                                                                                                   {"name": "center_crop", "height": 2},
 		"0: random_resized_crop: scale is [0.5 0.1]; want two shares of the area, the lesser first":                                                                                         {"name": "random_resized_crop", "size": 4, "scale": []any{0.5, 0.1}},
 	} {
-		if _, err := Decode([]any{number(m)}); err == nil || err.Error() != want {
+		if _, err := Table().Decode([]any{number(m)}); err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
-	if _, _, err := chain(t, map[string]any{"name": "random_crop", "size": 20}).Size(10, 30); err == nil {
+	if _, _, err := Size(chain(t, map[string]any{"name": "random_crop", "size": 20}), 10, 30); err == nil {
 		t.Error("a crop that is wider than the picture is fine")
 	}
 }

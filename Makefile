@@ -88,7 +88,7 @@ compare-onnx: build
 compare-gguf: build
 	$(PYTHON) benchmarks/compare_gguf.py --data $(DATA)
 
-# Spectrograms beside librosa, torch and transformers, in turns; needs testdata/golden/requirements.txt.
+# Spectrograms beside librosa, torch and transformers, and a vocoder beside ONNX Runtime, in turns; needs testdata/golden/requirements.txt.
 compare-audio: build
 	$(PYTHON) benchmarks/compare_audio.py --rounds $(ROUNDS) --write docs/benchmarks.md
 

@@ -1,10 +1,10 @@
-"""Features of sound beside librosa, torch, torchaudio and transformers, in turns, as a table in Markdown.
+"""Features of sound beside librosa, torch, torchaudio and transformers, and a vocoder beside ONNX Runtime, in turns, as a table in Markdown.
 
     make compare-audio PYTHON=venv/bin/python
 
 Each line is computed of the same noise by one call, in f32, by all with two threads: Whisper's log-mel spectrogram of 30 s (librosa and torchaudio: the mel
-spectrogram alone), a mel spectrogram of 20 s of music, and its Fourier transforms alone. Of several turns the best counts. Pipe's values are first
-held against librosa's.
+spectrogram alone), a mel spectrogram of 20 s of music, and its Fourier transforms alone; HiFi-GAN is of the paper's size V1, with drawn weights, 100 frames.
+Of several turns the best counts. Pipe's values are first held against librosa's, and the vocoder's against ONNX Runtime's.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 
 import librosa
 import numpy as np
+import onnxruntime
 import torch
 import torchaudio
 import transformers
@@ -98,6 +99,35 @@ class Case:
             self.note(name, best(lambda: f(self.x), 8))
 
 
+class Vocoder(Case):
+    """HiFi-GAN by pipelines/vocode.cue, all at once, and by ONNX Runtime from what PyTorch exports."""
+
+    def __init__(self):
+        self.name, self.times = "HiFi-GAN V1, 100 frames", {}
+
+    def prepare(self, pipe, folder):
+        self.dir = tempfile.mkdtemp(dir=folder)
+        at = lambda name: os.path.join(self.dir, name)
+        torch.manual_seed(0)
+        config = transformers.SpeechT5HifiGanConfig(upsample_rates=[8, 8, 2, 2], upsample_kernel_sizes=[16, 16, 4, 4], normalize_before=False)
+        model = transformers.SpeechT5HifiGan(config).eval()
+        model.save_pretrained(at("model"))
+        x = torch.randn(1, 100, 80)
+        np.save(at("x.npy"), x.numpy())
+        torch.onnx.export(model, (x,), at("model.onnx"), dynamo=False, opset_version=17)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 2
+        session = onnxruntime.InferenceSession(at("model.onnx"), options, providers=["CPUExecutionProvider"])
+        feed = {session.get_inputs()[0].name: x.numpy()}
+        self.x, self.peers = None, {"ONNX Runtime": lambda _: session.run(None, feed), "torch": lambda _: model(x)}
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.args = [os.path.join(here, "..", "pipelines", "vocode.cue"), "--set", f"model={at('model')}", "--set", f"spectrogram={at('x.npy')}", "--set", "window=0", "--set", f"to={at('y.wav')}"]
+        subprocess.run([pipe, "run", *self.args, "--quiet"], check=True, capture_output=True)
+        want = session.run(None, feed)[0].reshape(-1)
+        worst = abs(librosa.load(at("y.wav"), sr=None)[0] - want).max()
+        assert worst < 1e-4, f"{self.name} differs by {worst}"
+
+
 def cases():
     extractor = transformers.WhisperFeatureExtractor()
     whisper = torchaudio.transforms.MelSpectrogram(16000, 400, hop_length=160, n_mels=80)
@@ -128,18 +158,19 @@ if __name__ == "__main__":
     parser.add_argument("--pipe", default="./pipe")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", default="")
+    parser.add_argument("--only", default="", help="lines whose names have this")
     args = parser.parse_args()
     torch.set_num_threads(2)
     torch.set_grad_enabled(False)
     pipe = os.path.abspath(args.pipe)
     with tempfile.TemporaryDirectory() as folder:
-        list_of = cases()
+        list_of = [c for c in cases() + [Vocoder()] if args.only in c.name]
         for c in list_of:
             c.prepare(pipe, folder)
         for _ in range(args.rounds):
             for c in list_of:
                 c.turn(pipe)
-    names = ["pipe", "librosa", "torch", "transformers (torch)"]
+    names = ["pipe", "librosa", "torch", "transformers (torch)", "ONNX Runtime"]
     lines = ["| of a call, ms | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for c in list_of:
         lines.append(f"| {c.name} | " + " | ".join(f"{c.times[n] * 1e3:.2f}" if n in c.times else "-" for n in names) + " |")

@@ -19,6 +19,7 @@ type convPart struct {
 
 const (
 	convK    = 256 // weights of a row that are used at a time, about
+	convDeep = 128 // the same of taps: rows of a tile are parts of lines of 48, which the first-level cache is to hold for the next tile
 	convRows = 384 // rows that share what is seen, at most: their weights stay in the second-level cache
 )
 
@@ -89,7 +90,7 @@ func (c *convolving) time(p *convPart) (one, all float64, ok bool) {
 	}
 	p.deep = 1
 	if len(c.chunks) == 1 {
-		p.deep = max(1, min(convK/most, convRoom/room, c.channels))
+		p.deep = max(1, min(convDeep/most, convRoom/room, c.channels))
 		p.deep = parts(c.channels, parts(c.channels, p.deep))
 	}
 	runs := float64(views) * (1 + float64(span)/float64(max(1, c.extent[2])))

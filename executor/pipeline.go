@@ -175,7 +175,13 @@ func (p *Pipeline) open() error {
 		if err != nil {
 			return err
 		}
-		o := model.Options{Name: name, Tokenizer: words, Dir: dir, Arch: ref.Arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
+		arch := ref.Arch
+		if ref.As != "" {
+			if arch, err = schema.LoadModelAs(dir, ref.As); err != nil {
+				return err
+			}
+		}
+		o := model.Options{Name: name, Tokenizer: words, Dir: dir, Arch: arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
 			Backend: p.opt.Backend, Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }

@@ -60,6 +60,7 @@ type ModelRef struct {
 	Name      string
 	From      string  // path of a folder, or of a file
 	Arch      *Model  // what the document says the model is; nil if its folder says it
+	As        string  // which other model of its folder's architecture is meant; "" for the model itself
 	Context   int     // tokens of the key/value cache; 0 means what the model was trained on
 	Cache     string  // element type of the key/value cache
 	CacheAt   ir.Pos  // where the document says so

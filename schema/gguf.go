@@ -148,7 +148,7 @@ func ggufModel(name string, config map[string]any) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := modelOf(name, e.(*ast.StructLit))
+	m, err := modelOf(name, e.(*ast.StructLit), "")
 	errs, ok := err.(Errors)
 	if !ok {
 		if m != nil {

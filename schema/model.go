@@ -36,10 +36,14 @@ const ModelFile = "model.cue"
 // LoadModel gives the architecture of a model folder: of a Hugging Face folder the
 // one that its config.json picks and sets up, of any other the one that stands
 // in its model.cue. Mistakes in them are Errors.
-func LoadModel(dir string) (*Model, error) {
+func LoadModel(dir string) (*Model, error) { return LoadModelAs(dir, "") }
+
+// LoadModelAs gives another model of a Hugging Face folder: what layers/arch (#As) has under the
+// name as for its model_type, of the same weights. "" is the model itself.
+func LoadModelAs(dir, as string) (*Model, error) {
 	defer relax()()
 	name := filepath.Join(dir, "config.json")
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(name); as == "" && errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, ModelFile)); err == nil {
 			return loadModelFile(filepath.Join(dir, ModelFile))
 		}
@@ -48,7 +52,7 @@ func LoadModel(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := modelOf(name, config)
+	m, err := modelOf(name, config, as)
 	if err != nil {
 		return nil, err
 	}
@@ -68,11 +72,13 @@ func loadModelFile(name string) (*Model, error) {
 	return d.Models[0], nil
 }
 
-// modelOf gives the architecture that a config picks and sets up. name is the
-// file's, for messages.
-func modelOf(name string, config *ast.StructLit) (*Model, error) {
+// modelOf gives the architecture that a config picks and sets up, or another one of the same
+// weights by its name. name is the file's, for messages.
+func modelOf(name string, config *ast.StructLit, as string) (*Model, error) {
 	text := modelSource
-	if member(config, "model_type") == nil && member(config, "_class_name") != nil {
+	if as != "" {
+		text = strings.Replace(modelSource, "#Auto & {config: _", fmt.Sprintf("#Other & {as: %q, config: _", as), 1)
+	} else if member(config, "model_type") == nil && member(config, "_class_name") != nil {
 		text = classSource
 	}
 	s := &source{

@@ -20,39 +20,7 @@ import (
 // pipelines/speak.cue reads the folder that the run leaves.
 func TestFastSpeech2Recipe(t *testing.T) {
 	t.Parallel()
-	corpus := t.TempDir()
-	meta, err := os.Create(filepath.Join(corpus, "metadata.csv"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := csv.NewWriter(meta)
-	rows := [][]string{{"file_name", "phonemes", "durations", "pitch"}}
-	for i, said := range []string{"A B", "B _ A .", "A", "B A B"} {
-		// A is a tone of 500 Hz, B one of 2000 Hz, what else there is silence.
-		c := &audio.Clip{Rate: 22050, Channels: 1}
-		var lasting, pitch []string
-		for k, p := range strings.Fields(said) {
-			lasting, pitch = append(lasting, fmt.Sprint(2+k%2)), append(pitch, "0.5")
-			for range 256 * (2 + k%2) {
-				f := map[string]float64{"A": 500, "B": 2000}[p]
-				c.Samples = append(c.Samples, float32(0.5*math.Sin(2*math.Pi*f*float64(len(c.Samples))/22050)))
-			}
-		}
-		name := fmt.Sprint(i, ".wav")
-		if _, err := audio.Write(filepath.Join(corpus, name), c, 0); err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, []string{name, said, strings.Join(lasting, " "), strings.Join(pitch, " ")})
-	}
-	if err := w.WriteAll(rows); err != nil {
-		t.Fatal(err)
-	}
-	if err := meta.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(corpus, "vocab.json"), []byte(`{"<blank>": 0, "A": 1, "B": 2, "_": 3, ".": 4}`), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	corpus := toneCorpus(t)
 	flags := []string{"--set", "settings.corpus=" + corpus, "--set", "settings.phonemes=6", "--set", "settings.lengths=[1280, 2560]", "--set", "settings.width=8",
 		"--set", "settings.layers=1", "--set", "settings.inner=32", "--set", "settings.mels=6", "--set", "settings.symbols=5", "--set", "data.train.0.validation=0", "--set", "batch.batch=2",
 		"--set", "train.steps=20", "--set", "train.log_every=1", "--set", "schedule.warmup_steps=0", "--set", "optimizer.lr=0.01", "--set", "eval.every=0"}
@@ -90,4 +58,43 @@ func TestFastSpeech2Recipe(t *testing.T) {
 	if clip, err := audio.Read(wav, audio.Options{}); err != nil || clip.Len() < 8*4 || clip.Len() > 8*20 {
 		t.Error(err, clip)
 	}
+}
+
+// toneCorpus writes a corpus of four sentences, said by two speakers in turn: A is a tone of 500 Hz, B one of 2000 Hz, what else
+// there is silence; each lasts 512 or 768 samples.
+func toneCorpus(t *testing.T) string {
+	t.Helper()
+	corpus := t.TempDir()
+	meta, err := os.Create(filepath.Join(corpus, "metadata.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := csv.NewWriter(meta)
+	rows := [][]string{{"file_name", "phonemes", "durations", "pitch", "speaker"}}
+	for i, said := range []string{"A B", "B _ A .", "A", "B A B"} {
+		c := &audio.Clip{Rate: 22050, Channels: 1}
+		var lasting, pitch []string
+		for k, p := range strings.Fields(said) {
+			lasting, pitch = append(lasting, fmt.Sprint(2+k%2)), append(pitch, "0.5")
+			for range 256 * (2 + k%2) {
+				f := map[string]float64{"A": 500, "B": 2000}[p]
+				c.Samples = append(c.Samples, float32(0.5*math.Sin(2*math.Pi*f*float64(len(c.Samples))/22050)))
+			}
+		}
+		name := fmt.Sprint(i, ".wav")
+		if _, err := audio.Write(filepath.Join(corpus, name), c, 0); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, []string{name, said, strings.Join(lasting, " "), strings.Join(pitch, " "), fmt.Sprint(i % 2)})
+	}
+	if err := w.WriteAll(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := meta.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(corpus, "vocab.json"), []byte(`{"<blank>": 0, "A": 1, "B": 2, "_": 3, ".": 4}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return corpus
 }

@@ -29,7 +29,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution, VectorQuantizer
 from safetensors.torch import load_file, save_file
-from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
+from monotonic_alignment_search import maximum_path_cython
+from torch.nn.utils import parametrize
+from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig, VitsConfig, VitsModel
 
 OUT = pathlib.Path(__file__).parent / "autoencoder"
 LR = 0.05
@@ -337,6 +339,55 @@ def fastspeech2(g):
     (torch.Tensor.float, torch.float), _ = floats, torch.set_default_dtype(torch.float32)
 
 
+def vits(g):
+    """VITS of transformers as its authors train it: rows of several lengths and speakers, aligned by their Cython code; its weights as they are, not as
+    lengths and directions. The piece that is made is held against another by l1."""
+    config = VitsConfig(
+        vocab_size=9, hidden_size=6, num_hidden_layers=1, num_attention_heads=2, window_size=2, ffn_dim=8, flow_size=4, spectrogram_bins=5, num_speakers=3, speaker_embedding_size=4,
+        upsample_initial_channel=8, upsample_rates=[4, 2], upsample_kernel_sizes=[8, 4], resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1, 2]], depth_separable_num_layers=2,
+        duration_predictor_flow_bins=4, duration_predictor_num_flows=3, prior_encoder_num_flows=2, prior_encoder_num_wavenet_layers=2, posterior_encoder_num_wavenet_layers=2,
+        wavenet_kernel_size=3, wavenet_dilation_rate=2, layerdrop=0.0, wavenet_dropout=0.0, duration_predictor_dropout=0.0, hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0)
+    model = nn.Module()
+    model.speech = VitsModel(config)
+    for part in [p for p in model.modules() if parametrize.is_parametrized(p, "weight")]:
+        parametrize.remove_parametrizations(part, "weight")
+    model.train()
+    randomise(model, g)
+    ids = torch.tensor([[[3, 1, 6, 2, 4], [5, 2, 8, 0, 0]], [[1, 2, 0, 0, 0], [6, 6, 3, 4, 5]], [[2, 4, 6, 1, 0], [3, 5, 1, 2, 7]]])
+    frames, hop, piece = torch.tensor([[11, 7], [3, 11], [9, 10]]), 8, 4
+    inputs = dict(ids=ids.int(), spectrogram=torch.randn((3, 2, 5, 11), generator=g).abs(), sounding=frames.int(), speaker=torch.tensor([[0, 2], [1, 1], [2, 0]]).int(),
+                  noise=torch.randn((3, 2, 4, 11), generator=g), duration_noise=torch.randn((3, 2, 2, 5), generator=g), cuts=torch.rand((3, 2), generator=g),
+                  real=torch.rand((3, 2, hop * piece), generator=g) - 0.5)
+
+    def terms(whole, step, x):
+        m = whole.speech
+        said, heard = (ids[step] != 0).double()[:, None], (torch.arange(11) < frames[step][:, None]).double()[:, None]
+        voice = m.embed_speaker(x["speaker"].long())[..., None]
+        text = m.text_encoder(ids[step], said.mT, attention_mask=said[:, 0].long())
+        m_p, logs_p = text.prior_means.mT, text.prior_log_variances.mT
+        randn, like = torch.randn, torch.randn_like
+        torch.randn, torch.randn_like = lambda *size, **k: x["duration_noise"], lambda *a, **k: x["noise"]
+        z, _, logs_q = m.posterior_encoder(x["spectrogram"], heard, voice)
+        z_p = m.flow(z, heard, voice)
+        with torch.no_grad():
+            r = torch.exp(-2 * logs_p)
+            scores = (-0.5 * math.log(2 * math.pi) - logs_p).sum(1, keepdim=True) + (-0.5 * z_p**2).mT @ r + z_p.mT @ (m_p * r) + (-0.5 * m_p**2 * r).sum(1, keepdim=True)
+            path = maximum_path_cython(scores.mT.contiguous(), said.mT * heard)  # [batch, seq, frames]
+        lasting = path.sum(2)[:, None]
+        nll = m.duration_predictor(text.last_hidden_state.mT, said, voice, durations=lasting)
+        torch.randn, torch.randn_like = randn, like
+        m_p, logs_p = m_p @ path, logs_p @ path
+        kl = (logs_p - logs_q - 0.5 + 0.5 * (z_p - m_p) ** 2 * torch.exp(-2 * logs_p)) * heard
+        starts = (x["cuts"] * (frames[step] - piece + 1).clamp(min=1)).long()
+        made = m.decoder(torch.stack([row[:, i:i + piece] for row, i in zip(z, starts)]), voice)[:, 0]
+        each = dict(divergence=kl.sum() / heard.sum(), durations=nll.sum() / said.sum(), piece=F.l1_loss(made, x["real"]))
+        return each, each["divergence"] + each["durations"] + 3 * each["piece"]
+
+    mean = lambda label, y, weights: {"name": "mean", "label": label, "y": y, "inputs": {"weights": "speech." + weights}}
+    run("vits", model, inputs, [mean("divergence", "speech.divergence", "heard"), mean("durations", "speech.duration_predictor", "said"),
+                                {"name": "l1", "label": "piece", "y": "speech", "inputs": {"targets": "real"}, "weight": 3}], terms)
+
+
 class Vocoder(nn.Module):
     """SpeechT5HifiGan of transformers, critics, and the log-mel spectrogram of the authors' code."""
 
@@ -401,6 +452,6 @@ def hifigan(g):
 
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan]):
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan, vits]):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make(torch.Generator().manual_seed(seed + 1))

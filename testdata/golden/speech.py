@@ -417,6 +417,34 @@ def vits(name, seed, **more):
     write(name, inputs | ({"speaker": torch.tensor([2], dtype=torch.int32)} if speaker else {}), {"durations": lasting[None], "waveform": y.waveform})
 
 
+def converter(name, seed):
+    """Speech of one speaker in the voice of another, by the parts of VITS, as the authors' voice_conversion puts them together."""
+    if not wanted(name):
+        return
+    config = dict(
+        vocab_size=20, hidden_size=12, num_hidden_layers=1, num_attention_heads=2, ffn_dim=16, flow_size=8, spectrogram_bins=9, upsample_initial_channel=16, num_speakers=4, speaker_embedding_size=6,
+        upsample_rates=[4, 2], upsample_kernel_sizes=[8, 4], resblock_kernel_sizes=[3, 5], resblock_dilation_sizes=[[1, 3], [1, 2]], duration_predictor_num_flows=2,
+        prior_encoder_num_flows=2, prior_encoder_num_wavenet_layers=2, posterior_encoder_num_wavenet_layers=3, wavenet_dilation_rate=2, sampling_rate=16000)
+    m = randomise(VitsModel(VitsConfig(**config)), seed).double()
+    x, noise, source, target = 0.3 * normal(2, 104, seed=1), normal(2, 8, 13, seed=2), torch.tensor([2, 0]), torch.tensor([1, 3])
+    like, torch.randn_like = torch.randn_like, lambda *a, **k: noise.double()
+    with torch.no_grad():
+        wave = F.pad(x.double()[:, None], (4, 4), "reflect")[:, 0]
+        z = torch.stft(wave, 16, 8, 16, torch.hann_window(16, dtype=torch.float64), center=False, return_complex=True)
+        spectrogram, mask = (z.real**2 + z.imag**2 + 1e-6).sqrt(), torch.ones(2, 1, 13, dtype=torch.float64)
+        before, after = m.embed_speaker(source)[..., None], m.embed_speaker(target)[..., None]
+        latents, _, _ = m.posterior_encoder(spectrogram, mask, before)
+        y = m.decoder(m.flow(m.flow(latents, mask, before), mask, after, reverse=True), after)[:, 0]
+    torch.randn_like = like
+    folder = save(name, m.float())
+    (folder / "config.json").unlink()
+    (folder / "model.cue").write_text('package model\n\nimport "pipe.dev/layers/arch/vits"\n\n// The config.json, of which another part is asked.\nmodel: vits.#Converter & {config: '
+                                      + json.dumps(dict(model_type="vits") | config) + "}\n")
+    keep = {k: v for k, v in load_file(folder / "model.safetensors").items() if not k.startswith(("text_encoder", "duration_predictor"))}
+    save_file(keep, folder / "model.safetensors", metadata={"format": "pt"})
+    write(name, {"samples": x, "noise": noise, "source": source.int(), "target": target.int()}, {"waveform": y})
+
+
 if __name__ == "__main__":
     logging.set_verbosity_error()
     torch.use_deterministic_algorithms(True)
@@ -432,5 +460,6 @@ if __name__ == "__main__":
     acoustic("fastspeech2_before", 10, encoder_normalize_before=True, decoder_normalize_before=True, convolution_bias=False, reduction_factor=2, energy_embed_kernel_size=3)
     vits("vits", 11)
     vits("vits_speakers", 12, num_speakers=4, speaker_embedding_size=6, ffn_kernel_size=4, speaking_rate=0.8, use_bias=False)
+    converter("vits_converter", 13)
     encodec("encodec", 7, 24.0)
     encodec("encodec_narrow", 8, 4.0, num_residual_layers=2, use_conv_shortcut=False, num_lstm_layers=1)

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio forecast
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio forecast kernels ptxas
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -27,11 +27,18 @@ lint:
 
 # The kernels on arm64, emulated by qemu-user, in an hour at most.
 test-arm64:
-	GOARCH=arm64 go test -short -timeout 60m -exec qemu-aarch64-static ./kernels/... ./internal/...
+	GOARCH=arm64 go test -short -timeout 60m -exec qemu-aarch64-static $$(go list ./kernels/... ./internal/... | grep -v kernels/cuda)
 
 # generate writes what derives from the tables of ops and stages, and the assembly.
 generate:
 	go generate ./...
+
+# The PTX of the CUDA kernels, by clang-19; and whether NVIDIA's assembler takes it (of the package nvidia-cuda-nvcc, or a toolkit).
+PTXAS ?= ptxas
+kernels:
+	go test ./kernels/cuda -count=1 -run '^TestPTX$$' -update
+ptxas:
+	for arch in sm_80 sm_90a; do for f in kernels/cuda/ptx/*.ptx; do $(PTXAS) -arch=$$arch -o /dev/null $$f || exit 1; done; done
 
 # Kernels beside what this machine can do at most, and the benchmarks of the
 # packages other than the kernels' large cases, which are the same.

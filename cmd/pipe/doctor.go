@@ -47,7 +47,7 @@ func doctorCommand(c *console) *cobra.Command {
 			"The variable " + tierVariable + " forces a CPU tier, for tests and comparisons.",
 		Args: arguments(),
 		RunE: func(*cobra.Command, []string) error {
-			d := diagnose(os.DirFS("/"), os.Getenv)
+			d := diagnose(os.DirFS("/"), os.Getenv, lookCUDA)
 			show := d.print
 			if asJSON {
 				show = func(io.Writer) error { return c.writeJSON(d) }
@@ -62,13 +62,13 @@ func doctorCommand(c *console) *cobra.Command {
 	return cmd
 }
 
-// diagnose looks at the machine: root is its file system.
-func diagnose(root fs.FS, getenv func(string) string) *diagnosis {
+// diagnose looks at the machine: root is its file system, look asks a CUDA driver.
+func diagnose(root fs.FS, getenv func(string) string, look func(library string) ([]gpuState, error)) *diagnosis {
 	d := &diagnosis{
 		Pipe:     thisBuild(),
 		CPU:      cpuState{Model: cpuModel(root), Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0)},
 		Memory:   readMemory(root),
-		CUDA:     findCUDA(root, runtime.GOOS, getenv),
+		CUDA:     findCUDA(root, runtime.GOOS, getenv, look),
 		CUECache: cueCache(getenv),
 		Problems: []string{},
 	}

@@ -5,36 +5,58 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"pipe.dev/executor/model"
+	"pipe.dev/kernels/cuda/driver"
 )
 
-// cudaState tells whether NVIDIA's driver is here. Nothing is loaded to find
-// out.
+// cudaState tells whether NVIDIA's driver is here, and what it says of the
+// devices. No context is made to find out.
 type cudaState struct {
-	Library string   `json:"library,omitempty"` // the driver library
-	Devices []string `json:"devices"`           // device files
-	Used    bool     `json:"used"`
-	Why     string   `json:"why"` // what was found, and why CUDA is not used
+	Library string     `json:"library,omitempty"` // the driver library
+	Devices []string   `json:"devices"`           // device files
+	GPUs    []gpuState `json:"gpus"`              // what the driver says of each
+	Used    bool       `json:"used"`
+	Why     string     `json:"why"` // what was found, and why CUDA is not used
 }
 
-// libraryFolders are where distributions, containers, WSL and NixOS put the
-// driver library.
-var libraryFolders = [...]string{
-	"/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib",
-	"/usr/local/nvidia/lib64", "/usr/local/nvidia/lib", "/usr/lib/wsl/lib", "/run/opengl-driver/lib",
-	"/usr/lib64/nvidia", "/usr/lib/nvidia", "/usr/local/cuda/compat", "/lib/x86_64-linux-gnu", "/lib64",
+// gpuState is a device, as its driver sees it.
+type gpuState struct {
+	Name       string `json:"name"`
+	Memory     int64  `json:"memory"`     // bytes
+	Capability string `json:"capability"` // as "8.0"
+	Driver     string `json:"driver"`     // the version of CUDA that it serves
+}
+
+// lookCUDA asks the driver in a file what devices it has.
+func lookCUDA(library string) ([]gpuState, error) {
+	n, err := driver.Count(library)
+	if err != nil {
+		return nil, err
+	}
+	var list []gpuState
+	for i := range n {
+		d, err := driver.Look(driver.Options{Library: library, Ordinal: i})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, gpuState{d.Name, d.Memory, fmt.Sprintf("%d.%d", d.Major, d.Minor), d.Version()})
+	}
+	return list, nil
 }
 
 // deviceFiles are what the driver makes below /dev; dxg is WSL's.
 var deviceFiles = [...]string{"dev/nvidia[0-9]*", "dev/dxg"}
 
-// findCUDA looks for the driver in the file system root of a machine.
-func findCUDA(root fs.FS, goos string, getenv func(string) string) cudaState {
-	s := cudaState{Devices: []string{}}
+// findCUDA looks for the driver in the file system root of a machine, and asks
+// it by look.
+func findCUDA(root fs.FS, goos string, getenv func(string) string, look func(library string) ([]gpuState, error)) cudaState {
+	s := cudaState{Devices: []string{}, GPUs: []gpuState{}}
 	if goos != "linux" {
 		s.Why = "it is looked for on Linux only" + notYet
 		return s
 	}
-	for _, dir := range append(strings.Split(getenv("LD_LIBRARY_PATH"), ":"), libraryFolders[:]...) {
+	for _, dir := range append(strings.Split(getenv("LD_LIBRARY_PATH"), ":"), driver.Folders[:]...) {
 		for _, name := range [...]string{"libcuda.so.1", "libcuda.so"} {
 			file := path.Join("/", dir, name)
 			if _, err := fs.Stat(root, file[1:]); err == nil && s.Library == "" && path.IsAbs(dir) {
@@ -48,12 +70,20 @@ func findCUDA(root fs.FS, goos string, getenv func(string) string) cudaState {
 			s.Devices = append(s.Devices, "/"+f)
 		}
 	}
+	if s.Library != "" {
+		gpus, err := look(s.Library)
+		if err != nil {
+			s.Why = err.Error() + notYet
+			return s
+		}
+		s.GPUs = append(s.GPUs, gpus...)
+	}
 	switch {
 	case s.Library == "" && len(s.Devices) == 0:
 		s.Why = "no driver: no libcuda.so.1 in the usual folders or LD_LIBRARY_PATH, and no /dev/nvidia*"
 	case s.Library == "":
 		s.Why = "there is a device, but no libcuda.so.1 in the usual folders or LD_LIBRARY_PATH: a container must be started with the driver"
-	case len(s.Devices) == 0:
+	case len(s.Devices) == 0 && len(s.GPUs) == 0:
 		s.Why = "the driver library is here, but no /dev/nvidia*: there is no GPU, or its kernel module is not loaded"
 	default:
 		s.Why = "a driver and a GPU are here"
@@ -77,5 +107,8 @@ func (s cudaState) print(line func(label, format string, args ...any)) {
 		return
 	}
 	line("cuda", "%s", fmt.Sprintf("found %s", strings.Join(found, ", ")))
+	for i, g := range s.GPUs {
+		line("", "device %d: %s, %s, compute capability %s, driver for CUDA %s", i, g.Name, model.Size(g.Memory), g.Capability, g.Driver)
+	}
 	line("", "not used: %s", s.Why)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -66,12 +67,17 @@ func TestFindCUDA(t *testing.T) {
 		"nothing":    {goos: "linux", why: "no driver"},
 		"mac":        {goos: "darwin", why: "Linux only"},
 		"container":  {map[string]string{"usr/local/nvidia/lib64/libcuda.so.1": "", "dev/nvidia0": "", "dev/nvidia1": "", "dev/nvidiactl": ""}, "linux", "", "/usr/local/nvidia/lib64/libcuda.so.1", []string{"/dev/nvidia0", "/dev/nvidia1"}, "a driver and a GPU are here"},
-		"wsl":        {map[string]string{"usr/lib/wsl/lib/libcuda.so.1": "", "dev/dxg": ""}, "linux", "", "/usr/lib/wsl/lib/libcuda.so.1", []string{"/dev/dxg"}, "a driver and a GPU are here"},
+		"wsl":        {map[string]string{"usr/lib/wsl/lib/libcuda.so.1": "", "dev/dxg": ""}, "linux", "", "/usr/lib/wsl/lib/libcuda.so.1", []string{"/dev/dxg"}, "cuInit fails"},
 		"nixos":      {map[string]string{"run/opengl-driver/lib/libcuda.so": ""}, "linux", "", "/run/opengl-driver/lib/libcuda.so", nil, "no /dev/nvidia*"},
 		"no library": {map[string]string{"dev/nvidia0": ""}, "linux", "", "", []string{"/dev/nvidia0"}, "no libcuda.so.1"},
 		"variable":   {map[string]string{"opt/x/libcuda.so.1": "", "usr/lib64/libcuda.so.1": "", "dev/nvidia0": ""}, "linux", "/none:/opt/x", "/opt/x/libcuda.so.1", []string{"/dev/nvidia0"}, "a driver and a GPU are here"},
 	} {
-		got := findCUDA(machine(c.files), c.goos, func(string) string { return c.path })
+		got := findCUDA(machine(c.files), c.goos, func(string) string { return c.path }, func(library string) ([]gpuState, error) {
+			if strings.Contains(library, "wsl") {
+				return nil, errors.New("cuInit fails")
+			}
+			return nil, nil
+		})
 		if got.Library != c.library || !slices.Equal(got.Devices, c.devices) || !strings.Contains(got.Why, c.why) || got.Used {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -84,7 +90,7 @@ func TestFindCUDA(t *testing.T) {
 // TestDoctorPrints: a machine of which nothing is known still gives a page.
 func TestDoctorPrints(t *testing.T) {
 	var b bytes.Buffer
-	d := diagnose(machine(map[string]string{"proc/cpuinfo": "processor : 0\nmodel name\t: Some CPU\n"}), func(string) string { return "" })
+	d := diagnose(machine(map[string]string{"proc/cpuinfo": "processor : 0\nmodel name\t: Some CPU\n"}), func(string) string { return "" }, nil)
 	if err := d.print(&b); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,342 @@
+// A libcuda for tests: the memory of the device is the host's, and kernels are
+// those that g++ compiled. Work of a stream is kept until somebody waits for
+// it, so that who forgets to wait reads what is not there yet; errors of
+// kernels come then, too, and stay. A call on a thread without a context
+// fails, and so does a copy that leaves its allocation.
+#include "emulator.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace emulator {
+
+static Entry *entries;
+Entry::Entry(const char *n, Kernel r, u64 b) : name(n), run(r), bytes(b), next(entries) { entries = this; }
+
+enum Code { Success = 0, Invalid = 1, OutOfMemory = 2, NoDevice = 100, InvalidDevice = 101, BadPTX = 218, NoContext = 201, InvalidHandle = 400, NotFound = 500, Illegal = 700, LaunchFailed = 719 };
+
+// settings are what a test can have otherwise: PIPE_EMULATOR=name=number,...
+static std::map<std::string, u64> settings = {{"devices", 1}, {"version", 12040}, {"capability", 80}, {"memory", 1ull << 34}, {"lose", ~0ull}};
+
+static void set(const char *text) {
+	for (std::string all = text; !all.empty();) {
+		size_t end = all.find(','), is = all.find('=');
+		if (is != std::string::npos) settings[all.substr(0, is)] = strtoull(all.c_str() + is + 1, nullptr, 10);
+		all = end == std::string::npos ? "" : all.substr(end + 1);
+	}
+}
+
+struct Read {
+	Read() {
+		if (const char *text = getenv("PIPE_EMULATOR")) set(text);
+	}
+} static read_environment;
+
+typedef std::function<int()> Work;
+
+struct Stream {
+	std::vector<Work> queue;
+	u64 put = 0, done = 0;
+};
+
+struct Event {
+	Stream *stream = nullptr;
+	u64 at = 0;
+	std::chrono::steady_clock::time_point time;
+};
+
+struct Module {
+	std::string ptx;
+};
+
+struct Function {
+	Entry *entry;
+};
+
+struct Graph {
+	std::vector<Work> work;
+};
+
+static std::recursive_mutex lock;
+static thread_local bool current;
+static int fault; // sticky
+static u64 launches, used;
+static std::map<u64, u64> allocations; // address to bytes
+static Stream *capturing;
+static Graph *captured;
+
+static bool inside(u64 p, u64 n) {
+	auto i = allocations.upper_bound(p);
+	return i != allocations.begin() && (--i, p + n <= i->first + i->second);
+}
+
+static int drain(Stream *s, u64 until) {
+	while (s->done < until && !fault) {
+		Work w = std::move(s->queue.front());
+		s->queue.erase(s->queue.begin());
+		s->done++;
+		fault = w();
+	}
+	return fault;
+}
+
+static int put(Stream *s, Work w) {
+	if (fault) return fault;
+	if (s == capturing) {
+		captured->work.push_back(std::move(w));
+		return Success;
+	}
+	s->queue.push_back(std::move(w));
+	s->put++;
+	return s->queue.size() > 256 ? drain(s, s->put) : Success;
+}
+
+static std::vector<Stream *> streams;
+
+static int drain_all() {
+	for (Stream *s : streams) drain(s, s->put);
+	return fault;
+}
+
+static int copy(void *to, const void *from, u64 n) {
+	memcpy(to, from, n);
+	return Success;
+}
+
+} // namespace emulator
+
+using namespace emulator;
+
+#define ENTER                                          \
+	std::lock_guard<std::recursive_mutex> guard(lock); \
+	if (!current) return NoContext;                    \
+	if (fault) return fault
+
+extern "C" {
+
+// emulator_set changes settings, and forgets a fault.
+void emulator_set(const char *text) {
+	fault = 0, launches = 0;
+	set(text);
+}
+
+int cuInit(u32) { return settings["devices"] ? Success : NoDevice; }
+int cuDriverGetVersion(int *v) { return *v = (int)settings["version"], Success; }
+
+int cuGetErrorName(int code, const char **p) {
+	static const std::map<int, const char *> names = {{1, "CUDA_ERROR_INVALID_VALUE"}, {2, "CUDA_ERROR_OUT_OF_MEMORY"}, {100, "CUDA_ERROR_NO_DEVICE"}, {101, "CUDA_ERROR_INVALID_DEVICE"},
+		{201, "CUDA_ERROR_INVALID_CONTEXT"}, {218, "CUDA_ERROR_INVALID_PTX"}, {400, "CUDA_ERROR_INVALID_HANDLE"}, {500, "CUDA_ERROR_NOT_FOUND"}, {700, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {719, "CUDA_ERROR_LAUNCH_FAILED"}};
+	auto i = names.find(code);
+	return i == names.end() ? Invalid : (*p = i->second, Success);
+}
+
+int cuGetErrorString(int, const char **p) { return *p = "emulated", Success; }
+int cuDeviceGetCount(int *n) { return *n = (int)settings["devices"], Success; }
+int cuDeviceGet(int *d, int i) { return i < (int)settings["devices"] ? (*d = i, Success) : InvalidDevice; }
+int cuDeviceGetName(char *p, int n, int) { return snprintf(p, n, "emulated device"), Success; }
+int cuDeviceTotalMem_v2(u64 *n, int) { return *n = settings["memory"], Success; }
+
+int cuDeviceGetAttribute(int *v, int what, int) {
+	u64 c = settings["capability"];
+	*v = what == 75 ? c / 10 : what == 76 ? c % 10 : what == 16 ? 1 : what == 97 ? 163 << 10 : 0;
+	return Success;
+}
+
+int cuDevicePrimaryCtxRetain(void **p, int) { return *p = (void *)&settings, Success; }
+int cuDevicePrimaryCtxRelease_v2(int) { return Success; }
+int cuCtxSetCurrent(void *p) { return p == (void *)&settings ? (current = true, Success) : NoContext; }
+
+int cuMemGetInfo_v2(u64 *free, u64 *total) {
+	ENTER;
+	*total = settings["memory"];
+	*free = *total - used;
+	return Success;
+}
+
+int cuMemAlloc_v2(u64 *p, u64 n) {
+	ENTER;
+	if (n == 0) return Invalid;
+	if (n > settings["memory"] - used) return OutOfMemory;
+	void *q = aligned_alloc(512, (n + 511) / 512 * 512);
+	if (!q) return OutOfMemory;
+	memset(q, 0xff, n);
+	*p = (u64)q;
+	allocations[*p] = n;
+	used += n;
+	return Success;
+}
+
+int cuMemFree_v2(u64 p) {
+	ENTER;
+	auto i = allocations.find(p);
+	if (i == allocations.end()) return Invalid;
+	int failed = drain_all();
+	used -= i->second;
+	allocations.erase(i);
+	free((void *)p);
+	return failed;
+}
+
+int cuMemHostAlloc(void **p, u64 n, u32) {
+	ENTER;
+	*p = calloc(1, n);
+	if (!*p) return OutOfMemory;
+	allocations[(u64)*p] = n;
+	return Success;
+}
+
+int cuMemFreeHost(void *p) {
+	ENTER;
+	int failed = drain_all();
+	if (!allocations.erase((u64)p)) return Invalid;
+	free(p);
+	return failed;
+}
+
+int cuMemcpyHtoDAsync_v2(u64 to, void *from, u64 n, Stream *s) {
+	ENTER;
+	return inside(to, n) ? put(s, [=] { return copy((void *)to, from, n); }) : Invalid;
+}
+
+int cuMemcpyDtoHAsync_v2(void *to, u64 from, u64 n, Stream *s) {
+	ENTER;
+	return inside(from, n) ? put(s, [=] { return copy(to, (void *)from, n); }) : Invalid;
+}
+
+int cuMemcpyDtoDAsync_v2(u64 to, u64 from, u64 n, Stream *s) {
+	ENTER;
+	return inside(from, n) && inside(to, n) ? put(s, [=] { return copy((void *)to, (void *)from, n); }) : Invalid;
+}
+
+int cuMemsetD8Async(u64 p, u8 v, u64 n, Stream *s) {
+	ENTER;
+	return inside(p, n) ? put(s, [=] { return memset((void *)p, v, n), Success; }) : Invalid;
+}
+
+int cuModuleLoadDataEx(Module **m, const char *image, u32 n, const int *keys, void **values) {
+	ENTER;
+	if (strstr(image, ".version") && strstr(image, ".target")) return *m = new Module{image}, Success;
+	for (u32 i = 0; i < n; i++)
+		if (keys[i] == 5) strcpy((char *)values[i], "ptxas application ptx input, line 1; fatal: emulated: no .version and .target");
+	return BadPTX;
+}
+
+int cuModuleUnload(Module *m) { return delete m, Success; }
+
+// A kernel must be in the PTX and in the library, with a parameter of one size.
+int cuModuleGetFunction(Function **f, Module *m, const char *name) {
+	ENTER;
+	std::string key = std::string(".entry ") + name + "(";
+	size_t at = m->ptx.find(key);
+	for (Entry *e = entries; e && at != std::string::npos; e = e->next) {
+		if (strcmp(e->name, name)) continue;
+		size_t open = m->ptx.find('[', at);
+		if (open == std::string::npos || strtoull(m->ptx.c_str() + open + 1, nullptr, 10) != e->bytes) return NotFound;
+		return *f = new Function{e}, Success;
+	}
+	return NotFound;
+}
+
+int cuFuncSetAttribute(Function *, int, int) { return Success; }
+int cuFuncGetParamInfo(Function *f, u64 i, u64 *offset, u64 *size) { return i ? Invalid : (*offset = 0, *size = f->entry->bytes, Success); }
+
+int cuStreamCreate(Stream **s, u32) {
+	ENTER;
+	streams.push_back(*s = new Stream);
+	return Success;
+}
+
+int cuStreamDestroy_v2(Stream *s) {
+	ENTER;
+	for (size_t i = 0; i < streams.size(); i++)
+		if (streams[i] == s) return drain(s, s->put), streams.erase(streams.begin() + i), delete s, fault;
+	return InvalidHandle;
+}
+
+int cuStreamSynchronize(Stream *s) {
+	ENTER;
+	return drain(s, s->put);
+}
+
+int cuStreamWaitEvent(Stream *s, Event *e, u32) {
+	ENTER;
+	Stream *other = e->stream;
+	u64 at = e->at;
+	return other ? put(s, [=] { return drain(other, at); }) : Success;
+}
+
+int cuEventCreate(Event **e, u32) {
+	ENTER;
+	return *e = new Event, Success;
+}
+
+int cuEventDestroy_v2(Event *e) {
+	ENTER;
+	if (e->stream) drain(e->stream, e->at);
+	delete e;
+	return fault;
+}
+
+int cuEventRecord(Event *e, Stream *s) {
+	ENTER;
+	e->stream = s;
+	e->at = s->put + 1;
+	return put(s, [=] { return e->time = std::chrono::steady_clock::now(), Success; });
+}
+
+int cuEventSynchronize(Event *e) {
+	ENTER;
+	return e->stream ? drain(e->stream, e->at) : Success;
+}
+
+int cuEventElapsedTime(float *ms, Event *a, Event *b) {
+	ENTER;
+	*ms = std::chrono::duration<float, std::milli>(b->time - a->time).count();
+	return Success;
+}
+
+int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 shared, Stream *s, void **params, void **) {
+	ENTER;
+	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || shared > 163 << 10 || gy > 65535 || gz > 65535) return Invalid;
+	Entry *e = f->entry;
+	std::string args((const char *)params[0], e->bytes); // as they are now
+	Dim3 grid = {gx, gy, gz}, block = {bx, by, bz};
+	return put(s, [=] {
+		if (launches++ >= settings["lose"]) return (int)Illegal;
+		if (run_grid(e->run, args.data(), grid, block)) return (int)Success;
+		fprintf(stderr, "emulator: kernel %s: threads of a block wait for ever\n", e->name);
+		return (int)LaunchFailed;
+	});
+}
+
+int cuStreamBeginCapture_v2(Stream *s, int) {
+	ENTER;
+	return capturing ? Invalid : (capturing = s, captured = new Graph, Success);
+}
+
+int cuStreamEndCapture(Stream *s, Graph **g) {
+	ENTER;
+	if (capturing != s) return Invalid;
+	*g = captured;
+	capturing = nullptr, captured = nullptr;
+	return Success;
+}
+
+int cuGraphInstantiateWithFlags(Graph **x, Graph *g, u64) { return *x = new Graph(*g), Success; }
+int cuGraphDestroy(Graph *g) { return delete g, Success; }
+int cuGraphExecDestroy(Graph *g) { return delete g, Success; }
+
+int cuGraphLaunch(Graph *g, Stream *s) {
+	ENTER;
+	for (auto &w : g->work)
+		if (int failed = put(s, w)) return failed;
+	return Success;
+}
+}

@@ -1,0 +1,22 @@
+//go:build linux && (amd64 || arm64)
+
+package emulator
+
+import (
+	"github.com/ebitengine/purego"
+)
+
+// Set changes what the library at path pretends, as "memory=1000,devices=0": devices;
+// version of the driver, 1000 times the major and 10 times the minor number;
+// capability of the device, as 80; memory in bytes; lose, the kernels after which
+// the device is lost. A command that a test starts reads them from PIPE_EMULATOR.
+func Set(path, settings string) error {
+	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	if err != nil {
+		return err
+	}
+	var set func(string)
+	purego.RegisterLibFunc(&set, handle, "emulator_set")
+	set(settings)
+	return nil
+}

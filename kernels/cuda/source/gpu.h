@@ -1,0 +1,66 @@
+// What kernels are written in: the few things that are spelled differently by
+// clang, which makes PTX of a kernel, and by g++, which makes the emulator of
+// it. There is no header of NVIDIA's: nothing is needed that is not here.
+//
+// A kernel is KERNEL(name, Params): its one parameter is a struct p, as the Go
+// struct of the same fields has it. Nothing may depend on the order in which
+// blocks run, and every sum has one order, so that the same bits come out.
+#pragma once
+
+typedef unsigned char u8;
+typedef signed char i8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef int i32;
+typedef unsigned long long u64;
+typedef long long i64;
+
+#ifdef PIPE_EMULATOR
+#include "../emulator/library/thread.h"
+#else
+#define DEV __attribute__((device)) static inline
+#define SHARED __attribute__((shared)) static
+#define CONSTANT __attribute__((constant)) static const
+#define KERNEL(name, P) extern "C" __attribute__((global)) void name(const P p)
+
+DEV u32 tid() { return __nvvm_read_ptx_sreg_tid_x(); }
+DEV u32 threads() { return __nvvm_read_ptx_sreg_ntid_x(); }
+DEV u32 block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
+DEV u32 block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
+DEV u32 block_z() { return __nvvm_read_ptx_sreg_ctaid_z(); }
+DEV u32 blocks_x() { return __nvvm_read_ptx_sreg_nctaid_x(); }
+
+// sync waits for all threads of the block.
+DEV void sync() { __syncthreads(); }
+
+// exchange is v of the thread of the warp whose number differs in the bits of m.
+DEV u32 exchange(u32 v, u32 m) { return (u32)__nvvm_shfl_sync_bfly_i32(0xffffffffu, (int)v, (int)m, 31); }
+
+DEV float f16_value(u16 h) {
+	float f;
+	asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
+	return f;
+}
+
+DEV u16 f16_of(float f) {
+	u16 h;
+	asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f));
+	return h;
+}
+
+// least makes *at v if that is less.
+DEV void least(u32 *at, u32 v) { asm volatile("red.global.min.u32 [%0], %1;" ::"l"(at), "r"(v) : "memory"); }
+#endif
+
+// Warp is the threads that run together.
+static const u32 Warp = 32;
+
+DEV float f32_bits(u32 u) { return __builtin_bit_cast(float, u); }
+DEV u32 bits_f32(float f) { return __builtin_bit_cast(u32, f); }
+DEV double f64_bits(u64 u) { return __builtin_bit_cast(double, u); }
+DEV u64 bits_f64(double f) { return __builtin_bit_cast(u64, f); }
+DEV float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+DEV double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+// place is the number of the thread in the whole row of blocks.
+DEV u64 place() { return (u64)block_x() * threads() + tid(); }

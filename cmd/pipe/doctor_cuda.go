@@ -16,8 +16,8 @@ type cudaState struct {
 	Library string     `json:"library,omitempty"` // the driver library
 	Devices []string   `json:"devices"`           // device files
 	GPUs    []gpuState `json:"gpus"`              // what the driver says of each
-	Used    bool       `json:"used"`
-	Why     string     `json:"why"` // what was found, and why CUDA is not used
+	Used    bool       `json:"used"`              // whether --device cuda would run
+	Why     string     `json:"why"`               // what was found, or why it would not
 }
 
 // gpuState is a device, as its driver sees it.
@@ -53,7 +53,7 @@ var deviceFiles = [...]string{"dev/nvidia[0-9]*", "dev/dxg"}
 func findCUDA(root fs.FS, goos string, getenv func(string) string, look func(library string) ([]gpuState, error)) cudaState {
 	s := cudaState{Devices: []string{}, GPUs: []gpuState{}}
 	if goos != "linux" {
-		s.Why = "it is looked for on Linux only" + notYet
+		s.Why = "it is looked for on Linux only"
 		return s
 	}
 	for _, dir := range append(strings.Split(getenv("LD_LIBRARY_PATH"), ":"), driver.Folders[:]...) {
@@ -73,7 +73,7 @@ func findCUDA(root fs.FS, goos string, getenv func(string) string, look func(lib
 	if s.Library != "" {
 		gpus, err := look(s.Library)
 		if err != nil {
-			s.Why = err.Error() + notYet
+			s.Why = err.Error()
 			return s
 		}
 		s.GPUs = append(s.GPUs, gpus...)
@@ -86,14 +86,11 @@ func findCUDA(root fs.FS, goos string, getenv func(string) string, look func(lib
 	case len(s.Devices) == 0 && len(s.GPUs) == 0:
 		s.Why = "the driver library is here, but no /dev/nvidia*: there is no GPU, or its kernel module is not loaded"
 	default:
-		s.Why = "a driver and a GPU are here"
+		s.Why = "a driver and a GPU are here; kernels for CUDA have only been emulated so far, on no GPU"
 	}
-	s.Why += notYet
+	s.Used = len(s.GPUs) > 0
 	return s
 }
-
-// notYet ends every reason for now.
-const notYet = "; this version of pipe computes on the CPU only"
 
 // print writes the CUDA lines of pipe doctor.
 func (s cudaState) print(line func(label, format string, args ...any)) {
@@ -110,5 +107,9 @@ func (s cudaState) print(line func(label, format string, args ...any)) {
 	for i, g := range s.GPUs {
 		line("", "device %d: %s, %s, compute capability %s, driver for CUDA %s", i, g.Name, model.Size(g.Memory), g.Capability, g.Driver)
 	}
-	line("", "not used: %s", s.Why)
+	use := "not used"
+	if s.Used {
+		use = "used with --device cuda"
+	}
+	line("", "%s: %s", use, s.Why)
 }

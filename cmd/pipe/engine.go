@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,7 @@ import (
 	"pipe.dev/executor/stage"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu"
+	"pipe.dev/kernels/cuda"
 	"pipe.dev/schema"
 )
 
@@ -35,7 +37,11 @@ var backends = map[string]func(threads int) (kernels.Backend, error){
 		}
 		return b, err
 	},
+	"cuda": func(int) (kernels.Backend, error) { return cuda.New(cuda.Options{}) },
 }
+
+// ownMemory is a backend whose memory is not the machine's.
+type ownMemory interface{ FreeMemory() (int64, error) }
 
 // engineFlags are the flags of commands that compile or run.
 type engineFlags struct {
@@ -54,7 +60,7 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 
 // addDevice adds the flags of commands that have no document.
 func (f *engineFlags) addDevice(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to compute on")
+	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to compute on: cpu or cuda")
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads to compute with; 0 means one for each core")
 }
 
@@ -77,6 +83,7 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 		for name := range backends {
 			known = append(known, name)
 		}
+		slices.Sort(known)
 		return nil, usagef(cmd, "unknown device %q%s; there is %s", f.device, didYouMean(f.device, known), strings.Join(known, ", "))
 	}
 	if f.threads < 0 || f.threads > maxThreads {
@@ -99,6 +106,11 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	}
 	if e.backend, err = make(f.threads); err != nil {
 		return nil, usagef(cmd, "%v", err)
+	}
+	if own, ok := e.backend.(ownMemory); ok && f.mem == "" {
+		if e.limit, err = own.FreeMemory(); err != nil {
+			return nil, err
+		}
 	}
 	return e, nil
 }

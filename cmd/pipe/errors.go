@@ -16,6 +16,7 @@ import (
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/sampler"
 	"pipe.dev/executor/session"
+	"pipe.dev/kernels/cuda/driver"
 	"pipe.dev/schema"
 )
 
@@ -41,6 +42,7 @@ var codes = [...]struct {
 	{exitNumeric, is[*sampler.NaNError]},
 	{exitNumeric, is[*session.NaNError]},
 	{exitFit, is[*model.FitError]},
+	{exitFit, func(err error) bool { return errors.Is(err, driver.ErrMemory) }},
 	{exitDocument, is[schema.Errors]},
 	{exitDocument, is[*schema.Error]},
 	{exitDocument, is[*op.Error]},

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"pipe.dev/kernels/cuda/emulator"
 )
 
 func TestMain(m *testing.M) {
@@ -57,7 +59,15 @@ func TestScript(t *testing.T) {
 	})
 }
 
+// emulate makes an emulator the CUDA driver of the commands that follow.
+func emulate(ts *testscript.TestScript, neg bool, args []string) {
+	path, err := emulator.Build("../../kernels/cuda")
+	ts.Check(err)
+	ts.Setenv("LD_LIBRARY_PATH", filepath.Dir(path))
+}
+
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"emulate":     emulate,
 	"fails":       fails,
 	"falls":       falls,
 	"glob":        glob,

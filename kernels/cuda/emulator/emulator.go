@@ -9,6 +9,7 @@ package emulator
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,23 +22,29 @@ import (
 // themselves where they are.
 var flags = []string{"-std=c++20", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-march=native", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-DPIPE_EMULATOR", "-w"}
 
-// Library returns the path of the library, built of the folder of kernels/cuda.
-// It is kept in the user's cache folder until a source changes. A test is
-// skipped where there is no g++.
+// ErrNoCompiler says that there is no g++.
+var ErrNoCompiler = errors.New("no g++: the emulator of CUDA can't be built, so nothing of CUDA is tested here")
+
+// Library is Build; a test is skipped where there is no g++.
 func Library(t testing.TB, folder string) string {
 	t.Helper()
-	compiler, err := exec.LookPath("g++")
-	if err != nil {
-		t.Skip("no g++: the emulator of CUDA can't be built, so nothing of CUDA is tested here")
+	path, err := Build(folder)
+	if errors.Is(err, ErrNoCompiler) {
+		t.Skip(err)
 	}
-	path, err := build(compiler, folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func build(compiler, folder string) (string, error) {
+// Build returns the path of the library, built of the folder of kernels/cuda. It
+// is kept in the user's cache folder until a source changes.
+func Build(folder string) (string, error) {
+	compiler, err := exec.LookPath("g++")
+	if err != nil {
+		return "", ErrNoCompiler
+	}
 	sources, id, err := read(compiler, folder)
 	if err != nil {
 		return "", err

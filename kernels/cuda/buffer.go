@@ -1,0 +1,186 @@
+package cuda
+
+import (
+	"fmt"
+	"sync"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cuda/driver"
+)
+
+// buffer is a run of device memory.
+type buffer struct {
+	b    *Backend
+	at   driver.Pointer // 0 once it is freed
+	size int64
+}
+
+// Alloc returns zeroed device memory.
+func (b *Backend) Alloc(n int64) (kernels.Buffer, error) {
+	if n < 0 {
+		return nil, fmt.Errorf("cuda: can't allocate %d bytes", n)
+	}
+	at, err := b.device.Alloc(max(n, 1))
+	if err == nil {
+		err = b.stream.Clear(at, max(n, 1))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cuda: allocate %d bytes: %w", n, err)
+	}
+	return &buffer{b, at, n}, nil
+}
+
+// Map has no way to read host memory at the speed of the device.
+func (b *Backend) Map([]byte) (kernels.Buffer, bool) { return nil, false }
+
+func (u *buffer) Size() int64 { return u.size }
+
+func (u *buffer) check(what string, offset, n int64) error {
+	if u.at == 0 {
+		return fmt.Errorf("cuda: %s of a buffer that was freed", what)
+	}
+	if offset < 0 || offset > u.size-n {
+		return fmt.Errorf("cuda: %s of %d bytes at %d, beyond a buffer of %d", what, n, offset, u.size)
+	}
+	return nil
+}
+
+// Write copies src, behind all steps that were called before.
+func (u *buffer) Write(offset int64, src []byte) error {
+	if err := u.check("write", offset, int64(len(src))); err != nil {
+		return err
+	}
+	return u.b.stage.write(u.at+driver.Pointer(offset), src)
+}
+
+// Read waits for all steps that were called before.
+func (u *buffer) Read(offset int64, dst []byte) error {
+	if err := u.check("read", offset, int64(len(dst))); err != nil {
+		return err
+	}
+	return u.b.stage.read(dst, u.at+driver.Pointer(offset))
+}
+
+// Free gives the memory back. Steps bound to it must not run any more.
+func (u *buffer) Free() error {
+	if u.at == 0 {
+		return nil
+	}
+	at := u.at
+	u.at = 0
+	return u.b.device.Free(at)
+}
+
+// pointer is where a tensor lies; 0 for one that was left out.
+func (b *Backend) pointer(t kernels.Tensor) (driver.Pointer, error) {
+	if t.Buffer == nil {
+		return 0, nil
+	}
+	u, ok := t.Buffer.(*buffer)
+	if !ok || u.b != b {
+		return 0, fmt.Errorf("cuda: a tensor in memory of another device")
+	}
+	return u.at + driver.Pointer(t.Offset), u.check("use", t.Offset, ir.T(t.DType, t.Shape...).Bytes())
+}
+
+// pointers are where tensors lie.
+func (b *Backend) pointers(ts ...kernels.Tensor) ([]driver.Pointer, error) {
+	out := make([]driver.Pointer, len(ts))
+	for i, t := range ts {
+		var err error
+		if out[i], err = b.pointer(t); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// stageBytes is the size of a slot, large enough that the bus is busy.
+const stageBytes = 4 << 20
+
+// stage moves bytes between the memory of Go and the device, by way of pinned
+// memory: while the device takes one slot, the other is filled.
+type stage struct {
+	mu     sync.Mutex
+	stream *driver.Stream
+	slots  [2]slot
+	next   int
+}
+
+type slot struct {
+	memory *driver.Pinned
+	done   *driver.Event // what was last put there has been taken
+}
+
+func (s *stage) open(d *driver.Device, stream *driver.Stream) error {
+	s.stream = stream
+	for i := range s.slots {
+		var err error
+		if s.slots[i].memory, err = d.AllocPinned(stageBytes); err != nil {
+			return err
+		}
+		if s.slots[i].done, err = d.NewEvent(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write begins to copy src, which may change when it returns.
+func (s *stage) write(to driver.Pointer, src []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(src) > 0 {
+		t := &s.slots[s.next]
+		s.next = 1 - s.next
+		if err := t.done.Sync(); err != nil {
+			return fmt.Errorf("cuda: %w", err)
+		}
+		n := copy(t.memory.Data, src)
+		err := s.stream.ToDevice(to, t.memory, 0, n)
+		if err == nil {
+			err = t.done.Record(s.stream)
+		}
+		if err != nil {
+			return fmt.Errorf("cuda: write %d bytes: %w", len(src), err)
+		}
+		src, to = src[n:], to+driver.Pointer(n)
+	}
+	return nil
+}
+
+// read copies from the device when all that was put into the stream is done.
+func (s *stage) read(dst []byte, from driver.Pointer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(dst) > 0 {
+		t := &s.slots[s.next]
+		n := min(len(dst), stageBytes)
+		err := t.done.Sync()
+		if err == nil {
+			err = s.stream.ToHost(t.memory, 0, from, n)
+		}
+		if err == nil {
+			err = s.stream.Sync()
+		}
+		if err != nil {
+			return fmt.Errorf("cuda: read %d bytes: %w", len(dst), err)
+		}
+		copy(dst, t.memory.Data[:n])
+		dst, from = dst[n:], from+driver.Pointer(n)
+	}
+	return nil
+}
+
+func (s *stage) close() error {
+	var first error
+	for _, t := range s.slots {
+		for _, end := range []func() error{t.done.Close, t.memory.Free} {
+			if err := end(); first == nil {
+				first = err
+			}
+		}
+	}
+	return first
+}

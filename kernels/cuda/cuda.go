@@ -1,0 +1,150 @@
+// Package cuda is the backend for NVIDIA's GPUs. Kernels are C++ in source/, of
+// which clang makes the PTX in ptx/ that is embedded here; the driver compiles
+// that for the device when a kernel is first bound.
+//
+// A result has the same bits at every run and in any company in the batch: each
+// sum has an order that its length alone fixes. Tensors lie row-major; an op
+// without a kernel is lowered, and where it can't be, the plan is refused. A step
+// returns when its kernel is in the stream, not when it is done, but for those
+// that read places from a tensor: they wait, so that a place that is out of range
+// is told at the line that asked for it.
+//
+// So far all of it has run in the emulator of kernels/cuda/emulator only, on no
+// GPU.
+package cuda
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"sync"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cuda/driver"
+)
+
+//go:embed ptx/*.ptx
+var ptx embed.FS
+
+// Options says how to open the backend.
+type Options struct {
+	Library string // the path of libcuda; "" means where drivers put it
+	Ordinal int    // of the device
+}
+
+// Backend runs kernels on one device, in one stream.
+type Backend struct {
+	device *driver.Device
+	stream *driver.Stream
+	stage  stage
+	fault  *driver.Pinned // the least place that was out of range, of the step that runs
+	table  map[string]maker
+
+	mu        sync.Mutex
+	modules   map[string]*driver.Module
+	functions map[string]*driver.Function
+}
+
+// maker makes the kernel of an op for the given element types and ranks, or
+// reports that there is none.
+type maker func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
+
+// New opens the backend. It fails where there is no driver or no device that
+// will do; driver says which.
+func New(o Options) (*Backend, error) {
+	d, err := driver.Open(driver.Options(o))
+	if err != nil {
+		return nil, fmt.Errorf("cuda: %w", err)
+	}
+	b := &Backend{device: d, table: table(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{}}
+	if err := b.open(); err != nil {
+		return nil, fmt.Errorf("cuda: %w", err)
+	}
+	return b, nil
+}
+
+func (b *Backend) open() (err error) {
+	if b.stream, err = b.device.NewStream(); err != nil {
+		return err
+	}
+	if b.fault, err = b.device.AllocPinned(4); err != nil {
+		return err
+	}
+	return b.stage.open(b.device, b.stream)
+}
+
+// Name returns "cuda".
+func (b *Backend) Name() string { return "cuda" }
+
+// Device says what the device is.
+func (b *Backend) Device() driver.Info { return b.device.Info }
+
+// FreeMemory returns the bytes of device memory that can still be allocated.
+func (b *Backend) FreeMemory() (int64, error) { return b.device.FreeMemory() }
+
+// Align is what the widest loads of a warp like.
+func (b *Backend) Align() int64 { return 256 }
+
+// Kernel finds the kernel for an op. Tensors may have up to 8 axes.
+func (b *Backend) Kernel(op string, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	m, ok := b.table[op]
+	for _, t := range append(in[:len(in):len(in)], out...) {
+		ok = ok && len(t.Shape) <= axes && !t.DType.Blocked()
+	}
+	if !ok {
+		return nil, false
+	}
+	return m(b, attr, in, out)
+}
+
+// Layout is row-major: kernels read no other.
+func (b *Backend) Layout(string, any, int, ir.Type) ir.Layout { return "" }
+
+// Accepts reports whether l is row-major.
+func (b *Backend) Accepts(_ string, _ any, _ int, _ ir.Type, l ir.Layout) bool { return l == "" }
+
+// LayoutBytes returns the bytes of a weight.
+func (b *Backend) LayoutBytes(_ ir.Layout, weight ir.Type) int64 { return weight.Bytes() }
+
+// Pack writes src into dst at offset.
+func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset int64, src []byte) error {
+	if l != "" || int64(len(src)) != weight.Bytes() {
+		return fmt.Errorf("cuda: pack %v as %q of %d bytes, want %d row-major", weight, l, len(src), weight.Bytes())
+	}
+	return dst.Write(offset, src)
+}
+
+// Sync waits until all steps are done, and returns what went wrong in any.
+func (b *Backend) Sync(ctx context.Context) error {
+	if err := b.stream.Sync(); err != nil {
+		return fmt.Errorf("cuda: %w", err)
+	}
+	return ctx.Err()
+}
+
+// Close gives the device back. Nothing of the backend may be used after.
+func (b *Backend) Close() error {
+	first := b.stream.Sync()
+	for _, m := range b.modules {
+		if err := m.Close(); first == nil {
+			first = err
+		}
+	}
+	for _, end := range []func() error{b.fault.Free, b.stage.close, b.stream.Close, b.device.Close} {
+		if err := end(); first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// kernel is a kernels.Kernel made of functions; inPlace may be nil, for never.
+type kernel struct {
+	bind    func(a kernels.Args) (kernels.Step, error)
+	inPlace func(i int) bool
+}
+
+func (k kernel) Bind(a kernels.Args) (kernels.Step, error) { return k.bind(a) }
+func (k kernel) Scratch(any, []ir.Type, []ir.Type) int64   { return 0 }
+func (k kernel) InPlace(out, in int) bool                  { return k.inPlace != nil && out == 0 && k.inPlace(in) }

@@ -1,0 +1,211 @@
+package cuda
+
+import (
+	"context"
+	"fmt"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cuda/driver"
+	"pipe.dev/kernels/half"
+)
+
+// copyParams is Copy of source/copy.cu.
+type copyParams struct {
+	to, from driver.Pointer
+	bytes    uint32
+	walk     walk[strides2]
+}
+
+// move returns a step that copies elements of a size: of a shape, those at
+// strides from a pointer to those at strides from another.
+func (b *Backend) move(bytes int, shape []int, to, from driver.Pointer, toStrides, fromStrides []int) (kernels.Step, error) {
+	p := &copyParams{to: to, from: from, bytes: uint32(bytes)}
+	var err error
+	if p.walk, err = walk2(shape, toStrides, fromStrides); err != nil || p.walk.n == 0 {
+		return nothing, err
+	}
+	return launch(b, "copy", "copy", overElements(int(p.walk.n)), p)
+}
+
+// sequence runs steps one after another.
+func sequence(steps []kernels.Step) kernels.Step {
+	return func(ctx context.Context) error {
+		for _, s := range steps {
+			if err := s(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// mover makes a kernel that moves elements, whatever their type: plan says how
+// far neighbours of the result are apart in x, and where it starts there.
+func mover(plan func(attr any, x, y kernels.Tensor) (strides []int, start int, err error)) maker {
+	return func(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
+		return kernel{bind: func(a kernels.Args) (kernels.Step, error) {
+			at, err := b.pointers(a.Out[0], a.In[0])
+			if err != nil {
+				return nil, err
+			}
+			st, start, err := plan(a.Attr, a.In[0], a.Out[0])
+			if err != nil {
+				return nil, err
+			}
+			size, to := a.Out[0].DType.Size(), a.Out[0].Shape
+			return b.move(size, to, at[0], at[1]+driver.Pointer(start*size), cStrides(to), st)
+		}}, len(in) == 1 && in[0].DType == out[0].DType
+	}
+}
+
+func same(_ any, x, y kernels.Tensor) ([]int, int, error) {
+	if x.Len() != y.Len() {
+		return nil, 0, fmt.Errorf("reshape of %d elements to %d", x.Len(), y.Len())
+	}
+	return cStrides(y.Shape), 0, nil
+}
+
+func transpose(attr any, x, _ kernels.Tensor) ([]int, int, error) {
+	own := cStrides(x.Shape)
+	perm := attr.(op.TransposeAttr).Perm.Slice()
+	if len(perm) != len(own) {
+		return nil, 0, fmt.Errorf("transpose: %d entries for %d axes", len(perm), len(own))
+	}
+	st := make([]int, len(own))
+	for i, p := range perm {
+		st[i] = own[axis(p, len(own))]
+	}
+	return st, 0, nil
+}
+
+func broadcast(_ any, x, y kernels.Tensor) ([]int, int, error) {
+	return repeatStrides(x.Shape, y.Shape), 0, nil
+}
+
+func sliceOf(attr any, x, _ kernels.Tensor) ([]int, int, error) {
+	a := attr.(op.SliceAttr)
+	st := cStrides(x.Shape)
+	i := axis(a.Axis, len(st))
+	start := a.Start * st[i]
+	st[i] *= a.Step
+	return st, start, nil
+}
+
+// concat joins its inputs along an axis.
+func concat(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.AxisAttr)
+	for _, t := range in {
+		ok = ok && t.DType == out[0].DType
+	}
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+		return b.pieces(a.Axis, args.Out[0], args.In, false)
+	}}, ok
+}
+
+// split cuts its input along an axis.
+func split(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.SplitAttr)
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+		return b.pieces(a.Axis, args.In[0], args.Out, true)
+	}}, ok && len(in) == 1
+}
+
+// pieces copies tensors to where they lie in the whole along an axis, or from there.
+func (b *Backend) pieces(a int, whole kernels.Tensor, list []kernels.Tensor, out bool) (kernels.Step, error) {
+	all, err := b.pointer(whole)
+	if err != nil {
+		return nil, err
+	}
+	st, size := cStrides(whole.Shape), whole.DType.Size()
+	i := axis(a, len(st))
+	var steps []kernels.Step
+	for _, t := range list {
+		at, err := b.pointer(t)
+		if err != nil {
+			return nil, err
+		}
+		to, from, toStrides, fromStrides := all, at, st, cStrides(t.Shape)
+		if out {
+			to, from, toStrides, fromStrides = at, all, fromStrides, st
+		}
+		s, err := b.move(size, t.Shape, to, from, toStrides, fromStrides)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, s)
+		all += driver.Pointer(t.Shape[i] * st[i] * size)
+	}
+	return sequence(steps), nil
+}
+
+// pad surrounds x with a value.
+func pad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.PadAttr)
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+		at, err := b.pointers(args.Out[0], args.In[0])
+		if err != nil {
+			return nil, err
+		}
+		around, err := b.fill(args.Out[0], at[0], a.Value)
+		if err != nil {
+			return nil, err
+		}
+		st, size := cStrides(args.Out[0].Shape), args.Out[0].DType.Size()
+		start := 0
+		for i, n := range a.Before.Slice() {
+			start += n * st[i]
+		}
+		inside, err := b.move(size, args.In[0].Shape, at[0]+driver.Pointer(start*size), at[1], st, cStrides(args.In[0].Shape))
+		return sequence([]kernels.Step{around, inside}), err
+	}}, ok && len(in) == 1 && in[0].DType == out[0].DType
+}
+
+// fill returns a step that makes all elements of a tensor one value.
+func (b *Backend) fill(t kernels.Tensor, at driver.Pointer, value float64) (kernels.Step, error) {
+	type params struct {
+		to       driver.Pointer
+		n, value uint64
+		bytes    uint32
+	}
+	p := &params{to: at, n: uint64(t.Len()), bytes: uint32(t.DType.Size())}
+	p.value = oneValue(t.DType, value, func(d ir.DType, v float32) uint16 {
+		if d == ir.F16 {
+			return half.F32ToF16(v)
+		}
+		return half.F32ToBF16(v)
+	})
+	if p.n == 0 {
+		return nothing, nil
+	}
+	return launch(b, "copy", "fill", overElements(int(p.n)), p)
+}
+
+// fillOp writes one value everywhere.
+func fillOp(b *Backend, attr any, _, _ []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.FillAttr)
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+		y, err := b.pointer(args.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		return b.fill(args.Out[0], y, a.Value)
+	}}, ok
+}
+
+// constant is data known to the compiler, little-endian in C order.
+func constant(b *Backend, attr any, in, _ []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.ConstantAttr)
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+		y, err := b.pointer(args.Out[0])
+		if err != nil {
+			return nil, err
+		}
+		data := []byte(a.Data)
+		if have := args.Out[0].Len() * args.Out[0].DType.Size(); have != len(data) {
+			return nil, fmt.Errorf("constant of %d bytes for %d", len(data), have)
+		}
+		return func(context.Context) error { return b.stage.write(y, data) }, nil
+	}}, ok && len(in) == 0
+}

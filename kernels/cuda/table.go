@@ -1,0 +1,58 @@
+package cuda
+
+// table lists the kernels by op.
+func table() map[string]maker {
+	t := map[string]maker{
+		"not":    logicOp("not"),
+		"and":    logicOp("and"),
+		"or":     logicOp("or"),
+		"select": selectOp,
+		"cast":   castOp,
+
+		"constant": constant,
+		"fill":     fillOp,
+		"iota":     iotaOp,
+
+		"transpose":   mover(transpose),
+		"broadcast":   mover(broadcast),
+		"slice":       mover(sliceOf),
+		"reshape":     mover(same),
+		"heads":       mover(same),
+		"merge_heads": mover(same),
+		"concat":      concat,
+		"split":       split,
+		"pad":         pad,
+
+		"reduce_sum":  reduceOp(0),
+		"reduce_max":  reduceOp(1),
+		"reduce_min":  reduceOp(2),
+		"softmax":     softmaxOp(false),
+		"log_softmax": softmaxOp(true),
+		"argmax":      argmax,
+		"cumsum":      cumsum,
+		"rms_norm":    rmsNorm,
+		"layer_norm":  layerNorm,
+
+		"gather":        gather,
+		"embedding":     embedding,
+		"take_along":    takeAlong,
+		"pick":          pick,
+		"one_hot":       oneHot,
+		"scatter_add":   scatterOp(false),
+		"scatter_along": scatterOp(true),
+		"cache_append":  cacheAppend,
+
+		"rope_table": ropeTable,
+		"rotate":     rotate,
+
+		"matmul": matmul,
+		"linear": linear,
+	}
+	for name := range floats {
+		t[name] = elementwiseOp(name)
+	}
+	for name := range compares {
+		t[name] = compareOp(name)
+	}
+	return t
+}

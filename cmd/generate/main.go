@@ -57,53 +57,32 @@ func files(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts, err := learn.CUE()
-	if err != nil {
-		return nil, err
+	known := func(text func() []byte) func() ([]byte, error) {
+		return func() ([]byte, error) { return text(), nil }
 	}
-	sounds, err := augment.Table().Definitions()
-	if err != nil {
-		return nil, err
-	}
-	soundDocs, err := augment.Table().Docs()
-	if err != nil {
-		return nil, err
-	}
-	transforms, err := transform.Table().Definitions()
-	if err != nil {
-		return nil, err
-	}
-	transformDocs, err := transform.Table().Docs()
-	if err != nil {
-		return nil, err
-	}
-	models, err := modelsPage(root)
-	if err != nil {
-		return nil, err
-	}
-	list := map[string][]byte{
-		"docs/models.md":              models,
-		"schema/train/optimizers.cue": optimizers.CUE(),
-		"schema/train/objectives.cue": objectives.CUE(),
-		"schema/train/schedules.cue":  schedules.CUE(),
-		"schema/train/parts.cue":      parts,
-		"schema/train/transforms.cue": transforms,
-		"schema/train/sounds.cue":     sounds,
-		"docs/sounds.md":              soundDocs,
-		"docs/transforms.md":          transformDocs,
-		"docs/optimizers.md":          optimizers.Docs(),
-		"docs/objectives.md":          objectives.Docs(),
-		"docs/schedules.md":           schedules.Docs(),
-		"schema/op/ops.cue":           ops.CUE(),
-		"schema/pipeline/stages.cue":  stages.CUE(),
-		"docs/ops.md":                 ops.Docs(),
-		"docs/stages.md":              stages.Docs(),
-	}
-	for path, text := range list {
-		if filepath.Ext(path) != ".cue" {
-			continue
+	list := map[string][]byte{}
+	for path, text := range map[string]func() ([]byte, error){
+		"docs/models.md":              func() ([]byte, error) { return modelsPage(root) },
+		"docs/objectives.md":          known(objectives.Docs),
+		"docs/ops.md":                 known(ops.Docs),
+		"docs/optimizers.md":          known(optimizers.Docs),
+		"docs/schedules.md":           known(schedules.Docs),
+		"docs/sounds.md":              augment.Table().Docs,
+		"docs/stages.md":              known(stages.Docs),
+		"docs/transforms.md":          transform.Table().Docs,
+		"schema/op/ops.cue":           known(ops.CUE),
+		"schema/pipeline/stages.cue":  known(stages.CUE),
+		"schema/train/objectives.cue": known(objectives.CUE),
+		"schema/train/optimizers.cue": known(optimizers.CUE),
+		"schema/train/parts.cue":      learn.CUE,
+		"schema/train/schedules.cue":  known(schedules.CUE),
+		"schema/train/sounds.cue":     augment.Table().Definitions,
+		"schema/train/transforms.cue": transform.Table().Definitions,
+	} {
+		if list[path], err = text(); err == nil && filepath.Ext(path) == ".cue" {
+			list[path], err = schema.Format(list[path])
 		}
-		if list[path], err = schema.Format(text); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}

@@ -15,11 +15,7 @@ import (
 )
 
 func convertCommand(c *console) *cobra.Command {
-	var o convert.Options
-	var graph onnxFlags
-	var dtype, shard string
-	var fix []string
-	var asJSON bool
+	var f convertFlags
 	cmd := &cobra.Command{
 		Use:   "convert IN OUT",
 		Short: "write the tensors of a checkpoint in another format or element type",
@@ -49,70 +45,93 @@ become what they stand for; integers stay. The tensors go through one by one, an
 		Args:              arguments("IN", "OUT"),
 		ValidArgsFunction: completeExtension("safetensors", "gguf", "json", "pt", "pth", "bin", "npz", "npy", "onnx"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dtype != "" {
-				t, err := ir.ParseDType(dtype)
-				if err != nil || !t.Float() {
-					return usagef(cmd, "--dtype is %q, want f32, bf16, f16 or f64", dtype)
-				}
-				o.DType = t
-			}
-			if shard != "" {
-				n, err := parseBytes(shard)
-				if err != nil {
-					return usagef(cmd, "--shard-size: %v", err)
-				}
-				o.Shard = n
-			}
-			if err := readFixes(cmd, fix, &o); err != nil {
+			if err := f.read(cmd, args); err != nil {
 				return err
 			}
-			in, err := hub.Folder(args[0])
-			if err != nil {
-				return err
-			}
-			o.In, o.Out = in, args[1]
-			switch {
-			case isONNX(o.Out) && (o.Under != "" || o.Shard > 0 || o.DType == ir.F64):
-				return usagef(cmd, "--under, --shard-size and f64 are not for graphs, as %s is to be", o.Out)
-			case !isONNX(o.Out) && graph.any():
-				return usagef(cmd, "--set, --take and --external are for graphs, and %s is to be none: name it .onnx", o.Out)
-			}
-			p := newProgress(c)
-			defer p.stop()
-			o.Progress = func(done, total int64) { p.update("writes", done, total) }
-			if model.IsGGUF(o.In) && convert.ToFolder(o) && o.Under == "" {
-				if o.Model, err = model.Folder(o.In, c.warn); is[schema.Errors](err) {
-					c.warn(fmt.Errorf("%w: its tensors keep their names", err)) // of an architecture that is not known
-				} else if err != nil {
-					return err
-				}
-			}
-			run := func() (*convert.Report, error) { return convert.Run(cmd.Context(), o) }
-			if isONNX(o.Out) {
-				run = func() (*convert.Report, error) { return exportONNX(cmd, c, graph, o) }
-			}
-			r, err := run()
-			p.stop()
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return c.writeJSON(r)
-			}
-			c.log.Info("converted", "tensors", r.Tensors, "of_another_type", r.Changed, "types", sortedTypes(r.DTypes),
-				"before", model.Size(r.Before), "after", model.Size(r.After))
-			_, err = fmt.Fprintln(c.out, r.Out)
-			return err
+			return f.run(cmd, c)
 		},
 	}
-	cmd.Flags().StringVar(&dtype, "dtype", "", "element type of weights: f32, bf16, f16 or f64; by default every tensor keeps its own")
-	cmd.Flags().StringVar(&shard, "shard-size", "", "in a folder: bytes of weights in a file at most, as 5GB")
-	cmd.Flags().StringVar(&o.Under, "under", "", "take only the tensors below a `NAME` of IN, without it in front, as model of model.x.weight")
-	graph.add(cmd)
-	cmd.Flags().StringArrayVar(&fix, "fix", nil, "of an ONNX graph: a number for a named size or an input, `NAME=NUMBER`; or another name for a size, so that two are one; may be repeated")
-	cmd.Flags().BoolVar(&o.Force, "force", false, "replace OUT if it is there")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&f.dtype, "dtype", "", "element type of weights: f32, bf16, f16 or f64; by default every tensor keeps its own")
+	cmd.Flags().StringVar(&f.shard, "shard-size", "", "in a folder: bytes of weights in a file at most, as 5GB")
+	cmd.Flags().StringVar(&f.Under, "under", "", "take only the tensors below a `NAME` of IN, without it in front, as model of model.x.weight")
+	f.graph.add(cmd)
+	cmd.Flags().StringArrayVar(&f.fix, "fix", nil, "of an ONNX graph: a number for a named size or an input, `NAME=NUMBER`; or another name for a size, so that two are one; may be repeated")
+	cmd.Flags().BoolVar(&f.Force, "force", false, "replace OUT if it is there")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// convertFlags are what the command line says of a conversion.
+type convertFlags struct {
+	convert.Options
+	graph        onnxFlags
+	dtype, shard string
+	fix          []string
+	asJSON       bool
+}
+
+// read settles the options, and proves that they go together.
+func (f *convertFlags) read(cmd *cobra.Command, args []string) error {
+	if f.dtype != "" {
+		t, err := ir.ParseDType(f.dtype)
+		if err != nil || !t.Float() {
+			return usagef(cmd, "--dtype is %q, want f32, bf16, f16 or f64", f.dtype)
+		}
+		f.DType = t
+	}
+	if f.shard != "" {
+		n, err := parseBytes(f.shard)
+		if err != nil {
+			return usagef(cmd, "--shard-size: %v", err)
+		}
+		f.Shard = n
+	}
+	err := readFixes(cmd, f.fix, &f.Options)
+	if err == nil {
+		f.In, err = hub.Folder(args[0])
+	}
+	if err != nil {
+		return err
+	}
+	f.Out = args[1]
+	switch {
+	case isONNX(f.Out) && (f.Under != "" || f.Shard > 0 || f.DType == ir.F64):
+		return usagef(cmd, "--under, --shard-size and f64 are not for graphs, as %s is to be", f.Out)
+	case !isONNX(f.Out) && f.graph.any():
+		return usagef(cmd, "--set, --take and --external are for graphs, and %s is to be none: name it .onnx", f.Out)
+	}
+	return nil
+}
+
+// run converts, and says what came of it.
+func (f *convertFlags) run(cmd *cobra.Command, c *console) error {
+	p := newProgress(c)
+	defer p.stop()
+	f.Progress = func(done, total int64) { p.update("writes", done, total) }
+	if model.IsGGUF(f.In) && convert.ToFolder(f.Options) && f.Under == "" {
+		var err error
+		if f.Model, err = model.Folder(f.In, c.warn); is[schema.Errors](err) {
+			c.warn(fmt.Errorf("%w: its tensors keep their names", err)) // of an architecture that is not known
+		} else if err != nil {
+			return err
+		}
+	}
+	run := func() (*convert.Report, error) { return convert.Run(cmd.Context(), f.Options) }
+	if isONNX(f.Out) {
+		run = func() (*convert.Report, error) { return exportONNX(cmd, c, f.graph, f.Options) }
+	}
+	r, err := run()
+	p.stop()
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		return c.writeJSON(r)
+	}
+	c.log.Info("converted", "tensors", r.Tensors, "of_another_type", r.Changed, "types", sortedTypes(r.DTypes),
+		"before", model.Size(r.Before), "after", model.Size(r.After))
+	_, err = fmt.Fprintln(c.out, r.Out)
+	return err
 }
 
 // readFixes reads what --fix says of the sizes and inputs of a graph.

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -69,9 +71,11 @@ type trained struct {
 	Eval  float64 `json:"eval_loss"`
 }
 
+// train runs a recipe. Tests run beside each other, so each has one thread, unless its flags say another number; and no time
+// is spent on predicting time, which --quiet leaves out.
 func train(t *testing.T, file, runs string, flags ...string) trained {
 	t.Helper()
-	code, out, errs := pipeCommand(append([]string{"run", file, "--runs", runs, "--json"}, flags...)...)
+	code, out, errs := pipeCommand(append([]string{"run", file, "--runs", runs, "--json", "--quiet", "--threads", "1"}, flags...)...)
 	var r trained
 	if err := json.Unmarshal([]byte(out), &r); code != 0 || err != nil {
 		t.Fatalf("exit code %d, %v: %s%s", code, err, out, errs)
@@ -125,55 +129,112 @@ func TestTrain(t *testing.T) {
 	}
 }
 
+// plain is a finished run of the recipe as it is, which several tests compare with.
+type plain struct {
+	trained
+	weights []byte
+}
+
+var plainRun struct {
+	once sync.Once
+	plain
+}
+
+func plainOf(t *testing.T) plain {
+	t.Helper()
+	plainRun.once.Do(func() {
+		r := train(t, tinyRecipe(t), t.TempDir())
+		plainRun.plain = plain{r, weightsOf(t, r.Run)}
+	})
+	if plainRun.weights == nil {
+		t.Fatal("the run to compare with has failed")
+	}
+	return plainRun.plain
+}
+
 // TestTrainKilled kills a run again and again, at any moment, and takes it up
 // each time: the weights are those of a run that never stopped.
 func TestTrainKilled(t *testing.T) {
 	t.Parallel()
-	t.Run("f32", func(t *testing.T) { killed(t, tinyRecipe(t)) })
+	t.Run("f32", func(t *testing.T) { killed(t, tinyRecipe(t), plainOf(t)) })
 	t.Run("f16", func(t *testing.T) { // with a loss scale that falls and grows, averages, and an adapter with dropout
-		killed(t, tinyRecipe(t, "model: config: {", "model: adapter: {rank: 2, alpha: 4, dropout: 0.2, dora: true}\n\tmodel: config: {", "steps: 60", "steps: 30, accumulate: 2", "eval: {every: 30", `precision: "f16", loss_scale: {init: 1e8, interval: 4}, ema: decay: 0.9
-	eval: {every: 15`, "every: 10, keep", "every: 3, keep"))
+		file := tinyRecipe(t, "model: config: {", "model: adapter: {rank: 2, alpha: 4, dropout: 0.2, dora: true}\n\tmodel: config: {", "steps: 60", "steps: 30, accumulate: 2", "eval: {every: 30", `precision: "f16", loss_scale: {init: 1e8, interval: 4}, ema: decay: 0.9
+	eval: {every: 15`, "every: 10, keep", "every: 3, keep")
+		r := train(t, file, t.TempDir())
+		killed(t, file, plain{r, weightsOf(t, r.Run)})
 	})
 }
 
-func killed(t *testing.T, file string) {
-	want := train(t, file, t.TempDir())
+// killed takes up a run until it ends. Each process is killed a moment after so many rows of its metrics were written, be
+// the machine fast or slow: the first before any, the last one beside the last step and what follows it.
+func killed(t *testing.T, file string, want plain) {
 	runs := t.TempDir()
-	kills := 0
-	for try := range 60 {
-		cmd := pipeProcess(t, "run", file, "--runs", runs, "--json", "--quiet")
+	for kill, rows := range []int{0, 1, 2, 1, 2, atEnd, -1} {
+		cmd := pipeProcess(t, "run", file, "--runs", runs, "--json", "--quiet", "--threads", "1")
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		select {
-		case err := <-done:
-			var r trained
-			if folder, _, ok := strings.Cut(errs.String(), ": this run is finished"); ok {
-				if !bytes.Equal(weightsOf(t, folder), weightsOf(t, want.Run)) { // killed after its last act
-					t.Errorf("after %d kills the run ends with other weights", kills)
-				}
-				return
-			}
-			if err != nil || json.Unmarshal(out.Bytes(), &r) != nil {
-				t.Fatalf("after %d kills: %v: %s", kills, err, errs.String())
-			}
-			if !bytes.Equal(weightsOf(t, r.Run), weightsOf(t, want.Run)) || r.Loss != want.Loss || r.Eval != want.Eval {
-				t.Errorf("after %d kills the run ends with other weights: %+v, want %+v", kills, r, want)
-			}
-			return
-		case <-time.After(time.Duration(150+12*try*try) * time.Millisecond): // long enough in the end, however busy the machine is
-			kills++
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			<-done
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		if rows >= 0 {
+			go killAfter(cmd, runs, rows, want.Steps, ended)
 		}
+		err := <-ended
+		ended <- err // the killer looks there, too
+		var r trained
+		folder, _, finished := strings.Cut(errs.String(), ": this run is finished")
+		switch {
+		case finished: // killed after its last act
+			r = want.trained
+			r.Run = folder
+		case err != nil && cmd.ProcessState.ExitCode() < 0 && rows >= 0:
+			continue
+		case err != nil || json.Unmarshal(out.Bytes(), &r) != nil:
+			t.Fatalf("after %d kills: %v: %s", kill, err, &errs)
+		}
+		if !bytes.Equal(weightsOf(t, r.Run), want.weights) || r.Loss != want.Loss || r.Eval != want.Eval {
+			t.Errorf("after %d kills the run ends with other weights: %+v, want %+v", kill, r, want.trained)
+		}
+		if kill < 5 {
+			t.Errorf("the run has ended after %d kills", kill)
+		}
+		return
 	}
 	t.Fatal("the run never ends")
+}
+
+// atEnd stands for as many rows as there are.
+const atEnd = 1 << 20
+
+// killAfter kills a run up to 30 ms after the last step, or so many rows of its metrics more than there were. It does
+// nothing once the run has ended.
+func killAfter(cmd *exec.Cmd, runs string, rows, last int, ended chan error) {
+	final := fmt.Appendf(nil, `"step":%d,`, last)
+	if rows == 0 {
+		time.Sleep(100 * time.Millisecond)
+	}
+	for before, seen := -1, 0; seen < rows; time.Sleep(time.Millisecond) {
+		if len(ended) > 0 {
+			return
+		}
+		files, _ := filepath.Glob(filepath.Join(runs, "tiny-*", "metrics.jsonl"))
+		if len(files) == 0 {
+			before = 0
+			continue
+		}
+		text, _ := os.ReadFile(files[0])
+		n := bytes.Count(text, []byte("\n"))
+		if before >= 0 {
+			seen += max(0, n-before)
+		}
+		if before = n; bytes.Contains(text, final) {
+			break
+		}
+	}
+	time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
+	cmd.Process.Kill()
 }
 
 // TestTrainInterrupted checks that an interrupted run saves, exits with 130,

@@ -49,8 +49,6 @@ func (p *Pipeline) findElements() error {
 			return fail("gives elements, and there are those of another stage")
 		case c.def.Elements:
 			p.elements = &elements{source: c}
-		case len(reads) > 0 && c.def.Gathers && len(reads) > 1:
-			return fail("gathers the elements of %s and of %s; want one of them", reads[0], reads[1])
 		case len(reads) > 0 && c.def.Gathers, late(c) && len(reads) == 0:
 			last = append(last, c)
 		case len(reads) > 0 && late(c):
@@ -101,16 +99,37 @@ func (r *elementRun) pull(token string) stage.Each {
 	}}
 }
 
-// give has a call that gathers read the values of its elements while they are made.
-func (r *elementRun) give(c *call) {
-	if r.elements == nil {
-		return
-	}
+// give has a call that gathers read the values of its elements: while they are made, if it reads one
+// token; of several when all are there.
+func (r *elementRun) give(c *call) error {
+	tokens := map[string]string{}
 	for port, token := range c.from {
 		if r.gives(token) {
-			c.In[port] = r.pull(token)
+			tokens[port] = token
 		}
 	}
+	if len(tokens) > 1 {
+		if err := r.runAll(); err != nil {
+			return err
+		}
+	}
+	for port, token := range tokens {
+		c.In[port] = r.pull(token)
+	}
+	return nil
+}
+
+// runAll runs all elements that did not run yet.
+func (r *elementRun) runAll() error {
+	if r.kept != nil {
+		return nil
+	}
+	for _, err := range r.pull("").Values {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // once runs the calls for one element.
@@ -159,12 +178,8 @@ func (r *elementRun) keep(token string, v stage.Value) {
 
 // all are the values of a token as one, for an output: that of a single element as it is.
 func (r *elementRun) all(token string) (stage.Value, error) {
-	if r.kept == nil {
-		for _, err := range r.pull("").Values {
-			if err != nil {
-				return nil, err
-			}
-		}
+	if err := r.runAll(); err != nil {
+		return nil, err
 	}
 	list := r.kept[token]
 	if len(list) == 1 {

@@ -31,8 +31,11 @@ func (p *Pipeline) Run(ctx context.Context, emit func(out schema.Output, v stage
 			return err
 		}
 		p.fill(c, values)
-		each.give(c)
-		v, err := c.run(ctx)
+		err := each.give(c)
+		var v stage.Value
+		if err == nil {
+			v, err = c.run(ctx)
+		}
 		if err == nil && readers[c.ID] > 1 {
 			v, err = stage.Collect(v) // what is read twice must be kept
 		}

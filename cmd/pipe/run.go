@@ -24,7 +24,7 @@ import (
 
 func runCommand(c *console) *cobra.Command {
 	var flags engineFlags
-	var out, root string
+	var out, root, plot string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "run FILE.cue",
@@ -35,6 +35,7 @@ Of a pipeline, texts go to stdout as they are made (several with a line --- betw
 or one .npz or .safetensors file. Pictures are written by the stage image.write. A PNG file that it wrote holds the
 document that made it: pipe run FILE.png repeats it, to the same bits, with --set nodes.STAGE.FIELD=VALUE for what is to differ, and
 refuses where a file that it was made of has changed. check, plan and inspect take such a file, too.
+--plot FILE.png draws what a pipeline hears or says: waveform, spectrogram and pitch, and which phoneme stands when.
 
 A recipe trains. Its run is a folder below --runs: the resolved document, plans, metrics, plots, checkpoints, and the
 model. The same document goes on from its last checkpoint if it was interrupted. A recipe of a tokenizer
@@ -53,6 +54,15 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 			doc, err := load(nil)
 			if err != nil {
 				return err
+			}
+			if plot != "" {
+				if !hasInput(doc, "plot") {
+					return usagef(cmd, "--plot: %s draws no sound: it has no input plot", args[0])
+				}
+				flags.set = append(flags.set, "plot="+plot)
+				if doc, err = load(nil); err != nil {
+					return err
+				}
 			}
 			if out != "" && doc.Pipeline == nil {
 				return usagef(cmd, "--out is of pipelines: what a recipe makes goes below --runs")
@@ -80,10 +90,16 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVarP(&out, "out", "o", "", "where tensors go: a folder, or a .npz or .safetensors file")
+	cmd.Flags().StringVar(&plot, "plot", "", "draw the sound of a pipeline into a PNG file: its input plot")
 	cmd.Flags().StringVar(&root, "runs", "runs", "folder of the runs of recipes")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the outputs as one JSON object")
 	cmd.ValidArgsFunction = completeExtension("cue", "png")
 	return cmd
+}
+
+// hasInput reports whether a document is a pipeline with an input of this name.
+func hasInput(doc *schema.Document, name string) bool {
+	return doc.Pipeline != nil && slices.ContainsFunc(doc.Pipeline.Inputs, func(in schema.Input) bool { return in.Name == name })
 }
 
 // givesTensors reports whether an output of a pipeline is several tensors.

@@ -20,10 +20,20 @@ type Yin struct {
 //
 // Source: De Cheveigné and Kawahara, YIN, 2002; as librosa.yin.
 func (a Yin) Pitch(x []float32, rate int) (hz, clear []float64, err error) {
+	err = a.frames(x, rate, func(d []float64, least int) {
+		at := a.period(d)
+		hz = append(hz, float64(rate)/(float64(least+at)+vertex(d, at)))
+		clear = append(clear, d[at])
+	})
+	return hz, clear, err
+}
+
+// frames gives, for each frame, how much it differs from itself each of the periods later, and the least of these.
+func (a Yin) frames(x []float32, rate int, see func(d []float64, least int)) error {
 	least := int(math.Floor(float64(rate) / a.High))
 	most := min(int(math.Ceil(float64(rate)/a.Low)), a.Frame-1)
 	if a.Low <= 0 || a.High <= a.Low || least < 1 || most-least < 2 || a.Hop < 1 {
-		return nil, nil, fmt.Errorf("pitch from %g to %g Hz in frames of %d at %d Hz: want a range of some periods within a frame", a.Low, a.High, a.Frame, rate)
+		return fmt.Errorf("pitch from %g to %g Hz in frames of %d at %d Hz: want a range of some periods within a frame", a.Low, a.High, a.Frame, rate)
 	}
 	size := 1
 	for size < 2*a.Frame {
@@ -39,12 +49,9 @@ func (a Yin) Pitch(x []float32, rate int) (hz, clear []float64, err error) {
 			}
 			sums[t+1] = sums[t] + frame[t]*frame[t]
 		}
-		d := difference(fft, frame, sums, least, most)
-		at := a.period(d)
-		hz = append(hz, float64(rate)/(float64(least+at)+vertex(d, at)))
-		clear = append(clear, d[at])
+		see(difference(fft, frame, sums, least, most), least)
 	}
-	return hz, clear, nil
+	return nil
 }
 
 // difference is how much a frame differs from itself some samples later, divided by the
@@ -70,8 +77,7 @@ func difference(fft *fourier.FFT, frame, sums []float64, least, most int) []floa
 func (a Yin) period(d []float64) int {
 	best := 0
 	for i, v := range d {
-		trough := (i == 0 && v < d[1]) || i > 0 && v < d[i-1] && (i+1 == len(d) || v <= d[i+1])
-		if trough && v < a.Threshold {
+		if trough(d, i) && v < a.Threshold {
 			return i
 		}
 		if v < d[best] {
@@ -79,6 +85,11 @@ func (a Yin) period(d []float64) int {
 		}
 	}
 	return best
+}
+
+// trough reports whether a value is less than the one before it and no more than the one after.
+func trough(d []float64, i int) bool {
+	return i == 0 && d[0] < d[1] || i > 0 && d[i] < d[i-1] && (i+1 == len(d) || d[i] <= d[i+1])
 }
 
 // vertex is how far the vertex of the parabola through a value and its neighbours lies.

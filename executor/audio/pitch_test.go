@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"pipe.dev/executor/tensorfile"
 )
 
 // TestYin holds pitches against librosa.
@@ -23,6 +25,39 @@ func TestYin(t *testing.T) {
 	}
 	if _, _, err := (Yin{Low: 50, High: 20, Frame: 1024, Hop: 256}).Pitch(nil, 8000); err == nil {
 		t.Error("a range that is none")
+	}
+}
+
+// TestPYin holds the pitch of a voice that comes and goes against librosa.
+func TestPYin(t *testing.T) {
+	t.Parallel()
+	list, err := tensorfile.Read(filepath.Join("..", "..", "testdata", "golden", "audio", "pyin", "values.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]tensorfile.Tensor{}
+	for _, v := range list {
+		values[v.Name] = v
+	}
+	hz, voiced, err := PYin{Low: 80, High: 1000, Frame: 1024, Hop: 256}.Pitch(values["x"].Float32s(), 22050)
+	want, likely := values["hz"].Float64s(), values["voiced"].Float64s()
+	if err != nil || len(hz) != len(want) || len(voiced) != len(want) {
+		t.Fatal(len(hz), len(voiced), len(want), err)
+	}
+	silent := 0
+	for i := range hz {
+		if math.Abs(hz[i]-want[i]) > 1e-6*want[i] || math.Abs(voiced[i]-likely[i]) > 1e-6 {
+			t.Errorf("frame %d has %v Hz by %v, want %v by %v", i, hz[i], voiced[i], want[i], likely[i])
+		}
+		if hz[i] == 0 {
+			silent++
+		}
+	}
+	if silent == 0 || silent == len(hz) {
+		t.Errorf("%d of %d frames have no voice", silent, len(hz))
+	}
+	if _, _, err := (PYin{Low: 80, High: 90, Frame: 1024, Hop: 512}).Pitch(nil, 8000); err == nil {
+		t.Error("a range narrower than a change")
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package augment is what recipes do to sound before a model learns from it: the rows of a table of changes.
 //
-// The package reads no files and knows no batches.
+// The package knows no batches, and reads no files but responses of rooms.
 package augment
 
 import (

@@ -1,8 +1,11 @@
 package augment
 
 import (
+	"encoding/json"
 	"math"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pipe.dev/compiler/attr"
@@ -55,7 +58,7 @@ func TestChanges(t *testing.T) {
 	near("speed", float64(faster.Len()), 3200, 1)
 	near("stretch", float64(run(always(t, stretch(), func(any) any { return FactorAttr{1, [2]float64{0.8, 0.8}} }), 0).Len()), 5000, 1)
 	near("pitch", float64(run(always(t, pitch(), func(any) any { return PitchAttr{1, [2]float64{3, 3}} }), 0).Len()), 4000, 0)
-	wet := run(always(t, room(), func(any) any { return RoomAttr{1, [2]float64{0.2, 0.2}, [2]float64{0.5, 0.5}} }), 0)
+	wet := run(always(t, room(), func(any) any { return RoomAttr{P: 1, Seconds: [2]float64{0.2, 0.2}, Wet: [2]float64{0.5, 0.5}} }), 0)
 	if near("room", db(wet), 0, 1e-3); slices.Equal(wet.Samples, sine(4000).Samples) {
 		t.Error("a room changes nothing")
 	}
@@ -97,5 +100,64 @@ func TestDice(t *testing.T) {
 	}
 	if (Chain{s}).Random() != 0 || (Chain{always(t, normalize(), func(a any) any { return a })}).Random() != -1 {
 		t.Error("which step is random")
+	}
+}
+
+// TestRooms: a recorded response gives an echo where it has one, as loud as the sound was, at the rate of the clip.
+func TestRooms(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "hall.wav")
+	response := &audio.Clip{Rate: 16000, Channels: 1, Samples: make([]float32, 900)}
+	response.Samples[100], response.Samples[900-1] = 0.8, 0 // the sound itself, after 100 samples
+	for i := range 32 {                                     // and an echo 400 samples later, which half the rate can hold
+		response.Samples[484+i] = float32(0.4 * math.Sin(math.Pi*float64(i)/31) * math.Cos(math.Pi*float64(i-16)/8))
+	}
+	if _, err := audio.Write(file, response, 0); err != nil {
+		t.Fatal(err)
+	}
+	chain, err := Table().Decode([]any{map[string]any{"name": "room", "p": json.Number("1"), "files": []any{filepath.Join(dir, "*.wav")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &audio.Clip{Rate: 16000, Channels: 1, Samples: make([]float32, 2000)}
+	c.Samples[10] = 0.5
+	if err := chain.Apply(c, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	by := float64(c.Samples[10]) / 0.8
+	for i, v := range c.Samples {
+		want := 0.0
+		if i >= 10 && i+90 < 900 {
+			want = by * float64(response.Samples[i+90])
+		}
+		if math.Abs(float64(v)-want) > 1e-6 {
+			t.Fatalf("sample %d is %v, want %v", i, v, want)
+		}
+	}
+	if got := power(c.Samples) * 2000; math.Abs(got-0.25) > 1e-6 {
+		t.Errorf("its power is %v, and was 0.25", got)
+	}
+	slow := &audio.Clip{Rate: 8000, Channels: 1, Samples: make([]float32, 1000)}
+	slow.Samples[10] = 0.5
+	if err := chain.Apply(slow, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	loudest := 100 // of the echo
+	for i := 100; i < 400; i++ {
+		if math.Abs(float64(slow.Samples[i])) > math.Abs(float64(slow.Samples[loudest])) {
+			loudest = i
+		}
+	}
+	if loudest < 10+200-2 || loudest > 10+200+2 {
+		t.Errorf("at half the rate the echo comes %d samples later, want 200", loudest-10)
+	}
+	silent := filepath.Join(dir, "none.wav")
+	if _, err := audio.Write(silent, &audio.Clip{Rate: 8000, Channels: 1, Samples: make([]float32, 10)}, 16); err != nil {
+		t.Fatal(err)
+	}
+	for want, name := range map[string]string{"none.wav: is silent": silent, "there is none like": filepath.Join(dir, "*.flac"), "no such file": filepath.Join(dir, "x.wav")} {
+		if _, err := Table().Decode([]any{map[string]any{"name": "room", "files": []any{name}}}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

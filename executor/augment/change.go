@@ -161,13 +161,14 @@ type RoomAttr struct {
 	P       float64    `cue:"p: number & >=0 & <=1 | *0.5" doc:"how likely it is done"`
 	Seconds [2]float64 `cue:"seconds: [number & >0 & <=10, number & >0 & <=10] | *[0.1, 0.6]" doc:"bounds of the time after which its echo is 60 dB softer"`
 	Wet     [2]float64 `cue:"wet: [number & >=0 & <=1, number & >=0 & <=1] | *[0.05, 0.5]" doc:"bounds of the echo's share of the power"`
+	Files   []string   `cue:"files: [...string & !=\"\"] | *[]" doc:"responses of rooms, recordings of an impulse, or patterns of their names: one of them is drawn, and seconds and wet are of no account"`
 }
 
 // room draws a response: noise that fades, behind the sound itself.
 //
 // Source: Moorer, About this reverberation business, 1979.
 func room() Def {
-	return Def{Name: "room", Title: "SoundRoom", Attr: RoomAttr{}, Random: true, Doc: "puts sound into a room: its response is noise that fades exponentially. It stays as loud as it was.",
+	return Def{Name: "room", Title: "SoundRoom", Attr: RoomAttr{}, Random: true, Doc: "puts sound into a room: its response is noise that fades exponentially, or that of a recording. It stays as loud as it was.",
 		Check: func(a any) error {
 			at := a.(RoomAttr)
 			if err := ordered("seconds", at.Seconds); err != nil {
@@ -175,6 +176,7 @@ func room() Def {
 			}
 			return ordered("wet", at.Wet)
 		},
+		Load: loadRooms,
 		Apply: func(a any, c *audio.Clip, d *image.Dice) error {
 			at := a.(RoomAttr)
 			if d.Float() >= at.P || len(c.Samples) == 0 {
@@ -191,10 +193,7 @@ func room() Def {
 				h[i] *= float32(level)
 			}
 			h[0] = float32(math.Sqrt(1 - wet))
-			before := power(c.Samples)
-			if c.Samples = audio.Convolve(c.Samples, h); power(c.Samples) > 0 {
-				scale(c, math.Sqrt(before/power(c.Samples)))
-			}
+			answer(c, h)
 			return nil
 		},
 	}

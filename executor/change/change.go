@@ -26,6 +26,8 @@ type Def[T any] struct {
 
 	Check func(attr any) error // what CUE does not say; may be nil
 	Apply func(attr any, to T, d *image.Dice) error
+	// Load reads files that the attributes name, and gives what then takes the place of Apply; nil if nothing does. It may be nil.
+	Load func(attr any) (func(to T, d *image.Dice) error, error)
 }
 
 // Table is all changes of a T.
@@ -71,6 +73,12 @@ func (t Table[T]) Decode(list []any) (Chain[T], error) {
 		}
 		if err == nil && d.Check != nil {
 			err = d.Check(at)
+		}
+		if err == nil && d.Load != nil {
+			var loaded func(to T, d *image.Dice) error
+			if loaded, err = d.Load(at); loaded != nil {
+				d.Apply = func(_ any, to T, d *image.Dice) error { return loaded(to, d) }
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%d: %s: %w", i, name, err)

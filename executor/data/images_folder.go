@@ -227,13 +227,19 @@ func (r *imageRoot) described(a *Attr, dropped *Skipped, yield func(Row) error) 
 	if err != nil {
 		return err
 	}
+	read := s.read
+	if barred, err := isBarred(file); err != nil {
+		return err
+	} else if barred {
+		read = r.readBarred
+	}
 	in, err := open(file)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	seen := map[string]bool{}
-	err = s.read(in, file, a, func(row Row) error {
+	err = read(in, file, a, func(row Row) error {
 		if row.bad == nil {
 			pictureColumns(&row, r, seen)
 		}

@@ -119,6 +119,41 @@ func TestSoundFolder(t *testing.T) {
 	}
 }
 
+// TestSoundBarred: metadata as LJSpeech has it, of sound in a folder below.
+func TestSoundBarred(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "wavs", "LJ001-0001.wav"), wavOf(t, 8000, 30))
+	writeFile(t, filepath.Join(dir, "wavs", "LJ001-0002.wav"), wavOf(t, 8000, 40))
+	table := filepath.Join(dir, "metadata.csv")
+	a := soundAttr(t, dir)
+	a.Columns = map[string][]string{"label": {"text"}}
+	open := func(text string) (*Examples, error) {
+		writeFile(t, table, []byte(text))
+		return OpenExamples([]Attr{a}, []Field{ear(t, 40), labelField()}, Options{})
+	}
+	e, err := open("LJ001-0002|He paid \"$5\", then.|He paid \"five dollars\", then.\r\n\nLJ001-0001|Two.\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Classes("label"); !slices.Equal(got, []string{`He paid "five dollars", then.`, "Two."}) {
+		t.Errorf("%q", got)
+	}
+	list := heard(t, e, inOrder)
+	if got := floats(list[0].Values["audio"]); len(list) != 1 || got[39] != 40./1024 || got[40+29] != 30./1024 || got[79] != 0 {
+		t.Errorf("%d batches, %v", len(list), got)
+	}
+	for text, want := range map[string]string{
+		"LJ001-0001|a\nLJ001-0003|b|c\n": `metadata.csv:2: id: is "LJ001-0003", and the folder has no`,
+		"LJ001-0001|a|b|c\n":             "metadata.csv:1: has 4 fields between |",
+		"LJ001-0001|\xff\n":              "metadata.csv:1: text: text is not UTF-8",
+	} {
+		if _, err := open(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
 // TestSoundArchive: a compressed archive, whose names say what is in them.
 func TestSoundArchive(t *testing.T) {
 	var packed bytes.Buffer

@@ -13,9 +13,10 @@ import (
 
 // AudioMeasureAttr describes how sound is measured.
 type AudioMeasureAttr struct {
-	Low  float64 `cue:"low: number & >0 | *65" doc:"the lowest pitch, Hz"`
-	High float64 `cue:"high: number & >0 | *1000" doc:"the highest pitch, Hz"`
-	Form string  `cue:"form: *\"text\" | \"json\"" doc:"a line for each clip, or JSON: a list of objects"`
+	Low    float64 `cue:"low: number & >0 | *65" doc:"the lowest pitch, Hz"`
+	High   float64 `cue:"high: number & >0 | *1000" doc:"the highest pitch, Hz"`
+	Method string  `cue:"method: *\"yin\" | \"pyin\"" doc:"how pitch is found: frame by frame, or as a line through all frames"`
+	Form   string  `cue:"form: *\"text\" | \"json\"" doc:"a line for each clip, or JSON: a list of objects"`
 }
 
 // measured is what there is to say of a clip. Levels are in dB below a full scale.
@@ -71,6 +72,22 @@ func yin(low, high float64, rate int) audio.Yin {
 	return audio.Yin{Low: low, High: min(high, float64(rate)/4), Frame: frame, Hop: max(1, rate/100), Threshold: 0.1}
 }
 
+// tones are the pitch of frames of a clip of one channel, Hz, which lie a hop apart; 0 where there is none.
+func tones(method string, low, high float64, clip *audio.Clip) (hz []float64, hop int, err error) {
+	y := yin(low, high, clip.Rate)
+	if method == "pyin" {
+		hz, _, err = audio.PYin{Low: y.Low, High: y.High, Frame: y.Frame, Hop: y.Hop}.Pitch(clip.Samples, clip.Rate)
+		return hz, y.Hop, err
+	}
+	hz, clear, err := y.Pitch(clip.Samples, clip.Rate)
+	for i := range hz {
+		if clear[i] >= mostlyNoise {
+			hz[i] = 0
+		}
+	}
+	return hz, y.Hop, err
+}
+
 // mostlyNoise is from where on a frame counts as one without a tone.
 const mostlyNoise = 0.2
 
@@ -85,18 +102,13 @@ func (a AudioMeasureAttr) measure(clip *audio.Clip) (measured, error) {
 	m.RMS = known(10 * math.Log10(sum/float64(len(clip.Samples))))
 	m.LUFS = known(clip.Loudness())
 	x := clip.Mono().Samples
-	hz, clear, err := yin(a.Low, a.High, clip.Rate).Pitch(x, clip.Rate)
+	hz, _, err := tones(a.Method, a.Low, a.High, &audio.Clip{Rate: clip.Rate, Channels: 1, Samples: x})
 	if err != nil {
 		return m, err
 	}
-	var tones []float64
-	for i, v := range hz {
-		if clear[i] < mostlyNoise {
-			tones = append(tones, v)
-		}
-	}
-	if slices.Sort(tones); len(tones) > 0 {
-		m.Pitch = &tones[len(tones)/2]
+	hz = slices.DeleteFunc(hz, func(v float64) bool { return v == 0 })
+	if slices.Sort(hz); len(hz) > 0 {
+		m.Pitch = &hz[len(hz)/2]
 	}
 	return m, nil
 }

@@ -29,7 +29,7 @@ type PhonemesAttr struct {
 func phonemes() *Def {
 	return &Def{
 		Name: "phonemes", Title: "Phonemes", Result: Text,
-		Doc: "says how English words sound, by a lexicon and, for words that it lacks, by a model; without one these are spelled. Phonemes, those of ARPAbet, and marks of punctuation stand between spaces; words that the lexicon lacks are told.",
+		Doc: "says how English words sound, by a lexicon and, for words that it lacks, by a model; without one these are spelled. Phonemes, those of ARPAbet, and marks of punctuation stand between spaces, each line of the text on its own; words that the lexicon lacks are told.",
 		Ports: []Port{
 			{Name: "x", Doc: "the text, as it is read aloud", Kinds: []Kind{Text}},
 			{Name: "model", Doc: "of letters [batch, chars] and where the ends of words stand, last [batch], it makes ids of phonemes", Kinds: []Kind{Model}, Optional: true},
@@ -96,7 +96,13 @@ func runPhonemes(ctx context.Context, c *Call) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens := phoneme.Split(text)
+	var lines [][]phoneme.Token
+	var tokens []phoneme.Token
+	for line := range strings.Lines(text) {
+		if l := phoneme.Split(line); len(l) > 0 {
+			lines, tokens = append(lines, l), append(tokens, l...)
+		}
+	}
 	unknown := lexicon.Unknown(tokens)
 	others := map[string][]string{}
 	how := "spelled by their letters"
@@ -109,14 +115,18 @@ func runPhonemes(ctx context.Context, c *Call) (Value, error) {
 	if len(unknown) > 0 && c.Warn != nil {
 		c.Warn(fmt.Errorf("words that the lexicon lacks are %s: %s", how, strings.Join(unknown, ", ")))
 	}
-	var out []string
-	for i, word := range lexicon.Say(tokens, others) {
-		if i > 0 && a.Between != "" {
-			out = append(out, a.Between)
+	var all []string
+	for _, tokens := range lines {
+		var out []string
+		for i, word := range lexicon.Say(tokens, others) {
+			if i > 0 && a.Between != "" {
+				out = append(out, a.Between)
+			}
+			out = append(out, word...)
 		}
-		out = append(out, word...)
+		all = append(all, strings.Join(out, " "))
 	}
-	return strings.Join(out, " "), nil
+	return strings.Join(all, "\n"), nil
 }
 
 // open gives the lexicon.

@@ -37,6 +37,8 @@ type Training struct {
 	Trained func(path string, shape []ir.Dim) bool
 	// Learns says which statistics of the data change, with whatever part of a step; nil means all.
 	Learns func(path string) bool
+	// Norm says how a weight is written while it is trained; nil means all as they are.
+	Norm func(path string) train.Norm
 	// Rate gives the factor of the learning rate of a weight; nil means 1.
 	Rate func(path string) float64
 	// Decays says to which weights weight decay applies; nil means all.

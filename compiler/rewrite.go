@@ -135,7 +135,9 @@ func prune(g *ir.Graph) *ir.Graph {
 		mark(o.Value)
 	}
 	for _, s := range g.States {
-		mark(s.Next)
+		if mark(s.Next); s.Next.Valid() {
+			mark(s.Read) // though nobody reads what it was
+		}
 	}
 	for i := len(g.Nodes) - 1; i >= 0; i-- {
 		if live[i] {

@@ -55,6 +55,42 @@ func TestGriffinLim(t *testing.T) {
 	}
 }
 
+// TestMuLaw holds classes of samples, and what they stand for, against torchaudio.
+func TestMuLaw(t *testing.T) {
+	t.Parallel()
+	table, o := newContext(t)
+	m, err := schema.LoadModel(filepath.Join(sound, "classes"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Entry = Entry{Name: "forward"}
+	g, err := elaborate(&context{table: table, opt: &o}, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]float64{}
+	tensors, err := tensorfile.Read(filepath.Join(sound, "classes", "values.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range tensors {
+		want[x.Name] = x.Float64s()
+	}
+	if g, err = bind(nil, g, map[string]int{"batch": 1, "samples": len(want["x"])}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := op.Eval(table, g, want, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got["ids"] = got["out"]
+	for _, name := range []string{"ids", "coarse", "heard", "heard_coarse"} {
+		if d := farthest(got[name], want[name]); !(d <= 1e-12) {
+			t.Errorf("%s: %d values, want %d; they differ by %v", name, len(got[name]), len(want[name]), d)
+		}
+	}
+}
+
 // TestSound holds features of sound against librosa, torchaudio, transformers and
 // torch, and their gradients against torch.
 func TestSound(t *testing.T) {

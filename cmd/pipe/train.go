@@ -25,7 +25,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, rows int, weight func(string) (ir.DType, bool)) (learn.Program, error) {
 		t := &compiler.Training{
 			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
-			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Learns: r.Changes, Decays: r.Decays, Rate: r.RateOf,
+			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Learns: r.Changes, Decays: r.Decays, Rate: r.RateOf, Norm: r.Norm,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
 			Seed: r.Seed, Precision: r.Precision, LossScale: r.LossScale, Average: r.Average, Balance: r.Balance,
 		}

@@ -16,7 +16,7 @@ func cacheAppend() Def {
 	}
 	large := c("large", 8, 2048, 16, 8, 128, 2032)
 	large.Large = true
-	return Def{Name: "cache_append", Doc: "y = cache with rows past[b] to past[b]+seq-1 replaced by x; rows at ctx or beyond are dropped.", Cost: free,
+	return Def{Name: "cache_append", Title: "CacheAppend", Doc: "y = cache with rows past[b] to past[b]+seq-1 replaced by x; rows at ctx or beyond are dropped.", Cost: free,
 		Ports: []Port{{Name: "cache", Doc: "[batch, ctx, groups, d]; may be stored narrower than x, also in q8_0"}, {Name: "x", Doc: "[batch, seq, groups, d]"}, {Name: "past", Doc: "i32 [batch]"}},
 		Infer: func(in []ir.Type, _ any) ([]ir.Type, error) {
 			cache, x := in[0], in[1]

@@ -70,9 +70,9 @@ func (u *unpacker) normed(length Tensor, directions, name string) error {
 //	weight = original / (uᵀ W v), W the matrix of original along its first axis
 //
 // Source: arXiv:1802.05957, algorithm 1.
-func (u *unpacker) spectral(w Tensor, base string) error {
-	left, ok := u.find(base + "weight_u")
-	right, also := u.find(base + "weight_v")
+func (u *unpacker) spectral(w Tensor, leftName, rightName, name string) error {
+	left, ok := u.find(leftName)
+	right, also := u.find(rightName)
 	if !ok || !also || len(w.Shape) < 2 || slices.Contains(w.Shape, 0) {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (u *unpacker) spectral(w Tensor, base string) error {
 		return fmt.Errorf("of shape %v does not go with %s of shape %v and %s of shape %v", w.Shape, left.Name, left.Shape, right.Name, right.Shape)
 	}
 	read := []func() ([]byte, error){u.raw(w), u.raw(left), u.raw(right)}
-	u.put(base+"weight", ir.F32, w.Shape, w, func() ([]byte, error) {
+	u.put(name, ir.F32, w.Shape, w, func() ([]byte, error) {
 		var x [3][]byte
 		for i, f := range read {
 			var err error

@@ -109,7 +109,9 @@ func (u *unpacker) tensor(t Tensor) error {
 	case last == "original0" && strings.HasSuffix(base, "parametrizations.weight."):
 		return u.normed(t, base+"original1", strings.TrimSuffix(base, "parametrizations.weight.")+"weight")
 	case last == "weight_orig":
-		return u.spectral(t, base)
+		return u.spectral(t, base+"weight_u", base+"weight_v", base+"weight")
+	case last == "original" && strings.HasSuffix(base, "parametrizations.weight."):
+		return u.spectral(t, base+"0._u", base+"0._v", strings.TrimSuffix(base, "parametrizations.weight.")+"weight")
 	case strings.HasSuffix(last, "_blocks"):
 		if _, ok := u.find(strings.TrimSuffix(t.Name, "blocks") + "scales"); ok {
 			return fmt.Errorf("is packed as MXFP4, which is not read")

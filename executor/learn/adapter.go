@@ -186,12 +186,13 @@ func (r *Run) merged(t *Trainer, s plan.State, d checkpoint.Data) ([]float64, er
 	return w, nil
 }
 
-// magnitudes fills the magnitudes of a new adapter: with the norms of the rows
-// of the weights that they belong to.
+// magnitudes fills the magnitudes of a new adapter, and the lengths of weights that are written by
+// them: with the norms of the rows of the weights that they belong to.
 func (t *Trainer) magnitudes(list []plan.State) error {
 	weights := map[string]plan.State{} // by the path of their magnitude
 	for _, s := range t.states(ir.Weight) {
 		weights[train.AdapterOf(s.Path).Magnitude] = s
+		weights[train.LengthOf(s.Path)] = s
 	}
 	for _, m := range list {
 		s := weights[m.Path]

@@ -138,6 +138,7 @@ func (r *Run) checkModel() error {
 	if len(errs) == 0 {
 		paths = r.withAdapters(paths, linear)
 		errs = append(r.checkTrained(paths), r.checkDecay(paths)...)
+		errs = append(errs, r.checkNorms(paths)...)
 	}
 	errs = append(errs, r.checkLength()...)
 	if len(errs) > 0 {

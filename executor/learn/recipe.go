@@ -20,7 +20,7 @@ type ModelAttr struct {
 	From   string             `cue:"from?: string & !=\"\"" doc:"a folder with config.json; its tokenizer is used, and its weights unless init says otherwise"`
 	Init   string             `cue:"init: *\"checkpoint\" | \"random\"" doc:"where weights come from: the folder's files, or random numbers; a model without folder is random"`
 	Std    float64            `cue:"std: number & >0 & <1 | *0.02" doc:"standard deviation of random weights"`
-	Stds   map[string]float64 `cue:"stds: {[string]: number & >0} | *{}" doc:"that of some weights, by patterns of their paths, of which the longest counts: {\"*.class_embedding.weight\": 1}"`
+	Stds   map[string]float64 `cue:"stds: {[string]: number & >0} | *{}" doc:"that of some weights, convolutions among them, by patterns of their paths, of which the longest counts: {\"*.class_embedding.weight\": 1}"`
 	Parts  map[string]string  `cue:"parts: {[string]: string & !=\"\"} | *{}" doc:"folders, or files of weights, checkpoints of runs among them, that parts of a graph begin with, by their paths: {vocoder: \"runs/hifigan/model/vocoder\"}; what is in none is random"`
 	Freeze []string           `cue:"freeze: [...string] | *[]" doc:"patterns of the paths of weights that stay as they are, as \"*.embed_tokens.*\""`
 	Cache  bool               `cue:"cache: bool | *false" doc:"of models that model.graph calls: what the model gives for each example is computed once, before training, and kept in the folder of runs; for frozen models that read data which nothing random changes"`
@@ -83,6 +83,7 @@ type Recipe struct {
 	Saved     []Saved // parts of a graph that are written; the whole, if there are none
 	Parts     []Part  // at least one
 	Decay     []train.Rule
+	Norms     []NormRule
 	Rates     []Rate
 
 	ExportAverage bool // the finished model is the average
@@ -115,6 +116,7 @@ func Decode(r *schema.Recipe) (*Recipe, error) {
 	d.fail("train.measures", out.measured(out.Steps.Measures))
 	d.decay(out)
 	d.rates(out)
+	d.norms(out)
 	if d.err != nil {
 		return nil, &schema.Error{Pos: r.Place(d.at), Msg: d.err.Error()}
 	}
@@ -235,6 +237,17 @@ func (m *ModelAttr) std(path string) float64 {
 		}
 	}
 	return std
+}
+
+// told reports whether a pattern of stds stands for a weight: then it is normal, though its op would
+// fill it otherwise, as convolutions do.
+func (m *ModelAttr) told(path string) bool {
+	for pattern := range m.Stds {
+		if train.Match(pattern, path) {
+			return true
+		}
+	}
+	return false
 }
 
 // Accumulates reports whether gradients are added up apart from the step.

@@ -47,8 +47,9 @@ func (t *Trainer) Save(file func(name string, fill func(io.Writer) error) error)
 
 func (t *Trainer) saveStates(file func(string, func(io.Writer) error) error, name string, states []plan.State) error {
 	var list []checkpoint.Data
+	called := namesIn(states)
 	for _, s := range states {
-		d := checkpoint.Data{Name: s.Path, Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
+		d := checkpoint.Data{Name: called(s.Path), Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
 		if err := t.store.Read(s.Path, d.Bytes); err != nil {
 			return err
 		}
@@ -113,14 +114,15 @@ func (t *Trainer) restoreStates(file string, states []plan.State) error {
 	}
 	defer c.Close()
 	var wants []checkpoint.Want
+	called := namesIn(states)
 	for _, s := range states {
-		wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}})
+		wants = append(wants, checkpoint.Want{Name: called(s.Path), Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}})
 	}
 	if err := c.Prove(wants, nil); err != nil {
 		return err
 	}
 	for _, s := range states {
-		data, err := c.View(s.Path)
+		data, err := c.View(called(s.Path))
 		if err != nil {
 			return err
 		}

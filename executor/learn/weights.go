@@ -87,7 +87,7 @@ func (t *Trainer) Initialise(weights []plan.State, seed uint64, std func(path st
 // weights puts weights as a run begins with them into a trainer: those of the
 // model's folder, and new ones.
 func (r *Run) weights(t *Trainer, all []plan.State) error {
-	var norms []plan.State
+	var norms, singular []plan.State
 	for _, m := range r.Recipe.members() {
 		var drawn, adapted, read []plan.State
 		begun := map[*beginning][]plan.State{}
@@ -100,12 +100,19 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 				adapted = append(adapted, s)
 			case s.Init == train.RowNorms:
 				norms = append(norms, s)
+			case s.Init == train.Singular:
+				singular = append(singular, s)
 			case begins != nil && !train.IsAdapter(s.Path):
 				begun[begins] = append(begun[begins], s)
 			case m.base == nil || train.IsAdapter(s.Path):
 				drawn = append(drawn, s)
 			default:
 				read = append(read, s)
+			}
+		}
+		for i, s := range drawn {
+			if _, rest := r.Recipe.of(s.Path); s.Init == "kaiming" && m.told(rest) {
+				drawn[i].Init = "normal"
 			}
 		}
 		std := func(path string) float64 { _, rest := r.Recipe.of(path); return m.std(rest) }
@@ -128,7 +135,10 @@ func (r *Run) weights(t *Trainer, all []plan.State) error {
 			}
 		}
 	}
-	return t.magnitudes(norms)
+	if err := t.magnitudes(norms); err != nil {
+		return err
+	}
+	return t.singular(singular)
 }
 
 // load reads weights from the files of a model. Of a model that is called they

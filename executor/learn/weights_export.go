@@ -25,7 +25,10 @@ func (r *Run) exportedWeights(t *Trainer, m *Member) ([]checkpoint.Data, error) 
 		if err := r.read(t, s, d.Bytes); err != nil {
 			return nil, err
 		}
-		values, err := r.merged(t, s, d)
+		values, err := r.written(t, s, d)
+		if err == nil && values == nil {
+			values, err = r.merged(t, s, d)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +56,7 @@ func writeWeights(write file, name string, list []checkpoint.Data) error {
 func (r *Run) weightsOf(t *Trainer, m *Member) (list []plan.State) {
 	for _, s := range t.states(ir.Weight) {
 		_, copied := train.ReferenceOf(s.Path)
-		if of, _ := r.Recipe.of(s.Path); of == m && !copied && !train.IsAdapter(s.Path) {
+		if of, _ := r.Recipe.of(s.Path); of == m && !copied && !train.IsAdapter(s.Path) && !train.IsNorm(s.Path) {
 			list = append(list, s)
 		}
 	}

@@ -12,7 +12,7 @@ Metadata case: JSON with lr, the losses as recipes spell them, and update, what 
 
 hifigan/values.safetensors are three steps of recipes/hifigan.cue with the settings of TestVocoderRecipe: the sound of all steps (audio), what
 is made small in each (generator, critics), its terms, and the weights then. They begin as hifigan/first.safetensors, which is a
-checkpoint of the recipe itself after one step of rate 1e-30.
+checkpoint of the recipe itself after one step of rate 1e-30. hifigan/normed.safetensors are the same with settings.weight_norm.
 """
 
 import json
@@ -31,7 +31,9 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution, Vect
 from safetensors.torch import load_file, save_file
 from monotonic_alignment_search import maximum_path_cython
 from torch.nn.utils import parametrize
+from torchaudio.functional import mu_law_encoding
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig, VitsConfig, VitsModel
+from wavenet_vocoder import WaveNet
 
 OUT = pathlib.Path(__file__).parent / "autoencoder"
 LR = 0.05
@@ -412,11 +414,32 @@ class Vocoder(nn.Module):
         return self.mpd(x[:, None]) + self.msd(x[:, None])
 
 
-def hifigan(g):
+def normed(model):
+    """Weights as lengths and directions, those of the first scale divided by their greatest singular value, whose vectors begin with cosines."""
+    for name, m in [*model.named_modules()]:
+        if not isinstance(m, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d)):
+            continue
+        if not name.startswith("msd.discriminators.0."):
+            nn.utils.parametrizations.weight_norm(m)
+            continue
+        nn.utils.parametrizations.spectral_norm(m)
+        p, w = m.parametrizations.weight[0], m.parametrizations.weight.original.detach().flatten(1)
+        p._v = F.normalize(torch.cos(torch.arange(w.shape[1], dtype=w.dtype)), dim=0)
+        p._power_method(w, 15)
+    return model.train()
+
+
+def hifigan_normed(g):
+    """The same with settings.weight_norm. A module is what it is until its part has changed, so the power iteration goes on once in each part."""
+    hifigan(torch.Generator().manual_seed(9), "normed", normed)
+
+
+def hifigan(g, name="values", change=lambda model: model):
     """What recipes/hifigan.cue does, as the authors' training loop does it."""
     folder = pathlib.Path(__file__).parent / "hifigan"
     model = Vocoder().double()
     model.load_state_dict({k: v.double() for k, v in load_file(folder / "first.safetensors").items()})
+    model = change(model)
     time = torch.arange(512) / Vocoder.RATE
     tones = torch.rand((6, 3, 1), generator=g) * 3000 + 100
     audio = 0.2 * torch.sin(2 * torch.pi * tones * time).sum(1) + 0.05 * torch.randn((6, 512), generator=g)
@@ -434,11 +457,13 @@ def hifigan(g):
 
     for step in range(3):
         real = audio[2 * step:2 * step + 2].double()
-        made = model.vocoder(model.mel(real, 8000).transpose(1, 2))
-        terms = {f"real{i}": ((1 - y) ** 2).mean() for i, (y, _) in enumerate(model.judge(real))}
-        terms |= {f"made{i}": (y ** 2).mean() for i, (y, _) in enumerate(model.judge(made.detach()))}
+        with parametrize.cached():
+            made = model.vocoder(model.mel(real, 8000).transpose(1, 2))
+            terms = {f"real{i}": ((1 - y) ** 2).mean() for i, (y, _) in enumerate(model.judge(real))}
+            terms |= {f"made{i}": (y ** 2).mean() for i, (y, _) in enumerate(model.judge(made.detach()))}
         update("critics", terms, sum(terms.values()))
-        known, judged = model.judge(real), model.judge(made)
+        with parametrize.cached():
+            known, judged = model.judge(real), model.judge(made)
         fooled = {f"fooled{i}": ((1 - y) ** 2).mean() for i, (y, _) in enumerate(judged)}
         pairs = [(a.detach(), b) for (_, r), (_, f) in zip(known, judged) for a, b in zip(r, f)]
         matched, mel = sum(F.l1_loss(b, a) for a, b in pairs), F.l1_loss(model.mel(made, None), model.mel(real, None))
@@ -446,12 +471,37 @@ def hifigan(g):
         for s in schedules:
             s.step()
     file = {"audio": audio} | {k: torch.stack(v) for k, v in log.items()} | {"after." + k: v.detach() for k, v in model.state_dict().items()}
-    save_file({k: v.contiguous() for k, v in file.items()}, folder / "values.safetensors")
-    print("hifigan", {k: [x.item() for x in v] for k, v in log.items()}, (folder / "values.safetensors").stat().st_size)
+    save_file({k: v.contiguous() for k, v in file.items()}, folder / f"{name}.safetensors")
+    print("hifigan", {k: [x.item() for x in v] for k, v in log.items()}, (folder / f"{name}.safetensors").stat().st_size)
+
+
+def wavenet(g):
+    """A WaveNet, of a mel spectrogram and of who speaks: what is said after each sample is the next one."""
+    g = torch.Generator().manual_seed(10)
+    torch.set_default_dtype(torch.float64)
+    net = WaveNet(out_channels=16, layers=4, stacks=2, residual_channels=4, gate_channels=6, skip_out_channels=5, kernel_size=2, dropout=0, cin_channels=3,
+                  gin_channels=2, n_speakers=3, upsample_conditional_features=True, upsample_scales=[3, 2])
+    net.make_generation_fast_()  # weights as they are, not by their lengths
+    torch.set_default_dtype(torch.float32)
+    model = nn.Module()
+    model.net = net
+    randomise(model, g)
+    with torch.no_grad():
+        for x in net.upsample_conv.parameters():
+            x.abs_()
+
+    def terms(m, step, x):
+        ids = mu_law_encoding(x["audio"], 16)
+        said = m.net(F.one_hot(ids, 16).double().transpose(1, 2), c=x["mel"], g=x["speaker"].long()[:, None])
+        loss = F.cross_entropy(said[:, :, :-1], ids[:, 1:])
+        return {}, loss
+
+    run("wavenet", model, {"audio": torch.rand((3, 2, 24), generator=g) * 2 - 1, "mel": torch.rand((3, 2, 3, 4), generator=g), "speaker": torch.tensor([[0, 2], [1, 1], [2, 0]], dtype=torch.int32)},
+        [dict(name="cross_entropy", label="next", y="said", inputs={"targets": "next"})], terms, update=["net.*"])
 
 
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan, vits]):
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan, vits, wavenet, hifigan_normed]):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make(torch.Generator().manual_seed(seed + 1))

@@ -200,6 +200,35 @@ func TestVocoderLearns(t *testing.T) {
 	}
 }
 
+// TestVocoderDeviation checks that model.stds is the deviation of convolutions, too, and of none
+// that no pattern stands for.
+func TestVocoderDeviation(t *testing.T) {
+	t.Parallel()
+	recording := filepath.Join(t.TempDir(), "a.wav")
+	if _, err := audio.Write(recording, &audio.Clip{Rate: 22050, Channels: 1, Samples: make([]float32, 2205)}, 16); err != nil {
+		t.Fatal(err)
+	}
+	begun := func(set ...string) map[string]tensorfile.Tensor {
+		r := train(t, "../../recipes/hifigan.cue", t.TempDir(), smallVocoder(append(set, "settings.recordings="+recording, "settings.critics=false", "train.steps=1", "optimizer.lr=1e-9", "settings.channels=64")...)...)
+		return named(t, filepath.Join(r.Model, "vocoder", "model.safetensors"))
+	}
+	deviation := func(x tensorfile.Tensor) float64 {
+		squares := 0.0
+		for _, v := range x.Float64s() {
+			squares += v * v
+		}
+		return math.Sqrt(squares / float64(x.Type.Elems()))
+	}
+	const block, other = "resblocks.0.convs1.0.weight", "conv_pre.weight"
+	plain, told := begun(), begun(`model.stds={"*.resblocks.*.weight": 0.01}`)
+	if a, b := deviation(plain[block]), deviation(told[block]); a < 0.02 || b < 0.0095 || b > 0.0105 {
+		t.Errorf("the deviation of %s is %v, and %v where it was to be 0.01", block, a, b)
+	}
+	if worst := worstOf(plain[other], told[other]); worst > 1e-8 {
+		t.Errorf("%s, which was not named, begins %g from where it would", other, worst)
+	}
+}
+
 // TestVocoderSettings checks what is told of settings that do not go together.
 func TestVocoderSettings(t *testing.T) {
 	t.Parallel()

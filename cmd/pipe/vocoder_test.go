@@ -184,7 +184,12 @@ func TestVocoderLearns(t *testing.T) {
 			t.Errorf("%s begins %g from the checkpoint", name, worst)
 		}
 	}
-	alone := train(t, "../../recipes/hifigan.cue", t.TempDir(), append(begins("vocoder", learned), "--set", "settings.critics=false")...)
+	alone := train(t, "../../recipes/hifigan.cue", t.TempDir(), append(begins("vocoder", learned), "--set", "settings.critics=false", "--set", "settings.weight_norm=true")...)
+	for name, x := range named(t, filepath.Join(alone.Model, "vocoder", "model.safetensors")) {
+		if worst := worstOf(x, was[name]); worst > 1e-6 {
+			t.Errorf("%s, as length and direction, begins %g from what was learned", name, worst)
+		}
+	}
 	if _, ok := metrics(t, alone.Run)[0]["loss/critics"]; ok || len(is) == 0 || len(is) != len(was) {
 		t.Errorf("%d weights of %d, critics are there: %v", len(is), len(was), ok)
 	}

@@ -12,19 +12,25 @@ type CodebookAttr struct {
 	Decay float64 `cue:"decay: number & >0 & <1 | *0.99" doc:"of training: share of the averages that stays at a step"`
 	Eps   float64 `cue:"eps: number & >0 | *1e-5" doc:"added to the average number of points of each vector, of which the sum stays as it is"`
 	Least float64 `cue:"least: number & >=0 | *0" doc:"of training: a vector with fewer points on average is put where a point is: vector c of n at point c/n of the batch"`
+	// Unbiased averages know nothing but points.
+	Unbiased bool `cue:"unbiased: bool | *false" doc:"of training: numbers of points begin at 0 and are held against least as shares of the batch, so that the first steps count in full; a vector without any point stays as it is"`
 }
 
 // codebookParams are the table, and how many points each vector stands for on
 // average.
 func codebookParams(in []ir.Type, attr any) ([]Param, error) {
-	x, codes := in[0], ir.D(attr.(CodebookAttr).Codes)
+	x, at := in[0], attr.(CodebookAttr)
+	codes, begin := ir.D(at.Codes), "ones"
+	if at.Unbiased {
+		begin = "zeros"
+	}
 	if err := first(wantAtLeast("x", x, "[..., dim]", 1), wantKnown("x", x, x.Rank()-1)); err != nil {
 		return nil, err
 	}
 	dim := lastDim(x)
 	return []Param{
 		{Name: "embed", Shape: []ir.Dim{codes, dim}, Init: ir.Within(1), Statistic: true},
-		{Name: "cluster_size", Shape: []ir.Dim{codes}, Init: "ones", Statistic: true},
+		{Name: "cluster_size", Shape: []ir.Dim{codes}, Init: begin, Statistic: true},
 	}, nil
 }
 
@@ -106,8 +112,14 @@ func codebookTrain() Def {
 			next := b.Add(b.Mul(size, keep), b.Mul(b.Sum(hits, false, 0), take))
 			sums := b.Add(b.Mul(b.Mul(table, smooth(size)), keep), b.Mul(b.MatMul(hits, x, true, false), take))
 			moved := b.Div(sums, smooth(next))
+			if at.Unbiased {
+				moved = b.Select(b.Reshape(b.Gt(next, b.Scalar(0, next)), codes, ir.D(1)), moved, table)
+			}
 			if at.Least > 0 {
 				least := b.Scalar(at.Least, next)
+				if at.Unbiased { // as their averages are: a share of the batch
+					least = b.Mul(least, b.Div(b.Sum(next, false), b.Count(x, x.Type().Shape[0])))
+				}
 				dead := b.Lt(next, least)
 				number := b.Cast(b.Iota(ir.I32, 0, codes), x.Type().DType)
 				place := b.Floor(b.Mul(number, b.Div(b.Count(x, x.Type().Shape[0]), b.Scalar(float64(at.Codes), x))))
@@ -127,5 +139,7 @@ func codebookCases() []Case {
 	}
 	large := c("large", 0, 1024, 64, 8, 1024)
 	large.Large = true
-	return []Case{c("", 0, 7, 3, 2, 5), c("dead", 0.9, 9, 2, 3, 4), c("one row", 0, 4, 5), large}
+	unbiased := c("unbiased", 0.9, 9, 2, 3, 4)
+	unbiased.Attr = CodebookAttr{Codes: 9, Decay: 0.8, Eps: 1e-5, Least: 0.9, Unbiased: true}
+	return []Case{c("", 0, 7, 3, 2, 5), c("dead", 0.9, 9, 2, 3, 4), unbiased, c("one row", 0, 4, 5), large}
 }

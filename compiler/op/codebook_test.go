@@ -55,3 +55,26 @@ func TestCodebookDrawsDeadCodes(t *testing.T) {
 		t.Errorf("%v are drawn, the table is %v; want none, and those without points stay", drawn, table)
 	}
 }
+
+// TestCodebookUnbiased: where numbers of points begin at 0, the first step's averages are those of its points, and
+// numbers are held against least as if the averages were complete.
+func TestCodebookUnbiased(t *testing.T) {
+	x := []float64{9, 11, -10, -10, 29, 31, 40, 40}
+	types := []ir.Type{ir.T(ir.F32, len(x), 1), ir.T(ir.F32, 4, 1), ir.T(ir.F32, 4)}
+	step := func(least float64, table, size []float64) (next, sizes []float64) {
+		out := reference(t, "codebook_train", CodebookAttr{Codes: 4, Decay: 0.5, Eps: 1e-14, Least: least, Unbiased: true}, types, x, table, size)
+		return out[2], out[3]
+	}
+	begin := []float64{0, 200, -200, 300}
+	table, size := step(0, begin, make([]float64, 4))
+	equal(t, "the table without a least number", table, []float64{17.5, 200, -200, 300}) // of 140 / 8
+	equal(t, "the numbers of points then", size, []float64{4, 0, 0, 0})
+	table, size = step(0.75, begin, make([]float64, 4))
+	equal(t, "the table", table, []float64{17.5, -10, 29, 40})
+	equal(t, "the numbers of points", size, []float64{4, 0.375, 0.375, 0.375}) // 0.75 of a batch of which half is known
+	for range 60 {
+		table, size = step(0.75, table, size)
+	}
+	equal(t, "the table in the end", table, []float64{10, -10, 30, 40})
+	equal(t, "the numbers of points in the end", size, []float64{2, 2, 2, 2})
+}

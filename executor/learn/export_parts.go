@@ -10,7 +10,10 @@ import (
 	"strings"
 
 	"pipe.dev/compiler/attr"
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/tensorfile"
 	"pipe.dev/internal/suggest"
 	"pipe.dev/schema"
 )
@@ -23,6 +26,8 @@ type Saved struct {
 	Weights string         `cue:"weights: string" doc:"file of weights"`
 	// Vocabularies are inputs whose vocabulary is written beside it.
 	Vocabularies []string `cue:"vocabularies: [...string] | *[]" doc:"inputs"`
+	// Normed are patterns of weights that are written as lengths of rows and directions.
+	Normed []string `cue:"normed: [...string] | *[]" doc:"patterns"`
 }
 
 // saved decodes the parts that are written, by their folders.
@@ -77,6 +82,28 @@ func (r *Run) checkSaved(paths []string) (errs schema.Errors) {
 	return errs
 }
 
+// spelled is a weight as the file has it: as it is, or the length of each row (along the first axis) and a direction,
+// as torch.nn.utils.parametrizations.weight_norm calls them.
+func (s *Saved) spelled(d checkpoint.Data) []checkpoint.Data {
+	if d.Type.Rank() < 2 || !slices.ContainsFunc(s.Normed, func(p string) bool { return train.Match(p, d.Name) }) {
+		return []checkpoint.Data{d}
+	}
+	w := tensorfile.Tensor{Type: d.Type, Data: d.Bytes}.Float64s()
+	shape := make([]int, d.Type.Rank())
+	for i := range shape {
+		shape[i] = 1
+	}
+	shape[0] = d.Type.Sizes()[0]
+	lengths := make([]float64, shape[0])
+	cols := len(w) / max(1, len(lengths))
+	for i := range lengths {
+		lengths[i] = norm(w[i*cols : (i+1)*cols])
+	}
+	length := checkpoint.Data{Name: train.LengthOf(d.Name), Type: ir.T(d.Type.DType, shape...), Bytes: tensorfile.AppendFloats(nil, d.Type.DType, lengths...)}
+	d.Name = train.NormedName(d.Name, func(path string) bool { return path == length.Name })
+	return []checkpoint.Data{length, d}
+}
+
 // exportParts writes the parts of a graph as folders.
 func (r *Run) exportParts(write file, list []checkpoint.Data) error {
 	for _, s := range r.Recipe.Saved {
@@ -84,7 +111,7 @@ func (r *Run) exportParts(write file, list []checkpoint.Data) error {
 		for _, d := range list {
 			if name, ok := strings.CutPrefix(d.Name, s.Part+"."); ok {
 				d.Name = name
-				part = append(part, d)
+				part = append(part, s.spelled(d)...)
 			}
 		}
 		if err := writeWeights(write, path.Join(s.Folder, s.Weights), part); err != nil {

@@ -199,6 +199,82 @@ def averages(g):
     ], terms)
 
 
+def audiocraft_quantizer():
+    """audiocraft.quantization.core_vq alone: the rest of the package wants others that have no part in it, and of flashy only broadcasts to other machines."""
+    import importlib.util
+    import types
+    flashy = sys.modules.setdefault("flashy", types.ModuleType("flashy"))
+    flashy.distrib = types.SimpleNamespace(broadcast_tensors=lambda tensors: None)
+    path = pathlib.Path(importlib.util.find_spec("audiocraft").origin).parent / "quantization" / "core_vq.py"
+    spec = importlib.util.spec_from_file_location("core_vq", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def log_mel(x, rate, size, hop, mels):
+    """That of HiFi-GAN's authors, up to the highest frequency."""
+    x = F.pad(x[:, None], ((size - hop) // 2,) * 2, "reflect")[:, 0]
+    y = torch.stft(x, size, hop, size, torch.hann_window(size, dtype=x.dtype), center=False, return_complex=True)
+    bank = librosa.filters.mel(sr=rate, n_fft=size, n_mels=mels, fmin=0, fmax=None, dtype="float64")
+    return (torch.from_numpy(bank).float().double() @ (y.real ** 2 + y.imag ** 2 + 1e-9).sqrt()).clamp(min=1e-5).log()
+
+
+def residual(g):
+    """A codec of three tables in audiocraft's residual quantiser, each example with as many as its number says: those of a batch of one are
+    n_q of the reference. Its averages begin with no point at all; a table that learns of both examples has them in one call."""
+    core = audiocraft_quantizer()
+    model = nn.Module()
+    model.enc, model.dec = nn.Conv1d(1, 3, 4, 4), nn.ConvTranspose1d(3, 1, 4, 4)
+    randomise(model, g, 0.5)
+    rvq = core.ResidualVectorQuantization(num_quantizers=3, dim=3, codebook_size=5, decay=0.8, threshold_ema_dead_code=0).double()
+    tables = [0.7 * torch.randn((5, 3), generator=g) * 0.6**i for i in range(3)]
+    sizes = [torch.rand(5, generator=g) + 0.5 for _ in range(3)]
+    smooth = lambda n: (n + 1e-5) * n.sum() / (n.sum() + 5e-5)
+    for layer, table, size in zip(rvq.layers, tables, sizes):
+        book = layer._codebook
+        book.embed.copy_(table.double())
+        book.cluster_size.copy_(size.double())
+        book.embed_avg.copy_(table.double() * smooth(size.double())[:, None])
+    inputs = dict(x=torch.randn((3, 2, 48), generator=g), draw=torch.tensor([[0.7, 0.1], [0.2, 0.4], [0.34, 0.9]]))
+    counts = [[3, 1], [2, 3], [3, 3]]  # floor(3 u / 0.5) + 1, or all
+
+    def terms(m, step, x):
+        z = m.enc(x["x"][:, None])
+        rvq.train()
+        held = {k: v.clone() for k, v in rvq.state_dict().items()}
+        rows, losses = [], []
+        for b, n in enumerate(counts[step]):  # the output and the losses, of the tables as they are
+            q, _, commit = rvq(z[b:b + 1], n_q=n)
+            rows.append(q)
+            losses.append(commit.sum() / 3)
+            rvq.load_state_dict(held)
+        _, codes, _ = rvq(z.detach())  # then they move
+        q, commitment = torch.cat(rows), sum(losses) / 2
+        made = m.dec(q)[:, 0]
+        each = dict(l1=F.l1_loss(made, x["x"]), commitment=commitment)
+        for n in (16, 32):
+            each[f"mel{n}"] = F.l1_loss(log_mel(made, 8000, n, n // 4, 4), log_mel(x["x"], 8000, n, n // 4, 4))
+        shares = [F.one_hot(c.reshape(-1), 5).double().mean(0) for c in codes]
+        each["perplexity"] = sum(torch.exp(-(s * (s + 1e-10).log()).sum()) for s in shares) / 3
+        each["used"] = sum((s > 0).double().sum() for s in shares) / 3
+        for i, layer in enumerate(rvq.layers):
+            model.tables[f"{i}.codebook.embed"] = layer._codebook.embed.clone()
+            model.tables[f"{i}.codebook.cluster_size"] = layer._codebook.cluster_size.clone()
+        return each, 0.1 * each["l1"] + each["mel16"] + each["mel32"] + 0.25 * commitment
+
+    torch.set_default_dtype(torch.float64)  # of the zero that the reference adds losses to
+    state = model.state_dict
+    model.tables = {f"{i}.codebook.{k}": v for i, (e, n) in enumerate(zip(tables, sizes)) for k, v in (("embed", e), ("cluster_size", n))}
+    model.state_dict = lambda: {**state(), **{"quantizer.layers." + k: v for k, v in model.tables.items()}}
+    run("residual", model, inputs, [
+        {"name": "l1", "inputs": {"targets": "x"}, "weight": 0.1}, *[{"name": "l1", "label": f"mel{n}", "y": f"made_mel{n}", "inputs": {"targets": f"real_mel{n}"}} for n in (16, 32)],
+        {"name": "mean", "label": "commitment", "y": "quantizer.commitment", "weight": 0.25},
+        *[{"name": "mean", "label": k, "y": f"quantizer.{k}", "weight": 0} for k in ("perplexity", "used")],
+    ], terms)
+    torch.set_default_dtype(torch.float32)
+
+
 class Periods(nn.Module):
     """HiFi-GAN's discriminators by periods (arXiv:2010.05646); each gives its logits and the features of its layers."""
 
@@ -502,6 +578,6 @@ def wavenet(g):
 
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan, vits, wavenet, hifigan_normed]):
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan, vits, wavenet, hifigan_normed, residual]):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make(torch.Generator().manual_seed(seed + 1))

@@ -45,6 +45,8 @@ func table() map[string]maker {
 		"rope_table": ropeTable,
 		"rotate":     rotate,
 
+		"attention": attention,
+
 		"matmul": matmul,
 		"linear": linear,
 	}

@@ -44,6 +44,7 @@ type Backend struct {
 	mu        sync.Mutex
 	modules   map[string]*driver.Module
 	functions map[string]*driver.Function
+	tables    map[[32]byte]driver.Pointer // what kernels read that is not a tensor, by its hash
 }
 
 // maker makes the kernel of an op for the given element types and ranks, or
@@ -57,7 +58,7 @@ func New(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
-	b := &Backend{device: d, table: table(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{}}
+	b := &Backend{device: d, table: table(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{}, tables: map[[32]byte]driver.Pointer{}}
 	if err := b.open(); err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
@@ -131,6 +132,11 @@ func (b *Backend) Close() error {
 			first = err
 		}
 	}
+	for _, at := range b.tables {
+		if err := b.device.Free(at); first == nil {
+			first = err
+		}
+	}
 	for _, end := range []func() error{b.fault.Free, b.stage.close, b.stream.Close, b.device.Close} {
 		if err := end(); first == nil {
 			first = err
@@ -139,12 +145,24 @@ func (b *Backend) Close() error {
 	return first
 }
 
-// kernel is a kernels.Kernel made of functions; inPlace may be nil, for never.
+// kernel is a kernels.Kernel made of functions; inPlace may be nil, for never,
+// and scratch, for none.
 type kernel struct {
 	bind    func(a kernels.Args) (kernels.Step, error)
 	inPlace func(i int) bool
+	scratch func(attr any, in, out []ir.Type) int64
 }
 
+// Bind resolves arguments once.
 func (k kernel) Bind(a kernels.Args) (kernels.Step, error) { return k.bind(a) }
-func (k kernel) Scratch(any, []ir.Type, []ir.Type) int64   { return 0 }
-func (k kernel) InPlace(out, in int) bool                  { return k.inPlace != nil && out == 0 && k.inPlace(in) }
+
+// Scratch returns the bytes of temporary memory that one run needs.
+func (k kernel) Scratch(attr any, in, out []ir.Type) int64 {
+	if k.scratch == nil {
+		return 0
+	}
+	return k.scratch(attr, in, out)
+}
+
+// InPlace says that the first output may lie where input in lies.
+func (k kernel) InPlace(out, in int) bool { return k.inPlace != nil && out == 0 && k.inPlace(in) }

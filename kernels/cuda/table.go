@@ -49,6 +49,24 @@ func table() map[string]maker {
 
 		"matmul": matmul,
 		"linear": linear,
+
+		"dropout":         dropout,
+		"sort":            sortOp,
+		"topk":            topK,
+		"expert_choice":   expertChoice,
+		"within_capacity": withinCapacity,
+		"monotonic_path":  monotonicPath,
+
+		"window_max": windowMax,
+		"unfold":     unfold,
+		"fold":       fold,
+		"resample":   resample,
+
+		"conv":             conv(false),
+		"conv_transpose":   conv(true),
+		"conv_weight_grad": convWeightGrad,
+		"analysis":         analysis,
+		"synthesis":        synthesis,
 	}
 	for name := range floats {
 		t[name] = elementwiseOp(name)

@@ -21,6 +21,7 @@ typedef long long i64;
 #define DEV __attribute__((device)) static inline
 #define SHARED __attribute__((shared)) static
 #define CONSTANT __attribute__((constant)) static const
+#define UNROLL _Pragma("unroll")
 #define KERNEL(name, P) extern "C" __attribute__((global)) void name(const P p)
 
 DEV u32 tid() { return __nvvm_read_ptx_sreg_tid_x(); }
@@ -64,3 +65,6 @@ DEV double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
 
 // place is the number of the thread in the whole row of blocks.
 DEV u64 place() { return (u64)block_x() * threads() + tid(); }
+
+// add_up adds n to *at and gives what was there; whole sums are the same in any order.
+DEV u32 add_up(u32 *at, u32 n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }

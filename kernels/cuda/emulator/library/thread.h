@@ -5,6 +5,7 @@
 #define DEV static inline
 #define SHARED static
 #define CONSTANT static const
+#define UNROLL
 
 #define KERNEL(name, P)                                                                     \
 	static void name(const P &p);                                                           \

@@ -1,0 +1,169 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cuda/driver"
+)
+
+// convParams is Conv of source/conv.cu.
+type convParams struct {
+	y, x, w, bias                driver.Pointer
+	batch                        uint64
+	wGroup, wRow, wChannel       uint64
+	xCode, wCode, yCode, biasC   uint32
+	groups, rows, channels, back uint32
+	size, out, kernel            [3]uint32
+	stride, dilation, before     [3]int32
+}
+
+// fewRows is below how many channels of a group a tile would be mostly empty.
+const fewRows = 8
+
+// geometry settles a convolution of x by kernel to y, all as spatial sizes.
+func (p *convParams) geometry(a op.ConvAttr, x, y, kernel []int) error {
+	for _, n := range []int{prod(x), prod(y), prod(kernel)} {
+		if n > math.MaxInt32 {
+			return fmt.Errorf("cuda: a convolution of %d elements of a channel, want at most %d", n, math.MaxInt32)
+		}
+	}
+	last3(&p.size, x, 1)
+	last3(&p.out, y, 1)
+	last3(&p.kernel, kernel, 1)
+	last3(&p.stride, a.Stride.Slice(), 1)
+	last3(&p.dilation, a.Dilation.Slice(), 1)
+	last3(&p.before, a.Before.Slice(), 0)
+	p.groups = uint32(a.Groups)
+	return nil
+}
+
+func canConvolve(in, out []ir.Type) bool {
+	ok := len(in) == 2 && stored(out[0].DType)
+	for _, t := range in {
+		ok = ok && stored(t.DType) && len(t.Shape) >= 3 && len(t.Shape) <= 5
+	}
+	return ok
+}
+
+// conv makes the kernel of a convolution, or of its adjoint.
+//
+//	x [batch, in, spatial...]   w [out, in/groups, kernel...]   y [batch, out, spatial...]
+func conv(back bool) maker {
+	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+		a, ok := attr.(op.ConvAttr)
+		return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+			x, w, y := args.In[0], args.In[1], args.Out[0]
+			at, err := b.pointers(y, x, w)
+			if err != nil || y.Len() == 0 {
+				return nothing, err
+			}
+			p := &convParams{y: at[0], x: at[1], w: at[2], batch: uint64(x.Shape[0]), xCode: codes[x.DType], wCode: codes[w.DType], yCode: codes[y.DType]}
+			if err := p.geometry(a, x.Shape[2:], y.Shape[2:], w.Shape[2:]); err != nil {
+				return nil, err
+			}
+			taps, first, second := prod(w.Shape[2:]), w.Shape[0]/a.Groups, w.Shape[1]
+			p.wGroup = uint64(first * second * taps)
+			p.rows, p.channels, p.wRow, p.wChannel = uint32(first), uint32(second), uint64(second*taps), uint64(taps)
+			if back {
+				p.rows, p.channels, p.wRow, p.wChannel, p.back = p.channels, p.rows, p.wChannel, p.wRow, 1
+			}
+			return b.convolve(p)
+		}}, ok && canConvolve(in, out)
+	}
+}
+
+// convolve returns the step of a convolution whose parameter is settled.
+func (b *Backend) convolve(p *convParams) (kernels.Step, error) {
+	columns, phases := int(p.batch), 1
+	for i := range p.out {
+		n := int(p.out[i])
+		if p.back != 0 {
+			phases *= int(p.stride[i])
+			n = parts(n, int(p.stride[i]))
+		}
+		columns *= n
+	}
+	z := int(p.groups) * phases
+	if z > 65535 || parts(int(p.rows), tile) > 65535 {
+		return nil, fmt.Errorf("cuda: a convolution of %d groups times strides and %d channels, want at most 65535", z, p.rows)
+	}
+	if p.rows < fewRows {
+		return launch(b, "conv", "conv_few", grid{driver.Dim{X: parts(columns, 256), Y: int(p.rows), Z: z}, 256}, p)
+	}
+	return launch(b, "conv", "conv", grid{driver.Dim{X: parts(columns, tile), Y: parts(int(p.rows), tile), Z: z}, 256}, p)
+}
+
+// weightGradParams is Grad of source/conv.cu.
+type weightGradParams struct {
+	conv        convParams
+	dy, partial driver.Pointer
+	length      uint64
+	parts, code uint32
+}
+
+// gradParts is into how many parts the sum over positions is split, and how long
+// they are, so that the blocks of all fill a large device twice. Sizes alone decide.
+func gradParts(rows, columns, groups, positions int) (count, length int) {
+	const blocks, least = 264, 512
+	tiles := parts(rows, tile) * parts(columns, tile) * groups
+	count = max(1, min(blocks/tiles, positions/least))
+	length = parts(parts(max(positions, 1), count), 16) * 16
+	return parts(max(positions, 1), length), length
+}
+
+// gradSizes are what gradParts wants of dy and dw.
+func gradSizes(dy, dw []int, groups int) (rows, columns, positions int) {
+	return dw[0] / groups, prod(dw[1:]), dy[0] * prod(dy[2:])
+}
+
+// convWeightGrad is the gradient of the weight of a convolution.
+//
+//	x [batch, in, spatial...]   dy [batch, out, spatial...]   dw [out, in/groups, kernel...]
+func convWeightGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.ConvAttr)
+	scratch := func(_ any, in, out []ir.Type) int64 {
+		rows, columns, positions := gradSizes(in[1].Sizes(), out[0].Sizes(), a.Groups)
+		if count, _ := gradParts(rows, columns, a.Groups, positions); count > 1 && rows >= fewRows {
+			return 4 * int64(count) * int64(out[0].Elems())
+		}
+		return 0
+	}
+	return kernel{scratch: scratch, bind: func(args kernels.Args) (kernels.Step, error) {
+		x, dy, dw := args.In[0], args.In[1], args.Out[0]
+		at, err := b.pointers(dw, x, dy, args.Scratch)
+		if err != nil || dw.Len() == 0 {
+			return nothing, err
+		}
+		rows, columns, positions := gradSizes(dy.Shape, dw.Shape, a.Groups)
+		p := &weightGradParams{dy: at[2], partial: at[3], code: codes[dy.DType]}
+		p.conv = convParams{y: at[0], x: at[1], batch: uint64(x.Shape[0]), xCode: codes[x.DType], yCode: codes[dw.DType], rows: uint32(rows), channels: uint32(dw.Shape[1])}
+		if err := p.conv.geometry(a, x.Shape[2:], dy.Shape[2:], dw.Shape[2:]); err != nil {
+			return nil, err
+		}
+		if rows < fewRows {
+			return launch(b, "conv", "conv_weight_grad_few", grid{driver.Dim{X: columns, Y: rows, Z: a.Groups}, 256}, p)
+		}
+		count, length := gradParts(rows, columns, a.Groups, positions)
+		p.parts, p.length = uint32(count), uint64(length)
+		step, err := launch(b, "conv", "conv_weight_grad", grid{driver.Dim{X: parts(columns, tile), Y: parts(rows, tile), Z: a.Groups * count}, 256}, p)
+		if err != nil || count == 1 {
+			return step, err
+		}
+		sum, err := b.sumParts(at[0], at[3], dw, count)
+		return sequence([]kernels.Step{step, sum}), err
+	}}, ok && canConvolve(in, out)
+}
+
+// sumParts adds parts of a tensor in order.
+func (b *Backend) sumParts(y, partial driver.Pointer, t kernels.Tensor, count int) (kernels.Step, error) {
+	type params struct {
+		y, partial  driver.Pointer
+		n           uint64
+		parts, code uint32
+	}
+	return launch(b, "conv", "sum_parts", overElements(t.Len()), &params{y, partial, uint64(t.Len()), uint32(count), codes[t.DType]})
+}

@@ -65,6 +65,8 @@ func attentionCases() []Case {
 		c("blocks", AttentionAttr{Causal: true, Window: 90, Stats: true}, 1, 101, 2, 137, 1, 20, 40, ir.T(ir.F32, 101, 137), past(1)),
 		c("whole blocks", AttentionAttr{Causal: true, Window: 60}, 2, 3, 4, 75, 2, 64, 32, past(2)),
 		c("whole blocks at once", causal, 1, 12, 2, 40, 2, 32, 32, past(1)),
+		c("head of 80", causal, 1, 3, 2, 5, 1, 80, 72),
+		c("wide head", AttentionAttr{}, 1, 2, 2, 3, 1, 264, 260),
 		c("large", causal, 1, 256, 16, 256, 4, 64, 64),
 		c("large 2048", AttentionAttr{}, 1, 2048, 32, 2048, 32, 64, 64),
 		c("large 2048 causal", causal, 1, 2048, 32, 2048, 32, 64, 64),

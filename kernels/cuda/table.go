@@ -45,7 +45,8 @@ func table() map[string]maker {
 		"rope_table": ropeTable,
 		"rotate":     rotate,
 
-		"attention": attention,
+		"attention":      attention,
+		"attention_grad": attentionGrad,
 
 		"matmul": matmul,
 		"linear": linear,

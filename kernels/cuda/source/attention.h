@@ -126,8 +126,7 @@ DEV f32x4 load_quad(const Operand &o, i64 line, u32 c) {
 	i64 i = line * o.width + c;
 	if (c >= o.width) return x;
 	if (!o.quads) {
-		UNROLL for (u32 e = 0; e < 4; e++)
-			if (c + e < o.width) x[e] = load_float(o.at, o.type, i + e);
+		for (u32 e = 0; e < 4; e++) x = f32x4{x[1], x[2], x[3], c + e < o.width ? load_float(o.at, o.type, i + e) : 0.0f};
 		return x;
 	}
 	if (o.type == F32) return *(const f32x4 *)((const float *)o.at + i);
@@ -148,7 +147,7 @@ DEV u32 spot(u32 l, u32 g) { return l * (Tile / 4) + (g ^ (l >> 2 & 7)); }
 
 // turn reads Deep columns from c on of lines first to end-1, and writes them as [Deep][Tile].
 template <bool queries> DEV void turn(f32x4 *to, const Operand &o, const Attend &p, u32 z, u32 group, u32 first, u32 end, u32 c) {
-	UNROLL for (u32 n = 0; n < Tile * Deep / 4 / TileThreads; n++) {
+	for (u32 n = 0; n < Tile * Deep / 4 / TileThreads; n++) {
 		u32 i = tid() + n * TileThreads, quad = i % (Deep / 4), line = i / (Deep / 4);
 		f32x4 x = {};
 		if (first + line < end) x = load_quad(o, line_of<queries>(p, z, group, first + line), c + 4 * quad);

@@ -38,6 +38,9 @@ func (b *Backend) operand(t kernels.Tensor) (operand, error) {
 	o := operand{at: at, code: codes[t.DType], width: uint32(t.Shape[len(t.Shape)-1])}
 	if o.width%4 == 0 && int(at)%(4*t.DType.Size()) == 0 {
 		o.quads = 1
+		if o.width%8 == 0 && int(at)%16 == 0 {
+			o.quads = 2
+		}
 	}
 	return o, err
 }
@@ -117,24 +120,38 @@ type attentionParams struct {
 func attention(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AttentionAttr)
 	ok = ok && len(in) == 7 && attends(in) && out[0].DType == in[0].DType
-	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-		s, err := b.attend(a, args.In)
-		if err != nil {
-			return nil, err
-		}
-		at, err := b.pointers(args.Out...)
-		if err != nil || args.Out[0].Len() == 0 {
-			return nothing, err
-		}
-		p := &attentionParams{attend: *s, y: at[0]}
-		if a.Stats {
-			p.lse = at[1]
-		}
-		width := panelOf(int(p.v.width), 64, 128, 256)
-		p.panels = uint32(parts(int(p.v.width), width))
-		blocks := int(p.batch*p.groups*p.panels) * parts(int(p.seq*p.share), attentionTile)
-		return launch(b, "attention", fmt.Sprint("attention_", width), grid{driver.Dim{X: blocks, Y: 1, Z: 1}, 256}, p)
-	}}, ok
+	return kernel{
+		bind: func(args kernels.Args) (kernels.Step, error) { return b.bindAttention(a, args) },
+		scratch: func(_ any, in, _ []ir.Type) int64 {
+			q, v := in[0].Sizes(), in[2].Sizes()
+			if f, ok := newFew(q, v); ok && f.parts > 1 {
+				return 4 * int64(q[0]*q[1]*q[2]*f.parts) * int64(v[3]+2)
+			}
+			return 0
+		},
+	}, ok
+}
+
+func (b *Backend) bindAttention(a op.AttentionAttr, args kernels.Args) (kernels.Step, error) {
+	s, err := b.attend(a, args.In)
+	if err != nil {
+		return nil, err
+	}
+	at, err := b.pointers(args.Out...)
+	if err != nil || args.Out[0].Len() == 0 {
+		return nothing, err
+	}
+	p := &attentionParams{attend: *s, y: at[0]}
+	if a.Stats {
+		p.lse = at[1]
+	}
+	if f, ok := newFew(args.In[0].Shape, args.In[2].Shape); ok {
+		return b.bindFew(f, p, args.Scratch)
+	}
+	width := panelOf(int(p.v.width), 64, 128, 256)
+	p.panels = uint32(parts(int(p.v.width), width))
+	blocks := int(p.batch*p.groups*p.panels) * parts(int(p.seq*p.share), attentionTile)
+	return launch(b, "attention", fmt.Sprint("attention_", width), grid{driver.Dim{X: blocks, Y: 1, Z: 1}, 256}, p)
 }
 
 // panelOf is the least of the widths that holds n columns, or else the greatest.

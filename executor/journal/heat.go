@@ -10,7 +10,6 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/palette"
 	"gonum.org/v1/plot/palette/moreland"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -83,22 +82,30 @@ func zeros(names map[string]int) map[string]float64 {
 	return out
 }
 
+// cells are a heat's in a range of a plot, which is painted on a page.
+type cells struct {
+	*heat
+	colors                   palette.ColorMap
+	page                     paint.Image
+	left, right, bottom, top float64
+}
+
 // png draws the map, a bar of its colours at its right.
 func (h *heat) png(title, subtitle string) ([]byte, error) {
 	f := newFigure(title, subtitle, "")
 	colors := moreland.ExtendedBlackBody()
 	colors.SetMin(h.low)
 	colors.SetMax(h.high + (h.high-h.low)*0.05) // not up to white, which is the paper
-	f.Add(plotter.NewImage(h.image(colors), h.from, 0, h.to, float64(len(h.layers))))
+	c, all := newCanvas()
+	f.Add(cells{h, colors, c.Image(), h.from, h.to, 0, float64(len(h.layers))})
 	f.X.Padding, f.Y.Padding = 0, 0
 	f.Y.Tick.Marker = plot.ConstantTicks(h.ticks())
 	if len(h.layers) > 24 {
 		f.Y.Tick.Label.Font.Size = vg.Points(9)
 	}
-	c, all := newCanvas()
 	inner := f.heading(all)
 	f.Draw(draw.Crop(inner, 0, -vg.Points(86), 0, 0))
-	h.bar(colors, draw.Crop(inner, inner.Max.X-inner.Min.X-vg.Points(74), 0, f.below(), 0))
+	h.bar(colors, c.Image(), draw.Crop(inner, inner.Max.X-inner.Min.X-vg.Points(74), 0, f.below(), 0))
 	return encodePNG(c)
 }
 
@@ -109,13 +116,13 @@ func (f *figure) below() vg.Length {
 }
 
 // bar draws the scale of colours.
-func (h *heat) bar(colors palette.ColorMap, c draw.Canvas) {
+func (h *heat) bar(colors palette.ColorMap, page paint.Image, c draw.Canvas) {
 	p := plot.New()
 	bar := &heat{cells: make([][]float64, 256), low: h.low, high: h.high}
 	for i := range bar.cells {
 		bar.cells[i] = []float64{h.high - (h.high-h.low)*float64(i)/255}
 	}
-	p.Add(plotter.NewImage(bar.image(colors), 0, h.low, 1, h.high))
+	p.Add(cells{bar, colors, page, 0, 1, h.low, h.high})
 	p.HideX()
 	p.X.Padding, p.Y.Padding = 0, 0
 	p.Y.LineStyle.Width = 0
@@ -129,25 +136,30 @@ func (h *heat) bar(colors palette.ColorMap, c draw.Canvas) {
 	p.Draw(c)
 }
 
-// image has a pixel for each cell, several in a row for large cells, so that
-// scaling the image up keeps their edges sharp.
-func (h *heat) image(colors palette.ColorMap) image.Image {
-	rows, columns := len(h.cells), len(h.cells[0])
-	sx, sy := max(1, 1600/columns), max(1, 800/rows)
-	img := image.NewNRGBA(image.Rect(0, 0, columns*sx, rows*sy))
-	for y, line := range h.cells {
-		for x, v := range line {
-			var c color.Color = faint
+// Plot paints the cells, pixel by pixel: the first row lies at the top.
+func (m cells) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	dot := func(v vg.Length) int { return int(math.Round(v.Dots(plotDPI))) }
+	left, right := dot(x(m.left)), dot(x(m.right))
+	top, bottom := m.page.Bounds().Max.Y-dot(y(m.top)), m.page.Bounds().Max.Y-dot(y(m.bottom))
+	rows, columns := len(m.cells), len(m.cells[0])
+	for i, line := range m.cells {
+		for j, v := range line {
+			var col color.Color = faint
 			if !math.IsNaN(v) {
-				if at, err := colors.At(max(h.low, min(v, h.high))); err == nil {
-					c = at
+				if at, err := m.colors.At(max(m.low, min(v, m.high))); err == nil {
+					col = at
 				}
 			}
-			cell := image.Rect(x*sx, y*sy, (x+1)*sx, (y+1)*sy)
-			paint.Draw(img, cell, image.NewUniform(c), image.Point{}, paint.Src)
+			cell := image.Rect(left+j*(right-left)/columns, top+i*(bottom-top)/rows, left+(j+1)*(right-left)/columns, top+(i+1)*(bottom-top)/rows)
+			paint.Draw(m.page, cell, image.NewUniform(col), image.Point{}, paint.Src)
 		}
 	}
-	return img
+}
+
+// DataRange is where the cells lie.
+func (m cells) DataRange() (left, right, bottom, top float64) {
+	return m.left, m.right, m.bottom, m.top
 }
 
 // ticks names the layers, or every so many of them.

@@ -66,7 +66,32 @@ func emulate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("LD_LIBRARY_PATH", filepath.Dir(path))
 }
 
+// alike FILE FILE N checks that two WAV files of 16-bit samples are as long, and differ by N of 65536 steps at most.
+func alike(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: alike FILE FILE N")
+	}
+	const header = 44
+	a, b := []byte(ts.ReadFile(args[0])), []byte(ts.ReadFile(args[1]))
+	most, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	if len(a) != len(b) || len(a) <= header {
+		ts.Fatalf("%d and %d bytes", len(a), len(b))
+	}
+	loud := 0
+	for i := header; i+1 < len(a); i += 2 {
+		x, y := int(int16(binary.LittleEndian.Uint16(a[i:]))), int(int16(binary.LittleEndian.Uint16(b[i:])))
+		if loud = max(loud, x, -x); max(x-y, y-x) > most {
+			ts.Fatalf("sample %d is %d and %d", (i-header)/2, x, y)
+		}
+	}
+	if loud <= 10*most {
+		ts.Fatalf("the loudest sample is %d: too silent to say", loud)
+	}
+}
+
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"alike":       alike,
 	"emulate":     emulate,
 	"fails":       fails,
 	"falls":       falls,

@@ -107,6 +107,25 @@ type Backend interface {
 	Close() error
 }
 
+// Grouper is a Backend that runs steps that belong together with less work than
+// one by one.
+type Grouper interface {
+	// Group makes one of steps, which are bound and from now on run in it, in
+	// their order. say puts into an error which step it is of. A step of a group
+	// may run another group, with the context it was given.
+	Group(steps []Step, say func(step int, err error) error) Group
+}
+
+// Group is steps that run as one.
+type Group interface {
+	// Run runs the steps. It may return before they are done, and what goes wrong
+	// in them may be told by Wait only, so also an index that is out of range.
+	Run(ctx context.Context) error
+	// Wait waits until every run is done, and says what went wrong. With the
+	// context of a step of another group it leaves that to the other's Wait.
+	Wait(ctx context.Context) error
+}
+
 // Measurer is a Backend that can measure what it can do at most.
 type Measurer interface {
 	Limits(ctx context.Context) (Limits, error)

@@ -22,7 +22,11 @@ func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (
 			return 0, 0, err
 		}
 	}
-	if err := s.Run(ctx); err != nil {
+	err = s.Run(ctx)
+	if err == nil {
+		err = s.Wait(ctx)
+	}
+	if err != nil {
 		var index *kernels.IndexError
 		if errors.As(err, &index) {
 			err = &checkpoint.Error{File: t.cfg.Data, Msg: "holds a class or an id that the model lacks: " + err.Error()}

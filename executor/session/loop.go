@@ -92,6 +92,7 @@ func (m memory) loop(l *plan.Loop, scratch kernels.Tensor) (kernels.Step, error)
 	if err != nil {
 		return nil, err
 	}
+	once, wait := runner(m.backend, steps, l.Body.Steps)
 	return func(ctx context.Context) error {
 		for _, run := range begin {
 			if err := run(ctx); err != nil {
@@ -102,12 +103,26 @@ func (m memory) loop(l *plan.Loop, scratch kernels.Tensor) (kernels.Step, error)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			for i, run := range steps {
-				if err := run(ctx); err != nil {
-					return fmt.Errorf("%v: %s: %w", l.Body.Steps[i].Pos, l.Body.Steps[i].Op, err)
-				}
+			if err := once(ctx); err != nil {
+				return err
+			}
+		}
+		return wait(ctx)
+	}, nil
+}
+
+// runner runs steps one after the other, or as one where the device can; wait tells
+// what went wrong in them.
+func runner(b kernels.Backend, steps []kernels.Step, of []plan.Step) (run, wait kernels.Step) {
+	if g := group(b, steps, of); g != nil {
+		return g.Run, g.Wait
+	}
+	return func(ctx context.Context) error {
+		for i, run := range steps {
+			if err := run(ctx); err != nil {
+				return failed(of[i], err)
 			}
 		}
 		return nil
-	}, nil
+	}, context.Context.Err
 }

@@ -12,8 +12,10 @@ import (
 
 // Session is a plan bound to a device. It runs one call at a time.
 type Session struct {
+	backend kernels.Backend
 	plan    *plan.Plan
 	steps   []kernels.Step
+	group   kernels.Group // of all steps; nil where the device runs them one by one
 	inputs  map[string]kernels.Tensor
 	outputs map[string]kernels.Tensor
 	outs    [][]kernels.Tensor // of every step, to look for NaN
@@ -27,7 +29,7 @@ func Bind(b kernels.Backend, p *plan.Plan, store *Store, arena kernels.Buffer) (
 	if arena == nil || arena.Size() < p.WorkBytes {
 		return nil, fmt.Errorf("plan %s needs a work arena of %d bytes", p.Name, p.WorkBytes)
 	}
-	s := &Session{plan: p, inputs: map[string]kernels.Tensor{}, outputs: map[string]kernels.Tensor{}}
+	s := &Session{backend: b, plan: p, inputs: map[string]kernels.Tensor{}, outputs: map[string]kernels.Tensor{}}
 	m := memory{b, p, func(place plan.Place) (kernels.Tensor, error) { return tensor(p, store, arena, place) }}
 	for _, st := range p.Steps {
 		run, out, err := m.step(st)
@@ -37,6 +39,7 @@ func Bind(b kernels.Backend, p *plan.Plan, store *Store, arena kernels.Buffer) (
 		s.steps = append(s.steps, run)
 		s.outs = append(s.outs, out)
 	}
+	s.group = group(b, s.steps, p.Steps)
 	for _, ports := range []struct {
 		list []plan.Port
 		into map[string]kernels.Tensor
@@ -112,40 +115,71 @@ func (s *Session) Read(name string, dst []byte) error {
 	if want := t.Len() * t.DType.Size(); len(dst) != want {
 		return fmt.Errorf("output %s has %d bytes, want %d", name, want, len(dst))
 	}
+	if err := s.Wait(context.Background()); err != nil {
+		return err
+	}
 	return t.Buffer.Read(t.Offset, dst)
 }
 
-// Run makes one call of the plan. It does not allocate.
+// Wait waits until all that runs is done, and says what went wrong in it. Read
+// waits too.
+func (s *Session) Wait(ctx context.Context) error {
+	if s.group == nil {
+		return s.backend.Sync(ctx)
+	}
+	return s.group.Wait(ctx)
+}
+
+// Run makes one call of the plan. It does not allocate. A device may still be at
+// it when Run returns: what goes wrong there is told by Wait and Read.
 func (s *Session) Run(ctx context.Context) error {
+	if s.group != nil && s.hear == nil {
+		return s.group.Run(ctx)
+	}
 	for i, run := range s.steps {
 		if i%16 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var begin time.Time
 		if s.hear != nil {
-			begin = time.Now()
-		}
-		if err := run(ctx); err != nil {
-			return fmt.Errorf("%v: %s: %w", s.plan.Steps[i].Pos, s.plan.Steps[i].Op, err)
-		}
-		if s.hear != nil {
+			begin := time.Now()
+			if err := s.RunStep(ctx, i); err != nil {
+				return err
+			}
 			s.hear(i, time.Since(begin))
+		} else if err := run(ctx); err != nil {
+			return failed(s.plan.Steps[i], err)
 		}
 	}
 	return ctx.Err()
 }
 
+// failed says which step an error is of.
+func failed(st plan.Step, err error) error { return fmt.Errorf("%v: %s: %w", st.Pos, st.Op, err) }
+
+// group makes one of steps, where the device can; nil where it can't.
+func group(b kernels.Backend, steps []kernels.Step, of []plan.Step) kernels.Group {
+	g, ok := b.(kernels.Grouper)
+	if !ok {
+		return nil
+	}
+	return g.Group(steps, func(i int, err error) error { return failed(of[i], err) })
+}
+
 // Watch has later calls of Run tell hear how long each step of the plan took; nil ends that.
 func (s *Session) Watch(hear func(step int, took time.Duration)) { s.hear = hear }
 
-// RunStep runs one step of the plan alone, as often as it is called. What it
-// reads is whatever lies there.
+// RunStep runs one step of the plan alone, as often as it is called, and waits for
+// it. What it reads is whatever lies there.
 func (s *Session) RunStep(ctx context.Context, i int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.steps[i](ctx); err != nil {
-		return fmt.Errorf("%v: %s: %w", s.plan.Steps[i].Pos, s.plan.Steps[i].Op, err)
+	err := s.steps[i](ctx)
+	if err == nil {
+		err = s.backend.Sync(ctx)
+	}
+	if err != nil {
+		return failed(s.plan.Steps[i], err)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (b *Backend) Alloc(n int64) (kernels.Buffer, error) {
 	}
 	at, err := b.device.Alloc(max(n, 1))
 	if err == nil {
-		err = b.stream.Clear(at, max(n, 1))
+		err = b.alone(func() error { return b.stream.Clear(at, max(n, 1)) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cuda: allocate %d bytes: %w", n, err)
@@ -104,17 +104,20 @@ const stageBytes = 4 << 20
 type stage struct {
 	mu     sync.Mutex
 	stream *driver.Stream
-	slots  [2]slot
+	order  *sync.RWMutex // of the backend
+	slots  [2]load
 	next   int
 }
 
-type slot struct {
+// load is pinned memory on its way.
+type load struct {
 	memory *driver.Pinned
 	done   *driver.Event // what was last put there has been taken
 }
 
-func (s *stage) open(d *driver.Device, stream *driver.Stream) error {
-	s.stream = stream
+func (s *stage) open(b *Backend) error {
+	d := b.device
+	s.stream, s.order = b.stream, &b.order
 	for i := range s.slots {
 		var err error
 		if s.slots[i].memory, err = d.AllocPinned(stageBytes); err != nil {
@@ -131,6 +134,8 @@ func (s *stage) open(d *driver.Device, stream *driver.Stream) error {
 func (s *stage) write(to driver.Pointer, src []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.order.RLock()
+	defer s.order.RUnlock()
 	for len(src) > 0 {
 		t := &s.slots[s.next]
 		s.next = 1 - s.next
@@ -154,6 +159,8 @@ func (s *stage) write(to driver.Pointer, src []byte) error {
 func (s *stage) read(dst []byte, from driver.Pointer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.order.RLock()
+	defer s.order.RUnlock()
 	for len(dst) > 0 {
 		t := &s.slots[s.next]
 		n := min(len(dst), stageBytes)

@@ -6,8 +6,9 @@
 // sum has an order that its length alone fixes. Tensors lie row-major; an op
 // without a kernel is lowered, and where it can't be, the plan is refused. A step
 // returns when its kernel is in the stream, not when it is done, but for those
-// that read places from a tensor: they wait, so that a place that is out of range
-// is told at the line that asked for it.
+// that read places from a tensor: alone, they wait, so that a place that is out of
+// range is told. The steps of a plan run as a group: from its second run on it is
+// one graph, and such a place is told at the end, of the line that asked for it.
 //
 // So far all of it has run in the emulator of kernels/cuda/emulator only, on no
 // GPU.
@@ -38,13 +39,15 @@ type Backend struct {
 	device *driver.Device
 	stream *driver.Stream
 	stage  stage
-	fault  *driver.Pinned // the least place that was out of range, of the step that runs
 	table  map[string]maker
+	order  sync.RWMutex // read by who puts into the stream, written by who records what is put there
 
 	mu        sync.Mutex
 	modules   map[string]*driver.Module
 	functions map[string]*driver.Function
 	tables    map[[32]byte]driver.Pointer // what kernels read that is not a tensor, by its hash
+	faults    faults
+	graphs    map[*driver.Graph]bool
 }
 
 // maker makes the kernel of an op for the given element types and ranks, or
@@ -58,7 +61,8 @@ func New(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
-	b := &Backend{device: d, table: table(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{}, tables: map[[32]byte]driver.Pointer{}}
+	b := &Backend{device: d, table: table(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{},
+		tables: map[[32]byte]driver.Pointer{}, graphs: map[*driver.Graph]bool{}}
 	if err := b.open(); err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
@@ -69,10 +73,7 @@ func (b *Backend) open() (err error) {
 	if b.stream, err = b.device.NewStream(); err != nil {
 		return err
 	}
-	if b.fault, err = b.device.AllocPinned(4); err != nil {
-		return err
-	}
-	return b.stage.open(b.device, b.stream)
+	return b.stage.open(b)
 }
 
 // Name returns "cuda".
@@ -118,6 +119,12 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 
 // Sync waits until all steps are done, and returns what went wrong in any.
 func (b *Backend) Sync(ctx context.Context) error {
+	if in, ok := ctx.(*inside); ok && in.root.recording {
+		return errRecording
+	} else if !ok {
+		b.order.RLock()
+		defer b.order.RUnlock()
+	}
 	if err := b.stream.Sync(); err != nil {
 		return fmt.Errorf("cuda: %w", err)
 	}
@@ -126,18 +133,21 @@ func (b *Backend) Sync(ctx context.Context) error {
 
 // Close gives the device back. Nothing of the backend may be used after.
 func (b *Backend) Close() error {
-	first := b.stream.Sync()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ends := []func() error{b.stream.Sync}
+	for g := range b.graphs {
+		ends = append(ends, g.Close)
+	}
+	b.graphs = nil
 	for _, m := range b.modules {
-		if err := m.Close(); first == nil {
-			first = err
-		}
+		ends = append(ends, m.Close)
 	}
 	for _, at := range b.tables {
-		if err := b.device.Free(at); first == nil {
-			first = err
-		}
+		ends = append(ends, func() error { return b.device.Free(at) })
 	}
-	for _, end := range []func() error{b.fault.Free, b.stage.close, b.stream.Close, b.device.Close} {
+	var first error
+	for _, end := range append(ends, b.faults.close, b.stage.close, b.stream.Close, b.device.Close) {
 		if err := end(); first == nil {
 			first = err
 		}

@@ -21,13 +21,17 @@ func (b *Backend) take(p *gatherParams, x, index, y kernels.Tensor) (kernels.Ste
 	if err != nil || y.Len() == 0 {
 		return nothing, err
 	}
-	p.y, p.x, p.index, p.bad = at[0], at[1], at[2], b.fault.Pointer()
+	bad, err := b.slot()
+	if err != nil {
+		return nil, err
+	}
+	p.y, p.x, p.index, p.bad = at[0], at[1], at[2], bad.at
 	p.code, p.from, p.to, p.bytes = codes[index.DType], codes[x.DType], codes[y.DType], uint32(x.DType.Size())
 	run, err := launch(b, "index", "gather", overElements(y.Len()), p)
 	if err != nil {
 		return nil, err
 	}
-	return b.checked(run, index, at[2], int(p.n)), nil
+	return b.checked(run, bad, index, at[2], int(p.n)), nil
 }
 
 // gather takes slices of x at indices along an axis.
@@ -115,8 +119,12 @@ func scatterOp(along bool) maker {
 			if err != nil || args.Out[0].Len() == 0 {
 				return nothing, err
 			}
+			bad, err := b.slot()
+			if err != nil {
+				return nil, err
+			}
 			outer, n, inner := around(args.Out[0].Shape, a.Axis)
-			p := &params{x: at[0], y: at[1], index: at[2], bad: b.fault.Pointer(), outer: uint64(outer), n: uint64(n), m: uint64(args.In[1].Len()), inner: uint64(inner), code: codes[args.In[1].DType]}
+			p := &params{x: at[0], y: at[1], index: at[2], bad: bad.at, outer: uint64(outer), n: uint64(n), m: uint64(args.In[1].Len()), inner: uint64(inner), code: codes[args.In[1].DType]}
 			if along {
 				_, m, _ := around(args.In[1].Shape, a.Axis)
 				p.m, p.along = uint64(m), 1
@@ -125,7 +133,7 @@ func scatterOp(along bool) maker {
 			if err != nil {
 				return nil, err
 			}
-			return b.checked(run, args.In[1], at[2], n), nil
+			return b.checked(run, bad, args.In[1], at[2], n), nil
 		}}, ok && isIndex(in[1]) && in[0].DType == ir.F32 && out[0].DType == ir.F32
 	}
 }

@@ -2,7 +2,6 @@ package cuda
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -79,35 +78,20 @@ func launch[P any](b *Backend, file, name string, g grid, p *P) (kernels.Step, e
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
-	return func(context.Context) error { return l.Run() }, nil
+	return func(ctx context.Context) error {
+		if in, ok := ctx.(*inside); ok {
+			in.root.launches++
+			return l.Put()
+		}
+		return b.alone(l.Run)
+	}, nil
 }
 
-// checked makes run wait, and fail where the kernel told of a place in index that
-// is not below limit.
-func (b *Backend) checked(run kernels.Step, index kernels.Tensor, at driver.Pointer, limit int) kernels.Step {
-	word := make([]byte, 8)
-	return func(ctx context.Context) error {
-		binary.NativeEndian.PutUint32(b.fault.Data, math.MaxUint32)
-		if err := run(ctx); err != nil {
-			return err
-		}
-		if err := b.Sync(ctx); err != nil {
-			return err
-		}
-		bad := binary.NativeEndian.Uint32(b.fault.Data)
-		if bad == math.MaxUint32 {
-			return nil
-		}
-		size := index.DType.Size()
-		if err := b.stage.read(word[:size], at+driver.Pointer(int(bad)*size)); err != nil {
-			return err
-		}
-		value := int(int64(binary.LittleEndian.Uint64(word)))
-		if size == 4 {
-			value = int(int32(binary.LittleEndian.Uint32(word)))
-		}
-		return &kernels.IndexError{At: int(bad), Index: value, Limit: limit}
-	}
+// alone puts work into the stream, for a step that no group runs.
+func (b *Backend) alone(put func() error) error {
+	b.order.RLock()
+	defer b.order.RUnlock()
+	return put()
 }
 
 // codes number element types as source/number.h does.

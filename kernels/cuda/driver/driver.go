@@ -166,6 +166,19 @@ func (d *Device) enter() error {
 
 func (d *Device) leave() { runtime.UnlockOSThread() }
 
+// Enter makes the goroutine ready for the Put methods, and keeps it to its thread
+// until Leave: once for many launches.
+func (d *Device) Enter() error {
+	err := d.enter()
+	if err != nil {
+		d.leave()
+	}
+	return err
+}
+
+// Leave ends what Enter began.
+func (d *Device) Leave() { d.leave() }
+
 // do calls the driver with the context current.
 //
 //go:uintptrescapes

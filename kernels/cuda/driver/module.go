@@ -111,12 +111,16 @@ func NewLaunch[P any](f *Function, grid, block Dim, shared int, s *Stream, param
 // Run puts the kernel into its stream. It does not allocate.
 func (l *Launch) Run() error {
 	defer l.d.leave()
-	err := l.d.enter()
-	if err == nil {
-		err = l.d.lib.check(symLaunch, l.d.lib.call(symLaunch, l.args...))
-	}
-	if err != nil {
+	if err := l.d.enter(); err != nil {
 		return fmt.Errorf("kernel %s: %w", l.name, err)
+	}
+	return l.Put()
+}
+
+// Put is Run between Enter and Leave of the device.
+func (l *Launch) Put() error {
+	if code := l.d.lib.call(symLaunch, l.args...); code != 0 {
+		return fmt.Errorf("kernel %s: %w", l.name, l.d.lib.check(symLaunch, code))
 	}
 	return nil
 }

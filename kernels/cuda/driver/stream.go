@@ -99,5 +99,10 @@ func (s *Stream) Capture(f func() error) (*Graph, error) {
 // Launch puts the recorded work into the stream that it was recorded on.
 func (g *Graph) Launch() error { return g.d.do(symGraphLaunch, g.args...) }
 
+// Put is Launch between Enter and Leave of the device.
+func (g *Graph) Put() error {
+	return g.d.lib.check(symGraphLaunch, g.d.lib.call(symGraphLaunch, g.args...))
+}
+
 // Close destroys the graph.
 func (g *Graph) Close() error { return g.d.do(symGraphExecDestroy, g.handle) }

@@ -20,3 +20,15 @@ func Set(path, settings string) error {
 	set(settings)
 	return nil
 }
+
+// Count returns how often the process called the library at path to do something:
+// "launches" of kernels, "graphs" launched, "waits" for a stream.
+func Count(path, what string) (uint64, error) {
+	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	if err != nil {
+		return 0, err
+	}
+	var count func(string) uint64
+	purego.RegisterLibFunc(&count, handle, "emulator_count")
+	return count(what), nil
+}

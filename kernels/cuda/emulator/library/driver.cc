@@ -20,7 +20,7 @@ namespace emulator {
 static Entry *entries;
 Entry::Entry(const char *n, Kernel r, u64 b) : name(n), run(r), bytes(b), next(entries) { entries = this; }
 
-enum Code { Success = 0, Invalid = 1, OutOfMemory = 2, NoDevice = 100, InvalidDevice = 101, BadPTX = 218, NoContext = 201, InvalidHandle = 400, NotFound = 500, Illegal = 700, LaunchFailed = 719 };
+enum Code { Success = 0, Invalid = 1, OutOfMemory = 2, NoDevice = 100, InvalidDevice = 101, BadPTX = 218, NoContext = 201, InvalidHandle = 400, NotFound = 500, Illegal = 700, LaunchFailed = 719, Unsupported = 900, Invalidated = 901 };
 
 // settings are what a test can have otherwise: PIPE_EMULATOR=name=number,...
 static std::map<std::string, u64> settings = {{"devices", 1}, {"version", 12040}, {"capability", 80}, {"memory", 1ull << 34}, {"lose", ~0ull}};
@@ -71,11 +71,16 @@ static u64 launches, used;
 static std::map<u64, u64> allocations; // address to bytes
 static Stream *capturing;
 static Graph *captured;
+static bool spoiled; // who records has waited
+static std::map<std::string, u64> counts;
 
 static bool inside(u64 p, u64 n) {
 	auto i = allocations.upper_bound(p);
 	return i != allocations.begin() && (--i, p + n <= i->first + i->second);
 }
+
+// A wait for a stream that is recorded ends the recording.
+static int waits(Stream *s) { return s == capturing ? (spoiled = true, (int)Unsupported) : (int)Success; }
 
 static int drain(Stream *s, u64 until) {
 	while (s->done < until && !fault) {
@@ -125,6 +130,13 @@ extern "C" {
 void emulator_set(const char *text) {
 	fault = 0, launches = 0;
 	set(text);
+}
+
+// emulator_count says how often there was a call that launches a kernel, launches
+// a graph or waits for a stream.
+u64 emulator_count(const char *what) {
+	std::lock_guard<std::recursive_mutex> guard(lock);
+	return counts[what];
 }
 
 int cuInit(u32) { return settings["devices"] ? Success : NoDevice; }
@@ -262,6 +274,8 @@ int cuStreamDestroy_v2(Stream *s) {
 
 int cuStreamSynchronize(Stream *s) {
 	ENTER;
+	counts["waits"]++;
+	if (int failed = waits(s)) return failed;
 	return drain(s, s->put);
 }
 
@@ -293,6 +307,8 @@ int cuEventRecord(Event *e, Stream *s) {
 
 int cuEventSynchronize(Event *e) {
 	ENTER;
+	if (e->stream)
+		if (int failed = waits(e->stream)) return failed;
 	return e->stream ? drain(e->stream, e->at) : Success;
 }
 
@@ -308,6 +324,7 @@ int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, 
 	Entry *e = f->entry;
 	std::string args((const char *)params[0], e->bytes); // as they are now
 	Dim3 grid = {gx, gy, gz}, block = {bx, by, bz};
+	counts["launches"]++;
 	return put(s, [=] {
 		if (launches++ >= settings["lose"]) return (int)Illegal;
 		if (run_grid(e->run, args.data(), grid, block)) return (int)Success;
@@ -318,7 +335,7 @@ int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, 
 
 int cuStreamBeginCapture_v2(Stream *s, int) {
 	ENTER;
-	return capturing ? Invalid : (capturing = s, captured = new Graph, Success);
+	return capturing ? Invalid : (capturing = s, captured = new Graph, spoiled = false, Success);
 }
 
 int cuStreamEndCapture(Stream *s, Graph **g) {
@@ -326,7 +343,10 @@ int cuStreamEndCapture(Stream *s, Graph **g) {
 	if (capturing != s) return Invalid;
 	*g = captured;
 	capturing = nullptr, captured = nullptr;
-	return Success;
+	if (!spoiled) return Success;
+	delete *g;
+	*g = nullptr;
+	return Invalidated;
 }
 
 int cuGraphInstantiateWithFlags(Graph **x, Graph *g, u64) { return *x = new Graph(*g), Success; }
@@ -335,6 +355,7 @@ int cuGraphExecDestroy(Graph *g) { return delete g, Success; }
 
 int cuGraphLaunch(Graph *g, Stream *s) {
 	ENTER;
+	counts["graphs"]++;
 	for (auto &w : g->work)
 		if (int failed = put(s, w)) return failed;
 	return Success;

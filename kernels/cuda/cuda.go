@@ -3,12 +3,13 @@
 // that for the device when a kernel is first bound.
 //
 // A result has the same bits at every run and in any company in the batch: each
-// sum has an order that its length alone fixes. Tensors lie row-major; an op
-// without a kernel is lowered, and where it can't be, the plan is refused. A step
-// returns when its kernel is in the stream, not when it is done, but for those
-// that read places from a tensor: alone, they wait, so that a place that is out of
-// range is told. The steps of a plan run as a group: from its second run on it is
-// one graph, and such a place is told at the end, of the line that asked for it.
+// sum has an order that its length alone fixes. Tensors lie row-major, but for
+// weights in blocks: see Planes. An op without a kernel is lowered, and where it
+// can't be, the plan is refused. A step returns when its kernel is in the stream,
+// not when it is done, but for those that read places from a tensor: alone, they
+// wait, so that a place that is out of range is told. The steps of a plan run as a
+// group: from its second run on it is one graph, and such a place is told at the
+// end, of the line that asked for it.
 //
 // So far all of it has run in the emulator of kernels/cuda/emulator only, on no
 // GPU.
@@ -18,6 +19,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"slices"
 	"sync"
 
 	"pipe.dev/compiler/ir"
@@ -42,6 +44,8 @@ type Backend struct {
 	table  map[string]maker
 	order  sync.RWMutex // read by who puts into the stream, written by who records what is put there
 
+	blocked map[string]maker // for weights in blocks
+
 	mu        sync.Mutex
 	modules   map[string]*driver.Module
 	functions map[string]*driver.Function
@@ -61,7 +65,7 @@ func New(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
-	b := &Backend{device: d, table: table(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{},
+	b := &Backend{device: d, table: table(), blocked: blocked(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{},
 		tables: map[[32]byte]driver.Pointer{}, graphs: map[*driver.Graph]bool{}}
 	if err := b.open(); err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
@@ -91,30 +95,19 @@ func (b *Backend) Align() int64 { return 256 }
 // Kernel finds the kernel for an op. Tensors may have up to 8 axes.
 func (b *Backend) Kernel(op string, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	m, ok := b.table[op]
+	if slices.ContainsFunc(in, func(t ir.Type) bool { return t.DType.Blocked() }) {
+		m, ok = b.blocked[op]
+	}
 	for _, t := range append(in[:len(in):len(in)], out...) {
-		ok = ok && len(t.Shape) <= axes && !t.DType.Blocked()
+		ok = ok && len(t.Shape) <= axes
+	}
+	for _, t := range out {
+		ok = ok && !t.DType.Blocked()
 	}
 	if !ok {
 		return nil, false
 	}
 	return m(b, attr, in, out)
-}
-
-// Layout is row-major: kernels read no other.
-func (b *Backend) Layout(string, any, int, ir.Type) ir.Layout { return "" }
-
-// Accepts reports whether l is row-major.
-func (b *Backend) Accepts(_ string, _ any, _ int, _ ir.Type, l ir.Layout) bool { return l == "" }
-
-// LayoutBytes returns the bytes of a weight.
-func (b *Backend) LayoutBytes(_ ir.Layout, weight ir.Type) int64 { return weight.Bytes() }
-
-// Pack writes src into dst at offset.
-func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset int64, src []byte) error {
-	if l != "" || int64(len(src)) != weight.Bytes() {
-		return fmt.Errorf("cuda: pack %v as %q of %d bytes, want %d row-major", weight, l, len(src), weight.Bytes())
-	}
-	return dst.Write(offset, src)
 }
 
 // Sync waits until all steps are done, and returns what went wrong in any.

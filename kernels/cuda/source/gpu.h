@@ -49,9 +49,28 @@ DEV u16 f16_of(float f) {
 	return h;
 }
 
+// dot4 adds the products of the four bytes of a, without a sign, and of b, with one.
+DEV i32 dot4(u32 a, u32 b, i32 sum) {
+	i32 d;
+	asm("dp4a.u32.s32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(sum));
+	return d;
+}
+
+// permute takes four of the bytes of a, 0 to 3, and b, 4 to 7: those that the four
+// lower digits of s say, to base 16 and below 8.
+DEV u32 permute(u32 a, u32 b, u32 s) {
+	u32 d;
+	asm("prmt.b32 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(s));
+	return d;
+}
+
 // least makes *at v if that is less.
 DEV void least(u32 *at, u32 v) { asm volatile("red.global.min.u32 [%0], %1;" ::"l"(at), "r"(v) : "memory"); }
 #endif
+
+// Several numbers that are loaded at once.
+typedef u32 u32x2 __attribute__((vector_size(8)));
+typedef u32 u32x4 __attribute__((vector_size(16)));
 
 // Warp is the threads that run together.
 static const u32 Warp = 32;

@@ -46,3 +46,15 @@ DEV u16 f16_of(float f) {
 	float a = __builtin_bit_cast(float, u) + 0.5f; // the last bit of 0.5 is the least of a half
 	return sign | (u16)(__builtin_bit_cast(u32, a) - 0x3f000000);
 }
+
+DEV i32 dot4(u32 a, u32 b, i32 sum) {
+	for (int i = 0; i < 32; i += 8) sum += (i32)(u8)(a >> i) * (i32)(i8)(b >> i);
+	return sum;
+}
+
+DEV u32 permute(u32 a, u32 b, u32 s) {
+	u64 both = (u64)b << 32 | a;
+	u32 d = 0;
+	for (int i = 0; i < 4; i++) d |= (u32)(u8)(both >> 8 * (s >> 4 * i & 7)) << 8 * i;
+	return d;
+}

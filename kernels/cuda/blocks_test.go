@@ -59,7 +59,7 @@ func put(t *testing.T, b *Backend, d ir.DType, l ir.Layout, data []byte, shape .
 }
 
 // compute runs an op and returns its result, f32.
-func compute(t *testing.T, b *Backend, name string, attr any, in []kernels.Tensor, shape ...int) []float32 {
+func product(t *testing.T, b *Backend, name string, attr any, in []kernels.Tensor, shape ...int) []float32 {
 	t.Helper()
 	var types []ir.Type
 	for _, x := range in {
@@ -108,7 +108,7 @@ func TestBlockRows(t *testing.T) {
 	for _, d := range ir.Blocked() {
 		data, w := randomBlocks(t, rand.New(rand.NewPCG(1, uint64(d))), d, vocab*dim)
 		ids := put(t, b, ir.I32, "", cases.Encode(ir.I32, []float64{4, 0, 1, 2, 3}), vocab)
-		y := compute(t, b, "embedding", op.EmbeddingAttr{Vocab: vocab, Dim: dim}, []kernels.Tensor{ids, put(t, b, d, Planes, data, vocab, dim)}, vocab, dim)
+		y := product(t, b, "embedding", op.EmbeddingAttr{Vocab: vocab, Dim: dim}, []kernels.Tensor{ids, put(t, b, d, Planes, data, vocab, dim)}, vocab, dim)
 		for i, v := range y {
 			if want := w[(i+4*dim)%len(w)]; v != want {
 				t.Fatalf("%v: element %d is %v, want %v", d, i, v, want)
@@ -131,9 +131,9 @@ func TestBlockRowAlone(t *testing.T) {
 			x[i] = float32(r.NormFloat64())
 		}
 		weight, attr := put(t, b, d, Planes, data, n, k), op.LinearAttr{OutFeatures: n}
-		alone := compute(t, b, "linear", attr, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:k]), 1, k), weight}, 1, n)
+		alone := product(t, b, "linear", attr, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:k]), 1, k), weight}, 1, n)
 		for _, rows := range []int{3, m} {
-			y := compute(t, b, "linear", attr, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:rows*k]), rows, k), weight}, rows, n)
+			y := product(t, b, "linear", attr, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:rows*k]), rows, k), weight}, rows, n)
 			for j, v := range alone {
 				if math.Float32bits(y[j]) != math.Float32bits(v) {
 					t.Fatalf("%v: element %d is %v alone, %v among %d rows", d, j, v, y[j], rows)
@@ -170,7 +170,7 @@ func TestBlockNotFinite(t *testing.T) {
 	data, _ := randomBlocks(t, rand.New(rand.NewPCG(3, 4)), ir.Q8_0, n*k)
 	x := make([]float32, 3*k)
 	x[3], x[k+40], x[2*k] = float32(math.NaN()), float32(math.Inf(-1)), math.MaxFloat32
-	y := compute(t, b, "linear", op.LinearAttr{OutFeatures: n}, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x), 3, k), put(t, b, ir.Q8_0, Planes, data, n, k)}, 3, n)
+	y := product(t, b, "linear", op.LinearAttr{OutFeatures: n}, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x), 3, k), put(t, b, ir.Q8_0, Planes, data, n, k)}, 3, n)
 	for i, v := range y {
 		if math.IsNaN(float64(v)) != (i < 2*n) {
 			t.Fatalf("element %d is %v", i, v)

@@ -38,7 +38,7 @@ var imports = []struct {
 	{"kernels/kerneltest", []string{"kernels", "kernels/bench", "kernels/cases", "compiler/op", "compiler/attr", "compiler/ir"}, ""},
 	{"kernels/cpu", []string{"kernels", "kernels/half", "kernels/quant", "kernels/cpu/*", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
 	{"kernels/cpu/*", []string{"kernels/cpu/*", "kernels/half"}, ""},
-	{"kernels/cuda", []string{"kernels", "kernels/half", "kernels/cuda/driver", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
+	{"kernels/cuda", []string{"kernels", "kernels/half", "kernels/quant", "kernels/cuda/driver", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
 	{"kernels/cuda/driver", nil, "libcuda, opened at run time"},
 	{"kernels/cuda/emulator", nil, "for tests"},
 	{"executor/stage", []string{"executor/*", "compiler/ir", "compiler/attr", "compiler/plan"}, ""},

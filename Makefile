@@ -37,8 +37,9 @@ generate:
 PTXAS ?= ptxas
 kernels:
 	go test ./kernels/cuda -count=1 -run '^TestPTX$$' -update
+	go test ./kernels/cuda/emit -count=1 -run '^TestTexts$$' -update
 ptxas:
-	for arch in sm_80 sm_90a; do for f in kernels/cuda/ptx/*.ptx; do $(PTXAS) -arch=$$arch -o /dev/null $$f || exit 1; done; done
+	for arch in sm_80 sm_90a; do for f in kernels/cuda/ptx/*.ptx kernels/cuda/emit/testdata/*.ptx; do $(PTXAS) -arch=$$arch -o /dev/null $$f || exit 1; done; done
 
 # Kernels beside what this machine can do at most, and the benchmarks of the
 # packages other than the kernels' large cases, which are the same.

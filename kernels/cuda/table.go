@@ -48,6 +48,8 @@ func table() map[string]maker {
 		"attention":      attention,
 		"attention_grad": attentionGrad,
 
+		"elementwise": chainOp,
+
 		"matmul": matmul,
 		"linear": linear,
 

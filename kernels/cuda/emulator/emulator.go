@@ -1,6 +1,9 @@
 // Package emulator builds a libcuda for tests: the kernels of kernels/cuda as
 // g++ compiles them, behind functions of the driver's names.
 //
+// Kernels that the backend writes as text are done as that text says, instruction
+// by instruction.
+//
 // It shows that kernels compute what they should and that the backend calls the
 // driver as it must. It shows nothing of what only a GPU can: whether NVIDIA's
 // compiler takes the PTX, races between threads that run at once, speed. It is

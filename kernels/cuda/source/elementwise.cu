@@ -1,15 +1,7 @@
 // One element of the result from one of each operand, which repeat to the shape
 // of the result by the rules of NumPy.
-#include "number.h"
+#include "function.h"
 #include "walk.h"
-
-// Function is what is computed, as numbered in kernels/cuda/elementwise.go.
-enum Function : u32 {
-	Neg, Abs, Sign, Exp, Log, Sqrt, Rsqrt, Sin, Cos, Tanh, Sigmoid, Erf, Floor,
-	Add, Sub, Mul, Div, Pow, Max, Min,
-	Eq, Ne, Lt, Le,
-	Not, And, Or,
-};
 
 struct Elementwise {
 	void *y;
@@ -18,32 +10,6 @@ struct Elementwise {
 	u32 type; // of the operands; the result has it too, or is bool
 	Walk<2> walk;
 };
-
-DEV float function_of(u32 f, float a, float b) {
-	switch (f) {
-	case Neg: return -a;
-	case Abs: return magnitude(a);
-	case Sign: return a > 0.0f ? 1.0f : a < 0.0f ? -1.0f : 0.0f;
-	case Exp: return exp_of(a);
-	case Log: return log_of(a);
-	case Sqrt: return __builtin_sqrtf(a);
-	case Rsqrt: return 1.0f / __builtin_sqrtf(a);
-	case Sin: return circle(a, 0);
-	case Cos: return circle(a, 1);
-	case Tanh: return tanh_of(a);
-	case Sigmoid: return sigmoid_of(a);
-	case Erf: return erf_of(a);
-	case Floor: return __builtin_floorf(a);
-	case Add: return a + b;
-	case Sub: return a - b;
-	case Mul: return a * b;
-	case Div: return a / b;
-	case Pow: return pow_of(a, b);
-	case Max: return a > b || a != a ? a : b;
-	case Min: return a < b || a != a ? a : b;
-	}
-	return 0.0f;
-}
 
 DEV i64 function_of(u32 f, i64 a, i64 b) {
 	switch (f) {

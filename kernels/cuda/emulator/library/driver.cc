@@ -3,7 +3,7 @@
 // it, so that who forgets to wait reads what is not there yet; errors of
 // kernels come then, too, and stay. A call on a thread without a context
 // fails, and so does a copy that leaves its allocation.
-#include "emulator.h"
+#include "ptx.h"
 
 #include <chrono>
 #include <cstdio>
@@ -54,10 +54,13 @@ struct Event {
 
 struct Module {
 	std::string ptx;
+	Text *text = nullptr; // of kernels that nobody compiled
 };
 
 struct Function {
 	Entry *entry;
+	Written written = {};
+	u64 bytes() const { return entry ? entry->bytes : written.code->bytes; }
 };
 
 struct Graph {
@@ -232,19 +235,46 @@ int cuMemsetD8Async(u64 p, u8 v, u64 n, Stream *s) {
 	return inside(p, n) ? put(s, [=] { return memset((void *)p, v, n), Success; }) : Invalid;
 }
 
+// compiled reports whether the kernels of a module are in the library.
+static bool compiled(const char *image) {
+	const char *at = strstr(image, ".entry ");
+	if (!at) return true;
+	std::string name(at + 7, strcspn(at + 7, "("));
+	for (Entry *e = entries; e; e = e->next)
+		if (name == e->name) return true;
+	return false;
+}
+
 int cuModuleLoadDataEx(Module **m, const char *image, u32 n, const int *keys, void **values) {
 	ENTER;
-	if (strstr(image, ".version") && strstr(image, ".target")) return *m = new Module{image}, Success;
+	std::string wrong = "emulated: no .version and .target";
+	if (strstr(image, ".version") && strstr(image, ".target")) {
+		*m = new Module{image};
+		if (compiled(image)) return Success;
+		(*m)->text = read_text(image);
+		wrong = (*m)->text->error;
+		if (wrong.empty()) return Success;
+		delete (*m)->text, delete *m;
+	}
 	for (u32 i = 0; i < n; i++)
-		if (keys[i] == 5) strcpy((char *)values[i], "ptxas application ptx input, line 1; fatal: emulated: no .version and .target");
+		if (keys[i] == 5) snprintf((char *)values[i], 1024, "ptxas application ptx input, line 1; fatal: %s", wrong.c_str());
 	return BadPTX;
 }
 
-int cuModuleUnload(Module *m) { return delete m, Success; }
+int cuModuleUnload(Module *m) {
+	std::lock_guard<std::recursive_mutex> guard(lock);
+	drain_all();
+	return delete m->text, delete m, Success;
+}
 
 // A kernel must be in the PTX and in the library, with a parameter of one size.
 int cuModuleGetFunction(Function **f, Module *m, const char *name) {
 	ENTER;
+	if (m->text) {
+		auto i = m->text->codes.find(name);
+		if (i == m->text->codes.end() || i->second.entry_param.empty()) return NotFound;
+		return *f = new Function{nullptr, {m->text, &i->second}}, Success;
+	}
 	std::string key = std::string(".entry ") + name + "(";
 	size_t at = m->ptx.find(key);
 	for (Entry *e = entries; e && at != std::string::npos; e = e->next) {
@@ -257,7 +287,7 @@ int cuModuleGetFunction(Function **f, Module *m, const char *name) {
 }
 
 int cuFuncSetAttribute(Function *, int, int) { return Success; }
-int cuFuncGetParamInfo(Function *f, u64 i, u64 *offset, u64 *size) { return i ? Invalid : (*offset = 0, *size = f->entry->bytes, Success); }
+int cuFuncGetParamInfo(Function *f, u64 i, u64 *offset, u64 *size) { return i ? Invalid : (*offset = 0, *size = f->bytes(), Success); }
 
 int cuStreamCreate(Stream **s, u32) {
 	ENTER;
@@ -322,13 +352,15 @@ int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, 
 	ENTER;
 	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || shared > 163 << 10 || gy > 65535 || gz > 65535) return Invalid;
 	Entry *e = f->entry;
-	std::string args((const char *)params[0], e->bytes); // as they are now
+	Written written = f->written;
+	std::string args((const char *)params[0], f->bytes()); // as they are now
 	Dim3 grid = {gx, gy, gz}, block = {bx, by, bz};
 	counts["launches"]++;
 	return put(s, [=] {
 		if (launches++ >= settings["lose"]) return (int)Illegal;
-		if (run_grid(e->run, args.data(), grid, block)) return (int)Success;
-		fprintf(stderr, "emulator: kernel %s: threads of a block wait for ever\n", e->name);
+		Written w = {written.text, written.code, args.data()};
+		if (e ? run_grid(e->run, args.data(), grid, block) : run_grid(run_written, &w, grid, block)) return (int)Success;
+		fprintf(stderr, "emulator: kernel %s: threads of a block wait for ever\n", e ? e->name : "of text");
 		return (int)LaunchFailed;
 	});
 }

@@ -1,0 +1,102 @@
+//go:build linux && (amd64 || arm64)
+
+package cuda
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+)
+
+// ran returns the f32 result of a kernel over one shape.
+func ran(t *testing.T, b *Backend, name string, attr any, in ...[]float32) []float32 {
+	t.Helper()
+	ty := ir.T(ir.F32, len(in[0]))
+	types := make([]ir.Type, len(in))
+	args := kernels.Args{Attr: attr}
+	tensor := func() kernels.Tensor {
+		buf, err := b.Alloc(ty.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { buf.Free() })
+		return kernels.Tensor{Buffer: buf, DType: ir.F32, Shape: []int{len(in[0])}}
+	}
+	for i, x := range in {
+		types[i] = ty
+		args.In = append(args.In, tensor())
+		data, err := binary.Append(nil, binary.LittleEndian, x)
+		if err == nil {
+			err = args.In[i].Buffer.Write(0, data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	args.Out = []kernels.Tensor{tensor()}
+	k, ok := b.Kernel(name, attr, types, []ir.Type{ty})
+	if !ok {
+		t.Fatalf("no kernel %s", name)
+	}
+	step, err := k.Bind(args)
+	if err == nil {
+		err = step(t.Context())
+	}
+	data := make([]byte, ty.Bytes())
+	if err == nil {
+		err = args.Out[0].Buffer.Read(0, data)
+	}
+	if err != nil {
+		t.Fatal(name, attr, err)
+	}
+	out := make([]float32, len(in[0]))
+	if _, err := binary.Decode(data, binary.LittleEndian, out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// sample are floats of all sizes, with those that have a case of their own.
+func sample(n int, seed uint32) []float32 {
+	own := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.5, 88.9, -103.5, 1e30, 3e9, -1.1e9, 1e-40, math.MaxFloat32,
+		float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())}
+	out := make([]float32, n)
+	for i := range out {
+		seed = seed*1664525 + 1013904223
+		switch {
+		case i%3 == 0:
+			out[i] = own[seed>>8%uint32(len(own))]
+		case i%3 == 1:
+			out[i] = math.Float32frombits(seed)
+		default:
+			out[i] = float32(int32(seed)) / (1 << 28)
+		}
+	}
+	return out
+}
+
+// A chain of one op has the bits of the op's own kernel, with four lanes and
+// with one; of a NaN it has a NaN.
+func TestChainBits(t *testing.T) {
+	b := open(t)
+	for arity := 1; arity <= 2; arity++ {
+		for _, name := range op.ElementwiseOps(arity) {
+			expr := "x0 x1 "[:3*arity] + name
+			for _, n := range []int{300, 301} {
+				in := [][]float32{sample(n, 1), sample(n, 7)}[:arity]
+				got, want := ran(t, b, "elementwise", op.ElementwiseAttr{Expr: expr}, in...), ran(t, b, name, nil, in...)
+				for i := range want {
+					nan := want[i] != want[i] && got[i] != got[i]
+					if !nan && math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+						t.Fatal(fmt.Sprintf("%s of %d: element %d of %v", expr, n, i, in[0][i]), got[i], want[i])
+					}
+				}
+			}
+		}
+	}
+}

@@ -275,6 +275,29 @@ def residual(g):
     torch.set_default_dtype(torch.float32)
 
 
+def spectral(g):
+    """The critics of encodec, which look at Fourier transforms, with features matched by their share of the real ones."""
+    from encodec.msstftd import MultiScaleSTFTDiscriminator
+    model = nn.Module()
+    model.gen = nn.ConvTranspose1d(3, 1, 5, 3, padding=1)
+    model.critic = MultiScaleSTFTDiscriminator(2, n_ffts=[16, 12], hop_lengths=[4, 3], win_lengths=[16, 12], kernel_size=(3, 5), dilations=[1, 2], norm="none")
+    randomise(model, g)
+    for d in model.critic.discriminators:
+        d.spec_transform.window.copy_(torch.hann_window(d.win_length, dtype=torch.float64))
+
+    def terms(m, step, x):
+        (judged, made), (_, real) = m.critic(m.gen(x["x"])), m.critic(x["real"])
+        each = {f"fooled{i}": -y.mean() for i, y in enumerate(judged)}
+        pairs = [(a.detach(), b) for r, f in zip(real, made) for a, b in zip(r, f)]
+        each["matched"] = sum(F.l1_loss(b, a) / a.abs().mean() for a, b in pairs) / len(pairs)
+        return each, each["fooled0"] + each["fooled1"] + 3 * each["matched"]
+
+    run("spectral", model, dict(x=torch.randn((3, 2, 3, 18), generator=g), real=torch.randn((3, 2, 1, 54), generator=g)), [
+        *[{"name": "adversarial", "label": f"fooled{i}", "as": "fooled", "y": f"critic.discriminators.{i}.conv_post"} for i in range(2)],
+        {"name": "mean", "label": "matched", "y": "matched", "weight": 3},
+    ], terms)
+
+
 class Periods(nn.Module):
     """HiFi-GAN's discriminators by periods (arXiv:2010.05646); each gives its logits and the features of its layers."""
 
@@ -578,6 +601,6 @@ def wavenet(g):
 
 if __name__ == "__main__":
     torch.use_deterministic_algorithms(True)
-    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan, vits, wavenet, hifigan_normed, residual]):
+    for seed, make in enumerate([discriminator, generator, perceptual, quantizer, averages, vocoder, critics, fastspeech2, hifigan, vits, wavenet, hifigan_normed, residual, spectral]):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make(torch.Generator().manual_seed(seed + 1))

@@ -9,17 +9,24 @@ import (
 
 // matmulParams is MatMul of source/matmul.cu.
 type matmulParams struct {
-	y, a, b, bias                 driver.Pointer
+	y, a, b, up, bias, upBias     driver.Pointer
 	m, n, k                       uint64
 	aRow, aColumn, bRow, bColumn  int64
 	aCode, bCode, yCode, biasCode uint32
+	activation                    uint32
 	batch                         walk[strides2]
 }
 
-// tile is what a block of source/matmul.cu computes, in both directions.
-const tile = 64
+// tile and largeTile are what a block of source/matmul.cu computes, in both
+// directions; the large one where a device has such blocks enough.
+const (
+	tile        = 64
+	largeTile   = 128
+	largeBlocks = 100
+)
 
-// product returns the step of a product whose sizes, strides and batch are set.
+// product returns the step of a product whose sizes, strides, batch and second
+// weight are set. The tile changes no bit.
 func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor) (kernels.Step, error) {
 	at, err := b.pointers(y, x, w, bias)
 	if err != nil || y.Len() == 0 {
@@ -27,8 +34,15 @@ func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor) (kernel
 	}
 	p.y, p.a, p.b, p.bias = at[0], at[1], at[2], at[3]
 	p.aCode, p.bCode, p.yCode, p.biasCode = codes[x.DType], codes[w.DType], codes[y.DType], codes[bias.DType]
-	g := grid{driver.Dim{X: parts(int(p.n), tile), Y: parts(int(p.m), tile), Z: min(int(p.batch.n), 65535)}, 256}
-	return launch(b, "matmul", "matmul", g, p)
+	name, size, depth := "matmul", tile, min(int(p.batch.n), 65535)
+	switch {
+	case p.up != 0:
+		name = "matmul_gated"
+	case parts(int(p.n), largeTile)*parts(int(p.m), largeTile)*depth >= largeBlocks:
+		name, size = "matmul_large", largeTile
+	}
+	g := grid{driver.Dim{X: parts(int(p.n), size), Y: parts(int(p.m), size), Z: depth}, 256}
+	return launch(b, "matmul", name, g, p)
 }
 
 // matmul is the matrix product in the last two axes.
@@ -74,24 +88,84 @@ func batchStrides(shape, y []int) []int {
 	return st
 }
 
-// linear is y = x Wᵀ + b.
+// linear is y = act(x Wᵀ + b).
 //
 //	x [..., in]   weight [out, in], or [in, out] if it is transposed   y [..., out]
 func linear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.LinearAttr)
-	ok = ok && a.Act == "" && len(in[0].Shape) > 0 && stored(out[0].DType)
+	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, transpose: a.Transpose, bias: a.Bias}.kernel(in, out, ok)
+}
+
+// gatedLinear is y = act(x Gᵀ) * (x Uᵀ).
+//
+//	x [..., in]   gate, up [out, in]   y [..., out]
+func gatedLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.GatedLinearAttr)
+	ok = ok && len(in) == 3 && in[1].DType == in[2].DType
+	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, two: true}.kernel(in, out, ok)
+}
+
+// gatedHalves is y = act(g) * u, with g and u the halves of x Wᵀ + b.
+//
+//	x [..., in]   weight [2 out, in]   bias [2 out]   y [..., out]
+func gatedHalves(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.GatedHalvesAttr)
+	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, bias: a.Bias, halves: true, second: !a.GateFirst}.kernel(in, out, ok)
+}
+
+// rowProduct is the product of the rows of x with one or two weights.
+type rowProduct struct {
+	b                   *Backend
+	out                 int
+	act                 string
+	transpose, bias     bool
+	two, halves, second bool // two weights, or one that is two, of which the gate is the second
+}
+
+func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
+	_, known := activations[r.act]
+	ok = ok && known && len(in[0].Shape) > 0 && stored(out[0].DType)
 	for _, t := range in {
 		ok = ok && stored(t.DType)
 	}
-	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-		x, w, y, bias := args.In[0], args.In[1], args.Out[0], kernels.Tensor{}
-		if a.Bias {
-			bias = args.In[2]
+	return kernel{bind: r.bind}, ok
+}
+
+func (r rowProduct) bind(args kernels.Args) (kernels.Step, error) {
+	x, w, y, bias := args.In[0], args.In[1], args.Out[0], kernels.Tensor{}
+	width := x.Shape[len(x.Shape)-1]
+	p := &matmulParams{n: uint64(r.out), k: uint64(width), aRow: int64(width), aColumn: 1, batch: walk[strides2]{n: 1}}
+	p.m = uint64(y.Len() / r.out)
+	p.activation = activations[r.act]
+	_, p.bColumn, p.bRow = lastTwo(w.Shape, r.transpose)
+	if r.bias {
+		bias = args.In[2]
+	}
+	var err error
+	switch {
+	case r.two:
+		p.up, err = r.b.pointer(args.In[2])
+	case r.halves:
+		first, second := piece(w, 0, r.out*width), piece(w, r.out*width, r.out*width)
+		low, high := piece(bias, 0, r.out), piece(bias, r.out, r.out)
+		if r.second {
+			first, second, low, high = second, first, high, low
 		}
-		width := x.Shape[len(x.Shape)-1]
-		p := &matmulParams{n: uint64(a.OutFeatures), k: uint64(width), aRow: int64(width), aColumn: 1, batch: walk[strides2]{n: 1}}
-		p.m = uint64(y.Len() / a.OutFeatures)
-		_, p.bColumn, p.bRow = lastTwo(w.Shape, a.Transpose)
-		return b.product(p, x, w, bias, y)
-	}}, ok
+		w, bias = first, low
+		var at []driver.Pointer
+		if at, err = r.b.pointers(second, high); err == nil {
+			p.up, p.upBias = at[0], at[1]
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.b.product(p, x, w, bias, y)
+}
+
+// piece is n elements of a tensor from one on; none of none.
+func piece(t kernels.Tensor, from, n int) kernels.Tensor {
+	t.Offset += int64(from * t.DType.Size())
+	t.Shape = []int{n}
+	return t
 }

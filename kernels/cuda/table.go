@@ -53,6 +53,9 @@ func table() map[string]maker {
 		"matmul": matmul,
 		"linear": linear,
 
+		"gated_linear": gatedLinear,
+		"gated_halves": gatedHalves,
+
 		"dropout":         dropout,
 		"sort":            sortOp,
 		"topk":            topK,

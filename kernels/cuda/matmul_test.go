@@ -1,0 +1,60 @@
+//go:build linux && (amd64 || arm64)
+
+package cuda
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"testing"
+
+	"pipe.dev/kernels/cuda/driver"
+)
+
+// A product has the same bits by either tile, and a row the same whatever the
+// number of rows.
+func TestTilesAlike(t *testing.T) {
+	b := open(t)
+	const m, n, k = 131, 133, 37
+	place := func(count int) (*buffer, []byte) {
+		u, err := b.Alloc(int64(4 * count))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { u.Free() })
+		data := make([]byte, 0, 4*count)
+		for i := range count {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(math.Sin(float64(3*i)))))
+		}
+		return u.(*buffer), data
+	}
+	x, xs := place(m * k)
+	w, ws := place(n * k)
+	for u, data := range map[*buffer][]byte{x: xs, w: ws} {
+		if err := u.Write(0, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(name string, rows, size int) []byte {
+		y, out := place(rows * n)
+		p := &matmulParams{y: y.at, a: x.at, b: w.at, m: uint64(rows), n: n, k: k, aRow: k, aColumn: 1, bRow: 1, bColumn: k, batch: walk[strides2]{n: 1}}
+		step, err := launch(b, "matmul", name, grid{driver.Dim{X: parts(n, size), Y: parts(rows, size), Z: 1}, 256}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := y.Read(0, out); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	all := run("matmul", m, tile)
+	if large := run("matmul_large", m, largeTile); !bytes.Equal(large, all) {
+		t.Error("a large tile gives other bits")
+	}
+	if one := run("matmul", 1, tile); !bytes.Equal(one, all[:4*n]) {
+		t.Error("a row alone has other bits")
+	}
+}

@@ -56,20 +56,33 @@ template <u32 Each> __attribute__((always_inline)) DEV void add_products(float (
 	}
 }
 
-template <u32 Each, bool gated> __attribute__((always_inline)) DEV void finish(const MatMul &p, u64 z, float (*sum)[Each], float (*up)[Each]) {
+// finish gives the results of a thread. They pass by a place of the thread's own in
+// room, row by row, so that what is done to each is written once for a row: else
+// the compiler keeps sums in memory.
+template <u32 Each, bool gated> __attribute__((always_inline)) DEV void finish(const MatMul &p, u64 z, float (*sum)[Each], float (*up)[Each], float *room, float *room_up) {
 	u64 top = (u64)block_y() * 16 * Each, start = (u64)block_x() * 16 * Each;
 #pragma unroll
-	for (u32 i = 0; i < Each; i++)
+	for (u32 i = 0; i < Each; i++) {
+		u64 r = top + spot(tid() / 16, i);
 #pragma unroll
 		for (u32 j = 0; j < Each; j++) {
-			u64 r = top + spot(tid() / 16, i), c = start + spot(tid() % 16, j);
+			room[256 * j + tid()] = sum[i][j];
+			if (gated) room_up[256 * j + tid()] = up[i][j];
+		}
+#pragma nounroll
+		for (u32 j = 0; j < Each; j++) {
+			u64 c = start + spot(tid() % 16, j);
 			if (r >= p.m || c >= p.n) continue;
-			float v = sum[i][j];
+			float v = room[256 * j + tid()];
 			if (p.bias) v = v + load_float(p.bias, p.bias_type, c);
 			if (p.activation) v = activate(p.activation, v);
-			if (gated) v = v * (p.up_bias ? up[i][j] + load_float(p.up_bias, p.bias_type, c) : up[i][j]);
+			if (gated) {
+				float u = room_up[256 * j + tid()];
+				v = v * (p.up_bias ? u + load_float(p.up_bias, p.bias_type, c) : u);
+			}
 			store_float(p.y, p.y_type, (z * p.m + r) * p.n + c, v);
 		}
+	}
 }
 
 // multiply computes a tile of a b, or of both products of a gate. What comes next
@@ -99,7 +112,8 @@ template <u32 Each, bool gated> __attribute__((always_inline)) DEV void multiply
 			if (gated) add_products<Each>(up, left, other, deep);
 			sync();
 		}
-		finish<Each, gated>(p, z, sum, up);
+		finish<Each, gated>(p, z, sum, up, &left[0][0], &right[0][0]);
+		sync();
 	}
 }
 

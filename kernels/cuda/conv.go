@@ -12,13 +12,14 @@ import (
 
 // convParams is Conv of source/conv.cu.
 type convParams struct {
-	y, x, w, bias                driver.Pointer
-	batch                        uint64
-	wGroup, wRow, wChannel       uint64
-	xCode, wCode, yCode, biasC   uint32
-	groups, rows, channels, back uint32
-	size, out, kernel            [3]uint32
-	stride, dilation, before     [3]int32
+	y, x, w, bias                 driver.Pointer
+	batch                         uint64
+	wGroup, wRow, wChannel        uint64
+	xCode, wCode, yCode, biasCode uint32
+	activation                    uint32
+	groups, rows, channels, back  uint32
+	size, out, kernel             [3]uint32
+	stride, dilation, before      [3]int32
 }
 
 // fewRows is below how many channels of a group a tile would be mostly empty.
@@ -42,26 +43,49 @@ func (p *convParams) geometry(a op.ConvAttr, x, y, kernel []int) error {
 }
 
 func canConvolve(in, out []ir.Type) bool {
-	ok := len(in) == 2 && stored(out[0].DType)
+	ok := len(in) >= 2 && stored(out[0].DType)
 	for _, t := range in {
-		ok = ok && stored(t.DType) && len(t.Shape) >= 3 && len(t.Shape) <= 5
+		ok = ok && stored(t.DType)
 	}
-	return ok
+	return ok && len(in[0].Shape) >= 3 && len(in[0].Shape) <= 5
 }
 
-// conv makes the kernel of a convolution, or of its adjoint.
+// convEnd is the activation that a convolution ends with; false for an attribute of
+// another op.
+func convEnd(attr any) (act string, ok bool) {
+	switch a := attr.(type) {
+	case op.ConvAttr:
+		return "", true
+	case op.ConvLayerAttr:
+		return a.Act, true
+	case op.ConvTransposeLayerAttr:
+		return a.Act, true
+	}
+	return "", false
+}
+
+// conv makes the kernel of a convolution, or of its adjoint, and of layers of them.
 //
-//	x [batch, in, spatial...]   w [out, in/groups, kernel...]   y [batch, out, spatial...]
+//	x [batch, in, spatial...]   w [out, in/groups, kernel...]   bias [out]   y [batch, out, spatial...]
 func conv(back bool) maker {
 	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-		a, ok := attr.(op.ConvAttr)
+		act, ok := convEnd(attr)
+		code, known := activations[act]
 		return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-			x, w, y := args.In[0], args.In[1], args.Out[0]
-			at, err := b.pointers(y, x, w)
+			x, w, y, bias := args.In[0], args.In[1], args.Out[0], kernels.Tensor{}
+			if len(args.In) > 2 {
+				bias = args.In[2]
+			}
+			a, err := op.ConvGeometry(attr, ir.T(x.DType, x.Shape...))
+			if err != nil {
+				return nil, err
+			}
+			at, err := b.pointers(y, x, w, bias)
 			if err != nil || y.Len() == 0 {
 				return nothing, err
 			}
-			p := &convParams{y: at[0], x: at[1], w: at[2], batch: uint64(x.Shape[0]), xCode: codes[x.DType], wCode: codes[w.DType], yCode: codes[y.DType]}
+			p := &convParams{y: at[0], x: at[1], w: at[2], bias: at[3], batch: uint64(x.Shape[0]), activation: code,
+				xCode: codes[x.DType], wCode: codes[w.DType], yCode: codes[y.DType], biasCode: codes[bias.DType]}
 			if err := p.geometry(a, x.Shape[2:], y.Shape[2:], w.Shape[2:]); err != nil {
 				return nil, err
 			}
@@ -72,7 +96,7 @@ func conv(back bool) maker {
 				p.rows, p.channels, p.wRow, p.wChannel, p.back = p.channels, p.rows, p.wChannel, p.wRow, 1
 			}
 			return b.convolve(p)
-		}}, ok && canConvolve(in, out)
+		}}, ok && known && canConvolve(in, out)
 	}
 }
 

@@ -68,11 +68,14 @@ func table() map[string]maker {
 		"fold":       fold,
 		"resample":   resample,
 
-		"conv":             conv(false),
-		"conv_transpose":   conv(true),
 		"conv_weight_grad": convWeightGrad,
 		"analysis":         analysis,
 		"synthesis":        synthesis,
+	}
+	for _, name := range []string{"conv", "conv_transpose"} {
+		for _, axes := range []string{"", "1d", "2d", "3d"} {
+			t[name+axes] = conv(name == "conv_transpose")
+		}
 	}
 	for name := range floats {
 		t[name] = elementwiseOp(name)

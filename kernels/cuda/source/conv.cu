@@ -5,7 +5,7 @@
 //
 // For channels C, O and T taps a tile of 64 x 64 does 2·64·64·C·T operations for
 // 4·64·2·C·T bytes that it reads through the cache: 16 operations a byte.
-#include "number.h"
+#include "activation.h"
 
 static constexpr u32 Tile = 64, Deep = 16, Threads = 256; // a thread does 4 x 4 elements
 
@@ -21,6 +21,7 @@ struct Conv {
 	u64 batch;
 	u64 w_group, w_row, w_channel; // how far apart neighbours in w are
 	u32 x_type, w_type, y_type, bias_type;
+	u32 activation;
 	u32 groups, rows, channels; // rows of the result and channels of x of a group
 	u32 back;
 	u32 size[3], out[3], kernel[3]; // of x, of the result
@@ -89,11 +90,12 @@ DEV u64 weight_at(const Conv &p, const View &v, u32 channel, const i32 *tap) {
 	return channel * p.w_channel + at;
 }
 
-// put stores a sum, with its bias.
+// put stores a sum with its bias and activation.
 DEV void put(const Conv &p, const View &v, u32 group, u32 row, u64 sample, const i32 *position, float sum) {
 	u64 channel = (u64)group * p.rows + row, at = sample * p.groups * p.rows + channel;
 	UNROLL for (u32 a = 0; a < 3; a++) at = at * p.out[a] + (u32)(v.start[a] + position[a] * v.step[a]);
 	if (p.bias) sum = sum + load_float(p.bias, p.bias_type, channel);
+	if (p.activation) sum = activate(p.activation, sum);
 	store_float(p.y, p.y_type, at, sum);
 }
 

@@ -128,8 +128,20 @@ func (p *expression) set(name string) error {
 
 // expressed writes an expression over in, and returns its results.
 func (b *Builder) expressed(tokens []Token, in []ir.Value) []ir.Value {
-	var stack, results []ir.Value
-	named := map[string]ir.Value{}
+	input := func(i int) ir.Value { return b.wide(in[i]) }
+	return Follow(tokens, input, func(op string, x []ir.Value) ir.Value {
+		if Rounds(op) {
+			return b.Cast(b.one("cast", CastAttr{DType: op}, x[0]), x[0].Type().DType)
+		}
+		return b.one(op, nil, slices.Clone(x)...)
+	})
+}
+
+// Follow does what an expression says: input gives the inputs, by number, apply does
+// one op. It returns the results.
+func Follow[V any](tokens []Token, input func(i int) V, apply func(op string, x []V) V) []V {
+	var stack, results []V
+	named := map[string]V{}
 	for _, t := range tokens {
 		top := len(stack) - max(t.Arity, min(1, len(stack)))
 		switch {
@@ -142,12 +154,9 @@ func (b *Builder) expressed(tokens []Token, in []ir.Value) []ir.Value {
 		case t.Name != "":
 			stack = append(stack, named[t.Name])
 		case t.Op == "":
-			stack = append(stack, b.wide(in[t.Input]))
-		case Rounds(t.Op):
-			x := stack[top]
-			stack[top] = b.Cast(b.one("cast", CastAttr{DType: t.Op}, x), x.Type().DType)
+			stack = append(stack, input(t.Input))
 		default:
-			stack = append(stack[:top], b.one(t.Op, nil, slices.Clone(stack[top:])...))
+			stack = append(stack[:top], apply(t.Op, stack[top:]))
 		}
 	}
 	return append(results, stack...)

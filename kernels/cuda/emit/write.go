@@ -101,7 +101,7 @@ func (w *writer) loop(tokens []op.Token) {
 		for k := range xs {
 			xs[k] = lanes[k][lane]
 		}
-		for k, y := range w.expression(tokens, xs) {
+		for k, y := range op.Follow(tokens, func(i int) string { return xs[i] }, w.apply) {
 			ys[k] = append(ys[k], y)
 		}
 	}
@@ -184,30 +184,6 @@ func (w *writer) store(t ir.DType, at string, y []string) {
 		stored[i] = w.narrow(t, r)
 	}
 	w.line("st.global.%s [%s], %s", vector(kind, len(y)), at, list(stored))
-}
-
-// expression writes the words over inputs, and returns the results.
-func (w *writer) expression(tokens []op.Token, xs []string) (results []string) {
-	var stack []string
-	named := map[string]string{}
-	for _, t := range tokens {
-		top := len(stack) - max(t.Arity, min(1, len(stack)))
-		switch {
-		case t.Sets:
-			named[t.Name] = stack[top]
-			if _, ok := t.Result(); ok {
-				results = append(results, stack[top])
-			}
-			stack = stack[:top]
-		case t.Name != "":
-			stack = append(stack, named[t.Name])
-		case t.Op == "":
-			stack = append(stack, xs[t.Input])
-		default:
-			stack = append(stack[:top], w.apply(t.Op, stack[top:]))
-		}
-	}
-	return append(results, stack...)
 }
 
 // instructions are the ops that are one.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,6 +91,39 @@ func alike(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// learnalike FOLDER FOLDER N checks that the one run in each of two folders has as many rows of metrics, whose losses and
+// gradients' norms differ by a share of N at most.
+func learnalike(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: learnalike FOLDER FOLDER N")
+	}
+	most, err := strconv.ParseFloat(args[2], 64)
+	ts.Check(err)
+	var rows [2][]string
+	for i := range rows {
+		found, err := filepath.Glob(filepath.Join(ts.MkAbs(args[i]), "*", "metrics.jsonl"))
+		ts.Check(err)
+		if len(found) != 1 {
+			ts.Fatalf("%s has %d runs, want 1", args[i], len(found))
+		}
+		rows[i] = strings.Split(strings.TrimSpace(ts.ReadFile(found[0])), "\n")
+	}
+	if len(rows[0]) != len(rows[1]) {
+		ts.Fatalf("%d and %d rows", len(rows[0]), len(rows[1]))
+	}
+	for i := range rows[0] {
+		var a, b struct {
+			Loss float64
+			Norm float64 `json:"grad_norm"`
+		}
+		ts.Check(json.Unmarshal([]byte(rows[0][i]), &a))
+		ts.Check(json.Unmarshal([]byte(rows[1][i]), &b))
+		if !(a.Loss > 0 && a.Norm > 0 && math.Abs(a.Loss-b.Loss) <= most*a.Loss && math.Abs(a.Norm-b.Norm) <= most*a.Norm) {
+			ts.Fatalf("row %d is %+v and %+v", i, a, b)
+		}
+	}
+}
+
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"alike":       alike,
 	"emulate":     emulate,
@@ -97,6 +131,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"falls":       falls,
 	"glob":        glob,
 	"json":        jsonValue,
+	"learnalike":  learnalike,
 	"samejson":    sameJSON,
 	"safetensors": writeSafetensors,
 	"writehex":    writeHex,

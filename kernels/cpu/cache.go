@@ -23,7 +23,7 @@ func cacheAppend(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 			return nil, err
 		}
 		cache, x, past, y := vs[0], vs[1], pastOf(vs[2]), vs[3]
-		batch, ctx, inner := around(args.In[0].Shape, 1)
+		batch, ctx, inner := kernels.Around(args.In[0].Shape, 1)
 		seq := args.In[1].Shape[1]
 		if x.n == 0 && cache.n == 0 {
 			return b.step(0, nil), nil

@@ -86,7 +86,7 @@ func iotaOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil {
 			return nil, err
 		}
-		_, n, inner := around(args.Out[0].Shape, a.Axis)
+		_, n, inner := kernels.Around(args.Out[0].Shape, a.Axis)
 		switch y.dtype {
 		case ir.F32:
 			return countStep(b, slice[float32](y), n, inner), nil

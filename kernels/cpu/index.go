@@ -81,7 +81,7 @@ func bindGather(b *Backend, name string, a int, x, ids, y kernels.Tensor) (kerne
 	if err != nil {
 		return nil, err
 	}
-	outer, n, inner := around(x.Shape, a)
+	outer, n, inner := kernels.Around(x.Shape, a)
 	places := &indices{vec: vs[1], limit: n}
 	m := places.n
 	if outer*m*inner == 0 {
@@ -156,8 +156,8 @@ func takeAlong(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 			return nil, err
 		}
 		x, y := vs[0], vs[2]
-		_, n, inner := around(args.In[0].Shape, a.Axis)
-		_, m, _ := around(args.In[1].Shape, a.Axis)
+		_, n, inner := kernels.Around(args.In[0].Shape, a.Axis)
+		_, m, _ := kernels.Around(args.In[1].Shape, a.Axis)
 		places := &indices{vec: vs[1], limit: n}
 		return places.step(b, parts(y.n, grain), func(_, id int) {
 			lo, hi := span(id, y.n, grain)
@@ -181,7 +181,7 @@ func pick(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil {
 			return nil, err
 		}
-		batch, seq, inner := around(args.In[0].Shape, 1)
+		batch, seq, inner := kernels.Around(args.In[0].Shape, 1)
 		places := &indices{vec: vs[1], limit: seq}
 		return places.step(b, batch, func(_, r int) {
 			if k, ok := places.at(r); ok {

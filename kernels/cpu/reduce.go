@@ -42,7 +42,7 @@ func bindReduce(b *Backend, rec recipe, a op.ReduceAttr, args kernels.Args) (ker
 	shape := args.In[0].Shape
 	var axes []int
 	for _, i := range a.Axes.Slice() {
-		axes = append(axes, axis(i, len(shape)))
+		axes = append(axes, kernels.Axis(i, len(shape)))
 	}
 	r := &reduction{recipe: rec, b: b, x: vs[0], y: vs[1], n: 1}
 	isGone := func(i int) bool { return a.Axes == "" || slices.Contains(axes, i) }
@@ -188,7 +188,7 @@ func argmaxKernel[T number](b *Backend, a op.AxisAttr) kernels.Kernel {
 			return nil, err
 		}
 		x, y := input[T]{vec: vs[0]}, slice[int32](vs[1])
-		_, n, inner := around(args.In[0].Shape, a.Axis)
+		_, n, inner := kernels.Around(args.In[0].Shape, a.Axis)
 		perPart := max(1, grain/max(n, 1))
 		return b.step(parts(len(y), perPart), func(worker, id int) {
 			lo, hi := span(id, len(y), perPart)
@@ -233,7 +233,7 @@ func cumsum(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil {
 			return nil, err
 		}
-		outer, n, inner := around(args.In[0].Shape, a.Axis)
+		outer, n, inner := kernels.Around(args.In[0].Shape, a.Axis)
 		if vs[0].n == 0 {
 			return b.step(0, nil), nil
 		}

@@ -46,8 +46,8 @@ func newAxisMap(b *Backend, a kernels.Args, axis int) (*axisMap, error) {
 		return nil, err
 	}
 	m := &axisMap{b: b, x: vs[0], y: vs[1]}
-	m.outer, m.n, m.inner = around(a.In[0].Shape, axis)
-	_, m.size, _ = around(a.Out[0].Shape, axis)
+	m.outer, m.n, m.inner = kernels.Around(a.In[0].Shape, axis)
+	_, m.size, _ = kernels.Around(a.Out[0].Shape, axis)
 	return m, nil
 }
 

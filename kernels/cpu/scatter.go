@@ -37,7 +37,7 @@ func scatterOp(along bool) maker {
 					return nil, err
 				}
 				s := &scatterer{b: b, along: along, y: vs[0], idx: indices{vec: vs[1]}, x: vs[2]}
-				s.outer, s.n, s.inner = around(args.Out[0].Shape, a.Axis)
+				s.outer, s.n, s.inner = kernels.Around(args.Out[0].Shape, a.Axis)
 				if s.outer*s.n*s.inner == 0 {
 					return b.step(0, nil), nil
 				}

@@ -97,7 +97,7 @@ func transpose(attr any, x, y kernels.Tensor) (strided, error) {
 		return strided{}, fmt.Errorf("transpose: %d entries for %d axes", len(perm), len(own))
 	}
 	for i, p := range perm {
-		st[i] = own[axis(p, len(own))]
+		st[i] = own[kernels.Axis(p, len(own))]
 	}
 	return strided{shape: y.Shape, strides: st}, nil
 }
@@ -109,25 +109,10 @@ func broadcast(_ any, x, y kernels.Tensor) (strided, error) {
 func sliceOf(attr any, x, y kernels.Tensor) (strided, error) {
 	a := attr.(op.SliceAttr)
 	st := cStrides(x.Shape)
-	i := axis(a.Axis, len(st))
+	i := kernels.Axis(a.Axis, len(st))
 	start := a.Start * st[i]
 	st[i] *= a.Step
 	return strided{shape: y.Shape, strides: st, start: start}, nil
-}
-
-// axis turns a possibly negative axis into an index; the compiler has checked
-// its range.
-func axis(a, rank int) int {
-	if a < 0 {
-		return a + rank
-	}
-	return a
-}
-
-// around splits a shape at an axis: elements before, along and after it.
-func around(shape []int, a int) (outer, n, inner int) {
-	a = axis(a, len(shape))
-	return prod(shape[:a]), shape[a], prod(shape[a+1:])
 }
 
 // copyOp copies the elements as they are: a reshape that could not be a view.
@@ -166,12 +151,12 @@ type chunks struct {
 
 // cut lays the sizes of an axis out, one after the other.
 func cut(whole kernels.Tensor, a int, pieces []kernels.Tensor) (chunks, error) {
-	outer, n, inner := around(whole.Shape, a)
+	outer, n, inner := kernels.Around(whole.Shape, a)
 	size := inner * whole.DType.Size()
 	c := chunks{rows: outer, all: n * size}
 	at := 0
 	for _, p := range pieces {
-		o, m, i := around(p.Shape, a)
+		o, m, i := kernels.Around(p.Shape, a)
 		if o != outer || i != inner {
 			return c, fmt.Errorf("%v is no part of %v along axis %d", p.Shape, whole.Shape, a)
 		}

@@ -30,7 +30,7 @@ func softmaxOp(log bool) maker {
 			}
 			s := &softmax{b: b, log: log, x: vs[0], y: vs[1]}
 			var outer int
-			outer, s.n, s.inner = around(args.In[0].Shape, a.Axis)
+			outer, s.n, s.inner = kernels.Around(args.In[0].Shape, a.Axis)
 			if s.x.n == 0 {
 				return b.step(0, nil), nil
 			}

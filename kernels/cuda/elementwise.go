@@ -152,7 +152,7 @@ func iotaOp(b *Backend, attr any, _, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil || args.Out[0].Len() == 0 {
 			return nothing, err
 		}
-		_, n, inner := around(args.Out[0].Shape, a.Axis)
+		_, n, inner := kernels.Around(args.Out[0].Shape, a.Axis)
 		p := &params{y: y, n: uint64(args.Out[0].Len()), size: uint64(n), inner: uint64(inner), code: codes[t]}
 		return launch(b, "elementwise", "iota", overElements(int(p.n)), p)
 	}}, ok && (stored(t) || t.Int())

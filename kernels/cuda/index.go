@@ -40,7 +40,7 @@ func (b *Backend) take(p *gatherParams, x, index, y kernels.Tensor) (kernels.Ste
 func gather(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AxisAttr)
 	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-		outer, n, inner := around(args.In[0].Shape, a.Axis)
+		outer, n, inner := kernels.Around(args.In[0].Shape, a.Axis)
 		p := &gatherParams{outer: uint64(outer), n: uint64(n), m: uint64(args.In[1].Len()), inner: uint64(inner)}
 		return b.take(p, args.In[0], args.In[1], args.Out[0])
 	}}, ok && isIndex(in[1]) && in[0].DType == out[0].DType
@@ -64,8 +64,8 @@ func embedding(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 func takeAlong(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.AxisAttr)
 	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-		outer, n, inner := around(args.In[0].Shape, a.Axis)
-		_, m, _ := around(args.In[1].Shape, a.Axis)
+		outer, n, inner := kernels.Around(args.In[0].Shape, a.Axis)
+		_, m, _ := kernels.Around(args.In[1].Shape, a.Axis)
 		p := &gatherParams{outer: uint64(outer), n: uint64(n), m: uint64(m), inner: uint64(inner), along: 1}
 		return b.take(p, args.In[0], args.In[1], args.Out[0])
 	}}, ok && isIndex(in[1]) && in[0].DType == out[0].DType
@@ -77,7 +77,7 @@ func takeAlong(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 func pick(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 	ok := len(in) == 2 && len(in[0].Shape) >= 2 && isIndex(in[1]) && in[0].DType == out[0].DType
 	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-		batch, seq, inner := around(args.In[0].Shape, 1)
+		batch, seq, inner := kernels.Around(args.In[0].Shape, 1)
 		p := &gatherParams{outer: uint64(batch), n: uint64(seq), m: 1, inner: uint64(inner), rows: 1}
 		return b.take(p, args.In[0], args.In[1], args.Out[0])
 	}}, ok
@@ -123,10 +123,10 @@ func scatterOp(along bool) maker {
 			if err != nil {
 				return nil, err
 			}
-			outer, n, inner := around(args.Out[0].Shape, a.Axis)
+			outer, n, inner := kernels.Around(args.Out[0].Shape, a.Axis)
 			p := &params{x: at[0], y: at[1], index: at[2], bad: bad.at, outer: uint64(outer), n: uint64(n), m: uint64(args.In[1].Len()), inner: uint64(inner), code: codes[args.In[1].DType]}
 			if along {
-				_, m, _ := around(args.In[1].Shape, a.Axis)
+				_, m, _ := kernels.Around(args.In[1].Shape, a.Axis)
 				p.m, p.along = uint64(m), 1
 			}
 			run, err := launch(b, "index", "scatter", overElements(outer*inner), p)
@@ -154,7 +154,7 @@ func cacheAppend(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil {
 			return nil, err
 		}
-		batch, context, inner := around(args.In[0].Shape, 1)
+		batch, context, inner := kernels.Around(args.In[0].Shape, 1)
 		p := &params{at[0], at[1], at[2], at[3], uint64(batch), uint64(context), uint64(args.In[1].Shape[1]), uint64(inner), codes[args.In[0].DType], codes[args.In[1].DType], codes[args.In[2].DType]}
 		n := args.Out[0].Len()
 		if at[0] == at[1] {

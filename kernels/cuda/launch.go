@@ -206,21 +206,6 @@ func repeatStrides(shape, to []int) []int {
 	return out
 }
 
-// axis turns a possibly negative axis into an index; the compiler has checked
-// its range.
-func axis(a, rank int) int {
-	if a < 0 {
-		return a + rank
-	}
-	return a
-}
-
-// around splits a shape at an axis: elements before, along and after it.
-func around(shape []int, a int) (outer, n, inner int) {
-	a = axis(a, len(shape))
-	return prod(shape[:a]), shape[a], prod(shape[a+1:])
-}
-
 // sameType says that the output may lie over an input of its type and shape.
 func sameType(in, out []ir.Type) func(int) bool {
 	return func(i int) bool { return in[i].DType == out[0].DType && slices.Equal(in[i].Shape, out[0].Shape) }

@@ -27,7 +27,7 @@ func reduceOp(what uint32) maker {
 			st := cStrides(shape)
 			var list []int
 			for _, i := range a.Axes.Slice() {
-				list = append(list, axis(i, len(shape)))
+				list = append(list, kernels.Axis(i, len(shape)))
 			}
 			var size, stride [2][]int // kept, gone
 			for i, n := range shape {
@@ -62,7 +62,7 @@ func (b *Backend) along(a int, args kernels.Args) (*alongParams, error) {
 	if err != nil {
 		return nil, err
 	}
-	outer, n, inner := around(args.In[0].Shape, a)
+	outer, n, inner := kernels.Around(args.In[0].Shape, a)
 	return &alongParams{at[0], at[1], uint64(outer), uint64(n), uint64(inner), codes[args.In[0].DType], 0}, nil
 }
 

@@ -75,7 +75,7 @@ func transpose(attr any, x, _ kernels.Tensor) ([]int, int, error) {
 	}
 	st := make([]int, len(own))
 	for i, p := range perm {
-		st[i] = own[axis(p, len(own))]
+		st[i] = own[kernels.Axis(p, len(own))]
 	}
 	return st, 0, nil
 }
@@ -87,7 +87,7 @@ func broadcast(_ any, x, y kernels.Tensor) ([]int, int, error) {
 func sliceOf(attr any, x, _ kernels.Tensor) ([]int, int, error) {
 	a := attr.(op.SliceAttr)
 	st := cStrides(x.Shape)
-	i := axis(a.Axis, len(st))
+	i := kernels.Axis(a.Axis, len(st))
 	start := a.Start * st[i]
 	st[i] *= a.Step
 	return st, start, nil
@@ -119,7 +119,7 @@ func (b *Backend) pieces(a int, whole kernels.Tensor, list []kernels.Tensor, out
 		return nil, err
 	}
 	st, size := cStrides(whole.Shape), whole.DType.Size()
-	i := axis(a, len(st))
+	i := kernels.Axis(a, len(st))
 	var steps []kernels.Step
 	for _, t := range list {
 		at, err := b.pointer(t)

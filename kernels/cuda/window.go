@@ -52,8 +52,8 @@ func windowMax(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil || args.Out[0].Len() == 0 {
 			return nothing, err
 		}
-		outer, n, inner := around(args.In[0].Shape, a.Axis)
-		_, size, _ := around(args.Out[0].Shape, a.Axis)
+		outer, n, inner := kernels.Around(args.In[0].Shape, a.Axis)
+		_, size, _ := kernels.Around(args.Out[0].Shape, a.Axis)
 		p := &params{y: at[1], x: at[0], outer: uint64(outer), n: uint64(n), size: uint64(size), inner: uint64(inner), code: codes[args.In[0].DType]}
 		p.kernel, p.stride, p.dilation, p.before = uint64(a.Kernel), uint64(a.Stride), uint64(a.Dilation), uint64(a.Before)
 		if a.Where {
@@ -82,8 +82,8 @@ func resample(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil || args.Out[0].Len() == 0 {
 			return nothing, err
 		}
-		outer, n, inner := around(args.In[0].Shape, a.Axis)
-		_, size, _ := around(args.Out[0].Shape, a.Axis)
+		outer, n, inner := kernels.Around(args.In[0].Shape, a.Axis)
+		_, size, _ := kernels.Around(args.Out[0].Shape, a.Axis)
 		taps := a.Taps(n, size)
 		p := &params{y: at[0], x: at[1], outer: uint64(outer), n: uint64(n), size: uint64(size), inner: uint64(inner), code: codes[args.In[0].DType]}
 		weight := make([]float32, len(taps.Weight))

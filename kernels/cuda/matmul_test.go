@@ -8,6 +8,9 @@ import (
 	"math"
 	"testing"
 
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
 	"pipe.dev/kernels/cuda/driver"
 )
 
@@ -56,5 +59,33 @@ func TestTilesAlike(t *testing.T) {
 	}
 	if one := run("matmul", 1, tile); !bytes.Equal(one, all[:4*n]) {
 		t.Error("a row alone has other bits")
+	}
+}
+
+// A product that is large enough for large tiles has the bits of one fma after the
+// other, with bias and activation.
+func TestLargeProduct(t *testing.T) {
+	b := open(t)
+	const m, n, k = 1217, 1161, 3 // 100 tiles, the last ones not full
+	values := func(count, step int) []float32 {
+		x := make([]float32, count)
+		for i := range x {
+			x[i] = float32(math.Sin(float64(step * i)))
+		}
+		return x
+	}
+	x, w, bias := values(m*k, 3), values(n*k, 5), values(n, 7)
+	in := []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x), m, k), put(t, b, ir.F32, "", f32Bytes(w), n, k), put(t, b, ir.F32, "", f32Bytes(bias), n)}
+	y := product(t, b, "linear", op.LinearAttr{OutFeatures: n, Bias: true, Act: "relu"}, in, m, n)
+	for i := range m {
+		for j := range n {
+			sum := float32(0)
+			for l := range k {
+				sum = float32(math.FMA(float64(x[i*k+l]), float64(w[j*k+l]), float64(sum)))
+			}
+			if want := max(0, sum+bias[j]); y[i*n+j] != want {
+				t.Fatalf("row %d, column %d is %v, want %v", i, j, y[i*n+j], want)
+			}
+		}
 	}
 }

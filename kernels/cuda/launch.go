@@ -70,11 +70,24 @@ func nothing(context.Context) error { return nil }
 
 // launch returns a step that runs a kernel of a file with its parameter.
 func launch[P any](b *Backend, file, name string, g grid, p *P) (kernels.Step, error) {
+	return launchRoom(b, file, name, g, 0, p)
+}
+
+// freeRoom is the shared memory that a launch may ask for without more ado.
+const freeRoom = 48 << 10
+
+// launchRoom is launch with so many bytes of shared memory for room() of
+// source/tensor.h, at most Info.SharedMemory: 163 KiB on every device that will do
+// but those of capability 8.6 and 8.9, which have 99.
+func launchRoom[P any](b *Backend, file, name string, g grid, room int, p *P) (kernels.Step, error) {
 	f, err := b.function(file, name)
+	if err == nil && room > freeRoom {
+		err = f.AllowShared(room)
+	}
 	if err != nil {
 		return nil, err
 	}
-	l, err := driver.NewLaunch(f, g.blocks, driver.Dim{X: g.threads, Y: 1, Z: 1}, 0, b.stream, p)
+	l, err := driver.NewLaunch(f, g.blocks, driver.Dim{X: g.threads, Y: 1, Z: 1}, room, b.stream, p)
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}

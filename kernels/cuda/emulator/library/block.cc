@@ -12,18 +12,33 @@
 namespace emulator {
 
 Dim3 thread, block, block_size, grid_size;
+const char *why;
+bool eager;
+alignas(128) u8 room[most_room];
+u32 room_bytes;
+u64 conflicts;
 
 namespace {
 
 const size_t stack_bytes = 64 << 10;
 
-enum State { Fresh, Ready, AtWarp, AtBlock, Done };
+enum State { Fresh, Ready, AtWarp, AtBlock, Done, Stray };
+
+struct Copy {
+	void *to;
+	const void *from;
+	u32 bytes, n;
+	u64 group;
+};
 
 struct Fiber {
 	void *sp = nullptr;
 	char *stack = nullptr;
 	State state = Fresh;
 	u32 value = 0; // for exchange
+	u32 meetings = 0;
+	u64 groups = 0; // of copies
+	std::vector<Copy> copies;
 };
 
 std::vector<Fiber> fibers;
@@ -31,6 +46,8 @@ std::vector<char *> stacks; // that are free
 Kernel kernel;
 const void *args;
 u32 now;          // the fiber that runs
+u64 blocks;       // that have run
+Post posts[2][1024];
 void *scheduler;  // its stack pointer
 
 } // namespace
@@ -80,6 +97,52 @@ u32 wait_exchange(u32 v, u32 m) {
 	return got;
 }
 
+void stray(const char *reason) {
+	why = reason;
+	leave(Stray);
+}
+
+// There are two places for each thread, in turns: who writes one has left the
+// meeting before, so that all have read the other.
+const Post *meet(u32 what, const u32 *words) {
+	Fiber &f = fibers[now];
+	Post *all = posts[f.meetings++ % 2], *mine = &all[now];
+	u32 first = now & ~31u, next = first + (now + 1) % 32;
+	mine->meeting = blocks << 32 | f.meetings, mine->what = what;
+	memcpy(mine->words, words, sizeof mine->words);
+	leave(AtWarp);
+	if (all[next].meeting != mine->meeting || all[next].what != what) stray("not all threads of a warp are at the same mma or ldmatrix");
+	return all + first;
+}
+
+void count_conflicts(const Post *rows) {
+	u32 banks = 0;
+	for (int i = 0; i < 8; i++) banks |= 1u << rows[i].words[4] / 16 % 8;
+	conflicts += banks != 0xff;
+}
+
+static void copy(const Copy &c) {
+	memcpy(c.to, c.from, c.n);
+	memset((u8 *)c.to + c.n, 0, c.bytes - c.n);
+}
+
+void copy_later(void *to, const void *from, u32 bytes, u32 n) {
+	if (n && !inside((u64)from, n)) stray("cp.async reads what is not allocated");
+	Fiber &f = fibers[now];
+	Copy c = {to, from, bytes, n, f.groups};
+	if (eager) copy(c);
+	else f.copies.push_back(c);
+}
+
+void commit_copies() { fibers[now].groups++; }
+
+void wait_copies(u32 left) {
+	Fiber &f = fibers[now];
+	size_t done = 0;
+	for (; done < f.copies.size() && f.copies[done].group + left < f.groups; done++) copy(f.copies[done]);
+	f.copies.erase(f.copies.begin(), f.copies.begin() + done);
+}
+
 static void start(Fiber &f) {
 	if (stacks.empty()) stacks.push_back((char *)malloc(stack_bytes));
 	f.stack = stacks.back();
@@ -118,6 +181,8 @@ static bool run_warp(u32 first, u32 end) {
 
 static bool run_block(u32 n) {
 	for (auto &f : fibers) f = Fiber();
+	blocks++;
+	memset(room, 0xff, room_bytes);
 	for (;;) {
 		for (u32 t = 0; t < n; t += 32)
 			if (!run_warp(t, t + 32 < n ? t + 32 : n)) return false;
@@ -130,7 +195,7 @@ static bool run_block(u32 n) {
 }
 
 bool run_grid(Kernel k, const void *a, Dim3 grid, Dim3 size) {
-	kernel = k, args = a, grid_size = grid, block_size = size;
+	kernel = k, args = a, grid_size = grid, block_size = size, why = "threads of a block wait for ever";
 	u32 n = size.x * size.y * size.z;
 	fibers.assign(n, Fiber());
 	for (block.z = 0; block.z < grid.z; block.z++)

@@ -31,6 +31,7 @@ static void set(const char *text) {
 		if (is != std::string::npos) settings[all.substr(0, is)] = strtoull(all.c_str() + is + 1, nullptr, 10);
 		all = end == std::string::npos ? "" : all.substr(end + 1);
 	}
+	eager = settings["eager"];
 }
 
 struct Read {
@@ -60,6 +61,7 @@ struct Module {
 struct Function {
 	Entry *entry;
 	Written written = {};
+	u64 room = 48 << 10; // that a launch may ask for
 	u64 bytes() const { return entry ? entry->bytes : written.code->bytes; }
 };
 
@@ -77,7 +79,7 @@ static Graph *captured;
 static bool spoiled; // who records has waited
 static std::map<std::string, u64> counts;
 
-static bool inside(u64 p, u64 n) {
+bool inside(u64 p, u64 n) {
 	auto i = allocations.upper_bound(p);
 	return i != allocations.begin() && (--i, p + n <= i->first + i->second);
 }
@@ -139,7 +141,7 @@ void emulator_set(const char *text) {
 // a graph or waits for a stream.
 u64 emulator_count(const char *what) {
 	std::lock_guard<std::recursive_mutex> guard(lock);
-	return counts[what];
+	return what == std::string("conflicts") ? conflicts : counts[what];
 }
 
 int cuInit(u32) { return settings["devices"] ? Success : NoDevice; }
@@ -286,7 +288,11 @@ int cuModuleGetFunction(Function **f, Module *m, const char *name) {
 	return NotFound;
 }
 
-int cuFuncSetAttribute(Function *, int, int) { return Success; }
+int cuFuncSetAttribute(Function *f, int what, int n) {
+	if (what != 8 || n < 0 || (u32)n > most_room) return Invalid;
+	return f->room = n, Success;
+}
+
 int cuFuncGetParamInfo(Function *f, u64 i, u64 *offset, u64 *size) { return i ? Invalid : (*offset = 0, *size = f->bytes(), Success); }
 
 int cuStreamCreate(Stream **s, u32) {
@@ -350,7 +356,7 @@ int cuEventElapsedTime(float *ms, Event *a, Event *b) {
 
 int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 shared, Stream *s, void **params, void **) {
 	ENTER;
-	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || shared > 163 << 10 || gy > 65535 || gz > 65535) return Invalid;
+	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || shared > f->room || gy > 65535 || gz > 65535) return Invalid;
 	Entry *e = f->entry;
 	Written written = f->written;
 	std::string args((const char *)params[0], f->bytes()); // as they are now
@@ -359,8 +365,9 @@ int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, 
 	return put(s, [=] {
 		if (launches++ >= settings["lose"]) return (int)Illegal;
 		Written w = {written.text, written.code, args.data()};
+		room_bytes = shared;
 		if (e ? run_grid(e->run, args.data(), grid, block) : run_grid(run_written, &w, grid, block)) return (int)Success;
-		fprintf(stderr, "emulator: kernel %s: threads of a block wait for ever\n", e ? e->name : "of text");
+		fprintf(stderr, "emulator: kernel %s: %s\n", e ? e->name : "of text", why);
 		return (int)LaunchFailed;
 	});
 }

@@ -33,7 +33,48 @@ extern Dim3 thread, block, block_size, grid_size;
 void wait_block();
 u32 wait_exchange(u32 v, u32 m);
 
-// run_grid runs a kernel; false if some of its threads wait for ever.
+// What the threads of a warp meet for.
+enum Meeting : u32 { MmaHalf = 1, MmaTF32 = 10, MmaI8, MmaU8, Matrices = 20 };
+
+// Post is what a thread shows the others of its warp.
+struct Post {
+	u64 meeting; // which, of all
+	u32 what;
+	u32 words[6];
+};
+
+// meet shows words to the warp, and gives what its 32 threads show, until the
+// thread meets the others again. All must come, for the same.
+const Post *meet(u32 what, const u32 *words);
+
+// stray ends the thread: its kernel fails, for that reason.
+void stray(const char *why);
+
+// count_conflicts counts a read of eight rows of 16 bytes that do not all lie in
+// other banks of shared memory.
+void count_conflicts(const Post *rows);
+extern u64 conflicts;
+
+// Copies into shared memory are done when they are waited for, so that who does
+// not wait reads what was there; or at once, by the setting eager=1, so that who
+// still reads what was there is found.
+void copy_later(void *to, const void *from, u32 bytes, u32 n);
+void commit_copies();
+void wait_copies(u32 left);
+extern bool eager;
+
+// room is the shared memory that launches ask for, room_bytes of it: what is there
+// before a block writes it is no number.
+const u32 most_room = 163 << 10;
+extern u8 room[most_room];
+extern u32 room_bytes;
+
+// inside reports whether memory of the device is allocated.
+bool inside(u64 p, u64 n);
+
+// run_grid runs a kernel; false if some of its threads wait for ever or stray,
+// and why says so.
+extern const char *why;
 bool run_grid(Kernel k, const void *args, Dim3 grid, Dim3 block);
 
 } // namespace emulator

@@ -18,12 +18,14 @@ package cuda
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cuda/cublas"
 	"pipe.dev/kernels/cuda/driver"
 )
 
@@ -34,6 +36,10 @@ var ptx embed.FS
 type Options struct {
 	Library string // the path of libcuda; "" means where drivers put it
 	Ordinal int    // of the device
+	// CuBLAS is the path of libcublasLt, by which large products then go, or
+	// FindCuBLAS; "" means that none do. What a row of such a product gives may
+	// depend on how many rows there are.
+	CuBLAS string
 }
 
 // Backend runs kernels on one device, in one stream.
@@ -52,6 +58,8 @@ type Backend struct {
 	tables    map[[32]byte]driver.Pointer // what kernels read that is not a tensor, by its hash
 	faults    faults
 	graphs    map[*driver.Graph]bool
+
+	blas *cublas.Handle // nil: products are the kernels'
 }
 
 // maker makes the kernel of an op for the given element types and ranks, or
@@ -61,13 +69,13 @@ type maker func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 // New opens the backend. It fails where there is no driver or no device that
 // will do; driver says which.
 func New(o Options) (*Backend, error) {
-	d, err := driver.Open(driver.Options(o))
+	d, err := driver.Open(driver.Options{Library: o.Library, Ordinal: o.Ordinal})
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
 	b := &Backend{device: d, table: table(), blocked: blocked(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{},
 		tables: map[[32]byte]driver.Pointer{}, graphs: map[*driver.Graph]bool{}}
-	if err := b.open(); err != nil {
+	if err := errors.Join(b.open(), b.openCuBLAS(o.CuBLAS)); err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
 	return b, nil
@@ -138,6 +146,9 @@ func (b *Backend) Close() error {
 	}
 	for _, at := range b.tables {
 		ends = append(ends, func() error { return b.device.Free(at) })
+	}
+	if b.blas != nil {
+		ends = append(ends, b.blas.Close)
 	}
 	var first error
 	for _, end := range append(ends, b.faults.close, b.stage.close, b.stream.Close, b.device.Close) {

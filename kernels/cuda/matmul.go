@@ -63,8 +63,11 @@ func matmul(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if p.batch, err = walk2(y.Shape[:lead], batchStrides(x.Shape, y.Shape), batchStrides(w.Shape, y.Shape)); err != nil {
 			return nil, err
 		}
+		if step, err := b.blasProduct(p, x, w, kernels.Tensor{}, y, args.Scratch); step != nil || err != nil {
+			return step, err
+		}
 		return b.product(p, x, w, kernels.Tensor{}, y)
-	}}, ok
+	}, scratch: b.matmulSpace}, ok
 }
 
 // lastTwo gives the columns of a matrix in the last two axes, and how far rows
@@ -128,7 +131,16 @@ func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
 	for _, t := range in {
 		ok = ok && stored(t.DType)
 	}
-	return kernel{bind: r.bind}, ok
+	return kernel{bind: r.bind, scratch: r.space}, ok
+}
+
+// space is the scratch of the product, where it goes by cuBLASLt.
+func (r rowProduct) space(_ any, in, out []ir.Type) int64 {
+	width := in[0].Sizes()[len(in[0].Shape)-1]
+	if r.two || r.halves || width == 0 {
+		return 0
+	}
+	return r.b.blasSpace(int(in[0].Elems())/width, r.out, width, in, out)
 }
 
 func (r rowProduct) bind(args kernels.Args) (kernels.Step, error) {
@@ -159,6 +171,9 @@ func (r rowProduct) bind(args kernels.Args) (kernels.Step, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if step, err := r.b.blasProduct(p, x, w, bias, y, args.Scratch); step != nil || err != nil {
+		return step, err
 	}
 	return r.b.product(p, x, w, bias, y)
 }

@@ -47,7 +47,7 @@ func load(path string) (*library, error) {
 	}
 	l := &library{path: found}
 	for s, name := range names {
-		if l.at[s], err = lookup(handle, name); err != nil && symbol(s) < symParameter {
+		if l.at[s], err = Lookup(handle, name); err != nil && symbol(s) < symParameter {
 			return nil, fmt.Errorf("%w: %s has no function %s; CUDA %d.%d or newer is needed", ErrTooOld, found, name, Oldest/1000, Oldest%1000/10)
 		}
 	}
@@ -64,7 +64,7 @@ func load(path string) (*library, error) {
 // openFirst opens the first of some libraries that can be opened.
 func openFirst(paths []string) (handle uintptr, path string, err error) {
 	for _, p := range paths {
-		h, e := dlopen(p)
+		h, e := OpenLibrary(p)
 		if e == nil {
 			return h, p, nil
 		}
@@ -110,3 +110,9 @@ func (l *library) check(s symbol, code int32) error {
 	}
 	return e
 }
+
+// call calls a function of the driver. It allocates unless args is a slice that
+// is kept.
+//
+//go:uintptrescapes
+func (l *library) call(s symbol, args ...uintptr) int32 { return int32(Call(l.at[s], args...)) }

@@ -4,17 +4,19 @@ package driver
 
 import "github.com/ebitengine/purego"
 
-func dlopen(path string) (uintptr, error) {
+// OpenLibrary opens a library of C.
+func OpenLibrary(path string) (handle uintptr, err error) {
 	return purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 }
 
-func lookup(handle uintptr, name string) (uintptr, error) { return purego.Dlsym(handle, name) }
+// Lookup finds a function of an open library.
+func Lookup(handle uintptr, name string) (uintptr, error) { return purego.Dlsym(handle, name) }
 
-// call calls a function of the driver. It allocates unless args is a slice that
-// is kept.
+// Call calls a function that takes whole numbers and addresses and gives one. It
+// allocates unless args is a slice that is kept.
 //
 //go:uintptrescapes
-func (l *library) call(s symbol, args ...uintptr) int32 {
-	r, _, _ := purego.SyscallN(l.at[s], args...)
-	return int32(r)
+func Call(function uintptr, args ...uintptr) uintptr {
+	r, _, _ := purego.SyscallN(function, args...)
+	return r
 }

@@ -7,10 +7,13 @@ import (
 	"runtime"
 )
 
-func dlopen(string) (uintptr, error) {
+// OpenLibrary opens nothing here.
+func OpenLibrary(string) (uintptr, error) {
 	return 0, errors.New("it is looked for on Linux only, on amd64 and arm64, not on " + runtime.GOOS + "/" + runtime.GOARCH)
 }
 
-func lookup(uintptr, string) (uintptr, error) { return 0, ErrNoDriver }
+// Lookup finds nothing here.
+func Lookup(uintptr, string) (uintptr, error) { return 0, ErrNoDriver }
 
-func (l *library) call(symbol, ...uintptr) int32 { return codeNoDevice }
+// Call calls nothing here.
+func Call(uintptr, ...uintptr) uintptr { return codeNoDevice }

@@ -25,6 +25,9 @@ func (s *Stream) Sync() error { return s.d.do(symStreamSync, s.handle) }
 // Wait makes later work of the stream wait for an event.
 func (s *Stream) Wait(e *Event) error { return s.d.do(symStreamWait, s.handle, e.handle, 0) }
 
+// Handle is the stream, as libraries of NVIDIA's take it.
+func (s *Stream) Handle() uintptr { return s.handle }
+
 // Close destroys the stream when its work is done.
 func (s *Stream) Close() error { return s.d.do(symStreamDestroy, s.handle) }
 

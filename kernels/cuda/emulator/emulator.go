@@ -1,5 +1,6 @@
 // Package emulator builds a libcuda for tests: the kernels of kernels/cuda as
-// g++ compiles them, behind functions of the driver's names.
+// g++ compiles them, behind functions of the driver's names. The same file has the
+// functions of libcublasLt, and lies beside itself under that name too.
 //
 // Kernels that the backend writes as text are done as that text says, instruction
 // by instruction.
@@ -73,6 +74,9 @@ func Build(folder string) (string, error) {
 	args := slices.Concat(flags, []string{"-o", made, "-x", "c++"}, sources)
 	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("g++: %w\n%s", err, out)
+	}
+	if err := os.Symlink("libcuda.so.1", filepath.Join(dir, "libcublasLt.so.13")); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
 	}
 	return path, os.Rename(made, path) // whoever builds it at the same time makes the same
 }

@@ -9,7 +9,9 @@ import (
 // Set changes what the library at path pretends, as "memory=1000,devices=0": devices;
 // version of the driver, 1000 times the major and 10 times the minor number;
 // capability of the device, as 80; memory in bytes; lose, the kernels after which
-// the device is lost; eager, 1 if cp.async copies at once and not when it is waited for. A command that a test starts reads them from PIPE_EMULATOR.
+// the device is lost; eager, 1 if cp.async copies at once and not when it is waited for;
+// cublas_none, 1 for a cuBLASLt that has no algorithm. A command that a test starts reads
+// them from PIPE_EMULATOR.
 func Set(path, settings string) error {
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
@@ -22,8 +24,8 @@ func Set(path, settings string) error {
 }
 
 // Count returns how often the process called the library at path to do something:
-// "launches" of kernels, "graphs" launched, "waits" for a stream; and how often
-// ldmatrix met "conflicts" of banks.
+// "launches" of kernels, "graphs" launched, "waits" for a stream, "products" of cuBLASLt; and
+// how often ldmatrix met "conflicts" of banks.
 func Count(path, what string) (uint64, error) {
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {

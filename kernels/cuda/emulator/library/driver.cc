@@ -4,6 +4,7 @@
 // kernels come then, too, and stay. A call on a thread without a context
 // fails, and so does a copy that leaves its allocation.
 #include "ptx.h"
+#include "queue.h"
 
 #include <chrono>
 #include <cstdio>
@@ -114,6 +115,14 @@ static int drain_all() {
 	for (Stream *s : streams) drain(s, s->put);
 	return fault;
 }
+
+Guard::Guard() { lock.lock(); }
+Guard::~Guard() { lock.unlock(); }
+bool entered() { return current && !fault; }
+bool reachable(u64 p, u64 n) { return inside(p, n); }
+int enqueue(void *stream, Work w) { return put((Stream *)stream, std::move(w)); }
+u64 setting(const char *name) { return settings.count(name) ? settings[name] : 0; }
+void count(const char *what) { counts[what]++; }
 
 static int copy(void *to, const void *from, u64 n) {
 	memcpy(to, from, n);

@@ -126,6 +126,13 @@ type Group interface {
 	Wait(ctx context.Context) error
 }
 
+// Describer is a Backend that knows what decides the bits of results and stands in
+// no plan.
+type Describer interface {
+	// Facts are its names and values, for the record of a run.
+	Facts() map[string]string
+}
+
 // Measurer is a Backend that can measure what it can do at most.
 type Measurer interface {
 	Limits(ctx context.Context) (Limits, error)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pipe.dev/executor/model"
+	"pipe.dev/kernels/cuda/cublas"
 	"pipe.dev/kernels/cuda/driver"
 )
 
@@ -14,6 +15,7 @@ import (
 // devices. No context is made to find out.
 type cudaState struct {
 	Library string     `json:"library,omitempty"` // the driver library
+	CuBLAS  string     `json:"cublas,omitempty"`  // the library of products
 	Devices []string   `json:"devices"`           // device files
 	GPUs    []gpuState `json:"gpus"`              // what the driver says of each
 	Used    bool       `json:"used"`              // whether --device cuda would run
@@ -56,14 +58,9 @@ func findCUDA(root fs.FS, goos string, getenv func(string) string, look func(lib
 		s.Why = "it is looked for on Linux only"
 		return s
 	}
-	for _, dir := range append(strings.Split(getenv("LD_LIBRARY_PATH"), ":"), driver.Folders[:]...) {
-		for _, name := range [...]string{"libcuda.so.1", "libcuda.so"} {
-			file := path.Join("/", dir, name)
-			if _, err := fs.Stat(root, file[1:]); err == nil && s.Library == "" && path.IsAbs(dir) {
-				s.Library = file
-			}
-		}
-	}
+	own := strings.Split(getenv("LD_LIBRARY_PATH"), ":")
+	s.Library = findLibrary(root, append(own, driver.Folders[:]...), "libcuda.so.1", "libcuda.so")
+	s.CuBLAS = findLibrary(root, append(own, cublas.Folders()...), cublas.Names[:]...)
 	for _, pattern := range deviceFiles {
 		found, _ := fs.Glob(root, pattern)
 		for _, f := range found {
@@ -92,6 +89,19 @@ func findCUDA(root fs.FS, goos string, getenv func(string) string, look func(lib
 	return s
 }
 
+// findLibrary is the first of the names that is in one of the folders; "" if none is.
+func findLibrary(root fs.FS, folders []string, names ...string) string {
+	for _, dir := range folders {
+		for _, name := range names {
+			file := path.Join("/", dir, name)
+			if _, err := fs.Stat(root, file[1:]); err == nil && path.IsAbs(dir) {
+				return file
+			}
+		}
+	}
+	return ""
+}
+
 // print writes the CUDA lines of pipe doctor.
 func (s cudaState) print(line func(label, format string, args ...any)) {
 	var found []string
@@ -112,4 +122,7 @@ func (s cudaState) print(line func(label, format string, args ...any)) {
 		use = "used with --device cuda"
 	}
 	line("", "%s: %s", use, s.Why)
+	if s.CuBLAS != "" {
+		line("", "%s: used with --device cuda --cublas", s.CuBLAS)
+	}
 }

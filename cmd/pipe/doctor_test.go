@@ -70,7 +70,7 @@ func TestFindCUDA(t *testing.T) {
 		"wsl":        {map[string]string{"usr/lib/wsl/lib/libcuda.so.1": "", "dev/dxg": ""}, "linux", "", "/usr/lib/wsl/lib/libcuda.so.1", []string{"/dev/dxg"}, "cuInit fails"},
 		"nixos":      {map[string]string{"run/opengl-driver/lib/libcuda.so": ""}, "linux", "", "/run/opengl-driver/lib/libcuda.so", nil, "no /dev/nvidia*"},
 		"no library": {map[string]string{"dev/nvidia0": ""}, "linux", "", "", []string{"/dev/nvidia0"}, "no libcuda.so.1"},
-		"variable":   {map[string]string{"opt/x/libcuda.so.1": "", "usr/lib64/libcuda.so.1": "", "dev/nvidia0": ""}, "linux", "/none:/opt/x", "/opt/x/libcuda.so.1", []string{"/dev/nvidia0"}, "a driver and a GPU are here"},
+		"variable":   {map[string]string{"opt/x/libcuda.so.1": "", "usr/local/cuda/lib64/libcublasLt.so.12": "", "usr/lib64/libcuda.so.1": "", "dev/nvidia0": ""}, "linux", "/none:/opt/x", "/opt/x/libcuda.so.1", []string{"/dev/nvidia0"}, "a driver and a GPU are here"},
 	} {
 		got := findCUDA(machine(c.files), c.goos, func(string) string { return c.path }, func(library string) ([]gpuState, error) {
 			if strings.Contains(library, "wsl") {
@@ -81,7 +81,8 @@ func TestFindCUDA(t *testing.T) {
 			}
 			return nil, nil
 		})
-		if got.Library != c.library || !slices.Equal(got.Devices, c.devices) || !strings.Contains(got.Why, c.why) || got.Used != (name == "variable") {
+		if got.Library != c.library || !slices.Equal(got.Devices, c.devices) || !strings.Contains(got.Why, c.why) || got.Used != (name == "variable") ||
+			got.CuBLAS != map[bool]string{true: "/usr/local/cuda/lib64/libcublasLt.so.12"}[name == "variable"] {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -28,16 +29,19 @@ import (
 const tierVariable = "PIPE_CPU_TIER"
 
 // backends are the devices that --device names.
-var backends = map[string]func(threads int) (kernels.Backend, error){
-	"cpu": func(threads int) (kernels.Backend, error) {
+var backends = map[string]func(f *engineFlags) (kernels.Backend, error){
+	"cpu": func(f *engineFlags) (kernels.Backend, error) {
+		if f.cublas != "" {
+			return nil, errors.New("--cublas is for --device cuda")
+		}
 		tier := os.Getenv(tierVariable)
-		b, err := cpu.New(cpu.Options{Threads: threads, Tier: tier})
+		b, err := cpu.New(cpu.Options{Threads: f.threads, Tier: tier})
 		if err != nil && tier != "" {
 			err = fmt.Errorf("%s=%s: %w", tierVariable, tier, err)
 		}
 		return b, err
 	},
-	"cuda": func(int) (kernels.Backend, error) { return cuda.New(cuda.Options{}) },
+	"cuda": func(f *engineFlags) (kernels.Backend, error) { return cuda.New(cuda.Options{CuBLAS: f.cublas}) },
 }
 
 // ownMemory is a backend whose memory is not the machine's.
@@ -47,6 +51,7 @@ type ownMemory interface{ FreeMemory() (int64, error) }
 type engineFlags struct {
 	set     []string
 	device  string
+	cublas  string // cuda.Options.CuBLAS
 	threads int
 	mem     string
 }
@@ -61,6 +66,8 @@ func (f *engineFlags) add(cmd *cobra.Command) {
 // addDevice adds the flags of commands that have no document.
 func (f *engineFlags) addDevice(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.device, "device", "cpu", "device to compute on: cpu or cuda")
+	cmd.Flags().StringVar(&f.cublas, "cublas", "", "on cuda: large products by cuBLASLt, looked for or at --cublas=PATH; a row's last bits may then depend on how many there are")
+	cmd.Flags().Lookup("cublas").NoOptDefVal = cuda.FindCuBLAS
 	cmd.Flags().IntVar(&f.threads, "threads", 0, "threads to compute with; 0 means one for each core")
 }
 
@@ -104,7 +111,7 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	if e.stages, err = stage.New(); err != nil {
 		return nil, err
 	}
-	if e.backend, err = make(f.threads); err != nil {
+	if e.backend, err = make(f); err != nil {
 		return nil, usagef(cmd, "%v", err)
 	}
 	if own, ok := e.backend.(ownMemory); ok && f.mem == "" {

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/journal"
+	"pipe.dev/kernels"
 	"pipe.dev/schema"
 )
 
@@ -150,6 +152,9 @@ func lastEvent(folder string, t *Trainer) (Event, error) {
 // the checkpoint to go on from.
 func (r *Run) openRun() (*journal.Run, *journal.Checkpoint, error) {
 	runs := journal.Runs{Root: r.opt.Root, Version: r.opt.Version, Steps: int64(r.Recipe.Steps.Steps)}
+	if d, ok := r.opt.Backend.(kernels.Describer); ok {
+		runs.Host = d.Facts()
+	}
 	files := map[string][]byte{}
 	for _, p := range r.Plans() {
 		files["plan-"+p.Name+".txt"] = []byte(p.String())
@@ -178,6 +183,9 @@ func openRun(runs journal.Runs, doc *schema.Document, name string, in inputs, fi
 	if run, err = runs.Open(name, hash); err != nil {
 		return nil, nil, err
 	}
+	if was := run.About.Host; was != nil && !maps.Equal(was, runs.Host) {
+		warn(fmt.Errorf("%s: was begun with %s, and goes on with %s: bits may differ", run.Folder, factsText(was), factsText(runs.Host)))
+	}
 	found, warnings, err := run.Latest()
 	for _, w := range warnings {
 		warn(errors.New(w))
@@ -199,6 +207,15 @@ func openRun(runs journal.Runs, doc *schema.Document, name string, in inputs, fi
 		return nil, nil, errors.Join(err, run.Close())
 	}
 	return run, found, nil
+}
+
+// factsText is what a device says of itself, in one order.
+func factsText(facts map[string]string) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(facts)) {
+		list = append(list, name+" "+facts[name])
+	}
+	return strings.Join(list, ", ")
 }
 
 // trainer makes the trainer of a new run, or of a checkpoint.

@@ -82,6 +82,11 @@ func (b *Backend) Name() string { return "cpu" }
 // Tier returns the name of the instruction set in use.
 func (b *Backend) Tier() string { return b.tier }
 
+// Facts are what decides bits and is not in a plan: for the record of a run.
+func (b *Backend) Facts() map[string]string {
+	return map[string]string{"device": b.Name(), "tier": b.tier}
+}
+
 // Threads returns the number of threads that run kernels.
 func (b *Backend) Threads() int { return b.pool.Threads() }
 

@@ -32,6 +32,9 @@ var folders = [...]string{
 	"/usr/local/cuda/lib64", "/usr/local/cuda/targets/x86_64-linux/lib", "/usr/local/cuda/targets/sbsa-linux/lib", "/opt/cuda/lib64",
 }
 
+// Folders are where it is looked for, those of the driver among them.
+func Folders() []string { return append(folders[:len(folders):len(folders)], driver.Folders[:]...) }
+
 // symbol is a function of the library.
 type symbol int
 
@@ -83,7 +86,7 @@ func load(path string) (*library, error) {
 	paths := []string{path}
 	if path == "" {
 		paths = Names[:len(Names):len(Names)]
-		for _, dir := range append(folders[:len(folders):len(folders)], driver.Folders[:]...) {
+		for _, dir := range Folders() {
 			for _, name := range Names {
 				paths = append(paths, filepath.Join(dir, name))
 			}

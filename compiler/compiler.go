@@ -85,7 +85,9 @@ type context struct {
 // passes run in this order; verify runs after each. Those before "bind" see
 // named sizes and run once; those from "bind" on run for every set of sizes.
 var passes = []pass{
-	{name: "adapt", run: adapt, outer: true,
+	{name: "cut", run: cut, outer: true,
+		why: "each side of a cut is a program of its own, for its own device"},
+	{name: "adapt", run: adapt, outer: true, after: []string{"cut"},
 		why: "an adapter is a part of the model, and of what learns"},
 	{name: "isolate", run: isolate, outer: true,
 		why: "what a query sees is a part of the model that learns"},

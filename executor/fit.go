@@ -43,15 +43,28 @@ var tileSizes = [...]int{128, 96, 64, 48, 32, 24, 16}
 
 // Fit makes the run hold at most limit bytes, and chooses what costs least: all models are read at the beginning,
 // so that what is wrong in one is told at once; or each when it is needed; then batches are computed
-// in parts; then pictures in tiles. It returns a *model.FitError if nothing of that is enough.
+// in parts; then, where the document allows it, the first layers of models on the host; then pictures in tiles. It
+// returns a *model.FitError if nothing of that is enough. limit is of the device's memory.
 func (p *Pipeline) Fit(limit int64) error {
+	if err := p.fitDevice(limit); err != nil {
+		return err
+	}
+	top := mostBy(p.moments(), Moment.HostBytes)
+	if need := top.HostBytes(); p.opt.HostMemory > 0 && need > p.opt.HostMemory {
+		return &model.FitError{Name: top.Name(), Weights: top.Front, Values: top.Values + top.Own, Need: need, Limit: p.opt.HostMemory, Host: true,
+			Advice: "fewer layers that stay on the host (offload), or a smaller batch, would need less"}
+	}
+	return nil
+}
+
+func (p *Pipeline) fitDevice(limit int64) error {
 	before := p.PeakBytes()
 	if before <= limit {
 		return nil
 	}
 	p.oneByOne()
 	for p.PeakBytes() > limit {
-		ok, err := p.less()
+		ok, err := p.less(limit)
 		if err != nil {
 			return err
 		}
@@ -73,12 +86,13 @@ func (p *Pipeline) oneByOne() {
 	p.single = false
 }
 
-// less changes the call at the peak, so that it needs less.
-func (p *Pipeline) less() (bool, error) {
+// less changes the call at the peak, or a model that is held there, so that it needs
+// less.
+func (p *Pipeline) less(limit int64) (bool, error) {
 	at := most(p.moments())
 	c := p.calls[at.Stage]
 	if c == nil {
-		return false, nil
+		return p.offload(at, limit)
 	}
 	p.fill(c, p.promised)
 	if c.def.Smaller != nil {
@@ -91,8 +105,8 @@ func (p *Pipeline) less() (bool, error) {
 			return true, nil
 		}
 	}
-	if c.def.Tiles == nil {
-		return false, nil
+	if ok, err := p.offload(at, limit); ok || err != nil || c.def.Tiles == nil {
+		return ok, err
 	}
 	for _, size := range tileSizes {
 		made, err := c.def.Tiles(&c.Call, size)
@@ -104,6 +118,32 @@ func (p *Pipeline) less() (bool, error) {
 		}
 		p.choose(Choice{about: c.ID + " tiles", What: fmt.Sprintf("nodes.%s computes %d tiles of %d", c.ID, made.Count, made.Size), Set: fmt.Sprintf("nodes.%s.tile=%d", c.ID, made.Size),
 			Cost: fmt.Sprintf("%.1f times the computing, and pictures that differ a little from those that are computed whole", made.More)})
+		return true, nil
+	}
+	return false, nil
+}
+
+// offload leaves layers on the host, of the first of the models that are held at a moment
+// whose document allows it and that has any left.
+func (p *Pipeline) offload(at Moment, limit int64) (bool, error) {
+	for _, m := range p.models {
+		if !m.Offloads() || !slices.Contains(at.Models, m.Name()) {
+			continue
+		}
+		ok, err := m.Shrink(at.Bytes() - limit)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			continue
+		}
+		layers, host, _ := m.Layers()
+		what := fmt.Sprintf("%s leaves %d of %d layers on the host, with what comes before them", m.Name(), host, layers)
+		if host == 0 {
+			what = fmt.Sprintf("%s leaves what comes before its %d layers on the host", m.Name(), layers)
+		}
+		p.choose(Choice{about: m.Name() + " offload", What: what, Set: fmt.Sprintf("%s.offload=%d", m.Name(), host),
+			Cost: "these are computed at the speed of the processor; results differ by rounding"})
 		return true, nil
 	}
 	return false, nil

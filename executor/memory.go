@@ -22,10 +22,25 @@ type Moment struct {
 	Work    int64    // what calls of models compute in
 	Values  int64    // what flows between stages, as far as it is known, the result among it
 	Own     int64    // of the stage, or of reading
+	Front   int64    // of layers that stay on the host
+	Apart   bool     // the device has memory of its own: Values, Own and Front lie on the host
 }
 
-// Bytes is what is held together.
-func (m Moment) Bytes() int64 { return m.Weights + m.Cache + m.Work + m.Values + m.Own }
+// Bytes is what is held together in the memory of the device.
+func (m Moment) Bytes() int64 {
+	if m.Apart {
+		return m.Weights + m.Cache + m.Work
+	}
+	return m.Weights + m.Cache + m.Work + m.Values + m.Own
+}
+
+// HostBytes is what is held on the host beside the memory of the device.
+func (m Moment) HostBytes() int64 {
+	if m.Apart {
+		return m.Values + m.Own + m.Front
+	}
+	return 0
+}
 
 // Name is how messages call it.
 func (m Moment) Name() string {
@@ -43,9 +58,13 @@ func (p *Pipeline) PeakBytes() int64 { return most(p.moments()).Bytes() }
 
 // most is the first of the moments that hold most.
 func most(list []Moment) Moment {
+	return mostBy(list, Moment.Bytes)
+}
+
+func mostBy(list []Moment, bytes func(Moment) int64) Moment {
 	var top Moment
 	for _, m := range list {
-		if m.Bytes() > top.Bytes() {
+		if bytes(m) > bytes(top) {
 			top = m
 		}
 	}
@@ -67,6 +86,7 @@ func (p *Pipeline) moments() []Moment {
 				at.Models = append(at.Models, m.Name())
 				at.Weights += m.StateBytes(ir.Weight)
 				at.Cache += m.StateBytes(ir.Cache)
+				at.Front += m.HostBytes()
 				at.Values = p.valueBytes(i-1, i)
 				list = append(list, at)
 				held[m.Name()] = true
@@ -91,7 +111,7 @@ func (p *Pipeline) moments() []Moment {
 // heldAt adds up the models that are held when a call runs. What a model computes in is
 // held from its first call on.
 func (p *Pipeline) heldAt(i int, held map[string]bool) Moment {
-	var at Moment
+	at := Moment{Apart: p.opt.Host != nil}
 	for _, m := range p.weighted() {
 		u := p.use(m)
 		if !held[m.Name()] || u.last < i {
@@ -100,6 +120,7 @@ func (p *Pipeline) heldAt(i int, held map[string]bool) Moment {
 		at.Models = append(at.Models, m.Name())
 		at.Weights += m.StateBytes(ir.Weight)
 		at.Cache += m.StateBytes(ir.Cache)
+		at.Front += m.HostBytes()
 		if u.first <= i {
 			at.Work += m.WorkBytes()
 		}
@@ -154,10 +175,20 @@ func (p *Pipeline) Notes() []string {
 // MemoryText is a table of moments.
 func MemoryText(list []Moment, size func(bytes int64) string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-28s %10s %10s %10s %10s %10s %10s  %s\n", "memory", "weights", "cache", "work", "values", "own", "together", "models")
-	for _, m := range list {
-		fmt.Fprintf(&b, "%-28s %10s %10s %10s %10s %10s %10s  %s\n", m.Name(), size(m.Weights), size(m.Cache), size(m.Work), size(m.Values), size(m.Own), size(m.Bytes()),
-			strings.ReplaceAll(strings.Join(m.Models, " "), "models.", ""))
+	for i, m := range list {
+		models := strings.ReplaceAll(strings.Join(m.Models, " "), "models.", "")
+		if m.Apart {
+			if i == 0 {
+				fmt.Fprintf(&b, "%-28s %10s %10s %10s %10s | %10s %10s %10s %10s  %s\n", "memory of the device | host", "weights", "cache", "work", "together", "layers", "values", "own", "together", "models")
+			}
+			fmt.Fprintf(&b, "%-28s %10s %10s %10s %10s | %10s %10s %10s %10s  %s\n", m.Name(), size(m.Weights), size(m.Cache), size(m.Work), size(m.Bytes()),
+				size(m.Front), size(m.Values), size(m.Own), size(m.HostBytes()), models)
+			continue
+		}
+		if i == 0 {
+			fmt.Fprintf(&b, "%-28s %10s %10s %10s %10s %10s %10s  %s\n", "memory", "weights", "cache", "work", "values", "own", "together", "models")
+		}
+		fmt.Fprintf(&b, "%-28s %10s %10s %10s %10s %10s %10s  %s\n", m.Name(), size(m.Weights), size(m.Cache), size(m.Work), size(m.Values), size(m.Own), size(m.Bytes()), models)
 	}
 	return b.String()
 }

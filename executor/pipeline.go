@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/data"
@@ -23,10 +24,13 @@ import (
 
 // Options say how to run a pipeline.
 type Options struct {
-	Backend  kernels.Backend
-	Compile  model.Compile
-	Stages   *stage.Table
-	Document stage.Document // that doc is of; files say nothing of it if it has no hash
+	Backend kernels.Backend
+	Host    kernels.Backend // where layers may stay, if the device has memory of its own; else nil
+	Compile model.Compile
+	Stages  *stage.Table
+	// HostMemory is how many bytes of it layers, values and stages may take there; 0 is any number.
+	HostMemory int64
+	Document   stage.Document // that doc is of; files say nothing of it if it has no hash
 	// Amend gives a resolved document with more settings, NAME=VALUE, and its hash.
 	Amend    func(resolved []byte, set []string) (text []byte, hash string, err error)
 	Progress func(model string, done, total int64) // bytes of weights, while they are read; may be nil
@@ -182,7 +186,7 @@ func (p *Pipeline) open() error {
 			}
 		}
 		o := model.Options{Name: name, Tokenizer: words, Dir: dir, Arch: arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights,
-			Backend: p.opt.Backend, Compile: p.opt.Compile, Warn: p.opt.Warn}
+			Backend: p.opt.Backend, Host: p.opt.Host, Offload: offload(ref), Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }
 		}
@@ -194,6 +198,15 @@ func (p *Pipeline) open() error {
 		p.known[name] = m
 	}
 	return model.ProveAdapters(p.models)
+}
+
+// offload is what a document says of layers that stay on the host.
+func offload(ref schema.ModelRef) model.Offload {
+	o := model.Offload{Auto: ref.Offload == "auto", At: ref.OffloadAt}
+	if n, err := strconv.Atoi(ref.Offload); err == nil {
+		o.Cut, o.Layers = true, n
+	}
+	return o
 }
 
 // parseCache finds the type of a cache: of single elements, or of blocks.

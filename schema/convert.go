@@ -68,7 +68,8 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		m := models.object(name)
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
 		cache, _ := c.pos("models."+name+".cache", cue.Str("models"), cue.Str(name), cue.Str("cache"))
-		p.Models = append(p.Models, ModelRef{Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), As: m.text("as"), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Scale: amount(m.get("adapter_scale")), Tokenizer: m.text("tokenizer"), Pos: pos})
+		offload, _ := c.pos("models."+name+".offload", cue.Str("models"), cue.Str(name), cue.Str("offload"))
+		p.Models = append(p.Models, ModelRef{Offload: wordOrNumber(m.get("offload")), OffloadAt: offload, Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), As: m.text("as"), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Scale: amount(m.get("adapter_scale")), Tokenizer: m.text("tokenizer"), Pos: pos})
 	}
 	if f := o.object("folder"); len(f.keys) > 0 {
 		p.Folder = &Folder{Path: c.here(f.text("path")), Classes: f.texts("classes")}
@@ -90,6 +91,17 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		p.Outputs = append(p.Outputs, Output{Name: name, From: out.text("from"), Type: out.text("type"), Pos: pos})
 	}
 	return p
+}
+
+// wordOrNumber is a text or a number of a document, as it writes it.
+func wordOrNumber(x any) string {
+	switch x := x.(type) {
+	case string:
+		return x
+	case json.Number:
+		return x.String()
+	}
+	return ""
 }
 
 // amount is a number of a document, 0 if it is none.

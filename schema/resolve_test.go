@@ -61,7 +61,7 @@ func meaningOf(t *testing.T, d *Document) string {
 	strip = func(x any) {
 		switch x := x.(type) {
 		case map[string]any:
-			for _, k := range []string{"Pos", "At", "OutPos", "Doc", "CacheAt"} {
+			for _, k := range []string{"Pos", "At", "OutPos", "Doc", "CacheAt", "OffloadAt"} {
 				delete(x, k)
 			}
 			for _, v := range x {

@@ -69,7 +69,7 @@ Everything is repeated; the spread is the distance of the quartiles as a part of
 			if err != nil {
 				return err
 			}
-			defer e.backend.Close()
+			defer e.close()
 			if doc.Recipe != nil {
 				return f.recipe(cmd, c, e, doc)
 			}

@@ -49,7 +49,7 @@ says how much of that it reaches. Data that stay in the caches can have more tha
 			if err != nil {
 				return err
 			}
-			defer e.backend.Close()
+			defer e.close()
 			list, err := chooseKernels(cmd, e, args, filter)
 			if err != nil {
 				return err

@@ -43,7 +43,7 @@ func chatCommand(c *console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer e.backend.Close()
+			defer e.close()
 			return runChat(cmd.Context(), c, e, f, path)
 		},
 	}

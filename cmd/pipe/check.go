@@ -161,7 +161,7 @@ func checkShapes(cmd *cobra.Command, models []*schema.Model) error {
 	if err != nil {
 		return err
 	}
-	defer e.backend.Close()
+	defer e.close()
 	var all []error
 	for _, m := range models {
 		o := compiler.Options{Entry: plan.Entry{Name: "forward"}, Target: e.backend}
@@ -178,7 +178,7 @@ func checkRecipe(cmd *cobra.Command, c *console, doc *schema.Document) error {
 	if err != nil {
 		return err
 	}
-	defer e.backend.Close()
+	defer e.close()
 	return learn.Check(doc, e.trainOptions(c, "", nil))
 }
 

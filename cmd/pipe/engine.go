@@ -74,15 +74,17 @@ func (f *engineFlags) addDevice(cmd *cobra.Command) {
 // engine is a device, and the tables that documents are compiled by.
 type engine struct {
 	backend kernels.Backend
+	host    kernels.Backend // the processor, where the device has memory of its own; else nil
 	ops     *op.Table
 	stages  *stage.Table
-	limit   int64 // bytes
+	limit   int64 // bytes, of the device's memory
+	memory  int64 // bytes of the machine's that are available
 }
 
 // maxThreads bounds --threads: each has memory of its own.
 const maxThreads = 1024
 
-// open makes the engine ready. Close its backend.
+// open makes the engine ready. Close it.
 func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	make, ok := backends[f.device]
 	if !ok {
@@ -96,7 +98,8 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	if f.threads < 0 || f.threads > maxThreads {
 		return nil, usagef(cmd, "--threads is %d, want 0 to %d", f.threads, maxThreads)
 	}
-	e := &engine{limit: availableMemory()}
+	e := &engine{memory: availableMemory()}
+	e.limit = e.memory
 	if f.mem != "" {
 		limit, err := parseBytes(f.mem)
 		if err != nil {
@@ -114,18 +117,42 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	if e.backend, err = make(f); err != nil {
 		return nil, usagef(cmd, "%v", err)
 	}
-	if own, ok := e.backend.(ownMemory); ok && f.mem == "" {
-		if e.limit, err = own.FreeMemory(); err != nil {
-			return nil, err
+	if own, ok := e.backend.(ownMemory); ok {
+		if err := e.besides(own, f); err != nil {
+			return nil, errors.Join(err, e.close())
 		}
 	}
 	return e, nil
 }
 
+// besides makes the processor ready beside a device with memory of its own.
+func (e *engine) besides(own ownMemory, f *engineFlags) (err error) {
+	if f.mem == "" {
+		if e.limit, err = own.FreeMemory(); err != nil {
+			return err
+		}
+	}
+	e.host, err = backends["cpu"](f.threads)
+	return err
+}
+
+// close gives the devices back.
+func (e *engine) close() error {
+	err := e.backend.Close()
+	if e.host != nil {
+		err = errors.Join(err, e.host.Close())
+	}
+	return err
+}
+
 // compile returns what compiles a model for the engine's device; trace may be nil.
 func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
 	return func(m *schema.Model, entry plan.Entry, w model.Weights) (model.Program, error) {
-		o := compiler.Options{Entry: entry, Target: e.backend, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Trace: trace}
+		target := e.backend
+		if entry.Side == plan.Front {
+			target = e.host
+		}
+		o := compiler.Options{Entry: entry, Target: target, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Trace: trace}
 		o.Adapter = adapterOf(w.Adapter)
 		return compiler.Compile(m, e.ops, o)
 	}
@@ -144,7 +171,7 @@ func adapterOf(a *adapter.Adapter) *compiler.Adapter {
 
 // prepare opens the models of a pipeline and makes its plans.
 func (e *engine) prepare(doc *schema.Document, o executor.Options) (*executor.Pipeline, error) {
-	o.Backend, o.Stages = e.backend, e.stages
+	o.Backend, o.Host, o.Stages, o.HostMemory = e.backend, e.host, e.stages, e.memory
 	o.Document.Resolved, o.Document.Hash = doc.Resolved(), doc.Hash
 	o.Amend = amended
 	if o.Compile == nil {

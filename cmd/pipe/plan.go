@@ -68,7 +68,7 @@ With --time=false the text is stable, so that two plans can be compared with dif
 			if err != nil {
 				return err
 			}
-			defer e.backend.Close()
+			defer e.close()
 			return f.plan(cmd, c, e, doc)
 		},
 	}
@@ -90,7 +90,7 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 			fmt.Fprintf(&graphs, "%s\n", g)
 		}
 	}
-	report := planReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash}
+	report := planReport{device: e.backend.Name(), Document: doc.File, Name: doc.Name, Hash: doc.Hash}
 	if doc.Recipe != nil {
 		r, err := learn.Prepare(doc, e.trainOptions(c, f.root, trace))
 		if err != nil {
@@ -199,17 +199,24 @@ type modelPlan struct {
 // planReport is what pipe plan shows.
 type planReport struct {
 	Document, Name, Hash string
+	device               string
 	plans                []modelPlan
 	peak                 int64
 	times                []*forecast
 	memory               []executor.Moment
 	chosen               []executor.Choice
 	notes                []string
+	layers               []modelLayers
 }
 
 func (r *planReport) addModel(m *model.Model) {
 	for _, p := range m.Plans() {
-		r.plans = append(r.plans, modelPlan{m.Name(), p})
+		for _, part := range p.Each() {
+			r.plans = append(r.plans, modelPlan{m.Name(), part})
+		}
+	}
+	if _, _, cut := m.Layers(); cut {
+		r.layers = append(r.layers, modelLayers{m.Name(), m.Placed()})
 	}
 }
 
@@ -242,6 +249,9 @@ func (r *planReport) text() string {
 	if len(r.memory) > 0 {
 		b.WriteString("\n" + executor.MemoryText(r.memory, model.Size))
 	}
+	for _, l := range r.layers {
+		b.WriteString("\n" + l.text(r.device))
+	}
 	for _, t := range r.times {
 		b.WriteString(t.text())
 	}
@@ -272,10 +282,11 @@ func (r *planReport) json() any {
 		Memory   []memoryJSON `json:"memory,omitempty"`
 		Chosen   []string     `json:"chosen,omitempty"`
 		Notes    []string     `json:"notes,omitempty"`
+		Layers   []layerJSON  `json:"layers,omitempty"`
 		Times    []*forecast  `json:"times,omitempty"`
 		Plans    []summary    `json:"plans"`
 		Steps    []step       `json:"steps"`
-	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.notes, r.times, []summary{}, []step{}}
+	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.notes, r.layersJSON(), r.times, []summary{}, []step{}}
 	for _, made := range r.chosen {
 		out.Chosen = append(out.Chosen, made.What)
 	}

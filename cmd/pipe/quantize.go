@@ -131,7 +131,7 @@ func (f *quantizeFlags) run(cmd *cobra.Command, c *console, in string) error {
 	if err != nil {
 		return err
 	}
-	defer e.backend.Close()
+	defer e.close()
 	s, err := f.source(e, in)
 	if err != nil {
 		return documentError(err)

@@ -70,7 +70,7 @@ PIPE_CPU_TIER=generic, avx2 or avx512 forces a tier of CPU kernels; pipe doctor 
 			if err != nil {
 				return err
 			}
-			defer e.backend.Close()
+			defer e.close()
 			if doc.Recipe != nil {
 				return trainDocument(cmd, c, e, doc, root, asJSON)
 			}

@@ -32,7 +32,21 @@ type Entry struct {
 	Given []string
 	// Take names nodes whose values are outputs as well.
 	Take []string
+	// Side is the part of the model to make, where it is cut behind the first
+	// Layers of its stack.
+	Side   Side
+	Layers int
 }
+
+// Side is a part of a model that is cut in two.
+type Side uint8
+
+// The sides of a cut.
+const (
+	Whole Side = iota // there is none
+	Front             // what comes before it
+	Back
+)
 
 // CacheError says that a cache in blocks cannot hold the keys or values of an op.
 type CacheError struct {

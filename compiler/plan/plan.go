@@ -75,6 +75,10 @@ type Plan struct {
 	Steps     []Step
 	WorkBytes int64 // size of the work arena
 	Again     Again
+	// Parts are the plans that it consists of, of a model that is cut: each on its
+	// device, one after the other. Then its steps are theirs, it has no states, and
+	// where its ports and steps lie only they say.
+	Parts []*Plan
 }
 
 // Again is what the backward pass of a training computes anew, so that the

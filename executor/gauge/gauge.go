@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -79,6 +80,23 @@ func Measure(ctx context.Context, b kernels.Backend, plans []*plan.Plan, o Optio
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+// Sum is the estimate of a plan that consists of parts.
+func Sum(p *plan.Plan, parts []Estimate) Estimate {
+	out := Estimate{Plan: p}
+	ops := map[string]Op{}
+	for _, e := range parts {
+		out.Seconds += e.Seconds
+		out.Measured += e.Measured * e.Seconds
+		for _, o := range e.Ops {
+			sum := ops[o.Name]
+			ops[o.Name] = Op{Name: o.Name, Calls: sum.Calls + o.Calls, Seconds: sum.Seconds + o.Seconds}
+		}
+	}
+	out.Measured /= max(out.Seconds, 1e-12)
+	out.Ops = Sorted(slices.Collect(maps.Values(ops)))
+	return out
 }
 
 // gauge holds what a model needs while it is measured, and what was found.

@@ -81,7 +81,7 @@ func (m *Model) fewer(limit int64) (rows int, ok bool) {
 		if err != nil {
 			break
 		}
-		if peakBytes(b.list()) <= limit {
+		if m.peakBytes(b.list()) <= limit {
 			return rows, true
 		}
 	}
@@ -112,12 +112,12 @@ func (m *Model) BatchOf() *decode.Batch {
 func (m *Model) move(p *plan.Plan) func(from, to, first, end int) error {
 	places, context := p.Sizes["batch"], p.Sizes["ctx"]
 	return func(from, to, first, end int) error {
-		for _, s := range p.States {
+		for _, s := range states(p) {
 			if s.Kind != ir.Cache || s.Type.Shape[0].N != places {
 				continue
 			}
 			row := s.Bytes / int64(places)
-			t, ok := m.store.Tensor(s.Path)
+			t, ok := m.tensor(s.Path)
 			if !ok || s.Layout != "" {
 				return fmt.Errorf("cache %s is not held row by row", s.Path)
 			}

@@ -16,12 +16,16 @@ type FitError struct {
 	Values               int64  // bytes of what flows between stages, if that is counted
 	Need, Limit          int64  // bytes, of all models together
 	Advice               string // what would fit
+	Host                 bool   // of the host's memory, not the device's; then Weights are those of layers that stay there
 }
 
 func (e *FitError) Error() string {
 	values := ""
 	if e.Values > 0 {
 		values = ", values " + Size(e.Values)
+	}
+	if e.Host {
+		return fmt.Sprintf("%s needs %s of the host's memory (layers that stay there %s%s) and %s are available: %s", e.Name, Size(e.Need), Size(e.Weights), values, Size(e.Limit), e.Advice)
 	}
 	return fmt.Sprintf("%s needs %s (weights %s, cache %s, work %s%s) and %s are allowed: %s",
 		e.Name, Size(e.Need), Size(e.Weights), Size(e.Cache), Size(e.Work), values, Size(e.Limit), e.Advice)
@@ -46,8 +50,17 @@ func Fit(models []*Model, limit int64) error {
 	}
 }
 
-// advice finds a shorter context that fits.
+// advice finds what would fit.
 func (m *Model) advice(need, limit int64) string {
+	smaller := m.smaller(need, limit)
+	if layers, _, cut := m.Layers(); m.opt.Host != nil && layers > 0 && !cut && !m.opt.Offload.Auto && m.Start() == nil {
+		return fmt.Sprintf("layers may stay on the host (--set %s.offload=auto); %s", m.opt.Name, smaller)
+	}
+	return smaller
+}
+
+// smaller finds a smaller batch or a shorter context that fits.
+func (m *Model) smaller(need, limit int64) string {
 	other := need - m.PeakBytes()
 	if m.batch != nil {
 		if rows, ok := m.fewer(limit - other); ok {
@@ -59,7 +72,7 @@ func (m *Model) advice(need, limit int64) string {
 		if err != nil {
 			break
 		}
-		if other+peakBytes(plans) <= limit {
+		if other+m.peakBytes(plans) <= limit {
 			return fmt.Sprintf("a context of %d positions would fit (--set %s.context=%d), or --mem %s", c, m.opt.Name, c, Size(need))
 		}
 	}
@@ -70,13 +83,10 @@ func (m *Model) advice(need, limit int64) string {
 	return fmt.Sprintf("%s would fit; --mem %s would", what, Size(need))
 }
 
-// peakBytes is what plans need together.
-func peakBytes(plans []*plan.Plan) int64 {
-	var work int64
-	for _, p := range plans {
-		work = max(work, p.WorkBytes)
-	}
-	return stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache) + work
+// peakBytes is what plans need together on the device.
+func (m *Model) peakBytes(plans []*plan.Plan) int64 {
+	plans = m.onSide(plans, &m.device)
+	return stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache) + workBytes(plans)
 }
 
 // Size writes a number of bytes as people read it, rounded up, so that it is

@@ -48,7 +48,7 @@ func (m *Model) Forecast(ctx context.Context, budget time.Duration) (*Forecast, 
 			plans = append(plans, p)
 		}
 	}
-	list, err := gauge.Measure(ctx, m.opt.Backend, plans, gauge.Options{Budget: budget, Feed: func(s *session.Session) error { return m.feed(s, f.Past) }})
+	list, err := m.measure(ctx, plans, f.Past, budget)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,30 @@ func (m *Model) Forecast(ctx context.Context, budget time.Duration) (*Forecast, 
 		}
 	}
 	return f, nil
+}
+
+// measure measures plans, those of a model that is cut on each of its sides.
+func (m *Model) measure(ctx context.Context, plans []*plan.Plan, past int, budget time.Duration) ([]gauge.Estimate, error) {
+	found := map[*plan.Plan]gauge.Estimate{}
+	for _, s := range m.sides() {
+		o := gauge.Options{Budget: budget / time.Duration(len(m.sides())), Feed: func(s *session.Session) error { return m.feed(s, past) }}
+		list, err := gauge.Measure(ctx, s.backend, m.onSide(plans, s), o)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			found[e.Plan] = e
+		}
+	}
+	var out []gauge.Estimate
+	for _, p := range plans {
+		var parts []gauge.Estimate
+		for _, part := range p.Each() {
+			parts = append(parts, found[part])
+		}
+		out = append(out, gauge.Sum(p, parts))
+	}
+	return out, nil
 }
 
 // making are the plans of a model that makes text for a token, of as many texts

@@ -273,7 +273,7 @@ func TestPeak(t *testing.T) {
 		generator(t, m, 1, 8, 32)
 		var mapped int64
 		for _, s := range m.plans[0].States {
-			if m.store.Mapped(s.Path) {
+			if m.device.store.Mapped(s.Path) {
 				mapped += s.Bytes
 			}
 		}
@@ -302,7 +302,7 @@ func TestPoison(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.sessions[p].RunPoisoned(ctx, m.arena); err != nil {
+		if err := m.sessions[p].RunPoisoned(ctx, m.device.arena); err != nil {
 			t.Fatal(err)
 		}
 		for i, out := range p.Outputs {

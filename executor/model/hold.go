@@ -2,13 +2,12 @@ package model
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
-	"pipe.dev/executor/session"
 )
 
 // Load proves the checkpoint against the plans, reads the weights and
@@ -30,85 +29,53 @@ func (m *Model) Prove() error { return m.prove() }
 // Read reads the weights of a proven checkpoint and allocates caches. What calls
 // compute in is allocated by the first of them. After Release it can be called again.
 func (m *Model) Read(ctx context.Context) error {
-	m.store = session.NewStore(m.opt.Backend)
-	ahead := &fetcher{m: m, list: m.stored()}
-	if err := m.store.Room(ahead.list); err != nil {
-		return fmt.Errorf("%s: %w", m.opt.Dir, err)
+	ahead := &fetcher{m: m}
+	var total, done int64
+	for _, s := range m.sides() {
+		plans := m.onSide(m.plans, s)
+		total += stateBytes(plans, ir.Weight)
+		ahead.list = append(ahead.list, m.stored(plans)...)
 	}
-	total, done := m.StateBytes(ir.Weight), int64(0)
-	if err := m.store.Reserve(session.Largest(m.plans)); err != nil {
-		return err
-	}
-	for _, p := range m.plans {
-		for i := range p.States {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			hear := func(bytes int64) {
-				done += bytes
-				if m.opt.Progress != nil {
-					m.opt.Progress(done, total)
-				}
-			}
-			ahead.fetch(done)
-			if err := m.load(p.States[i], hear); err != nil {
-				return err
-			}
+	hear := func(bytes int64) {
+		done += bytes
+		if m.opt.Progress != nil {
+			m.opt.Progress(done, total)
 		}
 	}
-	return nil
-}
-
-// work allocates what calls compute in, once; again if a call that was asked for
-// since then needs more.
-func (m *Model) work() error {
-	if m.arena != nil && m.arena.Size() >= m.WorkBytes() {
-		return nil
-	}
-	if m.arena != nil {
-		clear(m.sessions)
-		if err := m.arena.Free(); err != nil {
-			return fmt.Errorf("%s: %w", m.opt.Dir, err)
+	for _, s := range m.sides() {
+		if err := m.readSide(ctx, s, hear, func() { ahead.fetch(done) }); err != nil {
+			return err
 		}
-		m.arena = nil
 	}
-	arena, err := m.opt.Backend.Alloc(m.WorkBytes())
-	if err != nil {
-		return fmt.Errorf("%s: %w", m.opt.Dir, err)
-	}
-	m.arena = arena
 	return nil
 }
 
 // Held reports whether the weights were read and not yet given back.
-func (m *Model) Held() bool { return m.store != nil }
+func (m *Model) Held() bool { return m.device.store != nil }
 
 // Release gives back the memory of weights, caches and calls, and the pages of weights that are used where
 // files are mapped. Files stay open.
 func (m *Model) Release() error {
-	var first error
-	if m.store != nil {
-		first = m.store.Free()
+	held := m.Held()
+	var errs []error
+	for _, s := range []*side{&m.device, &m.host} {
+		errs = append(errs, s.release())
+	}
+	if held {
 		m.ckpt.ReleaseAll()
 		if m.adapter != nil {
 			m.adapter.Checkpoint().ReleaseAll()
 		}
 	}
-	if m.arena != nil {
-		if err := m.arena.Free(); err != nil && first == nil {
-			first = err
-		}
-	}
-	m.store, m.arena = nil, nil
 	clear(m.sessions)
-	return first
+	return errors.Join(errs...)
 }
 
 // ReadBytes is what reading the weights takes for a moment besides their own memory: the
 // largest one that is converted on its way.
 func (m *Model) ReadBytes() int64 {
 	var most int64
-	for _, p := range m.plans {
+	for _, p := range m.all() {
 		for _, s := range p.States {
 			if s.Kind != ir.Weight {
 				continue

@@ -150,17 +150,11 @@ func (m *Model) optional(names []string) []string {
 	return list
 }
 
-// WorkBytes is the size of the work arena, which the plans share.
-func (m *Model) WorkBytes() int64 {
-	var most int64
-	for _, p := range m.plans {
-		most = max(most, p.WorkBytes)
-	}
-	return most
-}
+// WorkBytes is the size of the work arena on the device, which the plans share.
+func (m *Model) WorkBytes() int64 { return workBytes(m.onSide(m.plans, &m.device)) }
 
-// StateBytes is the memory of the states of one kind of all plans.
-func (m *Model) StateBytes(k ir.Kind) int64 { return stateBytes(m.plans, k) }
+// StateBytes is the memory on the device of the states of one kind of all plans.
+func (m *Model) StateBytes(k ir.Kind) int64 { return stateBytes(m.onSide(m.plans, &m.device), k) }
 
 func stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
 	var sum int64
@@ -172,21 +166,19 @@ func stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
 	return sum
 }
 
-// PeakBytes is what the model will allocate or map.
+// PeakBytes is what the model will allocate or map on the device.
 func (m *Model) PeakBytes() int64 {
 	return m.StateBytes(ir.Weight) + m.StateBytes(ir.Cache) + m.WorkBytes()
 }
 
-// Bytes is what the model has allocated or mapped.
-func (m *Model) Bytes() int64 {
-	if m.store == nil {
-		return 0
-	}
-	if m.arena == nil {
-		return m.store.Bytes()
-	}
-	return m.store.Bytes() + m.arena.Size()
+// HostBytes is what the layers will allocate or map that stay on the host.
+func (m *Model) HostBytes() int64 {
+	plans := m.onSide(m.plans, &m.host)
+	return stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache) + workBytes(plans)
 }
+
+// Bytes is what the model has allocated or mapped on the device.
+func (m *Model) Bytes() int64 { return m.device.bytes() }
 
 // fetcher has the disk read weights while those before them are packed.
 type fetcher struct {
@@ -205,12 +197,12 @@ func (f *fetcher) fetch(done int64) {
 	}
 }
 
-// stored lists the weights that come from files, in the order in which they are
-// read.
-func (m *Model) stored() []plan.State {
+// stored lists the weights of plans that come from files, in the order in which
+// they are read.
+func (m *Model) stored(plans []*plan.Plan) []plan.State {
 	var list []plan.State
 	seen := map[string]bool{}
-	for _, p := range m.plans {
+	for _, p := range plans {
 		for _, s := range p.States {
 			if _, computed := m.ratios(s.Path); s.Kind == ir.Weight && !computed && !seen[s.Path] {
 				list, seen[s.Path] = append(list, s), true
@@ -221,13 +213,13 @@ func (m *Model) stored() []plan.State {
 }
 
 // load reads one state, if it is a weight that the store lacks, or computes it.
-func (m *Model) load(s plan.State, hear func(bytes int64)) error {
+func (m *Model) load(to *session.Store, s plan.State, hear func(bytes int64)) error {
 	l, ok := m.ratios(s.Path)
 	if !ok {
 		c, name := m.source(s.Path)
-		return m.store.Load(c, func(string) string { return name }, []plan.State{s}, hear)
+		return to.Load(c, func(string) string { return name }, []plan.State{s}, hear)
 	}
-	if _, ok := m.store.Tensor(s.Path); ok {
+	if _, ok := to.Tensor(s.Path); ok {
 		return nil
 	}
 	values, err := m.adapter.Ratios(l, m.ckpt, m.tensorName(l.Path+".weight"))
@@ -235,7 +227,7 @@ func (m *Model) load(s plan.State, hear func(bytes int64)) error {
 		return err
 	}
 	hear(s.Bytes)
-	return m.store.New(s, tensorfile.AppendFloats(nil, s.Type.DType, values...))
+	return to.New(s, tensorfile.AppendFloats(nil, s.Type.DType, values...))
 }
 
 // session binds a plan once.
@@ -243,13 +235,13 @@ func (m *Model) session(p *plan.Plan) (*session.Session, error) {
 	if s, ok := m.sessions[p]; ok {
 		return s, nil
 	}
-	if m.store == nil {
+	if !m.Held() {
 		return nil, fmt.Errorf("%s is not loaded", m.opt.Dir)
 	}
 	if err := m.work(); err != nil {
 		return nil, err
 	}
-	s, err := session.Bind(m.opt.Backend, p, m.store, m.arena)
+	s, err := m.bind(p)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,8 @@ type Options struct {
 	CacheAt   ir.Pos // where the document says so
 	Weights   Formats
 	Backend   kernels.Backend
+	Host      kernels.Backend // where layers may stay, if the device has memory of its own; else nil
+	Offload   Offload
 	Compile   Compile
 	Progress  func(done, total int64) // bytes of weights, while they are read; may be nil
 	Warn      func(error)             // is told of weights that stay as they are stored; may be nil
@@ -82,9 +84,13 @@ type Model struct {
 	batch     *batch       // of several texts, or nil
 	context   int          // of text
 	partial   bool         // some outputs are not wanted, nor are their weights
-	store     *session.Store
+	device    side
+	host      side // of a model that is cut
+	cut       bool
+	layers    int                   // on the host, if it is cut
+	made      map[*plan.Plan]madeOf // every plan
+	joined    map[string]*plan.Plan // of both sides, by what they are of
 	formats   *chosen
-	arena     kernels.Buffer
 	sessions  map[*plan.Plan]*session.Session
 }
 
@@ -109,8 +115,13 @@ func Open(o Options) (*Model, error) {
 			return nil, err
 		}
 	}
-	return &Model{opt: o, from: source, arch: source.Arch, ckpt: source.Checkpoint, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}, asked: map[*plan.Plan]int{},
-		formats: &chosen{types: map[string]ir.Type{}, stay: map[string]ir.DType{}}}, nil
+	m := &Model{opt: o, from: source, arch: source.Arch, ckpt: source.Checkpoint, adapter: a, programs: map[string]Program{}, sessions: map[*plan.Plan]*session.Session{}, asked: map[*plan.Plan]int{},
+		formats: &chosen{types: map[string]ir.Type{}, stay: map[string]ir.DType{}}, made: map[*plan.Plan]madeOf{}, joined: map[string]*plan.Plan{},
+		device: side{backend: o.Backend}, host: side{backend: o.Host}}
+	if err := m.cutAsAsked(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 // Close gives memory and files back.
@@ -202,11 +213,18 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 
 // plan compiles an entry for sizes.
 func (m *Model) plan(e plan.Entry, sizes map[string]int) (*plan.Plan, error) {
+	if m.cut {
+		return m.cutPlan(e, sizes)
+	}
 	program, err := m.program(e)
 	if err != nil {
 		return nil, err
 	}
-	return program.Plan(sizes)
+	p, err := program.Plan(sizes)
+	if err == nil {
+		m.made[p] = madeOf{e, sizes}
+	}
+	return p, err
 }
 
 // want remembers that plans will be run.
@@ -270,7 +288,7 @@ func (m *Model) ratios(path string) (adapter.Layer, bool) {
 func (m *Model) prove() error {
 	var wants []checkpoint.Want
 	seen := map[string]bool{}
-	for _, p := range m.plans {
+	for _, p := range m.all() {
 		for _, s := range p.States {
 			if s.Kind == ir.Weight && !seen[s.Path] {
 				seen[s.Path] = true

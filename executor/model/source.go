@@ -64,7 +64,7 @@ func (m *Model) layout(e plan.Entry) func(path string) (ir.Layout, bool) {
 		return nil
 	}
 	lie := map[string]ir.Layout{}
-	for _, p := range m.plans {
+	for _, p := range m.all() {
 		for _, s := range p.States {
 			if s.Kind == ir.Weight {
 				lie[s.Path] = s.Layout

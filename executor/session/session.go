@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"pipe.dev/compiler/ir"
@@ -20,6 +21,9 @@ type Session struct {
 	outputs map[string]kernels.Tensor
 	outs    [][]kernels.Tensor // of every step, to look for NaN
 	hear    func(step int, took time.Duration)
+
+	parts    []*Session  // of a plan that has parts; then it has no steps of its own
+	crossing [][]crossed // to each of them
 }
 
 // Bind resolves the kernels of p over the states in store and the work arena,
@@ -91,11 +95,14 @@ func (s *Session) Plan() *plan.Plan { return s.plan }
 // Reads reports whether the plan has an input of that name.
 func (s *Session) Reads(name string) bool {
 	_, ok := s.inputs[name]
-	return ok
+	return ok || slices.ContainsFunc(s.parts, func(part *Session) bool { return part.Reads(name) })
 }
 
 // Write sets an input: elements in C order, little-endian.
 func (s *Session) Write(name string, data []byte) error {
+	if s.parts != nil {
+		return s.writeParts(name, data)
+	}
 	t, ok := s.inputs[name]
 	if !ok {
 		return fmt.Errorf("plan %s has no input %q", s.plan.Name, name)
@@ -108,6 +115,9 @@ func (s *Session) Write(name string, data []byte) error {
 
 // Read copies an output.
 func (s *Session) Read(name string, dst []byte) error {
+	if s.parts != nil {
+		return s.readParts(name, dst)
+	}
 	t, ok := s.outputs[name]
 	if !ok {
 		return fmt.Errorf("plan %s has no output %q", s.plan.Name, name)
@@ -124,6 +134,9 @@ func (s *Session) Read(name string, dst []byte) error {
 // Wait waits until all that runs is done, and says what went wrong in it. Read
 // waits too.
 func (s *Session) Wait(ctx context.Context) error {
+	if s.parts != nil {
+		return s.waitParts(ctx)
+	}
 	if s.group == nil {
 		return s.backend.Sync(ctx)
 	}
@@ -133,6 +146,9 @@ func (s *Session) Wait(ctx context.Context) error {
 // Run makes one call of the plan. It does not allocate. A device may still be at
 // it when Run returns: what goes wrong there is told by Wait and Read.
 func (s *Session) Run(ctx context.Context) error {
+	if s.parts != nil {
+		return s.eachPart(func(part *Session) error { return part.Run(ctx) })
+	}
 	if s.group != nil && s.hear == nil {
 		return s.group.Run(ctx)
 	}
@@ -166,13 +182,19 @@ func group(b kernels.Backend, steps []kernels.Step, of []plan.Step) kernels.Grou
 }
 
 // Watch has later calls of Run tell hear how long each step of the plan took; nil ends that.
-func (s *Session) Watch(hear func(step int, took time.Duration)) { s.hear = hear }
+func (s *Session) Watch(hear func(step int, took time.Duration)) {
+	s.hear = hear
+	s.watchParts(hear)
+}
 
 // RunStep runs one step of the plan alone, as often as it is called, and waits for
 // it. What it reads is whatever lies there.
 func (s *Session) RunStep(ctx context.Context, i int) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if s.parts != nil {
+		return s.runPartStep(ctx, i)
 	}
 	err := s.steps[i](ctx)
 	if err == nil {

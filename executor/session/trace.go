@@ -23,6 +23,9 @@ func (e *NaNError) Error() string {
 // every step. It returns a *NaNError for the first that holds NaN or infinity,
 // nil if none does. It is slow: call it after a run went wrong.
 func (s *Session) Trace(ctx context.Context) error {
+	if s.parts != nil {
+		return s.eachPart(func(part *Session) error { return part.Trace(ctx) })
+	}
 	for i, run := range s.steps {
 		if err := run(ctx); err != nil {
 			return err

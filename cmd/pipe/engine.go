@@ -132,7 +132,7 @@ func (e *engine) besides(own ownMemory, f *engineFlags) (err error) {
 			return err
 		}
 	}
-	e.host, err = backends["cpu"](f.threads)
+	e.host, err = backends["cpu"](f)
 	return err
 }
 

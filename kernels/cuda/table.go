@@ -30,8 +30,11 @@ func table() map[string]maker {
 		"log_softmax": softmaxOp(true),
 		"argmax":      argmax,
 		"cumsum":      cumsum,
-		"rms_norm":    rmsNorm,
-		"layer_norm":  layerNorm,
+
+		"rms_norm":        rmsNorm,
+		"layer_norm":      layerNorm,
+		"rms_norm_grad":   rmsNormGrad,
+		"layer_norm_grad": layerNormGrad,
 
 		"gather":        gather,
 		"embedding":     embedding,

@@ -109,39 +109,3 @@ KERNEL(cumsum, Along) {
 		}
 	}
 }
-
-struct Norm {
-	void *y;
-	const void *x, *weight, *bias; // weight and bias may be left out
-	u64 rows, n;
-	u32 type, weight_type, bias_type;
-	u32 center; // whether the mean is taken away
-	double eps;
-	float offset; // added to the weight
-};
-
-// norm is (x - mean) / sqrt(mean((x - mean)²) + eps) * (offset + weight) + bias of
-// each row; without center the mean counts as 0.
-KERNEL(norm, Norm) {
-	SHARED double room[MaxThreads];
-	for (u64 r = block_x(); r < p.rows; r += blocks_x()) {
-		u64 start = r * p.n;
-		double mean = 0.0, sum = 0.0;
-		if (p.center) {
-			for (u64 i = tid(); i < p.n; i += threads()) sum += (double)load_float(p.x, p.type, start + i);
-			mean = tree(sum, room, plus) / (double)p.n;
-		}
-		sum = 0.0;
-		for (u64 i = tid(); i < p.n; i += threads()) {
-			double d = (double)load_float(p.x, p.type, start + i) - mean;
-			sum += d * d;
-		}
-		double scale = 1.0 / __builtin_sqrt(tree(sum, room, plus) / (double)p.n + p.eps);
-		for (u64 i = tid(); i < p.n; i += threads()) {
-			float y = (float)(((double)load_float(p.x, p.type, start + i) - mean) * scale);
-			if (p.weight) y = y * (p.offset + load_float(p.weight, p.weight_type, i));
-			if (p.bias) y = y + load_float(p.bias, p.bias_type, i);
-			store_float(p.y, p.type, start + i, y);
-		}
-	}
-}

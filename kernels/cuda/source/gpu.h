@@ -24,6 +24,9 @@ typedef long long i64;
 #define UNROLL _Pragma("unroll")
 #define KERNEL(name, P) extern "C" __attribute__((global)) void name(const P p)
 
+// KERNEL_OF is a KERNEL of at most so many threads a block: registers are given out so that they fit.
+#define KERNEL_OF(most, name, P) extern "C" __attribute__((global, launch_bounds(most))) void name(const P p)
+
 DEV u32 tid() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEV u32 threads() { return __nvvm_read_ptx_sreg_ntid_x(); }
 DEV u32 block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }

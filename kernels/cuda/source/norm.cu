@@ -80,7 +80,7 @@ template <u32 Q> ALWAYS void norm_held(const Norm &p) {
 
 KERNEL(norm_1, Norm) { norm_held<1>(p); }
 KERNEL(norm_2, Norm) { norm_held<2>(p); }
-KERNEL(norm_4, Norm) { norm_held<4>(p); }
+KERNEL_OF(512, norm_4, Norm) { norm_held<4>(p); }
 
 // row_mean is the mean of a row, as what is to be added to its first element, by
 // all threads of a block.
@@ -181,7 +181,7 @@ template <u32 Q> ALWAYS void norm_grad_held(const NormGrad &p) {
 
 KERNEL(norm_grad_1, NormGrad) { norm_grad_held<1>(p); }
 KERNEL(norm_grad_2, NormGrad) { norm_grad_held<2>(p); }
-KERNEL(norm_grad_4, NormGrad) { norm_grad_held<4>(p); }
+KERNEL_OF(512, norm_grad_4, NormGrad) { norm_grad_held<4>(p); }
 
 // norm_grad_long is norm_grad_held for rows of any length: a thread adds to its
 // columns of sums, row by row.

@@ -13,6 +13,8 @@
 	static emulator::Entry entry_##name(#name, run_##name, sizeof(P));                      \
 	static void name(const P &p)
 
+#define KERNEL_OF(most, name, P) KERNEL(name, P)
+
 DEV u32 tid() { return emulator::thread.x; }
 DEV u32 threads() { return emulator::block_size.x; }
 DEV u32 block_x() { return emulator::block.x; }

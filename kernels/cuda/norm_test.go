@@ -1,0 +1,70 @@
+//go:build linux && (amd64 || arm64)
+
+package cuda
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+)
+
+// Rows of each variant, and more of them than a team takes at once, have the norms
+// and gradients that float64 gives.
+func TestNormRows(t *testing.T) {
+	b := open(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, c := range []struct{ rows, n int }{{5, 260}, {4500, 4}, {3, 2044}, {2, 4100}, {2, 8196}, {3, 8193}} {
+		x, w, dy := numbers(random, c.rows*c.n), numbers(random, c.n), numbers(random, c.rows*c.n)
+		kind, vector := ir.T(ir.F32, c.rows, c.n), ir.T(ir.F32, c.n)
+		want := normGradOf(x, w, dy, c.n)
+		at := op.LayerNormAttr{Eps: 1e-5, Affine: true}
+		y := compute(t, b, "layer_norm", at, []ir.Type{kind, vector, vector}, []ir.Type{kind}, [][]float64{x, w, w})
+		got := compute(t, b, "layer_norm_grad", at, []ir.Type{kind, vector, kind}, []ir.Type{kind, vector, vector}, [][]float64{x, w, dy})
+		for i, what := range []string{"y", "dx", "dweight", "dbias"} {
+			have := append(y, got...)[i]
+			for j, v := range want[i] {
+				if d := math.Abs(have[j] - v); !(d <= 2e-5*(1+math.Abs(v))) {
+					t.Fatalf("%d rows of %d: %s[%d] is %v, want %v", c.rows, c.n, what, j, have[j], v)
+				}
+			}
+		}
+	}
+}
+
+func numbers(r *rand.Rand, n int) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = float64(float32(r.Float64()*4 - 1))
+	}
+	return out
+}
+
+// normGradOf computes y with bias w, dx, dweight and dbias of rows of n.
+func normGradOf(x, w, dy []float64, n int) [4][]float64 {
+	out := [4][]float64{make([]float64, len(x)), make([]float64, len(x)), make([]float64, n), make([]float64, n)}
+	for at := 0; at < len(x); at += n {
+		var mean, variance, g, gz float64
+		for _, v := range x[at : at+n] {
+			mean += v / float64(n)
+		}
+		for _, v := range x[at : at+n] {
+			variance += (v - mean) * (v - mean) / float64(n)
+		}
+		scale := 1 / math.Sqrt(variance+1e-5)
+		for i := range n {
+			z := (x[at+i] - mean) * scale
+			out[0][at+i] = z*w[i] + w[i]
+			out[2][i] += dy[at+i] * z
+			out[3][i] += dy[at+i]
+			g += dy[at+i] * w[i] / float64(n)
+			gz += dy[at+i] * w[i] * z / float64(n)
+		}
+		for i := range n {
+			out[1][at+i] = scale * (dy[at+i]*w[i] - g - (x[at+i]-mean)*scale*gz)
+		}
+	}
+	return out
+}

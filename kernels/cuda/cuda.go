@@ -52,6 +52,8 @@ type Backend struct {
 
 	blocked map[string]maker // for weights in blocks
 
+	mostLogits int // of a chunk, if it is set
+
 	mu        sync.Mutex
 	modules   map[string]*driver.Module
 	functions map[string]*driver.Function

@@ -36,6 +36,9 @@ func table() map[string]maker {
 		"rms_norm_grad":   rmsNormGrad,
 		"layer_norm_grad": layerNormGrad,
 
+		"linear_cross_entropy":      linearCrossEntropy,
+		"linear_cross_entropy_grad": linearCrossEntropy,
+
 		"gather":        gather,
 		"embedding":     embedding,
 		"take_along":    takeAlong,

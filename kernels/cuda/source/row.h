@@ -60,3 +60,18 @@ template <u32 N> ALWAYS void team_sums(float *v, u32 team, float (*room)[MostWar
 		for (u32 w = 0; w < team / Warp; w++) v[k] += room[k][w];
 	}
 }
+
+// team_most is the greatest value of all threads of a team; a NaN stays.
+ALWAYS float team_most(float v, u32 team, float (*room)[MostWarps]) {
+#pragma unroll
+	for (u32 m = Warp / 2; m > 0; m /= 2) {
+		float o = f32_bits(exchange(bits_f32(v), m));
+		v = o > v || o != o ? o : v;
+	}
+	if (team <= Warp) return v;
+	sync();
+	if (tid() % Warp == 0) room[0][tid() / Warp] = v;
+	sync();
+	for (u32 w = 0; w < team / Warp; w++) v = room[0][w] > v || room[0][w] != room[0][w] ? room[0][w] : v;
+	return v;
+}

@@ -39,6 +39,11 @@ func table() map[string]maker {
 		"linear_cross_entropy":      linearCrossEntropy,
 		"linear_cross_entropy_grad": linearCrossEntropy,
 
+		"act":            actOp,
+		"act_grad":       actGradOp,
+		"gated_act":      actOp,
+		"gated_act_grad": actGradOp,
+
 		"gather":        gather,
 		"embedding":     embedding,
 		"take_along":    takeAlong,

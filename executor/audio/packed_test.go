@@ -52,7 +52,7 @@ func TestPacked(t *testing.T) {
 		for i, x := range c.Samples {
 			d = max(d, math.Abs(float64(x-want[i])))
 		}
-		if d > 1e-4 {
+		if t.Logf("%s %v", v.Name, d); d > 1e-4 {
 			t.Errorf("%s differs by %v", v.Name, d)
 		}
 	}

@@ -1,0 +1,195 @@
+package mp3
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+)
+
+// rootBits are how many bits the first lookup of a code takes.
+const rootBits = 9
+
+// code is what some bits stand for. A leaf has the two values at bits 0 and 4, how many of
+// them are not 0, and so have signs, at 8 and 9, and the length of the code at 16. A link has
+// further set, where the codes behind it begin at bit 8, and how many bits they take at 0.
+type code uint32
+
+const further code = 1 << 31
+
+// codeTable finds codes by the bits that come: those of the root first, then those that
+// links lead to.
+type codeTable []code
+
+// leaf is a code that was read.
+func leaf(values byte, length int) code {
+	c := code(values) | code(length)<<16
+	if values&15 != 0 {
+		c |= 1 << 8
+	}
+	if values>>4 != 0 {
+		c |= 1 << 9
+	}
+	return c
+}
+
+// newCodeTable makes a table of a tree, as pairCodes has them.
+func newCodeTable(tree string) (codeTable, error) {
+	t := make(codeTable, 1<<rootBits)
+	codes, rest, err := readTree(tree, nil, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	if rest != "" {
+		return nil, fmt.Errorf("the tree has %q behind it", rest)
+	}
+	depth := map[uint32]int{} // of codes that begin with some bits of the root, behind these
+	for _, c := range codes {
+		if c.length > rootBits {
+			under := c.bits >> (c.length - rootBits)
+			depth[under] = max(depth[under], c.length-rootBits)
+		}
+	}
+	for _, c := range codes { // in order
+		at, width := uint32(0), rootBits
+		if c.length > rootBits {
+			under := c.bits >> (c.length - rootBits)
+			if width = depth[under]; t[under] == 0 {
+				t[under] = further | code(len(t))<<8 | code(width)
+				t = append(t, make(codeTable, 1<<width)...)
+			}
+			at = uint32(t[under]&^further) >> 8
+			c.length -= rootBits
+			c.bits &= 1<<c.length - 1
+		}
+		for i := range uint32(1) << (width - c.length) {
+			t[at+c.bits<<(width-c.length)+i] = leaf(c.values, c.length)
+		}
+	}
+	return t, nil
+}
+
+// treeCode is a code of a tree.
+type treeCode struct {
+	bits   uint32
+	length int
+	values byte
+}
+
+// readTree appends the codes of a tree, whose root is at some bits, and returns what of the
+// text is left.
+func readTree(tree string, codes []treeCode, bits uint32, length int) ([]treeCode, string, error) {
+	if tree == "" || length > 20 {
+		return nil, "", errors.New("the tree is not complete")
+	}
+	if tree[0] == '.' {
+		codes, rest, err := readTree(tree[1:], codes, bits<<1, length+1)
+		if err != nil {
+			return nil, "", err
+		}
+		return readTree(rest, codes, bits<<1|1, length+1)
+	}
+	var values byte
+	if _, err := fmt.Sscanf(tree[:min(2, len(tree))], "%02x", &values); err != nil {
+		return nil, "", fmt.Errorf("the tree has %q: %w", tree[:min(2, len(tree))], err)
+	}
+	return append(codes, treeCode{bits, length, values}), tree[2:], nil
+}
+
+// codeTables are the tables, made once.
+var codeTables = sync.OnceValue(func() *struct {
+	pairs [32]codeTable
+	quads [2]codeTable
+} {
+	var all struct {
+		pairs [32]codeTable
+		quads [2]codeTable
+	}
+	made := func(tree string) codeTable {
+		t, err := newCodeTable(tree)
+		if err != nil {
+			panic(err) // the trees are constants, and tested
+		}
+		return t
+	}
+	for i := range all.pairs {
+		if extraBits[i] == 0 && pairCodes[i] != "" {
+			all.pairs[i] = made(pairCodes[i])
+		}
+	}
+	for i := 16; i < 32; i++ {
+		all.pairs[i] = made(pairCodes[16+i/24*8])
+	}
+	all.quads[0] = made(quadCodes)
+	all.quads[1] = make(codeTable, 1<<rootBits)
+	for i := range all.quads[1] {
+		all.quads[1][i] = leaf(^byte(i>>(rootBits-4))&15, 4)
+	}
+	return &all
+})
+
+// values are x^(4/3), for all whole numbers that can be coded.
+var values = sync.OnceValue(func() *[15 + 1<<13]float32 {
+	var v [15 + 1<<13]float32
+	for x := range v {
+		v[x] = float32(math.Pow(float64(x), 4.0/3))
+	}
+	return &v
+})
+
+// readPairs reads the lines from one to another, two at a time.
+func readPairs(b *bits, x *[576]float32, from, to, table, end int) error {
+	t, extra, value := codeTables().pairs[table], extraBits[table], values()
+	switch {
+	case table == 0 || from >= to:
+		return nil
+	case t == nil:
+		return fmt.Errorf("says table %d of Huffman codes, which there is not", table)
+	}
+	root := (*[1 << rootBits]code)(t)
+	for i := from; i < to; i += 2 {
+		if b.fill(); b.at() > end {
+			return errEnd
+		}
+		c := root[b.cache>>(64-rootBits)]
+		if c&further != 0 {
+			b.skip(rootBits)
+			c = t[uint64(c&^further)>>8+b.cache>>(64-c&63)]
+		}
+		b.skip(int(c >> 16))
+		for j, v := range [2]int{int(c >> 4 & 15), int(c & 15)} {
+			if v == 15 && extra > 0 {
+				v += b.get(extra)
+			}
+			sign := uint32(b.cache>>63) << 31
+			x[(i+j)%576] = math.Float32frombits(math.Float32bits(value[v]) | sign)
+			b.skip(int(c >> (9 - j) & 1))
+		}
+	}
+	return nil
+}
+
+var errEnd = errors.New("its Huffman codes run over its end")
+
+// readQuads reads lines from one on, four at a time, each -1, 0 or 1, up to a bit of the
+// data. It returns where they end. Four that run over the bit are none.
+func readQuads(b *bits, x *[576]float32, from, table, end int) (top int) {
+	root := (*[1 << rootBits]code)(codeTables().quads[table])
+	for b.at() < end && from < 576 {
+		b.fill()
+		c := root[b.cache>>(64-rootBits)]
+		b.skip(int(c >> 16))
+		var four [4]float32
+		for j := range four {
+			if c>>(3-j)&1 != 0 {
+				four[j] = math.Float32frombits(0x3f800000 | uint32(b.cache>>63)<<31)
+				b.skip(1)
+			}
+		}
+		if b.at() > end {
+			break
+		}
+		from += copy(x[from:], four[:])
+	}
+	return from
+}

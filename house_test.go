@@ -59,6 +59,8 @@ var imports = []struct {
 	{"executor/transform", []string{"compiler/attr", "executor/change", "executor/image", "executor/tensorfile"}, "what is done to pictures"},
 	{"executor/adapter", []string{"compiler/ir", "compiler/train", "executor/checkpoint", "executor/tensorfile"}, "names of weights"},
 	{"executor/learn", []string{"kernels", "kernels/half", "schema", "compiler/ir", "compiler/attr", "compiler/plan", "compiler/train", "executor/*", "executor/tokenizer/train"}, "the train loop, and recipes of tokenizers"},
+	{"executor/audio", []string{"executor/audio/mp3", "executor/checkpoint"}, "sound, whatever file it is in"},
+	{"executor/audio/mp3", nil, "a format of its own"},
 	{"executor/spoken", nil, "text as it is read aloud"},
 	{"executor/phoneme", nil, "how words sound"},
 	{"executor/archive", nil, "zip archives, proven"},

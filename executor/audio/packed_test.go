@@ -16,8 +16,7 @@ import (
 
 var packed = filepath.Join("..", "..", "testdata", "golden", "audio", "packed")
 
-// TestPacked reads FLAC bit for bit as libsndfile does, and MP3 as near as 16 bits of a
-// sample allow: the decoder rounds to these, and libsndfile's does not
+// TestPacked reads FLAC bit for bit as libsndfile does, and MP3 within 5e-6
 // (testdata/golden/packed.py).
 func TestPacked(t *testing.T) {
 	values, err := tensorfile.Read(filepath.Join(packed, "values.npz"))
@@ -52,7 +51,7 @@ func TestPacked(t *testing.T) {
 		for i, x := range c.Samples {
 			d = max(d, math.Abs(float64(x-want[i])))
 		}
-		if t.Logf("%s %v", v.Name, d); d > 1e-4 {
+		if d > 5e-6 {
 			t.Errorf("%s differs by %v", v.Name, d)
 		}
 	}
@@ -86,8 +85,7 @@ func TestPackedDamaged(t *testing.T) {
 		{"half an MP3 file", "is cut off: its header says", mp3[:len(mp3)/2]},
 		{"no frame", "is no frame", append(slices.Clone(mp3), "garbage"...)},
 		{"a tag alone", "ends within its tag", []byte("ID3\x04\x00\x00\x00\x00\x7f\x7f and little")},
-		{"MPEG 2.5", "MPEG 2.5", append([]byte{0xff, 0xe3, 0x50, 0}, make([]byte, 40)...)},
-		{"frames that the decoder misreads", "byte of padding", append([]byte{0xff, 0xf3, 0xe2, 0}, make([]byte, 600)...)},
+		{"a tag of the encoder alone", "its header says 6 frames, and 0 are there", mp3[:731]},
 		{"layer II", "layer 2", append([]byte{0xff, 0xfd, 0x50, 0}, make([]byte, 40)...)},
 	} {
 		o := Options{}

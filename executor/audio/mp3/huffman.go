@@ -147,7 +147,8 @@ func readPairs(b *bits, x *[576]float32, from, to, table, end int) error {
 		return fmt.Errorf("says table %d of Huffman codes, which there is not", table)
 	}
 	root := (*[1 << rootBits]code)(t)
-	for i := from; i < to; i += 2 {
+	for lines := x[from:to]; len(lines) >= 2; lines = lines[2:] {
+		pair := (*[2]float32)(lines)
 		if b.fill(); b.at() > end {
 			return errEnd
 		}
@@ -157,16 +158,24 @@ func readPairs(b *bits, x *[576]float32, from, to, table, end int) error {
 			c = t[uint64(c&^further)>>8+b.cache>>(64-c&63)]
 		}
 		b.skip(int(c >> 16))
-		for j, v := range [2]int{int(c >> 4 & 15), int(c & 15)} {
-			if v == 15 && extra > 0 {
-				v += b.get(extra)
-			}
-			sign := uint32(b.cache>>63) << 31
-			x[(i+j)%576] = math.Float32frombits(math.Float32bits(value[v]) | sign)
-			b.skip(int(c >> (9 - j) & 1))
+		p, q := int(c>>4&15), int(c&15)
+		if p == 15 {
+			p += b.get(extra)
 		}
+		pair[0] = signed(value[p], b.cache)
+		b.skip(int(c >> 9 & 1))
+		if q == 15 {
+			q += b.get(extra)
+		}
+		pair[1] = signed(value[q], b.cache)
+		b.skip(int(c >> 8 & 1))
 	}
 	return nil
+}
+
+// signed is -v if the first bit is set.
+func signed(v float32, bits uint64) float32 {
+	return math.Float32frombits(math.Float32bits(v) | uint32(bits>>63)<<31)
 }
 
 var errEnd = errors.New("its Huffman codes run over its end")

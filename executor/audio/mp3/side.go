@@ -56,7 +56,7 @@ func (s *sideInfo) read(data []byte, h *header) error {
 	}
 	for gr := range h.granules {
 		for ch := range h.channels {
-			if err := s.g[gr][ch].read(&b, h); err != nil {
+			if err := s.g[gr][ch].read(&b, h, ch == 1); err != nil {
 				return err
 			}
 		}
@@ -65,13 +65,13 @@ func (s *sideInfo) read(data []byte, h *header) error {
 }
 
 // read reads the side information of a granule.
-func (g *granule) read(b *bits, h *header) error {
+func (g *granule) read(b *bits, h *header, right bool) error {
 	*g = granule{bits: b.get(12), big: 2 * b.get(9), gain: b.get(8)}
 	if h.version == 1 {
 		g.compress = b.get(4)
 	} else {
 		g.compress = b.get(9)
-		g.raised = g.compress >= 500
+		g.raised = g.compress >= 500 && !(right && h.intensity)
 	}
 	if g.big > 576 {
 		return fmt.Errorf("says %d lines of 576", g.big)
@@ -100,15 +100,15 @@ func (g *granule) read(b *bits, h *header) error {
 	return nil
 }
 
-// switched is where the second region begins in a granule that says a window.
+// switched is where the second region begins in a granule that says a window: behind three
+// bands of short windows or eight of long ones. MPEG 2 has as many lines with both as with
+// short windows; of MPEG 2.5, which no standard has, libmpg123 says how it is.
 func (g *granule) switched(h *header) int {
 	switch {
-	case g.window != shortWindow:
-		return int(g.edges[8])
-	case g.mixed && h.version == 1:
-		return int(g.edges[8])
-	case g.mixed:
+	case g.window == shortWindow && !g.mixed:
+		return int(g.edges[9])
+	case g.window == shortWindow && h.version == 2:
 		return int(g.edges[6])
 	}
-	return int(g.edges[9])
+	return int(divide(h.bands, false, false).edges[8])
 }

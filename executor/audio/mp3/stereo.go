@@ -36,7 +36,9 @@ func (d *decoder) placed(h *header, g *granule) {
 	f, last := &d.factors[1], g.last(&d.spectrum[1])
 	n, step := len(g.edges)-1, g.windows()
 	for i := n - step; i < n; i++ { // the uppermost have no factors: they go with those below
-		f.place[i] = f.place[i-step]
+		if f.place[i] = f.place[i-step]; last[(n-1-i)%step] >= i-step {
+			f.place[i] = noPlace
+		}
 	}
 	from := 0
 	for i, to := range g.edges[1:] {

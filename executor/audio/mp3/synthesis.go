@@ -44,13 +44,14 @@ func (h *history) synthesize(sub *[18][32]float32, to []float32, stride int) {
 // and of b, from the one before it, with the first two rows of w, and with the others.
 func sums(w *[4][8]float32, a, b []float32) (s0, s1, s2, s3 float32) {
 	x, y := (*[16]float32)(a), (*[16]float32)(b)
-	for i := range 8 {
-		u, v := x[15-2*i], y[14-2*i]
-		s0 += u * w[0][i]
-		s1 += v * w[1][i]
-		s2 += u * w[2][i]
-		s3 += v * w[3][i]
-	}
+	s0 = x[15]*w[0][0] + x[13]*w[0][1] + x[11]*w[0][2] + x[9]*w[0][3] +
+		x[7]*w[0][4] + x[5]*w[0][5] + x[3]*w[0][6] + x[1]*w[0][7]
+	s1 = y[14]*w[1][0] + y[12]*w[1][1] + y[10]*w[1][2] + y[8]*w[1][3] +
+		y[6]*w[1][4] + y[4]*w[1][5] + y[2]*w[1][6] + y[0]*w[1][7]
+	s2 = x[15]*w[2][0] + x[13]*w[2][1] + x[11]*w[2][2] + x[9]*w[2][3] +
+		x[7]*w[2][4] + x[5]*w[2][5] + x[3]*w[2][6] + x[1]*w[2][7]
+	s3 = y[14]*w[3][0] + y[12]*w[3][1] + y[10]*w[3][2] + y[8]*w[3][3] +
+		y[6]*w[3][4] + y[4]*w[3][5] + y[2]*w[3][6] + y[0]*w[3][7]
 	return s0, s1, s2, s3
 }
 

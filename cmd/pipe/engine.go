@@ -132,7 +132,7 @@ func (e *engine) besides(own ownMemory, f *engineFlags) (err error) {
 			return err
 		}
 	}
-	e.host, err = backends["cpu"](f)
+	e.host, err = backends["cpu"](&engineFlags{threads: f.threads})
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/session"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu"
 	"pipe.dev/schema"
 )
@@ -39,6 +40,17 @@ func newTrainer(t *testing.T, precision ir.DType, seq int) *trainer {
 // newTrainerOf trains a model, whose weights lie in a folder, by AdamW.
 func newTrainerOf(t *testing.T, m *schema.Model, folder, objective string, how *compiler.Training, sizes map[string]int) *trainer {
 	t.Helper()
+	be, err := cpu.New(cpu.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { be.Close() })
+	return newTrainerOn(t, be, m, folder, objective, how, sizes)
+}
+
+// newTrainerOn is newTrainerOf on a device.
+func newTrainerOn(t *testing.T, be kernels.Backend, m *schema.Model, folder, objective string, how *compiler.Training, sizes map[string]int) *trainer {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -51,9 +63,6 @@ func newTrainerOf(t *testing.T, m *schema.Model, folder, objective string, how *
 	must(err)
 	objectives, err := train.Objectives()
 	must(err)
-	be, err := cpu.New(cpu.Options{Threads: 2})
-	must(err)
-	t.Cleanup(func() { be.Close() })
 	adamW, _ := optimizers.Lookup("adamw")
 	what, ok := objectives.Lookup(objective)
 	if !ok {

@@ -72,5 +72,5 @@ func (s *Stream) Clear(p Pointer, n int64) error {
 }
 
 func (s *Stream) copy(what symbol, to, from uintptr, n int) error {
-	return s.d.do(what, to, from, uintptr(n), s.handle)
+	return s.with(what, to, from, uintptr(n), s.handle)
 }

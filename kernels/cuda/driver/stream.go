@@ -1,11 +1,19 @@
 package driver
 
-import "unsafe"
+import (
+	"sync"
+	"unsafe"
+)
 
-// Stream is a queue of work; what is put there runs in order.
+// Stream is a queue of work; what is put there runs in order. Copies, waits and
+// events allocate nothing: their arguments are kept.
 type Stream struct {
 	d      *Device
 	handle uintptr
+	sync   []uintptr // arguments
+
+	mu   sync.Mutex
+	args [4]uintptr
 }
 
 // streamNonBlocking keeps a stream apart from the one that everybody shares.
@@ -15,18 +23,27 @@ const streamNonBlocking = 1
 func (d *Device) NewStream() (*Stream, error) {
 	s := &Stream{d: d}
 	err := d.do(symStreamCreate, uintptr(unsafe.Pointer(&s.handle)), streamNonBlocking)
+	s.sync = []uintptr{s.handle}
 	return s, err
 }
 
 // Sync waits until all work of the stream is done. It returns what went wrong
 // in any of it.
-func (s *Stream) Sync() error { return s.d.do(symStreamSync, s.handle) }
+func (s *Stream) Sync() error { return s.d.do(symStreamSync, s.sync...) }
 
 // Wait makes later work of the stream wait for an event.
-func (s *Stream) Wait(e *Event) error { return s.d.do(symStreamWait, s.handle, e.handle, 0) }
+func (s *Stream) Wait(e *Event) error { return s.with(symStreamWait, s.handle, e.handle, 0) }
 
 // Handle is the stream, as libraries of NVIDIA's take it.
 func (s *Stream) Handle() uintptr { return s.handle }
+
+// with calls the driver with arguments that are kept.
+func (s *Stream) with(what symbol, args ...uintptr) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := copy(s.args[:], args)
+	return s.d.do(what, s.args[:n]...)
+}
 
 // Close destroys the stream when its work is done.
 func (s *Stream) Close() error { return s.d.do(symStreamDestroy, s.handle) }
@@ -35,20 +52,22 @@ func (s *Stream) Close() error { return s.d.do(symStreamDestroy, s.handle) }
 type Event struct {
 	d      *Device
 	handle uintptr
+	sync   []uintptr // arguments
 }
 
 // NewEvent makes an event that lies nowhere yet.
 func (d *Device) NewEvent() (*Event, error) {
 	e := &Event{d: d}
 	err := d.do(symEventCreate, uintptr(unsafe.Pointer(&e.handle)), 0)
+	e.sync = []uintptr{e.handle}
 	return e, err
 }
 
 // Record puts the event behind all work that s has now.
-func (e *Event) Record(s *Stream) error { return e.d.do(symEventRecord, e.handle, s.handle) }
+func (e *Event) Record(s *Stream) error { return s.with(symEventRecord, e.handle, s.handle) }
 
 // Sync waits until the work before the event is done.
-func (e *Event) Sync() error { return e.d.do(symEventSync, e.handle) }
+func (e *Event) Sync() error { return e.d.do(symEventSync, e.sync...) }
 
 // Since returns the milliseconds from an earlier event to this one; both are done.
 func (e *Event) Since(earlier *Event) (float32, error) {

@@ -9,7 +9,7 @@ import (
 // Set changes what the library at path pretends, as "memory=1000,devices=0": devices;
 // version of the driver, 1000 times the major and 10 times the minor number;
 // capability of the device, as 80; memory in bytes; lose, the kernels after which
-// the device is lost; eager, 1 if cp.async copies at once and not when it is waited for;
+// the device is lost, lose_copies, the copies after which it is; eager, 1 if cp.async copies at once and not when it is waited for;
 // cublas_none, 1 for a cuBLASLt that has no algorithm. A command that a test starts reads
 // them from PIPE_EMULATOR.
 func Set(path, settings string) error {
@@ -24,8 +24,9 @@ func Set(path, settings string) error {
 }
 
 // Count returns how often the process called the library at path to do something:
-// "launches" of kernels, "graphs" launched, "waits" for a stream, "products" of cuBLASLt; and
-// how often ldmatrix met "conflicts" of banks.
+// "launches" of kernels, "graphs" launched, "waits" for a stream, "products" of cuBLASLt, copies
+// to the device "beside" work that another stream still had; how often ldmatrix met "conflicts" of banks; and, in bytes, how much of
+// the device's memory is "allocated" and was at the "peak" since Set, and how much host memory was ever "pinned".
 func Count(path, what string) (uint64, error) {
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {

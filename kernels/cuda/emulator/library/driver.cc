@@ -6,6 +6,7 @@
 #include "ptx.h"
 #include "queue.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/mman.h>
+
 namespace emulator {
 
 static Entry *entries;
@@ -24,7 +27,7 @@ Entry::Entry(const char *n, Kernel r, u64 b) : name(n), run(r), bytes(b), next(e
 enum Code { Success = 0, Invalid = 1, OutOfMemory = 2, NoDevice = 100, InvalidDevice = 101, BadPTX = 218, NoContext = 201, InvalidHandle = 400, NotFound = 500, Illegal = 700, LaunchFailed = 719, Unsupported = 900, Invalidated = 901 };
 
 // settings are what a test can have otherwise: PIPE_EMULATOR=name=number,...
-static std::map<std::string, u64> settings = {{"devices", 1}, {"version", 12040}, {"capability", 80}, {"memory", 1ull << 34}, {"lose", ~0ull}};
+static std::map<std::string, u64> settings = {{"devices", 1}, {"version", 12040}, {"capability", 80}, {"memory", 1ull << 34}, {"lose", ~0ull}, {"lose_copies", ~0ull}};
 
 static void set(const char *text) {
 	for (std::string all = text; !all.empty();) {
@@ -73,12 +76,12 @@ struct Graph {
 static std::recursive_mutex lock;
 static thread_local bool current;
 static int fault; // sticky
-static u64 launches, used;
+static u64 launches, copies, used;
 static std::map<u64, u64> allocations; // address to bytes
 static Stream *capturing;
 static Graph *captured;
 static bool spoiled; // who records has waited
-static std::map<std::string, u64> counts;
+static std::map<std::string, u64> counts; // see emulator.Count
 
 bool inside(u64 p, u64 n) {
 	auto i = allocations.upper_bound(p);
@@ -125,8 +128,18 @@ u64 setting(const char *name) { return settings.count(name) ? settings[name] : 0
 void count(const char *what) { counts[what]++; }
 
 static int copy(void *to, const void *from, u64 n) {
+	if (copies++ >= settings["lose_copies"]) return Illegal;
 	memcpy(to, from, n);
 	return Success;
+}
+
+// Large device memory is shared memory, of which the system tells how much of a process it is.
+static const u64 large = 1 << 16;
+
+static void *device_memory(u64 n) {
+	if (n < large) return aligned_alloc(512, (n + 511) / 512 * 512);
+	void *p = mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? nullptr : p;
 }
 
 } // namespace emulator
@@ -142,7 +155,7 @@ extern "C" {
 
 // emulator_set changes settings, and forgets a fault.
 void emulator_set(const char *text) {
-	fault = 0, launches = 0;
+	fault = 0, launches = copies = 0, counts["peak"] = used;
 	set(text);
 }
 
@@ -190,12 +203,14 @@ int cuMemAlloc_v2(u64 *p, u64 n) {
 	ENTER;
 	if (n == 0) return Invalid;
 	if (n > settings["memory"] - used) return OutOfMemory;
-	void *q = aligned_alloc(512, (n + 511) / 512 * 512);
+	void *q = device_memory(n);
 	if (!q) return OutOfMemory;
 	memset(q, 0xff, n);
 	*p = (u64)q;
 	allocations[*p] = n;
 	used += n;
+	counts["allocated"] = used;
+	counts["peak"] = std::max(counts["peak"], used);
 	return Success;
 }
 
@@ -204,9 +219,10 @@ int cuMemFree_v2(u64 p) {
 	auto i = allocations.find(p);
 	if (i == allocations.end()) return Invalid;
 	int failed = drain_all();
-	used -= i->second;
+	u64 n = i->second;
+	counts["allocated"] = used -= n;
 	allocations.erase(i);
-	free((void *)p);
+	n < large ? free((void *)p) : (void)munmap((void *)p, n);
 	return failed;
 }
 
@@ -215,6 +231,7 @@ int cuMemHostAlloc(void **p, u64 n, u32) {
 	*p = calloc(1, n);
 	if (!*p) return OutOfMemory;
 	allocations[(u64)*p] = n;
+	counts["pinned"] += n;
 	return Success;
 }
 
@@ -228,6 +245,7 @@ int cuMemFreeHost(void *p) {
 
 int cuMemcpyHtoDAsync_v2(u64 to, void *from, u64 n, Stream *s) {
 	ENTER;
+	for (Stream *other : streams) counts["beside"] += other != s && !other->queue.empty();
 	return inside(to, n) ? put(s, [=] { return copy((void *)to, from, n); }) : Invalid;
 }
 

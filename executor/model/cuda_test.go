@@ -1,0 +1,134 @@
+//go:build linux && (amd64 || arm64)
+
+package model
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"pipe.dev/compiler"
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/sampler"
+	"pipe.dev/kernels/cpu"
+	"pipe.dev/kernels/cuda"
+	"pipe.dev/kernels/cuda/emulator"
+	"pipe.dev/schema"
+)
+
+// onCUDA opens a model of the golden folders on the emulated device.
+func onCUDA(t *testing.T, name string, off Offload) (m *Model, library string) {
+	t.Helper()
+	library = emulator.Library(t, "../../kernels/cuda")
+	device, err := cuda.New(cuda.Options{Library: library})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { device.Close() })
+	host, err := cpu.New(cpu.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { host.Close() })
+	table, err := op.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err = Open(Options{Name: "models.test", Dir: filepath.Join(golden, "arch", name), Backend: device, Host: host, Offload: off,
+		Compile: func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
+			o := compiler.Options{Entry: e, Target: device, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout}
+			if e.Side == plan.Front {
+				o.Target = host
+			}
+			return compiler.Compile(m, table, o)
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m, library
+}
+
+func counted(t *testing.T, library, what string) uint64 {
+	t.Helper()
+	n, err := emulator.Count(library, what)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A token is one launch of a graph, also where layers stay on the host, and the whole
+// step allocates nothing: inputs, run, logits.
+func TestTokenIsOneGraph(t *testing.T) {
+	ctx := context.Background()
+	for _, off := range []Offload{{}, {Cut: true, Layers: 1}} {
+		m, library := onCUDA(t, "llama", off)
+		generator(t, m, 1, 8)
+		g, err := m.Generator()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := sampler.New(g.Vocab(), sampler.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		push := func() {
+			id, err := g.Next(s)
+			if err == nil {
+				err = g.Push(ctx, id)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := g.Start(ctx, []int32{1, 2, 3}, 32); err != nil {
+			t.Fatal(err)
+		}
+		push() // launches each kernel
+		push() // records them
+		launches, graphs := counted(t, library, "launches"), counted(t, library, "graphs")
+		const tokens = 5
+		allocs := testing.AllocsPerRun(tokens-1, push)
+		if l, n := counted(t, library, "launches")-launches, counted(t, library, "graphs")-graphs; l != 0 || n != tokens {
+			t.Errorf("%+v: %d tokens are %d launches of kernels and %d of graphs, want 0 and %d", off, tokens, l, n, tokens)
+		}
+		if allocs != 0 {
+			t.Errorf("%+v: a token allocates %v times", off, allocs)
+		}
+	}
+}
+
+// TestDevicePeak: what the plans say is what the device's memory holds at most, to the byte.
+func TestDevicePeak(t *testing.T) {
+	for _, off := range []Offload{{}, {Cut: true, Layers: 1}} {
+		for _, name := range []string{"llama", "qwen2_bf16", "deepseek_v3"} {
+			m, library := onCUDA(t, name, off)
+			if err := emulator.Set(library, ""); err != nil {
+				t.Fatal(err)
+			}
+			before := counted(t, library, "allocated")
+			generator(t, m, 1, 8)
+			g, err := m.Generator()
+			if err == nil {
+				err = g.Start(context.Background(), []int32{1, 2, 3}, 8)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			peak, want := int64(counted(t, library, "peak")-before), m.PeakBytes()
+			t.Logf("%s: %d bytes are held at most, %d were said; weights %d", name, peak, want, m.StateBytes(ir.Weight))
+			if peak != want {
+				t.Errorf("%s, %+v: %d bytes are held at most, %d were said", name, off, peak, want)
+			}
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+			if left := counted(t, library, "allocated") - before; left != 0 {
+				t.Errorf("%s: %d bytes are left", name, left)
+			}
+		}
+	}
+}

@@ -71,7 +71,7 @@ func product(t *testing.T, b *Backend, name string, attr any, in []kernels.Tenso
 		t.Fatalf("no kernel for %s of %v", name, types)
 	}
 	args := kernels.Args{Attr: attr, In: in, Out: []kernels.Tensor{y}}
-	if n := k.Scratch(attr, types, nil); n > 0 {
+	if n := k.Scratch(attr, types, []ir.Type{ir.T(ir.F32, shape...)}); n > 0 {
 		args.Scratch = put(t, b, ir.U8, "", nil, int(n))
 	}
 	step, err := k.Bind(args)

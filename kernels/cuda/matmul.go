@@ -7,7 +7,7 @@ import (
 	"pipe.dev/kernels/cuda/driver"
 )
 
-// matmulParams is MatMul of source/matmul.cu.
+// matmulParams is MatMul of source/matmul.h.
 type matmulParams struct {
 	y, a, b, up, bias, upBias     driver.Pointer
 	m, n, k                       uint64
@@ -34,6 +34,9 @@ func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor) (kernel
 	}
 	p.y, p.a, p.b, p.bias = at[0], at[1], at[2], at[3]
 	p.aCode, p.bCode, p.yCode, p.biasCode = codes[x.DType], codes[w.DType], codes[y.DType], codes[bias.DType]
+	if family := p.family(x.DType, w.DType); family != "" {
+		return b.onTensorCores(p, family, formOf(p))
+	}
 	name, size, depth := "matmul", tile, min(int(p.batch.n), 65535)
 	switch {
 	case p.up != 0:

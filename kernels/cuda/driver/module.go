@@ -3,7 +3,6 @@ package driver
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"unsafe"
 )
 
@@ -43,8 +42,6 @@ type Function struct {
 	d      *Device
 	name   string
 	handle uintptr
-	mu     sync.Mutex
-	shared int // bytes that launches may ask for
 }
 
 // Function finds a kernel by its name.
@@ -61,18 +58,9 @@ func (m *Module) Function(name string) (*Function, error) {
 const functionShared = 8
 
 // AllowShared lets the kernel have n bytes of shared memory that a launch asks
-// for, up to Info.SharedMemory; what was allowed before stays so.
+// for, up to Info.SharedMemory.
 func (f *Function) AllowShared(n int) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n <= f.shared {
-		return nil
-	}
-	if err := f.d.do(symFunctionAttribute, f.handle, functionShared, uintptr(n)); err != nil {
-		return fmt.Errorf("kernel %s: %d bytes of shared memory: %w", f.name, n, err)
-	}
-	f.shared = n
-	return nil
+	return f.d.do(symFunctionAttribute, f.handle, functionShared, uintptr(n))
 }
 
 // parameterBytes is the size of the kernel's one parameter; false if the driver

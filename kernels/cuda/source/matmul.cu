@@ -6,20 +6,9 @@
 // operand once for 128 of the other's rows, 32 operations a byte of f32, and 8 x 8
 // sums of a thread need two vectors of four from shared memory for each operand
 // and 64 fma.
-#include "activation.h"
-#include "walk.h"
+#include "matmul.h"
 
 static constexpr u32 Deep = 16; // 256 threads do a tile of 16 Each in both directions, each thread Each x Each elements
-
-struct MatMul {
-	void *y;
-	const void *a, *b, *up, *bias, *up_bias; // up and what is added may be left out
-	u64 m, n, k;
-	i64 a_row, a_column, b_row, b_column; // how far apart neighbours are: a is [m, k], b and up are [k, n]
-	u32 a_type, b_type, y_type, bias_type;
-	u32 activation; // of a b, times a up if there is one
-	Walk<2> batch;
-};
 
 // spot is the row or column of element i of those of a thread: four lie together.
 DEV u32 spot(u32 thread, u32 i) { return i / 4 * 64 + thread * 4 + i % 4; }
@@ -73,13 +62,7 @@ template <u32 Each, bool gated> __attribute__((always_inline)) DEV void finish(c
 		for (u32 j = 0; j < Each; j++) {
 			u64 c = start + spot(tid() % 16, j);
 			if (r >= p.m || c >= p.n) continue;
-			float v = room[256 * j + tid()];
-			if (p.bias) v = v + load_float(p.bias, p.bias_type, c);
-			if (p.activation) v = activate(p.activation, v);
-			if (gated) {
-				float u = room_up[256 * j + tid()];
-				v = v * (p.up_bias ? u + load_float(p.up_bias, p.bias_type, c) : u);
-			}
+			float v = finished(p, c, room[256 * j + tid()], gated ? room_up[256 * j + tid()] : 0.0f);
 			store_float(p.y, p.y_type, (z * p.m + r) * p.n + c, v);
 		}
 	}

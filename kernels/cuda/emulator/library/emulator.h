@@ -34,7 +34,7 @@ void wait_block();
 u32 wait_exchange(u32 v, u32 m);
 
 // What the threads of a warp meet for.
-enum Meeting : u32 { MmaHalf = 1, MmaTF32 = 10, MmaI8, MmaU8, Matrices = 20 };
+enum Meeting : u32 { MmaHalf = 1, MmaTF32 = 10, MmaI8, MmaU8, Matrices = 20, SyncWarp = 30 };
 
 // Post is what a thread shows the others of its warp.
 struct Post {

@@ -23,10 +23,6 @@ template <u32 type> DEV void mma_half(float *sum, const u32 *a, const u32 *b) {
 	multiply_add<2>(emulator::MmaHalf + type, sum, a, b, half_of<type>, half_of<type>, [](float x, float y, float s) { return __builtin_fmaf(x, y, s); });
 }
 
-template <u32 type> DEV u32 pack_half(float low, float high) {
-	return type == BF16 ? (u32)bf16_of(low) | (u32)bf16_of(high) << 16 : (u32)f16_of(low) | (u32)f16_of(high) << 16;
-}
-
 DEV void mma_tf32(float *sum, const u32 *a, const u32 *b) {
 	auto value = [](u32 word, u32) { return __builtin_bit_cast(float, word & 0xffffe000); };
 	multiply_add<1>(emulator::MmaTF32, sum, a, b, value, value, [](float x, float y, float s) { return __builtin_fmaf(x, y, s); });
@@ -73,4 +69,9 @@ template <u32 bytes> DEV void copy_async(void *to, const void *from, u32 n) {
 
 DEV void commit_copies() { emulator::commit_copies(); }
 template <u32 left> DEV void wait_copies() { emulator::wait_copies(left); }
+DEV void sync_warp() {
+	const u32 nothing[6] = {};
+	emulator::meet(emulator::SyncWarp, nothing);
+}
+
 DEV u8 *room() { return emulator::room; }

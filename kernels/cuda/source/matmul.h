@@ -1,0 +1,22 @@
+// What all kernels of matrix products are asked for.
+#pragma once
+#include "activation.h"
+#include "walk.h"
+
+struct MatMul {
+	void *y;
+	const void *a, *b, *up, *bias, *up_bias; // up and what is added may be left out
+	u64 m, n, k;
+	i64 a_row, a_column, b_row, b_column; // how far apart neighbours are: a is [m, k], b and up are [k, n]
+	u32 a_type, b_type, y_type, bias_type;
+	u32 activation; // of a b, times a up if there is one
+	Walk<2> batch;
+};
+
+// finished is what becomes of a sum in column c, and of that of up.
+DEV float finished(const MatMul &p, u64 c, float v, float up) {
+	if (p.bias) v = v + load_float(p.bias, p.bias_type, c);
+	if (p.activation) v = activate(p.activation, v);
+	if (p.up) v = v * (p.up_bias ? up + load_float(p.up_bias, p.bias_type, c) : up);
+	return v;
+}

@@ -9,6 +9,7 @@ package kernels
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"pipe.dev/compiler/ir"
 )
@@ -138,14 +139,24 @@ type Measurer interface {
 	Limits(ctx context.Context) (Limits, error)
 }
 
+// Clock is a Backend that runs steps after they were called, and measures how long
+// they take there.
+type Clock interface {
+	// Took runs a step again and again, for some time together, and returns the
+	// seconds of one run, as each of several measurements has it.
+	Took(ctx context.Context, step Step, time time.Duration) ([]float64, error)
+}
+
 // Limits are the most that a device can do, as it measured itself, with all
 // threads that run kernels.
 type Limits struct {
 	FLOPs             float64 // float32 multiply-adds a second, each counted as two
+	HalfFLOPs         float64 // the same of 16-bit floats, summed in float32; 0 if they are no quicker
 	ByteOPs           float64 // multiply-adds of bytes a second, each counted as two; 0 if it has none for these
 	Read, Copy, Triad float64 // bytes a second of memory beyond the caches, read and written together
-	Threads           int
-	With              string // the instruction set
+	Launch            float64 // seconds that a kernel takes at least, among others of a run; 0 if that is nothing
+	Threads           int     // or multiprocessors
+	With              string  // the instruction set
 }
 
 // IndexError says that a step read an index that is out of range.

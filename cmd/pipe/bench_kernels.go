@@ -131,6 +131,7 @@ func (f *benchKernelsFlags) run(cmd *cobra.Command, c *console, e *engine, list 
 		return err
 	}
 	report := kernelsReport{Device: e.backend.Name(), Tier: limits.With, Threads: limits.Threads, limits: limits, Peak: limits.FLOPs / 1e9, PeakBytes: limits.ByteOPs / 1e9,
+		PeakHalf: limits.HalfFLOPs / 1e9, Launch: limits.Launch,
 		Bandwidth: bandwidths{limits.Read / 1e9, limits.Copy / 1e9, limits.Triad / 1e9}, Kernels: []kernelBench{}}
 	for _, r := range results {
 		report.add(r)
@@ -148,7 +149,9 @@ type kernelsReport struct {
 	Tier      string        `json:"measured_with"`
 	Threads   int           `json:"threads"`
 	Peak      float64       `json:"peak_gflops"`
-	PeakBytes float64       `json:"peak_byte_gops"` // 0 if the device has no instructions for them
+	PeakBytes float64       `json:"peak_byte_gops"`             // 0 if the device has no instructions for them
+	PeakHalf  float64       `json:"peak_half_gflops,omitempty"` // of 16-bit floats
+	Launch    float64       `json:"launch_seconds,omitempty"`   // of a kernel that does nothing, among others
 	Bandwidth bandwidths    `json:"bandwidth_gbytes"`
 	Kernels   []kernelBench `json:"kernels"`
 	limits    kernels.Limits
@@ -182,12 +185,18 @@ func (r *kernelsReport) add(x bench.Result) {
 
 func (r *kernelsReport) text() string {
 	var b strings.Builder
-	bytes := ""
+	more, launch := "", ""
 	if r.PeakBytes > 0 {
-		bytes = fmt.Sprintf(" and %.1f GOP/s of bytes", r.PeakBytes)
+		more = fmt.Sprintf(" and %.1f GOP/s of bytes", r.PeakBytes)
 	}
-	fmt.Fprintf(&b, "%s, %d threads: at most %.1f GFLOP/s of multiply-adds%s (%s); memory %.1f GB/s read, %.1f copied, %.1f triad\n\n",
-		r.Device, r.Threads, r.Peak, bytes, r.Tier, r.Bandwidth.Read, r.Bandwidth.Copy, r.Bandwidth.Triad)
+	if r.PeakHalf > 0 {
+		more += fmt.Sprintf(" and %.1f GFLOP/s of bf16", r.PeakHalf)
+	}
+	if r.Launch > 0 {
+		launch = fmt.Sprintf("; a kernel takes %s at least", shortTime(r.Launch))
+	}
+	fmt.Fprintf(&b, "%s, %d threads: at most %.1f GFLOP/s of multiply-adds%s (%s); memory %.1f GB/s read, %.1f copied, %.1f triad%s\n\n",
+		r.Device, r.Threads, r.Peak, more, r.Tier, r.Bandwidth.Read, r.Bandwidth.Copy, r.Bandwidth.Triad, launch)
 	width := len("op/case/type")
 	for _, k := range r.Kernels {
 		width = max(width, len(k.name()))

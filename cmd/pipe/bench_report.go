@@ -97,9 +97,9 @@ func trainBench(t *learn.Tried) *trainingBench {
 func (b *trainingBench) share(t *learn.Tried) {
 	by := map[string]*opBench{}
 	for _, w := range t.Plans {
-		times := float64(w.Calls) / float64(len(t.Steps)) // of the plan, in a step of the optimizer
+		times := float64(w.Calls) / float64(t.Watched) // of the plan, in a step of the optimizer
 		for i, st := range w.Plan.Steps {
-			seconds := w.Took[i].Seconds() / float64(len(t.Steps))
+			seconds := w.Took[i].Seconds() / float64(t.Watched)
 			b.Steps = append(b.Steps, stepBench{Op: st.Op, Node: st.Pos.Path, Types: typesText(st), Seconds: seconds,
 				FLOPs: int64(times * float64(st.FLOPs)), Bytes: int64(times * float64(st.Bytes))})
 			if by[st.Op] == nil {

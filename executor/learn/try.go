@@ -19,7 +19,8 @@ type Tried struct {
 	Unit    string    // what Trained counts: "tokens" or "examples"
 	Evals   []float64 // seconds of each batch of an evaluation
 	Bytes   int64     // that the states and the work arena take
-	Plans   []Watched // what ran in these steps
+	Plans   []Watched // what ran in these steps, or in others after them
+	Watched int       // steps of the optimizer in which that was noted
 }
 
 // Watched is what the steps of a plan took in all steps of the optimizer that were timed.
@@ -47,23 +48,39 @@ func (r *Run) Try(ctx context.Context, fewest int, most time.Duration, hear func
 		out.Unit = "examples"
 	}
 	before := min(untimed, t.cfg.Steps-1)
+	whole := false
+	for _, s := range t.sessions {
+		whole = whole || s.Whole()
+	}
+	if whole {
+		before = min(before+1, t.cfg.Steps-1) // a device learns a plan in its second run
+	}
 	var trained int64
 	for begin := time.Now(); t.step < t.cfg.Steps; {
 		if n := len(out.Steps); n >= fewest && time.Since(begin) > most {
 			break
 		}
 		hear("steps", len(out.Steps))
-		if t.step == before {
+		if t.step == before && !whole {
 			out.watch(t)
 		}
 		tokens, from := t.tokens, time.Now()
-		if _, err := t.one(ctx); err != nil {
+		if err := t.oneAndWait(ctx); err != nil {
 			return out, err
 		}
 		if t.step > before {
 			out.Steps = append(out.Steps, time.Since(from).Seconds())
 			trained += t.tokens - tokens
 			out.Trained = float64(trained) / float64(len(out.Steps))
+		}
+	}
+	out.Watched = len(out.Steps)
+	if whole { // what steps of plans take is another thing there
+		out.watch(t)
+		for out.Watched = 0; out.Watched < fewest && t.step < t.cfg.Steps; out.Watched++ {
+			if err := t.oneAndWait(ctx); err != nil {
+				return out, err
+			}
 		}
 	}
 	for _, s := range t.sessions {
@@ -74,6 +91,17 @@ func (r *Run) Try(ctx context.Context, fewest int, most time.Duration, hear func
 		return out, nil
 	}
 	return out, r.tryEvaluation(ctx, t, out, fewest, most, hear)
+}
+
+// oneAndWait is a step of the optimizer that is done when it returns.
+func (t *Trainer) oneAndWait(ctx context.Context) error {
+	_, err := t.one(ctx)
+	for _, s := range t.sessions {
+		if err == nil && s.Whole() {
+			err = s.Wait(ctx)
+		}
+	}
+	return err
 }
 
 // watch notes from now on what the steps of all plans take.

@@ -187,6 +187,10 @@ func (s *Session) Watch(hear func(step int, took time.Duration)) {
 	s.watchParts(hear)
 }
 
+// Whole reports whether Run puts all steps onto a device at once, so that a call is
+// quicker than its steps one by one.
+func (s *Session) Whole() bool { return s.group != nil }
+
 // RunStep runs one step of the plan alone, as often as it is called, and waits for
 // it. What it reads is whatever lies there.
 func (s *Session) RunStep(ctx context.Context, i int) error {

@@ -24,6 +24,7 @@ type Case struct {
 	FLOPs          int64  // by the op's cost
 	Read, Written  int64  // bytes of the inputs, and of the outputs
 	Bytes          bool   // multiplies bytes: weights in blocks
+	Half           bool   // multiplies 16-bit floats
 
 	of      op.Case
 	in, out []ir.Type
@@ -54,6 +55,7 @@ func List(be kernels.Backend, table *op.Table) ([]Case, error) {
 				x := Case{Op: d.Name, Case: cases.Label(c.Name), Type: typeName(v), of: c, in: v.In, out: out, kernel: k}
 				x.FLOPs = table.FLOPs(node(d.Name, c.Attr, v.In, out))
 				x.Bytes = slices.ContainsFunc(v.In, func(t ir.Type) bool { return t.DType.Blocked() })
+				x.Half = halves(v.In)
 				x.Read, x.Written = bytesOf(v.In), bytesOf(out)
 				if experts, ok := c.Attr.(op.ExpertLinearAttr); ok { // those that are chosen alone
 					x.Read += experts.Read(v.In[2].Bytes(), int64(v.In[1].Elems())) - v.In[2].Bytes()
@@ -72,6 +74,20 @@ func typeName(v cases.Variant) string {
 	}
 	i := slices.IndexFunc(v.In, func(t ir.Type) bool { return t.DType.Float() })
 	return v.In[max(i, 0)].DType.String()
+}
+
+// halves reports whether all floats among types have 16 bits.
+func halves(types []ir.Type) bool {
+	some := false
+	for _, t := range types {
+		if t.DType.Float() {
+			some = true
+			if t.DType.Size() != 2 {
+				return false
+			}
+		}
+	}
+	return some
 }
 
 // node stands for a call, for the table's cost of it.
@@ -145,6 +161,9 @@ func (c *Case) measure(ctx context.Context, be kernels.Backend, o Options) (s []
 			err = e
 		}
 	}()
+	if clock, ok := be.(kernels.Clock); ok {
+		return clock.Took(ctx, call.step, o.Time)
+	}
 	if err := call.Run(ctx); err != nil { // pages and caches
 		return nil, err
 	}

@@ -46,7 +46,7 @@ const (
 type Share struct {
 	FLOPs     float64 // a second
 	Bytes     float64 // read and written a second
-	Peak      float64 // part of the peak of multiply-adds, of bytes where the case multiplies these
+	Peak      float64 // part of the peak of multiply-adds, of bytes or 16-bit floats where the case multiplies these
 	Bandwidth float64 // part of the bandwidth of memory; above 1 where data stay in caches
 	Limit     string  // ByCompute or ByMemory: what allows less
 	Roof      float64 // part of what that allows
@@ -65,6 +65,9 @@ func Of(r Result, l kernels.Limits) Share {
 	peak := l.FLOPs
 	if r.Bytes && l.ByteOPs > 0 {
 		peak = l.ByteOPs
+	}
+	if r.Half && l.HalfFLOPs > 0 {
+		peak = l.HalfFLOPs
 	}
 	s.Peak, s.Bandwidth = s.FLOPs/peak, s.Bytes/Bandwidth(l, r.Read, r.Written)
 	s.Limit, s.Roof = ByMemory, s.Bandwidth

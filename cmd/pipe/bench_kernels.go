@@ -34,7 +34,9 @@ func benchKernelsCommand(c *console) *cobra.Command {
 
 Before that the device is measured: the float32 multiply-adds that it can do, and the bandwidth of memory beyond the
 caches (reading, copying, and STREAM's triad). A kernel is limited by the one that allows it less, and the last column
-says how much of that it reaches. Data that stay in the caches can have more than the bandwidth of memory.`,
+says how much of that it reaches. Data that stay in the caches can have more than the bandwidth of memory. On a GPU times
+are the device's own, by events, of many runs in one graph. Cases of more than 400 GFLOP, which are for GPUs, run only
+where --filter matches them.`,
 		Example: "  pipe bench kernels linear matmul\n  pipe bench kernels --filter '64 MB/f32$' --time 1s --json",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,6 +58,9 @@ says how much of that it reaches. Data that stay in the caches can have more tha
 			}
 			if f.list {
 				return listKernels(c, list, f.asJSON)
+			}
+			if f.filter == "" {
+				list = slices.DeleteFunc(list, func(c bench.Case) bool { return c.FLOPs > bench.Huge })
 			}
 			return f.run(cmd, c, e, list)
 		},

@@ -72,13 +72,14 @@ func attentionCases() []Case {
 		c("large", causal, 1, 256, 16, 256, 4, 64, 64),
 		c("large 2048", AttentionAttr{}, 1, 2048, 32, 2048, 32, 64, 64),
 		c("large 2048 causal", causal, 1, 2048, 32, 2048, 32, 64, 64),
+		c("large 4096 causal", causal, 8, 4096, 16, 4096, 16, 128, 128),
 		c("large one token", causal, 1, 1, 32, 2048, 8, 128, 128, past(1)),
 	}
 	for i := range cases {
 		if cases[i].Name == "all hidden" {
 			cases[i].Bounds[3] = [2]float64{-3e38, -2e38}
 		}
-		cases[i].Large = i >= len(cases)-4
+		cases[i].Large = i >= len(cases)-5
 	}
 	return cases
 }

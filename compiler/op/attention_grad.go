@@ -24,6 +24,7 @@ func attentionGrad() Def {
 			{Name: "lengths", Doc: "i32 [batch]", Optional: true}, {Name: "y", Doc: "[batch, seq, heads, dv], the result"},
 			{Name: "lse", Doc: "f32 [batch, seq, heads], ln of the sum of exponentials"}, {Name: "dy", Doc: "the gradient of y"},
 			{Name: "dlse", Doc: "the gradient of lse; none if left out", Optional: true}},
+		Wide:  []int{8, 10},
 		Infer: attentionGradInfer,
 		Lower: lowerAttentionGrad,
 		Cost: func(in, out []ir.Type, attr any) int64 {

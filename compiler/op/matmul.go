@@ -39,6 +39,7 @@ func matmul() Def {
 			{Name: "large 1024", In: f([]int{1024, 1024}, []int{1024, 1024}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 			{Name: "large 2048", In: f([]int{2048, 2048}, []int{2048, 2048}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 			{Name: "large 4096", In: f([]int{4096, 4096}, []int{4096, 4096}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+			{Name: "large 8192", In: f([]int{8192, 8192}, []int{8192, 8192}), Attr: MatMulAttr{}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 			{Name: "large row", In: f([]int{1, 2048}, []int{2048, 2048}), Attr: MatMulAttr{TransB: true}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		},
 	}

@@ -77,6 +77,8 @@ type Def struct {
 	// Cached lists ports whose past values an incremental run keeps in a
 	// State, when the attribute Cache is set.
 	Cached []int
+	// Wide lists ports that are f32 where others are narrower.
+	Wide []int
 
 	Cases []Case
 }

@@ -31,6 +31,9 @@ type Case struct {
 	kernel  kernels.Kernel
 }
 
+// Huge is the FLOPs of a case above which it is for GPUs, and runs only if it is asked for.
+const Huge = 400e9
+
 // String names a case: "linear/large row/bf16 weights".
 func (c *Case) String() string { return c.Op + "/" + c.Case + "/" + c.Type }
 

@@ -28,7 +28,7 @@ type Variant struct {
 }
 
 // Variants lists the element types at which a case is tried: as it is, all
-// f32 inputs narrowed, only the weights narrowed, only the cache narrowed,
+// f32 inputs narrowed but those that stay wide, only the weights narrowed, only the cache narrowed,
 // and weights in blocks: all types, or of a large case for these the usual ones.
 func Variants(d op.Def, c op.Case) []Variant {
 	out := []Variant{{"", c.In}}
@@ -36,7 +36,7 @@ func Variants(d op.Def, c op.Case) []Variant {
 	cached := func(i int) bool {
 		return slices.Contains(d.Cached, i) || i < len(d.Ports) && d.Ports[i].Name == "cache"
 	}
-	all := func(int) bool { return true }
+	all := func(i int) bool { return !slices.Contains(d.Wide, i) }
 	for _, t := range []ir.DType{ir.BF16, ir.F16} {
 		for _, which := range []struct {
 			name   string

@@ -99,11 +99,11 @@ func readTree(tree string, codes []treeCode, bits uint32, length int) ([]treeCod
 // codeTables are the tables, made once.
 var codeTables = sync.OnceValue(func() *struct {
 	pairs [32]codeTable
-	quads [2]codeTable
+	quads [2][1 << quadBits]quad
 } {
 	var all struct {
 		pairs [32]codeTable
-		quads [2]codeTable
+		quads [2][1 << quadBits]quad
 	}
 	made := func(tree string) codeTable {
 		t, err := newCodeTable(tree)
@@ -120,13 +120,41 @@ var codeTables = sync.OnceValue(func() *struct {
 	for i := 16; i < 32; i++ {
 		all.pairs[i] = made(pairCodes[16+i/24*8])
 	}
-	all.quads[0] = made(quadCodes)
-	all.quads[1] = make(codeTable, 1<<rootBits)
-	for i := range all.quads[1] {
-		all.quads[1][i] = leaf(^byte(i>>(rootBits-4))&15, 4)
+	few, _, err := readTree(quadCodes, nil, 0, 0)
+	if err != nil {
+		panic(err)
+	}
+	for _, c := range few {
+		c.fill(&all.quads[0])
+		treeCode{uint32(^c.values & 15), 4, c.values}.fill(&all.quads[1])
 	}
 	return &all
 })
+
+// quadBits are how many bits four values take at most, with their signs.
+const quadBits = 10
+
+// quad is four values that some bits stand for.
+type quad struct {
+	values [4]float32
+	length int32 // bits
+}
+
+// fill enters a code of four values with all the signs that may follow it.
+func (c treeCode) fill(t *[1 << quadBits]quad) {
+	rest := quadBits - c.length
+	for i := range 1 << rest {
+		q, signs := quad{length: int32(c.length)}, i<<(64-rest)
+		for j := range q.values {
+			if c.values>>(3-j)&1 != 0 {
+				q.values[j] = signed(1, uint64(signs))
+				signs <<= 1
+				q.length++
+			}
+		}
+		t[int(c.bits)<<rest+i] = q
+	}
+}
 
 // values are x^(4/3), for all whole numbers that can be coded.
 var values = sync.OnceValue(func() *[15 + 1<<13]float32 {
@@ -183,22 +211,20 @@ var errEnd = errors.New("its Huffman codes run over its end")
 // readQuads reads lines from one on, four at a time, each -1, 0 or 1, up to a bit of the
 // data. It returns where they end. Four that run over the bit are none.
 func readQuads(b *bits, x *[576]float32, from, table, end int) (top int) {
-	root := (*[1 << rootBits]code)(codeTables().quads[table])
+	root := &codeTables().quads[table]
 	for b.at() < end && from < 576 {
-		b.fill()
-		c := root[b.cache>>(64-rootBits)]
-		b.skip(int(c >> 16))
-		var four [4]float32
-		for j := range four {
-			if c>>(3-j)&1 != 0 {
-				four[j] = math.Float32frombits(0x3f800000 | uint32(b.cache>>63)<<31)
-				b.skip(1)
-			}
+		if b.have < quadBits {
+			b.fill()
 		}
-		if b.at() > end {
+		q := &root[b.cache>>(64-quadBits)]
+		if b.skip(int(q.length)); b.at() > end {
 			break
 		}
-		from += copy(x[from:], four[:])
+		if from+4 > 576 {
+			return from + copy(x[from:], q.values[:])
+		}
+		*(*[4]float32)(x[from:]) = q.values
+		from += 4
 	}
 	return from
 }

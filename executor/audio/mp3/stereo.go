@@ -31,7 +31,9 @@ func midSide(left, right []float32) {
 }
 
 // placed does so where the bands above the right channel's last are one for both, and the
-// right channel's scale factors say where it is heard.
+// right channel's scale factors say where it is heard. Where the standard leaves room,
+// readers differ: libmpg123 takes the factor of the band below the uppermost for its place
+// even if that band is not placed, and in MPEG 2 only 7 for none.
 func (d *decoder) placed(h *header, g *granule) {
 	f, last := &d.factors[1], g.last(&d.spectrum[1])
 	n, step := len(g.edges)-1, g.windows()

@@ -41,17 +41,52 @@ func (h *history) synthesize(sub *[18][32]float32, to []float32, stride int) {
 }
 
 // sums are of the last 16 values of a and b: those of every second of a, from the last on,
-// and of b, from the one before it, with the first two rows of w, and with the others.
+// and of b, from the one before it, with the first two rows of w, and with the others. It
+// is a loop of i = 0..7, written out so that values and sums stay in registers:
+//
+//	u, v = x[15-2i], y[14-2i]
 func sums(w *[4][8]float32, a, b []float32) (s0, s1, s2, s3 float32) {
 	x, y := (*[16]float32)(a), (*[16]float32)(b)
-	s0 = x[15]*w[0][0] + x[13]*w[0][1] + x[11]*w[0][2] + x[9]*w[0][3] +
-		x[7]*w[0][4] + x[5]*w[0][5] + x[3]*w[0][6] + x[1]*w[0][7]
-	s1 = y[14]*w[1][0] + y[12]*w[1][1] + y[10]*w[1][2] + y[8]*w[1][3] +
-		y[6]*w[1][4] + y[4]*w[1][5] + y[2]*w[1][6] + y[0]*w[1][7]
-	s2 = x[15]*w[2][0] + x[13]*w[2][1] + x[11]*w[2][2] + x[9]*w[2][3] +
-		x[7]*w[2][4] + x[5]*w[2][5] + x[3]*w[2][6] + x[1]*w[2][7]
-	s3 = y[14]*w[3][0] + y[12]*w[3][1] + y[10]*w[3][2] + y[8]*w[3][3] +
-		y[6]*w[3][4] + y[4]*w[3][5] + y[2]*w[3][6] + y[0]*w[3][7]
+	u, v := x[15], y[14]
+	s0 += u * w[0][0]
+	s1 += v * w[1][0]
+	s2 += u * w[2][0]
+	s3 += v * w[3][0]
+	u, v = x[13], y[12]
+	s0 += u * w[0][1]
+	s1 += v * w[1][1]
+	s2 += u * w[2][1]
+	s3 += v * w[3][1]
+	u, v = x[11], y[10]
+	s0 += u * w[0][2]
+	s1 += v * w[1][2]
+	s2 += u * w[2][2]
+	s3 += v * w[3][2]
+	u, v = x[9], y[8]
+	s0 += u * w[0][3]
+	s1 += v * w[1][3]
+	s2 += u * w[2][3]
+	s3 += v * w[3][3]
+	u, v = x[7], y[6]
+	s0 += u * w[0][4]
+	s1 += v * w[1][4]
+	s2 += u * w[2][4]
+	s3 += v * w[3][4]
+	u, v = x[5], y[4]
+	s0 += u * w[0][5]
+	s1 += v * w[1][5]
+	s2 += u * w[2][5]
+	s3 += v * w[3][5]
+	u, v = x[3], y[2]
+	s0 += u * w[0][6]
+	s1 += v * w[1][6]
+	s2 += u * w[2][6]
+	s3 += v * w[3][6]
+	u, v = x[1], y[0]
+	s0 += u * w[0][7]
+	s1 += v * w[1][7]
+	s2 += u * w[2][7]
+	s3 += v * w[3][7]
 	return s0, s1, s2, s3
 }
 
@@ -80,45 +115,36 @@ var windows = sync.OnceValue(func() *[17][4][8]float32 {
 	return &w
 })
 
-// cosines32 computes y[j] = sum_k x[k] cos(pi/64 (2k+1) j) into the column at of h; x is lost.
+// cosines32 computes y[j] = sum_k x[k] cos(pi/64 (2k+1) j) into the column at of h.
 //
 // It is two transforms of half the size, of sums and differences of x[k] and x[31-k]: those
-// of differences over 2 cos(pi/64 (2k+1)) give y[2j+1] as sums of two neighbours.
+// of differences over 2 cos(pi/64 (2k+1)) give y[2j+1] as sums of two neighbours. So it is
+// four of a quarter of the size: of a and b for even j, of c and d for odd ones.
 //
 // Source: B. G. Lee, A new algorithm to compute the discrete cosine transform, 1984.
 func cosines32(x *[32]float32, h *history, at int) {
-	var even, odd [16]float32
-	f := &halvings().of32
-	for k := range 16 {
-		a, b := x[k], x[31-k]
-		even[k], odd[k] = a+b, (a-b)*f[k]
-	}
-	cosines16(&even)
-	cosines16(&odd)
-	for j := range 15 {
-		h[2*j][at], h[2*j+1][at] = even[j], odd[j]+odd[j+1]
-	}
-	h[30][at], h[31][at] = even[15], odd[15]
-}
-
-// cosines16 is cosines32 of half the size, in place.
-func cosines16(x *[16]float32) {
-	var even, odd [8]float32
-	f := &halvings().of16
+	var a, b, c, d [9]float32 // the last is 0
+	f := halvings()
 	for k := range 8 {
-		a, b := x[k], x[15-k]
-		even[k], odd[k] = a+b, (a-b)*f[k]
+		x0, x1, x2, x3 := x[k], x[15-k], x[16+k], x[31-k]
+		s0, s1 := x0+x3, x1+x2
+		d0, d1 := (x0-x3)*f[k], (x1-x2)*f[15-k]
+		a[k], b[k] = s0+s1, (s0-s1)*f[16+k]
+		c[k], d[k] = d0+d1, (d0-d1)*f[16+k]
 	}
-	cosines8(&even)
-	cosines8(&odd)
-	for j := range 7 {
-		x[2*j], x[2*j+1] = even[j], odd[j]+odd[j+1]
+	cosines8(&a)
+	cosines8(&b)
+	cosines8(&c)
+	cosines8(&d)
+	for j := range 8 {
+		odd := d[j] + d[j+1]
+		h[4*j][at], h[4*j+1][at] = a[j], c[j]+odd
+		h[4*j+2][at], h[4*j+3][at] = b[j]+b[j+1], odd+c[j+1]
 	}
-	x[14], x[15] = even[7], odd[7]
 }
 
-// cosines8 is the same of 8.
-func cosines8(x *[8]float32) {
+// cosines8 is the same of 8, in place.
+func cosines8(x *[9]float32) {
 	const (
 		f0, f1, f2, f3 = 0.50979557910415916894, 0.60134488693504528054, 0.89997622313641570464, 2.56291544774150617881
 		g0, g1, r      = 0.54119610014619698440, 1.30656296487637652786, 0.70710678118654752440
@@ -135,20 +161,15 @@ func cosines8(x *[8]float32) {
 	x[5], x[7] = h3+h2, h2
 }
 
-// halvings are 1 / 2 cos(pi/2n (2k+1)).
-var halvings = sync.OnceValue(func() *struct {
-	of32 [16]float32
-	of16 [8]float32
-} {
-	var f struct {
-		of32 [16]float32
-		of16 [8]float32
-	}
-	for k := range f.of32 {
-		f.of32[k] = float32(0.5 / math.Cos(math.Pi/64*float64(2*k+1)))
-	}
-	for k := range f.of16 {
-		f.of16[k] = float32(0.5 / math.Cos(math.Pi/32*float64(2*k+1)))
+// halvings are 1 / 2 cos(pi/64 (2k+1)), and 1 / 2 cos(pi/32 (2k+1)) from 16 on.
+var halvings = sync.OnceValue(func() *[24]float32 {
+	var f [24]float32
+	for k := range f {
+		n := 64.0
+		if k >= 16 {
+			n = 32
+		}
+		f[k] = float32(0.5 / math.Cos(math.Pi/n*float64(2*(k%16)+1)))
 	}
 	return &f
 })

@@ -58,6 +58,8 @@ type evaluation struct {
 	files    map[string]*ast.File // by the name that positions carry
 	settings []setting
 	blanked  map[int]bool // offsets of fields whose values were left out, see tolerate.go
+	narrowed bool         // architectures that no text of the document picks were left out, see narrow.go
+	wide     bool         // all of them are to be there
 }
 
 // evaluate builds s and what it imports, and validates it.
@@ -69,6 +71,15 @@ func evaluate(s *source, settings []setting) (*evaluation, error) {
 	if e.valid() {
 		return e, nil
 	}
+	if e.missed() {
+		e.wide = true
+		if err := e.build(); err != nil {
+			return nil, err
+		}
+		if e.valid() {
+			return e, nil
+		}
+	}
 	first := e.value.Validate(cue.Concrete(true))
 	if errs := e.diagnose(e.all()); len(errs) > 0 {
 		return nil, errs.err()
@@ -78,6 +89,21 @@ func evaluate(s *source, settings []setting) (*evaluation, error) {
 
 // build loads and builds the document.
 func (e *evaluation) build() error {
+	var err error
+	if e.inst, err = e.instance(); err != nil {
+		return err
+	}
+	if e.inst == nil || e.inst.Err != nil {
+		if err := e.load(); err != nil {
+			return err
+		}
+	}
+	e.value = cuecontext.New().BuildInstance(e.inst)
+	return nil
+}
+
+// load has CUE's loader find what the document imports, in modules of its own too.
+func (e *evaluation) load() error {
 	s := e.source
 	overlay := map[string]load.Source{s.abs: load.FromBytes(s.data)}
 	if err := builtinOverlay(overlay); err != nil {
@@ -93,7 +119,6 @@ func (e *evaluation) build() error {
 	if e.inst.Err != nil {
 		return e.loadErrors(e.inst.Err)
 	}
-	e.value = cuecontext.New().BuildInstance(e.inst)
 	return nil
 }
 

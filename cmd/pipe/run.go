@@ -114,6 +114,7 @@ func runPipeline(cmd *cobra.Command, e *engine, w *results, load func(set []stri
 	}
 	w.doc = doc
 	choices(w.c, p)
+	schema.Forget()
 	debug.FreeOSMemory() // what evaluating documents took, before weights are read
 	w.start = time.Now()
 	if err := p.Run(cmd.Context(), w.emit); err != nil {

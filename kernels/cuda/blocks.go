@@ -13,8 +13,9 @@ import (
 
 // Planes is the layout of weights [..., in] in blocks, the only one that kernels
 // read: what a unit of 32 weights has of a kind lies in a plane of its own, so that
-// neighbouring threads load neighbouring words of 16 bytes. Blocks as files have
-// them are 18, 34 or 210 bytes, which no wide load takes. It takes the bytes of the
+// neighbouring threads load neighbouring words of 16 bytes, each of which holds what
+// the thread brings to mma of four units. Blocks as files have them are 18, 34 or
+// 210 bytes, which no wide load takes. It takes the bytes of the
 // file; of q3_k, q4_k and q5_k, whose scales become bytes, 2 to 4% more.
 const Planes ir.Layout = "planes"
 
@@ -92,8 +93,12 @@ func (c coding) planes(n int) (at [5]int) {
 	return at
 }
 
-// pack writes the planes of the blocks of src to dst.
-func (c coding) pack(dst, src []byte) {
+// turned says that rows of so many weights are whole fours of units: then what a
+// thread needs of a four lies together.
+func turned(width int) bool { return width%(4*unit) == 0 }
+
+// pack writes the planes of the blocks of src to dst; rows are as wide.
+func (c coding) pack(dst, src []byte, width int) {
 	low, high, small, head := c.sizes()
 	n := len(src) / c.format.Bytes * c.format.Block
 	at, per := c.planes(n), c.format.Block/unit
@@ -110,12 +115,29 @@ func (c coding) pack(dst, src []byte) {
 		}
 		for i := range per {
 			u := b*per + i
-			c.packCodes(dst[at[0]+low*u:][:low], dst[at[1]+high*u:][:high], c.codes(block, i))
+			words := dst[at[0]+low*u:][:low]
+			c.packCodes(words, dst[at[1]+high*u:][:high], c.codes(block, i))
+			if turned(width) && (u+1)*low%64 == 0 && c.bits >= 4 {
+				c.turn(dst[at[0]+(u+1)*low-64:][:64])
+			}
 			if small > 0 {
 				s := dst[at[2]+small*u:]
 				s[0], s[1] = c.small(parts, i)
 			}
 		}
+	}
+}
+
+// turn reorders the words of four units, or of two of 8 bits: word t of the first
+// and of the next, then word t+1 of each; of 8 bits, word t+4 comes after t.
+func (c coding) turn(words []byte) {
+	old := slices.Clone(words)
+	for i := range 16 {
+		from := i%4*4 + i/4
+		if c.bits == 8 {
+			from = i%4/2*8 + i/4 + i%2*4
+		}
+		copy(words[4*i:][:4], old[4*from:])
 	}
 }
 
@@ -219,7 +241,7 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 		return err
 	}
 	to := make([]byte, b.LayoutBytes(l, weight))
-	c.pack(to, src)
+	c.pack(to, src, weight.Sizes()[len(weight.Shape)-1])
 	return dst.Write(offset, to)
 }
 
@@ -227,6 +249,7 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 type blocks struct {
 	low, high, small, head  driver.Pointer
 	form, bits, offset, per uint32
+	turned                  uint32
 }
 
 // blocksOf is where the planes of a weight lie.
@@ -242,5 +265,9 @@ func (b *Backend) blocksOf(t kernels.Tensor) (blocks, error) {
 	at := c.planes(t.Len())
 	where := func(i int) driver.Pointer { return p + driver.Pointer(at[i]) }
 	per := slices.Index([]int{32, 64, 128, 256}, c.format.Block)
-	return blocks{where(0), where(1), where(2), where(3), c.form, c.bits, c.offset, uint32(per)}, err
+	together := uint32(0)
+	if turned(t.Shape[len(t.Shape)-1]) {
+		together = 1
+	}
+	return blocks{where(0), where(1), where(2), where(3), c.form, c.bits, c.offset, uint32(per), together}, err
 }

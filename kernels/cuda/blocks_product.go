@@ -3,6 +3,7 @@ package cuda
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -24,33 +25,122 @@ func blocked() map[string]maker {
 // (x Uᵀ). x is quantised to 8 bits in blocks of 32 first, as on CPU, but for nf4.
 type blockProduct struct {
 	b        *Backend
+	dtype    ir.DType
 	act      string
 	weights  []int // which inputs they are
 	bias     int   // and which the bias is; 0 for none
 	chosen   int
 	experts  int
 	features int // of the result
+	rows     int // that a kernel does at a time; 0 for what sizes say
 }
 
-// blockParams is BlockProduct of source/blocks.cu.
+// blockParams is BlockProduct of source/blocks_product.h.
 type blockParams struct {
-	w                               [2]blocks
-	x, y, bias, chosen, bad         driver.Pointer
-	m, n, units, share, experts     uint64
-	count, function                 uint32
-	xCode, yCode, biasCode, picCode uint32
+	w                                [2]blocks
+	x, y, bias                       driver.Pointer
+	chosen, expertOf, rowOf, bad     driver.Pointer
+	m, n, units, slots, share, expts uint64
+	count, function                  uint32
+	xCode, yCode, biasCode, picCode  uint32
 }
 
-// quantised is the bytes of a block of activations.
-const quantised = 48
+// What a kernel of source/blocks_product.cu does at a time.
+const (
+	fewSlots    = 8
+	someSlots   = 32
+	manySlots   = 64
+	manyColumns = 128
+)
 
-// Scratch is what x takes in blocks.
-func (p blockProduct) Scratch(_ any, in, _ []ir.Type) int64 {
-	if in[p.weights[0]].DType == ir.NF4 {
-		return 0
+// spread is how rows of x come to a kernel: in slots, of which some may be empty.
+type spread struct {
+	rows  int // at a time
+	slots int
+	step  int  // row i is slot i step
+	group bool // rows of an expert are put together
+}
+
+// spread finds it for m rows of a result. No bit depends on it.
+func (p blockProduct) spread(m int) spread {
+	if p.chosen > 0 {
+		return p.spreadExperts(m)
 	}
-	return int64(in[0].Elems()) / unit * quantised
+	rows := p.rows
+	switch {
+	case rows > 0:
+	case m <= fewSlots:
+		rows = fewSlots
+	case p.dtype == ir.NF4 || p.fills(parts(m, manySlots)):
+		rows = manySlots
+	default:
+		rows = someSlots
+	}
+	return spread{rows: rows, slots: m, step: 1}
 }
+
+// fills reports whether a device has as many blocks as large tiles would be.
+func (p blockProduct) fills(tiles int) bool {
+	return parts(p.features*len(p.weights), manyColumns)*tiles >= largeBlocks
+}
+
+// kernel is the one for a spread, with its shared memory.
+func (p blockProduct) kernel(arg *blockParams, s spread) (file, name string, g grid, room int) {
+	columns, threads := 16, 256
+	kind := "few"
+	switch {
+	case p.dtype == ir.NF4 && s.rows == manySlots:
+		columns, kind = 64, "many"
+		if arg.count == 2 {
+			kind = "gate"
+		}
+	case p.dtype == ir.NF4:
+		columns, kind = 32, "few_4"
+		if s.step > 1 || s.slots == 1 {
+			kind = "few_1"
+		} else {
+			s.rows = 4
+		}
+	case s.rows == manySlots:
+		columns, threads, kind, room = manyColumns/int(arg.count), 128, "many", 66<<10
+	case s.rows == someSlots:
+		columns, kind = 32/int(arg.count), "some"
+	case arg.count == 2:
+		kind = "gate"
+	}
+	g = grid{driver.Dim{X: parts(int(arg.n), columns), Y: min(parts(s.slots, s.rows), 65535), Z: 1}, threads}
+	if p.dtype == ir.NF4 {
+		return "blocks_normal", "normal_" + kind, g, 0
+	}
+	return "blocks_product", fmt.Sprintf("block_%s_%d", kind, arg.w[0].bits), g, room
+}
+
+// record is the bytes of 32 numbers of 8 slots, see Record of
+// source/blocks_product.cu; none of nf4.
+func (p blockProduct) record() int {
+	switch p.dtype {
+	case ir.NF4:
+		return 0
+	case ir.Q6_K, ir.Q3_K, ir.Q2_K:
+		return 352
+	}
+	return 320
+}
+
+// Scratch is what x takes in records, and where rows are.
+func (p blockProduct) Scratch(_ any, in, _ []ir.Type) int64 {
+	sizes := in[0].Sizes()
+	k := sizes[len(sizes)-1]
+	m := int(in[0].Elems()) / max(1, k)
+	if p.chosen > 0 {
+		m = int(in[p.chosen].Elems())
+	}
+	s := p.spread(m)
+	return int64(p.records(s, k/unit)) + s.tables()
+}
+
+// records are the bytes of all.
+func (p blockProduct) records(s spread, units int) int { return parts(s.slots, 8) * units * p.record() }
 
 // InPlace is for never.
 func (p blockProduct) InPlace(int, int) bool { return false }
@@ -62,7 +152,9 @@ func (p blockProduct) Bind(a kernels.Args) (kernels.Step, error) {
 	if size, _ := w.DType.Block(); k%size != 0 {
 		return nil, fmt.Errorf("cuda: rows of %d are no whole number of blocks of %d", k, size)
 	}
-	arg := &blockParams{m: uint64(y.Len() / p.features), n: uint64(p.features), units: uint64(k / unit), share: 1, experts: 1,
+	m := y.Len() / p.features
+	s := p.spread(m)
+	arg := &blockParams{m: uint64(m), n: uint64(p.features), units: uint64(k / unit), slots: uint64(s.slots), share: 1, expts: 1,
 		count: uint32(len(p.weights)), function: activations[p.act], xCode: codes[x.DType], yCode: codes[y.DType]}
 	at, err := p.b.pointers(x, y)
 	if err != nil || y.Len() == 0 {
@@ -70,8 +162,12 @@ func (p blockProduct) Bind(a kernels.Args) (kernels.Step, error) {
 	}
 	arg.x, arg.y = at[0], at[1]
 	for i, input := range p.weights {
-		if want := max(1, p.experts) * p.features * k; a.In[input].Len() != want || a.In[input].DType != w.DType {
+		want := max(1, p.experts) * p.features * k
+		if a.In[input].Len() != want || a.In[input].DType != w.DType {
 			return nil, fmt.Errorf("cuda: a weight of %v %v, want %d elements of %v", a.In[input].DType, a.In[input].Shape, want, w.DType)
+		}
+		if want/unit > math.MaxUint32 {
+			return nil, fmt.Errorf("cuda: a weight of %d elements, want at most %d", want, unit*math.MaxUint32)
 		}
 		if arg.w[i], err = p.b.blocksOf(a.In[input]); err != nil {
 			return nil, err
@@ -83,85 +179,76 @@ func (p blockProduct) Bind(a kernels.Args) (kernels.Step, error) {
 		}
 		arg.biasCode = codes[a.In[p.bias].DType]
 	}
-	return p.steps(a, arg)
+	return p.steps(a, arg, s)
 }
 
 // steps prepares the launches for x that lies at arg.x.
-func (p blockProduct) steps(a kernels.Args, arg *blockParams) (kernels.Step, error) {
-	var first kernels.Step = nothing
-	if n := a.In[0].Len() / unit; n > 0 && a.In[p.weights[0]].DType != ir.NF4 {
-		var err error
-		if first, arg.x, err = p.b.quantise(a, arg, n); err != nil {
-			return nil, err
-		}
+func (p blockProduct) steps(a kernels.Args, arg *blockParams, s spread) (kernels.Step, error) {
+	records := p.records(s, int(arg.units))
+	if want := int64(records) + s.tables(); int64(a.Scratch.Len()) < want {
+		return nil, fmt.Errorf("cuda: scratch of %d bytes, want %d", a.Scratch.Len(), want)
 	}
-	chosen := kernels.Tensor{}
-	var bad *slot
-	if p.chosen > 0 {
-		var err error
-		chosen = a.In[p.chosen]
-		if arg.chosen, err = p.b.pointer(chosen); err != nil {
-			return nil, err
-		}
-		if bad, err = p.b.slot(); err != nil {
-			return nil, err
-		}
-		arg.bad = bad.at
-		arg.picCode, arg.experts = codes[chosen.DType], uint64(p.experts)
-		arg.share = arg.m / max(1, uint64(a.In[0].Len())/(arg.units*unit))
-	}
-	rows := 4
-	if arg.m == 1 || p.chosen > 0 {
-		rows = 1
-	}
-	name := fmt.Sprintf("block_product_%d_%d", arg.w[0].bits, rows)
-	g := grid{driver.Dim{X: parts(int(arg.n), 32), Y: min(parts(int(arg.m), rows), 65535), Z: 1}, 256}
-	second, err := launch(p.b, "blocks", name, g, arg)
+	scratch, err := p.b.pointer(a.Scratch)
 	if err != nil {
 		return nil, err
 	}
-	if p.chosen > 0 {
-		second = p.b.checked(second, bad, chosen, arg.chosen, p.experts)
+	var steps []kernels.Step
+	put := func(step kernels.Step, err error) error {
+		steps = append(steps, step)
+		return err
 	}
-	return func(ctx context.Context) error {
-		if err := first(ctx); err != nil {
-			return err
+	done := func(step kernels.Step) kernels.Step { return step }
+	if p.chosen > 0 {
+		if done, err = p.choose(a, arg, s, scratch+driver.Pointer(records), put); err != nil {
+			return nil, err
 		}
-		return second(ctx)
-	}, nil
+	}
+	if records > 0 {
+		if err := put(p.quantise(a, arg, s, scratch)); err != nil {
+			return nil, err
+		}
+	}
+	file, name, g, room := p.kernel(arg, s)
+	if err := put(launchRoom(p.b, file, name, g, room, arg)); err != nil {
+		return nil, err
+	}
+	return done(func(ctx context.Context) error {
+		for _, step := range steps {
+			if err := step(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), nil
 }
 
-// quantise returns the step that writes x in blocks to the scratch, and where that
-// lies.
-func (b *Backend) quantise(a kernels.Args, arg *blockParams, n int) (kernels.Step, driver.Pointer, error) {
+// quantise returns the step that writes x in records to scratch.
+func (p blockProduct) quantise(a kernels.Args, arg *blockParams, s spread, scratch driver.Pointer) (kernels.Step, error) {
 	type params struct {
-		y, x   driver.Pointer
-		blocks uint64
-		code   uint32
+		y, x, rowOf                driver.Pointer
+		slots, units, step, share  uint64
+		code, offset, plain, bytes uint32
 	}
-	if a.Scratch.Len() < n*quantised {
-		return nil, 0, fmt.Errorf("cuda: scratch of %d bytes, want %d", a.Scratch.Len(), n*quantised)
+	q := &params{y: scratch, x: arg.x, rowOf: arg.rowOf, slots: uint64(s.slots / s.step), units: arg.units, step: uint64(s.step), share: arg.share,
+		code: arg.xCode, offset: arg.w[0].offset, bytes: uint32(p.record())}
+	if arg.w[0].form == formPlain && arg.w[0].bits != 2 {
+		q.plain = 1
 	}
-	at, err := b.pointer(a.Scratch)
-	if err != nil {
-		return nil, 0, err
-	}
-	g := grid{driver.Dim{X: min(parts(n, 8), 1<<20), Y: 1, Z: 1}, 256}
-	step, err := launch(b, "blocks", "quantise", g, &params{at, arg.x, uint64(n), arg.xCode})
-	return step, at, err
+	arg.x = scratch
+	return launch(p.b, "blocks", "quantise", overElements(int(q.slots)*int(q.units)*unit/4), q)
 }
 
 // multiplies reports whether p can be computed for element types.
 func (p blockProduct) multiplies(in, out []ir.Type) bool {
 	ok := len(in[0].Shape) > 0 && stored(in[0].DType) && stored(out[0].DType)
 	for _, i := range p.weights {
-		ok = ok && in[i].DType.Blocked() && in[i].DType == in[p.weights[0]].DType
+		ok = ok && in[i].DType == p.dtype
 	}
 	if p.bias > 0 {
 		ok = ok && stored(in[p.bias].DType)
 	}
 	_, known := activations[p.act]
-	return ok && known
+	return ok && p.dtype.Blocked() && known
 }
 
 // blockLinear is linear of weights in blocks.
@@ -169,7 +256,7 @@ func (p blockProduct) multiplies(in, out []ir.Type) bool {
 //	x [..., in]   weight [out, in]   bias [out]   y [..., out]
 func blockLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.LinearAttr)
-	p := blockProduct{b: b, act: a.Act, weights: []int{1}, features: a.OutFeatures}
+	p := blockProduct{b: b, dtype: in[1].DType, act: a.Act, weights: []int{1}, features: a.OutFeatures}
 	if a.Bias {
 		p.bias = 2
 	}
@@ -181,49 +268,6 @@ func blockLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 //	x [..., in]   gate, up [out, in]   y [..., out]
 func blockGated(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.GatedLinearAttr)
-	p := blockProduct{b: b, act: a.Act, weights: []int{1, 2}, features: a.OutFeatures}
+	p := blockProduct{b: b, dtype: in[1].DType, act: a.Act, weights: []int{1, 2}, features: a.OutFeatures}
 	return p, ok && p.multiplies(in, out)
-}
-
-// blockExperts is expert_linear of weights in blocks. Each vector reads the
-// weights of its expert alone.
-//
-//	x [..., in] or [..., k, in]   chosen [..., k]   weight [experts, out, in]   y [..., k, out]
-func blockExperts(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-	a, ok := attr.(op.ExpertLinearAttr)
-	p := blockProduct{b: b, weights: []int{2}, chosen: 1, experts: a.Experts, features: a.OutFeatures}
-	return p, ok && !a.Transpose && isIndex(in[1]) && p.multiplies(in, out)
-}
-
-// blockEmbedding takes rows of a table in blocks.
-//
-//	x ids [...]   weight [vocab, dim]   y f32 [..., dim]
-func blockEmbedding(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-	type params struct {
-		w             blocks
-		y, index, bad driver.Pointer
-		m, n, units   uint64
-		code          uint32
-	}
-	_, ok := attr.(op.EmbeddingAttr)
-	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-		ids, table, y := args.In[0], args.In[1], args.Out[0]
-		at, err := b.pointers(y, ids)
-		if err != nil || y.Len() == 0 {
-			return nothing, err
-		}
-		bad, err := b.slot()
-		if err != nil {
-			return nil, err
-		}
-		p := &params{y: at[0], index: at[1], bad: bad.at, m: uint64(ids.Len()), n: uint64(table.Shape[0]), units: uint64(table.Shape[1] / unit), code: codes[ids.DType]}
-		if p.w, err = b.blocksOf(table); err != nil {
-			return nil, err
-		}
-		run, err := launch(b, "blocks", "block_rows", overElements(y.Len()/8), p)
-		if err != nil {
-			return nil, err
-		}
-		return b.checked(run, bad, ids, at[1], table.Shape[0]), nil
-	}}, ok && isIndex(in[0]) && in[1].DType.Blocked() && out[0].DType == ir.F32
 }

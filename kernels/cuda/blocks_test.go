@@ -58,18 +58,24 @@ func put(t *testing.T, b *Backend, d ir.DType, l ir.Layout, data []byte, shape .
 	return kernels.Tensor{Buffer: buf, DType: d, Shape: shape, Layout: l}
 }
 
-// compute runs an op and returns its result, f32.
+// product runs an op and returns its result, f32.
 func product(t *testing.T, b *Backend, name string, attr any, in []kernels.Tensor, shape ...int) []float32 {
 	t.Helper()
 	var types []ir.Type
 	for _, x := range in {
 		types = append(types, ir.T(x.DType, x.Shape...))
 	}
-	y := put(t, b, ir.F32, "", nil, shape...)
 	k, ok := b.Kernel(name, attr, types, []ir.Type{ir.T(ir.F32, shape...)})
 	if !ok {
 		t.Fatalf("no kernel for %s of %v", name, types)
 	}
+	return outcome(t, b, k, attr, in, types, shape...)
+}
+
+// outcome runs a kernel and returns its result, f32.
+func outcome(t *testing.T, b *Backend, k kernels.Kernel, attr any, in []kernels.Tensor, types []ir.Type, shape ...int) []float32 {
+	t.Helper()
+	y := put(t, b, ir.F32, "", nil, shape...)
 	args := kernels.Args{Attr: attr, In: in, Out: []kernels.Tensor{y}}
 	if n := k.Scratch(attr, types, []ir.Type{ir.T(ir.F32, shape...)}); n > 0 {
 		args.Scratch = put(t, b, ir.U8, "", nil, int(n))
@@ -117,32 +123,125 @@ func TestBlockRows(t *testing.T) {
 	}
 }
 
-// A row of a product has the same bits whatever the other rows are, and is as near
-// to the exact product as 8 bits of x allow: half a step of max|x|/127 for each
-// weight.
+// A row of a product has the same bits whatever the other rows are and by whichever
+// kernel, and is as near to the exact product as 8 bits of x allow: half a step of
+// max|x|/127 for each weight. The shorter rows are no whole fours of units.
 func TestBlockRowAlone(t *testing.T) {
-	const m, n, k = 11, 33, 512
+	const m, n = 70, 33
 	b := open(t)
 	for _, d := range ir.Blocked() {
-		r := rand.New(rand.NewPCG(2, uint64(d)))
-		data, w := randomBlocks(t, r, d, n*k)
+		for _, k := range []int{512, 192} {
+			if size, _ := d.Block(); k%size != 0 {
+				continue
+			}
+			r := rand.New(rand.NewPCG(2, uint64(d)))
+			data, w := randomBlocks(t, r, d, n*k)
+			x := make([]float32, m*k)
+			for i := range x {
+				x[i] = float32(r.NormFloat64())
+			}
+			weight, attr := put(t, b, d, Planes, data, n, k), op.LinearAttr{OutFeatures: n}
+			alone := product(t, b, "linear", attr, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:k]), 1, k), weight}, 1, n)
+			for _, c := range []struct{ rows, by int }{{3, fewSlots}, {9, fewSlots}, {11, someSlots}, {m, someSlots}, {m, manySlots}} {
+				p := blockProduct{b: b, dtype: d, weights: []int{1}, features: n, rows: c.by}
+				if d == ir.NF4 && c.by == someSlots {
+					continue
+				}
+				in := []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:c.rows*k]), c.rows, k), weight}
+				y := outcome(t, b, p, attr, in, []ir.Type{ir.T(ir.F32, c.rows, k), ir.T(d, n, k)}, c.rows, n)
+				for j, v := range alone {
+					if math.Float32bits(y[j]) != math.Float32bits(v) {
+						t.Fatalf("%v: element %d is %v alone, %v among %d rows by %d", d, j, v, y[j], c.rows, c.by)
+					}
+				}
+				if c.rows == m && c.by == someSlots {
+					continue // as many has it
+				}
+				for i, v := range y {
+					exact, allowed := blockSum(x[i/n*k:][:k], w[i%n*k:][:k])
+					if !(math.Abs(float64(v)-exact) <= allowed) {
+						t.Fatalf("%v: element %d is %v, exactly %v: want it within %g", d, i, v, exact, allowed)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A gate has the bits of its products by whichever kernel.
+func TestBlockGate(t *testing.T) {
+	const m, n, k = 67, 40, 256
+	b := open(t)
+	for _, d := range []ir.DType{ir.Q4_0, ir.Q6_K, ir.NF4} {
+		r := rand.New(rand.NewPCG(3, uint64(d)))
 		x := make([]float32, m*k)
 		for i := range x {
 			x[i] = float32(r.NormFloat64())
 		}
-		weight, attr := put(t, b, d, Planes, data, n, k), op.LinearAttr{OutFeatures: n}
-		alone := product(t, b, "linear", attr, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:k]), 1, k), weight}, 1, n)
-		for _, rows := range []int{3, m} {
-			y := product(t, b, "linear", attr, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:rows*k]), rows, k), weight}, rows, n)
-			for j, v := range alone {
-				if math.Float32bits(y[j]) != math.Float32bits(v) {
-					t.Fatalf("%v: element %d is %v alone, %v among %d rows", d, j, v, y[j], rows)
+		in := []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x), m, k)}
+		types := []ir.Type{ir.T(ir.F32, m, k), ir.T(d, n, k), ir.T(d, n, k)}
+		var parts [2][]float32
+		for i := range parts {
+			data, _ := randomBlocks(t, r, d, n*k)
+			w := put(t, b, d, Planes, data, n, k)
+			parts[i] = product(t, b, "linear", op.LinearAttr{OutFeatures: n}, []kernels.Tensor{in[0], w}, m, n)
+			in = append(in, w)
+		}
+		for _, by := range []int{fewSlots, someSlots, manySlots} {
+			if d == ir.NF4 && by == someSlots {
+				continue
+			}
+			p := blockProduct{b: b, dtype: d, act: "relu", weights: []int{1, 2}, features: n, rows: by}
+			y := outcome(t, b, p, nil, in, types, m, n)
+			for i, v := range y {
+				if want := max(0, parts[0][i]) * parts[1][i]; v != want {
+					t.Fatalf("%v: element %d is %v by %d, want %v", d, i, v, by, want)
 				}
 			}
-			for i, v := range y {
-				exact, allowed := blockSum(x[i/n*k:][:k], w[i%n*k:][:k])
-				if !(math.Abs(float64(v)-exact) <= allowed) {
-					t.Fatalf("%v: element %d is %v, exactly %v: want it within %g", d, i, v, exact, allowed)
+		}
+	}
+}
+
+// Rows of experts have the same bits whether those of an expert are put together or
+// not; none gives zeros.
+func TestBlockExperts(t *testing.T) {
+	const tokens, choices, experts, n, k = 37, 2, 3, 20, 256
+	b := open(t)
+	for _, d := range []ir.DType{ir.Q4_K, ir.Q8_0, ir.NF4} {
+		r := rand.New(rand.NewPCG(4, uint64(d)))
+		data, _ := randomBlocks(t, r, d, experts*n*k)
+		w := put(t, b, d, Planes, data, experts, n, k)
+		x, chosen := make([]float32, tokens*k), make([]float64, tokens*choices)
+		for i := range x {
+			x[i] = float32(r.NormFloat64())
+		}
+		for i := range chosen {
+			chosen[i] = float64(r.IntN(experts+1) - 1)
+		}
+		for _, own := range []bool{false, true} {
+			rows, xs := tokens, []int{tokens, k}
+			if own {
+				rows, xs = tokens/2, []int{tokens / 2, choices, k}
+			}
+			in := []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x[:prod(xs)]), xs...),
+				put(t, b, ir.I32, "", cases.Encode(ir.I32, chosen[:rows*choices]), rows, choices), w}
+			types := []ir.Type{ir.T(ir.F32, xs...), ir.T(ir.I32, rows, choices), ir.T(d, experts, n, k)}
+			var alone []float32
+			for i := range rows {
+				at := []kernels.Tensor{piece(in[0], i*prod(xs[1:]), prod(xs[1:])), piece(in[1], i*choices, choices), w}
+				at[0].Shape, at[1].Shape = append([]int{1}, xs[1:]...), []int{1, choices}
+				alone = append(alone, product(t, b, "expert_linear", op.ExpertLinearAttr{OutFeatures: n, Experts: experts}, at, 1, choices, n)...)
+			}
+			for _, by := range []int{fewSlots, someSlots, manySlots} {
+				if d == ir.NF4 && by == someSlots {
+					continue
+				}
+				p := blockProduct{b: b, dtype: d, weights: []int{2}, chosen: 1, experts: experts, features: n, rows: by}
+				y := outcome(t, b, p, nil, in, types, rows, choices, n)
+				for i, v := range y {
+					if math.Float32bits(v) != math.Float32bits(alone[i]) || chosen[i/n] < 0 && v != 0 {
+						t.Fatalf("%v: element %d of expert %v is %v by %d, %v alone", d, i, chosen[i/n], v, by, alone[i])
+					}
 				}
 			}
 		}

@@ -1,168 +1,6 @@
-// Products with weights in blocks, and tables of them.
-//
-// As on CPU, activations are quantised to 8 bits in blocks of 32 first, so that
-// the product of two blocks is a sum of whole numbers, which is exact and takes an
-// instruction for four weights. With f32 activations, the instructions that make
-// floats of codes would take longer than an H200 reads the codes: 2.4e13 weights
-// of 4 bits a second from the caches of 132 processors, against 8.5e12 that come
-// from its 4.8e12 bytes/s of memory at 4.5 bits a weight.
-//
-// Unit u of a row is of strand u mod 8. A strand is a chain in the order of
-// units, by fma; the sum is ((0+4)+(2+6))+((1+5)+(3+7)). So a row of the result
-// has the same bits in any company, by whichever kernel.
-#include "activation.h"
+// Rows of tables in blocks, and what comes before products with weights in blocks:
+// rows of x are quantised, and those of an expert are put together.
 #include "blocks.h"
-
-struct Quantise {
-	u8 *y;         // [blocks]: f32 d, i32 sums of the codes of either half, 4 bytes of nothing, 32 codes i8
-	const void *x; // [32 blocks]
-	u64 blocks;
-	u32 type;
-};
-
-static constexpr u32 XBytes = 48, Strands = 8;
-
-// quantise: a warp does a block, a thread an element. d is 1/127 of the greatest
-// magnitude; NaN if that is not finite, and 0 if it is below the least normal number.
-KERNEL(quantise, Quantise) {
-	for (u64 b = place() / Warp; b < p.blocks; b += (u64)blocks_x() * threads() / Warp) {
-		u32 lane = tid() % Warp;
-		float v = load_float(p.x, p.type, (i64)(b * Warp + lane));
-		u32 most = bits_f32(v) & 0x7fffffff;
-		for (u32 m = 16; m; m /= 2) {
-			u32 other = exchange(most, m);
-			most = other > most ? other : most;
-		}
-		float d = f32_bits(most) / 127.0f;
-		bool finite = most < 0x7f800000, some = bits_f32(d) >= 0x00800000;
-		i32 q = 0;
-		// Adding 3 << 22 leaves no bits for a fraction.
-		if (finite && some) q = (i32)(bits_f32(v * (1.0f / d) + 12582912.0f) - 0x4b400000);
-		i32 sum = q;
-		for (u32 m = 8; m; m /= 2) sum += (i32)exchange((u32)sum, m);
-		u8 *to = p.y + b * XBytes;
-		to[16 + lane] = (u8)q;
-		if (lane % 16 == 0) ((i32 *)to)[1 + lane / 16] = sum;
-		if (lane == 0) *(u32 *)to = !finite ? 0x7fc00000 : some ? bits_f32(d) : 0;
-	}
-}
-
-struct BlockProduct {
-	Blocks w[2];
-	const u8 *x; // rows of blocks as quantise makes them; of nf4, numbers
-	void *y;
-	const void *bias, *chosen;
-	u32 *bad; // the least place in chosen that is out of range
-	u64 m, n, units, share, experts;
-	u32 count; // of weights: of two, the first is a gate
-	u32 function;
-	u32 x_type, y_type, bias_type, chosen_type;
-};
-
-// dot adds the product of a unit of weights with a block of x.
-template <int bits> DEV float dot(float sum, i32 offset, const u32 *c, const Scales &s, const u8 *x) {
-	u32x4 head = *(const u32x4 *)x, left = ((const u32x4 *)x)[1], right = ((const u32x4 *)x)[2];
-	i32 first = 0, second = 0, all = (i32)head[1], rest = (i32)head[2];
-#pragma unroll
-	for (int j = 0; j < 4; j++) first = dot4(c[j], left[j], first), second = dot4(c[4 + j], right[j], second);
-	float d = f32_bits(head[0]);
-	if (!halves(bits)) first += second, all += rest;
-	sum = fma((float)(first - offset * all), d * s.scale[0], sum);
-	if (lifted(bits)) sum = fma(d * (float)all, s.least[0], sum);
-	if (!halves(bits)) return sum;
-	sum = fma((float)(second - offset * rest), d * s.scale[1], sum);
-	if (lifted(bits)) sum = fma(d * (float)rest, s.least[1], sum);
-	return sum;
-}
-
-// normal_dot is dot for nf4, in f32; from is the place of x.
-DEV float normal_dot(float sum, const u32 *c, float scale, const float *table, const void *x, u32 type, u64 from) {
-#pragma unroll
-	for (int j = 0; j < 8; j++)
-		for (int i = 0; i < 4; i++) sum = fma(load_float(x, type, (i64)(from + 4 * j + i)), table[c[j] >> 8 * i & 15] * scale, sum);
-	return sum;
-}
-
-// strands adds the strands of a sum that lie in eight neighbouring threads.
-DEV float strands(float v) {
-	for (u32 m = Strands / 2; m; m /= 2) v = v + f32_bits(exchange(bits_f32(v), m));
-	return v;
-}
-
-// some adds the products of count units, from u on and a strand apart, to the sums
-// of rows rows. All of the weights are asked for first.
-template <int bits, int rows, int count> DEV void some(const BlockProduct &p, const Blocks &w, u64 first, u64 u, u64 top, const float *table, float *sum) {
-	u32 c[count][8];
-	Scales s[count];
-#pragma unroll
-	for (int i = 0; i < count; i++) {
-		codes<bits>(w, first + u + Strands * i, c[i]);
-		s[i] = scales<bits>(w, first + u + Strands * i);
-	}
-#pragma unroll
-	for (int i = 0; i < count; i++)
-#pragma unroll
-		for (int r = 0; r < rows; r++) {
-			u64 row = (top + r < p.m ? top + r : p.m - 1) / p.share, at = row * p.units + u + Strands * i;
-			if (bits == NormalBits)
-				sum[r] = normal_dot(sum[r], c[i], s[i].scale[0], table, p.x, p.x_type, at * 32);
-			else
-				sum[r] = dot<bits>(sum[r], (i32)w.offset, c[i], s[i], p.x + at * XBytes);
-		}
-}
-
-// product: eight threads compute an element of rows rows of y. It reads
-// the weights once for that many rows: 0.56 bytes of 4 bits a weight and 16 dot4 a
-// unit and row, so that memory is what bounds it: 4096 x 4096 of q4_0 take 2 µs at
-// 4.8e12 bytes/s. Neighbouring threads load neighbouring 16 bytes.
-template <int bits, int rows> DEV void product(const BlockProduct &p) {
-	constexpr int ahead = rows == 1 ? 4 : 2; // units that a thread loads before it computes
-	SHARED float table[16];
-	if (bits == NormalBits) {
-		if (tid() < 16) table[tid()] = normal[tid()];
-		sync();
-	}
-	u32 strand = tid() % Strands;
-	u64 column = (u64)block_x() * (threads() / Strands) + tid() / Strands, j = column < p.n ? column : p.n - 1;
-	for (u64 top = (u64)block_y() * rows; top < p.m; top += 65535 * rows) {
-		i64 expert = p.chosen ? load_whole(p.chosen, p.chosen_type, (i64)top) : 0;
-		bool none = expert < 0 || expert >= (i64)p.experts;
-		if (none && expert != -1) least(p.bad, (u32)top);
-		u64 units = none ? 0 : p.units, first = ((none ? 0 : (u64)expert) * p.n + j) * p.units;
-		float v = 0.0f, gate = 0.0f;
-		for (u32 k = 0; k < p.count; k++) {
-			float sum[rows] = {};
-			u64 u = strand;
-			for (; u + Strands * (ahead - 1) < units; u += Strands * ahead) some<bits, rows, ahead>(p, p.w[k], first, u, top, table, sum);
-			for (; u < units; u += Strands) some<bits, rows, 1>(p, p.w[k], first, u, top, table, sum);
-			gate = v;
-#pragma unroll
-			for (int r = 0; r < rows; r++) {
-				float all = strands(sum[r]);
-				if (strand == r) v = all;
-			}
-		}
-		u64 row = top + strand; // a thread ends one element
-		if (strand >= rows || row >= p.m || column >= p.n) continue;
-		if (p.bias) v = v + load_float(p.bias, p.bias_type, (i64)j);
-		float f = activate(p.function, p.count == 2 ? gate : v);
-		if (p.count == 2) f = f * v;
-		store_float(p.y, p.y_type, (i64)(row * p.n + j), none ? 0.0f : f);
-	}
-}
-
-#define PRODUCT(bits) \
-	KERNEL(block_product_##bits##_1, BlockProduct) { product<bits, 1>(p); } \
-	KERNEL(block_product_##bits##_4, BlockProduct) { product<bits, 4>(p); }
-
-PRODUCT(2)
-PRODUCT(3)
-PRODUCT(4)
-PRODUCT(5)
-PRODUCT(6)
-PRODUCT(8)
-PRODUCT(40)
-PRODUCT(44)
 
 struct BlockRows {
 	Blocks w;
@@ -173,11 +11,25 @@ struct BlockRows {
 	u32 index_type;
 };
 
+// words_at makes words t and t+4 of unit u.
+template <int bits> DEV void words_at(const Blocks &w, u64 u, u32 t, u32 *a, u32 *b) {
+	const u32 *low = (const u32 *)w.low, *high = (const u32 *)w.high;
+	u32 l, l2 = 0, h = 0, h2 = 0;
+	if (bits >= 4)
+		l = low[place_of<bits>(w, u, t)];
+	else
+		l = low[2 * u], l2 = low[2 * u + 1];
+	if (bits == 8) l2 = low[place_of<bits>(w, u, t + 4)];
+	if (bits == 5 || bits == 3) h = high[u];
+	if (bits == 6) h = high[2 * u], h2 = high[2 * u + 1];
+	pair<bits>(t, l, l2, h, h2, a, b);
+}
+
 // row_of writes words t and t+4 of a unit.
 template <int bits> DEV void row_of(const Blocks &w, u64 u, u32 t, float *y) {
 	u32 c[2];
-	words<bits>(w, u, t, &c[0], &c[1]);
-	Scales s = scales<bits>(w, u);
+	words_at<bits>(w, u, t, &c[0], &c[1]);
+	Scales s = scales_at<bits>(w, u);
 #pragma unroll
 	for (int half = 0; half < 2; half++)
 #pragma unroll
@@ -213,4 +65,113 @@ KERNEL(block_rows, BlockRows) {
 		case NormalBits: row_of<NormalBits>(p.w, from, t, y); break;
 		}
 	}
+}
+
+struct Quantise {
+	u8 *y;             // records, see blocks_product.cu
+	const void *x;     // [rows, 32 units]
+	const i32 *row_of; // [slots], -1 for none; or none, and row i is slot i spread
+	u64 slots, units, spread, share; // share rows have the same x
+	u32 type;
+	u32 offset; // of codes of weights, for those that have no least value
+	u32 plain;
+	u32 bytes; // of a record
+};
+
+// quantise: a thread does a word of four numbers, eight of them a block of 32. d is
+// 1/127 of the greatest magnitude; NaN if that is not finite, and 0 if it is below
+// the least normal number. With the sum of codes of either half, or of both, goes
+// what a product makes of it: 3 << 22 as float's bits, less offset times it; or d
+// times it.
+KERNEL(quantise, Quantise) {
+	u64 all = p.slots * p.units * 8, step = (u64)blocks_x() * threads();
+	for (u64 i = place(); i < (all + Warp - 1) / Warp * Warp; i += step) {
+		u32 j = i % 8, half = j / 4;
+		u64 block = i / 8 < all / 8 ? i / 8 : all / 8 - 1, slot = block / p.units, unit = block % p.units;
+		i64 row = p.row_of ? p.row_of[slot] : (i64)slot;
+		u64 from = ((u64)(row < 0 ? 0 : row) / p.share * p.units + unit) * 32 + 4 * j;
+		float v[4];
+		load_four(v, p.x, p.type, from);
+		u32 most = 0;
+#pragma unroll
+		for (u32 e = 0; e < 4; e++) {
+			u32 size = bits_f32(v[e]) & 0x7fffffff;
+			most = size > most ? size : most;
+		}
+		for (u32 m = 4; m; m /= 2) {
+			u32 other = exchange(most, m);
+			most = other > most ? other : most;
+		}
+		float d = f32_bits(most) / 127.0f;
+		bool finite = most < 0x7f800000, some = bits_f32(d) >= 0x00800000;
+		u32 word = 0;
+		i32 sum = 0;
+#pragma unroll
+		for (u32 e = 0; e < 4; e++) {
+			i32 q = 0;
+			// Adding 3 << 22 leaves no bits for a fraction.
+			if (finite && some) q = (i32)(bits_f32(v[e] * (1.0f / d) + 12582912.0f) - 0x4b400000);
+			word |= (u32)(u8)q << 8 * e;
+			sum += q;
+		}
+		d = !finite ? f32_bits(0x7fc00000) : some ? d : 0.0f;
+		sum += (i32)exchange((u32)sum, 1);
+		sum += (i32)exchange((u32)sum, 2);
+		i32 other = (i32)exchange((u32)sum, 4);
+		if (p.bytes == 320) sum += other;
+		if (row < 0 || i >= all) continue;
+		u64 to = slot * p.spread;
+		u8 *y = p.y + (to / 8 * p.units + unit) * p.bytes;
+		u32 r = to % 8;
+		*(u32 *)(y + 32 * r + 8 * (j % 4) + 4 * half) = word;
+		u32 extra = p.plain ? (u32)(0x4b400000 - (i32)p.offset * sum) : bits_f32(d * (float)sum);
+		if (j == 0) {
+			float *head = (float *)(y + 256 + 16 * (r / 2)) + r % 2;
+			head[0] = d;
+			head[2] = f32_bits(extra);
+		}
+		if (j == 4 && p.bytes != 320) *(u32 *)(y + 320 + 8 * (r / 2) + 4 * (r % 2)) = extra;
+	}
+}
+
+static constexpr u32 MostExperts = 1023;
+
+struct GroupRows {
+	i32 *expert_of; // [slots / 8]
+	i32 *row_of;    // [slots]
+	const void *chosen;
+	u32 *bad;
+	u64 m, experts, slots, align;
+	u32 type;
+};
+
+// chosen_at is the expert of row i, or so many for none.
+DEV u32 chosen_at(const GroupRows &p, u64 i, bool tell) {
+	i64 e = load_whole(p.chosen, p.type, (i64)i);
+	if (e >= 0 && e < (i64)p.experts) return (u32)e;
+	if (tell && e != -1) least(p.bad, (u32)i);
+	return (u32)p.experts;
+}
+
+// group_rows gives each expert's rows slots that lie together, from a multiple of
+// align on; those of none come last. A block counts the rows of each expert, adds up, and
+// gives slots. In which order rows of an expert come is of no account, since a
+// row's bits don't depend on it.
+KERNEL(group_rows, GroupRows) {
+	SHARED u32 count[MostExperts + 1], next[MostExperts + 1];
+	u32 bins = (u32)p.experts + 1, align = (u32)p.align;
+	for (u32 e = tid(); e < bins; e += threads()) count[e] = 0;
+	for (u64 i = tid(); i < p.slots; i += threads()) p.row_of[i] = -1;
+	for (u64 i = tid(); i < p.slots / 8; i += threads()) p.expert_of[i] = -2;
+	sync();
+	for (u64 i = tid(); i < p.m; i += threads()) add_up(&count[chosen_at(p, i, true)], 1);
+	sync();
+	for (u32 e = tid(); e < bins; e += threads()) {
+		u32 start = 0, size = (count[e] + align - 1) / align * align;
+		for (u32 k = 0; k < e; k++) start += (count[k] + align - 1) / align * align;
+		next[e] = start;
+		for (u32 i = start / 8; i < (start + size) / 8; i++) p.expert_of[i] = e < p.experts ? (i32)e : -1;
+	}
+	sync();
+	for (u64 i = tid(); i < p.m; i += threads()) p.row_of[add_up(&next[chosen_at(p, i, false)], 1)] = (i32)i;
 }

@@ -1,0 +1,272 @@
+// Products with weights in blocks, but nf4.
+//
+// As on CPU, activations are quantised to 8 bits in blocks of 32 first, so that
+// the product of two blocks is a sum of whole numbers, which is exact, and mma of
+// 16 rows of weights with 8 rows of x is one for each unit. To the sum of floats
+// each adds by three instructions an element: 12 a thread and unit, and a third
+// more for all else, of which 4 processors of 132 start 4 each clock: 3.8e14
+// operations a second is what an H200 can do at most.
+//
+// few: of 8 rows of x or less, memory bounds it. 4096 x 4096 of q4_0 are 9.4 MB, 2 µs
+// at 4.8e12 bytes/s; they come at 1.2 units a clock and processor, for which 2 of 4
+// instructions a clock start. Each weight is read once, 16 bytes a thread, by
+// warps of their own parts of the sum, and all of what comes next before it is used.
+//
+// some: 32 rows of x, else as few; for sizes that are not many tiles.
+//
+// many: tiles of 128 rows of weights and 64 of x. A warp does 32 by 64, so that
+// codes are made of blocks once for 64 rows. Rows of x come by cp.async three fours
+// ahead; weights, which no other warp wants, by registers. 18 KB of both operands
+// are read for 2.1e6 operations: 3.3e12 bytes/s from the second cache at 3.8e14.
+#include "blocks_product.h"
+#include "tensor.h"
+
+// A record of x has 32 numbers of 8 rows: for each lane words t and t+4 of row g; for
+// each t of rows 2t and 2t+1 d and what goes with the sum; of halves, twice.
+template <int bits> struct Record {
+	static constexpr u32 Heads = 256, Seconds = 320, Bytes = halves(bits) ? 352 : 320;
+};
+
+static constexpr i32 Magic = 0x4b400000; // the bits of 3 << 22, to which a whole number may be added
+
+// scaled is c without Magic, as float.
+DEV float scaled(i32 c) { return f32_bits((u32)c) - 12582912.0f; }
+
+// multiply adds the products of unit i of 16 rows of weights, a four of each of rows
+// g and g+8, with 8 rows of x.
+template <int bits> __attribute__((always_inline)) DEV void multiply(float *sum, u32 form, const u32 *a, const Scales *s, u32x2 codes, u32x4 head, u32x2 second) {
+	bool plain = !lifted(bits) || bits != 2 && form == Plain; // what goes with a sum is whole, and where it begins
+	u32 b[2] = {codes[0], codes[1]};
+	i32 c[4] = {Magic, Magic, Magic, Magic}, e[4] = {Magic, Magic, Magic, Magic};
+	if (plain) c[0] = c[2] = (i32)head[2], c[1] = c[3] = (i32)head[3];
+	if (plain && halves(bits)) e[0] = e[2] = (i32)second[0], e[1] = e[3] = (i32)second[1];
+	if (halves(bits)) {
+		u32 left[4] = {a[0], a[1], 0, 0}, right[4] = {a[2], a[3], 0, 0}, from[2] = {b[0], 0}, to[2] = {b[1], 0};
+		mma_u8(c, left, from);
+		mma_u8(e, right, to);
+	} else
+		mma_u8(c, a, b);
+#pragma unroll
+	for (int r = 0; r < 4; r++) {
+		float d = f32_bits(head[r % 2]);
+		const Scales &of = s[r / 2];
+		sum[r] = fma(scaled(c[r]), d * of.scale[0], sum[r]);
+		if (!plain) sum[r] = fma(f32_bits(head[2 + r % 2]), of.least[0], sum[r]);
+		if (halves(bits)) {
+			sum[r] = fma(scaled(e[r]), d * of.scale[1], sum[r]);
+			if (!plain) sum[r] = fma(f32_bits(second[r % 2]), of.least[1], sum[r]);
+		}
+	}
+}
+
+// Lines are rows of weights of a warp: tiles of 16, of which a thread reads two
+// rows each. Of a gate, the second of two tiles is of the other weight.
+template <int tiles> struct Lines {
+	u32 first[2 * tiles]; // the first unit of each
+};
+
+// lines finds them from column start on, of the expert's weights.
+template <int tiles> DEV Lines<tiles> lines(const BlockProduct &p, u64 expert, u64 start) {
+	Lines<tiles> l;
+	u32 g = tid() % Warp / 4;
+#pragma unroll
+	for (int k = 0; k < 2 * tiles; k++) {
+		u64 column = start + (p.count == 2 ? 0 : k / 2 * 16) + k % 2 * 8 + g;
+		l.first[k] = (u32)((expert * p.n + (column < p.n ? column : p.n - 1)) * p.units);
+	}
+	return l;
+}
+
+// weight is that of tile k, field by field: a place in a parameter has no address.
+DEV Blocks weight(const BlockProduct &p, int k) {
+	if (k == 0) return p.w[0];
+	bool other = p.count == 2;
+	return {other ? p.w[1].low : p.w[0].low, other ? p.w[1].high : p.w[0].high, other ? p.w[1].small : p.w[0].small,
+		other ? p.w[1].head : p.w[0].head, p.w[0].form, p.w[0].bits, p.w[0].offset, p.w[0].per, p.w[0].turned};
+}
+
+DEV u32 there(const BlockProduct &p, u64 q) { return p.units - 4 * q < 4 ? (u32)(p.units - 4 * q) : 4; }
+
+// ask reads four q of all lines.
+template <int bits, int tiles> __attribute__((always_inline)) DEV void ask(Four<bits> *f, const BlockProduct &p, const Lines<tiles> &l, u64 q) {
+#pragma unroll
+	for (int k = 0; k < 2 * tiles; k++) four<bits>(&f[k], weight(p, k / 2), (u64)l.first[k] + 4 * q, there(p, q), tid() % 4);
+}
+
+// ahead says that what comes next is read before what is there is used. Formats of
+// small scales for each 16 weights have no registers left for it, and twice as much to do with
+// what they have read.
+DEV constexpr bool ahead(int bits) { return !halves(bits); }
+
+// add adds the products of unit i of a four; x is its first record, and those of the
+// next 8 rows are so many bytes on. used says how many rows x has.
+template <int bits, int tiles, int across> __attribute__((always_inline)) DEV void add(float (*sum)[across][4], const Four<bits> *f, int i, u32 form, const u8 *x, u64 next, u32 used) {
+	u32 lane = tid() % Warp, t = lane % 4, a[tiles][4];
+	Scales s[tiles][2];
+#pragma unroll
+	for (int k = 0; k < tiles; k++) {
+		words<bits>(f[2 * k], i, t, &a[k][0], &a[k][2]);
+		words<bits>(f[2 * k + 1], i, t, &a[k][1], &a[k][3]);
+		s[k][0] = scales<bits>(f[2 * k], form, i), s[k][1] = scales<bits>(f[2 * k + 1], form, i);
+	}
+#pragma unroll
+	for (int j = 0; j < across; j++) {
+		if (8 * j >= used) break;
+		const u8 *from = x + next * j;
+		u32x2 codes = {}, second = {};
+		if (8 * j + lane / 4 < used) codes = *(const u32x2 *)(from + 8 * lane);
+		u32x4 head = *(const u32x4 *)(from + Record<bits>::Heads + 16 * t);
+		if (halves(bits)) second = *(const u32x2 *)(from + Record<bits>::Seconds + 8 * t);
+#pragma unroll
+		for (int k = 0; k < tiles; k++) multiply<bits>(sum[k][j], form, a[k], s[k], codes, head, second);
+	}
+}
+
+// add_four is add of the first count units of a four. Where there are many products of each
+// unit, units take turns, so that the code is short.
+template <int bits, int tiles, int across> __attribute__((always_inline)) DEV void add_four(float (*sum)[across][4], Four<bits> *f, u32 count, u32 form, const u8 *x, u64 next, u32 used) {
+	if constexpr (tiles * across > 1) {
+#pragma nounroll
+		for (u32 i = 0; i < count; i++) {
+			add<bits, tiles, across>(sum, f, 0, form, x + Record<bits>::Bytes * i, next, used);
+#pragma unroll
+			for (int k = 0; k < 2 * tiles; k++) turn(&f[k]);
+		}
+	} else {
+#pragma unroll
+		for (int i = 0; i < 4; i++)
+			if (i < (int)count) add<bits, tiles, across>(sum, f, i, form, x + Record<bits>::Bytes * i, next, used);
+	}
+}
+
+// share_out adds the sums of a warp to room [8 across][pitch], or to zeros; the first
+// column is at `at`, and those of the next tile `other` further on.
+template <int tiles, int across> DEV void share_out(float *room, u32 pitch, u32 at, u32 other, float (*sum)[across][4], bool more) {
+	u32 g = tid() % Warp / 4, t = tid() % 4;
+#pragma unroll
+	for (int k = 0; k < tiles; k++)
+#pragma unroll
+		for (int j = 0; j < across; j++)
+#pragma unroll
+			for (int r = 0; r < 4; r++) {
+				float *to = &room[(8 * j + 2 * t + r % 2) * pitch + at + k * other + r / 2 * 8 + g];
+				*to = (more ? *to : 0.0f) + sum[k][j][r];
+			}
+}
+
+// few: a warp does a part of the sums of 16 tiles by 8 across.
+template <int bits, int tiles, int across> DEV void few(const BlockProduct &p) {
+	constexpr bool early = ahead(bits) || tiles * across == 1;
+	constexpr u32 wide = 16 * tiles, high = 8 * across;
+	SHARED __attribute__((aligned(16))) float sums[Parts][high * wide];
+	u32 part = tid() / Warp, lane = tid() % Warp, each = p.count == 2 ? wide / 2 : wide;
+	u64 start = (u64)block_x() * each, fours = (p.units + 3) / 4, next = p.units * Record<bits>::Bytes;
+	for (u64 top = (u64)block_y() * high; top < p.slots; top += 65535 * high) {
+		i64 expert = expert_at(p, top);
+		if (expert == -2) continue;
+		u32 used = p.chosen ? 1 : p.slots - top < high ? (u32)(p.slots - top) : high;
+		float sum[tiles][across][4] = {};
+		if (expert >= 0) {
+			u64 q = part_at(fours, part), end = part_at(fours, part + 1);
+			Lines<tiles> l = lines<tiles>(p, (u64)expert, start);
+			const u8 *x = (const u8 *)p.x + top / 8 * next;
+			Four<bits> now[2 * tiles], then[2 * tiles];
+			if (early && q < end) ask<bits, tiles>(then, p, l, q);
+			for (; q < end; q++) {
+				if (!early) ask<bits, tiles>(now, p, l, q);
+#pragma unroll
+				for (int k = 0; k < 2 * tiles && early; k++) now[k] = then[k];
+				if (early && q + 1 < end) ask<bits, tiles>(then, p, l, q + 1);
+				add_four<bits, tiles, across>(sum, now, there(p, q), p.w[0].form, x + 4 * q * Record<bits>::Bytes, next, used);
+			}
+		}
+		share_out<tiles, across>(sums[part], wide, 0, 16, sum, false);
+		sync();
+		for (u32 e = tid(); e < each * high; e += threads()) {
+			u32 c = e % each, r = e / each;
+			i64 row = row_at(p, top + r);
+			if (row < 0 || start + c >= p.n) continue;
+			float v = 0.0f, up = 0.0f;
+			for (u32 i = 0; i < Parts; i++) {
+				v = v + sums[i][r * wide + c];
+				if (p.count == 2) up = up + sums[i][r * wide + each + c];
+			}
+			end_product(p, row, start + c, v, up, expert < 0);
+		}
+		sync();
+	}
+}
+
+static constexpr u32 Stages = 3, Wide = 128, High = 64, Pitch = Wide + 4;
+
+// bring copies the records of four q of the rows of a tile.
+template <int bits> DEV void bring(u8 *to, const BlockProduct &p, u64 top, u64 q) {
+	constexpr u32 size = 4 * Record<bits>::Bytes / 16; // copies for 8 rows
+	u64 last = (p.slots - 1) / 8;
+	for (u32 c = tid(); c < size * High / 8; c += threads()) {
+		u32 j = c / size, r = c % size;
+		u64 of = top / 8 + j < last ? top / 8 + j : last;
+		if (r < there(p, q) * Record<bits>::Bytes / 16)
+			copy_async<16>(to + 16 * c, (const u8 *)p.x + (of * p.units + 4 * q) * Record<bits>::Bytes + 16 * r, 16);
+	}
+}
+
+// many: four warps do a tile. Sums of all parts stay in shared memory, since they
+// are needed seldom, with the first rows of room at Pitch.
+template <int bits> DEV void many(const BlockProduct &p) {
+	constexpr u32 stage = High / 8 * 4 * Record<bits>::Bytes;
+	float *sums = (float *)room();
+	u8 *store = room() + Pitch * High * 4;
+	u32 each = p.count == 2 ? Wide / 2 : Wide, warp = tid() / Warp, at = warp * each / 4, other = p.count == 2 ? Wide / 2 : 16;
+	u64 start = (u64)block_x() * each, fours = (p.units + 3) / 4;
+	for (u64 top = (u64)block_y() * High; top < p.slots; top += 65535 * High) {
+		i64 expert = expert_at(p, top);
+		if (expert == -2) continue;
+		u64 q = 0, all = expert < 0 ? 0 : fours;
+		Lines<2> l = lines<2>(p, expert < 0 ? 0 : (u64)expert, start + at);
+		for (u32 s = 0; s + 1 < Stages; s++) {
+			if (s < all) bring<bits>(store + stage * s, p, top, s);
+			commit_copies();
+		}
+		Four<bits> now[4], then[4];
+		if (ahead(bits) && all > 0) ask<bits, 2>(then, p, l, 0);
+		u32 slot = 0;
+		for (u32 part = 0; part < Parts; part++) {
+			float sum[2][8][4] = {};
+			for (u64 end = part_at(all, part + 1); q < end; q++) {
+				if (!ahead(bits)) ask<bits, 2>(now, p, l, q);
+#pragma unroll
+				for (int k = 0; k < 4 && ahead(bits); k++) now[k] = then[k];
+				if (ahead(bits) && q + 1 < all) ask<bits, 2>(then, p, l, q + 1);
+				wait_copies<Stages - 2>();
+				sync(); // and all are done with the stage that is filled next
+				if (q + Stages - 1 < all) bring<bits>(store + stage * (slot == 0 ? Stages - 1 : slot - 1), p, top, q + Stages - 1);
+				commit_copies();
+				add_four<bits, 2, 8>(sum, now, there(p, q), p.w[0].form, store + stage * slot, 4 * Record<bits>::Bytes, High);
+				slot = slot + 1 == Stages ? 0 : slot + 1;
+			}
+			share_out<2, 8>(sums, Pitch, at, other, sum, part > 0);
+		}
+		sync();
+		for (u32 e = tid(); e < each * High; e += threads()) {
+			u32 c = e % each, r = e / each;
+			i64 row = row_at(p, top + r);
+			if (row >= 0 && start + c < p.n) end_product(p, row, start + c, sums[r * Pitch + c], sums[r * Pitch + Wide / 2 + c], expert < 0);
+		}
+		sync();
+	}
+}
+
+#define PRODUCT(bits) \
+	KERNEL(block_few_##bits, BlockProduct) { few<bits, 1, 1>(p); } \
+	KERNEL(block_gate_##bits, BlockProduct) { few<bits, 2, 1>(p); } \
+	KERNEL(block_some_##bits, BlockProduct) { few<bits, 2, 4>(p); } \
+	KERNEL(block_many_##bits, BlockProduct) { many<bits>(p); }
+
+PRODUCT(2)
+PRODUCT(3)
+PRODUCT(4)
+PRODUCT(5)
+PRODUCT(6)
+PRODUCT(8)
+PRODUCT(40)

@@ -50,7 +50,7 @@ const (
 	fewSlots    = 8
 	someSlots   = 32
 	manySlots   = 64
-	manyColumns = 128
+	tileColumns = 128
 )
 
 // spread is how rows of x come to a kernel: in slots, of which some may be empty.
@@ -81,7 +81,7 @@ func (p blockProduct) spread(m int) spread {
 
 // fills reports whether a device has as many blocks as large tiles would be.
 func (p blockProduct) fills(tiles int) bool {
-	return parts(p.features*len(p.weights), manyColumns)*tiles >= largeBlocks
+	return parts(p.features*len(p.weights), tileColumns)*tiles >= largeBlocks
 }
 
 // kernel is the one for a spread, with its shared memory.
@@ -102,7 +102,7 @@ func (p blockProduct) kernel(arg *blockParams, s spread) (file, name string, g g
 			s.rows = 4
 		}
 	case s.rows == manySlots:
-		columns, threads, kind, room = manyColumns/int(arg.count), 128, "many", 66<<10
+		columns, threads, kind, room = tileColumns/int(arg.count), 128, "many", 66<<10
 	case s.rows == someSlots:
 		columns, kind = 32/int(arg.count), "some"
 	case arg.count == 2:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"sync"
 )
 
@@ -89,11 +90,11 @@ func readTree(tree string, codes []treeCode, bits uint32, length int) ([]treeCod
 		}
 		return readTree(rest, codes, bits<<1|1, length+1)
 	}
-	var values byte
-	if _, err := fmt.Sscanf(tree[:min(2, len(tree))], "%02x", &values); err != nil {
-		return nil, "", fmt.Errorf("the tree has %q: %w", tree[:min(2, len(tree))], err)
+	values, err := strconv.ParseUint(tree[:min(2, len(tree))], 16, 8)
+	if err != nil || len(tree) < 2 {
+		return nil, "", fmt.Errorf("the tree has %q for two values", tree[:min(2, len(tree))])
 	}
-	return append(codes, treeCode{bits, length, values}), tree[2:], nil
+	return append(codes, treeCode{bits, length, byte(values)}), tree[2:], nil
 }
 
 // codeTables are the tables, made once.
@@ -144,10 +145,10 @@ type quad struct {
 func (c treeCode) fill(t *[1 << quadBits]quad) {
 	rest := quadBits - c.length
 	for i := range 1 << rest {
-		q, signs := quad{length: int32(c.length)}, i<<(64-rest)
+		q, signs := quad{length: int32(c.length)}, uint64(i)<<(64-rest)
 		for j := range q.values {
 			if c.values>>(3-j)&1 != 0 {
-				q.values[j] = signed(1, uint64(signs))
+				q.values[j] = signed(1, signs)
 				signs <<= 1
 				q.length++
 			}

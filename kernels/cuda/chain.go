@@ -36,17 +36,38 @@ func (k chainKernel) InPlace(_, in int) bool { return k.same(in) }
 
 // bindChain writes and loads the kernel that fits how the operands lie.
 func (b *Backend) bindChain(expr string, args kernels.Args) (kernels.Step, error) {
-	in, err := b.pointers(args.In...)
-	if err != nil {
-		return nil, err
-	}
 	out, err := b.pointers(args.Out...)
 	n := args.Out[0].Len()
 	if err != nil || n == 0 {
 		return nothing, err
 	}
 	c := emit.Chain{Expr: expr, Result: args.Out[0].DType, Results: len(args.Out), Lanes: 4}
-	for i, x := range args.In {
+	for i, y := range args.Out {
+		if !alignedFor(4, out[i], y) {
+			c.Lanes = 1
+		}
+	}
+	p := &emit.Params{}
+	if err := b.operands(&c, p, args.In, n); err != nil {
+		return nil, err
+	}
+	for i := range args.Out {
+		p.Results[i] = uint64(out[i])
+	}
+	k, err := emit.Write(b.library(), c)
+	if err != nil {
+		return nil, fmt.Errorf("cuda: %w", err)
+	}
+	return launchText(b, k, overElements(int(p.N)), p)
+}
+
+// operands says of the inputs of a chain over n elements how and where they lie.
+func (b *Backend) operands(c *emit.Chain, p *emit.Params, xs []kernels.Tensor, n int) error {
+	in, err := b.pointers(xs...)
+	if err != nil {
+		return err
+	}
+	for i, x := range xs {
 		reach := emit.Repeats
 		switch x.Len() {
 		case n:
@@ -59,26 +80,78 @@ func (b *Backend) bindChain(expr string, args kernels.Args) (kernels.Step, error
 			c.Lanes = 1
 		}
 	}
-	for i, y := range args.Out {
-		if !alignedFor(4, out[i], y) {
-			c.Lanes = 1
-		}
+	if p.N = uint64(n / c.Lanes); p.N > math.MaxInt32 {
+		return fmt.Errorf("cuda: a chain over %d elements", n)
 	}
-	p := &emit.Params{N: uint64(n / c.Lanes)}
-	if p.N > math.MaxInt32 {
-		return nil, fmt.Errorf("cuda: a chain over %d elements", n)
-	}
-	for i, x := range args.In {
+	for i, x := range xs {
 		p.Inputs[i].At, p.Inputs[i].Size = uint64(in[i]), uint32(x.Len()/c.Lanes)
 	}
-	for i := range args.Out {
-		p.Results[i] = uint64(out[i])
+	return nil
+}
+
+// sumOp makes the kernel of the sum of an expression, which goes through memory
+// once as that of a chain does; then the sums of its warps are added up. It reads
+// each input once and writes 8 bytes a warp, so that bytes rule it.
+func sumOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+	a, ok := attr.(op.ElementwiseAttr)
+	ok = ok && len(in) <= emit.MaxInputs && len(out) == 1
+	for _, t := range append(in[:len(in):len(in)], out...) {
+		ok = ok && stored(t.DType)
 	}
+	return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return b.bindSum(a.Expr, args) },
+		scratch: func(_ any, in, _ []ir.Type) int64 { return 8 * int64(warps(overSum(elementsOf(tensorsOf(in))))) }}, ok
+}
+
+// elementsOf is how many elements an expression over xs has.
+func elementsOf(xs []kernels.Tensor) int {
+	n := 1
+	for _, x := range xs {
+		if x.Len() == 0 {
+			return 0
+		}
+		n = max(n, x.Len())
+	}
+	return n
+}
+
+// overSum spreads n elements over so many blocks as an H200 holds at once, twice,
+// so that there are few sums.
+func overSum(n int) grid {
+	g := overElements(max(n, 1))
+	g.blocks.X = min(g.blocks.X, 2112)
+	return g
+}
+
+func warps(g grid) int { return g.blocks.X * g.threads / 32 }
+
+func (b *Backend) bindSum(expr string, args kernels.Args) (kernels.Step, error) {
+	at, err := b.pointers(args.Out[0], args.Scratch)
+	if err != nil {
+		return nil, err
+	}
+	n := elementsOf(args.In)
+	if n == 0 {
+		return b.reduceParts(at[0], at[1], 0, 1, args.Out[0].DType, 0)
+	}
+	c, p := emit.Chain{Expr: expr, Result: ir.F32, Results: 1, Lanes: 4, Sum: true}, &emit.Params{}
+	if n%4 != 0 {
+		c.Lanes = 1
+	}
+	if err := b.operands(&c, p, args.In, n); err != nil {
+		return nil, err
+	}
+	p.Results[0] = uint64(at[1])
 	k, err := emit.Write(b.library(), c)
 	if err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
-	return launchText(b, k, overElements(int(p.N)), p)
+	g := overSum(int(p.N))
+	first, err := launchText(b, k, g, p)
+	if err != nil {
+		return nil, err
+	}
+	then, err := b.reduceParts(at[0], at[1], warps(g), 1, args.Out[0].DType, 0)
+	return sequence([]kernels.Step{first, then}), err
 }
 
 // alignedFor reports whether a tensor can be read in runs of lanes elements.

@@ -59,7 +59,8 @@ func table() map[string]maker {
 		"attention":      attention,
 		"attention_grad": attentionGrad,
 
-		"elementwise": chainOp,
+		"elementwise":     chainOp,
+		"elementwise_sum": sumOp,
 
 		"matmul": matmul,
 		"linear": linear,

@@ -65,6 +65,9 @@ type Chain struct {
 	Result  ir.DType
 	Results int
 	Lanes   int // elements that a thread takes at once: 4, where all lie so, or 1
+	// Sum has each warp add up its elements, in f64, and write the sum at its number
+	// in the one result, instead of what the chain gives.
+	Sum bool
 }
 
 // Kernel is a text and the name of its one kernel, which differs from that of
@@ -79,7 +82,7 @@ func Write(functions string, c Chain) (Kernel, error) {
 	if err != nil {
 		return Kernel{}, err
 	}
-	if len(c.Inputs) > MaxInputs || c.Results > MaxResults || c.Results != op.Results(tokens) || c.Lanes != 1 && c.Lanes != 4 {
+	if len(c.Inputs) > MaxInputs || c.Results > MaxResults || c.Results != op.Results(tokens) || c.Lanes != 1 && c.Lanes != 4 || c.Sum && c.Results != 1 {
 		return Kernel{}, fmt.Errorf("a chain of %d inputs and %d results, %d at once", len(c.Inputs), c.Results, c.Lanes)
 	}
 	w := &writer{chain: c, calls: map[string]bool{}}

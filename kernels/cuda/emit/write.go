@@ -13,7 +13,7 @@ type writer struct {
 	chain Chain
 	text  strings.Builder
 	calls map[string]bool
-	used  [5]int // registers, by kind
+	used  [6]int // registers, by kind
 }
 
 // kinds of registers, as they are declared and named.
@@ -23,9 +23,10 @@ const (
 	word
 	float
 	long
+	double
 )
 
-var registers = [5]struct{ declared, name string }{{".pred", "%p"}, {".b16", "%h"}, {".b32", "%r"}, {".f32", "%f"}, {".b64", "%d"}}
+var registers = [6]struct{ declared, name string }{{".pred", "%p"}, {".b16", "%h"}, {".b32", "%r"}, {".f32", "%f"}, {".b64", "%d"}, {".f64", "%w"}}
 
 func (w *writer) new(kind int) string {
 	w.used[kind]++
@@ -79,6 +80,10 @@ func (w *writer) loop(tokens []op.Token) {
 	for k := range outs {
 		outs[k] = w.pointer(resultsAt + 8*k)
 	}
+	sum := ""
+	if c.Sum {
+		sum = w.to(double, "mov.f64", "0d0000000000000000")
+	}
 	done := w.new(predicate)
 	w.text.WriteString("$next:\n")
 	w.line("setp.ge.u32 %s, %s, %s", done, i, n)
@@ -106,12 +111,50 @@ func (w *writer) loop(tokens []op.Token) {
 		}
 	}
 	for k, y := range ys {
+		if c.Sum {
+			w.add(sum, y)
+			break
+		}
 		w.store(c.Result, w.place(outs[k], i, c.Result), y)
 	}
 	w.line("add.u32 %s, %s, %s", i, i, step)
 	w.line("bra $next")
 	w.text.WriteString("$end:\n")
+	if c.Sum {
+		w.warpSum(sum, outs[0])
+	}
 	w.line("ret")
+}
+
+// add adds lanes to a sum: by twos in f32, and then in f64.
+func (w *writer) add(sum string, lanes []string) {
+	for len(lanes) > 1 {
+		var half []string
+		for i := 0; i < len(lanes); i += 2 {
+			half = append(half, w.to(float, "add.rn.f32", lanes[i]+", "+lanes[i+1]))
+		}
+		lanes = half
+	}
+	w.line("add.rn.f64 %s, %s, %s", sum, sum, w.to(double, "cvt.f64.f32", lanes[0]))
+}
+
+// warpSum adds up what the threads of a warp have, which its first writes. All of
+// them come here.
+func (w *writer) warpSum(sum, to string) {
+	for m := 16; m > 0; m /= 2 {
+		low, high := w.new(word), w.new(word)
+		w.line("mov.b64 {%s, %s}, %s", low, high, sum)
+		other := func(r string) string {
+			return w.to(word, "shfl.sync.bfly.b32", fmt.Sprintf("%s, %d, 31, 0xffffffff", r, m))
+		}
+		low, high = other(low), other(high)
+		w.line("add.rn.f64 %s, %s, %s", sum, sum, w.to(double, "mov.b64", fmt.Sprintf("{%s, %s}", low, high)))
+	}
+	thread := w.to(word, "mov.u32", "%tid.x")
+	first := w.to(predicate, "setp.eq.u32", w.to(word, "and.b32", thread+", 31")+", 0")
+	place := w.to(word, "mad.lo.u32", w.to(word, "mov.u32", "%ctaid.x")+", "+w.to(word, "mov.u32", "%ntid.x")+", "+thread)
+	at := w.to(long, "add.s64", to+", "+w.to(long, "mul.wide.u32", w.to(word, "shr.u32", place+", 5")+", 8"))
+	w.line("@%s st.global.f64 [%s], %s", first, at, sum)
 }
 
 // place is the address of the lanes at i.

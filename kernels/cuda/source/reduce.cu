@@ -1,6 +1,6 @@
 // Reductions: a block computes a result. The order of a sum is that of the
 // threads, which its length fixes alone.
-#include "number.h"
+#include "row.h"
 #include "walk.h"
 
 static constexpr u32 MaxThreads = 256;
@@ -31,7 +31,8 @@ struct Reduce {
 	Walk<1> kept, gone;
 };
 
-// reduce is the sum, maximum or minimum over the axes of gone; sums are double.
+// reduce is the sum, maximum or minimum over the axes of gone, however they lie;
+// sums are double.
 KERNEL(reduce, Reduce) {
 	SHARED double room[MaxThreads];
 	for (u64 o = block_x(); o < p.kept.n; o += blocks_x()) {
@@ -46,6 +47,98 @@ KERNEL(reduce, Reduce) {
 		v = p.what == ReduceSum ? tree(v, room, plus) : p.what == ReduceMax ? tree(v, room, most) : tree(v, room, fewest);
 		if (tid() == 0) store_float(p.y, p.type, o, (float)v);
 	}
+}
+
+struct Part {
+	void *y; // [parts, kept] of double, or what is done
+	const void *x;
+	u64 outer, n, inner; // x is [outer, n, inner], outer ending with what is kept of it
+	u64 kept, each;      // each: how many of n are a part
+	u32 type, what;
+	u32 done; // whether there is one part: y is the result, in the type of x
+	u32 quads;
+};
+
+DEV double merge(u32 what, double a, double b) { return what == ReduceSum ? a + b : what == ReduceMax ? most(b, a) : fewest(b, a); }
+DEV double start_of(u32 what) { return what == ReduceSum ? 0.0 : what == ReduceMax ? -__builtin_inf() : __builtin_inf(); }
+
+ALWAYS void put(const Part &p, u64 at, double v) {
+	if (p.done)
+		store_float(p.y, p.type, at, (float)v);
+	else
+		((double *)p.y)[at] = v;
+}
+
+// reduce_rows takes parts of rows that lie together, inner is 1: a block for each.
+// It reads each element once, so that bytes rule.
+KERNEL(reduce_rows, Part) {
+	SHARED double room[MaxThreads];
+	u64 splits = (p.n + p.each - 1) / p.each;
+	for (u64 at = block_x(); at < p.outer * splits; at += blocks_x()) {
+		u64 row = at / splits, s = at - row * splits, end = (s + 1) * p.each < p.n ? (s + 1) * p.each : p.n;
+		double v = start_of(p.what);
+		if (p.quads) {
+			for (u64 i = s * p.each + 4 * tid(); i < end; i += 4 * threads()) {
+				float x[4];
+				load4(x, p.x, p.type, row * p.n + i);
+#pragma unroll
+				for (u32 k = 0; k < 4; k++) v = merge(p.what, v, (double)x[k]);
+			}
+		} else {
+			for (u64 i = s * p.each + tid(); i < end; i += threads()) v = merge(p.what, v, (double)load_float(p.x, p.type, row * p.n + i));
+		}
+		v = p.what == ReduceSum ? tree(v, room, plus) : p.what == ReduceMax ? tree(v, room, most) : tree(v, room, fewest);
+		if (tid() == 0) put(p, (row / p.kept * splits + s) * p.kept + row % p.kept, v);
+	}
+}
+
+static constexpr u32 Columns = 32, Groups = 8;
+
+// reduce_columns takes parts of columns, 32 of them a block, whose warps take every
+// eighth element. It reads each element once, a warp those that lie together.
+KERNEL(reduce_columns, Part) {
+	SHARED double room[Groups][Columns];
+	u64 splits = (p.n + p.each - 1) / p.each, tiles = (p.inner + Columns - 1) / Columns;
+	u32 group = tid() / Columns, lane = tid() % Columns;
+	for (u64 at = block_x(); at < p.outer * splits * tiles; at += blocks_x()) {
+		u64 tile = at % tiles, s = at / tiles % splits, o = at / tiles / splits;
+		u64 c = tile * Columns + lane, end = (s + 1) * p.each < p.n ? (s + 1) * p.each : p.n;
+		double v = start_of(p.what);
+		if (c < p.inner)
+			for (u64 i = s * p.each + group; i < end; i += Groups) v = merge(p.what, v, (double)load_float(p.x, p.type, (o * p.n + i) * p.inner + c));
+		sync();
+		room[group][lane] = v;
+		sync();
+		if (group > 0 || c >= p.inner) continue;
+		for (u32 g = 1; g < Groups; g++) v = merge(p.what, v, room[g][lane]);
+		put(p, (s * p.outer + o) * p.inner + c, v);
+	}
+}
+
+struct Parts {
+	void *y; // [kept]
+	const double *x; // [parts, kept]
+	u64 parts, kept;
+	u32 type, what;
+	u32 columns; // of a block, a power of two
+};
+
+// reduce_parts joins parts in their order: as many threads a column as a block has,
+// and then one.
+KERNEL(reduce_parts, Parts) {
+	SHARED double room[MaxThreads];
+	u32 groups = threads() / p.columns, group = tid() / p.columns, lane = tid() % p.columns;
+	u64 c = (u64)block_x() * p.columns + lane;
+	double v = start_of(p.what);
+	if (c < p.kept)
+		for (u64 i = group; i < p.parts; i += groups) v = merge(p.what, v, p.x[i * p.kept + c]);
+	room[tid()] = v;
+	sync();
+	for (u32 half = groups / 2; half > 0; half /= 2) {
+		if (group < half) room[tid()] = merge(p.what, room[tid()], room[tid() + half * p.columns]);
+		sync();
+	}
+	if (group == 0 && c < p.kept) store_float(p.y, p.type, c, (float)room[tid()]);
 }
 
 struct Along {

@@ -10,7 +10,7 @@
 namespace emulator {
 
 enum class Kind { Pred, U16, F16, BF16, U32, S32, U64, S64, F32, F64 };
-enum class Run { Mov, Join, Part, Add, Sub, Mul, Wide, Mad, Fma, Div, Rem, Rcp, Sqrt, Neg, Abs, Not, And, Or, Xor, Shl, Shr, Bfe, Setp, Selp, Cvt, Ld, St, Bra, Ret, Call };
+enum class Run { Mov, Join, Part, JoinWords, PartWords, Add, Sub, Mul, Wide, Mad, Fma, Div, Rem, Rcp, Sqrt, Neg, Abs, Not, And, Or, Xor, Shl, Shr, Bfe, Setp, Selp, Cvt, Ld, St, Bra, Ret, Call, Shuffle };
 enum class Test { Eq, Ne, Lt, Le, Gt, Ge, Nan };
 
 struct Operand {

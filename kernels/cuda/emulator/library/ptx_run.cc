@@ -13,7 +13,7 @@ namespace {
 
 const std::map<std::string, Run> runs = {{"mov", Run::Mov}, {"cvta", Run::Mov}, {"add", Run::Add}, {"sub", Run::Sub}, {"mul", Run::Mul}, {"mad", Run::Mad}, {"fma", Run::Fma}, {"div", Run::Div}, {"rem", Run::Rem},
 	{"rcp", Run::Rcp}, {"sqrt", Run::Sqrt}, {"neg", Run::Neg}, {"abs", Run::Abs}, {"not", Run::Not}, {"and", Run::And}, {"or", Run::Or}, {"xor", Run::Xor}, {"shl", Run::Shl}, {"shr", Run::Shr}, {"bfe", Run::Bfe},
-	{"setp", Run::Setp}, {"selp", Run::Selp}, {"cvt", Run::Cvt}, {"ld", Run::Ld}, {"st", Run::St}, {"bra", Run::Bra}, {"ret", Run::Ret}, {"call", Run::Call}};
+	{"setp", Run::Setp}, {"selp", Run::Selp}, {"cvt", Run::Cvt}, {"ld", Run::Ld}, {"st", Run::St}, {"bra", Run::Bra}, {"ret", Run::Ret}, {"call", Run::Call}, {"shfl", Run::Shuffle}};
 
 const std::map<std::string, Test> tests = {{"eq", Test::Eq}, {"ne", Test::Ne}, {"lt", Test::Lt}, {"le", Test::Le}, {"gt", Test::Gt}, {"ge", Test::Ge}, {"nan", Test::Nan}};
 
@@ -42,7 +42,12 @@ bool prepare(Instruction &x) {
 		return t != tests.end() && (x.test = t->second, true);
 	}
 	case Run::Mov:
-		if (x.op == "mov" && x.operands.size() == 3) x.run = x.text.find('{') < x.text.find(',') ? Run::Part : Run::Join;
+		if (x.op == "mov" && x.operands.size() == 3) {
+			bool part = x.text.find('{') < x.text.find(','), words = x.to == Kind::U64;
+			x.run = words ? part ? Run::PartWords : Run::JoinWords : part ? Run::Part : Run::Join;
+		}
+		return true;
+	case Run::Shuffle: return x.how == ".sync.bfly";
 	}
 	return true;
 }
@@ -200,6 +205,8 @@ struct Thread {
 		switch (x.run) {
 		case Run::Mov: return a;
 		case Run::Join: return (u16)a | (u64)(u16)b << 16;
+		case Run::JoinWords: return (u32)a | b << 32;
+		case Run::Shuffle: return wait_exchange((u32)a, (u32)b);
 		case Run::Wide: return x.to == Kind::S32 ? raw((i64)as<i32>(a) * as<i32>(b)) : raw((u64)as<u32>(a) * as<u32>(b));
 		case Run::Selp: return c ? a : b;
 		case Run::Cvt: return converted(x, a);
@@ -245,6 +252,11 @@ struct Thread {
 			case Run::Part: {
 				u64 v = get(x.operands[2]);
 				r[x.operands[0].value] = (u16)v, r[x.operands[1].value] = (u16)(v >> 16);
+				break;
+			}
+			case Run::PartWords: {
+				u64 v = get(x.operands[2]);
+				r[x.operands[0].value] = (u32)v, r[x.operands[1].value] = v >> 32;
 				break;
 			}
 			default: r[x.operands[0].value] = computed(x);

@@ -74,17 +74,15 @@ func groupNorm() Def {
 			return in[:1:1], nil
 		},
 		Lower: inWide(func(b *Builder, n *ir.Node, x ir.Value) ir.Value {
-			at, shape := n.Attr.(GroupNormAttr), x.Type().Shape
-			row := ir.D(shape[1].N / max(1, at.Groups))
-			for _, d := range shape[2:] {
-				row = row.Mul(d)
-			}
-			y := b.Reshape(b.one("layer_norm", LayerNormAttr{Eps: at.Eps}, b.Reshape(x, shape[0], ir.D(at.Groups), row)), shape...)
-			if at.Affine {
-				y = b.Add(b.Mul(y, b.perChannel(n.In[1], y)), b.perChannel(n.In[2], y))
-			}
-			return y
+			return lowerGroupNorm(b, n.Attr.(GroupNormAttr), n.In, x)
 		}),
+		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
+			var weight ir.Value
+			if n.Attr.(GroupNormAttr).Affine {
+				weight = n.In[1]
+			}
+			return b.Apply("group_norm_grad", n.Attr, n.In[0], weight, dy[0])
+		},
 		Cases: []Case{
 			{In: f32s([]int{2, 6, 3, 5}, []int{6}, []int{6}), Attr: GroupNormAttr{Groups: 3, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
 			{Name: "plain", In: f32s([]int{3, 4, 37}), Attr: GroupNormAttr{Groups: 2, Eps: 1e-5}, Low: -2, High: 2, Tol: 1e-5},
@@ -93,6 +91,70 @@ func groupNorm() Def {
 			{Name: "picture", In: f32s([]int{1, 320, 64, 64}, []int{320}, []int{320}), Attr: GroupNormAttr{Groups: 32, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5, Large: true},
 		},
 	}
+}
+
+// lowerGroupNorm writes the norm of x, which is in[0] or wider.
+func lowerGroupNorm(b *Builder, at GroupNormAttr, in []ir.Value, x ir.Value) ir.Value {
+	shape := x.Type().Shape
+	row := ir.D(shape[1].N / max(1, at.Groups))
+	for _, d := range shape[2:] {
+		row = row.Mul(d)
+	}
+	y := b.Reshape(b.one("layer_norm", LayerNormAttr{Eps: at.Eps}, b.Reshape(x, shape[0], ir.D(at.Groups), row)), shape...)
+	if at.Affine {
+		y = b.Add(b.Mul(y, b.perChannel(in[1], y)), b.perChannel(in[2], y))
+	}
+	return y
+}
+
+// groupNormGrad: x [batch, channels, ...], weight [channels] if affine, dy as x
+// -> dx as x, and dweight and dbias [channels] if affine. Each group is a row of
+// layerNormGrad, with sums by channel.
+func groupNormGrad() Def {
+	ports := normGradPorts()
+	ports[0].Doc, ports[1].Doc, ports[1].Optional = "[batch, channels, ...]", "[channels]", true
+	d := Def{Name: "group_norm_grad", Doc: "dx, dweight, dbias = the gradients of group_norm, given that of its result; dx alone if it is not affine.", Attr: GroupNormAttr{},
+		Outputs: []string{"dx", "dweight", "dbias"}, Ports: ports, Cost: normGradCost,
+		Infer: func(in []ir.Type, attr any) ([]ir.Type, error) {
+			at := attr.(GroupNormAttr)
+			n, err := channelsOf(in[0], at.Eps)
+			switch {
+			case err != nil:
+				return nil, err
+			case at.Groups < 1 || n%at.Groups != 0:
+				return nil, fmt.Errorf("groups is %d, which does not divide the %d channels of x", at.Groups, n)
+			case in[1].DType != ir.Invalid != at.Affine:
+				return nil, fmt.Errorf("affine is %v but weight is %v", at.Affine, in[1])
+			case !in[2].Equal(in[0]):
+				return nil, fmt.Errorf("dy is %v, want %v", in[2], in[0])
+			case !at.Affine:
+				return in[:1:1], nil
+			}
+			if err := first(wantFloat("weight", in[1]), wantRank("weight", in[1], "[channels]", 1)); err != nil {
+				return nil, err
+			}
+			if in[1].Shape[0] != in[0].Shape[1] {
+				return nil, fmt.Errorf("weight has %v elements, want %v", in[1].Shape[0], in[0].Shape[1])
+			}
+			return []ir.Type{in[0], in[1], in[1]}, nil
+		},
+		Lower: func(b *Builder, n *ir.Node) []ir.Value {
+			at := n.Attr.(GroupNormAttr)
+			return b.Inlined(n.In, func(b *Builder, in []ir.Value) []ir.Value {
+				x := b.wide(in[0])
+				dy := b.Cast(in[2], x.Type().DType)
+				if !at.Affine {
+					return b.Grad(lowerGroupNorm(b, at, in, x), dy, in[0])
+				}
+				zero := b.Fill(0, in[1].Type().DType, in[1].Type().Shape...)
+				return b.Grad(lowerGroupNorm(b, at, []ir.Value{in[0], in[1], zero}, x), dy, in[0], in[1], zero)
+			})
+		},
+	}
+	for _, c := range groupNorm().Cases {
+		d.Cases = append(d.Cases, ofNormGrad(c))
+	}
+	return d
 }
 
 // instanceNorm: x [batch, channels, ...], weight and bias [channels] -> as x.

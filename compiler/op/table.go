@@ -20,7 +20,7 @@ func New() (*Table, error) {
 		[]Def{sortDef(), topk(), withinCapacity(), expertChoice(), monotonicPath(), rationalSpline()},
 		[]Def{softmax(), logSoftmax(), act(), actGrad(), gatedAct(), gatedActGrad(), dropout(), elementwise(), elementwiseSum(), scan()},
 		[]Def{rmsNorm(), rmsNormGrad(), layerNorm(), layerNormGrad()},
-		[]Def{groupNorm(), instanceNorm(), batchNorm(), batchNormTrain()},
+		[]Def{groupNorm(), groupNormGrad(), instanceNorm(), batchNorm(), batchNormTrain()},
 		[]Def{codebook(), codebookTrain()},
 		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), latentAttention(), cacheAppend(), memory(), distanceBuckets(), noiseSchedule()},
 		[]Def{crossEntropy(), linearCrossEntropy(), linearCrossEntropyGrad()},

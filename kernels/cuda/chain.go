@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -33,6 +34,21 @@ type chainKernel struct {
 
 // InPlace holds for inputs of the results' type and shape.
 func (k chainKernel) InPlace(_, in int) bool { return k.same(in) }
+
+// worthText is from how many elements on a kernel is written for a single op: it
+// has no divisions, and four elements for each thread, but must be compiled.
+const worthText = 1 << 16
+
+// inChain reports whether a chain takes operands as they lie, and is worth it.
+func inChain(args kernels.Args) bool {
+	to := args.Out[0].Shape
+	for _, x := range args.In {
+		if x.Len() != 1 && (len(x.Shape) > len(to) || !slices.Equal(x.Shape, to[len(to)-len(x.Shape):])) {
+			return false
+		}
+	}
+	return args.Out[0].Len() >= worthText
+}
 
 // bindChain writes and loads the kernel that fits how the operands lie.
 func (b *Backend) bindChain(expr string, args kernels.Args) (kernels.Step, error) {

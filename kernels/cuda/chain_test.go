@@ -80,6 +80,23 @@ func sample(n int, seed uint32) []float32 {
 	return out
 }
 
+// An op over many elements is a chain of its own, of the same bits.
+func TestOneOpText(t *testing.T) {
+	b := open(t)
+	x, y := sample(worthText, 3), sample(worthText, 4)
+	got := ran(t, b, "sub", nil, x, y)
+	if n := len(b.modules); n != 1 || b.modules["elementwise"] != nil {
+		t.Errorf("%d modules, want one that was written", n)
+	}
+	for i := range 300 {
+		from := i * (worthText / 300)
+		want := ran(t, b, "sub", nil, x[from:from+1], y[from:from+1])[0]
+		if nan := want != want && got[from] != got[from]; !nan && math.Float32bits(got[from]) != math.Float32bits(want) {
+			t.Fatalf("element %d is %v, want %v", from, got[from], want)
+		}
+	}
+}
+
 // A chain of one op has the bits of the op's own kernel, with four lanes and
 // with one; of a NaN it has a NaN.
 func TestChainBits(t *testing.T) {

@@ -47,7 +47,17 @@ func elementwiseOp(name string) maker {
 		for _, x := range in {
 			ok = ok && x.DType == t
 		}
-		return b.elementwise(f.code, false, in, out), ok
+		k := b.elementwise(f.code, false, in, out)
+		if !stored(t) {
+			return k, ok
+		}
+		expr := map[int]string{1: "x0 ", 2: "x0 x1 "}[len(in)] + name
+		return kernel{inPlace: k.inPlace, bind: func(args kernels.Args) (kernels.Step, error) {
+			if inChain(args) {
+				return b.bindChain(expr, args)
+			}
+			return k.bind(args)
+		}}, ok
 	}
 }
 
@@ -71,7 +81,8 @@ func logicOp(name string) maker {
 	}
 }
 
-func (b *Backend) elementwise(code uint32, swapped bool, in, out []ir.Type) kernels.Kernel {
+// elementwise is the kernel of a function by its code, however operands repeat.
+func (b *Backend) elementwise(code uint32, swapped bool, in, out []ir.Type) kernel {
 	return kernel{inPlace: sameType(in, out), bind: func(args kernels.Args) (kernels.Step, error) {
 		x, y := args.In[0], kernels.Tensor{Shape: []int{}}
 		if len(args.In) > 1 {

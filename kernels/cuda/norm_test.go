@@ -68,3 +68,38 @@ func normGradOf(x, w, dy []float64, n int) [4][]float64 {
 	}
 	return out
 }
+
+// Groups of more than a slice, whose channels are cut in pieces or end within four
+// elements, have the norms and gradients of rows.
+func TestGroupSlices(t *testing.T) {
+	b, r := open(t), rand.New(rand.NewPCG(3, 9))
+	for _, c := range []struct{ batch, groups, share, positions int }{{2, 2, 3, 2000}, {1, 2, 2, 4099}, {3, 2, 1, 8200}} {
+		channels := c.groups * c.share
+		n := c.share * c.positions
+		x, dy, w := numbers(r, c.batch*c.groups*n), numbers(r, c.batch*c.groups*n), numbers(r, channels)
+		kind, vector := ir.T(ir.F32, c.batch, channels, c.positions), ir.T(ir.F32, channels)
+		at := op.GroupNormAttr{Groups: c.groups, Eps: 1e-5, Affine: true}
+		got := append(compute(t, b, "group_norm", at, []ir.Type{kind, vector, vector}, []ir.Type{kind}, [][]float64{x, w, w}),
+			compute(t, b, "group_norm_grad", at, []ir.Type{kind, vector, kind}, []ir.Type{kind, vector, vector}, [][]float64{x, w, dy})...)
+		want := [4][]float64{nil, nil, make([]float64, channels), make([]float64, channels)}
+		for row := range c.batch * c.groups {
+			each := make([]float64, n)
+			for i := range each {
+				each[i] = w[row%c.groups*c.share+i/c.positions]
+			}
+			one := normGradOf(x[row*n:][:n], each, dy[row*n:][:n], n)
+			want[0], want[1] = append(want[0], one[0]...), append(want[1], one[1]...)
+			for i := range each {
+				want[2][row%c.groups*c.share+i/c.positions] += one[2][i]
+				want[3][row%c.groups*c.share+i/c.positions] += one[3][i]
+			}
+		}
+		for i, what := range []string{"y", "dx", "dweight", "dbias"} {
+			for j, v := range want[i] {
+				if d := math.Abs(got[i][j] - v); !(d <= 3e-5*(1+math.Abs(v))) {
+					t.Fatalf("%+v: %s[%d] is %v, want %v", c, what, j, got[i][j], v)
+				}
+			}
+		}
+	}
+}

@@ -35,6 +35,8 @@ func table() map[string]maker {
 		"layer_norm":      layerNorm,
 		"rms_norm_grad":   rmsNormGrad,
 		"layer_norm_grad": layerNormGrad,
+		"group_norm":      groupNorm,
+		"group_norm_grad": groupNormGrad,
 
 		"linear_cross_entropy":      linearCrossEntropy,
 		"linear_cross_entropy_grad": linearCrossEntropy,

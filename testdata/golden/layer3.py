@@ -106,8 +106,8 @@ class Stream:
                 continue
             for _ in range(count):
                 v = int(rng.integers(1 << size))
-                if ch == 1 and self.ext & 1:  # readers disagree about places that there are not
-                    v = min(v, 6, max(0, (1 << size) - 2))
+                if ch == 1 and self.ext & 1:  # 7 is no place; of MPEG 2 readers disagree about what is none
+                    v = min(v, 7) if self.version == 1 else min(v, 6, max(0, (1 << size) - 2))
                 main += bits(v, size)
         first, second = int(rng.integers(12)), int(rng.integers(8))
         regions = [edges[min(first + 1, 22)], edges[min(first + second + 2, 22)]]

@@ -119,6 +119,7 @@ func TestDamaged(t *testing.T) {
 		{"no rate", "without bit rate or sample rate", changed(mono, 2, 0x9c)},
 		{"a free frame alone", "no other follows it within 8192 bytes", free[:300]},
 		{"too many lines", "frame 1: says", changed(mono, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff)},
+		{"no data for the lines that it has", "run over its end", changed(mono, 6, mono[6]&0xc0, mono[7]&3)},
 		{"data that is not there", "says more data than there is", changed(mono, 6, mono[6]|0x3f, mono[7]|0xfc)},
 		{"a side information that is not that of its checksum", "checksums are right and 1 are not", changed(checked, 7, checked[7]^1)},
 	} {

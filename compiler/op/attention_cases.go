@@ -68,6 +68,8 @@ func attentionCases() []Case {
 		c("head of 80", causal, 1, 5, 2, 5, 1, 80, 72),
 		c("one token, many keys", AttentionAttr{Causal: true, Stats: true}, 2, 1, 6, 600, 2, 12, 24, past(2)),
 		c("few, many keys and a window", AttentionAttr{Causal: true, Window: 270}, 2, 3, 10, 530, 2, 8, 8, past(2)),
+		c("many rows", AttentionAttr{Causal: true, Window: 40, Stats: true}, 1, 33, 2, 70, 1, 8, 16, past(1)),
+		c("head of 160", causal, 1, 3, 1, 70, 1, 160, 136, past(1)),
 		c("wide head", AttentionAttr{}, 1, 2, 2, 3, 1, 264, 260),
 		c("large", causal, 1, 256, 16, 256, 4, 64, 64),
 		c("large 2048", AttentionAttr{}, 1, 2048, 32, 2048, 32, 64, 64),

@@ -124,10 +124,14 @@ func attention(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		bind: func(args kernels.Args) (kernels.Step, error) { return b.bindAttention(a, args) },
 		scratch: func(_ any, in, _ []ir.Type) int64 {
 			q, v := in[0].Sizes(), in[2].Sizes()
+			var n int64
 			if f, ok := newFew(q, v); ok && f.parts > 1 {
-				return 4 * int64(q[0]*q[1]*q[2]*f.parts) * int64(v[3]+2)
+				n = 4 * int64(q[0]*q[1]*q[2]*f.parts) * int64(v[3]+2)
 			}
-			return 0
+			if f, ok := b.newTensorForm(in[:3]); ok {
+				n = max(n, f.scratch)
+			}
+			return n
 		},
 	}, ok
 }
@@ -144,6 +148,9 @@ func (b *Backend) bindAttention(a op.AttentionAttr, args kernels.Args) (kernels.
 	p := &attentionParams{attend: *s, y: at[0]}
 	if a.Stats {
 		p.lse = at[1]
+	}
+	if step, ok, err := b.bindTensor(p, args); ok || err != nil {
+		return step, err
 	}
 	if f, ok := newFew(args.In[0].Shape, args.In[2].Shape); ok {
 		return b.bindFew(f, p, args.Scratch)

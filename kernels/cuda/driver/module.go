@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
@@ -42,6 +43,8 @@ type Function struct {
 	d      *Device
 	name   string
 	handle uintptr
+	mu     sync.Mutex
+	shared int // bytes that launches may ask for
 }
 
 // Function finds a kernel by its name.
@@ -58,9 +61,18 @@ func (m *Module) Function(name string) (*Function, error) {
 const functionShared = 8
 
 // AllowShared lets the kernel have n bytes of shared memory that a launch asks
-// for, up to Info.SharedMemory.
+// for, up to Info.SharedMemory; what was allowed before stays so.
 func (f *Function) AllowShared(n int) error {
-	return f.d.do(symFunctionAttribute, f.handle, functionShared, uintptr(n))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n <= f.shared {
+		return nil
+	}
+	if err := f.d.do(symFunctionAttribute, f.handle, functionShared, uintptr(n)); err != nil {
+		return fmt.Errorf("kernel %s: %d bytes of shared memory: %w", f.name, n, err)
+	}
+	f.shared = n
+	return nil
 }
 
 // parameterBytes is the size of the kernel's one parameter; false if the driver

@@ -52,6 +52,13 @@ DEV u16 f16_of(float f) {
 	return h;
 }
 
+// power2 is 2 to the power x, to about 2 ulp; 0 where that is below normal numbers.
+DEV float power2(float x) {
+	float y;
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+}
+
 // dot4 adds the products of the four bytes of a, without a sign, and of b, with one.
 DEV i32 dot4(u32 a, u32 b, i32 sum) {
 	i32 d;

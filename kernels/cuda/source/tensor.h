@@ -36,6 +36,16 @@ template <u32 type> DEV void mma_half(float *sum, const u32 *a, const u32 *b) {
 		MMA("m16n8k16", "f32.f16.f16.f32", "f");
 }
 
+// pack_half rounds two floats to BF16 or F16, as operands of mma_half: low is the lower k.
+template <u32 type> DEV u32 pack_half(float low, float high) {
+	u32 u;
+	if constexpr (type == BF16)
+		asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(u) : "f"(high), "f"(low));
+	else
+		asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(u) : "f"(high), "f"(low));
+	return u;
+}
+
 // mma_tf32 adds a b, k = 8; of each operand the 19 upper bits count, see tf32_of.
 DEV void mma_tf32(float *sum, const u32 *a, const u32 *b) { MMA("m16n8k8", "f32.tf32.tf32.f32", "f"); }
 

@@ -23,6 +23,10 @@ template <u32 type> DEV void mma_half(float *sum, const u32 *a, const u32 *b) {
 	multiply_add<2>(emulator::MmaHalf + type, sum, a, b, half_of<type>, half_of<type>, [](float x, float y, float s) { return __builtin_fmaf(x, y, s); });
 }
 
+template <u32 type> DEV u32 pack_half(float low, float high) {
+	return type == BF16 ? (u32)bf16_of(low) | (u32)bf16_of(high) << 16 : (u32)f16_of(low) | (u32)f16_of(high) << 16;
+}
+
 DEV void mma_tf32(float *sum, const u32 *a, const u32 *b) {
 	auto value = [](u32 word, u32) { return __builtin_bit_cast(float, word & 0xffffe000); };
 	multiply_add<1>(emulator::MmaTF32, sum, a, b, value, value, [](float x, float y, float s) { return __builtin_fmaf(x, y, s); });

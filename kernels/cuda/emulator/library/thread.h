@@ -49,6 +49,11 @@ DEV u16 f16_of(float f) {
 	return sign | (u16)(__builtin_bit_cast(u32, a) - 0x3f000000);
 }
 
+DEV float power2(float x) {
+	float y = __builtin_exp2f(x);
+	return y < 0x1p-126f ? 0.0f : y;
+}
+
 DEV i32 dot4(u32 a, u32 b, i32 sum) {
 	for (int i = 0; i < 32; i += 8) sum += (i32)(u8)(a >> i) * (i32)(i8)(b >> i);
 	return sum;

@@ -1,0 +1,205 @@
+// What kernels of attention on tensor cores share: copies of tiles, products of
+// tiles, weights, and sums of values. Queries, keys and values have one type of 16
+// bits and lines of whole 16 bytes; scores, weights' sums and sums are float32.
+//
+// A tile of 64 keys gives each row its greatest score, in powers of 2, the sum of its
+// weights relative to that, and the sum of values by these weights, rounded to the
+// operands' type. Chain puts tiles together one by one. All three depend on the row and
+// the tile alone, so who computes them, and when, changes no bit: tiles of many rows
+// (attention_tensor.cu) and parts of the keys for few rows (attention_split.cu) agree.
+#pragma once
+#include "attention.h"
+#include "tensor.h"
+
+// What gets arrays of registers becomes part of its caller.
+#define ALWAYS __attribute__((always_inline))
+
+static constexpr float Log2e = 0x1.715476p+00f, Ln2 = 0x1.62e43p-01f;
+
+// Lines of an operand lie in shared memory pitch_of bytes apart: whole steps of 32
+// elements, zeros beyond the width, and 16 bytes more, so that the 8 lines that
+// ldmatrix reads together lie in different banks.
+DEV u32 steps_of(u32 width) { return (width + 31) / 32; }
+DEV u32 pitch_of(u32 width) { return 64 * steps_of(width) + 16; }
+
+// stage begins to copy lines first to end-1 of an operand; of count lines the others
+// are zeros. Eight threads copy 128 bytes of a line.
+template <bool queries> DEV ALWAYS void stage(u8 *to, u32 count, const Operand &o, const Attend &p, u32 z, u32 group, u32 first, u32 end) {
+	u32 chunks = 4 * steps_of(o.width), pitch = pitch_of(o.width);
+	for (u32 l = tid() / 8; l < count; l += threads() / 8) {
+		bool there = first + l < end;
+		const u16 *from = (const u16 *)o.at + (there ? line_of<queries>(p, z, group, first + l) * o.width : 0);
+		for (u32 c = tid() % 8; c < chunks; c += 8) {
+			bool in = there && 8 * c < o.width;
+			copy_async<16>(to + l * pitch + 16 * c, in ? from + 8 * c : (const u16 *)o.at, in ? 16 : 0);
+		}
+	}
+}
+
+// dots are the products of 16 M lines of a with 64 of b: s[m][n] of lines 16 m + .. and
+// 8 n + .., as mma lays them out; each is one chain from the first element on. A matrix
+// of b serves M products: with 2 shared memory is read at half the rate it has.
+template <u32 type, u32 M> DEV ALWAYS void dots(float (&s)[M][8][4], const u8 *a, const u8 *b, u32 width) {
+	u32 lane = tid() % Warp, pitch = pitch_of(width);
+	const u8 *left = a + lane % 16 * pitch + lane / 16 * 16, *right = b + (lane % 8 + lane / 16 * 8) * pitch + lane / 8 % 2 * 16;
+	UNROLL for (u32 m = 0; m < M; m++)
+		UNROLL for (u32 n = 0; n < 8; n++)
+			UNROLL for (u32 e = 0; e < 4; e++) s[m][n][e] = 0.0f;
+	for (u32 step = steps_of(width); step > 0; step--, left += 64, right += 64)
+		UNROLL for (u32 h = 0; h < 64; h += 32) {
+			u32 x[M][4];
+			UNROLL for (u32 m = 0; m < M; m++) load_matrices<4, false>(x[m], left + 16 * m * pitch + h);
+			UNROLL for (u32 n = 0; n < 4; n++) {
+				u32 y[4];
+				load_matrices<4, false>(y, right + 16 * n * pitch + h);
+				UNROLL for (u32 m = 0; m < M; m++) mma_half<type>(s[m][2 * n], x[m], y), mma_half<type>(s[m][2 * n + 1], x[m], y + 2);
+			}
+		}
+}
+
+// packed are results of mma as the left operand of another.
+template <u32 type, u32 M> DEV ALWAYS void packed(u32 (&w)[M][4][4], const float (&s)[M][8][4]) {
+	UNROLL for (u32 m = 0; m < M; m++)
+		UNROLL for (u32 k = 0; k < 4; k++)
+			UNROLL for (u32 i = 0; i < 4; i++) w[m][k][i] = pack_half<type>(s[m][2 * k + i / 2][i % 2 * 2], s[m][2 * k + i / 2][i % 2 * 2 + 1]);
+}
+
+// quad_greatest and quad_sum join the four threads of a row.
+DEV ALWAYS float quad_greatest(float x) {
+	x = __builtin_fmaxf(x, f32_bits(exchange(bits_f32(x), 1)));
+	return __builtin_fmaxf(x, f32_bits(exchange(bits_f32(x), 2)));
+}
+
+DEV ALWAYS float quad_sum(float x) {
+	x = x + f32_bits(exchange(bits_f32(x), 1));
+	return x + f32_bits(exchange(bits_f32(x), 2));
+}
+
+// plain says whether scores are products times a number.
+DEV bool plain(const Attend &p) { return !(p.softcap > 0.0f) && !p.mask && !(p.alibi > 0.0f); }
+
+// hide makes products of pairs that don't see each other minus infinity.
+template <u32 M> DEV ALWAYS void hide(const Attend &p, const Row *rows, const i32 *documents, u32 j0, float (&s)[M][8][4]) {
+	u32 g = tid() % Warp / 4, t = tid() % 4;
+	UNROLL for (u32 m = 0; m < M; m++)
+		UNROLL for (u32 h = 0; h < 2; h++) {
+			const Row &row = rows[16 * m + 8 * h + g];
+			i32 lo = row.lo - (i32)(j0 + 2 * t), hi = row.hi - (i32)(j0 + 2 * t), own = row.own;
+			UNROLL for (u32 n = 0; n < 8; n++)
+				UNROLL for (u32 e = 0; e < 2; e++) {
+					i32 key = (i32)(8 * n + e);
+					bool seen = key >= lo && key < hi;
+					if (p.segments) seen = seen && documents[8 * n + 2 * t + e] == own;
+					if (!seen) s[m][n][2 * h + e] = -__builtin_inff();
+				}
+		}
+}
+
+// rotate moves each block of columns to the place before it, as rotate of attention.h.
+template <u32 M> DEV ALWAYS void rotate(float (&s)[M][8][4]) {
+	UNROLL for (u32 m = 0; m < M; m++)
+		UNROLL for (u32 e = 0; e < 4; e++) {
+			float first = s[m][0][e];
+			UNROLL for (u32 n = 0; n < 7; n++) s[m][n][e] = s[m][n + 1][e];
+			s[m][7][e] = first;
+		}
+}
+
+// scored turns products into scores, in powers of 2, where they are more than products
+// times a number.
+template <u32 M> DEV ALWAYS void scored(const Attend &p, u32 z, const Row *rows, const i32 *documents, u32 j0, float (&s)[M][8][4]) {
+	u32 g = tid() % Warp / 4, t = tid() % 4;
+	for (u32 n = 0; n < 8; n++) {
+		UNROLL for (u32 m = 0; m < M; m++)
+			UNROLL for (u32 e = 0; e < 4; e++) {
+				const Row &row = rows[16 * m + e / 2 * 8 + g];
+				u32 key = 8 * n + 2 * t + e % 2;
+				float slope;
+				s[m][0][e] = sees(row, (i32)(j0 + key), documents[key]) ? score(p, z, row, (i32)(j0 + key), s[m][0][e], &slope) * Log2e : -__builtin_inff();
+			}
+		rotate(s);
+	}
+}
+
+// Tops are of each row of a thread: the greatest score, and the sum of weights.
+template <u32 M> struct Tops {
+	float top[M][2], total[M][2];
+};
+
+// weigh turns products of a tile into weights relative to the row's greatest score. All
+// pairs of the warp see each other where whole is set.
+template <u32 M> DEV ALWAYS void weigh(const Attend &p, u32 z, const Row *rows, const i32 *documents, u32 j0, bool whole, float (&s)[M][8][4], Tops<M> &tile) {
+	float c = p.scale * Log2e;
+	if (!plain(p)) {
+		scored(p, z, rows, documents, j0, s);
+		c = 1.0f;
+	} else if (!whole) {
+		hide(p, rows, documents, j0, s);
+	}
+	UNROLL for (u32 m = 0; m < M; m++)
+		UNROLL for (u32 h = 0; h < 2; h++) {
+			float top = -__builtin_inff(), sum = 0.0f;
+			UNROLL for (u32 n = 0; n < 8; n++) top = __builtin_fmaxf(top, __builtin_fmaxf(s[m][n][2 * h], s[m][n][2 * h + 1]));
+			top = __builtin_fmaxf(Hidden, quad_greatest(top) * c);
+			UNROLL for (u32 n = 0; n < 8; n++)
+				UNROLL for (u32 e = 2 * h; e < 2 * h + 2; e++) {
+					s[m][n][e] = power2(fma(s[m][n][e], c, -top));
+					sum = sum + s[m][n][e];
+				}
+			tile.top[m][h] = top;
+			tile.total[m][h] = quad_sum(sum);
+		}
+}
+
+// chain puts a tile behind those before it: both are scaled to the greatest score of
+// all, the sums so far by *old, and the tile's by *its.
+DEV ALWAYS void chain(float &top, float &total, float tile_top, float tile_total, float *old, float *its) {
+	float now = __builtin_fmaxf(top, tile_top);
+	*old = power2(top - now);
+	*its = power2(tile_top - now);
+	total = fma(total, *old, tile_total * *its);
+	top = now;
+}
+
+// add puts sums of 64 lines of x by the weights behind the sums before them. A branch
+// leaves columns beyond the width alone.
+template <u32 type, u32 M, u32 W> DEV ALWAYS void add(float (&sums)[M][W / 8][4], const u32 (&w)[M][4][4], const u8 *x, u32 width, const float (&old)[M][2], const float (&its)[M][2]) {
+	constexpr u32 N = 4 / M; // blocks of columns at once: four chains of mma
+	u32 lane = tid() % Warp, pitch = pitch_of(width);
+	const u8 *at = x + lane % 16 * pitch + lane / 16 * 16;
+	UNROLL for (u32 n = 0; n < W / 8; n += N) {
+		if (8 * n >= width) continue;
+		float c[M][N][4] = {};
+		UNROLL for (u32 k = 0; k < 4; k++)
+			UNROLL for (u32 i = 0; i < N; i += 2) {
+				u32 y[4];
+				load_matrices<4, true>(y, at + 16 * k * pitch + 16 * (n + i));
+				UNROLL for (u32 m = 0; m < M; m++) mma_half<type>(c[m][i], w[m][k], y), mma_half<type>(c[m][i + 1], w[m][k], y + 2);
+			}
+		UNROLL for (u32 m = 0; m < M; m++)
+			UNROLL for (u32 i = 0; i < N; i++)
+				UNROLL for (u32 e = 0; e < 4; e++) sums[m][n + i][e] = fma(sums[m][n + i][e], old[m][e / 2], c[m][i][e] * its[m][e / 2]);
+	}
+}
+
+// next_tile is the first tile from j on that may hold keys of the documents low to high;
+// those between may be skipped, which changes nothing. Each warp finds the same.
+DEV u32 next_tile(const Attend &p, u32 z, i32 low, i32 high, u32 j, u32 to) {
+	if (!p.segments) return j;
+	for (; j < to; j += Tile) {
+		u32 any = 0;
+		for (u32 i = tid() % Warp; i < Tile && j + i < p.keys; i += Warp) {
+			i32 document = document_of(p, z, j + i);
+			any |= document >= low && document <= high;
+		}
+		for (u32 m = 1; m < Warp; m *= 2) any |= exchange(any, m);
+		if (any) break;
+	}
+	return j;
+}
+
+// share_of is what sums are multiplied with at last: 0 for a row that saw nothing.
+DEV float share_of(float total) { return total > 0.0f || total != total ? 1.0f / total : 0.0f; }
+
+// lse_of is the logarithm of the sum of exponentials.
+DEV float lse_of(float top, float total) { return share_of(total) == 0.0f ? Hidden : fma(top, Ln2, log_of(total)); }

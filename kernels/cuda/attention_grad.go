@@ -59,6 +59,9 @@ func (b *Backend) bindAttentionGrad(a op.AttentionAttr, args kernels.Args) (kern
 		}
 		steps = append(steps, delta)
 	}
+	if more, ok, err := b.bindTensorGrad(&p, args); ok || err != nil {
+		return sequence(append(steps, more...)), err
+	}
 	for i, g := range []struct {
 		name  string
 		lines int

@@ -238,6 +238,20 @@ template <bool queries, int W, int M> DEV void add(Panel<W, M> &to, const f32x4 
 	}
 }
 
+// rows_of are the rows that may see some of the keys from j on: all that see them
+// lie among these.
+DEV Lines rows_of(const Attend &p, u32 z, u32 j) {
+	i64 n = p.seq, from = 0, to = n, past = past_of(p, z);
+	if (p.causal) {
+		from = (i64)j - past;
+		if (p.window) to = (i64)j + Tile - 1 + p.window - past;
+	}
+	if (p.lengths && load_whole(p.lengths, p.lengths_type, z) <= (i64)j) to = 0;
+	from = from < 0 ? 0 : from, to = to > n ? n : to;
+	if (from >= to) return {0, 0};
+	return {(u32)from * p.share / Tile * Tile, (u32)to * p.share};
+}
+
 // meet says whether some row belongs to the document of some key.
 DEV bool meet(const Row *rows, const i32 *documents, u32 *flag) {
 	sync();

@@ -62,20 +62,6 @@ template <Which which> DEV void weigh(const Attend &p, u32 z, const Row *rows, c
 	}
 }
 
-// rows_of are the rows that may see some of the keys from j on: all that see them
-// lie among these.
-DEV Lines rows_of(const Attend &p, u32 z, u32 j) {
-	i64 n = p.seq, from = 0, to = n, past = past_of(p, z);
-	if (p.causal) {
-		from = (i64)j - past;
-		if (p.window) to = (i64)j + Tile - 1 + p.window - past;
-	}
-	if (p.lengths && load_whole(p.lengths, p.lengths_type, z) <= (i64)j) to = 0;
-	from = from < 0 ? 0 : from, to = to > n ? n : to;
-	if (from >= to) return {0, 0};
-	return {(u32)from * p.share / Tile * Tile, (u32)to * p.share};
-}
-
 // gradient: grid x is [batch, groups, panels, tiles].
 template <Which which, int W, int M> DEV __attribute__((always_inline)) void gradient(const Grad &p) {
 	SHARED f32x4 room[Tile * Deep / 2], weights[Tile * Tile / 4];

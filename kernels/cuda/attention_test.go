@@ -3,14 +3,13 @@
 package cuda
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
-	"pipe.dev/kernels"
-	"pipe.dev/kernels/cases"
 	"pipe.dev/kernels/cuda/emulator"
 )
 
@@ -26,8 +25,8 @@ func TestAttentionAlone(t *testing.T) {
 			}
 			alone := a.run(t, b)
 			a.room, a.past = 530, []int32{280, 510, 3}
-			if got := a.run(t, b)[:len(alone)]; !slices.Equal(got, alone) {
-				t.Errorf("%v %s: %x\nin company, with more room for keys: %x", dt, name, alone[:8], got[:8])
+			if got := a.run(t, b)[:len(alone)]; !sameBits(got, alone) {
+				t.Errorf("%v %s: %v\nin company, with more room for keys: %v", dt, name, alone[:8], got[:8])
 			}
 		}
 	}
@@ -65,8 +64,8 @@ func TestAttentionParts(t *testing.T) {
 				t.Fatal("the keys of a part are not divided")
 			}
 			got, want := part.run(t, b), whole[from*line:][:part.seq*line]
-			if !slices.Equal(got, want) {
-				t.Errorf("%s: positions from %d on, %d: %x\nwith the others: %x", c.name, from, part.seq, got[:16], want[:16])
+			if !sameBits(got, want) {
+				t.Errorf("%s: positions from %d on, %d: %v\nwith the others: %v", c.name, from, part.seq, got[:16], want[:16])
 			}
 			from += part.seq
 		}
@@ -84,10 +83,19 @@ func TestAttentionDocuments(t *testing.T) {
 	for j := range int32(200) {
 		a.documents = append(a.documents, 1+j/128)
 	}
-	whole := a.run(t, b)
+	whole := append(a.gradients(t, b), a.run(t, b))
 	a.documents, a.seq, a.room, a.from = a.documents[128:], 72, 72, 128
-	if got, want := a.run(t, b), whole[2*16*128:]; !slices.Equal(got, want) {
-		t.Errorf("alone %x\nbehind another %x", got[:16], want[:16])
+	library := emulator.Library(t, ".")
+	defer emulator.Set(library, "eager=0")
+	for eager := range 2 { // copies come when they are waited for, and at once
+		if err := emulator.Set(library, fmt.Sprintf("eager=%d", eager)); err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range append(a.gradients(t, b), a.run(t, b)) {
+			if want := whole[i][16*128:]; !sameBits(got, want) {
+				t.Errorf("%d: alone %v\nbehind another %v", i, got[:16], want[:16])
+			}
+		}
 	}
 }
 
@@ -112,39 +120,30 @@ func (a attending) types() []ir.Type {
 	return in
 }
 
-func (a attending) run(t *testing.T, b *Backend) []byte {
+func (a attending) run(t *testing.T, b *Backend) []float64 {
 	t.Helper()
 	in := a.types()
-	out := []ir.Type{in[0]}
-	k, ok := b.Kernel("attention", a.attr, in, out)
-	if !ok {
-		t.Fatal("no kernel")
-	}
-	args := kernels.Args{Attr: a.attr, Scratch: memory(t, b, ir.T(ir.U8, int(max(1, k.Scratch(a.attr, in, out)))))}
+	return compute(t, b, "attention", a.attr, in, in[:1], a.inputs(in))[0]
+}
+
+// gradients are those of query, key and value, where the gradient of the result is query.
+func (a attending) gradients(t *testing.T, b *Backend) [][]float64 {
+	t.Helper()
+	in := a.types()
+	data, at, lse := a.inputs(in), a.attr, ir.T(ir.F32, in[0].Sizes()[:3]...)
+	at.Stats = true
+	y := compute(t, b, "attention", at, in, []ir.Type{in[0], lse}, data)
+	return compute(t, b, "attention_grad", a.attr, append(in, in[0], lse, in[0], ir.Type{}), in[:3], append(data, y[0], y[1], data[0], nil))
+}
+
+func (a attending) inputs(in []ir.Type) [][]float64 {
+	data := make([][]float64, len(in))
 	for i, ty := range in {
-		var x kernels.Tensor
 		if ty.DType != ir.Invalid {
-			x = memory(t, b, ty)
-			if err := x.Buffer.Write(0, cases.Encode(ty.DType, a.values(i, ty))); err != nil {
-				t.Fatal(err)
-			}
+			data[i] = a.values(i, ty)
 		}
-		args.In = append(args.In, x)
 	}
-	y := memory(t, b, out[0])
-	args.Out = []kernels.Tensor{y}
-	step, err := k.Bind(args)
-	if err == nil {
-		err = step(t.Context())
-	}
-	got := make([]byte, y.Buffer.Size())
-	if err == nil {
-		err = y.Buffer.Read(0, got)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return got
+	return data
 }
 
 // values are those of input i.
@@ -169,13 +168,7 @@ func (a attending) values(i int, ty ir.Type) []float64 {
 	return all
 }
 
-// memory allocates a tensor for the time of a test.
-func memory(t *testing.T, b *Backend, ty ir.Type) kernels.Tensor {
-	t.Helper()
-	buf, err := b.Alloc(ty.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { buf.Free() })
-	return kernels.Tensor{Buffer: buf, DType: ty.DType, Shape: ty.Sizes()}
+// sameBits tells 0 from -0.
+func sameBits(a, b []float64) bool {
+	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) })
 }

@@ -51,6 +51,9 @@ func ofGradient(c Case) Case {
 	c.Attr = at
 	c.In = append(c.In[:7:7], y, lseType(q), y, dlse)
 	bounds := map[int][2]float64{8: {1, 3}}
+	if at.Scale == 1 {
+		bounds[8] = [2]float64{3, 5} // as scores are that large: weights of softmax are at most 1
+	}
 	for i, b := range c.Bounds {
 		bounds[i] = b
 	}

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio forecast kernels ptxas
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small emulator forecast kernels ptxas
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -40,6 +40,11 @@ kernels:
 	go test ./kernels/cuda/emit -count=1 -run '^TestTexts$$' -update
 ptxas:
 	for arch in sm_80 sm_90a; do for f in kernels/cuda/ptx/*.ptx kernels/cuda/emit/testdata/*.ptx; do $(PTXAS) -arch=$$arch -o /dev/null $$f || exit 1; done; done
+
+# The emulator of a GPU, as the libcuda.so.1 and libcublasLt.so.13 of a folder, for LD_LIBRARY_PATH.
+EMULATOR ?= $(CURDIR)/dist/emulator
+emulator:
+	go test ./kernels/cuda -count=1 -run '^TestKeep$$' -keep $(EMULATOR)
 
 # Kernels beside what this machine can do at most, and the benchmarks of the
 # packages other than the kernels' large cases, which are the same.
@@ -99,6 +104,13 @@ compare-gguf: build
 # Spectrograms beside librosa, torch and transformers, and a vocoder beside ONNX Runtime, in turns; needs testdata/golden/requirements.txt.
 compare-audio: build
 	$(PYTHON) benchmarks/compare_audio.py --rounds $(ROUNDS) --write docs/benchmarks.md
+
+# On a GPU beside PyTorch, in turns, in 10 minutes; the table goes into docs/benchmarks.md. Needs transformers, and diffusers for the
+# U-Net. The small one tries the script in the emulator, with PyTorch on the CPU.
+compare-cuda: build
+	$(PYTHON) benchmarks/compare_cuda.py --write docs/benchmarks.md
+compare-cuda-small: build emulator
+	$(PYTHON) benchmarks/compare_cuda.py --emulator $(EMULATOR)
 
 # What pipe plan predicts of the time of a recipe's steps, beside what they take.
 RECIPE ?= recipes/shakespeare-char.cue

@@ -139,7 +139,21 @@ func (b *Backend) between(ctx context.Context, run kernels.Step) (float64, error
 const (
 	tookGraph = 2 * time.Millisecond
 	tookMost  = 1000
+	slow      = 100 * time.Millisecond // a step that needs no company
 )
+
+// each measures a slow step by itself.
+func (b *Backend) each(ctx context.Context, step kernels.Step) ([]float64, error) {
+	var took []float64
+	for range 3 {
+		seconds, err := b.between(ctx, step)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, seconds)
+	}
+	return took, nil
+}
 
 // Took measures a step by events, many runs of it in one graph.
 func (b *Backend) Took(ctx context.Context, step kernels.Step, long time.Duration) ([]float64, error) {
@@ -149,6 +163,9 @@ func (b *Backend) Took(ctx context.Context, step kernels.Step, long time.Duratio
 	one, err := b.between(ctx, step)
 	if err != nil {
 		return nil, err
+	}
+	if one > slow.Seconds() {
+		return b.each(ctx, step)
 	}
 	steps := make([]kernels.Step, max(1, min(tookMost, int(tookGraph.Seconds()/one))))
 	for i := range steps {

@@ -108,6 +108,12 @@ type Backend interface {
 	Close() error
 }
 
+// OwnMemory is a Backend whose memory is not the machine's.
+type OwnMemory interface {
+	// FreeMemory returns the bytes that can still be allocated.
+	FreeMemory() (int64, error)
+}
+
 // Grouper is a Backend that runs steps that belong together with less work than
 // one by one.
 type Grouper interface {

@@ -44,9 +44,6 @@ var backends = map[string]func(f *engineFlags) (kernels.Backend, error){
 	"cuda": func(f *engineFlags) (kernels.Backend, error) { return cuda.New(cuda.Options{CuBLAS: f.cublas}) },
 }
 
-// ownMemory is a backend whose memory is not the machine's.
-type ownMemory interface{ FreeMemory() (int64, error) }
-
 // engineFlags are the flags of commands that compile or run.
 type engineFlags struct {
 	set     []string
@@ -117,7 +114,7 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	if e.backend, err = make(f); err != nil {
 		return nil, usagef(cmd, "%v", err)
 	}
-	if own, ok := e.backend.(ownMemory); ok {
+	if own, ok := e.backend.(kernels.OwnMemory); ok {
 		if err := e.besides(own, f); err != nil {
 			return nil, errors.Join(err, e.close())
 		}
@@ -126,7 +123,7 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 }
 
 // besides makes the processor ready beside a device with memory of its own.
-func (e *engine) besides(own ownMemory, f *engineFlags) (err error) {
+func (e *engine) besides(own kernels.OwnMemory, f *engineFlags) (err error) {
 	if f.mem == "" {
 		if e.limit, err = own.FreeMemory(); err != nil {
 			return err

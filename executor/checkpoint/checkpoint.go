@@ -287,6 +287,15 @@ func (c *Checkpoint) Release(name string) {
 	}
 }
 
+// ReleasePart is Release for n bytes of the view of a tensor, from a place on.
+func (c *Checkpoint) ReleasePart(name string, from, n int64) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if t, ok := c.Lookup(name); ok && !c.closed && c.made[name] == nil && t.Heads == 0 {
+		c.files[t.File].release(t.Offset+from, n)
+	}
+}
+
 // ReleaseAll does so for all pages of all tensors, those that several share among them.
 func (c *Checkpoint) ReleaseAll() {
 	c.mu.RLock()

@@ -59,6 +59,9 @@ func Measure(ctx context.Context, b kernels.Backend, plans []*plan.Plan, o Optio
 	for _, p := range plans {
 		work = max(work, p.WorkBytes)
 	}
+	if err := g.store.Room(session.Largest(plans)); err != nil {
+		return nil, err
+	}
 	if err := g.store.Vacant(session.Largest(plans)); err != nil {
 		return nil, err
 	}

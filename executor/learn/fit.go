@@ -6,6 +6,7 @@ import (
 
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/model"
+	"pipe.dev/executor/session"
 )
 
 // Program makes the plans of one phase.
@@ -74,17 +75,7 @@ func (r *Run) PeakBytes() int64 { return r.StateBytes() + r.WorkBytes() }
 
 // StateBytes is the memory of weights, moments and sums of gradients.
 func (r *Run) StateBytes() int64 {
-	var sum int64
-	seen := map[string]bool{}
-	for _, p := range r.Plans() {
-		for _, s := range p.States {
-			if !seen[s.Path] {
-				seen[s.Path] = true
-				sum += s.Bytes
-			}
-		}
-	}
-	return sum
+	return session.StateBytes(r.opt.Backend, session.Largest(r.Plans()))
 }
 
 // WorkBytes is the size of the work arena.

@@ -145,6 +145,9 @@ func New(b kernels.Backend, p Plans, c Config, train Loader, eval func() (Loader
 	t := &Trainer{cfg: c, plans: p, store: session.NewStore(b), sessions: map[*plan.Plan]*session.Session{}, train: train, eval: eval,
 		skips: make([]skips, len(p)), batch: make([]data.Batch, c.Accumulate)}
 	var work int64
+	if err := t.store.Room(session.Largest(p.all())); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
 	for _, x := range p.all() {
 		work = max(work, x.WorkBytes)
 		if err := t.store.Reserve(x.States); err != nil {

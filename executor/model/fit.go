@@ -86,7 +86,7 @@ func (m *Model) smaller(need, limit int64) string {
 // peakBytes is what plans need together on the device.
 func (m *Model) peakBytes(plans []*plan.Plan) int64 {
 	plans = m.onSide(plans, &m.device)
-	return stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache) + workBytes(plans)
+	return m.device.stateBytes(plans, ir.Weight) + m.device.stateBytes(plans, ir.Cache) + workBytes(plans)
 }
 
 // Size writes a number of bytes as people read it, rounded up, so that it is

@@ -8,6 +8,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
+	"pipe.dev/executor/session"
 )
 
 // Load proves the checkpoint against the plans, reads the weights and
@@ -33,7 +34,11 @@ func (m *Model) Read(ctx context.Context) error {
 	var total, done int64
 	for _, s := range m.sides() {
 		plans := m.onSide(m.plans, s)
-		total += stateBytes(plans, ir.Weight)
+		for _, st := range session.Largest(plans) {
+			if st.Kind == ir.Weight {
+				total += st.Bytes
+			}
+		}
 		ahead.list = append(ahead.list, m.stored(plans)...)
 	}
 	hear := func(bytes int64) {
@@ -86,11 +91,20 @@ func (m *Model) ReadBytes() int64 {
 					most = max(most, s.Type.Bytes()/int64(len(list)))
 				}
 			} else if t, ok := c.Lookup(name); ok && t.DType != s.Type.DType {
-				most = max(most, s.Type.Bytes())
+				most = max(most, m.convertedBytes(s, t.DType))
 			}
 		}
 	}
 	return most
+}
+
+// convertedBytes is what a weight takes while it is converted: a piece at a time, if it
+// becomes rows of f32.
+func (m *Model) convertedBytes(s plan.State, from ir.DType) int64 {
+	if s.Layout != "" || from.Blocked() || s.Type.DType.Blocked() {
+		return s.Type.Bytes()
+	}
+	return min(s.Type.Bytes(), session.StreamBytes/int64(from.Size())*int64(s.Type.DType.Size()))
 }
 
 // Texts reports whether texts were asked for, one or several, by any way.

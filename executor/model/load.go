@@ -154,16 +154,8 @@ func (m *Model) optional(names []string) []string {
 func (m *Model) WorkBytes() int64 { return workBytes(m.onSide(m.plans, &m.device)) }
 
 // StateBytes is the memory on the device of the states of one kind of all plans.
-func (m *Model) StateBytes(k ir.Kind) int64 { return stateBytes(m.onSide(m.plans, &m.device), k) }
-
-func stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
-	var sum int64
-	for _, s := range session.Largest(plans) {
-		if s.Kind == k {
-			sum += s.Bytes
-		}
-	}
-	return sum
+func (m *Model) StateBytes(k ir.Kind) int64 {
+	return m.device.stateBytes(m.onSide(m.plans, &m.device), k)
 }
 
 // PeakBytes is what the model will allocate or map on the device.
@@ -174,7 +166,7 @@ func (m *Model) PeakBytes() int64 {
 // HostBytes is what the layers will allocate or map that stay on the host.
 func (m *Model) HostBytes() int64 {
 	plans := m.onSide(m.plans, &m.host)
-	return stateBytes(plans, ir.Weight) + stateBytes(plans, ir.Cache) + workBytes(plans)
+	return m.host.stateBytes(plans, ir.Weight) + m.host.stateBytes(plans, ir.Cache) + workBytes(plans)
 }
 
 // Bytes is what the model has allocated or mapped on the device.

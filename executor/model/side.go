@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/session"
 	"pipe.dev/kernels"
@@ -70,7 +72,7 @@ func (m *Model) tensor(path string) (kernels.Tensor, bool) {
 func (m *Model) readSide(ctx context.Context, s *side, hear func(bytes int64), fetch func()) error {
 	s.store = session.NewStore(s.backend)
 	plans := m.onSide(m.plans, s)
-	if err := s.store.Room(m.stored(plans)); err != nil {
+	if err := s.store.Room(session.Largest(plans)); err != nil {
 		return fmt.Errorf("%s: %w", m.opt.Dir, err)
 	}
 	if err := s.store.Reserve(session.Largest(plans)); err != nil {
@@ -146,6 +148,12 @@ func states(p *plan.Plan) []plan.State {
 		list = append(list, part.States...)
 	}
 	return list
+}
+
+// stateBytes is what the states of one kind take.
+func (s *side) stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
+	list := session.Largest(plans)
+	return session.StateBytes(s.backend, slices.DeleteFunc(list, func(st plan.State) bool { return st.Kind != k }))
 }
 
 func workBytes(plans []*plan.Plan) int64 {

@@ -27,12 +27,15 @@ func convert(from ir.DType, to ir.Type, data []byte) ([]byte, error) {
 	if to.DType.Blocked() {
 		return quantise(from.Size(), read, to, data)
 	}
-	size := from.Size()
-	out := make([]byte, 0, len(data)/size*4)
+	return appendF32(make([]byte, 0, len(data)/from.Size()*4), read, from.Size(), data), nil
+}
+
+// appendF32 appends elements of size bytes as f32.
+func appendF32(out []byte, read func(b []byte) float32, size int, data []byte) []byte {
 	for ; len(data) >= size; data = data[size:] {
 		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(read(data)))
 	}
-	return out, nil
+	return out
 }
 
 // decode writes what blocks stand for.

@@ -15,7 +15,6 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
-	"pipe.dev/executor/checkpoint"
 	"pipe.dev/kernels"
 )
 
@@ -24,8 +23,9 @@ import (
 type Store struct {
 	backend kernels.Backend
 	states  map[string]held
+	own     bool // the device has memory of its own
 	bytes   int64
-	room    kernels.Buffer   // of packed weights, or nil
+	room    kernels.Buffer   // of several states, or nil
 	places  map[string]int64 // where in it each lies that is still to be loaded
 }
 
@@ -37,7 +37,10 @@ type held struct {
 }
 
 // NewStore returns an empty store.
-func NewStore(b kernels.Backend) *Store { return &Store{backend: b, states: map[string]held{}} }
+func NewStore(b kernels.Backend) *Store {
+	_, own := b.(kernels.OwnMemory)
+	return &Store{backend: b, states: map[string]held{}, own: own}
+}
 
 // Bytes is the memory of all states, whether allocated or mapped from a file.
 func (s *Store) Bytes() int64 { return s.bytes }
@@ -127,11 +130,9 @@ func (s *Store) Write(path string, src []byte) error {
 }
 
 func (s *Store) allocate(st plan.State) error {
-	b, err := s.backend.Alloc(st.Bytes)
-	if err != nil {
+	if _, _, err := s.take(st); err != nil {
 		return fmt.Errorf("%s: %w", st.Path, err)
 	}
-	s.hold(st, b, false)
 	return nil
 }
 
@@ -140,115 +141,22 @@ func (s *Store) hold(st plan.State, b kernels.Buffer, mapped bool) {
 		tensor: kernels.Tensor{Buffer: b, DType: st.Type.DType, Shape: st.Type.Sizes(), Layout: st.Layout},
 		bytes:  st.Bytes, mapped: mapped,
 	}
-	s.bytes += st.Bytes
+	s.bytes += taken(s.backend, st)
 }
 
-// Load reads the states of kind Weight that the store lacks from c, whose
-// headers must have been proven. Row-major weights are used where the file is
-// mapped if the device can; others are packed, and their pages given back.
-// NaN or infinity in a weight is an error. name gives the name that c has for a
-// path. progress, if not nil, hears bytes.
-func (s *Store) Load(c *checkpoint.Checkpoint, name func(path string) string, states []plan.State, progress func(bytes int64)) error {
-	for _, st := range states {
-		if st.Kind != ir.Weight {
-			continue
-		}
-		if _, ok := s.states[st.Path]; ok {
-			continue
-		}
-		if err := s.load(c, name(st.Path), st); err != nil {
-			return err
-		}
-		if progress != nil {
-			progress(st.Bytes)
-		}
-	}
-	return nil
-}
-
-func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error {
-	if checkpoint.Stacked(name) {
-		return s.loadStack(c, name, st)
-	}
-	t, ok := c.Lookup(name)
-	if !ok {
-		return &checkpoint.Error{File: c.Path(), Msg: fmt.Sprintf("has no tensor %q", name)}
-	}
-	data, err := c.View(name)
-	if err != nil {
-		return err
-	}
-	if i := checkpoint.FirstNaN(t.DType, data); i >= 0 {
-		return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: element %d is NaN or infinite", name, i)}
-	}
-	native := t.DType == st.Type.DType
-	if st.Layout == "" && native && !st.Changes { // what training changes needs memory of its own
-		if b, ok := s.backend.Map(data); ok {
-			s.hold(st, b, true)
-			return nil
-		}
-	}
-	if !native {
-		if data, err = convert(t.DType, st.Type, data); err != nil {
-			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", name, err)}
-		}
-	}
-	b, at, err := s.take(st)
-	if err != nil {
-		return fmt.Errorf("%s: %w", st.Path, err)
-	}
-	if err := s.backend.Pack(st.Layout, st.Type, b, at, data); err != nil {
-		return fmt.Errorf("%s: %w", st.Path, err)
-	}
-	c.Release(name)
-	return nil
-}
-
-// loadStack reads a weight that lies in the checkpoint as one tensor for each
-// expert, one after the other.
-func (s *Store) loadStack(c *checkpoint.Checkpoint, name string, st plan.State) error {
-	parts := c.Parts(name)
-	if shape := st.Type.Sizes(); len(parts) != shape[0] || st.Bytes%int64(len(parts)) != 0 {
-		return &checkpoint.Error{File: c.Path(), Msg: fmt.Sprintf("has %d tensors %q, want %d", len(parts), name, shape[0])}
-	}
-	b, at, err := s.take(st)
-	if err != nil {
-		return fmt.Errorf("%s: %w", st.Path, err)
-	}
-	one := st.Type.With(st.Type.Shape[1:]...)
-	for i, t := range parts {
-		data, err := c.View(t.Name)
-		if err != nil {
-			return err
-		}
-		if n := checkpoint.FirstNaN(t.DType, data); n >= 0 {
-			return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: element %d is NaN or infinite", t.Name, n)}
-		}
-		if t.DType != st.Type.DType {
-			if data, err = convert(t.DType, one, data); err != nil {
-				return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", t.Name, err)}
-			}
-		}
-		if err := s.backend.Pack(st.Layout, one, b, at+int64(i)*(st.Bytes/int64(len(parts))), data); err != nil {
-			return fmt.Errorf("%s: %w", st.Path, err)
-		}
-		c.Release(t.Name)
-	}
-	return nil
-}
-
-// Room allocates at once what Load needs for weights in layouts of the device,
-// each of which is listed once: large pages then hold many of them.
+// Room allocates at once what the store will hold of states, each of which is listed once:
+// of a device with memory of its own all of them, else weights in layouts of the
+// device, so that large pages hold many.
 func (s *Store) Room(states []plan.State) error {
 	places := map[string]int64{}
 	var size int64
 	for _, st := range states {
 		_, held := s.states[st.Path]
-		if st.Kind != ir.Weight || st.Layout == "" || held {
+		if held || !s.own && (st.Kind != ir.Weight || st.Layout == "") {
 			continue
 		}
 		places[st.Path] = size
-		size += (st.Bytes + s.backend.Align() - 1) / s.backend.Align() * s.backend.Align()
+		size += aligned(s.backend, st.Bytes)
 	}
 	if size == 0 || s.room != nil {
 		return nil
@@ -258,7 +166,26 @@ func (s *Store) Room(states []plan.State) error {
 	return err
 }
 
-// take holds a state in its place in the room, or in memory of its own.
+// StateBytes is what states take in a store, each of which is listed once.
+func StateBytes(b kernels.Backend, states []plan.State) int64 {
+	var sum int64
+	for _, st := range states {
+		sum += taken(b, st)
+	}
+	return sum
+}
+
+// taken is what a state takes in a room: with what is left free behind it.
+func taken(b kernels.Backend, st plan.State) int64 {
+	if _, own := b.(kernels.OwnMemory); own {
+		return aligned(b, st.Bytes)
+	}
+	return st.Bytes
+}
+
+func aligned(b kernels.Backend, n int64) int64 { return (n + b.Align() - 1) / b.Align() * b.Align() }
+
+// take holds a state in its place in the room, or in memory of its own, zeroed.
 func (s *Store) take(st plan.State) (kernels.Buffer, int64, error) {
 	b := s.room
 	at, shared := s.places[st.Path]

@@ -58,6 +58,13 @@ func (p *Pipeline) Fit(limit int64) error {
 }
 
 func (p *Pipeline) fitDevice(limit int64) error {
+	for _, m := range p.weighted() { // what kernels take for themselves can't be used
+		beyond, err := m.Rehearse()
+		if err != nil {
+			return err
+		}
+		limit -= beyond
+	}
 	before := p.PeakBytes()
 	if before <= limit {
 		return nil

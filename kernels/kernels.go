@@ -114,6 +114,22 @@ type OwnMemory interface {
 	FreeMemory() (int64, error)
 }
 
+// Rehearser is a Backend that can bind steps before there is memory for them, so
+// that what binding takes is known beforehand.
+type Rehearser interface {
+	// Nowhere returns a buffer without memory: steps that are bound to it must not run.
+	Nowhere(bytes int64) Buffer
+	// Beyond lists what is held by now beside buffers.
+	Beyond() []Beyond
+}
+
+// Beyond is memory that is held beside buffers.
+type Beyond struct {
+	What  string
+	Bytes int64
+	Host  bool // of the machine, not of the device
+}
+
 // Grouper is a Backend that runs steps that belong together with less work than
 // one by one.
 type Grouper interface {

@@ -15,6 +15,7 @@ import (
 	"pipe.dev/executor"
 	"pipe.dev/executor/learn"
 	"pipe.dev/executor/model"
+	"pipe.dev/kernels"
 	"pipe.dev/schema"
 )
 
@@ -117,6 +118,9 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 	if err := cmd.Context().Err(); err != nil { // while time was measured
 		return err
 	}
+	if b, ok := e.backend.(kernels.Rehearser); ok {
+		report.beyond = b.Beyond()
+	}
 	switch {
 	case f.after != "":
 		_, err := fmt.Fprint(c.out, graphs.String())
@@ -207,6 +211,7 @@ type planReport struct {
 	chosen               []executor.Choice
 	notes                []string
 	layers               []modelLayers
+	beyond               []kernels.Beyond
 }
 
 func (r *planReport) addModel(m *model.Model) {
@@ -249,6 +254,7 @@ func (r *planReport) text() string {
 	if len(r.memory) > 0 {
 		b.WriteString("\n" + executor.MemoryText(r.memory, model.Size))
 	}
+	b.WriteString(beyondText(r.beyond, r.device))
 	for _, l := range r.layers {
 		b.WriteString("\n" + l.text(r.device))
 	}
@@ -283,10 +289,11 @@ func (r *planReport) json() any {
 		Chosen   []string     `json:"chosen,omitempty"`
 		Notes    []string     `json:"notes,omitempty"`
 		Layers   []layerJSON  `json:"layers,omitempty"`
+		Beyond   []beyondJSON `json:"beyond,omitempty"`
 		Times    []*forecast  `json:"times,omitempty"`
 		Plans    []summary    `json:"plans"`
 		Steps    []step       `json:"steps"`
-	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.notes, r.layersJSON(), r.times, []summary{}, []step{}}
+	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.notes, r.layersJSON(), r.beyondJSON(), r.times, []summary{}, []step{}}
 	for _, made := range r.chosen {
 		out.Chosen = append(out.Chosen, made.What)
 	}

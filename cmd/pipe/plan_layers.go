@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pipe.dev/executor/model"
+	"pipe.dev/kernels"
 )
 
 // modelLayers are the layers of a model that is cut, and where they lie.
@@ -57,6 +58,37 @@ func (r *planReport) layersJSON() []layerJSON {
 		for _, l := range m.layers {
 			out = append(out, layerJSON{m.model, label(l), where(l, r.device), l.Weights, l.Cache})
 		}
+	}
+	return out
+}
+
+// beyondText is what is held beside the tensors of plans, in a line; "" if that is nothing.
+func beyondText(list []kernels.Beyond, device string) string {
+	var parts []string
+	for _, x := range list {
+		at := device
+		if x.Host {
+			at = "host"
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s)", x.What, model.Size(x.Bytes), at))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "\nbeside the plans: " + strings.Join(parts, ", ") + "\n"
+}
+
+// beyondJSON is what is held beside the tensors of plans.
+type beyondJSON struct {
+	What  string `json:"what"`
+	Bytes int64  `json:"bytes"`
+	Host  bool   `json:"host"`
+}
+
+func (r *planReport) beyondJSON() []beyondJSON {
+	var out []beyondJSON
+	for _, x := range r.beyond {
+		out = append(out, beyondJSON(x))
 	}
 	return out
 }

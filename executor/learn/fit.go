@@ -94,6 +94,11 @@ func (r *Run) Fit(limit int64) error {
 			return &model.FitError{Name: c.member.Path(), Weights: c.weights, Work: c.work, Need: need, Limit: limit, Advice: "smaller pictures would need less"}
 		}
 	}
+	beyond, err := session.Rehearse(r.opt.Backend, r.Plans())
+	if err != nil {
+		return err
+	}
+	limit -= beyond
 	if need := r.PeakBytes(); need > limit {
 		return &model.FitError{Name: r.Recipe.Name, Weights: r.StateBytes(), Work: r.WorkBytes(), Need: need, Limit: limit,
 			Advice: r.advice(limit) + fmt.Sprintf("; --mem %s is enough", model.Size(need))}

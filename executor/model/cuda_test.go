@@ -101,6 +101,36 @@ func TestTokenIsOneGraph(t *testing.T) {
 	}
 }
 
+// TestBesidePlans: constants of kernels are held beside what plans say, and are known, to the byte,
+// before anything is read.
+func TestBesidePlans(t *testing.T) {
+	m, library := onCUDA(t, "../pictures/unet_condition/model", Offload{})
+	if err := emulator.Set(library, ""); err != nil {
+		t.Fatal(err)
+	}
+	before := counted(t, library, "allocated")
+	p, err := m.Call(map[string]int{"batch": 1, "height": 2, "width": 2, "tokens": 3}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside, err := m.Rehearse()
+	if err != nil || beside <= 0 {
+		t.Fatalf("%d bytes beside the plans, %v", beside, err)
+	}
+	if held := int64(counted(t, library, "allocated") - before); held != beside {
+		t.Errorf("%d bytes are held before the run, %d were said", held, beside)
+	}
+	if err := m.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.session(p); err != nil {
+		t.Fatal(err)
+	}
+	if peak := int64(counted(t, library, "peak") - before); peak != m.PeakBytes()+beside {
+		t.Errorf("%d bytes are held at most, %d and %d were said", peak, m.PeakBytes(), beside)
+	}
+}
+
 // TestDevicePeak: what the plans say is what the device's memory holds at most, to the byte.
 func TestDevicePeak(t *testing.T) {
 	for _, off := range []Offload{{}, {Cut: true, Layers: 1}} {

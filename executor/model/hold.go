@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"pipe.dev/compiler/ir"
@@ -53,6 +54,16 @@ func (m *Model) Read(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Rehearse binds the plans of the device without memory: it returns the bytes of its memory
+// that are taken beside what they say, for good.
+func (m *Model) Rehearse() (int64, error) {
+	n, err := session.Rehearse(m.opt.Backend, m.onSide(m.plans, &m.device))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", m.opt.Name, err)
+	}
+	return n, nil
 }
 
 // Held reports whether the weights were read and not yet given back.

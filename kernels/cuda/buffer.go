@@ -14,6 +14,7 @@ type buffer struct {
 	b    *Backend
 	at   driver.Pointer // 0 once it is freed
 	size int64
+	none bool // there is no memory
 }
 
 // Alloc returns zeroed device memory.
@@ -28,7 +29,7 @@ func (b *Backend) Alloc(n int64) (kernels.Buffer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cuda: allocate %d bytes: %w", n, err)
 	}
-	return &buffer{b, at, n}, nil
+	return &buffer{b: b, at: at, size: n}, nil
 }
 
 // Map has no way to read host memory at the speed of the device.
@@ -51,6 +52,9 @@ func (u *buffer) Write(offset int64, src []byte) error {
 	if err := u.check("write", offset, int64(len(src))); err != nil {
 		return err
 	}
+	if u.none {
+		return fmt.Errorf("cuda: write to a buffer without memory")
+	}
 	return u.b.stage.write(u.at+driver.Pointer(offset), src)
 }
 
@@ -59,12 +63,15 @@ func (u *buffer) Read(offset int64, dst []byte) error {
 	if err := u.check("read", offset, int64(len(dst))); err != nil {
 		return err
 	}
+	if u.none {
+		return fmt.Errorf("cuda: read of a buffer without memory")
+	}
 	return u.b.stage.read(dst, u.at+driver.Pointer(offset))
 }
 
 // Free gives the memory back. Steps bound to it must not run any more.
 func (u *buffer) Free() error {
-	if u.at == 0 {
+	if u.at == 0 || u.none {
 		return nil
 	}
 	at := u.at

@@ -200,8 +200,8 @@ func (b *Backend) load(k emit.Kernel) error {
 	if b.modules[k.Name] != nil {
 		return nil
 	}
-	m, err := b.device.Load(k.Text)
-	if err != nil {
+	var m *driver.Module
+	if err := b.measure(&b.held.code, func() (err error) { m, err = b.device.Load(k.Text); return err }); err != nil {
 		return fmt.Errorf("cuda: the kernel of %q: %w", k.Text[3:min(len(k.Text), 80)], err)
 	}
 	b.modules[k.Name] = m

@@ -60,6 +60,7 @@ type Backend struct {
 	tables    map[[32]byte]driver.Pointer // what kernels read that is not a tensor, by its hash
 	faults    faults
 	graphs    map[*driver.Graph]bool
+	held      held
 
 	blas *cublas.Handle // nil: products are the kernels'
 }

@@ -46,6 +46,7 @@ func (b *Backend) slot() (*slot, error) {
 			p.Data[i] = 0xff // none
 		}
 		f.memory, f.used = append(f.memory, p), 0
+		b.held.pinned += faultsBytes
 	}
 	p := f.memory[len(f.memory)-1]
 	s := &slot{at: p.Pointer() + driver.Pointer(f.used), word: (*uint32)(unsafe.Pointer(&p.Data[f.used]))}

@@ -137,7 +137,12 @@ func (g *group) each(ctx context.Context, root *group) error {
 func (g *group) record(ctx context.Context) error {
 	g.b.order.Lock()
 	g.recording = true
-	graph, err := g.b.stream.Capture(func() error { return g.each(ctx, g) })
+	var graph *driver.Graph
+	var took int64
+	err := g.b.measure(&took, func() (err error) {
+		graph, err = g.b.stream.Capture(func() error { return g.each(ctx, g) })
+		return err
+	})
 	g.recording = false
 	g.b.order.Unlock()
 	switch {
@@ -152,6 +157,7 @@ func (g *group) record(ctx context.Context) error {
 	g.graph = graph
 	g.b.mu.Lock()
 	g.b.graphs[graph] = true
+	g.b.held.graphs += took
 	g.b.mu.Unlock()
 	b := g.b
 	runtime.AddCleanup(g, b.drop, graph)

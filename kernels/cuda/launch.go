@@ -24,13 +24,13 @@ func (b *Backend) function(file, name string) (*driver.Function, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m, err = b.device.Load(string(text)); err != nil {
+		if err := b.measure(&b.held.code, func() error { m, err = b.device.Load(string(text)); return err }); err != nil {
 			return nil, fmt.Errorf("cuda: kernels of %s: %w", file, err)
 		}
 		b.modules[file] = m
 	}
-	f, err := m.Function(name)
-	if err != nil {
+	var f *driver.Function
+	if err := b.measure(&b.held.code, func() (err error) { f, err = m.Function(name); return err }); err != nil { // drivers load late
 		return nil, fmt.Errorf("cuda: %w", err)
 	}
 	b.functions[name] = f

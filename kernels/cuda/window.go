@@ -32,6 +32,7 @@ func (b *Backend) lasting(table any) (driver.Pointer, error) {
 		return 0, fmt.Errorf("cuda: a table of %d bytes: %w", len(data), err)
 	}
 	b.tables[key] = at
+	b.held.tables += int64(max(len(data), 1))
 	return at, nil
 }
 

@@ -77,7 +77,7 @@ func (d *device) check(what string, x kernels.Tensor) {
 	}
 	data := make([]byte, 4*x.Len())
 	if x.Layout != "" {
-		data = make([]byte, x.Buffer.Size())
+		data = make([]byte, x.Buffer.Size()-x.Offset)
 	}
 	if err := x.Buffer.Read(x.Offset, data); err != nil {
 		d.t.Fatal(err)

@@ -16,7 +16,8 @@ import (
 // neighbouring threads load neighbouring words of 16 bytes, each of which holds what
 // the thread brings to mma of four units. Blocks as files have them are 18, 34 or
 // 210 bytes, which no wide load takes. It takes the bytes of the
-// file; of q3_k, q4_k and q5_k, whose scales become bytes, 2 to 4% more.
+// file; of q3_k, q4_k and q5_k, whose scales become bytes, 2 to 4% more; and rows that
+// are no multiple of 128 take what the next one would.
 const Planes ir.Layout = "planes"
 
 // coding is how blocks of a format lie in planes; source/blocks.h reads them.
@@ -58,6 +59,20 @@ func codingOf(d ir.DType) (coding, error) {
 	return c, err
 }
 
+// number is that by which kernels know the format.
+func (c coding) number() uint32 {
+	switch c.form {
+	case formLeast, formZero:
+		return c.bits + 100
+	case formSmall:
+		return c.bits + 200
+	}
+	return c.bits
+}
+
+// lifted says that weights are codes times a scale and a number more.
+func (c coding) lifted() bool { return c.form != formPlain || c.bits == 2 }
+
 // sizes are the bytes of the codes of a unit, of its small scales, and of what a
 // block begins with.
 func (c coding) sizes() (low, high, small, head int) {
@@ -74,7 +89,7 @@ func (c coding) sizes() (low, high, small, head int) {
 	case 2:
 		low = 8
 	}
-	if c.form != formPlain || c.bits == 2 || c.bits == normalBits {
+	if c.lifted() || c.bits == normalBits {
 		head = 4
 	}
 	if c.form == formSmall || c.format.Small() == 16 {
@@ -83,48 +98,51 @@ func (c coding) sizes() (low, high, small, head int) {
 	return low, high, small, head
 }
 
-// planes are where those of n weights begin, and where the last ends.
-func (c coding) planes(n int) (at [5]int) {
+// planes are where those of rows of so many weights begin, and where the last ends.
+// Rows are whole fours of units.
+func (c coding) planes(rows, width int) (at [5]int) {
 	low, high, small, head := c.sizes()
-	units := n / unit
-	for i, size := range [...]int{low * units, high * units, small * units, head * (n / c.format.Block)} {
+	units := rows * parts(width, 4*unit) * 4
+	for i, size := range [...]int{low * units, high * units, small * units, head * (units * unit / c.format.Block)} {
 		at[i+1] = at[i] + (size+15)/16*16
 	}
 	return at
 }
 
-// turned says that rows of so many weights are whole fours of units: then what a
-// thread needs of a four lies together.
-func turned(width int) bool { return width%(4*unit) == 0 }
+// linesOf is how many rows a weight has, and how wide they are.
+func linesOf(shape []int) (rows, width int) {
+	width = shape[len(shape)-1]
+	return prod(shape[:len(shape)-1]), width
+}
 
-// pack writes the planes of the blocks of src to dst; rows are as wide.
-func (c coding) pack(dst, src []byte, width int) {
+// pack writes the planes of the blocks of src, rows of so many weights, to dst, which
+// is zeros.
+func (c coding) pack(dst, src []byte, rows, width int) {
 	low, high, small, head := c.sizes()
-	n := len(src) / c.format.Bytes * c.format.Block
-	at, per := c.planes(n), c.format.Block/unit
-	le := binary.LittleEndian
+	at, per, le := c.planes(rows, width), c.format.Block/unit, binary.LittleEndian
 	for b := range len(src) / c.format.Bytes {
 		block := src[b*c.format.Bytes:][:c.format.Bytes]
-		to := dst[at[3]+head*b:]
-		parts := c.format.Parts(block)
-		le.PutUint16(to, parts.D)
+		row, column := b/(width/c.format.Block), b%(width/c.format.Block)
+		first := row*parts(width, 4*unit)*4 + column*per // unit
+		to := dst[at[3]+head*(first/per):]
+		scales := c.format.Parts(block)
+		le.PutUint16(to, scales.D)
 		if c.bits == normalBits {
 			copy(to, block[:4])
 		} else if head == 4 {
-			le.PutUint16(to[2:], parts.M)
+			le.PutUint16(to[2:], scales.M)
 		}
 		for i := range per {
-			u := b*per + i
-			words := dst[at[0]+low*u:][:low]
-			c.packCodes(words, dst[at[1]+high*u:][:high], c.codes(block, i))
-			if turned(width) && (u+1)*low%64 == 0 && c.bits >= 4 {
-				c.turn(dst[at[0]+(u+1)*low-64:][:64])
-			}
+			u := first + i
+			c.packCodes(dst[at[0]+low*u:][:low], dst[at[1]+high*u:][:high], c.codes(block, i))
 			if small > 0 {
 				s := dst[at[2]+small*u:]
-				s[0], s[1] = c.small(parts, i)
+				s[0], s[1] = c.small(scales, i)
 			}
 		}
+	}
+	for i := at[0]; c.bits >= 4 && i < at[1]; i += 64 {
+		c.turn(dst[i:][:64])
 	}
 }
 
@@ -223,7 +241,7 @@ func (b *Backend) Accepts(name string, attr any, i int, weight ir.Type, l ir.Lay
 // LayoutBytes returns the bytes of a weight.
 func (b *Backend) LayoutBytes(l ir.Layout, weight ir.Type) int64 {
 	if c, err := codingOf(weight.DType); err == nil && l == Planes {
-		return int64(c.planes(int(weight.Elems()))[4])
+		return int64(c.planes(linesOf(weight.Sizes()))[4])
 	}
 	return weight.Bytes()
 }
@@ -241,15 +259,15 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 		return err
 	}
 	to := make([]byte, b.LayoutBytes(l, weight))
-	c.pack(to, src, weight.Sizes()[len(weight.Shape)-1])
+	rows, width := linesOf(weight.Sizes())
+	c.pack(to, src, rows, width)
 	return dst.Write(offset, to)
 }
 
 // blocks is Blocks of source/blocks.h.
 type blocks struct {
-	low, high, small, head  driver.Pointer
-	form, bits, offset, per uint32
-	turned                  uint32
+	low, high, small, head    driver.Pointer
+	form, format, offset, per uint32
 }
 
 // blocksOf is where the planes of a weight lie.
@@ -262,12 +280,8 @@ func (b *Backend) blocksOf(t kernels.Tensor) (blocks, error) {
 		return blocks{}, fmt.Errorf("cuda: a weight of %v is in layout %q, want %q", t.DType, t.Layout, Planes)
 	}
 	p, err := b.pointer(t)
-	at := c.planes(t.Len())
+	at := c.planes(linesOf(t.Shape))
 	where := func(i int) driver.Pointer { return p + driver.Pointer(at[i]) }
 	per := slices.Index([]int{32, 64, 128, 256}, c.format.Block)
-	together := uint32(0)
-	if turned(t.Shape[len(t.Shape)-1]) {
-		together = 1
-	}
-	return blocks{where(0), where(1), where(2), where(3), c.form, c.bits, c.offset, uint32(per), together}, err
+	return blocks{where(0), where(1), where(2), where(3), c.form, c.number(), c.offset, uint32(per)}, err
 }

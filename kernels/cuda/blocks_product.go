@@ -37,12 +37,13 @@ type blockProduct struct {
 
 // blockParams is BlockProduct of source/blocks_product.h.
 type blockParams struct {
-	w                                [2]blocks
-	x, y, bias                       driver.Pointer
-	chosen, expertOf, rowOf, bad     driver.Pointer
-	m, n, units, slots, share, expts uint64
-	count, function                  uint32
-	xCode, yCode, biasCode, picCode  uint32
+	w                               [2]blocks
+	x, y, bias                      driver.Pointer
+	chosen, expertOf, rowOf, bad    driver.Pointer
+	m, n, units, slots              uint64
+	step, share, experts            uint64
+	count, function                 uint32
+	xCode, yCode, biasCode, picCode uint32
 }
 
 // What a kernel of source/blocks_product.cu does at a time.
@@ -52,6 +53,10 @@ const (
 	manySlots   = 64
 	tileColumns = 128
 )
+
+// fewStep is how far rows of x are apart for a kernel of few, which has half the sums
+// then.
+const fewStep = 2
 
 // spread is how rows of x come to a kernel: in slots, of which some may be empty.
 type spread struct {
@@ -66,17 +71,21 @@ func (p blockProduct) spread(m int) spread {
 	if p.chosen > 0 {
 		return p.spreadExperts(m)
 	}
-	rows := p.rows
+	s := spread{rows: p.rows, slots: m, step: 1}
+	normal := p.dtype == ir.NF4
 	switch {
-	case rows > 0:
-	case m <= fewSlots:
-		rows = fewSlots
-	case p.dtype == ir.NF4 || p.fills(parts(m, manySlots)):
-		rows = manySlots
+	case s.rows > 0:
+	case m <= fewSlots/fewStep || normal && m <= fewSlots:
+		s.rows = fewSlots
+	case normal || p.fills(parts(m, manySlots)):
+		s.rows = manySlots
 	default:
-		rows = someSlots
+		s.rows = someSlots
 	}
-	return spread{rows: rows, slots: m, step: 1}
+	if s.rows == fewSlots && !normal {
+		s.slots, s.step = m*fewStep, fewStep
+	}
+	return s
 }
 
 // fills reports whether a device has as many blocks as large tiles would be.
@@ -112,7 +121,7 @@ func (p blockProduct) kernel(arg *blockParams, s spread) (file, name string, g g
 	if p.dtype == ir.NF4 {
 		return "blocks_normal", "normal_" + kind, g, 0
 	}
-	return "blocks_product", fmt.Sprintf("block_%s_%d", kind, arg.w[0].bits), g, room
+	return "blocks_product", fmt.Sprintf("block_%s_%d", kind, arg.w[0].format), g, room
 }
 
 // record is the bytes of 32 numbers of 8 slots, see Record of
@@ -140,7 +149,9 @@ func (p blockProduct) Scratch(_ any, in, _ []ir.Type) int64 {
 }
 
 // records are the bytes of all.
-func (p blockProduct) records(s spread, units int) int { return parts(s.slots, 8) * units * p.record() }
+func (p blockProduct) records(s spread, units int) int {
+	return parts(s.slots, 8) * parts(units, 4) * 4 * p.record()
+}
 
 // InPlace is for never.
 func (p blockProduct) InPlace(int, int) bool { return false }
@@ -154,7 +165,7 @@ func (p blockProduct) Bind(a kernels.Args) (kernels.Step, error) {
 	}
 	m := y.Len() / p.features
 	s := p.spread(m)
-	arg := &blockParams{m: uint64(m), n: uint64(p.features), units: uint64(k / unit), slots: uint64(s.slots), share: 1, expts: 1,
+	arg := &blockParams{m: uint64(m), n: uint64(p.features), units: uint64(k / unit), slots: uint64(s.slots), step: uint64(s.step), share: 1, experts: 1,
 		count: uint32(len(p.weights)), function: activations[p.act], xCode: codes[x.DType], yCode: codes[y.DType]}
 	at, err := p.b.pointers(x, y)
 	if err != nil || y.Len() == 0 {
@@ -166,8 +177,8 @@ func (p blockProduct) Bind(a kernels.Args) (kernels.Step, error) {
 		if a.In[input].Len() != want || a.In[input].DType != w.DType {
 			return nil, fmt.Errorf("cuda: a weight of %v %v, want %d elements of %v", a.In[input].DType, a.In[input].Shape, want, w.DType)
 		}
-		if want/unit > math.MaxUint32 {
-			return nil, fmt.Errorf("cuda: a weight of %d elements, want at most %d", want, unit*math.MaxUint32)
+		if want/k*parts(k, 4*unit) > math.MaxUint32/8 {
+			return nil, fmt.Errorf("cuda: a weight of %d elements, want at most %d", want, math.MaxUint32/8*4*unit)
 		}
 		if arg.w[i], err = p.b.blocksOf(a.In[input]); err != nil {
 			return nil, err
@@ -229,13 +240,17 @@ func (p blockProduct) quantise(a kernels.Args, arg *blockParams, s spread, scrat
 		slots, units, step, share  uint64
 		code, offset, plain, bytes uint32
 	}
-	q := &params{y: scratch, x: arg.x, rowOf: arg.rowOf, slots: uint64(s.slots / s.step), units: arg.units, step: uint64(s.step), share: arg.share,
-		code: arg.xCode, offset: arg.w[0].offset, bytes: uint32(p.record())}
-	if arg.w[0].form == formPlain && arg.w[0].bits != 2 {
+	c, err := codingOf(p.dtype)
+	if err != nil {
+		return nil, err
+	}
+	q := &params{y: scratch, x: arg.x, rowOf: arg.rowOf, slots: uint64(s.slots / s.step), units: arg.units, step: arg.step, share: arg.share,
+		code: arg.xCode, offset: c.offset, bytes: uint32(p.record())}
+	if !c.lifted() {
 		q.plain = 1
 	}
 	arg.x = scratch
-	return launch(p.b, "blocks", "quantise", overElements(int(q.slots)*int(q.units)*unit/4), q)
+	return launch(p.b, "blocks", "quantise", overElements(int(q.slots)*parts(int(q.units), 4)*unit), q)
 }
 
 // multiplies reports whether p can be computed for element types.

@@ -15,18 +15,15 @@ const (
 // spreadExperts is spread where rows choose experts. Few rows are alone in 8 slots,
 // so that there is nothing to do before; of more, those of an expert are put together.
 func (p blockProduct) spreadExperts(m int) spread {
-	if p.rows == 0 && m < loneRows || p.experts > mostExperts {
+	if p.rows == 0 && m < loneRows || p.experts > mostExperts || p.rows == fewSlots {
 		return spread{rows: fewSlots, slots: m * fewSlots, step: fewSlots}
 	}
-	rows, each := p.rows, m/p.experts // rows of an expert, about
-	switch {
-	case rows > 0:
-	case each >= manySlots/2 && (p.dtype == ir.NF4 || p.fills(m/manySlots)):
-		rows = manySlots
-	case each >= someSlots/2 && p.dtype != ir.NF4:
+	rows := p.rows
+	if rows == 0 {
 		rows = someSlots
-	default:
-		rows = fewSlots
+		if p.dtype == ir.NF4 || m/p.experts >= manySlots/2 && p.fills(m/manySlots) {
+			rows = manySlots
+		}
 	}
 	return spread{rows: rows, slots: (m/rows + min(m, p.experts+1)) * rows, step: 1, group: true}
 }
@@ -56,12 +53,12 @@ func (p blockProduct) choose(a kernels.Args, arg *blockParams, s spread, tables 
 	if err != nil {
 		return nil, err
 	}
-	arg.bad, arg.picCode, arg.expts = bad.at, codes[chosen.DType], uint64(p.experts)
+	arg.bad, arg.picCode, arg.experts = bad.at, codes[chosen.DType], uint64(p.experts)
 	arg.share = arg.m / max(1, uint64(a.In[0].Len())/(arg.units*unit))
 	if s.group {
 		arg.rowOf, arg.expertOf = tables, tables+driver.Pointer(4*s.slots)
 		g := grid{driver.Dim{X: 1, Y: 1, Z: 1}, 512}
-		err = put(launch(p.b, "blocks", "group_rows", g, &params{arg.expertOf, arg.rowOf, at, bad.at, arg.m, arg.expts, arg.slots, uint64(s.rows), arg.picCode}))
+		err = put(launch(p.b, "blocks", "group_rows", g, &params{arg.expertOf, arg.rowOf, at, bad.at, arg.m, arg.experts, arg.slots, uint64(s.rows), arg.picCode}))
 	} else {
 		arg.chosen = at
 	}

@@ -12,31 +12,32 @@ struct BlockRows {
 };
 
 // words_at makes words t and t+4 of unit u.
-template <int bits> DEV void words_at(const Blocks &w, u64 u, u32 t, u32 *a, u32 *b) {
+template <int format> DEV void words_at(const Blocks &w, u64 u, u32 t, u32 *a, u32 *b) {
+	constexpr int bits = bits_of(format);
 	const u32 *low = (const u32 *)w.low, *high = (const u32 *)w.high;
 	u32 l, l2 = 0, h = 0, h2 = 0;
 	if (bits >= 4)
-		l = low[place_of<bits>(w, u, t)];
+		l = low[place_of<format>(u, t)];
 	else
 		l = low[2 * u], l2 = low[2 * u + 1];
-	if (bits == 8) l2 = low[place_of<bits>(w, u, t + 4)];
+	if (bits == 8) l2 = low[place_of<format>(u, t + 4)];
 	if (bits == 5 || bits == 3) h = high[u];
 	if (bits == 6) h = high[2 * u], h2 = high[2 * u + 1];
-	pair<bits>(t, l, l2, h, h2, a, b);
+	pair<format>(t, l, l2, h, h2, a, b);
 }
 
 // row_of writes words t and t+4 of a unit.
-template <int bits> DEV void row_of(const Blocks &w, u64 u, u32 t, float *y) {
+template <int format> DEV void row_of(const Blocks &w, u64 u, u32 t, float *y) {
 	u32 c[2];
-	words_at<bits>(w, u, t, &c[0], &c[1]);
-	Scales s = scales_at<bits>(w, u);
+	words_at<format>(w, u, t, &c[0], &c[1]);
+	Scales s = scales_at<format>(w, u);
 #pragma unroll
 	for (int half = 0; half < 2; half++)
 #pragma unroll
 		for (int e = 0; e < 4; e++) {
 			u32 q = c[half] >> 8 * e & 255;
-			float v = s.scale[half] * (bits == NormalBits ? normal[q] : (float)((i32)q - (i32)w.offset));
-			if (lifted(bits)) v = v + s.least[half];
+			float v = s.scale[half] * (format == Normals ? normal[q] : (float)((i32)q - (i32)w.offset));
+			if (lifted(format)) v = v + s.least[half];
 			y[16 * half + 4 * t + e] = v;
 		}
 }
@@ -52,24 +53,30 @@ KERNEL(block_rows, BlockRows) {
 			least(p.bad, (u32)row);
 			continue;
 		}
-		u64 from = (u64)id * p.units + u;
+		u64 from = (u64)id * ((p.units + 3) / 4 * 4) + u;
 		float *y = p.y + (row * p.units + u) * 32;
-		switch (p.w.bits) {
-		case 2: row_of<2>(p.w, from, t, y); break;
-		case 3: row_of<3>(p.w, from, t, y); break;
-		case 4: row_of<4>(p.w, from, t, y); break;
-		case 5: row_of<5>(p.w, from, t, y); break;
-		case 6: row_of<6>(p.w, from, t, y); break;
-		case 8: row_of<8>(p.w, from, t, y); break;
-		case LevelBits: row_of<LevelBits>(p.w, from, t, y); break;
-		case NormalBits: row_of<NormalBits>(p.w, from, t, y); break;
+#define ROW(format) \
+	case format: row_of<format>(p.w, from, t, y); break;
+		switch (p.w.format) {
+			ROW(2)
+			ROW(3)
+			ROW(4)
+			ROW(104)
+			ROW(204)
+			ROW(5)
+			ROW(105)
+			ROW(205)
+			ROW(6)
+			ROW(8)
+			ROW(Levels)
+			ROW(Normals)
 		}
 	}
 }
 
 struct Quantise {
 	u8 *y;             // records, see blocks_product.cu
-	const void *x;     // [rows, 32 units]
+	const void *x;     // [rows, 32 units]; records are of whole fours of units, of zeros at the end
 	const i32 *row_of; // [slots], -1 for none; or none, and row i is slot i spread
 	u64 slots, units, spread, share; // share rows have the same x
 	u32 type;
@@ -84,14 +91,14 @@ struct Quantise {
 // what a product makes of it: 3 << 22 as float's bits, less offset times it; or d
 // times it.
 KERNEL(quantise, Quantise) {
-	u64 all = p.slots * p.units * 8, step = (u64)blocks_x() * threads();
+	u64 fours = (p.units + 3) / 4 * 4, all = p.slots * fours * 8, step = (u64)blocks_x() * threads();
 	for (u64 i = place(); i < (all + Warp - 1) / Warp * Warp; i += step) {
 		u32 j = i % 8, half = j / 4;
-		u64 block = i / 8 < all / 8 ? i / 8 : all / 8 - 1, slot = block / p.units, unit = block % p.units;
+		u64 block = i / 8 < all / 8 ? i / 8 : all / 8 - 1, slot = block / fours, unit = block % fours;
 		i64 row = p.row_of ? p.row_of[slot] : (i64)slot;
 		u64 from = ((u64)(row < 0 ? 0 : row) / p.share * p.units + unit) * 32 + 4 * j;
-		float v[4];
-		load_four(v, p.x, p.type, from);
+		float v[4] = {};
+		if (unit < p.units) load_four(v, p.x, p.type, from);
 		u32 most = 0;
 #pragma unroll
 		for (u32 e = 0; e < 4; e++) {
@@ -121,7 +128,7 @@ KERNEL(quantise, Quantise) {
 		if (p.bytes == 320) sum += other;
 		if (row < 0 || i >= all) continue;
 		u64 to = slot * p.spread;
-		u8 *y = p.y + (to / 8 * p.units + unit) * p.bytes;
+		u8 *y = p.y + (to / 8 * fours + unit) * p.bytes;
 		u32 r = to % 8;
 		*(u32 *)(y + 32 * r + 8 * (j % 4) + 4 * half) = word;
 		u32 extra = p.plain ? (u32)(0x4b400000 - (i32)p.offset * sum) : bits_f32(d * (float)sum);

@@ -8,27 +8,12 @@
 // vectors of four from shared memory for 16 fma.
 #include "blocks_product.h"
 
-// four_normal reads four units of a row: word t of unit i is to[t][i].
-DEV void four_normal(u32x4 *to, const Blocks &w, u64 u, u32 count) {
-	if (w.turned) {
-#pragma unroll
-		for (u32 t = 0; t < 4; t++) to[t] = ((const u32x4 *)((const u32 *)w.low + 4 * u))[t];
-		return;
-	}
-#pragma unroll
-	for (u32 i = 0; i < 4; i++) {
-		u32x4 unit = i < count ? ((const u32x4 *)w.low)[u + i] : u32x4{};
-#pragma unroll
-		for (u32 t = 0; t < 4; t++) to[t][i] = unit[t];
-	}
-}
-
 template <int rows> DEV void few(const BlockProduct &p) {
 	SHARED float table[16], room[Parts][rows][2][32];
 	if (tid() < 16) table[tid()] = normal[tid()];
 	sync();
 	u32 part = tid() / Warp, lane = tid() % Warp;
-	u64 column = (u64)block_x() * Warp + lane, fours = (p.units + 3) / 4, high = p.chosen ? 8 : rows;
+	u64 column = (u64)block_x() * Warp + lane, high = rows == 1 ? p.step : rows;
 	for (u64 top = (u64)block_y() * high; top < p.slots; top += 65535 * high) {
 		i64 expert = expert_at(p, top);
 		if (expert == -2) continue;
@@ -39,21 +24,23 @@ template <int rows> DEV void few(const BlockProduct &p) {
 			from[r] = (u64)(row < 0 ? 0 : row) / p.share * p.units;
 		}
 		for (u32 k = 0; k < p.count; k++) {
-			u64 first = ((u64)(expert < 0 ? 0 : expert) * p.n + (column < p.n ? column : p.n - 1)) * p.units, end = expert < 0 ? 0 : part_at(fours, part + 1);
+			u32 fours = expert < 0 ? 0 : fours_of(p), first = (u32)((expert < 0 ? 0 : (u64)expert) * p.n + (column < p.n ? column : p.n - 1)) * fours;
 			float sum[rows] = {};
-			for (u64 q = part_at(fours, part); q < end; q++) {
-				u32x4 low[4];
+			for (u32 q = part_at(fours, part), end = part_at(fours, part + 1); q < end; q++) {
 				u32 count = p.units - 4 * q < 4 ? (u32)(p.units - 4 * q) : 4;
-				four_normal(low, p.w[k], first + 4 * q, count);
+				u32x4 low[4]; // of each t, words of four units
+				u32x2 heads = ((const u32x2 *)p.w[k].head)[first + q];
+#pragma unroll
+				for (u32 t = 0; t < 4; t++) low[t] = ((const u32x4 *)p.w[k].low)[4 * (first + q) + t];
 				for (u32 i = 0; i < count; i++) {
-					float scale = scales_at<NormalBits>(p.w[k], first + 4 * q + i).scale[0];
+					float scale = f32_bits(i < 2 ? heads[0] : heads[1]);
 #pragma unroll
 					for (u32 j = 0; j < 8; j++) {
 						u32x4 both = low[j % 4];
 						u32 word = (i == 0 ? both[0] : i == 1 ? both[1] : i == 2 ? both[2] : both[3]) >> j / 4 * 4;
 						float x[rows][4];
 #pragma unroll
-						for (u32 r = 0; r < rows; r++) load_four(x[r], p.x, p.x_type, (from[r] + 4 * q + i) * 32 + 4 * j);
+						for (u32 r = 0; r < rows; r++) load_four(x[r], p.x, p.x_type, (from[r] + 4 * (u64)q + i) * 32 + 4 * j);
 #pragma unroll
 						for (u32 e = 0; e < 4; e++) {
 							float v = table[word >> 8 * e & 15] * scale;
@@ -90,7 +77,7 @@ template <int weights> DEV void many(const BlockProduct &p) {
 	if (tid() < 16) table[tid()] = normal[tid()];
 	sync();
 	u32 h = tid() / 16, c = tid() % 16;
-	u64 start = (u64)block_x() * Side, fours = (p.units + 3) / 4;
+	u64 start = (u64)block_x() * Side;
 	for (u64 top = (u64)block_y() * Side; top < p.slots; top += 65535 * Side) {
 		i64 expert = expert_at(p, top);
 		if (expert == -2) continue;
@@ -98,7 +85,7 @@ template <int weights> DEV void many(const BlockProduct &p) {
 		u64 u = 0;
 		for (u32 part = 0; part < Parts && expert >= 0; part++) {
 			float sum[weights][4][4] = {};
-			u64 end = part_at(fours, part + 1) * 4;
+			u64 end = part_at(fours_of(p), part + 1) * 4;
 			for (end = end < p.units ? end : p.units; u < end; u++) {
 				// A thread brings 8 numbers of a row of x, and two words of a row of weights.
 				i64 row = row_at(p, top + tid() / 4);
@@ -110,11 +97,11 @@ template <int weights> DEV void many(const BlockProduct &p) {
 #pragma unroll
 					for (u32 e = 0; e < 4; e++) left[16 * j + 4 * t + e][tid() / 4] = v[e];
 				}
-				u64 column = start + tid() / 4, at = ((u64)expert * p.n + (column < p.n ? column : p.n - 1)) * p.units + u;
+				u64 column = start + tid() / 4, at = ((u64)expert * p.n + (column < p.n ? column : p.n - 1)) * 4 * fours_of(p) + u;
 #pragma unroll
 				for (u32 k = 0; k < weights; k++) {
-					u32 word = ((const u32 *)p.w[k].low)[place_of<NormalBits>(p.w[k], at, t)];
-					float scale = scales_at<NormalBits>(p.w[k], at).scale[0];
+					u32 word = ((const u32 *)p.w[k].low)[place_of<Normals>(at, t)];
+					float scale = scales_at<Normals>(p.w[k], at).scale[0];
 					for (u32 e = 0; e < 4; e++) {
 						right[k][4 * t + e][tid() / 4] = table[word >> 8 * e & 15] * scale;
 						right[k][16 + 4 * t + e][tid() / 4] = table[word >> (8 * e + 4) & 15] * scale;

@@ -37,6 +37,9 @@ func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor) (kernel
 	if family := p.family(x.DType, w.DType); family != "" {
 		return b.onTensorCores(p, family, formOf(p))
 	}
+	if p.m <= 8 && x.DType == ir.F32 && w.DType == ir.F32 && (p.up == 0 || p.bRow == 1) {
+		return b.few(p)
+	}
 	name, size, depth := "matmul", tile, min(int(p.batch.n), 65535)
 	switch {
 	case p.up != 0:

@@ -18,7 +18,7 @@ import (
 // number of rows.
 func TestTilesAlike(t *testing.T) {
 	b := open(t)
-	const m, n, k = 131, 133, 37
+	const m, n, k = 131, 133, 164
 	place := func(count int) (*buffer, []byte) {
 		u, err := b.Alloc(int64(4 * count))
 		if err != nil {
@@ -38,10 +38,12 @@ func TestTilesAlike(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	params := func(y *buffer, rows int) *matmulParams {
+		return &matmulParams{y: y.at, a: x.at, b: w.at, m: uint64(rows), n: n, k: k, aRow: k, aColumn: 1, bRow: 1, bColumn: k, batch: walk[strides2]{n: 1}}
+	}
 	run := func(name string, rows, size int) []byte {
 		y, out := place(rows * n)
-		p := &matmulParams{y: y.at, a: x.at, b: w.at, m: uint64(rows), n: n, k: k, aRow: k, aColumn: 1, bRow: 1, bColumn: k, batch: walk[strides2]{n: 1}}
-		step, err := launch(b, "matmul", name, grid{driver.Dim{X: parts(n, size), Y: parts(rows, size), Z: 1}, 256}, p)
+		step, err := launch(b, "matmul", name, grid{driver.Dim{X: parts(n, size), Y: parts(rows, size), Z: 1}, 256}, params(y, rows))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,6 +61,22 @@ func TestTilesAlike(t *testing.T) {
 	}
 	if one := run("matmul", 1, tile); !bytes.Equal(one, all[:4*n]) {
 		t.Error("a row alone has other bits")
+	}
+	for _, rows := range []int{1, 8} {
+		y, out := place(rows * n)
+		step, err := b.few(params(y, rows))
+		if err == nil {
+			err = step(t.Context())
+		}
+		if err == nil {
+			err = y.Read(0, out)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out, all[:4*n*rows]) {
+			t.Errorf("%d rows alone have other bits", rows)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"strings"
+
 	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cuda/driver"
@@ -52,8 +54,8 @@ func (p *matmulParams) family(x, w ir.DType) string {
 		return ""
 	case x == w && (x == ir.BF16 || x == ir.F16):
 		return x.String()
-	case x == ir.F32 && w == ir.BF16 && p.aColumn == 1:
-		return "wide"
+	case x == ir.F32 && (w == ir.BF16 || w == ir.F16) && p.aColumn == 1:
+		return "wide_" + w.String()
 	}
 	return ""
 }
@@ -81,11 +83,26 @@ func (f form) room(family string) int {
 	if f.tiles {
 		const stages, deep = 4, 32
 		bytes := 2
-		if family == "wide" {
+		if strings.HasPrefix(family, "wide") {
 			bytes = 4
 		}
 		return max(stages*deep*(2*f.columns+bytes*f.rows), 4*f.rows*(f.columns+4))
 	}
 	const stages, deep = 3, 64
 	return f.threads / 32 * (stages*deep*2*f.columns + 4*f.rows*(f.columns+4))
+}
+
+// few returns the step of a product of up to 8 rows in f32, source/matmul_few.cu:
+// with the bits of tiles.
+func (b *Backend) few(p *matmulParams) (kernels.Step, error) {
+	const columns, deep, stages = 16, 128, 4
+	name, wide := "matmul_few_k", columns
+	if p.bRow != 1 {
+		name = "matmul_few_n"
+	}
+	if p.up != 0 {
+		wide /= 2
+	}
+	g := grid{driver.Dim{X: parts(int(p.n), wide), Y: 1, Z: min(int(p.batch.n), 65535)}, 128}
+	return launchRoom(b, "matmul_few", name, g, 4*stages*columns*(deep+4), p)
 }

@@ -117,6 +117,8 @@ func TestTensorFormsAlike(t *testing.T) {
 		{x: ir.F16, w: ir.F16, xAlong: true, wAlong: true, m: 9, n: 17, k: 37},
 		{x: ir.F32, w: ir.BF16, xAlong: true, wAlong: true, m: 35, n: 67, k: 528},
 		{x: ir.F32, w: ir.BF16, xAlong: true, m: 6, n: 35, k: 2561},
+		{x: ir.F32, w: ir.F16, xAlong: true, wAlong: true, m: 35, n: 67, k: 600},
+		{x: ir.F32, w: ir.F16, xAlong: true, m: 6, n: 35, k: 531},
 	} {
 		if err := emulator.Set(library, fmt.Sprintf("eager=%d", i%2)); err != nil { // copies come as late as can be, or as early
 			t.Fatal(err)

@@ -48,15 +48,15 @@ template <u32 type, bool wide, bool b_along, u32 Groups, u32 Rights, u32 Steps> 
 		u32 a[Groups][4];
 #pragma unroll
 		for (u32 f = 0; f < Groups; f++) load_left<b_along ? FewDepth / 8 : 2 * Groups, b_along>(a[f], left, 16 * f, k + 16 * i);
+		if constexpr (wide) {
+			add_wide<type, Groups, Rights>(sum, a, right[i]);
+			continue;
+		}
 #pragma unroll
 		for (u32 j = 0; j < Rights; j++) {
-			if constexpr (wide) {
-				add_wide<Groups>(&sum[0][j], Rights, a, right[i][j][0], right[i][j][1]);
-			} else {
-				u32 b[2] = {right[i][j][0][0], right[i][j][1][0]};
+			u32 b[2] = {right[i][j][0][0], right[i][j][1][0]};
 #pragma unroll
-				for (u32 f = 0; f < Groups; f++) mma_half<type>(sum[f][j], a[f], b);
-			}
+			for (u32 f = 0; f < Groups; f++) mma_half<type>(sum[f][j], a[f], b);
 		}
 	}
 }

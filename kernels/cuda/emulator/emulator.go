@@ -15,16 +15,19 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 )
 
 // flags of g++: a product and a sum are never made one, as the kernels say
 // themselves where they are.
-var flags = []string{"-std=c++20", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-march=native", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-DPIPE_EMULATOR", "-w"}
+var flags = []string{"-std=c++20", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-march=native", "-fPIC", "-DPIPE_EMULATOR", "-w"}
 
 // ErrNoCompiler says that there is no g++.
 var ErrNoCompiler = errors.New("no g++: the emulator of CUDA can't be built, so nothing of CUDA is tested here")
@@ -43,13 +46,14 @@ func Library(t testing.TB, folder string) string {
 }
 
 // Build returns the path of the library, built of the folder of kernels/cuda. It
-// is kept in the user's cache folder until a source changes.
+// is kept in the user's cache folder, and so is each source's part of it, until
+// something changes that it is made of.
 func Build(folder string) (string, error) {
 	compiler, err := exec.LookPath("g++")
 	if err != nil {
 		return "", ErrNoCompiler
 	}
-	sources, id, err := read(compiler, folder)
+	parts, id, err := read(compiler, folder)
 	if err != nil {
 		return "", err
 	}
@@ -57,53 +61,95 @@ func Build(folder string) (string, error) {
 	if err != nil {
 		cache = os.TempDir()
 	}
-	dir := filepath.Join(cache, "pipe", "emulator-"+id)
-	path := filepath.Join(dir, "libcuda.so.1")
+	cache = filepath.Join(cache, "pipe")
+	path := filepath.Join(cache, "emulator-"+id, "libcuda.so.1")
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	objects := make([]string, len(parts))
+	errs := make([]error, len(parts))
+	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var all sync.WaitGroup
+	for i, p := range parts {
+		objects[i] = filepath.Join(cache, "emulator-objects", p.id+".o")
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			errs[i] = produce(compiler, objects[i], "-c", "-x", "c++", p.source)
+		})
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
 		return "", err
+	}
+	return path, produce(compiler, path, slices.Concat([]string{"-shared", "-Wl,-soname,libcuda.so.1"}, objects)...)
+}
+
+// produce has the compiler make a file, unless it is there.
+func produce(compiler, path string, args ...string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
 	}
 	work, err := os.MkdirTemp(dir, "build-")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.RemoveAll(work)
-	made := filepath.Join(work, "libcuda.so.1")
-	args := slices.Concat(flags, []string{"-o", made, "-x", "c++"}, sources)
-	if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("g++: %w\n%s", err, out)
+	made := filepath.Join(work, filepath.Base(path))
+	if out, err := exec.Command(compiler, slices.Concat(flags, []string{"-o", made}, args)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("g++: %w\n%s", err, out)
 	}
-	if err := os.Symlink("libcuda.so.1", filepath.Join(dir, "libcublasLt.so.13")); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", err
-	}
-	return path, os.Rename(made, path) // whoever builds it at the same time makes the same
+	return os.Rename(made, path) // whoever builds it at the same time makes the same
 }
 
+// part is a source with what names its state, and that of all headers.
+type part struct{ source, id string }
+
 // read lists the files to compile, and names their state.
-func read(compiler, folder string) (sources []string, id string, err error) {
-	hash := sha256.New()
+func read(compiler, folder string) (parts []part, id string, err error) {
 	version, err := exec.Command(compiler, "--version").Output()
 	if err != nil {
 		return nil, "", err
 	}
-	fmt.Fprintf(hash, "%s%q", version, flags)
+	headers := sha256.New()
+	fmt.Fprintf(headers, "%s%q", version, flags)
+	var sources []string
 	for _, pattern := range []string{"source/*.cu", "source/*.h", "emulator/library/*"} {
 		files, err := filepath.Glob(filepath.Join(folder, pattern))
 		if err != nil || len(files) == 0 {
 			return nil, "", fmt.Errorf("no %s in %s", pattern, folder)
 		}
 		for _, f := range files {
-			data, err := os.ReadFile(f)
-			if err != nil {
-				return nil, "", err
-			}
-			fmt.Fprintf(hash, "%s %d\n%s", filepath.Base(f), len(data), data)
 			if filepath.Ext(f) != ".h" {
 				sources = append(sources, f)
+			} else if err := digest(headers, f); err != nil {
+				return nil, "", err
 			}
 		}
 	}
-	return sources, fmt.Sprintf("%x", hash.Sum(nil)[:8]), nil
+	whole, common := sha256.New(), headers.Sum(nil)
+	for _, f := range sources {
+		one := sha256.New()
+		one.Write(common)
+		if err := digest(one, f); err != nil {
+			return nil, "", err
+		}
+		sum := one.Sum(nil)
+		whole.Write(sum)
+		parts = append(parts, part{f, fmt.Sprintf("%x", sum[:8])})
+	}
+	return parts, fmt.Sprintf("%x", whole.Sum(nil)[:8]), nil
+}
+
+// digest adds a file's name and content.
+func digest(to io.Writer, file string) error {
+	data, err := os.ReadFile(file)
+	if err == nil {
+		_, err = fmt.Fprintf(to, "%s %d\n%s", filepath.Base(file), len(data), data)
+	}
+	return err
 }

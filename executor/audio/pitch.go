@@ -3,6 +3,9 @@ package audio
 import (
 	"fmt"
 	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"gonum.org/v1/gonum/dsp/fourier"
 )
@@ -35,23 +38,45 @@ func (a Yin) frames(x []float32, rate int, see func(d []float64, least int)) err
 	if a.Low <= 0 || a.High <= a.Low || least < 1 || most-least < 2 || a.Hop < 1 {
 		return fmt.Errorf("pitch from %g to %g Hz in frames of %d at %d Hz: want a range of some periods within a frame", a.Low, a.High, a.Frame, rate)
 	}
+	last := len(x) + a.Frame/2 - (a.Frame - a.Frame/2)
+	for first := 0; first <= last; first += yinAhead * a.Hop {
+		found := make([][]float64, min(yinAhead, (last-first)/a.Hop+1))
+		a.together(x, first, found, least, most)
+		for _, d := range found {
+			see(d, least)
+		}
+	}
+	return nil
+}
+
+// yinAhead is how many frames are looked at by all processors before they are told of.
+const yinAhead = 64
+
+// together finds what frames differ by from the one with a middle at first on.
+func (a Yin) together(x []float32, first int, found [][]float64, least, most int) {
 	size := 1
 	for size < 2*a.Frame {
 		size *= 2
 	}
-	fft := fourier.NewFFT(size)
-	frame, sums := make([]float64, size), make([]float64, a.Frame+1)
-	for middle := 0; middle <= len(x)+a.Frame/2-(a.Frame-a.Frame/2); middle += a.Hop {
-		for t := range a.Frame {
-			frame[t] = 0
-			if i := middle - a.Frame/2 + t; i >= 0 && i < len(x) {
-				frame[t] = float64(x[i])
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(found)) {
+		wait.Go(func() {
+			fft := fourier.NewFFT(size)
+			frame, sums := make([]float64, size), make([]float64, a.Frame+1)
+			for n := int(next.Add(1)) - 1; n < len(found); n = int(next.Add(1)) - 1 {
+				for t := range a.Frame {
+					frame[t] = 0
+					if i := first + n*a.Hop - a.Frame/2 + t; i >= 0 && i < len(x) {
+						frame[t] = float64(x[i])
+					}
+					sums[t+1] = sums[t] + frame[t]*frame[t]
+				}
+				found[n] = difference(fft, frame, sums, least, most)
 			}
-			sums[t+1] = sums[t] + frame[t]*frame[t]
-		}
-		see(difference(fft, frame, sums, least, most), least)
+		})
 	}
-	return nil
+	wait.Wait()
 }
 
 // difference is how much a frame differs from itself some samples later, divided by the

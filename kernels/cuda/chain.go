@@ -17,7 +17,7 @@ import (
 // it, but where it has several functions for each element.
 func chainOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.ElementwiseAttr)
-	ok = ok && len(in) <= emit.MaxInputs && len(out) <= emit.MaxResults
+	ok = ok && len(in) <= emit.MostInputs && len(out) <= emit.MaxResults
 	for _, t := range append(in[:len(in):len(in)], out...) {
 		ok = ok && stored(t.DType)
 	}
@@ -99,9 +99,16 @@ func (b *Backend) operands(c *emit.Chain, p *emit.Params, xs []kernels.Tensor, n
 	if p.N = uint64(n / c.Lanes); p.N > math.MaxInt32 {
 		return fmt.Errorf("cuda: a chain over %d elements", n)
 	}
+	places := make([]emit.Place, len(xs))
 	for i, x := range xs {
-		p.Inputs[i].At, p.Inputs[i].Size = uint64(in[i]), uint32(x.Len()/c.Lanes)
+		places[i] = emit.Place{At: uint64(in[i]), Size: uint32(x.Len() / c.Lanes)}
 	}
+	if len(places) > emit.MaxInputs {
+		at, err := b.lasting(places)
+		p.Inputs[0].At = uint64(at)
+		return err
+	}
+	copy(p.Inputs[:], places)
 	return nil
 }
 
@@ -110,7 +117,7 @@ func (b *Backend) operands(c *emit.Chain, p *emit.Params, xs []kernels.Tensor, n
 // each input once and writes 8 bytes a warp, so that bytes rule it.
 func sumOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.ElementwiseAttr)
-	ok = ok && len(in) <= emit.MaxInputs && len(out) == 1
+	ok = ok && len(in) <= emit.MostInputs && len(out) == 1
 	for _, t := range append(in[:len(in):len(in)], out...) {
 		ok = ok && stored(t.DType)
 	}

@@ -80,6 +80,30 @@ func sample(n int, seed uint32) []float32 {
 	return out
 }
 
+// A chain of more inputs than a kernel is told of itself reads a table.
+func TestManyInputs(t *testing.T) {
+	b := open(t)
+	const inputs = 40
+	expr, want := "x0", make([]float32, 33)
+	var in [][]float32
+	for i := range inputs {
+		x := make([]float32, len(want))
+		for j := range x {
+			x[j] = float32(i*j - 7*i)
+			want[j] += x[j]
+		}
+		if in = append(in, x); i > 0 {
+			expr += fmt.Sprintf(" x%d add", i)
+		}
+	}
+	got := ran(t, b, "elementwise", op.ElementwiseAttr{Expr: expr}, in...)
+	for j, v := range want {
+		if got[j] != v {
+			t.Fatalf("element %d is %v, want %v", j, got[j], v)
+		}
+	}
+}
+
 // An op over many elements is a chain of its own, of the same bits.
 func TestOneOpText(t *testing.T) {
 	b := open(t)

@@ -11,23 +11,28 @@ import (
 	"pipe.dev/kernels/cuda/driver"
 )
 
-// function loads a kernel: file names the PTX that holds it.
+// function loads a kernel: file names the PTX that holds it, of which no other is
+// compiled.
 func (b *Backend) function(file, name string) (*driver.Function, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if f, ok := b.functions[name]; ok {
 		return f, nil
 	}
-	m, ok := b.modules[file]
+	m, ok := b.modules[name]
 	if !ok {
-		text, err := ptx.ReadFile("ptx/" + file + ".ptx")
+		all, err := ptx.ReadFile("ptx/" + file + ".ptx")
 		if err != nil {
 			return nil, err
 		}
-		if err := b.measure(&b.held.code, func() error { m, err = b.device.Load(string(text)); return err }); err != nil {
-			return nil, fmt.Errorf("cuda: kernels of %s: %w", file, err)
+		text, err := cut(string(all), name)
+		if err != nil {
+			return nil, fmt.Errorf("cuda: %s: %w", file, err)
 		}
-		b.modules[file] = m
+		if err := b.measure(&b.held.code, func() error { m, err = b.device.Load(text); return err }); err != nil {
+			return nil, fmt.Errorf("cuda: kernel %s of %s: %w", name, file, err)
+		}
+		b.modules[name] = m
 	}
 	var f *driver.Function
 	if err := b.measure(&b.held.code, func() (err error) { f, err = m.Function(name); return err }); err != nil { // drivers load late

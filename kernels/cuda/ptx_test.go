@@ -46,6 +46,43 @@ func TestPTX(t *testing.T) {
 	}
 }
 
+// TestCut: of each kernel there is a text with it alone, and with the arrays that
+// it reads.
+func TestCut(t *testing.T) {
+	names, err := filepath.Glob("ptx/*.ptx")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no PTX", err)
+	}
+	const entry = ".visible .entry "
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, rest, _ := strings.Cut(string(text), entry)
+		for strings.Contains(rest, "(") {
+			kernel, after, _ := strings.Cut(rest, "(")
+			_, rest, _ = strings.Cut(after, entry)
+			alone, err := cut(string(text), kernel)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if strings.Count(alone, entry) != 1 || !strings.Contains(alone, ".target sm_80\n.address_size 64\n") || !strings.HasSuffix(alone, "\n}\n") {
+				t.Errorf("%s: the text of %s is not of one kernel", name, kernel)
+			}
+			before, body, _ := strings.Cut(alone, entry)
+			for line := range strings.Lines(head) {
+				if a := array(line); a != "" && strings.Contains(body, a) != strings.Contains(before, a) {
+					t.Errorf("%s: %s is told of %s, or not though it reads it", name, kernel, a)
+				}
+			}
+		}
+	}
+	if _, err := cut("", "none"); err == nil {
+		t.Error("a kernel that is not there")
+	}
+}
+
 // compile makes PTX for the oldest device that will do; the driver compiles it
 // for newer ones. A product and a sum are never made one: kernels say where.
 func compile(source string) ([]byte, error) {

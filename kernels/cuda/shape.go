@@ -26,7 +26,32 @@ func (b *Backend) move(bytes int, shape []int, to, from driver.Pointer, toStride
 	if p.walk, err = walk2(shape, toStrides, fromStrides); err != nil || p.walk.n == 0 {
 		return nothing, err
 	}
+	p.widen()
 	return launch(b, "copy", "copy", overElements(int(p.walk.n)), p)
+}
+
+// widen takes elements that lie together on both sides as one of up to 16 bytes.
+func (p *copyParams) widen() {
+	w := &p.walk
+	last := int(w.rank) - 1
+	if last < 0 || w.stride[0][last] != 1 || w.stride[1][last] != 1 {
+		return
+	}
+	for p.bytes < 16 {
+		twice := uint64(p.bytes) * 2
+		even := w.size[last]%2 == 0 && uint64(p.to)%twice == 0 && uint64(p.from)%twice == 0
+		for i := range last {
+			even = even && w.stride[0][i]%2 == 0 && w.stride[1][i]%2 == 0
+		}
+		if !even {
+			return
+		}
+		p.bytes, w.n, w.size[last] = uint32(twice), w.n/2, w.size[last]/2
+		for i := range last {
+			w.stride[0][i] /= 2
+			w.stride[1][i] /= 2
+		}
+	}
 }
 
 // sequence runs steps one after another.

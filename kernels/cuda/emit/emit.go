@@ -18,22 +18,27 @@ import (
 	"pipe.dev/compiler/op"
 )
 
-// MaxInputs and MaxResults are the most operands of a chain.
+// MaxInputs and MaxResults are the most operands of a chain; MostInputs are those
+// of one whose inputs a table says, as the squares of all gradients that are added up.
 const (
 	MaxInputs  = 24
+	MostInputs = 4096
 	MaxResults = 8
 )
 
 // Params is the parameter of a chain's kernel. Addresses and sizes of inputs and
 // results in order; N and sizes are counted in runs of Lanes elements.
 type Params struct {
-	N      uint64
-	Inputs [MaxInputs]struct {
-		At   uint64
-		Size uint32 // of an input that repeats
-		_    uint32
-	}
+	N       uint64
+	Inputs  [MaxInputs]Place // of more inputs the first is the table
 	Results [MaxResults]uint64
+}
+
+// Place is where an input lies.
+type Place struct {
+	At   uint64
+	Size uint32 // of an input that repeats
+	_    uint32
 }
 
 const (
@@ -82,7 +87,7 @@ func Write(functions string, c Chain) (Kernel, error) {
 	if err != nil {
 		return Kernel{}, err
 	}
-	if len(c.Inputs) > MaxInputs || c.Results > MaxResults || c.Results != op.Results(tokens) || c.Lanes != 1 && c.Lanes != 4 || c.Sum && c.Results != 1 {
+	if len(c.Inputs) > MostInputs || c.Results > MaxResults || c.Results != op.Results(tokens) || c.Lanes != 1 && c.Lanes != 4 || c.Sum && c.Results != 1 {
 		return Kernel{}, fmt.Errorf("a chain of %d inputs and %d results, %d at once", len(c.Inputs), c.Results, c.Lanes)
 	}
 	w := &writer{chain: c, calls: map[string]bool{}}

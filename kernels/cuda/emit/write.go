@@ -66,12 +66,16 @@ func (w *writer) loop(tokens []op.Token) {
 	width := w.to(word, "mov.u32", "%ntid.x")
 	i := w.to(word, "mad.lo.u32", w.to(word, "mov.u32", "%ctaid.x")+", "+width+", "+w.to(word, "mov.u32", "%tid.x"))
 	step := w.to(word, "mul.lo.u32", width+", "+w.to(word, "mov.u32", "%nctaid.x"))
+	places, kind := "p", "param"
+	if len(c.Inputs) > MaxInputs {
+		places, kind = w.to(long, "add.s64", fmt.Sprintf("%s, %d", w.pointer(inputsAt), -inputsAt)), "global"
+	}
 	ins, sizes, ones := make([]string, len(c.Inputs)), make([]string, len(c.Inputs)), make([]string, len(c.Inputs))
 	for k, x := range c.Inputs {
-		ins[k] = w.pointer(inputsAt + 16*k)
+		ins[k] = w.to(long, "cvta.to.global.u64", w.to(long, "ld."+kind+".u64", fmt.Sprintf("[%s+%d]", places, inputsAt+16*k)))
 		switch x.Reach {
 		case Repeats:
-			sizes[k] = w.to(word, "ld.param.u32", fmt.Sprintf("[p+%d]", inputsAt+16*k+8))
+			sizes[k] = w.to(word, "ld."+kind+".u32", fmt.Sprintf("[%s+%d]", places, inputsAt+16*k+8))
 		case One:
 			ones[k] = w.load(x.DType, ins[k], 1)[0]
 		}

@@ -4,7 +4,7 @@
 struct Copy {
 	u8 *to;
 	const u8 *from;
-	u32 bytes; // of an element: 1, 2, 4 or 8
+	u32 bytes; // of an element: 1, 2, 4, 8 or 16
 	Walk<2> walk;
 };
 
@@ -23,6 +23,7 @@ KERNEL(copy, Copy) {
 	case 2: return move<u16>(p);
 	case 4: return move<u32>(p);
 	case 8: return move<u64>(p);
+	case 16: return move<u32x4>(p);
 	}
 }
 

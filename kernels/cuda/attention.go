@@ -123,13 +123,12 @@ func attention(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	return kernel{
 		bind: func(args kernels.Args) (kernels.Step, error) { return b.bindAttention(a, args) },
 		scratch: func(_ any, in, _ []ir.Type) int64 {
-			q, v := in[0].Sizes(), in[2].Sizes()
 			var n int64
-			if f, ok := newFew(q, v); ok && f.parts > 1 {
-				n = 4 * int64(q[0]*q[1]*q[2]*f.parts) * int64(v[3]+2)
+			if s, ok := newFew(in[0].Sizes(), in[2].Sizes()); ok {
+				n = s.scratch(in[0].Shape, in[2].Shape)
 			}
 			if f, ok := b.newTensorForm(in[:3]); ok {
-				n = max(n, f.scratch)
+				n = max(n, f.split.scratch(in[0].Shape, in[2].Shape))
 			}
 			return n
 		},
@@ -153,7 +152,7 @@ func (b *Backend) bindAttention(a op.AttentionAttr, args kernels.Args) (kernels.
 		return step, err
 	}
 	if f, ok := newFew(args.In[0].Shape, args.In[2].Shape); ok {
-		return b.bindFew(f, p, args.Scratch)
+		return b.bindSplit(f, p, args.Scratch)
 	}
 	width := panelOf(int(p.v.width), 64, 128, 256)
 	p.panels = uint32(parts(int(p.v.width), width))

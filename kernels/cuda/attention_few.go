@@ -3,62 +3,63 @@ package cuda
 import (
 	"fmt"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cuda/driver"
 )
 
-// fewParams is Few of source/attention_few.cu.
-type fewParams struct {
+// splitParams is Split of source/attention_join.h.
+type splitParams struct {
 	attend
-	y, lse, sums  driver.Pointer
+	y, lse, parts driver.Pointer
 	count, chunks uint32
-	lanes         uint32
-	_             uint32
 }
 
-// few is how attention of few rows is spread.
-type few struct {
-	rows, chunks int // of a group that a block takes, and into how many of these it is cut
-	lanes        int // of a warp that read a key
-	parts        int // of the keys
+// divided is how attention of few rows is spread: a block takes a tile of keys for some
+// rows of a group. The tiles are put together to the bits that a row gets among many.
+type divided struct {
+	kernel, join, file string
+	rows               int // of a block
+	threads, room      int // of a block, and its bytes of shared memory
+	tiles              int // of keys; 0 if these are not divided
 }
 
 const (
-	fewPart    = 256 // keys of a part, in source/attention_few.cu
-	fewQueries = 4
-	fewOfGroup = 32 // of a group: so many keep memory busier than the arithmetic
-	fewHead    = 256
+	fewOfGroup  = 32 // of a group: so many keep memory busier than the arithmetic
+	fewHead     = 256
+	splitBlocks = 4096
 )
 
-// newFew spreads attention of query [batch, seq, heads, d] over value [batch, keys,
-// groups, dv]; false if there are many rows, or heads are large.
-func newFew(q, v []int) (f few, ok bool) {
-	keys, widest := v[1], max(q[3], v[3])
-	if q[1] > fewQueries || v[2] == 0 || q[1]*q[2]/v[2] > fewOfGroup || widest > fewHead || keys == 0 {
-		return f, false
+// newFew spreads attention by FMA of query [batch, seq, heads, d] over value [batch,
+// keys, groups, dv]; false if there are many rows, or heads are large.
+func newFew(q, v []int) (s divided, ok bool) {
+	d, dv, tiles := q[3], v[3], parts(v[1], attentionTile)
+	if v[2] == 0 || tiles < 2 || max(d, dv) > fewHead || q[1]*q[2]/v[2] > fewOfGroup {
+		return s, false
 	}
-	rows := q[1] * q[2] / v[2]
-	f = few{rows: panelOf(rows, 1, 2, 4, 8), lanes: 1, parts: parts(keys, fewPart)}
-	f.chunks = parts(rows, f.rows)
-	for f.lanes*8 < widest {
-		f.lanes *= 2
-	}
-	return f, true
+	r := panelOf(q[1]*q[2]/v[2], 1, 2, 4, 8)
+	room := 16*r*parts(d, 4) + 4*r*attentionTile + 16*attentionTile*(parts(max(d, dv), 4)|1)
+	return divided{kernel: fmt.Sprint("attention_few_", r), join: "attention_few_join", file: "attention_few", rows: r, threads: 128, room: room, tiles: tiles}, true
 }
 
-// bindFew binds attention of few rows; sums is what its parts give.
-func (b *Backend) bindFew(f few, a *attentionParams, sums kernels.Tensor) (kernels.Step, error) {
-	at, err := b.pointer(sums)
+// scratch is the bytes of what the tiles give.
+func (s divided) scratch(q, v []ir.Dim) int64 {
+	return 4 * int64(q[0].N*q[1].N*q[2].N) * int64(s.tiles) * int64(v[3].N+2)
+}
+
+// bindSplit binds attention of few rows; parts is what its tiles give.
+func (b *Backend) bindSplit(s divided, a *attentionParams, scratch kernels.Tensor) (kernels.Step, error) {
+	at, err := b.pointer(scratch)
 	if err != nil {
 		return nil, err
 	}
-	p := &fewParams{attend: a.attend, y: a.y, lse: a.lse, sums: at, count: uint32(f.parts), chunks: uint32(f.chunks), lanes: uint32(f.lanes)}
-	blocks := int(p.batch*p.groups) * f.chunks * f.parts
-	step, err := launch(b, "attention_few", fmt.Sprint("attention_few_", f.rows), grid{driver.Dim{X: blocks, Y: 1, Z: 1}, 128}, p)
-	if err != nil || f.parts == 1 {
-		return step, err
+	p := &splitParams{attend: a.attend, y: a.y, lse: a.lse, parts: at, count: uint32(s.tiles), chunks: uint32(parts(int(a.seq*a.share), s.rows))}
+	blocks := min(int(p.batch*p.groups*p.chunks)*s.tiles, splitBlocks)
+	step, err := launchRoom(b, s.file, s.kernel, grid{driver.Dim{X: blocks, Y: 1, Z: 1}, s.threads}, s.room, p)
+	if err != nil {
+		return nil, err
 	}
 	lines := int(p.batch * p.seq * p.heads)
-	join, err := launch(b, "attention_few", "attention_join", grid{driver.Dim{X: min(lines, 1<<20), Y: 1, Z: 1}, 64}, p)
+	join, err := launch(b, s.file, s.join, grid{driver.Dim{X: min(lines, 1<<20), Y: 1, Z: 1}, 128}, p)
 	return sequence([]kernels.Step{step, join}), err
 }

@@ -12,19 +12,11 @@ import (
 const (
 	tensorHead    = 256 // elements of a head at most
 	tensorThreads = 128
-	splitRows     = 16 // that a warp takes
-	splitMost     = 64 // rows of a group, where there are few others
-	splitBelow    = 64 // groups of all sequences: tiles of their rows would leave a device half idle
-	splitBlocks   = 4096
+	splitRows     = 16      // that a warp takes
+	splitMost     = 64      // rows of a group, where there are few others
+	splitBelow    = 64      // groups of all sequences: tiles of their rows would leave a device half idle
 	tensorStatic  = 6 << 10 // bytes of shared memory beside those that are asked for, at most
 )
-
-// splitParams is Split of source/attention_split.cu.
-type splitParams struct {
-	attend
-	y, lse, parts driver.Pointer
-	count, chunks uint32
-}
 
 // pitch is pitch_of of source/attention_tensor.h: the bytes from line to line of width
 // elements in shared memory.
@@ -45,11 +37,8 @@ func onTensorCores(in ...ir.Type) bool {
 // tensorForm is how rows of attention are spread over tensor cores: 4 warps of 16 or
 // 32 rows, or few rows by tiles of keys. Both give the same bits.
 type tensorForm struct {
-	name    string // of the element type, in names of kernels
-	rows    int    // of a block
-	room    int    // bytes of shared memory
-	tiles   int    // of keys, if these are divided
-	scratch int64  // bytes of what the tiles give
+	rows, room int // of a block, and its bytes of shared memory
+	split      divided
 }
 
 // newTensorForm is for query [batch, seq, heads, d], key and value [batch, keys, groups,
@@ -61,7 +50,7 @@ func (b *Backend) newTensorForm(in []ir.Type) (f tensorForm, ok bool) {
 	q, v := in[0].Sizes(), in[2].Sizes()
 	d, dv := q[3], v[3]
 	room := func(rows int) int { return (rows+attentionTile)*pitch(d) + attentionTile*pitch(dv) }
-	f = tensorForm{name: in[0].DType.String(), rows: 128}
+	f = tensorForm{rows: 128}
 	if max(d, dv) > 128 {
 		f.rows = 64
 	}
@@ -71,8 +60,8 @@ func (b *Backend) newTensorForm(in []ir.Type) (f tensorForm, ok bool) {
 	}
 	rows, tiles := q[1]*q[2]/max(1, v[2]), parts(v[1], attentionTile)
 	if tiles > 1 && (rows <= splitRows || rows <= splitMost && q[0]*v[2] <= splitBelow) {
-		f.tiles, f.rows, f.room = tiles, splitRows, room(splitRows)
-		f.scratch = 4 * int64(q[0]*q[1]*q[2]) * int64(tiles) * int64(dv+2)
+		f.split = divided{kernel: fmt.Sprintf("attention_split_%v_%d", in[0].DType, panelOf(dv, 128, 256)), join: "attention_split_join", file: "attention_split",
+			rows: splitRows, threads: 32, room: room(splitRows), tiles: tiles}
 	}
 	return f, true
 }
@@ -87,30 +76,12 @@ func (b *Backend) bindTensor(p *attentionParams, args kernels.Args) (kernels.Ste
 	if !ok || min(p.q.quads, p.k.quads, p.v.quads) < 2 || p.y%4 != 0 {
 		return nil, false, nil
 	}
-	if f.tiles > 0 {
-		step, err := b.bindSplit(f, p, args.Scratch)
+	if f.split.tiles > 0 {
+		step, err := b.bindSplit(f.split, p, args.Scratch)
 		return step, true, err
 	}
 	blocks := int(p.batch*p.groups) * parts(int(p.seq*p.share), f.rows)
 	width := panelOf(int(max(p.q.width, p.v.width)), 64, 128, 256)
-	step, err := launchRoom(b, "attention_tensor", fmt.Sprintf("attention_%s_%d", f.name, width), grid{driver.Dim{X: blocks, Y: 1, Z: 1}, tensorThreads}, f.room, p)
+	step, err := launchRoom(b, "attention_tensor", fmt.Sprintf("attention_%v_%d", in[0].DType, width), grid{driver.Dim{X: blocks, Y: 1, Z: 1}, tensorThreads}, f.room, p)
 	return step, true, err
-}
-
-// bindSplit binds attention of few rows, whose keys are divided.
-func (b *Backend) bindSplit(f tensorForm, a *attentionParams, scratch kernels.Tensor) (kernels.Step, error) {
-	at, err := b.pointer(scratch)
-	if err != nil {
-		return nil, err
-	}
-	p := &splitParams{attend: a.attend, y: a.y, lse: a.lse, parts: at, count: uint32(f.tiles), chunks: uint32(parts(int(a.seq*a.share), splitRows))}
-	blocks := min(int(p.batch*p.groups*p.chunks)*f.tiles, splitBlocks)
-	name := fmt.Sprintf("attention_split_%s_%d", f.name, panelOf(int(p.v.width), 128, 256))
-	step, err := launchRoom(b, "attention_split", name, grid{driver.Dim{X: blocks, Y: 1, Z: 1}, 32}, f.room, p)
-	if err != nil {
-		return nil, err
-	}
-	lines := int(p.batch * p.seq * p.heads)
-	join, err := launch(b, "attention_split", "attention_split_join", grid{driver.Dim{X: min(lines, 1<<20), Y: 1, Z: 1}, 128}, p)
-	return sequence([]kernels.Step{step, join}), err
 }

@@ -32,8 +32,8 @@ func TestAttentionAlone(t *testing.T) {
 	}
 }
 
-// On tensor cores a row has the same bits in tiles of many rows and in divided keys: so
-// those of a text at once are those of its parts, and of token after token.
+// A row has the same bits in tiles of many rows and in divided keys: so those of a text at
+// once are those of its parts, and of token after token.
 func TestAttentionParts(t *testing.T) {
 	library := emulator.Library(t, ".")
 	before, err := emulator.Count(library, "conflicts")
@@ -42,25 +42,28 @@ func TestAttentionParts(t *testing.T) {
 	}
 	b := open(t)
 	for _, c := range []struct {
-		name  string
-		dtype ir.DType
-		attr  op.AttentionAttr
-		d     int
+		name       string
+		query, key ir.DType
+		attr       op.AttentionAttr
+		d          int
 	}{
-		{"bf16", ir.BF16, op.AttentionAttr{Causal: true}, 24},
-		{"f16", ir.F16, op.AttentionAttr{Causal: true, Window: 70, ALiBi: 8}, 40},
-		{"wide", ir.BF16, op.AttentionAttr{Causal: true, Softcap: 2, Scale: 0.5}, 136},
+		{"bf16", ir.BF16, ir.BF16, op.AttentionAttr{Causal: true}, 24},
+		{"f16", ir.F16, ir.F16, op.AttentionAttr{Causal: true, Window: 70, ALiBi: 8}, 40},
+		{"wide", ir.BF16, ir.BF16, op.AttentionAttr{Causal: true, Softcap: 2, Scale: 0.5}, 136},
+		{"f32", ir.F32, ir.F32, op.AttentionAttr{Causal: true, Window: 90}, 17},
+		{"f32 and f16", ir.F32, ir.F16, op.AttentionAttr{Causal: true, ALiBi: 8, Softcap: 2}, 40},
+		{"f32 and bf16", ir.F32, ir.BF16, op.AttentionAttr{Causal: true}, 132},
 	} {
-		a := attending{dtype: c.dtype, attr: c.attr, heads: 6, groups: 2, d: c.d, seq: 26, room: 200, past: []int32{120}}
+		a := attending{dtype: c.query, cache: c.key, attr: c.attr, heads: 6, groups: 2, d: c.d, seq: 26, room: 200, past: []int32{120}}
 		whole := a.run(t, b)
 		line := len(whole) / a.seq
-		if f, ok := b.newTensorForm(a.types()[:3]); !ok || f.tiles > 0 {
+		if b.divides(a.types()) {
 			t.Fatal("all at once are not in tiles")
 		}
 		for from := 0; from < a.seq; {
 			part := a
-			part.from, part.seq, part.past = from, min(1+2*from, 18, a.seq-from), []int32{120 + int32(from)}
-			if f, ok := b.newTensorForm(part.types()[:3]); !ok || f.tiles == 0 {
+			part.from, part.seq, part.past = from, min(1+2*from, 10, a.seq-from), []int32{120 + int32(from)}
+			if !b.divides(part.types()) {
 				t.Fatal("the keys of a part are not divided")
 			}
 			got, want := part.run(t, b), whole[from*line:][:part.seq*line]
@@ -99,11 +102,21 @@ func TestAttentionDocuments(t *testing.T) {
 	}
 }
 
+// divides says whether attention of these goes by tiles of keys.
+func (b *Backend) divides(in []ir.Type) bool {
+	if f, ok := b.newTensorForm(in[:3]); ok {
+		return f.split.tiles > 0
+	}
+	_, ok := newFew(in[0].Sizes(), in[2].Sizes())
+	return ok
+}
+
 // attending is a call of attention with room for so many keys, of which each sequence
 // has some before its rows, those from position from on. What a sequence holds depends
 // on its number alone.
 type attending struct {
 	dtype            ir.DType
+	cache            ir.DType // of keys and values; dtype if left out
 	attr             op.AttentionAttr
 	heads, groups, d int
 	seq, room, from  int
@@ -112,7 +125,10 @@ type attending struct {
 }
 
 func (a attending) types() []ir.Type {
-	keys := ir.T(a.dtype, len(a.past), a.room, a.groups, a.d)
+	if a.cache == ir.Invalid {
+		a.cache = a.dtype
+	}
+	keys := ir.T(a.cache, len(a.past), a.room, a.groups, a.d)
 	in := []ir.Type{ir.T(a.dtype, len(a.past), a.seq, a.heads, a.d), keys, keys, {}, ir.T(ir.I32, len(a.past)), {}, {}}
 	if a.documents != nil {
 		in[5] = ir.T(ir.I32, len(a.past), a.room)

@@ -1,6 +1,6 @@
 // Attention by tiles, with sums in float32 for any type of element: a tile of
 // rows meets tile after tile of keys, so that no value is as large as [seq, keys]
-// (arXiv:2205.14135).
+// (arXiv:2205.14135). attention_few.cu has the same bits for few rows.
 //
 // Work: 2 (d + dv) FLOPs for a pair of a row and a key that it may see, all by
 // fma. Bytes: query and y once, keys and values once for each tile of 64 rows,
@@ -16,36 +16,16 @@ struct Forward {
 	u32 room;
 };
 
-// online turns products of four rows with four keys into weights, from the
-// greatest score so far, and scales down what the rows had
-// (arXiv:1805.02867). The 16 threads of a row are half a warp.
-template <int W, int M> DEV void online(const Attend &p, u32 z, const Row *rows, const i32 *documents, u32 j0, float (&s)[4][4], Panel<W, M> &sums, float (&greatest)[4], float (&total)[4]) {
+// weigh_tile turns products of four rows with four keys into weights, and puts the tile
+// behind those before it: its sums are added up from 0, and then scaled as old and its say.
+DEV __attribute__((always_inline)) void weigh_tile(const Attend &p, u32 z, const Row *rows, const i32 *documents, u32 j0, float (&s)[4][4], float (&top)[4], float (&total)[4], float (&old)[4], float (&its)[4]) {
 	u32 row = tid() / 16, column = tid() % 16;
-	float shrink[4] = {};
 	for (u32 i = 0; i < 4; i++) {
-		const Row &r = rows[4 * row + i];
-		float top = greatest[0], sum = 0.0f, slope;
-		bool seen[4];
-		UNROLL for (u32 j = 0; j < 4; j++) {
-			i32 key = (i32)(j0 + 4 * column + j);
-			seen[j] = sees(r, key, documents[4 * column + j]);
-			if (!seen[j]) continue;
-			s[0][j] = score(p, z, r, key, s[0][j], &slope);
-			top = greater(top, s[0][j]);
-		}
-		for (u32 m = 1; m < 16; m *= 2) top = greater(top, f32_bits(exchange(bits_f32(top), m)));
-		UNROLL for (u32 j = 0; j < 4; j++) {
-			s[0][j] = seen[j] ? exp_of(s[0][j] - top) : 0.0f;
-			sum = sum + s[0][j];
-		}
-		for (u32 m = 1; m < 16; m *= 2) sum = sum + f32_bits(exchange(bits_f32(sum), m));
-		shrink[0] = exp_of(greatest[0] - top);
-		total[0] = fma(total[0], shrink[0], sum);
-		greatest[0] = top;
-		rotate(s), rotate(greatest), rotate(total), rotate(shrink);
+		float tile_top, tile_total;
+		weigh(p, z, rows[4 * row + i], documents + 4 * column, j0 + 4 * column, s[0], &tile_top, &tile_total);
+		chain<Exponents>(top[0], total[0], tile_top, tile_total, &old[0], &its[0]);
+		rotate(s), rotate(top), rotate(total), rotate(old), rotate(its);
 	}
-	UNROLL for (u32 i = 0; i < 4; i++)
-		UNROLL for (u32 m = 0; m < W * M; m++) sums.sum[i][m] = sums.sum[i][m] * shrink[i];
 }
 
 // forward: grid x is [batch, groups, panels, tiles], the tiles that see the most
@@ -63,29 +43,32 @@ template <int W, int M> DEV __attribute__((always_inline)) void forward(const Fo
 	sync();
 	Lines queries = {first, lesser_of(first + Tile, n)};
 	Panel<W, M> sums = {};
-	float greatest[4] = {Hidden, Hidden, Hidden, Hidden}, total[4] = {};
+	float top[4] = {Hidden, Hidden, Hidden, Hidden}, total[4] = {};
 	u32 to = (u32)rows[queries.end - first - 1].hi;
 	for (u32 j = (u32)rows[0].lo / Tile * Tile; j < to; j += Tile) {
 		sync();
 		if (tid() < Tile) documents[tid()] = document_of(a, z, j + tid());
 		if (a.segments && !meet(rows, documents, &flag)) continue;
 		Lines keys = {j, lesser_of(j + Tile, to)};
-		float s[4][4];
+		float s[4][4], old[4] = {}, its[4] = {};
+		Panel<W, M> tile = {};
 		products<true>(s, room, a.q, queries, a.k, keys, a, z, group);
-		online(a, z, rows, documents, j, s, sums, greatest, total);
+		weigh_tile(a, z, rows, documents, j, s, top, total, old, its);
 		keep(weights, s);
-		add<false>(sums, weights, room, a.v, start, keys, a, z, group);
+		add<false>(tile, weights, room, a.v, start, keys, a, z, group);
+		UNROLL for (u32 i = 0; i < 4; i++)
+			UNROLL for (u32 m = 0; m < W * M; m++) sums.sum[i][m] = fma(sums.sum[i][m], old[i], tile.sum[i][m] * its[i]);
 	}
 	UNROLL for (u32 i = 0; i < 4; i++) {
 		u32 r = first + tid() / 16 * 4 + i;
 		if (r >= n) continue;
 		i64 line = line_of<true>(a, z, group, r);
-		float scale = total[i] > 0.0f || total[i] != total[i] ? 1.0f / total[i] : 0.0f;
+		float scale = share_of(total[i]);
 		UNROLL for (u32 m = 0; m < W * M; m++) {
 			u32 c = start + column<W>(m);
 			if (c < a.v.width) store_float(p.y, a.q.type, line * a.v.width + c, sums.sum[i][m] * scale);
 		}
-		if (p.lse && start == 0 && tid() % 16 == 0) p.lse[line] = scale == 0.0f ? Hidden : greatest[i] + log_of(total[i]);
+		if (p.lse && start == 0 && tid() % 16 == 0) p.lse[line] = scale == 0.0f ? Hidden : top[i] + log_of(total[i]);
 	}
 }
 

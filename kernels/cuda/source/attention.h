@@ -252,6 +252,49 @@ DEV Lines rows_of(const Attend &p, u32 z, u32 j) {
 	return {(u32)from * p.share / Tile * Tile, (u32)to * p.share};
 }
 
+// Exponents are how weights are made of scores, as the processor's kernels do it.
+struct Exponents {
+	DEV float power(float x) { return exp_of(x); }
+	DEV float logarithm(float top) { return top; }
+};
+
+// chain puts a tile of keys behind those before it: both are scaled to the greatest score
+// of all, the sums so far by *old, and the tile's by *its (arXiv:1805.02867). What a tile
+// gives is relative to its own greatest score: so it is the same whoever computes it, tile
+// after tile or all at once. A tile of which a row sees nothing changes nothing.
+template <typename P> DEV __attribute__((always_inline)) void chain(float &top, float &total, float tile_top, float tile_total, float *old, float *its) {
+	float now = greater(top, tile_top);
+	*old = P::power(top - now);
+	*its = P::power(tile_top - now);
+	total = fma(total, *old, tile_total * *its);
+	top = now;
+}
+
+// share_of is what sums are multiplied with at last: 0 for a row that saw nothing.
+DEV float share_of(float total) { return total > 0.0f || total != total ? 1.0f / total : 0.0f; }
+
+// weigh turns products of a row with four keys, from key j on, into weights relative to
+// its greatest score in the tile. The 16 threads of a row are half a warp, and have the
+// keys of a tile in order.
+DEV __attribute__((always_inline)) void weigh(const Attend &p, u32 z, const Row &row, const i32 *documents, u32 j, float (&s)[4], float *tile_top, float *tile_total) {
+	float top = Hidden, sum = 0.0f, slope;
+	bool seen[4];
+	UNROLL for (u32 i = 0; i < 4; i++) {
+		seen[i] = sees(row, (i32)(j + i), documents[i]);
+		if (!seen[i]) continue;
+		s[i] = score(p, z, row, (i32)(j + i), s[i], &slope);
+		top = greater(top, s[i]);
+	}
+	for (u32 m = 1; m < 16; m *= 2) top = greater(top, f32_bits(exchange(bits_f32(top), m)));
+	UNROLL for (u32 i = 0; i < 4; i++) {
+		s[i] = seen[i] ? exp_of(s[i] - top) : 0.0f;
+		sum = sum + s[i];
+	}
+	for (u32 m = 1; m < 16; m *= 2) sum = sum + f32_bits(exchange(bits_f32(sum), m));
+	*tile_top = top;
+	*tile_total = sum;
+}
+
 // meet says whether some row belongs to the document of some key.
 DEV bool meet(const Row *rows, const i32 *documents, u32 *flag) {
 	sync();

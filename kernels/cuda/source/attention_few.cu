@@ -1,227 +1,118 @@
-// Attention of few rows, as those of one token: keys are divided into parts of
-// Part keys, a block for each, and what the parts give is put together in their
-// order. Part is one number: neither the room for keys nor the company in the
-// batch changes a bit.
+// Attention of few rows, as those of one token, with sums in float32 for any type of
+// element: a block takes a tile of 64 keys for up to 8 rows of a group, and
+// attention_few_join puts the tiles together. Each sum has the order that it has in
+// attention.cu, so a row gets the same bits there.
 //
-// Bytes: keys and values once, which is all; 2 rows FLOPs for each byte of bfloat16.
-// Lanes read 16 bytes side by side: a key of 128 elements is 16 lanes', so that a
-// warp reads two. Bound by memory, 4.8 TB/s on H200: with 8 rows a key takes 25
-// instructions of a warp for each row, which is about as long as its bytes take.
-#include "attention.h"
+// Bytes: keys and values once for 8 rows, which is all: bound by memory, 4.8 TB/s on
+// H200. A multiprocessor has its share of a tile of d = dv = 128 in 3,280 cycles, or 1,640
+// in 16 bits; it takes about 190 for each row. Six blocks hold 34 KiB each, of which 16
+// are on their way for each block: keys, and then values in their place. For each tile a
+// row has dv + 2 floats written and read again: of four rows that is a sixteenth of the
+// bytes of float32, and stays in the second cache.
+#include "attention_join.h"
+#include "tensor.h"
 
-static constexpr u32 Part = 256, FewThreads = 128, Eight = 8, Widest = 256;
+static constexpr u32 FewThreads = 128, Ahead = 8;
 
-struct Few {
-	Attend a;
-	void *y;
-	float *lse;        // may be left out
-	float *parts;      // [lines, parts, width + 2]: sums, the greatest score, and the sum of weights
-	u32 count, chunks; // of parts, and of rows
-	u32 lanes, room;   // of a key
-};
+// Tiles of 64 lines lie in shared memory in quads, the lines an odd number of these
+// apart: neither those who read a column of lines nor those who read a line meet in a bank.
+DEV u32 quads_of(u32 width) { return (width + 3) / 4; }
+DEV u32 apart(u32 width) { return quads_of(width) | 1; }
 
-struct Octet {
-	f32x4 low, high;
-};
-
-// load_octet reads elements c to c+7 of a line; 0 beyond its width.
-DEV Octet load_octet(const Operand &o, i64 line, u32 c) {
-	Octet x = {};
-	i64 i = line * o.width + c;
-	if (c >= o.width) return x;
-	if (!o.quads) {
-		for (u32 e = 0; e < Eight; e++) {
-			x.low = f32x4{x.low[1], x.low[2], x.low[3], x.high[0]};
-			x.high = f32x4{x.high[1], x.high[2], x.high[3], c + e < o.width ? load_float(o.at, o.type, i + e) : 0.0f};
+// lay copies lines first to end-1 of an operand as float32; the others of 64 are zeros.
+// Side by side are as many threads as quads of a line, rounded up to a power of 2, so that
+// there is no division; eight loads of each are on their way at once.
+DEV void lay(f32x4 *to, const Operand &o, const Attend &p, u32 z, u32 group, u32 first, u32 end) {
+	u32 quads = quads_of(o.width), bits = 0;
+	while (1u << bits < quads) bits++;
+	u32 c = tid() & ((1u << bits) - 1), step = FewThreads >> bits;
+	if (c >= quads) return;
+	for (u32 l0 = tid() >> bits; l0 < Tile; l0 += Ahead * step) {
+		f32x4 x[Ahead];
+		UNROLL for (u32 k = 0; k < Ahead; k++) {
+			u32 line = first + l0 + k * step;
+			x[k] = f32x4{};
+			if (l0 + k * step < Tile && line < end) x[k] = load_quad(o, line_of<false>(p, z, group, line), 4 * c);
 		}
-		return x;
-	}
-	if (o.type == F32) {
-		x.low = *(const f32x4 *)((const float *)o.at + i);
-		if (c + 4 < o.width) x.high = *(const f32x4 *)((const float *)o.at + i + 4);
-		return x;
-	}
-	const u16 *from = (const u16 *)o.at + i;
-	u32x4 u = {};
-	if (o.quads == 2) {
-		u = *(const u32x4 *)from;
-	} else {
-		u32x2 low = *(const u32x2 *)from, high = {};
-		if (c + 4 < o.width) high = *(const u32x2 *)(from + 4);
-		u = u32x4{low[0], low[1], high[0], high[1]};
-	}
-	UNROLL for (u32 e = 0; e < 4; e++) {
-		u16 low = (u16)(u[e / 2] >> 16 * (e % 2)), high = (u16)(u[2 + e / 2] >> 16 * (e % 2));
-		x.low[e] = o.type == BF16 ? bf16_value(low) : f16_value(low);
-		x.high[e] = o.type == BF16 ? bf16_value(high) : f16_value(high);
-	}
-	return x;
-}
-
-DEV float product(const Octet &a, const Octet &b) {
-	float sum = 0.0f;
-	UNROLL for (u32 e = 0; e < 4; e++) sum = fma(a.low[e], b.low[e], sum);
-	UNROLL for (u32 e = 0; e < 4; e++) sum = fma(a.high[e], b.high[e], sum);
-	return sum;
-}
-
-// Keys are those of a part: from a multiple of Part on, of which rows see from to end-1.
-struct Keys {
-	u32 start, from, end;
-};
-
-// few_products writes the products of rows with the keys of a part.
-template <u32 R> DEV void few_products(float (*scores)[Part], const Few &p, u32 z, u32 group, u32 first, Keys keys) {
-	constexpr u32 U = R > 4 ? 2 : 4; // keys that are read at once
-	u32 lane = tid() % p.lanes, slot = tid() / p.lanes, slots = FewThreads / p.lanes;
-	Octet q[R];
-	UNROLL for (u32 r = 0; r < R; r++) {
-		q[r] = Octet{};
-		if (first + r < p.a.seq * p.a.share) q[r] = load_octet(p.a.q, line_of<true>(p.a, z, group, first + r), Eight * lane);
-	}
-	for (u32 j = keys.from; j < keys.end; j += U * slots) {
-		Octet k[U];
-		float x[U][R];
-		UNROLL for (u32 u = 0; u < U; u++) {
-			u32 key = j + u * slots + slot;
-			k[u] = Octet{};
-			if (key < keys.end) k[u] = load_octet(p.a.k, line_of<false>(p.a, z, group, key), Eight * lane);
-		}
-		UNROLL for (u32 u = 0; u < U; u++)
-			UNROLL for (u32 r = 0; r < R; r++) x[u][r] = product(q[r], k[u]);
-		for (u32 m = 1; m < p.lanes; m *= 2)
-			UNROLL for (u32 u = 0; u < U; u++)
-				UNROLL for (u32 r = 0; r < R; r++) x[u][r] = x[u][r] + f32_bits(exchange(bits_f32(x[u][r]), m));
-		UNROLL for (u32 u = 0; u < U; u++) {
-			u32 key = j + u * slots + slot;
-			if (lane == 0 && key < keys.end)
-				UNROLL for (u32 r = 0; r < R; r++) scores[r][key - keys.start] = x[u][r];
-		}
+		UNROLL for (u32 k = 0; k < Ahead; k++)
+			if (l0 + k * step < Tile) to[(l0 + k * step) * apart(o.width) + c] = x[k];
 	}
 }
 
-// few_weights turns products into weights, a warp for a row, and finds the
-// greatest score and the sum of weights; a row that sees nothing has a sum of 0.
-template <u32 R> DEV void few_weights(float (*scores)[Part], float *greatest, float *total, const Row *rows, const Few &p, u32 z, Keys keys) {
-	for (u32 r = tid() / Warp; r < R; r += FewThreads / Warp) {
-		float top = Hidden, sum = 0.0f, slope;
-		for (u32 i = tid() % Warp; i < Part; i += Warp) {
-			i32 key = (i32)(keys.start + i);
-			float x = -__builtin_inff();
-			if (key >= (i32)keys.from && key < (i32)keys.end && sees(rows[r], key, document_of(p.a, z, (u32)key))) x = score(p.a, z, rows[r], key, scores[r][i], &slope);
-			scores[r][i] = x;
-			top = greater(top, x);
-		}
-		for (u32 m = 1; m < Warp; m *= 2) top = greater(top, f32_bits(exchange(bits_f32(top), m)));
-		for (u32 i = tid() % Warp; i < Part; i += Warp) {
-			float w = exp_of(scores[r][i] - top);
-			scores[r][i] = w;
-			sum = sum + w;
-		}
-		for (u32 m = 1; m < Warp; m *= 2) sum = sum + f32_bits(exchange(bits_f32(sum), m));
-		if (tid() % Warp == 0) greatest[r] = top, total[r] = sum;
-	}
-}
-
-// few_sums adds up values, a lane eight columns of every slots-th key.
-template <u32 R> DEV void few_sums(Octet (&sums)[R], const float (*weights)[Part], const Few &p, u32 z, u32 group, Keys keys) {
-	constexpr u32 U = R > 4 ? 2 : 4;
-	u32 lane = tid() % p.lanes, slot = tid() / p.lanes, slots = FewThreads / p.lanes;
-	UNROLL for (u32 r = 0; r < R; r++) sums[r] = Octet{};
-	for (u32 j = keys.from; j < keys.end; j += U * slots) {
-		Octet v[U];
-		UNROLL for (u32 u = 0; u < U; u++) {
-			u32 key = j + u * slots + slot;
-			v[u] = Octet{};
-			if (key < keys.end) v[u] = load_octet(p.a.v, line_of<false>(p.a, z, group, key), Eight * lane);
-		}
-		UNROLL for (u32 u = 0; u < U; u++) {
-			u32 key = j + u * slots + slot;
-			UNROLL for (u32 r = 0; r < R; r++) {
-				float w = key < keys.end ? weights[r][key - keys.start] : 0.0f;
-				UNROLL for (u32 e = 0; e < 4; e++) sums[r].low[e] = fma(w, v[u].low[e], sums[r].low[e]), sums[r].high[e] = fma(w, v[u].high[e], sums[r].high[e]);
-			}
-		}
-	}
-	for (u32 m = p.lanes; m < Warp; m *= 2)
-		UNROLL for (u32 r = 0; r < R; r++)
-			UNROLL for (u32 e = 0; e < 4; e++) {
-				sums[r].low[e] = sums[r].low[e] + f32_bits(exchange(bits_f32(sums[r].low[e]), m));
-				sums[r].high[e] = sums[r].high[e] + f32_bits(exchange(bits_f32(sums[r].high[e]), m));
-			}
-}
-
-DEV void finish(const Few &p, i64 line, u32 c, float sum, float greatest, float total) {
-	float scale = total > 0.0f || total != total ? 1.0f / total : 0.0f;
-	store_float(p.y, p.a.q.type, line * p.a.v.width + c, sum * scale);
-	if (p.lse && c == 0) p.lse[line] = scale == 0.0f ? Hidden : greatest + log_of(total);
-}
-
-// few: grid x is [batch, groups, chunks, parts].
-template <u32 R> DEV __attribute__((always_inline)) void few(const Few &p) {
-	SHARED float scores[R][Part], columns[FewThreads / Warp][Widest], greatest[R], total[R];
+// few: grid x goes over [tiles, batch, groups, chunks], so that the tiles which are seen
+// are spread evenly. Room is for R queries, the weights of R rows, and 64 lines.
+template <u32 R> DEV __attribute__((always_inline)) void few(const Split &p) {
 	SHARED Row rows[R];
-	u32 b = block_x(), part = b % p.count, first = b / p.count % p.chunks * R;
-	u32 group = b / p.count / p.chunks % p.a.groups, z = b / p.count / p.chunks / p.a.groups;
-	u32 n = p.a.seq * p.a.share, width = p.a.v.width;
-	if (tid() < R) rows[tid()] = row_of(p.a, z, group, first + tid());
-	sync();
-	u32 lo = (u32)rows[0].lo, hi = (u32)rows[lesser_of(R, n - first) - 1].hi;
-	Keys keys = {part * Part, part * Part, lesser_of(part * Part + Part, hi)};
-	if (lo > keys.from) keys.from += (lo - keys.from) / (FewThreads / p.lanes) * (FewThreads / p.lanes);
-	few_products<R>(scores, p, z, group, first, keys);
-	sync();
-	few_weights<R>(scores, greatest, total, rows, p, z, keys);
-	sync();
-	Octet sums[R];
-	few_sums<R>(sums, scores, p, z, group, keys);
-	UNROLL for (u32 r = 0; r < R; r++) {
-		if (tid() % Warp < p.lanes)
-			UNROLL for (u32 e = 0; e < 4; e++) {
-				columns[tid() / Warp][tid() % p.lanes * Eight + e] = sums[r].low[e];
-				columns[tid() / Warp][tid() % p.lanes * Eight + 4 + e] = sums[r].high[e];
-			}
+	SHARED i32 documents[Tile];
+	constexpr u32 Each = R > 1 ? R / 2 : 1; // rows of a thread, whose products are those of one key
+	const Attend &a = p.a;
+	u32 n = a.seq * a.share, width = a.v.width, each = p.chunks * a.groups * a.batch, quads = quads_of(a.q.width);
+	f32x4 *q = (f32x4 *)room(), *weights = q + R * quads, *lines = weights + R * Tile / 4;
+	for (u64 b = block_x(); b < (u64)each * p.count; b += blocks_x()) {
+		u32 i = (u32)(b / each), first = (u32)(b % p.chunks) * R, group = (u32)(b / p.chunks % a.groups), z = (u32)(b / p.chunks / a.groups % a.batch);
+		u32 j = i * Tile, live = lesser_of(R, n - first);
 		sync();
-		for (u32 c = tid(); c < width && first + r < n; c += FewThreads) {
-			float sum = columns[0][c];
-			for (u32 w = 1; w < FewThreads / Warp; w++) sum = sum + columns[w][c];
-			i64 line = line_of<true>(p.a, z, group, first + r);
-			if (p.count == 1) {
-				finish(p, line, c, sum, greatest[r], total[r]);
-				continue;
+		if (tid() < R) rows[tid()] = row_of(a, z, group, first + tid());
+		if (tid() < Tile) documents[tid()] = document_of(a, z, j + tid());
+		sync();
+		u32 to = (u32)rows[live - 1].hi;
+		if (j >= to || j + Tile <= (u32)rows[0].lo) continue;
+		for (u32 k = tid(); k < R * quads; k += FewThreads) {
+			u32 r = first + k / quads;
+			q[k] = r < n ? load_quad(a.q, line_of<true>(a, z, group, r), k % quads * 4) : f32x4{};
+		}
+		lay(lines, a.k, a, z, group, j, to);
+		sync();
+		u32 key = tid() % Tile, half = tid() / Tile;
+		if (half < R) {
+			const f32x4 *own = lines + key * apart(a.k.width), *of = q + half * Each * quads;
+			float s[Each] = {};
+			for (u32 c = 0; c < quads; c++) {
+				f32x4 y = own[c];
+				UNROLL for (u32 r = 0; r < Each; r++) {
+					f32x4 x = of[r * quads + c];
+					UNROLL for (u32 e = 0; e < 4; e++) s[r] = fma(x[e], y[e], s[r]);
+				}
 			}
-			float *to = p.parts + (line * p.count + part) * (width + 2);
-			to[c] = sum;
-			if (c == 0) to[width] = greatest[r], to[width + 1] = total[r];
+			UNROLL for (u32 r = 0; r < Each; r++) ((float *)weights)[(half * Each + r) * Tile + key] = s[r];
 		}
 		sync();
+		lay(lines, a.v, a, z, group, j, to);
+		u32 row = tid() / 16, column = tid() % 16;
+		float top, total;
+		if (tid() < Warp * ((R + 1) / 2)) { // whole warps: beside one row it is done once more
+			u32 own = row < R ? row : 0;
+			f32x4 w = weights[own * (Tile / 4) + column];
+			float s[4] = {w[0], w[1], w[2], w[3]};
+			weigh(a, z, rows[own], documents + 4 * column, j + 4 * column, s, &top, &total);
+			if (row < R) weights[row * (Tile / 4) + column] = f32x4{s[0], s[1], s[2], s[3]};
+			u32 r = first + row;
+			if (column == 0 && row < R && r < n) {
+				float *to = p.parts + (line_of<true>(a, z, group, r) * p.count + i) * (width + 2) + width;
+				to[0] = top, to[1] = total;
+			}
+		}
+		sync();
+		for (u32 c = tid(); c < width; c += FewThreads) {
+			const float *of = (const float *)lines + c;
+			u32 pitch = 4 * apart(width);
+			float sums[R] = {};
+			for (u32 l = 0; l < Tile; l += 4) {
+				float x[4];
+				UNROLL for (u32 e = 0; e < 4; e++) x[e] = of[(l + e) * pitch];
+				UNROLL for (u32 r = 0; r < R; r++) {
+					f32x4 w = weights[r * (Tile / 4) + l / 4];
+					UNROLL for (u32 e = 0; e < 4; e++) sums[r] = fma(w[e], x[e], sums[r]);
+				}
+			}
+			UNROLL for (u32 r = 0; r < R; r++)
+				if (first + r < n) p.parts[(line_of<true>(a, z, group, first + r) * p.count + i) * (width + 2) + c] = sums[r];
+		}
 	}
 }
 
-KERNEL(attention_few_1, Few) { few<1>(p); }
-KERNEL(attention_few_2, Few) { few<2>(p); }
-KERNEL(attention_few_4, Few) { few<4>(p); }
-KERNEL(attention_few_8, Few) { few<8>(p); }
-
-// attention_join puts the parts of each row together, in their order: a block for
-// each row. It reads count (width + 2) floats, 1/64 of the bytes of keys and values
-// in bfloat16.
-KERNEL(attention_join, Few) {
-	u32 width = p.a.v.width;
-	u64 lines = (u64)p.a.batch * p.a.seq * p.a.heads;
-	for (u64 line = block_x(); line < lines; line += blocks_x()) {
-		const float *from = p.parts + line * p.count * (width + 2);
-		float top = Hidden;
-		for (u32 i = 0; i < p.count; i++) top = greater(top, from[i * (width + 2) + width]);
-		for (u32 c = tid(); c < width; c += threads()) {
-			float sum = 0.0f, total = 0.0f;
-			for (u32 i = 0; i < p.count; i++) {
-				const float *part = from + i * (width + 2);
-				float w = exp_of(part[width] - top);
-				sum = fma(part[c], w, sum);
-				total = fma(part[width + 1], w, total);
-			}
-			finish(p, (i64)line, c, sum, top, total);
-		}
-	}
-}
+KERNEL(attention_few_1, Split) { few<1>(p); }
+KERNEL(attention_few_2, Split) { few<2>(p); }
+KERNEL(attention_few_4, Split) { few<4>(p); }
+KERNEL(attention_few_8, Split) { few<8>(p); }
+KERNEL(attention_few_join, Split) { join<Exponents>(p); }

@@ -8,17 +8,10 @@
 // by fma (attention_few.cu) each row takes 150. Five tiles are on their way to one
 // multiprocessor, 160 KiB. For each tile a row has dv + 2 floats written and read again:
 // of four rows that is an eighth of the bytes, and stays in the second cache.
+#include "attention_join.h"
 #include "attention_tensor.h"
 
-struct Split {
-	Attend a;
-	void *y;
-	float *lse;        // may be left out
-	float *parts;      // [lines, tiles, width + 2]: sums, the greatest score, and the sum of weights
-	u32 count, chunks; // tiles of keys, and of 16 rows
-};
-
-static constexpr u32 Sixteen = 16, JoinThreads = 128, Columns = 3;
+static constexpr u32 Sixteen = 16;
 
 // split: grid x goes over [tiles, batch, groups, chunks], so that the tiles which are
 // seen are spread evenly.
@@ -69,51 +62,4 @@ KERNEL(attention_split_bf16_256, Split) { split<BF16, 256>(p); }
 KERNEL(attention_split_f16_128, Split) { split<F16, 128>(p); }
 KERNEL(attention_split_f16_256, Split) { split<F16, 256>(p); }
 
-// attention_split_join puts the tiles of each row together as chain does: a block for
-// each row. The greatest scores so far are found for 128 tiles at once; what is left in
-// order is a product and an fma for each tile.
-KERNEL(attention_split_join, Split) {
-	SHARED float tops[JoinThreads], old[JoinThreads], its[JoinThreads], all;
-	const Attend &a = p.a;
-	u32 width = a.v.width, i = tid();
-	u64 lines = (u64)a.batch * a.seq * a.heads;
-	for (u64 line = block_x(); line < lines; line += blocks_x()) {
-		u32 z = (u32)(line / a.heads / a.seq), at = (u32)(line / a.heads % a.seq), head = (u32)(line % a.heads);
-		Row row = row_of(a, z, head / a.share, at * a.share + head % a.share);
-		u32 tile = (u32)row.lo / Tile, end = row.hi > row.lo ? ((u32)row.hi + Tile - 1) / Tile : tile;
-		float top = Hidden, sums[Columns] = {};
-		for (; tile < end; tile += JoinThreads) {
-			u32 n = lesser_of(JoinThreads, end - tile);
-			const float *from = p.parts + (line * p.count + tile) * (width + 2);
-			sync();
-			float own = i < n ? from[(u64)i * (width + 2) + width] : Hidden;
-			tops[i] = own;
-			for (u32 m = 1; m < JoinThreads; m *= 2) {
-				sync();
-				float before = i >= m ? tops[i - m] : Hidden;
-				sync();
-				tops[i] = __builtin_fmaxf(tops[i], before);
-			}
-			sync();
-			float now = __builtin_fmaxf(top, tops[i]);
-			old[i] = power2((i ? __builtin_fmaxf(top, tops[i - 1]) : top) - now);
-			its[i] = power2(own - now);
-			top = __builtin_fmaxf(top, tops[n - 1]);
-			sync();
-			UNROLL for (u32 k = 0; k < Columns; k++) {
-				u32 c = i + k * JoinThreads;
-				if (c > width) continue;
-				const float *of = from + (c < width ? c : width + 1); // the last is the sum of weights
-				_Pragma("unroll 8") for (u32 l = 0; l < n; l++) sums[k] = fma(sums[k], old[l], of[(u64)l * (width + 2)] * its[l]);
-			}
-		}
-		UNROLL for (u32 k = 0; k < Columns; k++)
-			if (i + k * JoinThreads == width) all = sums[k];
-		sync();
-		float total = all, scale = share_of(total);
-		UNROLL for (u32 k = 0; k < Columns; k++)
-			if (i + k * JoinThreads < width) store_float(p.y, a.q.type, (i64)line * width + i + k * JoinThreads, sums[k] * scale);
-		if (p.lse && i == 0) p.lse[line] = lse_of(top, total);
-		sync();
-	}
-}
+KERNEL(attention_split_join, Split) { join<Powers>(p); }

@@ -34,7 +34,7 @@ template <u32 type, u32 M, u32 W> DEV ALWAYS void write(const Forward &p, u32 z,
 			u32 *to = (u32 *)p.y + line * (width / 2) + t;
 			UNROLL for (u32 c = 0; c < W / 8; c++)
 				if (8 * c < width) to[4 * c] = pack_half<type>(sums[m][c][2 * h] * scale, sums[m][c][2 * h + 1] * scale);
-			if (p.lse && t == 0) p.lse[line] = lse_of(so_far.top[m][h], so_far.total[m][h]);
+			if (p.lse && t == 0) p.lse[line] = scale == 0.0f ? Hidden : Powers::logarithm(so_far.top[m][h]) + log_of(so_far.total[m][h]);
 		}
 }
 
@@ -79,7 +79,7 @@ template <u32 type, u32 M, u32 W> DEV ALWAYS void forward(const Forward &p) {
 			weigh<M>(a, z, rows + own, documents, j, whole, s, tile);
 			packed<type, M>(w, s);
 			UNROLL for (u32 m = 0; m < M; m++)
-				UNROLL for (u32 h = 0; h < 2; h++) chain(so_far.top[m][h], so_far.total[m][h], tile.top[m][h], tile.total[m][h], &old[m][h], &its[m][h]);
+				UNROLL for (u32 h = 0; h < 2; h++) chain<Powers>(so_far.top[m][h], so_far.total[m][h], tile.top[m][h], tile.total[m][h], &old[m][h], &its[m][h]);
 		}
 		wait_copies<0>();
 		sync(); // values are there, and keys are done with

@@ -36,6 +36,12 @@ template <bool queries> DEV ALWAYS void stage(u8 *to, u32 count, const Operand &
 	}
 }
 
+// Powers are how weights are made of scores that are powers of 2, see Exponents.
+struct Powers {
+	DEV float power(float x) { return power2(x); }
+	DEV float logarithm(float top) { return top * Ln2; }
+};
+
 // dots are the products of 16 M lines of a with 64 of b: s[m][n] of lines 16 m + .. and
 // 8 n + .., as mma lays them out; each is one chain from the first element on. A matrix
 // of b serves M products: with 2 shared memory is read at half the rate it has.
@@ -151,16 +157,6 @@ template <u32 M> DEV ALWAYS void weigh(const Attend &p, u32 z, const Row *rows, 
 		}
 }
 
-// chain puts a tile behind those before it: both are scaled to the greatest score of
-// all, the sums so far by *old, and the tile's by *its.
-DEV ALWAYS void chain(float &top, float &total, float tile_top, float tile_total, float *old, float *its) {
-	float now = __builtin_fmaxf(top, tile_top);
-	*old = power2(top - now);
-	*its = power2(tile_top - now);
-	total = fma(total, *old, tile_total * *its);
-	top = now;
-}
-
 // add puts sums of 64 lines of x by the weights behind the sums before them. A branch
 // leaves columns beyond the width alone.
 template <u32 type, u32 M, u32 W> DEV ALWAYS void add(float (&sums)[M][W / 8][4], const u32 (&w)[M][4][4], const u8 *x, u32 width, const float (&old)[M][2], const float (&its)[M][2]) {
@@ -197,9 +193,3 @@ DEV u32 next_tile(const Attend &p, u32 z, i32 low, i32 high, u32 j, u32 to) {
 	}
 	return j;
 }
-
-// share_of is what sums are multiplied with at last: 0 for a row that saw nothing.
-DEV float share_of(float total) { return total > 0.0f || total != total ? 1.0f / total : 0.0f; }
-
-// lse_of is the logarithm of the sum of exponentials.
-DEV float lse_of(float top, float total) { return share_of(total) == 0.0f ? Hidden : fma(top, Ln2, log_of(total)); }

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small emulator forecast kernels ptxas
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small check-cuda-bundle check-cuda-tests emulator forecast kernels ptxas
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -45,6 +45,19 @@ ptxas:
 EMULATOR ?= $(CURDIR)/dist/emulator
 emulator:
 	go test ./kernels/cuda -count=1 -run '^TestKeep$$' -keep $(EMULATOR)
+
+# What a GPU computes, beside the CPU, in one table within five minutes; where there is no Go, the bundle is unpacked in the tree, and
+# testdata/device/check.sh dist/check runs. The small one tries the script in the emulator.
+check-cuda-tests:
+	mkdir -p dist/check
+	CGO_ENABLED=0 go test -c -ldflags '-s -w' -o dist/check/cuda.test ./kernels/cuda
+	CGO_ENABLED=0 go test -c -ldflags '-s -w' -o dist/check/pipe.test ./cmd/pipe
+check-cuda: check-cuda-tests
+	testdata/device/check.sh dist/check
+check-cuda-small: check-cuda-tests emulator
+	LD_LIBRARY_PATH=$(EMULATOR) testdata/device/check.sh dist/check small
+check-cuda-bundle: check-cuda-tests
+	tar czf dist/check-cuda.tar.gz dist/check/cuda.test dist/check/pipe.test
 
 # Kernels beside what this machine can do at most, and the benchmarks of the
 # packages other than the kernels' large cases, which are the same.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -27,7 +28,8 @@ func TestMain(m *testing.M) {
 
 // TestScript runs testdata/script/*.txtar. Besides testscript's own commands
 // there are those of scriptCommands; $ROOT is the repository, $DATA the folder
-// of real weights, for scripts that begin with [!data] skip.
+// of real weights, for scripts that begin with [!data] skip; [emulated] says that
+// there is a device for --device cuda.
 func TestScript(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -55,13 +57,23 @@ func TestScript(t *testing.T) {
 				_, err := os.Stat(data)
 				return err == nil, nil
 			}
+			if cond == "emulated" { // or on a device
+				_, err := exec.LookPath("g++")
+				return err == nil || *device, nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 	})
 }
 
+var device = flag.Bool("device", false, "scripts run on the CUDA driver that the machine has, and not in the emulator")
+
 // emulate makes an emulator the CUDA driver of the commands that follow.
 func emulate(ts *testscript.TestScript, neg bool, args []string) {
+	if *device {
+		ts.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH"))
+		return
+	}
 	path, err := emulator.Build("../../kernels/cuda")
 	ts.Check(err)
 	ts.Setenv("LD_LIBRARY_PATH", filepath.Dir(path))

@@ -5,6 +5,7 @@ package cuda
 import (
 	"encoding/binary"
 	"errors"
+	"flag"
 	"testing"
 
 	"pipe.dev/compiler/ir"
@@ -14,9 +15,15 @@ import (
 	"pipe.dev/kernels/kerneltest"
 )
 
+var device = flag.Bool("device", false, "the tests of kernels run on the driver that the machine has, and not in the emulator")
+
 func open(t *testing.T) *Backend {
 	t.Helper()
-	b, err := New(Options{Library: emulator.Library(t, ".")})
+	o := Options{}
+	if !*device {
+		o.Library = emulator.Library(t, ".")
+	}
+	b, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,11 @@ var device = flag.Bool("device", false, "scripts run on the CUDA driver that the
 // emulate makes an emulator the CUDA driver of the commands that follow.
 func emulate(ts *testscript.TestScript, neg bool, args []string) {
 	if *device {
-		ts.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH"))
+		for _, name := range []string{"LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"} {
+			ts.Setenv(name, os.Getenv(name))
+		}
+		home, _ := os.UserHomeDir() // what the driver compiled is kept there
+		ts.Setenv("CUDA_CACHE_PATH", filepath.Join(home, ".nv", "ComputeCache"))
 		return
 	}
 	path, err := emulator.Build("../../kernels/cuda")

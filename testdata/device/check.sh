@@ -39,7 +39,7 @@ summary() {
 	if grep -q '^=== RUN' "$1"; then
 		local passed failed skipped
 		passed=$(grep -c '^ *--- PASS' "$1") failed=$(grep -c '^ *--- FAIL' "$1") skipped=$(grep -c '^ *--- SKIP' "$1")
-		echo "$passed passed, $failed failed, $skipped skipped$([ "$failed" = 0 ] || grep -m 3 '^ *--- FAIL' "$1" | tr -s ' \n' ' ')"
+		echo "$passed passed, $failed failed, $skipped skipped" $([ "$failed" = 0 ] || grep -m 3 '^ *--- FAIL' "$1")
 	else
 		grep -v '^$' "$1" | tail -1 | sed 's/^ *//' | cut -c 1-150
 	fi

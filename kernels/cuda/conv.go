@@ -10,7 +10,7 @@ import (
 	"pipe.dev/kernels/cuda/driver"
 )
 
-// convParams is Conv of source/conv.cu.
+// convParams is Conv of source/conv.h.
 type convParams struct {
 	y, x, w, bias                 driver.Pointer
 	batch                         uint64
@@ -95,13 +95,13 @@ func conv(back bool) maker {
 			if back {
 				p.rows, p.channels, p.wRow, p.wChannel, p.back = p.channels, p.rows, p.wChannel, p.wRow, 1
 			}
-			return b.convolve(p)
+			return b.convolve(p, x.DType, w.DType)
 		}}, ok && known && canConvolve(in, out)
 	}
 }
 
 // convolve returns the step of a convolution whose parameter is settled.
-func (b *Backend) convolve(p *convParams) (kernels.Step, error) {
+func (b *Backend) convolve(p *convParams, x, w ir.DType) (kernels.Step, error) {
 	columns, phases := int(p.batch), 1
 	for i := range p.out {
 		n := int(p.out[i])
@@ -118,7 +118,31 @@ func (b *Backend) convolve(p *convParams) (kernels.Step, error) {
 	if p.rows < fewRows {
 		return launch(b, "conv", "conv_few", grid{driver.Dim{X: parts(columns, 256), Y: int(p.rows), Z: z}, 256}, p)
 	}
+	if family := p.family(x, w); family != "" {
+		const channels, positions = 128, 64
+		g := grid{driver.Dim{X: parts(columns, positions), Y: parts(int(p.rows), channels), Z: z}, 256}
+		return launchRoom(b, "conv_tensor", "conv_"+family, g, 4*channels*(positions+8), p)
+	}
 	return launch(b, "conv", "conv", grid{driver.Dim{X: parts(columns, tile), Y: parts(int(p.rows), tile), Z: z}, 256}, p)
+}
+
+// family names the kernel of source/conv_tensor.cu for element types: "" where
+// there is none.
+func (p *convParams) family(x, w ir.DType) string {
+	const mostTaps = 64
+	name := ""
+	if p.back != 0 {
+		name = "back_"
+	}
+	switch half := w == ir.BF16 || w == ir.F16; {
+	case !half || p.kernel[0]*p.kernel[1]*p.kernel[2] > mostTaps:
+		return ""
+	case x == w:
+		return name + w.String()
+	case x == ir.F32:
+		return name + "wide_" + w.String()
+	}
+	return ""
 }
 
 // weightGradParams is Grad of source/conv.cu.

@@ -103,7 +103,7 @@ DEV u32 part_of(float *x, float *y) {
 
 // add_wide_half is add_wide with f16, which is exact in tf32: a is two numbers of
 // tf32, to half an ulp of f32. The even places of k go first.
-template <u32 Lefts, u32 Rights> DEV void add_wide_half(float (*sum)[Rights][4], const u32 (*left)[4], const u32x2 (*right)[2]) {
+template <u32 Lefts, u32 Rights> __attribute__((always_inline)) DEV void add_wide_half(float (*sum)[Rights][4], const u32 (*left)[4], const u32x2 (*right)[2]) {
 #pragma unroll
 	for (u32 odd = 0; odd < 2; odd++) {
 		u32 a[Lefts][4];
@@ -127,7 +127,7 @@ template <u32 Lefts, u32 Rights> DEV void add_wide_half(float (*sum)[Rights][4],
 // add_wide does a step of 16 with a of f32: right is what a thread has of k from 2t
 // on, and from 2t + 8 on. With bf16, a is three parts of 8 bits, the least of which
 // goes first.
-template <u32 type, u32 Lefts, u32 Rights> DEV void add_wide(float (*sum)[Rights][4], const u32 (*left)[4], const u32x2 (*right)[2]) {
+template <u32 type, u32 Lefts, u32 Rights> __attribute__((always_inline)) DEV void add_wide(float (*sum)[Rights][4], const u32 (*left)[4], const u32x2 (*right)[2]) {
 	if constexpr (type == F16) {
 		add_wide_half<Lefts, Rights>(sum, left, right);
 		return;

@@ -1,0 +1,195 @@
+// Convolutions with 16-bit weights on tensor cores, as products of matrices that are
+// never laid out, see conv.cu: the sum goes over channels and taps in their order,
+// in steps of 16 and one chain, so a sample is the same in any company.
+//
+// A tile of 128 channels and 64 positions does 2·128·64 operations for each channel
+// and tap, for 128 weights that come by cp.async and 64 elements of x that come one
+// by one, which taps find in the first cache: a quarter as many loads as conv, for
+// each operation. Of a tap a thread knows where it lies from a table, and whether its
+// position sees it from a bit.
+#include "conv.h"
+#include "product.h"
+
+static constexpr u32 Channels = 128, Positions = 64, ConvThreads = 256, MostTaps = 64, Each = 8;
+
+// Rows of x in f32, and of the result, are as far apart as keeps lanes in banks of
+// their own.
+static constexpr u32 WidePitch = Positions + 4, PutPitch = Positions + 8;
+
+// Taps is where taps lie: in x from where a position sees the first, and in w.
+struct Taps {
+	i32 move[MostTaps];
+	u32 weight[MostTaps];
+};
+
+DEV void lay_taps(const Conv &p, const View &v, Taps *to, u32 count) {
+	if (tid() >= count) return;
+	i32 tap[3], move = 0;
+	digits(tid(), v.taps, tap);
+	UNROLL for (u32 a = 0; a < 3; a++) move = move * (i32)p.size[a] + tap[a] * v.move[a];
+	to->move[tid()] = move, to->weight[tid()] = (u32)weight_at(p, v, 0, tap);
+}
+
+// Gather is what a thread brings of x: of one position, every fourth of k.
+struct Gather {
+	const u8 *from; // where the position sees the first tap, of the channel
+	u64 seen;       // a bit for each tap
+	u32 channel, tap;
+};
+
+template <u32 bytes> DEV Gather gather(const Conv &p, const View &v, u64 n, u32 group, u32 area, u32 taps, u64 volume) {
+	Gather g = {(const u8 *)p.x, 0, tid() / Positions / taps, tid() / Positions % taps};
+	if (n >= p.batch * area) return g;
+	i32 base[3], tap[3];
+	digits((u32)(n % area), v.count, base);
+	i64 at = 0;
+	UNROLL for (u32 a = 0; a < 3; a++) base[a] = base[a] * v.walk[a] + v.from[a], at = at * p.size[a] + base[a];
+	for (u32 t = 0; t < taps; t++) {
+		bool inside = true;
+		digits(t, v.taps, tap);
+		UNROLL for (u32 a = 0; a < 3; a++) inside = inside && (u32)(base[a] + tap[a] * v.move[a]) < p.size[a];
+		g.seen |= (u64)inside << t;
+	}
+	g.from += ((i64)((n / area * p.groups + group) * p.channels * volume) + at + (i64)(g.channel * volume)) * bytes;
+	return g;
+}
+
+// fetch reads the thread's elements of the next Deep of k, and goes on.
+template <u32 bytes> DEV void fetch(u32 *to, Gather *g, const Taps &taps, u32 count, u32 channels, u64 volume) {
+#pragma unroll
+	for (u32 i = 0; i < Each; i++) {
+		const u8 *at = g->from + (i64)taps.move[g->tap] * bytes;
+		bool inside = g->channel < channels && (g->seen >> g->tap & 1);
+		to[i] = !inside ? 0 : bytes == 4 ? *(const u32 *)at : *(const u16 *)at;
+		for (g->tap += 4; g->tap >= count; g->tap -= count) g->channel++, g->from += volume * bytes;
+	}
+}
+
+template <bool wide> DEV void keep(u8 *to, const u32 *from) {
+	u32 column = tid() % Positions;
+#pragma unroll
+	for (u32 i = 0; i < Each; i++) {
+		u32 k = tid() / Positions + 4 * i;
+		if (wide)
+			((u32 *)to)[k * WidePitch + column] = from[i];
+		else
+			*(u16 *)(to + 16 * lies<8>(k, column / 8) + column % 8 * 2) = (u16)from[i];
+	}
+}
+
+// fetch_weights and keep_weights bring weights of an adjoint, whose neighbours along
+// k lie apart: every eighth row for one of k.
+DEV void fetch_weights(u32 *to, const Conv &p, const Taps &taps, u32 count, u64 k, u64 length, u32 group, u32 top) {
+	u64 at = k + tid() % Deep;
+	const u16 *from = (const u16 *)p.w + p.w_group * group;
+	if (at < length) from += at / count * p.w_channel + taps.weight[at % count];
+#pragma unroll
+	for (u32 i = 0; i < 2 * Each; i++) {
+		u32 row = top + tid() / Deep + 8 * i;
+		to[i] = at < length && row < p.rows ? from[row * p.w_row] : 0;
+	}
+}
+
+DEV void keep_weights(u8 *to, const u32 *from) {
+	u32 k = tid() % Deep;
+#pragma unroll
+	for (u32 i = 0; i < 2 * Each; i++) *(u16 *)(to + 16 * lies<4>(tid() / Deep + 8 * i, k / 8) + k % 8 * 2) = (u16)from[i];
+}
+
+// add_products adds what a stage has; a warp has 32 channels and 32 positions.
+template <u32 type, bool wide> __attribute__((always_inline)) DEV void add_products(float (*sum)[4][4], const u8 *left, const u8 *right, u32 row, u32 column) {
+	u32 g = tid() % Warp / 4, t = tid() % 4;
+#pragma unroll
+	for (u32 k = 0; k < Deep; k += 16) {
+		u32 a[2][4];
+#pragma unroll
+		for (u32 f = 0; f < 2; f++) load_left<4, true>(a[f], left, row + 16 * f, k);
+		if constexpr (wide) {
+			u32x2 b[4][2];
+#pragma unroll
+			for (u32 j = 0; j < 8; j++) {
+				const u32 *at = (const u32 *)right + (k + j % 2 * 8 + 2 * t) * WidePitch + column + j / 2 * 8 + g;
+				b[j / 2][j % 2] = u32x2{at[0], at[WidePitch]};
+			}
+			add_wide<type, 2, 4>(sum, a, b);
+		} else {
+			u32 b[4][2];
+#pragma unroll
+			for (u32 j = 0; j < 4; j += 2) load_right<8, false>(b[j], right, column + 8 * j, k);
+#pragma unroll
+			for (u32 f = 0; f < 2; f++)
+#pragma unroll
+				for (u32 j = 0; j < 4; j++) mma_half<type>(sum[f][j], a[f], b[j]);
+		}
+	}
+}
+
+// put_sums stores a tile, each thread one position of every fourth channel.
+DEV void put_sums(const Conv &p, const View &v, const float (*sum)[4][4], u32 group, u32 top, u64 start, u32 area, u32 row, u32 column) {
+	float *tile = (float *)room();
+	u32 g = tid() % Warp / 4, t = tid() % 4;
+#pragma unroll
+	for (u32 i = 0; i < 16; i++)
+		*(u32x2 *)(tile + (row + i / 8 * 16 + i % 2 * 8 + g) * PutPitch + column + i / 2 % 4 * 8 + 2 * t) =
+			u32x2{bits_f32(sum[i / 8][i / 2 % 4][i % 2 * 2]), bits_f32(sum[i / 8][i / 2 % 4][i % 2 * 2 + 1])};
+	sync();
+	u64 n = start + tid() % Positions;
+	if (n >= p.batch * area) return;
+	i32 position[3];
+	digits((u32)(n % area), v.count, position);
+#pragma nounroll
+	for (u32 r = tid() / Positions; r < Channels; r += 4)
+		if (top + r < p.rows) put(p, v, group, top + r, n / area, position, tile[r * PutPitch + tid() % Positions]);
+}
+
+template <u32 type, bool wide, bool back> __attribute__((always_inline)) DEV void convolve(const Conv &p) {
+	constexpr u32 Bytes = wide ? 4 : 2, Left = Channels * Deep * 2, Right = wide ? Deep * WidePitch * 4 : Deep * Positions * 2;
+	SHARED View v;
+	SHARED Taps taps;
+	u32 group = block_z() % p.groups, top = block_y() * Channels;
+	if (tid() == 0) view(p, block_z() / p.groups, &v);
+	sync();
+	u32 area = product(v.count), count = product(v.taps), warp = tid() / Warp, row = warp % 4 * 32, column = warp / 4 * 32;
+	u64 start = (u64)block_x() * Positions, volume = (u64)p.size[0] * p.size[1] * p.size[2], k = (u64)p.channels * count, steps = (k + Deep - 1) / Deep;
+	if (start >= p.batch * area) return;
+	lay_taps(p, v, &taps, count);
+	sync();
+	float sum[2][4][4] = {};
+	if (steps) {
+		Gather g = gather<Bytes>(p, v, start + tid() % Positions, group, area, count, volume);
+		Side w = {(const u8 *)p.w + p.w_group * group * 2, nullptr, (i64)p.w_row, top, p.rows, k, Channels};
+		w.whole = at_sixteen(w.from) && w.apart % 8 == 0;
+		u32 x[Each], weights[back ? 2 * Each : 1];
+		for (u64 s = 0;; s++) { // what comes next is read while what came before is multiplied
+			u8 *next = room() + s % 2 * (Left + Right);
+			if (s < steps) {
+				fetch<Bytes>(x, &g, taps, count, p.channels, volume);
+				if (back)
+					fetch_weights(weights, p, taps, count, s * Deep, k, group, top);
+				else
+					bring<Channels, Deep, true, 2, ConvThreads>(next, w, s * Deep, tid());
+			}
+			commit_copies();
+			if (s) {
+				const u8 *stage = room() + (s - 1) % 2 * (Left + Right);
+				add_products<type, wide>(sum, stage, stage + Left, row, column);
+			}
+			if (s == steps) break;
+			keep<wide>(next + Left, x);
+			if (back) keep_weights(next, weights);
+			wait_copies<0>();
+			sync();
+		}
+		sync();
+	}
+	put_sums(p, v, sum, group, top, start, area, row, column);
+}
+
+KERNEL(conv_bf16, Conv) { convolve<BF16, false, false>(p); }
+KERNEL(conv_f16, Conv) { convolve<F16, false, false>(p); }
+KERNEL(conv_wide_bf16, Conv) { convolve<BF16, true, false>(p); }
+KERNEL(conv_wide_f16, Conv) { convolve<F16, true, false>(p); }
+KERNEL(conv_back_bf16, Conv) { convolve<BF16, false, true>(p); }
+KERNEL(conv_back_f16, Conv) { convolve<F16, false, true>(p); }
+KERNEL(conv_back_wide_bf16, Conv) { convolve<BF16, true, true>(p); }
+KERNEL(conv_back_wide_f16, Conv) { convolve<F16, true, true>(p); }

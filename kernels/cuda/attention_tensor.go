@@ -37,31 +37,44 @@ func onTensorCores(in ...ir.Type) bool {
 // tensorForm is how rows of attention are spread over tensor cores: 4 warps of 16 or
 // 32 rows, or few rows by tiles of keys. Both give the same bits.
 type tensorForm struct {
-	rows, room int // of a block, and its bytes of shared memory
-	split      divided
+	kernel, file string
+	rows, room   int // of a block, and its bytes of shared memory
+	quads        uint32
+	split        divided
 }
 
 // newTensorForm is for query [batch, seq, heads, d], key and value [batch, keys, groups,
-// dv]; false if tensor cores can't take these, or the device has no room.
+// dv]; false if tensor cores can't take these, or the device has no room. Queries in f32
+// over keys in bf16 are three numbers of 16 bits each.
 func (b *Backend) newTensorForm(in []ir.Type) (f tensorForm, ok bool) {
-	if !onTensorCores(in...) {
-		return f, false
-	}
 	q, v := in[0].Sizes(), in[2].Sizes()
 	d, dv := q[3], v[3]
-	room := func(rows int) int { return (rows+attentionTile)*pitch(d) + attentionTile*pitch(dv) }
-	f = tensorForm{rows: 128}
+	name, planes, most := in[1].DType.String(), 1, 256
+	f = tensorForm{file: "attention_tensor", rows: 128, quads: 2}
+	if in[0].DType == ir.F32 && in[1].DType == ir.BF16 {
+		name, planes, most = "wide", 3, 128
+		f.file, f.rows, f.quads = "attention_wide", 64, 1
+	} else if in[0].DType != in[1].DType {
+		return f, false
+	}
+	if !onTensorCores(in[1:3]...) || max(d, dv) > most {
+		return f, false
+	}
 	if max(d, dv) > 128 {
 		f.rows = 64
 	}
-	f.room = room(f.rows)
+	room := func(rows int) int { return (planes*rows+attentionTile)*pitch(d) + attentionTile*pitch(dv) }
+	f.kernel, f.room = fmt.Sprintf("attention_%s_%d", name, panelOf(max(d, dv), 64, 128, 256)), room(f.rows)
 	if f.room+tensorStatic > b.device.Info.SharedMemory {
 		return f, false
 	}
 	rows, tiles := q[1]*q[2]/max(1, v[2]), parts(v[1], attentionTile)
 	if tiles > 1 && (rows <= splitRows || rows <= splitMost && q[0]*v[2] <= splitBelow) {
-		f.split = divided{kernel: fmt.Sprintf("attention_split_%v_%d", in[0].DType, panelOf(dv, 128, 256)), join: "attention_split_join", file: "attention_split",
+		f.split = divided{kernel: fmt.Sprintf("attention_split_%s_%d", name, panelOf(dv, 128, 256)), join: "attention_split_join", file: "attention_split",
 			rows: splitRows, threads: 32, room: room(splitRows), tiles: tiles}
+		if planes > 1 {
+			f.split.join, f.split.file = "attention_split_wide_join", f.file
+		}
 	}
 	return f, true
 }
@@ -73,7 +86,7 @@ func (b *Backend) bindTensor(p *attentionParams, args kernels.Args) (kernels.Ste
 		in = append(in, ir.T(x.DType, x.Shape...))
 	}
 	f, ok := b.newTensorForm(in)
-	if !ok || min(p.q.quads, p.k.quads, p.v.quads) < 2 || p.y%4 != 0 {
+	if !ok || p.q.quads < f.quads || min(p.k.quads, p.v.quads) < 2 || p.y%8 != 0 {
 		return nil, false, nil
 	}
 	if f.split.tiles > 0 {
@@ -81,7 +94,6 @@ func (b *Backend) bindTensor(p *attentionParams, args kernels.Args) (kernels.Ste
 		return step, true, err
 	}
 	blocks := int(p.batch*p.groups) * parts(int(p.seq*p.share), f.rows)
-	width := panelOf(int(max(p.q.width, p.v.width)), 64, 128, 256)
-	step, err := launchRoom(b, "attention_tensor", fmt.Sprintf("attention_%v_%d", in[0].DType, width), grid{driver.Dim{X: blocks, Y: 1, Z: 1}, tensorThreads}, f.room, p)
+	step, err := launchRoom(b, f.file, f.kernel, grid{driver.Dim{X: blocks, Y: 1, Z: 1}, tensorThreads}, f.room, p)
 	return step, true, err
 }

@@ -52,7 +52,8 @@ func TestAttentionParts(t *testing.T) {
 		{"wide", ir.BF16, ir.BF16, op.AttentionAttr{Causal: true, Softcap: 2, Scale: 0.5}, 136},
 		{"f32", ir.F32, ir.F32, op.AttentionAttr{Causal: true, Window: 90}, 17},
 		{"f32 and f16", ir.F32, ir.F16, op.AttentionAttr{Causal: true, ALiBi: 8, Softcap: 2}, 40},
-		{"f32 and bf16", ir.F32, ir.BF16, op.AttentionAttr{Causal: true}, 132},
+		{"f32 and bf16", ir.F32, ir.BF16, op.AttentionAttr{Causal: true, Window: 100}, 72},
+		{"f32 and bf16, wide", ir.F32, ir.BF16, op.AttentionAttr{Causal: true}, 132},
 	} {
 		a := attending{dtype: c.query, cache: c.key, attr: c.attr, heads: 6, groups: 2, d: c.d, seq: 26, room: 200, past: []int32{120}}
 		whole := a.run(t, b)

@@ -1,6 +1,7 @@
 // What kernels of attention on tensor cores share: copies of tiles, products of
-// tiles, weights, and sums of values. Queries, keys and values have one type of 16
-// bits and lines of whole 16 bytes; scores, weights' sums and sums are float32.
+// tiles, weights, and sums of values. Keys and values have one type of 16 bits and lines
+// of whole 16 bytes; queries have it, too, or are float32 in `parts` numbers of 16 bits, as
+// are their weights then. Scores, weights' sums and sums are float32.
 //
 // A tile of 64 keys gives each row its greatest score, in powers of 2, the sum of its
 // weights relative to that, and the sum of values by these weights, rounded to the
@@ -42,10 +43,39 @@ struct Powers {
 	DEV float logarithm(float top) { return top * Ln2; }
 };
 
-// dots are the products of 16 M lines of a with 64 of b: s[m][n] of lines 16 m + .. and
-// 8 n + .., as mma lays them out; each is one chain from the first element on. A matrix
-// of b serves M products: with 2 shared memory is read at half the rate it has.
-template <u32 type, u32 M> DEV ALWAYS void dots(float (&s)[M][8][4], const u8 *a, const u8 *b, u32 width) {
+// split_pair takes two numbers of the type off two floats, which keep the rest: three of
+// BF16 hold a float32.
+template <u32 type> DEV ALWAYS u32 split_pair(float &low, float &high) {
+	u32 u = pack_half<type>(low, high);
+	low = low - (type == BF16 ? bf16_value((u16)u) : f16_value((u16)u));
+	high = high - (type == BF16 ? bf16_value((u16)(u >> 16)) : f16_value((u16)(u >> 16)));
+	return u;
+}
+
+// stage_parts writes lines of float32 queries in parts, planes of `count` lines each, the
+// greatest part first.
+template <u32 type, u32 parts> DEV ALWAYS void stage_parts(u8 *to, u32 count, const Operand &o, const Attend &p, u32 z, u32 group, u32 first, u32 end) {
+	u32 chunks = 4 * steps_of(o.width), pitch = pitch_of(o.width);
+	for (u32 l = tid() / 8; l < count; l += threads() / 8) {
+		i64 line = first + l < end ? line_of<true>(p, z, group, first + l) : -1;
+		for (u32 c = tid() % 8; c < chunks; c += 8) {
+			f32x4 x = {}, y = {};
+			if (line >= 0) x = load_quad(o, line, 8 * c), y = load_quad(o, line, 8 * c + 4);
+			float v[8] = {x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]};
+			UNROLL for (u32 part = 0; part < parts; part++) {
+				u32x4 u;
+				UNROLL for (u32 i = 0; i < 4; i++) u[i] = split_pair<type>(v[2 * i], v[2 * i + 1]);
+				*(u32x4 *)(to + (part * count + l) * pitch + 16 * c) = u;
+			}
+		}
+	}
+}
+
+// dots are the products of 16 M lines of a, in planes of parts, with 64 of b: s[m][n] of
+// lines 16 m + .. and 8 n + .., as mma lays them out; each is one chain from the first
+// element on, least part first. A matrix of b serves M parts products: with 2 shared
+// memory is read at half the rate it has.
+template <u32 type, u32 M, u32 parts = 1> DEV ALWAYS void dots(float (&s)[M][8][4], const u8 *a, const u8 *b, u32 width, u32 plane = 0) {
 	u32 lane = tid() % Warp, pitch = pitch_of(width);
 	const u8 *left = a + lane % 16 * pitch + lane / 16 * 16, *right = b + (lane % 8 + lane / 16 * 8) * pitch + lane / 8 % 2 * 16;
 	UNROLL for (u32 m = 0; m < M; m++)
@@ -53,21 +83,26 @@ template <u32 type, u32 M> DEV ALWAYS void dots(float (&s)[M][8][4], const u8 *a
 			UNROLL for (u32 e = 0; e < 4; e++) s[m][n][e] = 0.0f;
 	for (u32 step = steps_of(width); step > 0; step--, left += 64, right += 64)
 		UNROLL for (u32 h = 0; h < 64; h += 32) {
-			u32 x[M][4];
-			UNROLL for (u32 m = 0; m < M; m++) load_matrices<4, false>(x[m], left + 16 * m * pitch + h);
+			u32 x[parts][M][4];
+			UNROLL for (u32 i = 0; i < parts; i++)
+				UNROLL for (u32 m = 0; m < M; m++) load_matrices<4, false>(x[i][m], left + i * plane + 16 * m * pitch + h);
 			UNROLL for (u32 n = 0; n < 4; n++) {
 				u32 y[4];
 				load_matrices<4, false>(y, right + 16 * n * pitch + h);
-				UNROLL for (u32 m = 0; m < M; m++) mma_half<type>(s[m][2 * n], x[m], y), mma_half<type>(s[m][2 * n + 1], x[m], y + 2);
+				UNROLL for (u32 i = parts; i > 0; i--)
+					UNROLL for (u32 m = 0; m < M; m++) mma_half<type>(s[m][2 * n], x[i - 1][m], y), mma_half<type>(s[m][2 * n + 1], x[i - 1][m], y + 2);
 			}
 		}
 }
 
-// packed are results of mma as the left operand of another.
-template <u32 type, u32 M> DEV ALWAYS void packed(u32 (&w)[M][4][4], const float (&s)[M][8][4]) {
+// packed are results of mma as the left operand of another, in parts.
+template <u32 type, u32 M, u32 parts = 1> DEV ALWAYS void packed(u32 (&w)[parts][M][4][4], float (&s)[M][8][4]) {
 	UNROLL for (u32 m = 0; m < M; m++)
 		UNROLL for (u32 k = 0; k < 4; k++)
-			UNROLL for (u32 i = 0; i < 4; i++) w[m][k][i] = pack_half<type>(s[m][2 * k + i / 2][i % 2 * 2], s[m][2 * k + i / 2][i % 2 * 2 + 1]);
+			UNROLL for (u32 i = 0; i < 4; i++) {
+				float &low = s[m][2 * k + i / 2][i % 2 * 2], &high = s[m][2 * k + i / 2][i % 2 * 2 + 1];
+				UNROLL for (u32 part = 0; part < parts; part++) w[part][m][k][i] = split_pair<type>(low, high);
+			}
 }
 
 // quad_greatest and quad_sum join the four threads of a row.
@@ -159,7 +194,7 @@ template <u32 M> DEV ALWAYS void weigh(const Attend &p, u32 z, const Row *rows, 
 
 // add puts sums of 64 lines of x by the weights behind the sums before them. A branch
 // leaves columns beyond the width alone.
-template <u32 type, u32 M, u32 W> DEV ALWAYS void add(float (&sums)[M][W / 8][4], const u32 (&w)[M][4][4], const u8 *x, u32 width, const float (&old)[M][2], const float (&its)[M][2]) {
+template <u32 type, u32 M, u32 W, u32 parts> DEV ALWAYS void add(float (&sums)[M][W / 8][4], const u32 (&w)[parts][M][4][4], const u8 *x, u32 width, const float (&old)[M][2], const float (&its)[M][2]) {
 	constexpr u32 N = 4 / M; // blocks of columns at once: four chains of mma
 	u32 lane = tid() % Warp, pitch = pitch_of(width);
 	const u8 *at = x + lane % 16 * pitch + lane / 16 * 16;
@@ -170,7 +205,8 @@ template <u32 type, u32 M, u32 W> DEV ALWAYS void add(float (&sums)[M][W / 8][4]
 			UNROLL for (u32 i = 0; i < N; i += 2) {
 				u32 y[4];
 				load_matrices<4, true>(y, at + 16 * k * pitch + 16 * (n + i));
-				UNROLL for (u32 m = 0; m < M; m++) mma_half<type>(c[m][i], w[m][k], y), mma_half<type>(c[m][i + 1], w[m][k], y + 2);
+				UNROLL for (u32 l = parts; l > 0; l--)
+					UNROLL for (u32 m = 0; m < M; m++) mma_half<type>(c[m][i], w[l - 1][m][k], y), mma_half<type>(c[m][i + 1], w[l - 1][m][k], y + 2);
 			}
 		UNROLL for (u32 m = 0; m < M; m++)
 			UNROLL for (u32 i = 0; i < N; i++)

@@ -68,7 +68,7 @@ template <bool by_row> DEV ALWAYS void slopes(const Attend &p, u32 z, const Side
 }
 
 // gather adds sums of 64 lines of x by the weights w.
-template <u32 type, u32 W> DEV ALWAYS void gather(float (&sums)[W / 8][4], const u32 (&w)[1][4][4], const u8 *x, u32 width) {
+template <u32 type, u32 W> DEV ALWAYS void gather(float (&sums)[W / 8][4], const u32 (&w)[1][1][4][4], const u8 *x, u32 width) {
 	u32 lane = tid() % Warp, pitch = pitch_of(width);
 	const u8 *at = x + lane % 16 * pitch + lane / 16 * 16;
 	UNROLL for (u32 n = 0; n < W / 8; n += 4) {
@@ -77,8 +77,8 @@ template <u32 type, u32 W> DEV ALWAYS void gather(float (&sums)[W / 8][4], const
 			UNROLL for (u32 i = 0; i < 4; i += 2) {
 				u32 y[4];
 				load_matrices<4, true>(y, at + 16 * k * pitch + 16 * (n + i));
-				mma_half<type>(sums[n + i], w[0][k], y);
-				mma_half<type>(sums[n + i + 1], w[0][k], y + 2);
+				mma_half<type>(sums[n + i], w[0][0][k], y);
+				mma_half<type>(sums[n + i + 1], w[0][0][k], y + 2);
 			}
 	}
 }
@@ -158,7 +158,7 @@ template <u32 type, u32 W> DEV ALWAYS void by_keys(const TensorGrad &p) {
 		if (key < most.hi && key + 16 > least.lo) {
 			bool whole = key + 16 <= least.hi && key >= most.lo && !a.segments;
 			float s[1][8][4], d[1][8][4];
-			u32 w[1][4][4];
+			u32 w[1][1][4][4];
 			dots<type, 1>(s, x_of(mine, 0) + own * pitch_of(a.k.width), x_of(others, place), a.k.width);
 			dots<type, 1>(d, y_of(mine, 0) + own * pitch_of(a.v.width), y_of(others, place), a.v.width);
 			slopes<false>(a, z, sides, own, first, whole, s, d);
@@ -205,7 +205,7 @@ template <u32 type, u32 W> DEV ALWAYS void by_rows(const TensorGrad &p) {
 		if (own < live && (i32)j < sides.rows[last].hi && (i32)(j + Tile) > sides.rows[own].lo) {
 			bool whole = sides.rows[last].lo <= (i32)j && sides.rows[own].hi >= (i32)(j + Tile) && !a.segments;
 			float s[1][8][4], d[1][8][4];
-			u32 w[1][4][4];
+			u32 w[1][1][4][4];
 			dots<type, 1>(s, x_of(mine, 0) + own * pitch_of(a.q.width), x_of(others, place), a.q.width);
 			dots<type, 1>(d, y_of(mine, 0) + own * pitch_of(a.v.width), y_of(others, place), a.v.width);
 			slopes<true>(a, z, sides, own, j, whole, s, d);

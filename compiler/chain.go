@@ -222,7 +222,7 @@ func (e *expression) value(x ir.Value) {
 		e.words = append(e.words, name)
 	case e.l.part[x.Node]:
 		e.write(x.Node)
-	case x.Node.Op == "cast" && x.Type().DType == ir.F32 && narrowType(x.Node.In[0].Type().DType):
+	case x.Node.Op == "cast" && x.Type().DType == ir.F32 && narrowType(x.Node.In[0].Type().DType) && !e.l.part[x.Node.In[0].Node]:
 		e.leaf(x.Node.In[0])
 		e.widened = true
 	default:

@@ -5,9 +5,32 @@ import (
 	"testing"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/train"
 	"pipe.dev/schema"
 )
+
+// A narrow value that is made and widened in one op is read as that op leaves it.
+func TestWidenedWithin(t *testing.T) {
+	table, o := newContext(t)
+	b := op.NewBuilder(table)
+	x := b.Graph.AddInput("x", ir.T(ir.BF16, 3, 5), ir.Pos{})
+	wide := b.Cast(b.Mul(x, x), ir.F32)
+	b.Graph.Outputs = []ir.Output{{Name: "a", Value: b.Exp(wide)}, {Name: "b", Value: b.Sin(wide)}}
+	p, err := Optimize(b.Graph, table, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	for _, n := range p.graph.Nodes {
+		if n.Op == "elementwise" {
+			made++
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d chains, want one: %v", made, p.graph)
+	}
+}
 
 // A step of an optimizer is one pass over each weight and what is kept of it,
 // where these lie: the mean of the gradient, clipping, the next weight, the next

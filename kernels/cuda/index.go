@@ -107,35 +107,57 @@ func oneHot(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 //
 //	y [outer, m, inner]   indices [m] or like y   x [outer, n, inner]
 func scatterOp(along bool) maker {
+	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+		a, ok := attr.(op.ScatterAttr)
+		return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return b.scatter(a.Axis, along, args) }},
+			ok && isIndex(in[1]) && stored(in[0].DType) && out[0].DType == in[0].DType
+	}
+}
+
+// fewAlong is how many elements are added along an axis at most, that each element
+// of the result looks at all.
+const fewAlong = 64
+
+func (b *Backend) scatter(axis int, along bool, args kernels.Args) (kernels.Step, error) {
 	type params struct {
 		x, y, index, bad   driver.Pointer
 		outer, n, m, inner uint64
-		code, along        uint32
+		indexCode, code    uint32
 	}
-	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-		a, ok := attr.(op.ScatterAttr)
-		return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-			at, err := b.pointers(args.Out[0], args.In[0], args.In[1])
-			if err != nil || args.Out[0].Len() == 0 {
-				return nothing, err
-			}
-			bad, err := b.slot()
-			if err != nil {
-				return nil, err
-			}
-			outer, n, inner := kernels.Around(args.Out[0].Shape, a.Axis)
-			p := &params{x: at[0], y: at[1], index: at[2], bad: bad.at, outer: uint64(outer), n: uint64(n), m: uint64(args.In[1].Len()), inner: uint64(inner), code: codes[args.In[1].DType]}
-			if along {
-				_, m, _ := kernels.Around(args.In[1].Shape, a.Axis)
-				p.m, p.along = uint64(m), 1
-			}
-			run, err := launch(b, "index", "scatter", overElements(outer*inner), p)
-			if err != nil {
-				return nil, err
-			}
-			return b.checked(run, bad, args.In[1], at[2], n), nil
-		}}, ok && isIndex(in[1]) && in[0].DType == ir.F32 && out[0].DType == ir.F32
+	x, index := args.Out[0], args.In[1]
+	at, err := b.pointers(x, args.In[0], index)
+	if err != nil || x.Len() == 0 {
+		return nothing, err
 	}
+	bad, err := b.slot()
+	if err != nil {
+		return nil, err
+	}
+	outer, n, inner := kernels.Around(x.Shape, axis)
+	p := &params{x: at[0], y: at[1], index: at[2], bad: bad.at, outer: uint64(outer), n: uint64(n), m: uint64(index.Len()), inner: uint64(inner), indexCode: codes[index.DType], code: codes[x.DType]}
+	var run kernels.Step
+	if along {
+		_, m, _ := kernels.Around(index.Shape, axis)
+		p.m = uint64(m)
+		name, g := "scatter_few", overElements(x.Len())
+		if m > fewAlong && x.DType == ir.F32 {
+			name, g = "scatter_columns", overElements(outer*inner)
+		}
+		run, err = launch(b, "index", name, g, p)
+	} else {
+		run, err = b.fill(x, at[0], 0)
+		if err == nil && p.m > 0 {
+			threads := overRows(1, outer*inner).threads
+			across := min(parts(outer*inner, 8*threads), 256)
+			var add kernels.Step
+			add, err = launch(b, "index", "scatter_slices", grid{driver.Dim{X: min(int(p.m), 1<<20), Y: across, Z: 1}, threads}, p)
+			run = sequence([]kernels.Step{run, add})
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.checked(run, bad, index, at[2], n), nil
 }
 
 // cacheAppend replaces rows past[b] to past[b]+seq-1 of a cache by x; rows

@@ -75,3 +75,40 @@ func reduced(x []float64, shape []int, over op.Ints, join func(a, b float64) flo
 	}
 	return y, kept
 }
+
+// Slices at one index are added in their order, more of them than a block lists at
+// once, and elements along an axis, many or few.
+func TestScatterAlike(t *testing.T) {
+	b, r := open(t), rand.New(rand.NewPCG(4, 4))
+	for _, c := range []struct {
+		op          string
+		m, n, inner int
+		kind        ir.DType
+		tol         float64
+	}{{"scatter_add", 1500, 2, 3, ir.F32, 1e-5}, {"scatter_add", 300, 7, 600, ir.BF16, 1. / 200}, {"scatter_along", 70, 3, 5, ir.F32, 1e-5}, {"scatter_along", 9, 40, 5, ir.BF16, 1. / 200}} {
+		y, index, want := numbers(r, c.m*c.inner), make([]float64, c.m), make([]float64, c.n*c.inner)
+		shape := []int{c.m}
+		if c.op == "scatter_along" {
+			index, shape = make([]float64, c.m*c.inner), []int{c.m, c.inner}
+		}
+		for i := range index {
+			index[i] = float64(r.IntN(c.n))
+		}
+		for i, v := range y {
+			if c.kind == ir.BF16 {
+				y[i] = float64(math.Float32frombits(math.Float32bits(float32(v)) &^ 0xffff))
+			}
+			k := int(index[i%len(index)])
+			if c.op == "scatter_add" {
+				k = int(index[i/c.inner])
+			}
+			want[k*c.inner+i%c.inner] += y[i]
+		}
+		got := compute(t, b, c.op, op.ScatterAttr{Size: c.n}, []ir.Type{ir.T(c.kind, c.m, c.inner), ir.T(ir.I32, shape...)}, []ir.Type{ir.T(c.kind, c.n, c.inner)}, [][]float64{y, index})
+		for i, v := range want {
+			if d := math.Abs(got[0][i] - v); !(d <= c.tol*(1+math.Abs(v))) {
+				t.Fatalf("%s of %d: [%d] is %v, want %v", c.op, c.m, i, got[0][i], v)
+			}
+		}
+	}
+}

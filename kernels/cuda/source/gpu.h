@@ -33,6 +33,7 @@ DEV u32 block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }
 DEV u32 block_y() { return __nvvm_read_ptx_sreg_ctaid_y(); }
 DEV u32 block_z() { return __nvvm_read_ptx_sreg_ctaid_z(); }
 DEV u32 blocks_x() { return __nvvm_read_ptx_sreg_nctaid_x(); }
+DEV u32 blocks_y() { return __nvvm_read_ptx_sreg_nctaid_y(); }
 
 // sync waits for all threads of the block.
 DEV void sync() { __syncthreads(); }

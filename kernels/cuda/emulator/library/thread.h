@@ -21,6 +21,7 @@ DEV u32 block_x() { return emulator::block.x; }
 DEV u32 block_y() { return emulator::block.y; }
 DEV u32 block_z() { return emulator::block.z; }
 DEV u32 blocks_x() { return emulator::grid_size.x; }
+DEV u32 blocks_y() { return emulator::grid_size.y; }
 DEV void sync() { emulator::wait_block(); }
 DEV u32 exchange(u32 v, u32 m) { return emulator::wait_exchange(v, m); }
 

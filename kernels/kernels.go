@@ -114,6 +114,22 @@ type OwnMemory interface {
 	FreeMemory() (int64, error)
 }
 
+// Feeder is a Backend that copies to its memory beside what it computes.
+type Feeder interface {
+	// Inlet allocates memory for bytes on their way to other buffers.
+	Inlet(bytes int64) (Inlet, error)
+}
+
+// Inlet is memory of a device that is filled while steps run.
+type Inlet interface {
+	// Fill begins to copy src to a place, beside all that runs, once what lay there was taken. src may change
+	// when it returns.
+	Fill(offset int64, src []byte) error
+	// Take copies n bytes to a place in a buffer, behind all steps that were called before, once they are there.
+	Take(offset, n int64, to Buffer, at int64) error
+	Free() error
+}
+
 // Rehearser is a Backend that can bind steps before there is memory for them, so
 // that what binding takes is known beforehand.
 type Rehearser interface {

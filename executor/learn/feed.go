@@ -15,14 +15,25 @@ import (
 	"pipe.dev/kernels"
 )
 
-// feed runs one batch, and returns the sum of its losses and their count.
-func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch) (sum, count float64, err error) {
+// feed runs one batch, and returns the sum of its losses and their count. number is what
+// the batch was filled ahead under, if it was; beside, if it is not nil, is called while the device is at it.
+func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch, number int64, beside func() error) (sum, count float64, err error) {
+	there, err := t.ahead.take(s, number)
+	if err != nil {
+		return 0, 0, err
+	}
 	for _, in := range s.Plan().Inputs {
-		if err := t.input(s, in, b); err != nil {
+		if there && ofBatch(in) {
+			continue
+		}
+		if err := t.input(s, s.Plan(), in, b); err != nil {
 			return 0, 0, err
 		}
 	}
 	err = s.Run(ctx)
+	if err == nil && beside != nil {
+		err = beside()
+	}
 	if err == nil {
 		err = s.Wait(ctx)
 	}
@@ -51,8 +62,13 @@ func sizeOf(b *data.Batch) int {
 	return b.Seq
 }
 
+// to takes the inputs of a plan: a session, or what is filled for its next run.
+type to interface {
+	Write(name string, data []byte) error
+}
+
 // input writes what a batch has for an input of a plan.
-func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
+func (t *Trainer) input(s to, p *plan.Plan, in plan.Port, b *data.Batch) error {
 	switch in.Name {
 	case "lr", "step": // see scalars
 		return nil
@@ -65,7 +81,7 @@ func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
 		if data, ok := b.Values[in.Name]; ok {
 			return s.Write(in.Name, data)
 		}
-		return fmt.Errorf("examples have nothing for the input %s of %s", in.Name, s.Plan().Name)
+		return fmt.Errorf("examples have nothing for the input %s of %s", in.Name, p.Name)
 	}
 	switch in.Name {
 	case "ids":
@@ -77,14 +93,14 @@ func (t *Trainer) input(s *session.Session, in plan.Port, b *data.Batch) error {
 	case "segments":
 		return t.ints(s, in.Name, b.Segments)
 	}
-	return fmt.Errorf("batches have nothing for the input %s of %s", in.Name, s.Plan().Name)
+	return fmt.Errorf("batches have nothing for the input %s of %s", in.Name, p.Name)
 }
 
-func (t *Trainer) scalars(s *session.Session, rate float64, turn int) error {
+func (t *Trainer) scalars(s to, rate float64, turn int) error {
 	return errors.Join(t.floats(s, "lr", []float32{float32(rate)}), t.floats(s, "step", []float32{float32(turn)}))
 }
 
-func (t *Trainer) ints(s *session.Session, name string, x []int32) error {
+func (t *Trainer) ints(s to, name string, x []int32) error {
 	t.raw = t.raw[:0]
 	for _, v := range x {
 		t.raw = binary.LittleEndian.AppendUint32(t.raw, uint32(v))
@@ -92,7 +108,7 @@ func (t *Trainer) ints(s *session.Session, name string, x []int32) error {
 	return s.Write(name, t.raw)
 }
 
-func (t *Trainer) floats(s *session.Session, name string, x []float32) error {
+func (t *Trainer) floats(s to, name string, x []float32) error {
 	t.raw = t.raw[:0]
 	for _, v := range x {
 		t.raw = binary.LittleEndian.AppendUint32(t.raw, math.Float32bits(v))

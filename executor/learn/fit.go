@@ -56,7 +56,7 @@ func (r *Run) fitPlans() error {
 // makes the run fit into the given bytes, or use as little memory as they can.
 func (r *Run) within(limit int64) ([]*plan.Plan, error) {
 	var list []*plan.Plan
-	room := limit - r.StateBytes()
+	room := limit - r.StateBytes() - r.aheadBytes()
 	for _, x := range r.phases {
 		p := x.plan
 		if p.WorkBytes > room {
@@ -70,8 +70,11 @@ func (r *Run) within(limit int64) ([]*plan.Plan, error) {
 	return list, nil
 }
 
-// PeakBytes is what training will allocate: all states, and one work arena.
-func (r *Run) PeakBytes() int64 { return r.StateBytes() + r.WorkBytes() }
+// PeakBytes is what training will allocate: all states, one work arena, and room for the
+// inputs of a batch that is copied beside what is computed.
+func (r *Run) PeakBytes() int64 { return r.StateBytes() + r.WorkBytes() + r.aheadBytes() }
+
+func (r *Run) aheadBytes() int64 { return session.AheadBytes(r.opt.Backend, r.Plans()) }
 
 // StateBytes is the memory of weights, moments and sums of gradients.
 func (r *Run) StateBytes() int64 {
@@ -113,7 +116,7 @@ func (r *Run) advice(limit int64) string {
 		for _, p := range plans {
 			work = max(work, p.WorkBytes)
 		}
-		if r.StateBytes()+work <= limit {
+		if r.StateBytes()+work+r.aheadBytes() <= limit {
 			return "it would fit with --set train.remat=auto, or with a smaller batch and accumulate"
 		}
 	}

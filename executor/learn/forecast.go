@@ -130,7 +130,7 @@ func (r *Run) gauge(ctx context.Context, budget time.Duration, train, eval *batc
 			case "step":
 				err = t.floats(s, in.Name, []float32{1})
 			default:
-				err = t.input(s, in, from[s.Plan()])
+				err = t.input(s, s.Plan(), in, from[s.Plan()])
 			}
 			if err != nil {
 				return err

@@ -41,7 +41,7 @@ func (t *Trainer) Save(file func(name string, fill func(io.Writer) error) error)
 		return err
 	}
 	return file(standFile, func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(stand{t.step, t.tokens, t.skipped, t.train.Position(), t.pending.finite(), t.skips})
+		return json.NewEncoder(w).Encode(stand{t.step, t.tokens, t.skipped, t.at, t.pending.finite(), t.skips})
 	})
 }
 

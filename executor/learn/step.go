@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
-	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/session"
 )
@@ -42,38 +40,6 @@ func (t *Trainer) one(ctx context.Context) (Event, error) {
 		e.Unit = "examples"
 	}
 	return e, t.weightDistributions(t.step)
-}
-
-// draw takes the batches of a step. Those that have nothing to train count
-// nothing in it; where none has anything, others are taken.
-func (t *Trainer) draw() error {
-	for empty := int64(0); ; {
-		trained := 0
-		for i := range t.batch {
-			err := t.train.Next(&t.batch[i])
-			if errors.Is(err, io.EOF) {
-				return &EndedError{File: t.cfg.Data, Step: t.step, Steps: t.cfg.Steps}
-			}
-			if err != nil {
-				return err
-			}
-			if trained += t.batch[i].Trained; t.batch[i].Trained == 0 {
-				t.skipped++
-				empty++
-			}
-		}
-		if trained > 0 {
-			t.tokens += int64(trained)
-			return nil
-		}
-		all, err := t.cfg.Epoch()
-		if err != nil {
-			return err
-		}
-		if empty > all {
-			return &checkpoint.Error{File: t.cfg.Data, Msg: fmt.Sprintf("none of the %d batches of an epoch has a token that is trained", all)}
-		}
-	}
 }
 
 // EndedError says that the data ended before the last step.
@@ -136,7 +102,7 @@ func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r resul
 			return r, err
 		}
 		t.counter = int32(t.step*len(t.batch) + i)
-		s, c, err := t.feed(ctx, last, b)
+		s, c, err := t.feed(ctx, last, b, int64(t.counter), t.beside(part, full, i))
 		if err == nil && !p.scales() {
 			err = t.finite(ctx, last, s)
 		}

@@ -136,6 +136,10 @@ type Trainer struct {
 	skips   []skips      // of each part
 	counter int32        // number of the batch at hand, of all since the run began
 	batch   []data.Batch // of a step
+	spare   []data.Batch // of the next
+	next    *drawn       // the next step's, if it was drawn
+	at      data.Position
+	ahead   *ahead
 	raw     []byte
 }
 
@@ -143,7 +147,10 @@ type Trainer struct {
 // weights must be put into Store before it is bound.
 func New(b kernels.Backend, p Plans, c Config, train Loader, eval func() (Loader, error)) (*Trainer, error) {
 	t := &Trainer{cfg: c, plans: p, store: session.NewStore(b), sessions: map[*plan.Plan]*session.Session{}, train: train, eval: eval,
-		skips: make([]skips, len(p)), batch: make([]data.Batch, c.Accumulate)}
+		skips: make([]skips, len(p)), batch: make([]data.Batch, c.Accumulate), spare: make([]data.Batch, c.Accumulate)}
+	if train != nil {
+		t.at = train.Position()
+	}
 	var work int64
 	if err := t.store.Room(session.Largest(p.all())); err != nil {
 		return nil, errors.Join(err, t.Close())
@@ -157,6 +164,13 @@ func New(b kernels.Backend, p Plans, c Config, train Loader, eval func() (Loader
 	var err error
 	if t.arena, err = b.Alloc(work); err != nil {
 		return nil, errors.Join(err, t.Close())
+	}
+	to, err := session.NewAhead(b, p.all())
+	if err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	if to != nil {
+		t.ahead = &ahead{to: to}
 	}
 	return t, nil
 }
@@ -177,13 +191,22 @@ func (t *Trainer) Bind(b kernels.Backend) error {
 func (t *Trainer) Store() *session.Store { return t.store }
 
 // Bytes is the memory that the trainer has allocated.
-func (t *Trainer) Bytes() int64 { return t.store.Bytes() + t.arena.Size() }
+func (t *Trainer) Bytes() int64 {
+	sum := t.store.Bytes() + t.arena.Size()
+	if t.ahead != nil {
+		sum += t.ahead.to.Bytes()
+	}
+	return sum
+}
 
 // Close gives the memory back.
 func (t *Trainer) Close() error {
 	err := t.store.Free()
 	if t.arena != nil {
 		err = errors.Join(err, t.arena.Free())
+	}
+	if t.ahead != nil {
+		err = errors.Join(err, t.ahead.to.Free())
 	}
 	return err
 }

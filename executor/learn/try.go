@@ -126,7 +126,7 @@ func (r *Run) tryEvaluation(ctx context.Context, t *Trainer, out *Tried, fewest 
 	b := &data.Batch{}
 	batch := func() error {
 		for _, p := range t.plans {
-			if _, _, err := t.feed(ctx, t.sessions[p.Evaluate[sizeOf(b)]], b); err != nil {
+			if _, _, err := t.feed(ctx, t.sessions[p.Evaluate[sizeOf(b)]], b, 0, nil); err != nil {
 				return err
 			}
 		}

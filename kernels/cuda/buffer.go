@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -76,7 +77,7 @@ func (u *buffer) Free() error {
 	}
 	at := u.at
 	u.at = 0
-	return u.b.device.Free(at)
+	return gone(u.b.device.Free(at))
 }
 
 // pointer is where a tensor lies; 0 for one that was left out.
@@ -122,9 +123,8 @@ type load struct {
 	done   *driver.Event // what was last put there has been taken
 }
 
-func (s *stage) open(b *Backend) error {
-	d := b.device
-	s.stream, s.order = b.stream, &b.order
+func (s *stage) open(d *driver.Device, stream *driver.Stream, order *sync.RWMutex) error {
+	s.stream, s.order = stream, order
 	for i := range s.slots {
 		var err error
 		if s.slots[i].memory, err = d.AllocPinned(stageBytes); err != nil {
@@ -190,11 +190,23 @@ func (s *stage) read(dst []byte, from driver.Pointer) error {
 func (s *stage) close() error {
 	var first error
 	for _, t := range s.slots {
+		if t.done == nil { // it was not opened as a whole
+			continue
+		}
 		for _, end := range []func() error{t.done.Close, t.memory.Free} {
-			if err := end(); first == nil {
+			if err := gone(end()); first == nil {
 				first = err
 			}
 		}
 	}
 	return first
+}
+
+// gone is an error of giving something back: none where the device is lost, and all
+// that it had with it, which has been told.
+func gone(err error) error {
+	if errors.Is(err, driver.ErrLost) {
+		return nil
+	}
+	return err
 }

@@ -88,7 +88,7 @@ func (b *Backend) open() (err error) {
 	if b.stream, err = b.device.NewStream(); err != nil {
 		return err
 	}
-	return b.stage.open(b)
+	return b.stage.open(b.device, b.stream, &b.order)
 }
 
 // Name returns "cuda".
@@ -155,7 +155,7 @@ func (b *Backend) Close() error {
 	}
 	var first error
 	for _, end := range append(ends, b.faults.close, b.stage.close, b.stream.Close, b.device.Close) {
-		if err := end(); first == nil {
+		if err := gone(end()); first == nil {
 			first = err
 		}
 	}

@@ -153,8 +153,10 @@ using namespace emulator;
 
 extern "C" {
 
-// emulator_set changes settings, and forgets a fault.
+// emulator_set changes settings, and forgets a fault and what was not done because of it.
 void emulator_set(const char *text) {
+	for (Stream *s : streams)
+		if (fault) s->queue.clear(), s->done = s->put;
 	fault = 0, launches = copies = 0, counts["peak"] = used;
 	set(text);
 }

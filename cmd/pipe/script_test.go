@@ -72,7 +72,9 @@ var device = flag.Bool("device", false, "scripts run on the CUDA driver that the
 func emulate(ts *testscript.TestScript, neg bool, args []string) {
 	if *device {
 		for _, name := range []string{"LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"} {
-			ts.Setenv(name, os.Getenv(name))
+			if v, ok := os.LookupEnv(name); ok { // an empty one hides all devices
+				ts.Setenv(name, v)
+			}
 		}
 		home, _ := os.UserHomeDir() // what the driver compiled is kept there
 		ts.Setenv("CUDA_CACHE_PATH", filepath.Join(home, ".nv", "ComputeCache"))

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small check-cuda-bundle check-cuda-tests emulator forecast kernels ptxas
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small check-cuda-bundle check-cuda-tests test-gorgonia emulator forecast kernels ptxas
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -46,6 +46,17 @@ EMULATOR ?= $(CURDIR)/dist/emulator
 emulator:
 	go test ./kernels/cuda -count=1 -run '^TestKeep$$' -keep $(EMULATOR)
 
+# The driver by gorgonia.org/cu, in the emulator: needs cgo, and the headers of CUDA 12 (the package nvidia-cuda-runtime-cu12 has them).
+CUDA_INCLUDE ?= /usr/local/cuda/include
+test-gorgonia: export CGO_ENABLED = 1
+test-gorgonia: export CGO_CFLAGS = -I$(CUDA_INCLUDE)
+test-gorgonia: export CGO_LDFLAGS = -L$(EMULATOR) -Wl,--unresolved-symbols=ignore-all
+test-gorgonia: export LD_LIBRARY_PATH = $(EMULATOR)
+test-gorgonia: emulator
+	go vet -tags gorgonia ./kernels/cuda/... ./cmd/pipe
+	go test -tags gorgonia ./kernels/cuda/driver
+	go test -tags gorgonia ./kernels/cuda -device -run 'TestKernels|TestTilesAlike|TestChainBits|TestIndexOutOfRange'
+
 # What a GPU computes, beside the CPU, in one table within five minutes; where there is no Go, the bundle is unpacked in the tree, and
 # testdata/device/check.sh dist/check runs. The small one tries the script in the emulator.
 check-cuda-tests:
@@ -54,7 +65,7 @@ check-cuda-tests:
 	CGO_ENABLED=0 go test -c -ldflags '-s -w' -o dist/check/pipe.test ./cmd/pipe
 check-cuda: check-cuda-tests
 	testdata/device/check.sh dist/check
-check-cuda-small: check-cuda-tests emulator
+check-cuda-small: check-cuda-tests test-gorgonia emulator
 	LD_LIBRARY_PATH=$(EMULATOR) testdata/device/check.sh dist/check small
 check-cuda-bundle: check-cuda-tests
 	tar czf dist/check-cuda.tar.gz dist/check/cuda.test dist/check/pipe.test

@@ -22,14 +22,17 @@ func TestKeep(t *testing.T) {
 	if err == nil {
 		err = os.MkdirAll(*keep, 0o755)
 	}
-	for _, name := range []string{"libcuda.so.1", "libcublasLt.so.13"} {
+	links := []string{"libcuda.so", "libcublasLt.so.13"} // the first is for linkers
+	for _, name := range append(links, "libcuda.so.1") {
 		os.Remove(filepath.Join(*keep, name))
 	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(*keep, "libcuda.so.1"), data, 0o755)
 	}
-	if err == nil {
-		err = os.Symlink("libcuda.so.1", filepath.Join(*keep, "libcublasLt.so.13"))
+	for _, name := range links {
+		if err == nil {
+			err = os.Symlink("libcuda.so.1", filepath.Join(*keep, name))
+		}
 	}
 	if err != nil {
 		t.Fatal(err)

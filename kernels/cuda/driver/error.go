@@ -21,6 +21,7 @@ const (
 	codeInsufficient = 35
 	codeNoDevice     = 100
 	codeUnsupported  = 222 // PTX is newer than the driver
+	codeUnknown      = 999
 )
 
 // lost are the codes after which no call of the process on the device succeeds.

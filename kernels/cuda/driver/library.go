@@ -35,7 +35,12 @@ func load(path string) (*library, error) {
 		return l, nil
 	}
 	paths := []string{path}
-	if path == "" {
+	switch {
+	case linked != "" && path != "":
+		return nil, fmt.Errorf("%w: this build has the libcuda that it is linked with, and can't open %s", ErrNoDriver, path)
+	case linked != "":
+		paths[0] = linked
+	case path == "":
 		paths = []string{"libcuda.so.1", "libcuda.so"}
 		for _, dir := range Folders {
 			paths = append(paths, filepath.Join(dir, "libcuda.so.1"))
@@ -110,9 +115,3 @@ func (l *library) check(s symbol, code int32) error {
 	}
 	return e
 }
-
-// call calls a function of the driver. It allocates unless args is a slice that
-// is kept.
-//
-//go:uintptrescapes
-func (l *library) call(s symbol, args ...uintptr) int32 { return int32(Call(l.at[s], args...)) }

@@ -95,6 +95,7 @@ type Launch struct {
 	d      *Device
 	name   string
 	params []unsafe.Pointer
+	bytes  uintptr // of the one parameter
 	args   []uintptr
 }
 
@@ -114,7 +115,7 @@ func NewLaunch[P any](f *Function, grid, block Dim, shared int, s *Stream, param
 	if grid.X < 1 || grid.X > largestX || grid.Y < 1 || grid.Y > largestYZ || grid.Z < 1 || grid.Z > largestYZ {
 		return nil, fmt.Errorf("kernel %s: a grid of %d x %d x %d blocks", f.name, grid.X, grid.Y, grid.Z)
 	}
-	l := &Launch{d: f.d, name: f.name, params: []unsafe.Pointer{unsafe.Pointer(params)}}
+	l := &Launch{d: f.d, name: f.name, params: []unsafe.Pointer{unsafe.Pointer(params)}, bytes: unsafe.Sizeof(*params)}
 	l.args = []uintptr{f.handle, uintptr(grid.X), uintptr(grid.Y), uintptr(grid.Z), uintptr(block.X), uintptr(block.Y), uintptr(block.Z),
 		uintptr(shared), s.handle, uintptr(unsafe.Pointer(&l.params[0])), 0}
 	return l, nil
@@ -131,7 +132,7 @@ func (l *Launch) Run() error {
 
 // Put is Run between Enter and Leave of the device.
 func (l *Launch) Put() error {
-	if code := l.d.lib.call(symLaunch, l.args...); code != 0 {
+	if code := l.d.lib.launch(l.args, l.params[0], l.bytes); code != 0 {
 		return fmt.Errorf("kernel %s: %w", l.name, l.d.lib.check(symLaunch, code))
 	}
 	return nil

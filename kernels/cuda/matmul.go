@@ -15,6 +15,10 @@ type matmulParams struct {
 	aCode, bCode, yCode, biasCode uint32
 	activation                    uint32
 	batch                         walk[strides2]
+	expert                        driver.Pointer
+	experts                       uint64
+	expertApart                   int64
+	every, expertCode             uint32
 }
 
 // tile and largeTile are what a block of source/matmul.cu computes, in both
@@ -24,6 +28,12 @@ const (
 	largeTile   = 128
 	largeBlocks = 100
 )
+
+// fills reports whether a device has as many blocks as large tiles would be; of few
+// rows for each of many experts, half of a tile would be empty.
+func (p *matmulParams) fills(depth int) bool {
+	return parts(int(p.n), largeTile)*parts(int(p.m), largeTile)*depth >= largeBlocks && (p.expert == 0 || p.m > tile)
+}
 
 // product returns the step of a product whose sizes, strides, batch and second
 // weight are set. The tile changes no bit.
@@ -44,7 +54,7 @@ func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor) (kernel
 	switch {
 	case p.up != 0:
 		name = "matmul_gated"
-	case parts(int(p.n), largeTile)*parts(int(p.m), largeTile)*depth >= largeBlocks:
+	case p.fills(depth):
 		name, size = "matmul_large", largeTile
 	}
 	g := grid{driver.Dim{X: parts(int(p.n), size), Y: parts(int(p.m), size), Z: depth}, 256}

@@ -39,7 +39,7 @@ func formOf(p *matmulParams) form {
 		return forms.fewLong
 	case p.m <= 32:
 		return forms.some
-	case parts(int(p.n), largeTile)*parts(int(p.m), largeTile)*depth >= largeBlocks:
+	case p.fills(depth):
 		return forms.largeTile
 	}
 	return forms.tile

@@ -67,8 +67,9 @@ func table() map[string]maker {
 		"matmul": matmul,
 		"linear": linear,
 
-		"gated_linear": gatedLinear,
-		"gated_halves": gatedHalves,
+		"gated_linear":  gatedLinear,
+		"gated_halves":  gatedHalves,
+		"expert_linear": expertLinear,
 
 		"dropout":         dropout,
 		"sort":            sortOp,

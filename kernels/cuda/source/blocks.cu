@@ -1,5 +1,5 @@
 // Rows of tables in blocks, and what comes before products with weights in blocks:
-// rows of x are quantised, and those of an expert are put together.
+// rows of x are quantised.
 #include "blocks.h"
 
 struct BlockRows {
@@ -139,46 +139,4 @@ KERNEL(quantise, Quantise) {
 		}
 		if (j == 4 && p.bytes != 320) *(u32 *)(y + 320 + 8 * (r / 2) + 4 * (r % 2)) = extra;
 	}
-}
-
-static constexpr u32 MostExperts = 1023;
-
-struct GroupRows {
-	i32 *expert_of; // [slots / 8]
-	i32 *row_of;    // [slots]
-	const void *chosen;
-	u32 *bad;
-	u64 m, experts, slots, align;
-	u32 type;
-};
-
-// chosen_at is the expert of row i, or so many for none.
-DEV u32 chosen_at(const GroupRows &p, u64 i, bool tell) {
-	i64 e = load_whole(p.chosen, p.type, (i64)i);
-	if (e >= 0 && e < (i64)p.experts) return (u32)e;
-	if (tell && e != -1) least(p.bad, (u32)i);
-	return (u32)p.experts;
-}
-
-// group_rows gives each expert's rows slots that lie together, from a multiple of
-// align on; those of none come last. A block counts the rows of each expert, adds up, and
-// gives slots. In which order rows of an expert come is of no account, since a
-// row's bits don't depend on it.
-KERNEL(group_rows, GroupRows) {
-	SHARED u32 count[MostExperts + 1], next[MostExperts + 1];
-	u32 bins = (u32)p.experts + 1, align = (u32)p.align;
-	for (u32 e = tid(); e < bins; e += threads()) count[e] = 0;
-	for (u64 i = tid(); i < p.slots; i += threads()) p.row_of[i] = -1;
-	for (u64 i = tid(); i < p.slots / 8; i += threads()) p.expert_of[i] = -2;
-	sync();
-	for (u64 i = tid(); i < p.m; i += threads()) add_up(&count[chosen_at(p, i, true)], 1);
-	sync();
-	for (u32 e = tid(); e < bins; e += threads()) {
-		u32 start = 0, size = (count[e] + align - 1) / align * align;
-		for (u32 k = 0; k < e; k++) start += (count[k] + align - 1) / align * align;
-		next[e] = start;
-		for (u32 i = start / 8; i < (start + size) / 8; i++) p.expert_of[i] = e < p.experts ? (i32)e : -1;
-	}
-	sync();
-	for (u64 i = tid(); i < p.m; i += threads()) p.row_of[add_up(&next[chosen_at(p, i, false)], 1)] = (i32)i;
 }

@@ -76,6 +76,7 @@ template <u32 Each, bool gated> __attribute__((always_inline)) DEV void multiply
 	for (u64 z = block_z(); z < p.batch.n; z += 65535) {
 		i64 where[2];
 		at(p.batch, z, where);
+		if (!of_expert(p, z, where)) continue;
 		float sum[Each][Each] = {}, up[gated ? Each : 1][Each] = {}, a[Each], b[Each], u[Each];
 		for (u64 k = 0; k < p.k; k += Deep) {
 			if (k == 0) {

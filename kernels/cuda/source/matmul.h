@@ -11,7 +11,20 @@ struct MatMul {
 	u32 a_type, b_type, y_type, bias_type;
 	u32 activation; // of a b, times a up if there is one
 	Walk<2> batch;
+	const void *expert;    // where b is of experts: which of them each `every`th number says for one of the batch
+	u64 experts;           // others than these have no product, and nothing is written
+	i64 expert_apart;      // how far they are apart in b
+	u32 every, expert_type;
 };
+
+// of_expert moves the place of b to the expert's; false if there is none.
+DEV bool of_expert(const MatMul &p, u64 z, i64 *where) {
+	if (!p.expert) return true;
+	i64 e = load_whole(p.expert, p.expert_type, (i64)(z * p.every));
+	if (e < 0 || e >= (i64)p.experts) return false;
+	where[1] += e * p.expert_apart;
+	return true;
+}
 
 // finished is what becomes of a sum in column c, and of that of up.
 DEV float finished(const MatMul &p, u64 c, float v, float up) {

@@ -58,6 +58,7 @@ template <bool along> __attribute__((always_inline)) DEV void multiply(const Mat
 	for (u64 z = block_z(); z < p.batch.n; z += 65535) {
 		i64 where[2];
 		at(p.batch, z, where);
+		if (!of_expert(p, z, where)) continue;
 		const float *a = (const float *)p.a + where[0] + (i64)r * p.a_row;
 		bool together = p.a_column == 1 && p.a_row % 4 == 0 && (u64)((const float *)p.a + where[0]) % 16 == 0;
 		bool whole = ((u64)((const float *)p.b + where[1]) | (p.up ? (u64)p.up : 0)) % 16 == 0 && (along ? p.b_column : p.b_row) % 4 == 0;

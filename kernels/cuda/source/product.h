@@ -1,6 +1,6 @@
 // Matrix products of 16-bit operands on tensor cores, with sums in f32.
 //
-// A sum is made of pieces of 512 products. A piece is one chain of mma, in steps of
+// A sum is made of pieces of 256 products. A piece is one chain of mma, in steps of
 // 16 from the first k; pieces are added in order. Columns of the result, the rows
 // of a weight, are the side of mma that is 16 wide, in all kernels. So a row has
 // the same bits whatever the tile, the other rows, and the number of columns; and a
@@ -18,7 +18,7 @@
 #include "matmul.h"
 #include "tensor.h"
 
-static constexpr u32 Deep = 32, Stages = 4, Piece = 512;
+static constexpr u32 Deep = 32, Stages = 4, Piece = 256;
 
 // Side is an operand: [rows, k], or [k, rows] if k is not along its rows.
 struct Side {
@@ -220,6 +220,7 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> __attribute
 	for (u64 z = block_z(); z < p.batch.n; z += 65535) {
 		i64 where[2];
 		at(p.batch, z, where);
+		if (!of_expert(p, z, where)) continue;
 		Side a = {(const u8 *)p.a + where[0] * (wide ? 4 : 2), nullptr, a_along ? p.a_row : p.a_column, (u64)row * Tile, p.m, p.k, Tile};
 		Side b = {(const u8 *)p.b + where[1] * 2, (const u8 *)p.up + where[1] * 2, b_along ? p.b_column : p.b_row, (u64)column * columns, p.n, p.k, columns};
 		a.whole = at_sixteen(a.from) && a.apart % (wide ? 4 : 8) == 0;

@@ -102,6 +102,7 @@ template <u32 type, bool wide, bool b_along, u32 Groups, u32 Rights> __attribute
 	for (u64 z = block_z(); z < p.batch.n; z += 65535) {
 		i64 where[2];
 		at(p.batch, z, where);
+		if (!of_expert(p, z, where)) continue;
 		const u8 *a = (const u8 *)p.a + where[0] * (wide ? 4 : 2);
 		bool together = p.a_column == 1 && p.a_row % 2 == 0 && (u64)a % (wide ? 8 : 4) == 0;
 		Side b = {(const u8 *)p.b + where[1] * 2, (const u8 *)p.up + where[1] * 2, b_along ? p.b_column : p.b_row, column, p.n, p.k, columns};

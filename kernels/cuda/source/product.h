@@ -1,6 +1,6 @@
 // Matrix products of 16-bit operands on tensor cores, with sums in f32.
 //
-// A sum is made of pieces of 256 products. A piece is one chain of mma, in steps of
+// A sum is made of pieces of 512 products. A piece is one chain of mma, in steps of
 // 16 from the first k; pieces are added in order. Columns of the result, the rows
 // of a weight, are the side of mma that is 16 wide, in all kernels. So a row has
 // the same bits whatever the tile, the other rows, and the number of columns; and a
@@ -18,7 +18,7 @@
 #include "matmul.h"
 #include "tensor.h"
 
-static constexpr u32 Deep = 32, Stages = 4, Piece = 256;
+static constexpr u32 Deep = 32, Stages = 4, Piece = 512;
 
 // Side is an operand: [rows, k], or [k, rows] if k is not along its rows.
 struct Side {
@@ -101,6 +101,14 @@ DEV u32 part_of(float *x, float *y) {
 	return permute(a, b, 0x7632);
 }
 
+// add_step adds a step's sums. The parts of f32 are summed apart from what came
+// before, which is greater: so one rounding to nearest for 16 products, and not a
+// loss in each of the mma, is what a sum of many suffers.
+DEV void add_step(float *sum, const float *step) {
+#pragma unroll
+	for (u32 i = 0; i < 4; i++) sum[i] = sum[i] + step[i];
+}
+
 // add_wide_half is add_wide with f16, which is exact in tf32: a is two numbers of
 // tf32, to half an ulp of f32. The even places of k go first.
 template <u32 Lefts, u32 Rights> __attribute__((always_inline)) DEV void add_wide_half(float (*sum)[Rights][4], const u32 (*left)[4], const u32x2 (*right)[2]) {
@@ -119,7 +127,11 @@ template <u32 Lefts, u32 Rights> __attribute__((always_inline)) DEV void add_wid
 				low[h] = (high[h] & 0x7fffffff) < 0x7f800000 ? tf32_of(f32_bits(x) - f32_bits(high[h])) : 0;
 			}
 #pragma unroll
-			for (u32 f = 0; f < Lefts; f++) mma_tf32(sum[f][j], a[f], low), mma_tf32(sum[f][j], a[f], high);
+			for (u32 f = 0; f < Lefts; f++) {
+				float step[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+				mma_tf32(step, a[f], low), mma_tf32(step, a[f], high);
+				add_step(sum[f][j], step);
+			}
 		}
 	}
 }
@@ -142,9 +154,12 @@ template <u32 type, u32 Lefts, u32 Rights> __attribute__((always_inline)) DEV vo
 			for (u32 i = 0; i < 3; i++) b[i][h] = part_of(&x, &y);
 		}
 #pragma unroll
-		for (i32 i = 2; i >= 0; i--)
+		for (u32 f = 0; f < Lefts; f++) {
+			float step[4] = {0.0f, 0.0f, 0.0f, 0.0f};
 #pragma unroll
-			for (u32 f = 0; f < Lefts; f++) mma_half<BF16>(sum[f][j], left[f], b[i]);
+			for (i32 i = 2; i >= 0; i--) mma_half<BF16>(step, left[f], b[i]);
+			add_step(sum[f][j], step);
+		}
 	}
 }
 

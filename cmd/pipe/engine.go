@@ -122,12 +122,17 @@ func (f *engineFlags) open(cmd *cobra.Command) (*engine, error) {
 	return e, nil
 }
 
+// keptFree is what a run leaves of a device's memory, or a 64th of it if that is less: for graphs, and for what the driver
+// rounds up. --mem counts without.
+const keptFree = 64 << 20
+
 // besides makes the processor ready beside a device with memory of its own.
 func (e *engine) besides(own kernels.OwnMemory, f *engineFlags) (err error) {
 	if f.mem == "" {
 		if e.limit, err = own.FreeMemory(); err != nil {
 			return err
 		}
+		e.limit -= min(e.limit/64, keptFree)
 	}
 	e.host, err = backends["cpu"](&engineFlags{threads: f.threads})
 	return err

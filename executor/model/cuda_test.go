@@ -101,33 +101,65 @@ func TestTokenIsOneGraph(t *testing.T) {
 	}
 }
 
-// TestBesidePlans: constants of kernels are held beside what plans say, and are known, to the byte,
-// before anything is read.
+// TestBesidePlans: constants and code of kernels are held beside what plans say, and are known, to the byte,
+// before anything is read; graphs are when they were made.
 func TestBesidePlans(t *testing.T) {
+	ctx := context.Background()
 	m, library := onCUDA(t, "../pictures/unet_condition/model", Offload{})
-	if err := emulator.Set(library, ""); err != nil {
+	if err := emulator.Set(library, "code=4096,graph=512"); err != nil {
 		t.Fatal(err)
 	}
-	before := counted(t, library, "allocated")
+	defer emulator.Set(library, "code=0,graph=0")
+	device := m.device.backend.(*cuda.Backend)
+	free := func() int64 {
+		t.Helper()
+		n, err := device.FreeMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before, allocated := free(), counted(t, library, "allocated")
 	p, err := m.Call(map[string]int{"batch": 1, "height": 2, "width": 2, "tokens": 3}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	beside, err := m.Rehearse()
-	if err != nil || beside <= 0 {
-		t.Fatalf("%d bytes beside the plans, %v", beside, err)
+	if held := before - free(); err != nil || beside < 4096 || held != beside {
+		t.Fatalf("%d bytes are held before the run, %d were said, %v", held, beside, err)
 	}
-	if held := int64(counted(t, library, "allocated") - before); held != beside {
-		t.Errorf("%d bytes are held before the run, %d were said", held, beside)
-	}
-	if err := m.Load(context.Background()); err != nil {
+	if err := m.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.session(p); err != nil {
+	s, err := m.session(p)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if peak := int64(counted(t, library, "peak") - before); peak != m.PeakBytes()+beside {
-		t.Errorf("%d bytes are held at most, %d and %d were said", peak, m.PeakBytes(), beside)
+	if held, peak := before-free(), int64(counted(t, library, "peak")-allocated); held != m.PeakBytes()+beside || peak != held {
+		t.Errorf("%d bytes are held, %d at most, %d and %d were said", held, peak, m.PeakBytes(), beside)
+	}
+	for range 2 {
+		if err := s.Run(ctx); err == nil {
+			err = s.Wait(ctx)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all int64
+	for _, b := range device.Beyond() {
+		if !b.Host {
+			all += b.Bytes
+		}
+		if b.Bytes == 0 {
+			t.Errorf("%s: nothing is held", b.What)
+		}
+		if b.What == "graphs" && b.Bytes < 512*int64(len(p.Steps))/2 {
+			t.Errorf("the graph of %d steps takes %d bytes", len(p.Steps), b.Bytes)
+		}
+	}
+	if held := before - free(); held != m.PeakBytes()+all {
+		t.Errorf("%d bytes are held after runs, %d and %d were said", held, m.PeakBytes(), all)
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 
 // Set changes what the library at path pretends, as "memory=1000,devices=0": devices;
 // version of the driver, 1000 times the major and 10 times the minor number;
-// capability of the device, as 80; memory in bytes; lose, the kernels after which
+// capability of the device, as 80; memory in bytes, code the bytes of it that a module takes and graph those of each
+// kernel of a graph; lose, the kernels after which
 // the device is lost, lose_copies, the copies after which it is; eager, 1 if cp.async copies at once and not when it is waited for;
 // cublas_none, 1 for a cuBLASLt that has no algorithm. A command that a test starts reads
 // them from PIPE_EMULATOR.

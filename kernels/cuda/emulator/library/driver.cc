@@ -60,6 +60,7 @@ struct Event {
 struct Module {
 	std::string ptx;
 	Text *text = nullptr; // of kernels that nobody compiled
+	u64 held = 0;         // bytes of the device's memory, as the setting "code" has them
 };
 
 struct Function {
@@ -71,6 +72,7 @@ struct Function {
 
 struct Graph {
 	std::vector<Work> work;
+	u64 held = 0; // bytes of the device's memory, for each work as the setting "graph" has them
 };
 
 static std::recursive_mutex lock;
@@ -110,6 +112,12 @@ static int put(Stream *s, Work w) {
 	s->queue.push_back(std::move(w));
 	s->put++;
 	return s->queue.size() > 256 ? drain(s, s->put) : Success;
+}
+
+// charge takes memory that no call asked for.
+static bool charge(u64 n, u64 &held) {
+	if (n > settings["memory"] - used) return false;
+	return used += held = n, true;
 }
 
 static std::vector<Stream *> streams;
@@ -281,10 +289,12 @@ int cuModuleLoadDataEx(Module **m, const char *image, u32 n, const int *keys, vo
 	std::string wrong = "emulated: no .version and .target";
 	if (strstr(image, ".version") && strstr(image, ".target")) {
 		*m = new Module{image};
+		if (!charge(settings["code"], (*m)->held)) return delete *m, OutOfMemory;
 		if (compiled(image)) return Success;
 		(*m)->text = read_text(image);
 		wrong = (*m)->text->error;
 		if (wrong.empty()) return Success;
+		used -= (*m)->held;
 		delete (*m)->text, delete *m;
 	}
 	for (u32 i = 0; i < n; i++)
@@ -295,6 +305,7 @@ int cuModuleLoadDataEx(Module **m, const char *image, u32 n, const int *keys, vo
 int cuModuleUnload(Module *m) {
 	std::lock_guard<std::recursive_mutex> guard(lock);
 	drain_all();
+	used -= m->held;
 	return delete m->text, delete m, Success;
 }
 
@@ -417,9 +428,19 @@ int cuStreamEndCapture(Stream *s, Graph **g) {
 	return Invalidated;
 }
 
-int cuGraphInstantiateWithFlags(Graph **x, Graph *g, u64) { return *x = new Graph(*g), Success; }
+int cuGraphInstantiateWithFlags(Graph **x, Graph *g, u64) {
+	ENTER;
+	*x = new Graph(*g);
+	return charge(settings["graph"] * g->work.size(), (*x)->held) ? (int)Success : (delete *x, (int)OutOfMemory);
+}
+
 int cuGraphDestroy(Graph *g) { return delete g, Success; }
-int cuGraphExecDestroy(Graph *g) { return delete g, Success; }
+
+int cuGraphExecDestroy(Graph *g) {
+	std::lock_guard<std::recursive_mutex> guard(lock);
+	used -= g->held;
+	return delete g, Success;
+}
 
 int cuGraphLaunch(Graph *g, Stream *s) {
 	ENTER;

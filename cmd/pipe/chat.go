@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,8 @@ type chatFlags struct {
 	context, maxTokens, seed   int
 	temperature, topP, penalty float64
 	topK                       int
+	offload                    string
+	layers                     model.Offload // that offload asks for
 }
 
 func chatCommand(c *console) *cobra.Command {
@@ -39,6 +43,9 @@ func chatCommand(c *console) *cobra.Command {
 			if f.seed < 0 || f.context < 0 || f.topK < 0 || f.temperature < 0 || f.penalty <= 0 || f.topP <= 0 || f.topP > 1 {
 				return usagef(cmd, "--seed, --context, --top-k and --temperature want at least 0, --repetition-penalty more than 0, --top-p more than 0 and at most 1")
 			}
+			if f.layers, err = parseOffload(f.offload); err != nil {
+				return usagef(cmd, "%v", err)
+			}
 			e, err := f.open(cmd)
 			if err != nil {
 				return err
@@ -49,6 +56,7 @@ func chatCommand(c *console) *cobra.Command {
 	}
 	f.addDevice(cmd)
 	cmd.Flags().StringVar(&f.mem, "mem", "", "memory it may use, as 500MiB or 2GB; by default what is available")
+	cmd.Flags().StringVar(&f.offload, "offload", "none", "layers that stay on the processor, where the device has memory of its own: none, auto (as few as make the model fit) or the first so many")
 	cmd.Flags().StringVar(&f.system, "system", "", "what the model is to be: its system prompt")
 	cmd.Flags().StringVar(&f.template, "template", "", "a file with a chat template, instead of the model's own")
 	cmd.Flags().IntVar(&f.context, "context", 4096, "positions of the key/value cache; at most as many as the model was trained on; 0 means all of these")
@@ -71,11 +79,26 @@ func runChat(ctx context.Context, c *console, e *engine, f chatFlags, path strin
 	return t.run()
 }
 
+// parseOffload reads --offload.
+func parseOffload(text string) (o model.Offload, err error) {
+	switch text {
+	case "", "none":
+		return o, nil
+	case "auto":
+		return model.Offload{Auto: true}, nil
+	}
+	if o.Layers, err = strconv.Atoi(text); err != nil || o.Layers < 0 {
+		return o, fmt.Errorf("--offload is %q, want none, auto or a number of layers", text)
+	}
+	o.Cut = true
+	return o, nil
+}
+
 // openTalk makes a model ready to talk.
 func openTalk(ctx context.Context, c *console, e *engine, f chatFlags, path string) (*talk, error) {
 	bar := newProgress(c)
 	defer bar.stop()
-	m, err := model.Open(model.Options{Name: path, Dir: path, Backend: e.backend, Compile: e.compile(nil),
+	m, err := model.Open(model.Options{Name: path, Dir: path, Backend: e.backend, Host: e.host, Offload: f.layers, Compile: e.compile(nil),
 		Progress: func(done, total int64) { bar.update("weights", done, total) }})
 	if err != nil {
 		return nil, err
@@ -84,8 +107,14 @@ func openTalk(ctx context.Context, c *console, e *engine, f chatFlags, path stri
 	if t.chat, err = m.Chat(f.template); err == nil {
 		err = m.TextAtMost(f.context)
 	}
+	if err == nil && m.Offloads() {
+		_, err = m.ShrinkTo(e.limit)
+	}
 	if err == nil {
 		err = model.Fit([]*model.Model{m}, e.limit)
+	}
+	if layers, host, cut := m.Layers(); err == nil && cut {
+		c.log.Info("layers on the host", "layers", host, "of", layers)
 	}
 	if err == nil {
 		err = m.Load(ctx)

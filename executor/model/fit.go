@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
@@ -53,7 +54,7 @@ func Fit(models []*Model, limit int64) error {
 // advice finds what would fit.
 func (m *Model) advice(need, limit int64) string {
 	smaller := m.smaller(need, limit)
-	if layers, _, cut := m.Layers(); m.opt.Host != nil && layers > 0 && !cut && !m.opt.Offload.Auto && m.Start() == nil {
+	if layers, _, cut := m.Layers(); m.opt.Host != nil && layers > 0 && !cut && !m.opt.Offload.Auto && m.Start() == nil && strings.HasPrefix(m.opt.Name, "models.") {
 		return fmt.Sprintf("layers may stay on the host (--set %s.offload=auto); %s", m.opt.Name, smaller)
 	}
 	return smaller

@@ -7,6 +7,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/decode"
 	"pipe.dev/executor/session"
 	"pipe.dev/schema"
 )
@@ -87,11 +88,12 @@ func (m *Model) uncut(why string) error {
 }
 
 // Offload cuts the model behind the first layers of its stack: those stay on the
-// host. Plans are made anew, so that it can be said what they need; whoever holds
-// the old ones must ask for his again before a run.
+// host. Plans are made anew; whoever else holds old ones must ask for his again before
+// a run.
 func (m *Model) Offload(layers int) error {
 	old := m.plans
 	m.cut, m.layers, m.plans = true, layers, nil
+	now := map[*plan.Plan]*plan.Plan{}
 	for _, p := range old {
 		from := m.made[p]
 		made, err := m.plan(from.entry, from.sizes)
@@ -99,9 +101,42 @@ func (m *Model) Offload(layers int) error {
 			return err
 		}
 		m.plans = append(m.plans, made)
-		m.asked[made] = m.asked[p]
+		m.asked[made], now[p] = m.asked[p], made
+	}
+	for i, p := range m.text {
+		m.text[i] = now[p]
+	}
+	for _, of := range []map[decode.Shape]*plan.Plan{m.batchPlans(), m.beamPlans()} {
+		for shape, p := range of {
+			of[shape] = now[p]
+		}
 	}
 	return nil
+}
+
+func (m *Model) batchPlans() map[decode.Shape]*plan.Plan {
+	if m.batch == nil {
+		return nil
+	}
+	return m.batch.plans
+}
+
+func (m *Model) beamPlans() map[decode.Shape]*plan.Plan {
+	if m.beams == nil {
+		return nil
+	}
+	return m.beams.plans
+}
+
+// ShrinkTo leaves as few layers on the host as make the model need at most limit bytes
+// of the device's memory. It reports whether that is enough.
+func (m *Model) ShrinkTo(limit int64) (bool, error) {
+	for m.PeakBytes() > limit {
+		if ok, err := m.Shrink(m.PeakBytes() - limit); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // Offloads reports whether layers may be left on the host to make a run fit.

@@ -57,6 +57,15 @@ type blasCase struct {
 	in   [][]int
 	out  []int
 	by   bool
+	y    ir.DType // of the result; t if it is left out
+}
+
+// result is the type of the result.
+func (c blasCase) result() ir.Type {
+	if c.y != ir.Invalid {
+		return ir.T(c.y, c.out...)
+	}
+	return ir.T(c.t, c.out...)
 }
 
 func blasCases() []blasCase {
@@ -70,21 +79,22 @@ func blasCases() []blasCase {
 		if a.TransB {
 			w = []int{n, k}
 		}
-		list = append(list, blasCase{"matmul", a, ir.BF16, [][]int{x, w}, []int{m, n}, true},
-			blasCase{"matmul", a, ir.F32, [][]int{append([]int{3}, x...), append([]int{3}, w...)}, []int{3, m, n}, true})
+		list = append(list, blasCase{"matmul", a, ir.BF16, [][]int{x, w}, []int{m, n}, true, 0},
+			blasCase{"matmul", a, ir.F32, [][]int{append([]int{3}, x...), append([]int{3}, w...)}, []int{3, m, n}, true, 0})
 	}
 	with := func(bias, transpose bool, act string) op.LinearAttr {
 		return op.LinearAttr{OutFeatures: n, Bias: bias, Transpose: transpose, Act: act}
 	}
 	return append(list,
-		blasCase{"matmul", op.MatMulAttr{}, ir.F32, [][]int{{m, k}, {3, k, n}}, []int{3, m, n}, true},
-		blasCase{"matmul", op.MatMulAttr{}, ir.F16, [][]int{{3, 2, 32, k}, {k, n}}, []int{3, 2, 32, n}, true}, // 192 rows
-		blasCase{"matmul", op.MatMulAttr{}, ir.F32, [][]int{{2, 1, m, k}, {1, 3, k, n}}, []int{2, 3, m, n}, false},
-		blasCase{"linear", with(true, false, ""), ir.BF16, [][]int{{2, 70, k}, {n, k}, {n}}, []int{2, 70, n}, true},
-		blasCase{"linear", with(true, true, ""), ir.F16, [][]int{{m, k}, {k, n}, {n}}, []int{m, n}, true},
-		blasCase{"linear", with(false, false, ""), ir.F32, [][]int{{m, k}, {n, k}}, []int{m, n}, true},
-		blasCase{"linear", with(false, false, ""), ir.BF16, [][]int{{127, k}, {n, k}}, []int{127, n}, false},
-		blasCase{"linear", with(true, false, "relu"), ir.BF16, [][]int{{m, k}, {n, k}, {n}}, []int{m, n}, false})
+		blasCase{"matmul", op.MatMulAttr{TransA: true, Wide: true}, ir.BF16, [][]int{{k, m}, {k, n}}, []int{m, n}, true, ir.F32},
+		blasCase{"matmul", op.MatMulAttr{}, ir.F32, [][]int{{m, k}, {3, k, n}}, []int{3, m, n}, true, 0},
+		blasCase{"matmul", op.MatMulAttr{}, ir.F16, [][]int{{3, 2, 32, k}, {k, n}}, []int{3, 2, 32, n}, true, 0}, // 192 rows
+		blasCase{"matmul", op.MatMulAttr{}, ir.F32, [][]int{{2, 1, m, k}, {1, 3, k, n}}, []int{2, 3, m, n}, false, 0},
+		blasCase{"linear", with(true, false, ""), ir.BF16, [][]int{{2, 70, k}, {n, k}, {n}}, []int{2, 70, n}, true, 0},
+		blasCase{"linear", with(true, true, ""), ir.F16, [][]int{{m, k}, {k, n}, {n}}, []int{m, n}, true, 0},
+		blasCase{"linear", with(false, false, ""), ir.F32, [][]int{{m, k}, {n, k}}, []int{m, n}, true, 0},
+		blasCase{"linear", with(false, false, ""), ir.BF16, [][]int{{127, k}, {n, k}}, []int{127, n}, false, 0},
+		blasCase{"linear", with(true, false, "relu"), ir.BF16, [][]int{{m, k}, {n, k}, {n}}, []int{m, n}, false, 0})
 }
 
 // bind places a case of sines.
@@ -99,8 +109,8 @@ func (c blasCase) bind(t *testing.T, b *Backend) (kernels.Step, kernels.Tensor) 
 		}
 		in, types = append(in, put(t, b, c.t, "", cases.Encode(c.t, x), shape...)), append(types, ir.T(c.t, shape...))
 	}
-	y := put(t, b, c.t, "", nil, c.out...)
-	outs := []ir.Type{ir.T(c.t, c.out...)}
+	y := put(t, b, c.result().DType, "", nil, c.out...)
+	outs := []ir.Type{c.result()}
 	k, ok := b.Kernel(c.op, c.attr, types, outs)
 	if !ok {
 		t.Fatal("no kernel")
@@ -124,7 +134,7 @@ func (c blasCase) bind(t *testing.T, b *Backend) (kernels.Step, kernels.Tensor) 
 func (c blasCase) run(t *testing.T, b *Backend) []byte {
 	t.Helper()
 	step, y := c.bind(t, b)
-	data := make([]byte, ir.T(c.t, c.out...).Bytes())
+	data := make([]byte, c.result().Bytes())
 	var first []byte
 	g := b.Group([]kernels.Step{step}, func(_ int, err error) error { return err })
 	for i := range 5 {
@@ -175,8 +185,9 @@ func TestCuBLAS(t *testing.T) {
 				}
 				return
 			}
-			x, y := cases.Decode(c.t, got), cases.Decode(c.t, want)
-			close := map[ir.DType]float64{ir.F32: 1e-5, ir.F16: 2e-2, ir.BF16: 1.3e-1}[c.t]
+			d := c.result().DType
+			x, y := cases.Decode(d, got), cases.Decode(d, want)
+			close := map[ir.DType]float64{ir.F32: 1e-5, ir.F16: 2e-2, ir.BF16: 1.3e-1}[d]
 			for j := range x {
 				if !(math.Abs(x[j]-y[j]) <= close) {
 					t.Fatalf("element %d is %v, want %v", j, x[j], y[j])

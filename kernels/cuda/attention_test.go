@@ -35,7 +35,7 @@ func TestAttentionAlone(t *testing.T) {
 // A row has the same bits in tiles of many rows and in divided keys: so those of a text at
 // once are those of its parts, and of token after token.
 func TestAttentionParts(t *testing.T) {
-	library := emulator.Library(t, ".")
+	library := libcuda(t)
 	before, err := emulator.Count(library, "conflicts")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +89,7 @@ func TestAttentionDocuments(t *testing.T) {
 	}
 	whole := append(a.gradients(t, b), a.run(t, b))
 	a.documents, a.seq, a.room, a.from = a.documents[128:], 72, 72, 128
-	library := emulator.Library(t, ".")
+	library := libcuda(t)
 	defer emulator.Set(library, "eager=0")
 	for eager := range 2 { // copies come when they are waited for, and at once
 		if err := emulator.Set(library, fmt.Sprintf("eager=%d", eager)); err != nil {

@@ -17,13 +17,18 @@ import (
 
 var device = flag.Bool("device", false, "the tests of kernels run on the driver that the machine has, and not in the emulator")
 
+// libcuda is the driver that tests run on: the emulator, or "" for the machine's.
+func libcuda(t *testing.T) string {
+	t.Helper()
+	if *device {
+		return ""
+	}
+	return emulator.Library(t, ".")
+}
+
 func open(t *testing.T) *Backend {
 	t.Helper()
-	o := Options{}
-	if !*device {
-		o.Library = emulator.Library(t, ".")
-	}
-	b, err := New(o)
+	b, err := New(Options{Library: libcuda(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func (c *tensorCase) far(y []byte) error {
 // whatever the number of rows; and they are those of a sum in f32. No form reads
 // shared memory in turns.
 func TestTensorFormsAlike(t *testing.T) {
-	library := emulator.Library(t, ".")
+	library := libcuda(t)
 	b := open(t)
 	before, err := emulator.Count(library, "conflicts")
 	if err != nil {

@@ -143,7 +143,7 @@ func TestLoadMatrices(t *testing.T) {
 // cp.async brings what it is asked for and zeros after it, at once or when it is
 // waited for.
 func TestCopies(t *testing.T) {
-	library := emulator.Library(t, ".")
+	library := libcuda(t)
 	b, r := open(t), rand.New(rand.NewPCG(3, 4))
 	defer emulator.Set(library, "eager=0")
 	for eager := range 2 {
@@ -178,7 +178,10 @@ func TestCopies(t *testing.T) {
 // The emulator counts rows of ldmatrix that share banks: there are none where the
 // rows of a matrix are 48 bytes apart, and all of them share where it is 128.
 func TestConflicts(t *testing.T) {
-	library := emulator.Library(t, ".")
+	if *device {
+		t.Skip("the emulator counts conflicts, and a device does not")
+	}
+	library := libcuda(t)
 	b := open(t)
 	for apart, want := range map[int]uint64{48: 0, 128: 4} {
 		before, err := emulator.Count(library, "conflicts")

@@ -16,6 +16,7 @@ var fusions = []struct {
 	{"bias", fuseBias},
 	{"activation", fuseActivation},
 	{"conv_activation", fuseConvActivation},
+	{"norm_activation", fuseNormActivation},
 	{"gated_linear", fuseGated},
 	{"gated_halves", fuseHalves},
 	{"softmax", fuseSoftmax},

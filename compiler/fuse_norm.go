@@ -106,3 +106,18 @@ func fuseLayerNorm(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	}
 	return r.Apply("layer_norm", op.LayerNormAttr{Eps: eps, Affine: true}, r.now(x), r.now(w), r.now(bias))
 }
+
+// fuseNormActivation: silu(group_norm) -> group_norm with an activation, as before
+// every convolution of a U-Net.
+func fuseNormActivation(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
+	if plainActivation(n) != "silu" {
+		return nil
+	}
+	g := r.from(n.In[0], "group_norm")
+	if g == nil || g.Attr.(op.GroupNormAttr).Act != "" {
+		return nil
+	}
+	at := g.Attr.(op.GroupNormAttr)
+	at.Act = "silu"
+	return r.Apply("group_norm", at, r.nows(g.In)...)
+}

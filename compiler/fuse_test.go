@@ -102,6 +102,10 @@ var patterns = []pattern{
 		v := b.Add(b.Mean(b.Mul(d, d), true, -1), b.Scalar(1e-3, x))
 		return b.Add(b.Mul(b.Div(d, b.Sqrt(v)), w("w", 9)), w("b", 9))
 	}},
+	{name: "group norm and activation", want: "group_norm{groups=2 eps=0.001 affine=true act=silu}", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
+		y := b.Apply("group_norm", op.GroupNormAttr{Groups: 2, Eps: 1e-3, Affine: true}, f(2, 4, 3, 3), w("w", 4), w("b", 4))[0]
+		return b.Mul(y, b.Sigmoid(y))
+	}},
 	{name: "attention", want: "attention{scale=0.3}", build: func(b *op.Builder, f func(...int) ir.Value, w func(string, ...int) ir.Value) ir.Value {
 		q, k, v, mask := f(2, 3, 4, 5), f(2, 3, 6, 5), f(2, 3, 6, 7), f(4, 6)
 		s := b.Add(b.Mul(b.MatMul(q, k, false, true), b.Scalar(0.3, q)), mask)

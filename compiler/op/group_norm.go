@@ -11,6 +11,7 @@ type GroupNormAttr struct {
 	Groups int     `cue:"groups!: int & >0" doc:"groups of channels that are normalised together"`
 	Eps    float64 `cue:"eps: number & >=0 | *1e-5" doc:"added to the variance"`
 	Affine bool    `cue:"affine: bool | *true" doc:"multiply by a weight and add a bias, one for each channel"`
+	Act    string  // activation applied to the result, set by fusion; "" is none
 }
 
 // InstanceNormAttr describes a norm over each channel.
@@ -74,20 +75,31 @@ func groupNorm() Def {
 			return in[:1:1], nil
 		},
 		Lower: inWide(func(b *Builder, n *ir.Node, x ir.Value) ir.Value {
-			return lowerGroupNorm(b, n.Attr.(GroupNormAttr), n.In, x)
+			y := lowerGroupNorm(b, n.Attr.(GroupNormAttr), n.In, x)
+			if fn := n.Attr.(GroupNormAttr).Act; fn != "" {
+				y = b.activation(DefaultAct(fn), y)
+			}
+			return y
 		}),
 		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 			var weight ir.Value
-			if n.Attr.(GroupNormAttr).Affine {
+			at, g := n.Attr.(GroupNormAttr), dy[0]
+			if at.Affine {
 				weight = n.In[1]
 			}
-			return b.Apply("group_norm_grad", n.Attr, n.In[0], weight, dy[0])
+			if fn := at.Act; fn != "" {
+				at.Act = ""
+				g = b.one("act_grad", DefaultAct(fn), b.one("group_norm", at, n.In...), g)
+			}
+			return b.Apply("group_norm_grad", at, n.In[0], weight, g)
 		},
 		Cases: []Case{
 			{In: f32s([]int{2, 6, 3, 5}, []int{6}, []int{6}), Attr: GroupNormAttr{Groups: 3, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
 			{Name: "plain", In: f32s([]int{3, 4, 37}), Attr: GroupNormAttr{Groups: 2, Eps: 1e-5}, Low: -2, High: 2, Tol: 1e-5},
 			{Name: "one group", In: f32s([]int{2, 5}, []int{5}, []int{5}), Attr: GroupNormAttr{Groups: 1, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
 			{Name: "long", In: f32s([]int{1, 4, 1500}, []int{4}, []int{4}), Attr: GroupNormAttr{Groups: 2, Eps: 1e-6, Affine: true}, Low: -2, High: 2, Tol: 1e-5},
+			{Name: "silu", In: f32s([]int{2, 6, 3, 4}, []int{6}, []int{6}), Attr: GroupNormAttr{Groups: 3, Eps: 1e-5, Affine: true, Act: "silu"}, Low: -2, High: 2, Tol: 1e-5},
+			{Name: "odd silu", In: f32s([]int{1, 4, 5}), Attr: GroupNormAttr{Groups: 2, Eps: 1e-5, Act: "silu"}, Low: -2, High: 2, Tol: 1e-5},
 			{Name: "picture", In: f32s([]int{1, 320, 64, 64}, []int{320}, []int{320}), Attr: GroupNormAttr{Groups: 32, Eps: 1e-5, Affine: true}, Low: -2, High: 2, Tol: 1e-5, Large: true},
 		},
 	}
@@ -152,7 +164,9 @@ func groupNormGrad() Def {
 		},
 	}
 	for _, c := range groupNorm().Cases {
-		d.Cases = append(d.Cases, ofNormGrad(c))
+		if c.Attr.(GroupNormAttr).Act == "" {
+			d.Cases = append(d.Cases, ofNormGrad(c))
+		}
 	}
 	return d
 }

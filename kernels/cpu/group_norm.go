@@ -8,7 +8,7 @@ import (
 	"pipe.dev/kernels"
 )
 
-// groupNorm computes y = (x - mean) / sqrt(var + eps) * w + b, with mean and
+// groupNorm computes y = act((x - mean) / sqrt(var + eps) * w + b), with mean and
 // variance over groups of channels.
 //
 //	x, y [batch, channels, positions]   w, b [channels]
@@ -20,10 +20,13 @@ type groupNorm struct {
 	eps              float64
 	groups           int
 	share, positions int // channels of a group, and what follows each
+	act              unary
 }
 
 func groupNormOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.GroupNormAttr)
+	act, known := b.actOf(op.DefaultAct(a.Act))
+	ok = ok && known
 	for _, t := range in {
 		ok = ok && stored(t.DType)
 	}
@@ -35,7 +38,7 @@ func groupNormOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 				return nil, err
 			}
 			shape := args.In[0].Shape
-			g := &groupNorm{b: b, x: vs[0], y: vs[len(args.In)], eps: a.Eps, groups: a.Groups, share: shape[1] / a.Groups, positions: prod(shape[2:])}
+			g := &groupNorm{b: b, x: vs[0], y: vs[len(args.In)], eps: a.Eps, groups: a.Groups, share: shape[1] / a.Groups, positions: prod(shape[2:]), act: act}
 			if a.Affine {
 				g.w, g.c = vs[1], vs[2]
 				for i, t := range args.In[1:3] {
@@ -78,6 +81,9 @@ func (g *groupNorm) group(worker, id int) {
 			if g.w.there() {
 				f.MulS(y, y, g.w.one(channel))
 				f.AddS(y, y, g.c.one(channel))
+			}
+			if g.act != nil {
+				g.act(y, y)
 			}
 			g.y.done(y, at)
 		}

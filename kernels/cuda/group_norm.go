@@ -76,12 +76,13 @@ func (s groupShape) bound(b *Backend, y, x, weight, bias, dy, scratch kernels.Te
 	return p, nil
 }
 
-// groupNorm is y = (x - mean) / sqrt(var + eps) * w + b.
+// groupNorm is y = act((x - mean) / sqrt(var + eps) * w + b).
 //
 //	x, y [batch, channels, ...]   w, b [channels]
 func groupNorm(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.GroupNormAttr)
-	ok = ok && in[0].DType == out[0].DType && len(in) <= 3
+	last, known := map[string]string{"": "group_norm", "silu": "group_norm_silu"}[a.Act]
+	ok = ok && known && in[0].DType == out[0].DType && len(in) <= 3
 	for _, t := range in {
 		ok = ok && stored(t.DType)
 	}
@@ -91,7 +92,7 @@ func groupNorm(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if err != nil || args.In[0].Len() == 0 {
 			return nothing, err
 		}
-		return b.groupSteps(p, s, "group_norm")
+		return b.groupSteps(p, s, last)
 	}
 	return kernel{inPlace: func(i int) bool { return i == 0 }, bind: bind, scratch: groupScratch(a, false)}, ok
 }

@@ -135,8 +135,8 @@ ALWAYS void put(const Group &p, u64 start, u64 i, u32 n, const float *v) {
 		if (k < n) store_float(p.y, p.type, start + i + k, v[k]);
 }
 
-// group_norm is (x - mean) / sqrt(var + eps) * weight + bias.
-KERNEL_OF(256, group_norm, Group) {
+// normalise is act((x - mean) / sqrt(var + eps) * weight + bias).
+template <bool silu> ALWAYS void normalise(const Group &p) {
 	u64 row, from, end;
 	slice_of(p, &row, &from, &end);
 	const float *stats = p.stats + 3 * row;
@@ -152,10 +152,16 @@ KERNEL_OF(256, group_norm, Group) {
 		weights(p, w, p.weight, p.weight_type, 1.0f, row, i, count[q]);
 		weights(p, b, p.bias, p.bias_type, 0.0f, row, i, count[q]);
 #pragma unroll
-		for (u32 k = 0; k < 4; k++) v[q][k] = (v[q][k] - high - low) * scale * w[k] + b[k];
+		for (u32 k = 0; k < 4; k++) {
+			v[q][k] = (v[q][k] - high - low) * scale * w[k] + b[k];
+			if (silu) v[q][k] = v[q][k] * sigmoid_of(v[q][k]);
+		}
 		put(p, row * p.n, i, count[q], v[q]);
 	}
 }
+
+KERNEL_OF(256, group_norm, Group) { normalise<false>(p); }
+KERNEL_OF(256, group_norm_silu, Group) { normalise<true>(p); }
 
 // group_sums gives of each slice of a channel the sums of dy z and of dy, z being
 // the normalised x.

@@ -45,7 +45,7 @@ func cacheAppend() Def {
 		Grad: cacheAppendGrad,
 		Cases: []Case{
 			c("", 2, 7, 3, 2, 4, 4), c("full", 1, 5, 5, 1, 17, 0), c("one token", 3, 17, 1, 2, 3, 16),
-			c("beyond the end", 3, 6, 4, 1, 5, 8), large,
+			c("beyond the end", 3, 6, 4, 1, 5, 8), c("whole blocks", 2, 5, 2, 2, 32, 4), large,
 		},
 	}
 }

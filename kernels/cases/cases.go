@@ -58,6 +58,11 @@ func Variants(d op.Def, c op.Case) []Variant {
 	case c.Large:
 		return out
 	}
+	if in, some := narrowed(c.In, ir.Q8_0, cached); some {
+		if _, err := d.Infer(in, c.Attr); err == nil {
+			out = append(out, Variant{" " + ir.Q8_0.String() + " cache", in})
+		}
+	}
 	return append(out, blocked(d, c, ir.Blocked())...)
 }
 
@@ -83,11 +88,6 @@ func blocked(d op.Def, c op.Case, types []ir.DType) (out []Variant) {
 		}
 		if _, err := d.Infer(in, c.Attr); err == nil {
 			out = append(out, Variant{" " + t.String(), in})
-		}
-	}
-	if in, some := narrowed(c.In, ir.Q8_0, func(i int) bool { return slices.Contains(d.Cached, i) }); some {
-		if _, err := d.Infer(in, c.Attr); err == nil {
-			out = append(out, Variant{" " + ir.Q8_0.String() + " cache", in})
 		}
 	}
 	return out

@@ -29,6 +29,9 @@ type attend struct {
 	_                                             uint32
 }
 
+// codeQ8 is the type of operands in q8_0, in source/attention.h.
+const codeQ8 = 8
+
 // attentionTile is how many rows or keys are a tile, in source/attention.h.
 const attentionTile = 64
 
@@ -36,6 +39,10 @@ const attentionTile = 64
 func (b *Backend) operand(t kernels.Tensor) (operand, error) {
 	at, err := b.pointer(t)
 	o := operand{at: at, code: codes[t.DType], width: uint32(t.Shape[len(t.Shape)-1])}
+	if t.DType == ir.Q8_0 {
+		o.code = codeQ8
+		return o, err
+	}
 	if o.width%4 == 0 && int(at)%(4*t.DType.Size()) == 0 {
 		o.quads = 1
 		if o.width%8 == 0 && int(at)%16 == 0 {
@@ -85,6 +92,9 @@ func (b *Backend) attend(at op.AttentionAttr, in []kernels.Tensor) (*attend, err
 	return p, nil
 }
 
+// inBlocksOf8 reports whether a cache is kept in q8_0.
+func inBlocksOf8(t ir.Type) bool { return t.DType == ir.Q8_0 && t.Blocks(t.DType) }
+
 func one(v bool) uint32 {
 	if v {
 		return 1
@@ -97,7 +107,7 @@ func one(v bool) uint32 {
 func attends(in []ir.Type) bool {
 	for i, t := range in[:7] {
 		switch {
-		case i < 3 && (!stored(t.DType) || len(t.Shape) != 4), i == 3 && t.DType != ir.Invalid && !stored(t.DType),
+		case i < 3 && (!stored(t.DType) && (i == 0 || !inBlocksOf8(t)) || len(t.Shape) != 4), i == 3 && t.DType != ir.Invalid && !stored(t.DType),
 			i > 3 && t.DType != ir.Invalid && !isIndex(t):
 			return false
 		}

@@ -11,13 +11,16 @@ import (
 	"pipe.dev/kernels/cuda/driver"
 )
 
-// blocked lists the kernels of ops that read weights in blocks.
+// blocked lists the kernels of ops that read weights, or caches, in blocks.
 func blocked() map[string]maker {
 	return map[string]maker{
 		"linear":        blockLinear,
 		"gated_linear":  blockGated,
 		"expert_linear": blockExperts,
 		"embedding":     blockEmbedding,
+
+		"attention":    attention,
+		"cache_append": cacheAppendBlocks,
 	}
 }
 

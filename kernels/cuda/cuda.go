@@ -113,7 +113,7 @@ func (b *Backend) Kernel(op string, attr any, in, out []ir.Type) (kernels.Kernel
 		ok = ok && len(t.Shape) <= axes
 	}
 	for _, t := range out {
-		ok = ok && !t.DType.Blocked()
+		ok = ok && (!t.DType.Blocked() || op == "cache_append")
 	}
 	if !ok {
 		return nil, false

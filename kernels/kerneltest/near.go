@@ -8,13 +8,16 @@ import (
 	"pipe.dev/kernels/cases"
 )
 
-// epsilon is the distance of 1 from the next number of a type.
+// epsilon is the distance of 1 from the next number of a type; of q8_0, how far a number
+// may be off that is 1 at most: half a step of 127, and half a step of the f16 scale.
 func epsilon(t ir.DType) float64 {
 	switch t {
 	case ir.BF16:
 		return 1. / 128
 	case ir.F16:
 		return 1. / 1024
+	case ir.Q8_0:
+		return 1./254 + 1./2048
 	}
 	return 0
 }
@@ -25,7 +28,7 @@ func near(t ir.DType, got, want []float64, tol float64) error {
 	if len(got) != len(want) {
 		return fmt.Errorf("%d elements, want %d", len(got), len(want))
 	}
-	if !t.Float() {
+	if !t.Float() && !t.Blocked() {
 		tol = 0
 	}
 	worst, at := 0., -1

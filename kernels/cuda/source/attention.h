@@ -21,6 +21,9 @@ typedef float f32x4 __attribute__((vector_size(16)));
 // no others gives 0.
 static constexpr float Hidden = -1e29f;
 
+// Q8 is the type of keys and values in q8_0: blocks of 32 elements, of 34 bytes each.
+static constexpr u32 Q8 = 8;
+
 // Operand is a matrix of rows of a width. Where quads is set, four elements can be
 // loaded at once.
 struct Operand {
@@ -126,6 +129,13 @@ DEV f32x4 load_quad(const Operand &o, i64 line, u32 c) {
 	f32x4 x = {};
 	i64 i = line * o.width + c;
 	if (c >= o.width) return x;
+	if (o.type == Q8) {
+		const u16 *block = (const u16 *)o.at + (i >> 5) * 17, *codes = block + 1 + (c % 32) / 2;
+		u32 four = codes[0] | (u32)codes[1] << 16;
+		float d = f16_value(block[0]);
+		UNROLL for (u32 e = 0; e < 4; e++) x[e] = d * (float)(i8)(four >> 8 * e);
+		return x;
+	}
 	if (!o.quads) {
 		for (u32 e = 0; e < 4; e++) x = f32x4{x[1], x[2], x[3], c + e < o.width ? load_float(o.at, o.type, i + e) : 0.0f};
 		return x;

@@ -104,8 +104,20 @@ func (b *Backend) blasProduct(p *matmulParams, x, w, bias, y, scratch kernels.Te
 	return func(ctx context.Context) error {
 		if in, ok := ctx.(*inside); ok {
 			in.root.launches++
-			return bound.Put()
+			return b.blasError(bound.Put())
 		}
-		return b.alone(bound.Run)
+		return b.blasError(b.alone(bound.Run))
 	}, nil
+}
+
+// blasError is what the driver says of a device on which the library failed, if it
+// is lost: the library only says that something failed.
+func (b *Backend) blasError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, lost := b.device.FreeMemory(); errors.Is(lost, driver.ErrLost) {
+		err = lost
+	}
+	return fmt.Errorf("cuda: %w", err)
 }

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cases"
 	"pipe.dev/kernels/cuda/cublas"
+	"pipe.dev/kernels/cuda/driver"
 	"pipe.dev/kernels/cuda/emulator"
 )
 
@@ -194,6 +196,35 @@ func TestCuBLAS(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A device that is lost is told as such, whoever notices.
+func TestCuBLASLost(t *testing.T) {
+	data, err := os.ReadFile(emulator.Library(t, "."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "libcuda.so.1")
+	if err := os.WriteFile(path, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Options{Library: path, CuBLAS: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step, _ := blasCases()[0].bind(t, b)
+	nothing, err := launch(b, "limits", "limit_nothing", grid{driver.Dim{X: 1, Y: 1, Z: 1}, 32}, &limitParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := emulator.Set(path, "lose=0"); err != nil {
+		t.Fatal(err)
+	}
+	nothing(t.Context())
+	b.Sync(t.Context())
+	if err := step(t.Context()); !errors.Is(err, driver.ErrLost) {
+		t.Error(err)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // flags of g++: a product and a sum are never made one, as the kernels say
@@ -63,9 +64,11 @@ func Build(folder string) (string, error) {
 	}
 	cache = filepath.Join(cache, "pipe")
 	path := filepath.Join(cache, "emulator-"+id, "libcuda.so.1")
-	if _, err := os.Stat(path); err == nil {
+	other := filepath.Join(filepath.Dir(path), "libcublasLt.so.13") // made last
+	if _, err := os.Stat(other); err == nil {
 		return path, nil
 	}
+	discard(cache)
 	objects := make([]string, len(parts))
 	errs := make([]error, len(parts))
 	turns := make(chan struct{}, runtime.GOMAXPROCS(0))
@@ -82,7 +85,26 @@ func Build(folder string) (string, error) {
 	if err := errors.Join(errs...); err != nil {
 		return "", err
 	}
-	return path, produce(compiler, path, slices.Concat([]string{"-shared", "-Wl,-soname,libcuda.so.1"}, objects)...)
+	if err := produce(compiler, path, slices.Concat([]string{"-shared", "-Wl,-soname,libcuda.so.1"}, objects)...); err != nil {
+		return "", err
+	}
+	if err := os.Symlink(filepath.Base(path), other); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	return path, nil
+}
+
+// discard removes what has not been built in the last three days from the folder of builds. What can't be
+// removed stays: it is in nobody's way.
+func discard(cache string) {
+	for _, pattern := range []string{"emulator-*", "emulator-objects/*"} {
+		found, _ := filepath.Glob(filepath.Join(cache, pattern))
+		for _, path := range found {
+			if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > 72*time.Hour {
+				_ = os.RemoveAll(path)
+			}
+		}
+	}
 }
 
 // produce has the compiler make a file, unless it is there.

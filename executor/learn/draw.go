@@ -132,7 +132,11 @@ func (t *Trainer) beside(part int, full []data.Batch, i int) func() error {
 		return nil
 	case i+1 < len(full):
 		return func() error { return t.fill(t.takes(part, &full[i+1]), &full[i+1], int64(t.counter)+1) }
-	case part != t.lastPart() || t.step+1 >= t.cfg.Steps || t.evaluates(t.step+1):
+	}
+	if next := t.partAfter(part); next >= 0 { // it takes the same batches
+		return func() error { return t.fill(t.takes(next, &full[0]), &full[0], int64(t.step*len(t.batch))) }
+	}
+	if t.step+1 >= t.cfg.Steps || t.evaluates(t.step+1) {
 		return nil
 	}
 	return t.besideStep
@@ -156,13 +160,12 @@ func (t *Trainer) besideStep() error {
 	return nil
 }
 
-// lastPart is the last part that has a turn in this step.
-func (t *Trainer) lastPart() int {
-	last := -1
-	for i, turn := range t.cfg.Parts {
-		if _, due := turn.number(t.step); due {
-			last = i
+// partAfter is the part that has the next turn in this step; -1 if there is none.
+func (t *Trainer) partAfter(part int) int {
+	for i := part + 1; i < len(t.cfg.Parts); i++ {
+		if _, due := t.cfg.Parts[i].number(t.step); due {
+			return i
 		}
 	}
-	return last
+	return -1
 }

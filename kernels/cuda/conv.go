@@ -145,7 +145,7 @@ func (p *convParams) family(x, w ir.DType) string {
 	return ""
 }
 
-// weightGradParams is Grad of source/conv.cu.
+// weightGradParams is Grad of source/conv.h.
 type weightGradParams struct {
 	conv        convParams
 	dy, partial driver.Pointer
@@ -154,10 +154,11 @@ type weightGradParams struct {
 }
 
 // gradParts is into how many parts the sum over positions is split, and how long
-// they are, so that the blocks of all fill a large device twice. Sizes alone decide.
-func gradParts(rows, columns, groups, positions int) (count, length int) {
+// they are, so that the blocks of all fill a large device twice: a tile has so many
+// rows. Sizes alone decide.
+func gradParts(high, rows, columns, groups, positions int) (count, length int) {
 	const blocks, least = 264, 512
-	tiles := parts(rows, tile) * parts(columns, tile) * groups
+	tiles := parts(rows, high) * parts(columns, tile) * groups
 	count = max(1, min(blocks/tiles, positions/least))
 	length = parts(parts(max(positions, 1), count), 16) * 16
 	return parts(max(positions, 1), length), length
@@ -168,6 +169,14 @@ func gradSizes(dy, dw []int, groups int) (rows, columns, positions int) {
 	return dw[0] / groups, prod(dw[1:]), dy[0] * prod(dy[2:])
 }
 
+// gradKernel names the kernel for element types, and how many rows its tiles have.
+func gradKernel(x, dy ir.DType) (file, name string, high int) {
+	if x == dy && x != ir.F32 {
+		return "conv_grad_tensor", "conv_weight_grad_" + x.String(), 128
+	}
+	return "conv", "conv_weight_grad", tile
+}
+
 // convWeightGrad is the gradient of the weight of a convolution.
 //
 //	x [batch, in, spatial...]   dy [batch, out, spatial...]   dw [out, in/groups, kernel...]
@@ -175,7 +184,8 @@ func convWeightGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bo
 	a, ok := attr.(op.ConvAttr)
 	scratch := func(_ any, in, out []ir.Type) int64 {
 		rows, columns, positions := gradSizes(in[1].Sizes(), out[0].Sizes(), a.Groups)
-		if count, _ := gradParts(rows, columns, a.Groups, positions); count > 1 && rows >= fewRows {
+		_, _, high := gradKernel(in[0].DType, in[1].DType)
+		if count, _ := gradParts(high, rows, columns, a.Groups, positions); count > 1 && rows >= fewRows {
 			return 4 * int64(count) * int64(out[0].Elems())
 		}
 		return 0
@@ -195,9 +205,10 @@ func convWeightGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bo
 		if rows < fewRows {
 			return launch(b, "conv", "conv_weight_grad_few", grid{driver.Dim{X: columns, Y: rows, Z: a.Groups}, 256}, p)
 		}
-		count, length := gradParts(rows, columns, a.Groups, positions)
+		file, name, high := gradKernel(x.DType, dy.DType)
+		count, length := gradParts(high, rows, columns, a.Groups, positions)
 		p.parts, p.length = uint32(count), uint64(length)
-		step, err := launch(b, "conv", "conv_weight_grad", grid{driver.Dim{X: parts(columns, tile), Y: parts(rows, tile), Z: a.Groups * count}, 256}, p)
+		step, err := launch(b, file, name, grid{driver.Dim{X: parts(columns, tile), Y: parts(rows, high), Z: a.Groups * count}, 256}, p)
 		if err != nil || count == 1 {
 			return step, err
 		}

@@ -67,3 +67,30 @@ func TestConvTensor(t *testing.T) {
 		}
 	}
 }
+
+// Gradients of weights by tensor cores have the bits of those by FMA of the same
+// numbers, in one part or several.
+func TestConvGradTensor(t *testing.T) {
+	b := open(t)
+	for _, c := range []struct {
+		x, dy, w []int
+		at       op.ConvAttr
+	}{
+		{[]int{3, 13, 35}, []int{3, 19, 29}, []int{19, 13, 5}, op.ConvAttr{Stride: "1", Before: "3", After: "1", Dilation: "2", Groups: 1, Kernel: "5"}},
+		{[]int{2, 6, 25, 24}, []int{2, 130, 25, 24}, []int{130, 6, 3, 3}, op.ConvAttr{Stride: "1,1", Before: "1,1", After: "1,1", Dilation: "1,1", Groups: 1, Kernel: "3,3"}},
+		{[]int{2, 18, 6, 9}, []int{2, 16, 6, 4}, []int{16, 9, 3, 2}, op.ConvAttr{Stride: "1,2", Before: "1,0", After: "1,0", Dilation: "1,1", Groups: 2, Kernel: "3,2"}},
+	} {
+		for _, d := range []ir.DType{ir.BF16, ir.F16} {
+			r := rand.New(rand.NewPCG(uint64(d), 2))
+			x, _ := normals(r, d, prod(c.x))
+			dy, _ := normals(r, d, prod(c.dy))
+			run := func(d ir.DType) []float64 {
+				in, out := []ir.Type{ir.T(d, c.x...), ir.T(d, c.dy...)}, []ir.Type{ir.T(ir.F32, c.w...)}
+				return compute(t, b, "conv_weight_grad", c.at, in, out, [][]float64{x, dy})[0]
+			}
+			if got, want := run(d), run(ir.F32); !slices.Equal(got, want) {
+				t.Errorf("%v of x %v, dy %v: not the sums in f32 of the same numbers", d, c.x, c.dy)
+			}
+		}
+	}
+}

@@ -176,7 +176,7 @@ func TestLongSums(t *testing.T) {
 			}
 		}
 	}
-	if count, _ := gradParts(9, 6, 2, 1402); count < 2 {
+	if count, _ := gradParts(tile, 9, 6, 2, 1402); count < 2 {
 		t.Errorf("a sum of 1402 positions has %d parts, so they were not tried", count)
 	}
 }

@@ -95,16 +95,6 @@ KERNEL(conv_few, Conv) {
 	}
 }
 
-// Grad is the gradient of the kernel: y are dy's elements, x as they were seen. The
-// sum goes over positions, split into parts of some length, which sizes alone fix.
-struct Grad {
-	Conv conv;
-	const void *dy;
-	float *partial; // [parts, groups·rows, channels·taps], where there is more than one
-	u64 length;
-	u32 parts, dy_type;
-};
-
 // weight_grad: a block computes a tile of channels of dy, and of channels of x and taps.
 KERNEL(conv_weight_grad, Grad) {
 	SHARED Four left[Deep][Tile / 4 + 1], right[Deep][Tile / 4 + 1];

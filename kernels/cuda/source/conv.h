@@ -87,3 +87,13 @@ DEV void put(const Conv &p, const View &v, u32 group, u32 row, u64 sample, const
 	if (p.activation) sum = activate(p.activation, sum);
 	store_float(p.y, p.y_type, at, sum);
 }
+
+// Grad is the gradient of the kernel: y are dy's elements, x as they were seen. The
+// sum goes over positions, split into parts of some length, which sizes alone fix.
+struct Grad {
+	Conv conv;
+	const void *dy;
+	float *partial; // [parts, groups·rows, channels·taps], where there is more than one
+	u64 length;
+	u32 parts, dy_type;
+};

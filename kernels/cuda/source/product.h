@@ -166,7 +166,7 @@ template <u32 type, u32 Lefts, u32 Rights> __attribute__((always_inline)) DEV vo
 // add_tile adds the products of a tile: a warp has 16 Lefts columns and 32 rows.
 template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> DEV void add_tile(float (*sum)[4][4], const u8 *left, const u8 *right, u32 column, u32 row) {
 	constexpr u32 Lefts = Tile / 32;
-#pragma unroll
+#pragma unroll wide ? 1 : 2
 	for (u32 k = 0; k < Deep; k += 16) {
 		u32 a[Lefts][4];
 #pragma unroll

@@ -71,6 +71,8 @@ func table() map[string]maker {
 		"gated_halves":  gatedHalves,
 		"expert_linear": expertLinear,
 
+		"expert_linear_grad": expertLinearGrad,
+
 		"dropout":         dropout,
 		"sort":            sortOp,
 		"topk":            topK,

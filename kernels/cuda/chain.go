@@ -43,11 +43,28 @@ const worthText = 1 << 16
 func inChain(args kernels.Args) bool {
 	to := args.Out[0].Shape
 	for _, x := range args.In {
-		if x.Len() != 1 && (len(x.Shape) > len(to) || !slices.Equal(x.Shape, to[len(to)-len(x.Shape):])) {
+		if _, ok := eachOf(x.Shape, to); !ok && x.Len() != 1 {
 			return false
 		}
 	}
 	return args.Out[0].Len() >= worthText
+}
+
+// eachOf is how many elements of a shape that follow one another an element of x
+// stands for; false where x is not some axes of it, one after the other.
+func eachOf(x, to []int) (each int, ok bool) {
+	each = 1
+	if len(x) > len(to) {
+		return 1, false
+	}
+	for len(x) > 0 && x[len(x)-1] == 1 {
+		each *= to[len(to)-1]
+		x, to = x[:len(x)-1], to[:len(to)-1]
+	}
+	for len(x) > 0 && x[0] == 1 {
+		x = x[1:]
+	}
+	return each, slices.Equal(x, to[len(to)-len(x):])
 }
 
 // bindChain writes and loads the kernel that fits how the operands lie.
@@ -64,7 +81,7 @@ func (b *Backend) bindChain(expr string, args kernels.Args) (kernels.Step, error
 		}
 	}
 	p := &emit.Params{}
-	if err := b.operands(&c, p, args.In, n); err != nil {
+	if err := b.operands(&c, p, args.In, n, args.Out[0].Shape); err != nil {
 		return nil, err
 	}
 	for i := range args.Out {
@@ -77,22 +94,27 @@ func (b *Backend) bindChain(expr string, args kernels.Args) (kernels.Step, error
 	return launchText(b, k, overElements(int(p.N)), p)
 }
 
-// operands says of the inputs of a chain over n elements how and where they lie.
-func (b *Backend) operands(c *emit.Chain, p *emit.Params, xs []kernels.Tensor, n int) error {
+// operands says of the inputs of a chain over n elements of a shape how and where
+// they lie.
+func (b *Backend) operands(c *emit.Chain, p *emit.Params, xs []kernels.Tensor, n int, to []int) error {
 	in, err := b.pointers(xs...)
 	if err != nil {
 		return err
 	}
+	each := make([]int, len(xs)) // elements of the result that one of x stands for
 	for i, x := range xs {
 		reach := emit.Repeats
-		switch x.Len() {
-		case n:
+		each[i], _ = eachOf(x.Shape, to)
+		switch {
+		case x.Len() == n:
 			reach = emit.Whole
-		case 1:
+		case x.Len() == 1:
 			reach = emit.One
+		case each[i] > 1:
+			reach = emit.Spread
 		}
 		c.Inputs = append(c.Inputs, emit.Input{DType: x.DType, Reach: reach})
-		if reach != emit.One && !alignedFor(c.Lanes, in[i], x) {
+		if reach == emit.Spread && each[i]%c.Lanes != 0 || reach < emit.One && !alignedFor(c.Lanes, in[i], x) {
 			c.Lanes = 1
 		}
 	}
@@ -102,6 +124,9 @@ func (b *Backend) operands(c *emit.Chain, p *emit.Params, xs []kernels.Tensor, n
 	places := make([]emit.Place, len(xs))
 	for i, x := range xs {
 		places[i] = emit.Place{At: uint64(in[i]), Size: uint32(x.Len() / c.Lanes)}
+		if c.Inputs[i].Reach == emit.Spread {
+			places[i].Size, places[i].Each = uint32(x.Len()), uint32(each[i]/c.Lanes)
+		}
 	}
 	if len(places) > emit.MaxInputs {
 		at, err := b.lasting(places)
@@ -160,7 +185,7 @@ func (b *Backend) bindSum(expr string, args kernels.Args) (kernels.Step, error) 
 	if n%4 != 0 {
 		c.Lanes = 1
 	}
-	if err := b.operands(&c, p, args.In, n); err != nil {
+	if err := b.operands(&c, p, args.In, n, nil); err != nil {
 		return nil, err
 	}
 	p.Results[0] = uint64(at[1])

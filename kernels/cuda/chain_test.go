@@ -121,6 +121,38 @@ func TestOneOpText(t *testing.T) {
 	}
 }
 
+// A number for each channel or row, as a bias or a norm, is taken by the written
+// kernel as NumPy has it.
+func TestSpread(t *testing.T) {
+	b := open(t)
+	x := make([]float64, 2*3*12000)
+	for i := range x {
+		x[i] = float64(i % 1000)
+	}
+	for _, c := range []struct {
+		whole, part []int
+		at          func(i int) int
+	}{
+		{[]int{2, 3, 120, 100}, []int{3, 1, 1}, func(i int) int { return i / 12000 % 3 }},
+		{[]int{2, 3, 12000}, []int{1, 3, 1}, func(i int) int { return i / 12000 % 3 }},
+		{[]int{24000, 3}, []int{24000, 1}, func(i int) int { return i / 3 }},
+		{[]int{6, 12000}, []int{6, 1}, func(i int) int { return i / 12000 }},
+		{[]int{6, 12000, 1}, []int{12000, 1}, func(i int) int { return i % 12000 }},
+	} {
+		part := ir.T(ir.F32, c.part...)
+		y := x[:part.Elems()]
+		got := compute(t, b, "sub", nil, []ir.Type{ir.T(ir.F32, c.whole...), part}, []ir.Type{ir.T(ir.F32, c.whole...)}, [][]float64{x, y})
+		for i, v := range x {
+			if want := v - y[c.at(i)]; got[0][i] != want {
+				t.Fatalf("%v - %v: [%d] is %v, want %v", c.whole, c.part, i, got[0][i], want)
+			}
+		}
+	}
+	if b.modules["elementwise"] != nil {
+		t.Error("the kernel with divisions was taken")
+	}
+}
+
 // A chain of one op has the bits of the op's own kernel, with four lanes and
 // with one; of a NaN it has a NaN.
 func TestChainBits(t *testing.T) {

@@ -38,7 +38,7 @@ type Params struct {
 type Place struct {
 	At   uint64
 	Size uint32 // of an input that repeats
-	_    uint32
+	Each uint32 // of one that is spread, how many runs an element stands for
 }
 
 const (
@@ -50,11 +50,14 @@ const (
 // Reach says how an input lies beside the results.
 type Reach int
 
-// An input has the shape of the results, or of their last axes, or one element.
+// An input has the shape of the results, or of their last axes, or one element; or
+// it is spread: each of its elements stands for a run of the results', as that of a
+// channel does or of a row, and all of it may repeat.
 const (
 	Whole Reach = iota
 	Repeats
 	One
+	Spread
 )
 
 // Input is an operand of a chain.

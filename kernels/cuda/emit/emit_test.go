@@ -28,6 +28,7 @@ var texts = map[string]Chain{
 	"step":      {Expr: "x0 x6 mul =t0 x1 x4 mul t0 x5 mul add =y0 x2 x4 mul t0 t0 mul x5 mul add =y1 x3 y0 y1 sqrt x6 add div sub =y2", Inputs: []Input{{ir.F32, Whole}, {ir.F32, Whole}, {ir.F32, Whole}, {ir.F32, Whole}, {ir.F32, One}, {ir.F32, One}, {ir.F32, One}}, Result: ir.F32, Results: 3, Lanes: 4},
 	"rounded":   {Expr: "x0 x1 mul bf16 x2 add f16 neg abs", Inputs: []Input{{ir.F32, Whole}, {ir.BF16, Repeats}, {ir.F16, Whole}}, Result: ir.F16, Results: 1, Lanes: 4},
 	"sum":       {Expr: "x0 x0 mul", Inputs: []Input{{ir.BF16, Whole}}, Result: ir.F32, Results: 1, Lanes: 4, Sum: true},
+	"spread":    {Expr: "x0 x1 add", Inputs: []Input{{ir.F16, Whole}, {ir.F32, Spread}}, Result: ir.F16, Results: 1, Lanes: 4},
 	"functions": {Expr: "x0 sign x0 exp x0 log x0 rsqrt x0 sin x0 cos x0 tanh x0 sigmoid x0 erf x0 floor pow max min add add add add add add", Inputs: []Input{{ir.F32, Whole}}, Result: ir.F32, Results: 1, Lanes: 1},
 }
 

@@ -2,6 +2,7 @@ package emit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pipe.dev/compiler/ir"
@@ -70,12 +71,15 @@ func (w *writer) loop(tokens []op.Token) {
 	if len(c.Inputs) > MaxInputs {
 		places, kind = w.to(long, "add.s64", fmt.Sprintf("%s, %d", w.pointer(inputsAt), -inputsAt)), "global"
 	}
-	ins, sizes, ones := make([]string, len(c.Inputs)), make([]string, len(c.Inputs)), make([]string, len(c.Inputs))
+	ins, sizes, each, ones := make([]string, len(c.Inputs)), make([]string, len(c.Inputs)), make([]string, len(c.Inputs)), make([]string, len(c.Inputs))
 	for k, x := range c.Inputs {
 		ins[k] = w.to(long, "cvta.to.global.u64", w.to(long, "ld."+kind+".u64", fmt.Sprintf("[%s+%d]", places, inputsAt+16*k)))
 		switch x.Reach {
-		case Repeats:
+		case Repeats, Spread:
 			sizes[k] = w.to(word, "ld."+kind+".u32", fmt.Sprintf("[%s+%d]", places, inputsAt+16*k+8))
+			if x.Reach == Spread {
+				each[k] = w.to(word, "ld."+kind+".u32", fmt.Sprintf("[%s+%d]", places, inputsAt+16*k+12))
+			}
 		case One:
 			ones[k] = w.load(x.DType, ins[k], 1)[0]
 		}
@@ -101,6 +105,11 @@ func (w *writer) loop(tokens []op.Token) {
 			continue
 		case Repeats:
 			at = w.to(word, "rem.u32", i+", "+sizes[k])
+		case Spread:
+			at = w.to(word, "rem.u32", w.to(word, "div.u32", i+", "+each[k])+", "+sizes[k])
+			where := w.to(long, "add.s64", ins[k]+", "+w.to(long, "mul.wide.u32", fmt.Sprintf("%s, %d", at, x.DType.Size())))
+			lanes[k] = slices.Repeat(w.load(x.DType, where, 1), c.Lanes)
+			continue
 		}
 		lanes[k] = w.load(x.DType, w.place(ins[k], at, x.DType), c.Lanes)
 	}

@@ -45,14 +45,14 @@ type tensorForm struct {
 
 // newTensorForm is for query [batch, seq, heads, d], key and value [batch, keys, groups,
 // dv]; false if tensor cores can't take these, or the device has no room. Queries in f32
-// over keys in bf16 are three numbers of 16 bits each.
+// over keys of 16 bits are planes of as many bits.
 func (b *Backend) newTensorForm(in []ir.Type) (f tensorForm, ok bool) {
 	q, v := in[0].Sizes(), in[2].Sizes()
 	d, dv := q[3], v[3]
 	name, planes, most := in[1].DType.String(), 1, 256
 	f = tensorForm{file: "attention_tensor", rows: 128, quads: 2}
-	if in[0].DType == ir.F32 && in[1].DType == ir.BF16 {
-		name, planes, most = "wide", 3, 128
+	if in[0].DType == ir.F32 {
+		name, planes, most = "wide_"+name, map[ir.DType]int{ir.BF16: 3, ir.F16: 2}[in[1].DType], 128
 		f.file, f.rows, f.quads = "attention_wide", 64, 1
 	} else if in[0].DType != in[1].DType {
 		return f, false

@@ -52,6 +52,7 @@ func TestAttentionParts(t *testing.T) {
 		{"wide", ir.BF16, ir.BF16, op.AttentionAttr{Causal: true, Softcap: 2, Scale: 0.5}, 136},
 		{"f32", ir.F32, ir.F32, op.AttentionAttr{Causal: true, Window: 90}, 17},
 		{"f32 and f16", ir.F32, ir.F16, op.AttentionAttr{Causal: true, ALiBi: 8, Softcap: 2}, 40},
+		{"f32 and f16 by FMA", ir.F32, ir.F16, op.AttentionAttr{Causal: true, ALiBi: 8, Softcap: 2}, 20},
 		{"f32 and bf16", ir.F32, ir.BF16, op.AttentionAttr{Causal: true, Window: 100}, 72},
 		{"f32 and bf16, wide", ir.F32, ir.BF16, op.AttentionAttr{Causal: true}, 132},
 	} {
@@ -103,6 +104,19 @@ func TestAttentionDocuments(t *testing.T) {
 	}
 }
 
+// Queries in f32 over keys in f16 may be far beyond what f16 holds.
+func TestAttentionUnits(t *testing.T) {
+	b := open(t)
+	a := attending{dtype: ir.F32, cache: ir.F16, attr: op.AttentionAttr{Causal: true, Scale: 0.25}, heads: 2, groups: 1, d: 24, seq: 1, room: 70, past: []int32{67}}
+	want := a.run(t, b)
+	for _, by := range []float64{0x1p30, 0x1p-50} {
+		a.times, a.attr.Scale = by, 0.25/by
+		if got := a.run(t, b); !sameBits(got, want) {
+			t.Errorf("queries times %g: %v\nand as they are: %v", by, got[:8], want[:8])
+		}
+	}
+}
+
 // divides says whether attention of these goes by tiles of keys.
 func (b *Backend) divides(in []ir.Type) bool {
 	if f, ok := b.newTensorForm(in[:3]); ok {
@@ -123,6 +137,7 @@ type attending struct {
 	seq, room, from  int
 	past             []int32
 	documents        []int32 // of the keys; none if left out
+	times            float64 // what queries are multiplied with; 0 for 1
 }
 
 func (a attending) types() []ir.Type {
@@ -179,7 +194,11 @@ func (a attending) values(i int, ty ir.Type) []float64 {
 	}
 	for z := range size[0] {
 		for j := range size[1] * size[2] * size[3] {
-			all = append(all, math.Sin(float64(1+i)*float64(1000*z+from+j)))
+			v := math.Sin(float64(1+i) * float64(1000*z+from+j))
+			if i == 0 && a.times != 0 {
+				v *= a.times
+			}
+			all = append(all, v)
 		}
 	}
 	return all

@@ -19,6 +19,7 @@ static constexpr u32 Sixteen = 16;
 template <u32 type, u32 W, u32 parts = 1> DEV ALWAYS void split(const Split &p) {
 	SHARED Row rows[Sixteen];
 	SHARED i32 documents[Tile];
+	SHARED float units[Sixteen];
 	const Attend &a = p.a;
 	u32 n = a.seq * a.share, width = a.v.width, each = p.chunks * a.groups * a.batch, g = tid() / 4, t = tid() % 4;
 	u8 *q = room(), *k = q + parts * Sixteen * pitch_of(a.q.width), *v = k + Tile * pitch_of(a.k.width);
@@ -32,7 +33,7 @@ template <u32 type, u32 W, u32 parts = 1> DEV ALWAYS void split(const Split &p) 
 		u32 to = (u32)rows[live - 1].hi;
 		if (j >= to || j + Tile <= (u32)rows[0].lo) continue;
 		if constexpr (parts > 1)
-			stage_parts<type, parts>(q, Sixteen, a.q, a, z, group, first, n);
+			stage_parts<type, parts>(q, units, Sixteen, a.q, a, z, group, first, n);
 		else
 			stage<true>(q, Sixteen, a.q, a, z, group, first, n);
 		stage<false>(k, Tile, a.k, a, z, group, j, to);
@@ -45,6 +46,7 @@ template <u32 type, u32 W, u32 parts = 1> DEV ALWAYS void split(const Split &p) 
 		wait_copies<1>();
 		sync();
 		dots<type, 1, parts>(s, q, k, a.q.width, Sixteen * pitch_of(a.q.width));
+		if constexpr (parts > 1 && type == F16) in_units<1>(s, units);
 		weigh<1>(a, z, rows, documents, j, false, s, tile);
 		packed<type, 1, parts>(w, s);
 		wait_copies<0>();

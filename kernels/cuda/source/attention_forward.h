@@ -50,6 +50,7 @@ template <u32 type, u32 M, u32 W, u32 parts = 1> DEV ALWAYS void forward(const F
 	constexpr u32 Rows = 64 * M;
 	SHARED Row rows[Rows];
 	SHARED i32 documents[Tile];
+	SHARED float units[parts > 1 ? Rows : 1];
 	const Attend &a = p.a;
 	u32 n = a.seq * a.share, tiles = (n + Rows - 1) / Rows, b = block_x();
 	u32 first = (tiles - 1 - b % tiles) * Rows, group = b / tiles % a.groups, z = b / tiles / a.groups;
@@ -66,7 +67,7 @@ template <u32 type, u32 M, u32 W, u32 parts = 1> DEV ALWAYS void forward(const F
 	UNROLL for (u32 m = 0; m < M; m++)
 		UNROLL for (u32 h = 0; h < 2; h++) so_far.top[m][h] = Hidden, so_far.total[m][h] = 0.0f;
 	if constexpr (parts > 1)
-		stage_parts<type, parts>(q, Rows, a.q, a, z, group, first, n);
+		stage_parts<type, parts>(q, units, Rows, a.q, a, z, group, first, n);
 	else
 		stage<true>(q, Rows, a.q, a, z, group, first, n);
 	stage<false>(k, Tile, a.k, a, z, group, j, to);
@@ -86,6 +87,7 @@ template <u32 type, u32 M, u32 W, u32 parts = 1> DEV ALWAYS void forward(const F
 			float s[M][8][4];
 			bool whole = rows[last].lo <= (i32)j && rows[own].hi >= (i32)(j + Tile) && !a.segments;
 			dots<type, M, parts>(s, q + own * pitch_of(a.q.width), k, a.q.width, Rows * pitch_of(a.q.width));
+			if constexpr (parts > 1 && type == F16) in_units<M>(s, units + own);
 			weigh<M>(a, z, rows + own, documents, j, whole, s, tile);
 			packed<type, M, parts>(w, s);
 			UNROLL for (u32 m = 0; m < M; m++)

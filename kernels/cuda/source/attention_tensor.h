@@ -44,7 +44,7 @@ struct Powers {
 };
 
 // split_pair takes two numbers of the type off two floats, which keep the rest: three of
-// BF16 hold a float32.
+// BF16 hold a float32, two of F16 22 bits of one that is not far below the greatest.
 template <u32 type> DEV ALWAYS u32 split_pair(float &low, float &high) {
 	u32 u = pack_half<type>(low, high);
 	low = low - (type == BF16 ? bf16_value((u16)u) : f16_value((u16)u));
@@ -52,16 +52,35 @@ template <u32 type> DEV ALWAYS u32 split_pair(float &low, float &high) {
 	return u;
 }
 
+// unit_of is a power of 2 of which the elements of a line have at most 2^14, so that F16
+// holds them; eight threads have the line.
+DEV ALWAYS float unit_of(const Operand &o, i64 line) {
+	float top = 0.0f;
+	for (u32 c = tid() % 8; line >= 0 && 4 * c < o.width; c += 8) {
+		f32x4 x = load_quad(o, line, 4 * c);
+		UNROLL for (u32 e = 0; e < 4; e++) top = __builtin_fmaxf(top, magnitude(x[e]));
+	}
+	for (u32 m = 1; m < 8; m *= 2) top = __builtin_fmaxf(top, f32_bits(exchange(bits_f32(top), m)));
+	i32 e = (i32)(bits_f32(top) >> 23) - 127 - 13;
+	return power_of_two(e < -100 ? -100 : e);
+}
+
 // stage_parts writes lines of float32 queries in parts, planes of `count` lines each, the
-// greatest part first.
-template <u32 type, u32 parts> DEV ALWAYS void stage_parts(u8 *to, u32 count, const Operand &o, const Attend &p, u32 z, u32 group, u32 first, u32 end) {
+// greatest part first; of F16 they are multiples of units.
+template <u32 type, u32 parts> DEV ALWAYS void stage_parts(u8 *to, float *units, u32 count, const Operand &o, const Attend &p, u32 z, u32 group, u32 first, u32 end) {
 	u32 chunks = 4 * steps_of(o.width), pitch = pitch_of(o.width);
 	for (u32 l = tid() / 8; l < count; l += threads() / 8) {
 		i64 line = first + l < end ? line_of<true>(p, z, group, first + l) : -1;
+		float unit = 1.0f;
+		if constexpr (type == F16) {
+			unit = unit_of(o, line);
+			if (tid() % 8 == 0) units[l] = unit;
+			unit = 1.0f / unit;
+		}
 		for (u32 c = tid() % 8; c < chunks; c += 8) {
 			f32x4 x = {}, y = {};
 			if (line >= 0) x = load_quad(o, line, 8 * c), y = load_quad(o, line, 8 * c + 4);
-			float v[8] = {x[0], x[1], x[2], x[3], y[0], y[1], y[2], y[3]};
+			float v[8] = {x[0] * unit, x[1] * unit, x[2] * unit, x[3] * unit, y[0] * unit, y[1] * unit, y[2] * unit, y[3] * unit};
 			UNROLL for (u32 part = 0; part < parts; part++) {
 				u32x4 u;
 				UNROLL for (u32 i = 0; i < 4; i++) u[i] = split_pair<type>(v[2 * i], v[2 * i + 1]);
@@ -92,6 +111,15 @@ template <u32 type, u32 M, u32 parts = 1> DEV ALWAYS void dots(float (&s)[M][8][
 				UNROLL for (u32 i = parts; i > 0; i--)
 					UNROLL for (u32 m = 0; m < M; m++) mma_half<type>(s[m][2 * n], x[i - 1][m], y), mma_half<type>(s[m][2 * n + 1], x[i - 1][m], y + 2);
 			}
+		}
+}
+
+// in_units multiplies products by the units of their lines.
+template <u32 M> DEV ALWAYS void in_units(float (&s)[M][8][4], const float *units) {
+	UNROLL for (u32 m = 0; m < M; m++)
+		UNROLL for (u32 h = 0; h < 2; h++) {
+			float unit = units[16 * m + 8 * h + tid() % Warp / 4];
+			UNROLL for (u32 n = 0; n < 8; n++) s[m][n][2 * h] = s[m][n][2 * h] * unit, s[m][n][2 * h + 1] = s[m][n][2 * h + 1] * unit;
 		}
 }
 

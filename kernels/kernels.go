@@ -22,6 +22,13 @@ type Buffer interface {
 	Free() error
 }
 
+// Mover is a Buffer that copies within itself without the host.
+type Mover interface {
+	// Move copies n bytes from one place to another, behind all steps that were called
+	// before. The places do not overlap.
+	Move(to, from, n int64) error
+}
+
 // Tensor is a typed view of device memory. The zero Tensor stands for an
 // input that was left out.
 type Tensor struct {

@@ -8,6 +8,7 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/decode"
 	"pipe.dev/executor/session"
+	"pipe.dev/kernels"
 )
 
 // batch is what continuing several prompts at once needs.
@@ -125,14 +126,22 @@ func (m *Model) move(p *plan.Plan) func(from, to, first, end int) error {
 			if n := s.Type.Shape[1].N; n == context { // others hold what is not of positions
 				at, size = row/int64(n)*int64(first), row/int64(n)*int64(end-first)
 			}
-			data := make([]byte, size)
-			if err := t.Buffer.Read(t.Offset+row*int64(from)+at, data); err != nil {
-				return err
-			}
-			if err := t.Buffer.Write(t.Offset+row*int64(to)+at, data); err != nil {
+			if err := moveBytes(t.Buffer, t.Offset+row*int64(to)+at, t.Offset+row*int64(from)+at, size); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
+}
+
+// moveBytes copies n bytes of a buffer to another place in it, on the device if it can.
+func moveBytes(b kernels.Buffer, to, from, n int64) error {
+	if m, ok := b.(kernels.Mover); ok {
+		return m.Move(to, from, n)
+	}
+	data := make([]byte, n)
+	if err := b.Read(from, data); err != nil {
+		return err
+	}
+	return b.Write(to, data)
 }

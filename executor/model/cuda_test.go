@@ -5,6 +5,7 @@ package model
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"pipe.dev/compiler"
@@ -191,6 +192,20 @@ func TestDevicePeak(t *testing.T) {
 			if left := counted(t, library, "allocated") - before; left != 0 {
 				t.Errorf("%s: %d bytes are left", name, left)
 			}
+		}
+	}
+}
+
+// Sequences of several lengths that are continued at once, whose caches move on the device when one is done, give the
+// tokens that each gives alone, also where layers stay on the host.
+func TestBatchCUDA(t *testing.T) {
+	prompts, most := [][]int32{{1, 2, 3}, {4, 5}, {6, 7, 8, 9}}, []int{2, 6, 5}
+	alone, _ := open(t, filepath.Join(golden, "arch", "llama"), 1, "")
+	want := greedyBatch(t, alone, prompts, most, 3)
+	for _, off := range []Offload{{}, {Cut: true, Layers: 1}} {
+		m, _ := onCUDA(t, "llama", off)
+		if got := greedyBatch(t, m, prompts, most, 2); !slices.EqualFunc(got, want, slices.Equal) {
+			t.Errorf("%+v: %v, want %v", off, got, want)
 		}
 	}
 }

@@ -70,6 +70,21 @@ func (u *buffer) Read(offset int64, dst []byte) error {
 	return u.b.stage.read(dst, u.at+driver.Pointer(offset))
 }
 
+// Move copies within the memory, behind all steps that were called before.
+func (u *buffer) Move(to, from, n int64) error {
+	if err := errors.Join(u.check("move", to, n), u.check("move", from, n)); err != nil {
+		return err
+	}
+	if u.none {
+		return fmt.Errorf("cuda: move in a buffer without memory")
+	}
+	err := u.b.alone(func() error { return u.b.stream.Copy(u.at+driver.Pointer(to), u.at+driver.Pointer(from), n) })
+	if err != nil {
+		return fmt.Errorf("cuda: move %d bytes: %w", n, err)
+	}
+	return nil
+}
+
 // Free gives the memory back. Steps bound to it must not run any more.
 func (u *buffer) Free() error {
 	if u.at == 0 || u.none {

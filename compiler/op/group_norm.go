@@ -48,6 +48,9 @@ func channelParams(x ir.Type, affine bool, more ...Param) ([]Param, error) {
 
 // perChannel views a weight [channels] beside x, in x's type.
 func (b *Builder) perChannel(w, x ir.Value) ir.Value {
+	if b.err != nil {
+		return w // x may have no shape
+	}
 	shape := []ir.Dim{x.Type().Shape[1]}
 	for range x.Type().Shape[2:] {
 		shape = append(shape, ir.D(1))

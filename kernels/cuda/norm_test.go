@@ -34,6 +34,26 @@ func TestNormRows(t *testing.T) {
 	}
 }
 
+// Rows of softmax of each variant are what float64 gives.
+func TestSoftmaxRows(t *testing.T) {
+	b, r := open(t), rand.New(rand.NewPCG(2, 2))
+	for _, n := range []int{4, 260, 516, 4100, 8196} {
+		const rows = 5
+		x, kind := numbers(r, rows*n), []ir.Type{ir.T(ir.F32, rows, n)}
+		y := compute(t, b, "softmax", op.AxisAttr{Axis: 1}, kind, kind, [][]float64{x})[0]
+		log := compute(t, b, "log_softmax", op.AxisAttr{Axis: 1}, kind, kind, [][]float64{x})[0]
+		for i := 0; i < len(x); i += 1 + n/200 {
+			sum := 0.0
+			for _, o := range x[i/n*n:][:n] {
+				sum += math.Exp(o - x[i])
+			}
+			if math.Abs(y[i]*sum-1) > 2e-6 || math.Abs(log[i]+math.Log(sum)) > 2e-6*math.Log(sum)+1e-6 {
+				t.Fatalf("rows of %d: [%d] is %v and %v, want %v and %v", n, i, y[i], log[i], 1/sum, -math.Log(sum))
+			}
+		}
+	}
+}
+
 func numbers(r *rand.Rand, n int) []float64 {
 	out := make([]float64, n)
 	for i := range out {

@@ -187,7 +187,15 @@ func (b *Backend) along(a int, args kernels.Args) (*alongParams, error) {
 	return &alongParams{at[0], at[1], uint64(outer), uint64(n), uint64(inner), codes[args.In[0].DType], 0}, nil
 }
 
+// softmaxOp makes the kernel of softmax or of its logarithm: of rows that lie
+// together in registers, and else by passes over x.
 func softmaxOp(log bool) maker {
+	type params struct {
+		y, x       driver.Pointer
+		rows, n    uint64
+		code, team uint32
+		log        uint32
+	}
 	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		a, ok := attr.(op.AxisAttr)
 		return kernel{inPlace: sameType(in, out), bind: func(args kernels.Args) (kernels.Step, error) {
@@ -198,7 +206,12 @@ func softmaxOp(log bool) maker {
 			if log {
 				p.log = 1
 			}
-			return launch(b, "reduce", "softmax", overRows(int(p.outer*p.inner), int(p.n)), p)
+			t := teamOf(int(p.n), p.inner == 1 && inQuads([]driver.Pointer{p.y, p.x}, []kernels.Tensor{args.Out[0], args.In[0]}))
+			if t.quads == 0 {
+				return launch(b, "reduce", "softmax", overRows(int(p.outer*p.inner), int(p.n)), p)
+			}
+			held := &params{p.y, p.x, p.outer, p.n, p.code, uint32(t.threads), p.log}
+			return launch(b, "softmax", t.variant("softmax"), t.grid(int(p.outer)), held)
 		}}, ok && stored(in[0].DType) && in[0].DType == out[0].DType
 	}
 }

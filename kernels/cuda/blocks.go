@@ -258,10 +258,8 @@ func (b *Backend) Pack(l ir.Layout, weight ir.Type, dst kernels.Buffer, offset i
 	if err != nil {
 		return err
 	}
-	to := make([]byte, b.LayoutBytes(l, weight))
 	rows, width := linesOf(weight.Sizes())
-	c.pack(to, src, rows, width)
-	return dst.Write(offset, to)
+	return c.packInto(dst, offset, src, rows, width, packBytes)
 }
 
 // blocks is Blocks of source/blocks.h.

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
@@ -255,5 +256,40 @@ func TestPlanes(t *testing.T) {
 	}
 	if err := b.Pack("panels", w, nil, 0, make([]byte, w.Bytes())); err == nil {
 		t.Error("weights are packed in a layout that there isn't")
+	}
+}
+
+// A weight that is packed some rows at a time lies as it does when it is packed at once.
+func TestPackRows(t *testing.T) {
+	b := open(t)
+	const rows, width = 7, 768
+	for _, d := range ir.Blocked() {
+		w := ir.T(d, rows, width)
+		c, err := codingOf(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src := make([]byte, w.Bytes())
+		for i := range src {
+			src[i] = byte(i*i*7 + i>>3)
+		}
+		want := make([]byte, b.LayoutBytes(Planes, w))
+		c.pack(want, src, rows, width)
+		dst, err := b.Alloc(int64(len(want)) + 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, piece := range []int{1, 1500, packBytes} {
+			if err := c.packInto(dst, 32, src, rows, width, piece); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(want))
+			if err := dst.Read(32, got); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%v, pieces of %d bytes: other planes, %v", d, piece, err)
+			}
+		}
+		if err := dst.Free(); err != nil {
+			t.Error(err)
+		}
 	}
 }

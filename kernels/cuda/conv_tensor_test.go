@@ -17,6 +17,7 @@ import (
 // same numbers, and a sample is the same alone.
 func TestConvTensor(t *testing.T) {
 	b := open(t)
+	defer noConflicts(t)()
 	for _, c := range []struct {
 		name string
 		x, w []int // x of the convolution, and its weight
@@ -72,6 +73,7 @@ func TestConvTensor(t *testing.T) {
 // numbers, in one part or several.
 func TestConvGradTensor(t *testing.T) {
 	b := open(t)
+	defer noConflicts(t)()
 	for _, c := range []struct {
 		x, dy, w []int
 		at       op.ConvAttr

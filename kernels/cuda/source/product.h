@@ -191,11 +191,12 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> DEV void ad
 
 // put_four stores n of four neighbours of the result.
 DEV void put_four(const MatMul &p, u64 i, const float *v, u32 n) {
-	if (n == 4 && i % 4 == 0 && p.y_type == F32)
+	bool wide = p.y_type == F32, together = n == 4 && ((u64)p.y + i * (wide ? 4 : 2)) % (wide ? 16 : 8) == 0;
+	if (together && wide)
 		*(u32x4 *)((float *)p.y + i) = *(const u32x4 *)v;
-	else if (n == 4 && i % 4 == 0 && p.y_type == BF16)
+	else if (together && p.y_type == BF16)
 		*(u32x2 *)((u16 *)p.y + i) = u32x2{bf16_of(v[0]) | (u32)bf16_of(v[1]) << 16, bf16_of(v[2]) | (u32)bf16_of(v[3]) << 16};
-	else if (n == 4 && i % 4 == 0)
+	else if (together)
 		*(u32x2 *)((u16 *)p.y + i) = u32x2{f16_of(v[0]) | (u32)f16_of(v[1]) << 16, f16_of(v[2]) | (u32)f16_of(v[3]) << 16};
 	else
 		for (u32 j = 0; j < n; j++) store_float(p.y, p.y_type, (i64)(i + j), v[j]);

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -74,4 +75,48 @@ func weights(t *testing.T, b *Backend, r *rand.Rand, d ir.DType, shape ...int) k
 		values[i] = r.NormFloat64()
 	}
 	return put(t, b, d, "", cases.Encode(d, values), shape...)
+}
+
+// An expert that there isn't is told with its place, by each of the kernels.
+func TestExpertOutOfRange(t *testing.T) {
+	const experts, n, k = 3, 8, 256
+	b, r := open(t), rand.New(rand.NewPCG(5, 6))
+	linear, grad := op.ExpertLinearAttr{OutFeatures: n, Experts: experts}, op.ExpertGradAttr{Experts: experts}
+	for _, tokens := range []int{2, 37} {
+		chosen := make([]float64, 2*tokens)
+		chosen[3], chosen[2] = experts, -1
+		x, picks := put(t, b, ir.F32, "", f32Bytes(make([]float32, tokens*k)), tokens, k), put(t, b, ir.I32, "", cases.Encode(ir.I32, chosen), tokens, 2)
+		dy := put(t, b, ir.F32, "", f32Bytes(make([]float32, tokens*2*n)), tokens, 2, n)
+		for _, c := range []struct {
+			name string
+			attr any
+			in   []kernels.Tensor
+			out  []int
+		}{
+			{"expert_linear", linear, []kernels.Tensor{x, picks, weights(t, b, r, ir.Q8_0, experts, n, k)}, []int{tokens, 2, n}},
+			{"expert_linear", linear, []kernels.Tensor{x, picks, weights(t, b, r, ir.F32, experts, n, k)}, []int{tokens, 2, n}},
+			{"expert_linear_grad", grad, []kernels.Tensor{x, picks, dy}, []int{experts, n, k}},
+		} {
+			var types []ir.Type
+			for _, x := range c.in {
+				types = append(types, ir.T(x.DType, x.Shape...))
+			}
+			kernel, ok := b.Kernel(c.name, c.attr, types, []ir.Type{ir.T(ir.F32, c.out...)})
+			if !ok {
+				t.Fatalf("no kernel for %s of %v", c.name, types)
+			}
+			args := kernels.Args{Attr: c.attr, In: c.in, Out: []kernels.Tensor{put(t, b, ir.F32, "", nil, c.out...)}}
+			if n := kernel.Scratch(c.attr, types, nil); n > 0 {
+				args.Scratch = put(t, b, ir.U8, "", nil, int(n))
+			}
+			step, err := kernel.Bind(args)
+			if err == nil {
+				err = step(t.Context())
+			}
+			var bad *kernels.IndexError
+			if !errors.As(err, &bad) || *bad != (kernels.IndexError{At: 3, Index: experts, Limit: experts}) {
+				t.Errorf("%s of %v: %v", c.name, types, err)
+			}
+		}
+	}
 }

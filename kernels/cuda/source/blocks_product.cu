@@ -3,21 +3,23 @@
 // As on CPU, activations are quantised to 8 bits in blocks of 32 first, so that
 // the product of two blocks is a sum of whole numbers, which is exact, and mma of
 // 16 rows of weights with 8 rows of x is one for each unit. To the sum of floats
-// each adds by three instructions an element: 12 a thread and unit, and a third
-// more for all else, of which 4 processors of 132 start 4 each clock: 3.8e14
-// operations a second is what an H200 can do at most.
+// each adds by three instructions an element, 12 a thread and unit. With all else a
+// warp needs 333 instructions for 16 mma of q4_0, 352 of q4_k and 396 of q8_0, of which
+// an H200 starts 9.3e11 a second: 3.1 to 3.6e14 operations a second at most.
 //
-// few: of 4 rows of x or less, memory bounds it. 4096 x 4096 of q4_0 are 9.4 MB, 2 µs
-// at 4.8e12 bytes/s; they come at 1.2 units a clock and processor. Each weight is read once, 16 bytes a thread, by
-// warps of their own parts of the sum, and what comes next before what is there is used.
-// Rows of x are every other of 8, so that a thread has half as many sums.
+// few: of 4 rows of x or less, memory bounds it: 4096 x 4096 of q4_0 are 9.4 MB, 2 µs
+// at 4.8e12 bytes/s. So 1.2 units come a clock and processor, which starts 55
+// instructions meanwhile for 16 of them; 35 are needed of q4_0, 43 of q4_k. Each
+// weight is read once, 16 bytes a thread, by warps of their own parts of the sum, and
+// what comes next before what is there is used. Rows of x are every other of 8, so
+// that a thread has half as many sums.
 //
-// some: 8 to 32 rows of x, else as few; for sizes that are not many tiles.
+// some: 5 to 32 rows of x, else as few; and more, where sizes are not many tiles.
 //
 // many: tiles of 128 rows of weights and 64 of x. A warp does 32 by 64, so that
-// codes are made of blocks once for 64 rows. Rows of x come by cp.async three fours
-// ahead; weights, which no other warp wants, by registers. 18 KB of both operands
-// are read for 2.1e6 operations: 3.3e12 bytes/s from the second cache at 3.8e14.
+// codes are made of blocks once for 64 rows. Rows of x come by cp.async two fours
+// ahead; weights, which no other warp wants, by registers. 19 KB of both operands
+// are read for 2.1e6 operations: 3.3e12 bytes/s from the second cache at 3.6e14.
 #include "blocks_product.h"
 #include "tensor.h"
 

@@ -133,7 +133,8 @@ func (g *group) each(ctx context.Context, root *group) error {
 	return nil
 }
 
-// record makes the graph. A group that can't be one runs step by step from then on.
+// record makes the graph. A group that can't be one, or for which there is no memory,
+// runs step by step from then on.
 func (g *group) record(ctx context.Context) error {
 	g.b.order.Lock()
 	g.recording = true
@@ -148,7 +149,7 @@ func (g *group) record(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return errors.Join(ctx.Err(), closed(graph))
-	case errors.Is(err, driver.ErrLost), errors.Is(err, driver.ErrMemory):
+	case errors.Is(err, driver.ErrLost):
 		return fmt.Errorf("cuda: record a graph of %d kernels: %w", g.launches, err)
 	case err != nil:
 		g.apart = true

@@ -215,3 +215,19 @@ func TestGroupLost(t *testing.T) {
 		t.Error("a graph is launched on a lost device")
 	}
 }
+
+// A group for whose graph there is no memory runs kernel after kernel.
+func TestGroupWithoutMemory(t *testing.T) {
+	g := newGrouped(t)
+	group := g.b.Group(g.steps, sayStep("step"))
+	g.must(emulator.Set(g.library, "graph=1000000000000"))
+	defer func() { g.must(emulator.Set(g.library, "graph=0")) }()
+	g.write(1, 2, 3)
+	l0, g0, _ := g.counts()
+	for range 4 {
+		g.must(errors.Join(group.Run(t.Context()), group.Wait(t.Context())))
+	}
+	if l1, g1, _ := g.counts(); l1-l0 != 10 || g1 != g0 || g.read() != [3]float32{4, 8, 12} { // 2 of them recorded in vain
+		t.Errorf("%d launches of kernels, want 10; %d graphs, want none; %v", l1-l0, g1-g0, g.read())
+	}
+}

@@ -50,7 +50,11 @@ func (m *Model) cutPlan(e plan.Entry, sizes map[string]int) (*plan.Plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	if n := len(whole.Graph().Blocks()); m.layers > n {
+	n := len(whole.Graph().Blocks())
+	if n == 0 {
+		return nil, m.uncut("can't be: the model has no stack of layers, as op.#Repeat makes")
+	}
+	if m.layers > n {
 		return nil, m.uncut(fmt.Sprintf("is %d, and the model has a stack of %d layers", m.layers, n))
 	}
 	var parts [2]*plan.Plan

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -187,9 +188,62 @@ func TestUncut(t *testing.T) {
 	if err == nil || err.Error() != "doc.cue:3:5: models.test.offload: offload is 40, and the model has a stack of 2 layers" {
 		t.Error(err)
 	}
+	flat := openCut(t, filepath.Join(golden, "pictures", "autoencoder_tiny", "model"), Offload{Cut: true, At: at})
+	_, err = flat.Call(map[string]int{"batch": 1, "height": 8, "width": 8}, []string{"latents"}, nil, "sample")
+	if err == nil || err.Error() != "doc.cue:3:5: models.test.offload: offload can't be: the model has no stack of layers, as op.#Repeat makes" {
+		t.Error(err)
+	}
 	_, _, err = tryCut(t, seq2seq(t)[0], Offload{Auto: true, At: at})
 	var bad *schema.Error
 	if !errors.As(err, &bad) || !strings.HasPrefix(err.Error(), "doc.cue:3:5: ") {
 		t.Error(err)
+	}
+}
+
+// TestCutPictures: of a U-Net, what skips over the cut crosses it, too.
+func TestCutPictures(t *testing.T) {
+	dir := filepath.Join(golden, "pictures", "unet_condition")
+	values, err := tensorfile.Read(filepath.Join(dir, "values.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs, wanted := map[string]tensorfile.Tensor{}, map[string]tensorfile.Tensor{}
+	for _, v := range values {
+		if name, ok := strings.CutPrefix(v.Name, "in."); ok {
+			inputs[name] = v
+		} else if name, ok := strings.CutPrefix(v.Name, "out."); ok {
+			wanted[name] = v
+		}
+	}
+	for n := range 3 {
+		m := openCut(t, filepath.Join(dir, "model"), Offload{Cut: true, Layers: n})
+		wants, err := m.Inputs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := m.Call(namedSizes(wants, inputs), nil, nil, slices.Collect(maps.Keys(inputs))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Load(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		used := map[string]tensorfile.Tensor{}
+		for _, in := range Inputs(p) {
+			used[in] = inputs[in]
+		}
+		outs, err := m.Run(context.Background(), p, used)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, out := range outs {
+			if want, ok := wanted[out.Name]; ok {
+				if d := worst(out.Float64s(), want.Float64s()); !(d < 1e-4) {
+					t.Errorf("%d layers: %s differs by %.2g", n, out.Name, d)
+				}
+			} else {
+				t.Errorf("%s is not expected", out.Name)
+			}
+		}
 	}
 }

@@ -99,7 +99,7 @@ DEV void keep_weights(u8 *to, const u32 *from) {
 // add_products adds what a stage has; a warp has 32 channels and 32 positions.
 template <u32 type, bool wide> __attribute__((always_inline)) DEV void add_products(float (*sum)[4][4], const u8 *left, const u8 *right, u32 row, u32 column) {
 	u32 g = tid() % Warp / 4, t = tid() % 4;
-#pragma unroll
+#pragma unroll wide ? 1 : 2
 	for (u32 k = 0; k < Deep; k += 16) {
 		u32 a[2][4];
 #pragma unroll
@@ -185,10 +185,10 @@ template <u32 type, bool wide, bool back> __attribute__((always_inline)) DEV voi
 	put_sums(p, v, sum, group, top, start, area, row, column);
 }
 
-KERNEL(conv_bf16, Conv) { convolve<BF16, false, false>(p); }
-KERNEL(conv_f16, Conv) { convolve<F16, false, false>(p); }
-KERNEL(conv_wide_bf16, Conv) { convolve<BF16, true, false>(p); }
-KERNEL(conv_wide_f16, Conv) { convolve<F16, true, false>(p); }
+KERNEL_TWICE(256, conv_bf16, Conv) { convolve<BF16, false, false>(p); }
+KERNEL_TWICE(256, conv_f16, Conv) { convolve<F16, false, false>(p); }
+KERNEL_TWICE(256, conv_wide_bf16, Conv) { convolve<BF16, true, false>(p); }
+KERNEL_TWICE(256, conv_wide_f16, Conv) { convolve<F16, true, false>(p); }
 KERNEL(conv_back_bf16, Conv) { convolve<BF16, false, true>(p); }
 KERNEL(conv_back_f16, Conv) { convolve<F16, false, true>(p); }
 KERNEL(conv_back_wide_bf16, Conv) { convolve<BF16, true, true>(p); }

@@ -27,6 +27,9 @@ typedef long long i64;
 // KERNEL_OF is a KERNEL of at most so many threads a block: registers are given out so that they fit.
 #define KERNEL_OF(most, name, P) extern "C" __attribute__((global, launch_bounds(most))) void name(const P p)
 
+// KERNEL_TWICE is a KERNEL_OF that two blocks of a processor have registers for.
+#define KERNEL_TWICE(most, name, P) extern "C" __attribute__((global, launch_bounds(most, 2))) void name(const P p)
+
 DEV u32 tid() { return __nvvm_read_ptx_sreg_tid_x(); }
 DEV u32 threads() { return __nvvm_read_ptx_sreg_ntid_x(); }
 DEV u32 block_x() { return __nvvm_read_ptx_sreg_ctaid_x(); }

@@ -6,8 +6,8 @@ KERNEL(product_wide_f16_kn_128, MatMul) { multiply<F16, true, true, false, 128>(
 KERNEL(product_wide_f16_kk_64, MatMul) { multiply<F16, true, true, true, 64>(p); }
 KERNEL(product_wide_f16_kn_64, MatMul) { multiply<F16, true, true, false, 64>(p); }
 
-KERNEL(product_wide_f16_k_few, MatMul) { multiply_few<F16, true, true, 1, 1>(p); }
-KERNEL(product_wide_f16_n_few, MatMul) { multiply_few<F16, true, false, 1, 1>(p); }
+KERNEL_TWICE(256, product_wide_f16_k_few, MatMul) { multiply_few<F16, true, true, 1, 1>(p); }
+KERNEL_TWICE(256, product_wide_f16_n_few, MatMul) { multiply_few<F16, true, false, 1, 1>(p); }
 KERNEL(product_wide_f16_k_few_long, MatMul) { multiply_few<F16, true, true, 2, 1>(p); }
 KERNEL(product_wide_f16_n_few_long, MatMul) { multiply_few<F16, true, false, 2, 1>(p); }
 KERNEL(product_wide_f16_k_some, MatMul) { multiply_few<F16, true, true, 2, 4>(p); }

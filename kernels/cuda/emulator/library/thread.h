@@ -14,6 +14,7 @@
 	static void name(const P &p)
 
 #define KERNEL_OF(most, name, P) KERNEL(name, P)
+#define KERNEL_TWICE(most, name, P) KERNEL(name, P)
 
 DEV u32 tid() { return emulator::thread.x; }
 DEV u32 threads() { return emulator::block_size.x; }

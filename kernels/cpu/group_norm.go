@@ -55,10 +55,9 @@ func groupNormOp(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 	}, ok && in[0].DType == out[0].DType
 }
 
-// group normalises one group of one sample. Sums are taken in float64.
-func (g *groupNorm) group(worker, id int) {
-	local, f := g.b.local[worker], &g.b.asm.Vector
-	n := g.share * g.positions
+// moments are those of one group of one sample. Sums are taken in float64.
+func (g *groupNorm) moments(local []float32, id int) moments {
+	f, n := &g.b.asm.Vector, g.share*g.positions
 	first := id * n
 	var mean, sum float64
 	for i := 0; i < n; i += tile {
@@ -68,16 +67,21 @@ func (g *groupNorm) group(worker, id int) {
 	for i := 0; i < n; i += tile {
 		sum += f.SumSquares(g.x.tile(local, first+i, min(tile, n-i)), mean)
 	}
-	scale := float32(1 / math.Sqrt(sum/float64(n)+g.eps))
 	high := float32(mean)
-	low := float32(mean - float64(high))
+	return moments{high, float32(mean - float64(high)), float32(1 / math.Sqrt(sum/float64(n)+g.eps))}
+}
+
+// group normalises one group of one sample.
+func (g *groupNorm) group(worker, id int) {
+	local, f := g.b.local[worker], &g.b.asm.Vector
+	first, m := id*g.share*g.positions, g.moments(local, id)
 	for c := range g.share {
 		channel := id%g.groups*g.share + c
 		for i := 0; i < g.positions; i += tile {
 			at, n := first+c*g.positions+i, min(tile, g.positions-i)
 			x := g.x.tile(local, at, n)
 			y := g.y.room(local[tile:], at, n)
-			f.Center(y, x, high, low, scale)
+			f.Center(y, x, m.high, m.low, m.scale)
 			if g.w.there() {
 				f.MulS(y, y, g.w.one(channel))
 				f.AddS(y, y, g.c.one(channel))

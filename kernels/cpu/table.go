@@ -64,6 +64,7 @@ func table() map[string]maker {
 
 		"rms_norm_grad":   rmsNormGrad,
 		"layer_norm_grad": layerNormGrad,
+		"group_norm_grad": groupNormGradOp,
 
 		"positions":      positions,
 		"rope_table":     ropeTable,

@@ -4,6 +4,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -140,10 +141,7 @@ func TestBesidePlans(t *testing.T) {
 		t.Errorf("%d bytes are held, %d at most, %d and %d were said", held, peak, m.PeakBytes(), beside)
 	}
 	for range 2 {
-		if err := s.Run(ctx); err == nil {
-			err = s.Wait(ctx)
-		}
-		if err != nil {
+		if err := errors.Join(s.Run(ctx), s.Wait(ctx)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"pipe.dev/compiler/ir"
@@ -54,8 +55,8 @@ func Fit(models []*Model, limit int64) error {
 // advice finds what would fit.
 func (m *Model) advice(need, limit int64) string {
 	smaller := m.smaller(need, limit)
-	if layers, _, cut := m.Layers(); m.opt.Host != nil && layers > 0 && !cut && !m.opt.Offload.Auto && m.Start() == nil && strings.HasPrefix(m.opt.Name, "models.") {
-		return fmt.Sprintf("layers may stay on the host (--set %s.offload=auto); %s", m.opt.Name, smaller)
+	if layers, _, cut := m.Layers(); m.opt.Host != nil && layers > 0 && !cut && !m.opt.Offload.Auto && m.Start() == nil {
+		return fmt.Sprintf("layers may stay on the host (%s); %s", m.option("offload", "auto"), smaller)
 	}
 	return smaller
 }
@@ -74,7 +75,7 @@ func (m *Model) smaller(need, limit int64) string {
 			break
 		}
 		if other+m.peakBytes(plans) <= limit {
-			return fmt.Sprintf("a context of %d positions would fit (--set %s.context=%d), or --mem %s", c, m.opt.Name, c, Size(need))
+			return fmt.Sprintf("a context of %d positions would fit (%s), or --mem %s", c, m.option("context", strconv.Itoa(c)), Size(need))
 		}
 	}
 	what := "no shorter context"
@@ -82,6 +83,14 @@ func (m *Model) smaller(need, limit int64) string {
 		what = "no smaller batch"
 	}
 	return fmt.Sprintf("%s would fit; --mem %s would", what, Size(need))
+}
+
+// option is how a field of a document's model is set on the command line, or that of a model which is opened by its path.
+func (m *Model) option(field, value string) string {
+	if strings.HasPrefix(m.opt.Name, "models.") {
+		return fmt.Sprintf("--set %s.%s=%s", m.opt.Name, field, value)
+	}
+	return fmt.Sprintf("--%s %s", field, value)
 }
 
 // peakBytes is what plans need together on the device.

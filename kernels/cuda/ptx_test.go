@@ -2,10 +2,13 @@ package cuda
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,21 +32,62 @@ func TestPTX(t *testing.T) {
 		t.Skip("no " + compiler + " to make the PTX again")
 	}
 	for _, source := range sources {
-		text, err := compile(source)
-		if err != nil {
-			t.Fatal(err)
-		}
 		path := filepath.Join("ptx", strings.TrimSuffix(filepath.Base(source), ".cu")+".ptx")
-		if *update {
+		old, err := os.ReadFile(path)
+		if err == nil && known(t, source, old) {
+			continue
+		}
+		text, err2 := compile(source)
+		if err2 != nil {
+			t.Fatal(err2)
+		}
+		switch {
+		case *update:
 			if err := os.WriteFile(path, text, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			continue
-		}
-		if old, err := os.ReadFile(path); err != nil || !bytes.Equal(old, text) {
+		case err != nil || !bytes.Equal(old, text):
 			t.Errorf("%s is not what %s makes of %s (%v): make kernels", path, compiler, source, err)
+		default:
+			remember(t, source, old)
 		}
 	}
+}
+
+// known reports whether the compiler made this text of a source before; what it made is kept
+// in the user's cache folder, since all sources take it half a minute.
+func known(t *testing.T, source string, text []byte) bool {
+	_, err := os.Stat(memory(t, source, text))
+	return err == nil
+}
+
+func remember(t *testing.T, source string, text []byte) {
+	path := memory(t, source, text)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Log(err)
+		return
+	}
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Log(err)
+	}
+}
+
+// memory names a file by all that the text depends on, and the text.
+func memory(t *testing.T, source string, text []byte) string {
+	sum := sha256.New()
+	for _, args := range [][]string{{"--version"}, slices.Concat(ptxFlags, []string{"-E", source})} {
+		out, err := exec.Command(compiler, args...).Output()
+		if err != nil {
+			t.Fatal(source, err)
+		}
+		fmt.Fprintf(sum, "%q %d\n%s", args, len(out), out)
+	}
+	sum.Write(text)
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "pipe", "ptx", fmt.Sprintf("%x", sum.Sum(nil)[:16]))
 }
 
 // TestCut: of each kernel there is a text with it alone, and with the arrays that
@@ -83,11 +127,13 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// compile makes PTX for the oldest device that will do; the driver compiles it
+// ptxFlags make PTX for the oldest device that will do; the driver compiles it
 // for newer ones. A product and a sum are never made one: kernels say where.
+var ptxFlags = []string{"-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-feature=+ptx80", "--cuda-gpu-arch=sm_80",
+	"-std=c++20", "-O3", "-ffp-contract=off", "-fno-unroll-loops"}
+
 func compile(source string) ([]byte, error) {
-	cmd := exec.Command(compiler, "-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-feature=+ptx80", "--cuda-gpu-arch=sm_80",
-		"-std=c++20", "-O3", "-ffp-contract=off", "-fno-unroll-loops", "-S", "-o", "-", source)
+	cmd := exec.Command(compiler, slices.Concat(ptxFlags, []string{"-S", "-o", "-", source})...)
 	var text, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &text, &said
 	if err := cmd.Run(); err != nil {

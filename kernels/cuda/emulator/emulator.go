@@ -107,14 +107,36 @@ func discard(cache string) {
 	}
 }
 
-// produce has the compiler make a file, unless it is there.
+// produce has the compiler make a file, unless it is there. Who finds somebody at it waits, as tests of
+// several packages begin at the same time.
 func produce(compiler, path string, args ...string) error {
-	if _, err := os.Stat(path); err == nil {
-		return nil
-	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
+	}
+	turn := path + ".turn"
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		f, err := os.OpenFile(turn, os.O_CREATE|os.O_EXCL, 0o644)
+		if err == nil {
+			defer os.Remove(turn)
+			if err := f.Close(); err != nil {
+				return err
+			}
+			if _, err := os.Stat(path); err == nil { // since it was looked for
+				return nil
+			}
+			break
+		}
+		if !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		if info, err := os.Stat(turn); err == nil && time.Since(info.ModTime()) > 5*time.Minute {
+			_ = os.Remove(turn) // of a process that was killed
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 	work, err := os.MkdirTemp(dir, "build-")
 	if err != nil {
@@ -125,7 +147,7 @@ func produce(compiler, path string, args ...string) error {
 	if out, err := exec.Command(compiler, slices.Concat(flags, []string{"-o", made}, args)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("g++: %w\n%s", err, out)
 	}
-	return os.Rename(made, path) // whoever builds it at the same time makes the same
+	return os.Rename(made, path)
 }
 
 // part is a source with what names its state, and that of all headers.

@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"bytes"
 	"fmt"
 	"image/color"
-	"image/png"
 	"math"
 
 	"golang.org/x/image/font"
@@ -182,14 +180,6 @@ func newCanvas() (*vgimg.Canvas, draw.Canvas) {
 		vgimg.UseWH(plotWidth*vg.Inch/plotDPI, plotHeight*vg.Inch/plotDPI),
 		vgimg.UseDPI(plotDPI))
 	return c, draw.Crop(draw.New(c), vg.Points(18), -vg.Points(26), vg.Points(14), -vg.Points(16))
-}
-
-// encodePNG packs lightly: a plot is drawn again and again while a run goes on.
-func encodePNG(c *vgimg.Canvas) ([]byte, error) {
-	var b bytes.Buffer
-	e := png.Encoder{CompressionLevel: png.BestSpeed}
-	err := e.Encode(&b, c.Image())
-	return b.Bytes(), err
 }
 
 // heading draws title, subtitle and legend, and returns what is left below.

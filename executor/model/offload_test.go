@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -217,25 +216,7 @@ func TestCutPictures(t *testing.T) {
 	}
 	for n := range 3 {
 		m := openCut(t, filepath.Join(dir, "model"), Offload{Cut: true, Layers: n})
-		wants, err := m.Inputs()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := m.Call(namedSizes(wants, inputs), nil, nil, slices.Collect(maps.Keys(inputs))...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := m.Load(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		used := map[string]tensorfile.Tensor{}
-		for _, in := range Inputs(p) {
-			used[in] = inputs[in]
-		}
-		outs, err := m.Run(context.Background(), p, used)
-		if err != nil {
-			t.Fatal(err)
-		}
+		outs := callOpened(t, m, inputs, nil)
 		for _, out := range outs {
 			if want, ok := wanted[out.Name]; ok {
 				if d := worst(out.Float64s(), want.Float64s()); !(d < 1e-4) {

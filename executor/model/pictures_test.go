@@ -83,6 +83,12 @@ func compareModel(t *testing.T, kind, fixture, file string) {
 // callModel opens a model, and gives some of its outputs.
 func callModel(t *testing.T, dir string, inputs map[string]tensorfile.Tensor, only []string) []tensorfile.Tensor {
 	m, _ := open(t, dir, 2, "")
+	return callOpened(t, m, inputs, only)
+}
+
+// callOpened is callModel for one that is open.
+func callOpened(t *testing.T, m *Model, inputs map[string]tensorfile.Tensor, only []string) []tensorfile.Tensor {
+	t.Helper()
 	wants, err := m.Inputs()
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"pipe.dev/compiler/ir"
@@ -23,17 +21,8 @@ import (
 // openBLAS opens a backend on an emulator of its own, with its cuBLASLt.
 func openBLAS(t *testing.T, settings string) (b *Backend, products func() uint64) {
 	t.Helper()
-	data, err := os.ReadFile(emulator.Library(t, "."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "libcuda.so.1")
-	if err := os.WriteFile(path, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := emulator.Set(path, settings); err != nil {
-		t.Fatal(err)
-	}
+	path := emulator.Own(t, ".", settings)
+	var err error
 	if b, err = New(Options{Library: path, CuBLAS: path}); err != nil {
 		t.Fatal(err)
 	}
@@ -201,14 +190,7 @@ func TestCuBLAS(t *testing.T) {
 
 // A device that is lost is told as such, whoever notices.
 func TestCuBLASLost(t *testing.T) {
-	data, err := os.ReadFile(emulator.Library(t, "."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "libcuda.so.1")
-	if err := os.WriteFile(path, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	path := emulator.Own(t, ".", "")
 	b, err := New(Options{Library: path, CuBLAS: path})
 	if err != nil {
 		t.Fatal(err)

@@ -19,18 +19,7 @@ const bound = false
 // library returns an emulator of the test's own, with settings.
 func library(t *testing.T, settings string) string {
 	t.Helper()
-	data, err := os.ReadFile(emulator.Library(t, ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "libcuda.so.1")
-	if err := os.WriteFile(path, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := emulator.Set(path, settings); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return emulator.Own(t, "..", settings)
 }
 
 func open(t *testing.T, settings string) *driver.Device {

@@ -3,8 +3,29 @@
 package emulator
 
 import (
+	"os"
+	"path/filepath"
+	"testing"
+
 	"github.com/ebitengine/purego"
 )
+
+// Own is Library as a file of the test's own, so that its settings and counts are, too.
+func Own(t testing.TB, folder, settings string) string {
+	t.Helper()
+	data, err := os.ReadFile(Library(t, folder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "libcuda.so.1")
+	if err := os.WriteFile(path, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Set(path, settings); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // Set changes what the library at path pretends, as "memory=1000,devices=0": devices;
 // version of the driver, 1000 times the major and 10 times the minor number;

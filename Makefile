@@ -78,7 +78,7 @@ bench: build
 
 fuzz:
 	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-		go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; done; done
+		go test -run '^$$' -fuzz "^$$f$$" -fuzzminimizetime 10x -fuzztime 20s $$p || exit 1; done; done
 
 # Beside PyTorch, in turns; needs a Python with benchmarks/requirements.txt.
 PYTHON ?= python3

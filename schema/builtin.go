@@ -93,8 +93,7 @@ func (e *evaluation) instance() (*build.Instance, error) {
 		}
 	}
 	var tables []byte
-	e.narrowed = false
-	if !e.wide && (e.source.shown != "" || !direct[archPackage]) {
+	if e.source.shown != "" {
 		var err error
 		if tables, err = e.narrow(); err != nil {
 			return nil, err

@@ -58,8 +58,6 @@ type evaluation struct {
 	files    map[string]*ast.File // by the name that positions carry
 	settings []setting
 	blanked  map[int]bool // offsets of fields whose values were left out, see tolerate.go
-	narrowed bool         // architectures that no text of the document picks were left out, see narrow.go
-	wide     bool         // all of them are to be there
 }
 
 // evaluate builds s and what it imports, and validates it.
@@ -70,15 +68,6 @@ func evaluate(s *source, settings []setting) (*evaluation, error) {
 	}
 	if e.valid() {
 		return e, nil
-	}
-	if e.missed() {
-		e.wide = true
-		if err := e.build(); err != nil {
-			return nil, err
-		}
-		if e.valid() {
-			return e, nil
-		}
 	}
 	first := e.value.Validate(cue.Concrete(true))
 	if errs := e.diagnose(e.all()); len(errs) > 0 {

@@ -1,20 +1,17 @@
 package schema
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
-	"cuelang.org/go/cue/token"
 
 	pipe "pipe.dev"
 )
 
 // archFile has the tables of architectures, whose package imports all of them. Most
-// of what it takes to load a document would be to read them, so what no text in the document picks is
-// left out.
+// of what it takes to open a model would be to read them, so what it does not pick is left out.
 const archFile = "layers/arch/arch.cue"
 
 // archPackage is its package.
@@ -135,7 +132,8 @@ func blank(b []byte) {
 	}
 }
 
-// narrow are the tables of architectures with the rows that texts of the document pick.
+// narrow are the tables of architectures with the rows that texts of the document pick: of one that is made for a
+// config.json or a GGUF file, which say what they are in so many words.
 func (e *evaluation) narrow() ([]byte, error) {
 	a, err := readArchitectures()
 	if err != nil {
@@ -152,14 +150,5 @@ func (e *evaluation) narrow() ([]byte, error) {
 		}
 		return true
 	}, nil)
-	e.narrowed = true
 	return a.narrowed(texts), nil
-}
-
-// missed reports whether a mistake may be that of a row which narrow left out: it mentions
-// the tables.
-func (e *evaluation) missed() bool {
-	return e.narrowed && slices.ContainsFunc(e.collect(), func(r raised) bool {
-		return slices.ContainsFunc(r.pos, func(p token.Pos) bool { return p.Filename() == builtinName(archFile) })
-	})
 }

@@ -70,6 +70,7 @@ var imports = []struct {
 	{"executor/torch", []string{"executor/archive", "executor/pickle"}, "files of PyTorch"},
 	{"executor/checkpoint", []string{"compiler/ir", "kernels/half", "kernels/quant", "executor/archive", "executor/npy", "executor/onnx", "executor/torch"}, "weights, whatever file they are in"},
 	{"executor/tensorfile", []string{"compiler/ir", "kernels/half", "executor/archive", "executor/checkpoint", "executor/npy"}, ""},
+	{"executor/tensorfile/tensortest", []string{"executor/tensorfile"}, "for tests"},
 	{"executor/onnx/lift", []string{"compiler/ir", "compiler/attr", "compiler/op", "kernels/half", "executor/onnx"}, "graphs of ONNX, as ops of the table"},
 	{"executor/convert", []string{"schema", "compiler/ir", "compiler/op", "executor/onnx", "executor/onnx/lift", "kernels/half", "kernels/quant", "executor/checkpoint", "executor/gguf", "executor/npy", "executor/torch"}, "formats, from one to another"},
 	{"executor/*", []string{"compiler/ir", "kernels/half", "executor/checkpoint"}, "files and streams"},

@@ -12,7 +12,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/executor/checkpoint"
-	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/schema"
 )
 
@@ -39,14 +39,7 @@ func TestElaborate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := map[string]tensorfile.Tensor{}
-			tensors, err := tensorfile.Read(filepath.Join(dir, "expected.safetensors"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, x := range tensors {
-				want[x.Name] = x
-			}
+			want := tensortest.Read(t, filepath.Join(dir, "expected.safetensors"))
 			const rows = 12 // of the first sequence: the reference loops are slow
 			g, err = bind(nil, g, map[string]int{"batch": 1, "seq": rows})
 			if err != nil {

@@ -13,21 +13,14 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/schema"
 )
 
 // fixtureOf reads a file of testdata/golden.
 func fixtureOf(t *testing.T, path string) map[string]tensorfile.Tensor {
 	t.Helper()
-	list, err := tensorfile.Read(filepath.Join("../testdata/golden", path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
-	return out
+	return tensortest.Read(t, filepath.Join("../testdata/golden", path))
 }
 
 // losing is a phase that learns from the given losses.

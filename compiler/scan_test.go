@@ -13,7 +13,7 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/session"
-	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/kernels/cases"
 	"pipe.dev/kernels/cpu"
 	"pipe.dev/schema"
@@ -136,14 +136,7 @@ const recurrent = "../testdata/golden/recurrent"
 // TestScanLearns makes steps of AdamW on recurrent layers, and holds the losses
 // against those of PyTorch in float64 (testdata/golden/recurrent.py).
 func TestScanLearns(t *testing.T) {
-	list, err := tensorfile.Read(recurrent + "/expected.safetensors")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		want[x.Name] = x
-	}
+	want := tensortest.Read(t, recurrent+"/expected.safetensors")
 	m, err := schema.LoadModel(recurrent)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"pipe.dev/executor/stage"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/internal/measured"
 	"pipe.dev/schema"
 )
@@ -51,14 +52,7 @@ func embedding(t *testing.T, model string, texts []string, set ...string) (tenso
 // goldenVectors are those that sentence-transformers makes, and their texts.
 func goldenVectors(t *testing.T, file string) (map[string]tensorfile.Tensor, []string) {
 	t.Helper()
-	list, err := tensorfile.Read(goldenEmbed + file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
+	out := tensortest.Read(t, goldenEmbed+file)
 	data, err := os.ReadFile(goldenEmbed + "texts.json")
 	if err != nil {
 		t.Fatal(err)

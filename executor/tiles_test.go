@@ -9,6 +9,7 @@ import (
 
 	"pipe.dev/executor/stage"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/schema"
 )
 
@@ -18,14 +19,7 @@ const tileValues = "../testdata/golden/tiles/values.npz"
 // (testdata/golden/tiles.py), and rows of a batch one by one against all together.
 func TestTiles(t *testing.T) {
 	o := options(t)
-	values := map[string]tensorfile.Tensor{}
-	list, err := tensorfile.Read(tileValues)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range list {
-		values[v.Name] = v
-	}
+	values := tensortest.Read(t, tileValues)
 	for _, c := range []struct{ model, input, output, blend string }{
 		{"autoencoder_kl", "latents_in", "image", "fade"},
 		{"autoencoder_kl", "sample", "mean", "fade"},

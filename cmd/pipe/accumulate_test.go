@@ -4,6 +4,8 @@ import (
 	"math"
 	"path/filepath"
 	"testing"
+
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestAccumulate checks that four micro-batches, whose numbers of tokens differ,
@@ -17,7 +19,7 @@ func TestAccumulate(t *testing.T) {
 	steps := func(steps, batch, accumulate string) map[string][]float64 {
 		r := train(t, tinyRecipe(t, append(append([]string{}, change...), "batch: 4", "batch: "+batch, "steps: 60", "steps: "+steps+", accumulate: "+accumulate)...), t.TempDir())
 		out := map[string][]float64{}
-		for name, x := range named(t, filepath.Join(r.Model, "model.safetensors")) {
+		for name, x := range tensortest.Read(t, filepath.Join(r.Model, "model.safetensors")) {
 			out[name] = x.Float64s()
 		}
 		return out

@@ -11,6 +11,7 @@ import (
 
 	"pipe.dev/executor/audio"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // sharedData is where real weights and recordings may lie.
@@ -36,7 +37,7 @@ func TestSpeech(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
-	got := named(t, out)["probability"].Float64s()
+	got := tensortest.Read(t, out)["probability"].Float64s()
 	if len(got) != 1875 || len(got) != len(want.Probs) {
 		t.Fatalf("%d frames", len(got))
 	}
@@ -106,7 +107,7 @@ sums: pipeline.#Pipeline & {
 	if code, _, errs := pipeCommand("run", document(`"sum"`, wavs[0], wavs[1]), "--quiet", "--out", out); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
-	got := named(t, out)["so_far"]
+	got := tensortest.Read(t, out)["so_far"]
 	if fmt.Sprint(got.Float64s(), got.Type.Sizes()) != "[1.5 0.5 0.75 2 2.5 1.5] [2 3 1]" {
 		t.Errorf("%v %v", got.Float64s(), got.Type)
 	}
@@ -125,7 +126,7 @@ sums: pipeline.#Pipeline & {
 func TestVocode(t *testing.T) {
 	t.Parallel()
 	const folder = "../../testdata/golden/speech/hifigan/"
-	values := named(t, folder+"values.safetensors")
+	values := tensortest.Read(t, folder+"values.safetensors")
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "mel.npy"), filepath.Join(dir, "new", "speech.wav")
 	x := values["in.spectrogram"]
@@ -253,7 +254,7 @@ func TestHearing(t *testing.T) {
 func TestCodec(t *testing.T) {
 	t.Parallel()
 	const folder = "../../testdata/golden/speech/encodec/"
-	values := named(t, folder+"values.safetensors")
+	values := tensortest.Read(t, folder+"values.safetensors")
 	dir := t.TempDir()
 	wav, codes, again := filepath.Join(dir, "in.wav"), filepath.Join(dir, "codes.npz"), filepath.Join(dir, "again.wav")
 	samples := values["in.samples"].Float32s()
@@ -265,7 +266,7 @@ func TestCodec(t *testing.T) {
 		"--set", "rate=8000", "--set", "hop=8", "--out", codes); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
-	got, want := named(t, codes)["codes"], values["out.codes"]
+	got, want := tensortest.Read(t, codes)["codes"], values["out.codes"]
 	if fmt.Sprint(got.Type.Sizes()) != "[1 6 24]" {
 		t.Fatalf("codes %v", got.Type)
 	}
@@ -301,7 +302,7 @@ func TestCodec(t *testing.T) {
 // TestFeatures: a spectrogram of a recording, whose length is named, is librosa's.
 func TestFeatures(t *testing.T) {
 	t.Parallel()
-	want := named(t, "../../testdata/golden/sound/features.npz")
+	want := tensortest.Read(t, "../../testdata/golden/sound/features.npz")
 	dir := t.TempDir()
 	path, out := filepath.Join(dir, "x.wav"), filepath.Join(dir, "y.npz")
 	if _, err := audio.Write(path, &audio.Clip{Rate: 22050, Channels: 1, Samples: want["x"].Float32s()}, 0); err != nil {
@@ -312,7 +313,7 @@ func TestFeatures(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
 	mel := want["mel"].Float64s()
-	for _, y := range named(t, out) {
+	for _, y := range tensortest.Read(t, out) {
 		got := y.Float64s()
 		if len(got) != len(mel) {
 			t.Fatalf("%d numbers, want %d", len(got), len(mel))

@@ -15,6 +15,7 @@ import (
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/journal"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/schema"
 )
 
@@ -59,7 +60,7 @@ func TestQuantizerRecipe(t *testing.T) {
 	if !(last["loss/all/mse"] < 0.6*first["loss/all/mse"]) || !(last["loss/all/perplexity"] > 2) || !(last["eval/all/perplexity"] > 2) {
 		t.Errorf("after the first step %v, in the end %v", first, last)
 	}
-	size := named(t, filepath.Join(a.Run, "model", "model.safetensors"))["quantize.codebook.cluster_size"].Float64s()
+	size := tensortest.Read(t, filepath.Join(a.Run, "model", "model.safetensors"))["quantize.codebook.cluster_size"].Float64s()
 	all := 0.0
 	for _, n := range size {
 		all += n
@@ -99,7 +100,7 @@ func TestAutoencoderRecipe(t *testing.T) {
 	if err != nil || len(out) != 1 {
 		t.Errorf("the run leaves %v (%v)", out, err)
 	}
-	if w := named(t, filepath.Join(r.Run, "model", "vae", "diffusion_pytorch_model.safetensors")); w["decoder.mid_block.attentions.0.to_q.weight"].Data == nil {
+	if w := tensortest.Read(t, filepath.Join(r.Run, "model", "vae", "diffusion_pytorch_model.safetensors")); w["decoder.mid_block.attentions.0.to_q.weight"].Data == nil {
 		t.Errorf("its weights have the names %v", slices.Sorted(maps.Keys(w)))
 	}
 	if _, err := schema.LoadModel(filepath.Join(r.Run, "model", "vae")); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/audio"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestCodecLearns checks that recipes/encodec.cue learns from recordings without and with critics, that all codes
@@ -61,7 +62,7 @@ func TestCodecLearns(t *testing.T) {
 		t.Errorf("critics join at %v, %v", rows[399], rows[401])
 	}
 	folder := filepath.Join(r.Model, "codec")
-	weights := named(t, filepath.Join(folder, "model.safetensors"))
+	weights := tensortest.Read(t, filepath.Join(folder, "model.safetensors"))
 	for i := range 3 { // each vector stands for points: as many as a batch has, once the averages are complete
 		size := weights[fmt.Sprintf("quantizer.layers.%d.codebook.cluster_size", i)].Float64s()
 		if len(size) != 16 || !(slices.Min(size) > 0) {
@@ -86,7 +87,7 @@ func recode(t *testing.T, folder, from string) {
 			t.Fatalf("exit code %d: %s%s", code, said, errs)
 		}
 	}
-	if got := named(t, codes)["codes"]; strings.TrimSpace(fmt.Sprint(got.Type.Sizes())) != "[1 3 1000]" {
+	if got := tensortest.Read(t, codes)["codes"]; strings.TrimSpace(fmt.Sprint(got.Type.Sizes())) != "[1 3 1000]" {
 		t.Errorf("codes %v", got.Type)
 	}
 	was, err := audio.Read(from, audio.Options{})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // sharedImages is where real weights of pictures may lie.
@@ -34,7 +35,7 @@ func TestDigit(t *testing.T) {
 		t.Fatal(err)
 	}
 	worst := 0.0
-	for i, v := range named(t, out)["digits"].Float64s() {
+	for i, v := range tensortest.Read(t, out)["digits"].Float64s() {
 		worst = max(worst, math.Abs(v-want[0].Float64s()[i]))
 	}
 	if !(worst <= 1e-4) {
@@ -80,7 +81,7 @@ walk: pipeline.#Pipeline & {
 		if code, _, errs := pipeCommand(args...); code != 0 {
 			t.Fatalf("exit code %d: %s", code, errs)
 		}
-		return named(t, out)["made"].Float64s()
+		return tensortest.Read(t, out)["made"].Float64s()
 	}
 	file := document(`sampler: "euler_ancestral", steps: 4, shape: [3, 8, 8]`)
 	three := run(file, "count=3", "seed=5")
@@ -112,7 +113,7 @@ func TestTinyAutoencoder(t *testing.T) {
 			t.Skipf("needs real weights: %v", err)
 		}
 	}
-	want := named(t, "../../testdata/golden/samplers/taef2.npz")
+	want := tensortest.Read(t, "../../testdata/golden/samplers/taef2.npz")
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out.npz")
 	for _, c := range []struct{ half, def, input, output string }{
@@ -146,7 +147,7 @@ half: pipeline.#Pipeline & {
 			t.Fatalf("exit code %d: %s", code, errs)
 		}
 		worst, size := 0.0, 0.0
-		got := named(t, out)[c.output].Float64s()
+		got := tensortest.Read(t, out)[c.output].Float64s()
 		for i, w := range want[c.output].Float64s() {
 			worst, size = max(worst, math.Abs(w-got[i])), max(size, math.Abs(w))
 		}
@@ -162,7 +163,7 @@ half: pipeline.#Pipeline & {
 func TestTextToImage(t *testing.T) {
 	t.Parallel()
 	const golden = "../../testdata/golden/text_to_image/"
-	values := named(t, golden+"values.npz")
+	values := tensortest.Read(t, golden+"values.npz")
 	dir := t.TempDir()
 	noise, out, picture := filepath.Join(dir, "noise.npy"), filepath.Join(dir, "out.npz"), filepath.Join(dir, "made.png")
 	if err := tensorfile.Write(noise, []tensorfile.Tensor{values["noise"]}); err != nil {
@@ -175,7 +176,7 @@ func TestTextToImage(t *testing.T) {
 	}
 	worst := 0.0
 	want := values["pictures"].Float64s()
-	for i, v := range named(t, out)["image"].Float64s() {
+	for i, v := range tensortest.Read(t, out)["image"].Float64s() {
 		worst = max(worst, math.Abs(min(max(v/2+0.5, 0), 1)-want[i]))
 	}
 	t.Logf("worst error %g", worst)
@@ -237,7 +238,7 @@ anew: pipeline.#Pipeline & {
 		if code, _, errs := pipeCommand(args...); code != 0 {
 			t.Fatalf("exit code %d: %s", code, errs)
 		}
-		return named(t, out)["made"].Float64s()
+		return tensortest.Read(t, out)["made"].Float64s()
 	}
 	begun, err := tensorfile.Read(x)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 const documentModel = `package m
@@ -71,7 +72,7 @@ func TestDocumentModel(t *testing.T) {
 	if code, _, errs := pipeCommand("run", document, "--quiet", "--set", "x="+x, "--set", "k="+k, "--out", out); code != 0 {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
-	got := named(t, out)
+	got := tensortest.Read(t, out)
 	for name, want := range map[string][]float64{"plain": {11, 23, 12, 24, 13, 27}, "scaled": {22, 46, 24, 48, 26, 54}} {
 		if !slices.Equal(got[name].Float64s(), want) {
 			t.Errorf("%s is %v, want %v", name, got[name].Float64s(), want)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/adapter"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // instructions is a file of examples for fine-tuning.
@@ -97,8 +98,8 @@ func TestAdapterFinetune(t *testing.T) {
 	if r.Steps != 40 || !(r.Eval < 1) {
 		t.Errorf("%+v: want a loss below 1", r)
 	}
-	base, merged := named(t, filepath.Join(goldenText, "model.safetensors")), named(t, filepath.Join(r.Model, "model.safetensors"))
-	adapter := named(t, filepath.Join(r.Run, "adapter", "adapter_model.safetensors"))
+	base, merged := tensortest.Read(t, filepath.Join(goldenText, "model.safetensors")), tensortest.Read(t, filepath.Join(r.Model, "model.safetensors"))
+	adapter := tensortest.Read(t, filepath.Join(r.Run, "adapter", "adapter_model.safetensors"))
 	var config map[string]any
 	text, err := os.ReadFile(filepath.Join(r.Run, "adapter", "adapter_config.json"))
 	if err == nil {
@@ -140,7 +141,7 @@ func TestAdapterFinetune(t *testing.T) {
 			t.Errorf("%s has not moved", name)
 		}
 	}
-	if list, _ := filepath.Glob(filepath.Join(r.Run, "checkpoints", "*", "model.safetensors")); len(list) == 0 || len(named(t, list[0])) != 28 {
+	if list, _ := filepath.Glob(filepath.Join(r.Run, "checkpoints", "*", "model.safetensors")); len(list) == 0 || len(tensortest.Read(t, list[0])) != 28 {
 		t.Errorf("checkpoints hold more than the adapter: %v", list)
 	}
 	code, out, errs := pipeCommand("run", "../../pipelines/complete.cue", "--quiet", "--set", "model="+r.Model, "--set", "temperature=0",
@@ -159,7 +160,7 @@ func TestAdapterGoesOn(t *testing.T) {
 	still := []string{"--set", "optimizer.lr=1e-30", "--set", "train.steps=2"}
 	same := finetune(t, "llama3-finetune.cue", t.TempDir(), append(still, "--set", "model.adapter={from: \""+from+"\"}")...)
 	for _, name := range []string{"adapter/adapter_model.safetensors", "model/model.safetensors"} {
-		was, now := named(t, filepath.Join(first.Run, name)), named(t, filepath.Join(same.Run, name))
+		was, now := tensortest.Read(t, filepath.Join(first.Run, name)), tensortest.Read(t, filepath.Join(same.Run, name))
 		if len(was) != len(now) {
 			t.Errorf("%s: %d tensors become %d", name, len(was), len(now))
 		}
@@ -189,7 +190,7 @@ func TestAdapterGoesOn(t *testing.T) {
 		if !slices.Equal(a.Layers, was.Layers) {
 			t.Errorf("%s: layers %+v, want %+v", name, a.Layers, was.Layers)
 		}
-		before, after := named(t, filepath.Join(from, "adapter_model.safetensors")), named(t, filepath.Join(r.Run, "adapter", "adapter_model.safetensors"))
+		before, after := tensortest.Read(t, filepath.Join(from, "adapter_model.safetensors")), tensortest.Read(t, filepath.Join(r.Run, "adapter", "adapter_model.safetensors"))
 		for path, x := range before {
 			if bytes.Equal(x.Data, after[path].Data) {
 				t.Errorf("%s: %s has not moved", name, path)

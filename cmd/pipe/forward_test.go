@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestForward holds what pipelines/forward.cue writes, in every form of --out,
@@ -14,7 +15,7 @@ func TestForward(t *testing.T) {
 	t.Parallel()
 	const dir = "../../testdata/golden/arch/qwen2_bf16"
 	reference := filepath.Join(dir, "expected.safetensors")
-	want := named(t, reference)
+	want := tensortest.Read(t, reference)
 	for _, out := range []string{"folder", "all.npz", "all.safetensors"} {
 		out = filepath.Join(t.TempDir(), out)
 		code, stdout, errs := pipeCommand("run", "../../pipelines/forward.cue", "--quiet", "--set", "model="+dir, "--set", "ids="+reference,
@@ -25,12 +26,12 @@ func TestForward(t *testing.T) {
 		got := map[string]tensorfile.Tensor{}
 		if filepath.Ext(out) == "" {
 			for _, name := range []string{"logits", "model.layers.1", "model.embed_tokens"} {
-				for _, x := range named(t, filepath.Join(out, name+".npy")) {
+				for _, x := range tensortest.Read(t, filepath.Join(out, name+".npy")) {
 					got[name] = x
 				}
 			}
 		} else {
-			got = named(t, out)
+			got = tensortest.Read(t, out)
 		}
 		for name, reference := range map[string]string{"logits": "logits", "model.layers.1": "hidden.1", "model.embed_tokens": "embedding"} {
 			have, w := got[name].Float64s(), want[reference].Float64s()
@@ -44,17 +45,4 @@ func TestForward(t *testing.T) {
 			}
 		}
 	}
-}
-
-func named(t *testing.T, file string) map[string]tensorfile.Tensor {
-	t.Helper()
-	list, err := tensorfile.Read(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
-	return out
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // pictureRun runs a document that makes pictures, and holds its pixels against those of
@@ -27,7 +28,7 @@ func pictureRun(t *testing.T, document string, want tensorfile.Tensor, set ...st
 	}
 	worst, expected := 0.0, want.Float64s()
 	var got []float64
-	for _, v := range named(t, out) { // the only one
+	for _, v := range tensortest.Read(t, out) { // the only one
 		got = v.Float64s()
 	}
 	if len(got) != len(expected) {
@@ -73,7 +74,7 @@ func folderOf(t *testing.T, parts map[string]string) string {
 func TestFromPicture(t *testing.T) {
 	t.Parallel()
 	const golden, base = "../../testdata/golden/from_picture/", "../../testdata/golden/text_to_image/model/"
-	values := named(t, golden+"values.npz")
+	values := tensortest.Read(t, golden+"values.npz")
 	parts := map[string]string{"text_encoder": base + "text_encoder", "tokenizer": base + "tokenizer", "unet": base + "unet", "vae": base + "vae", "scheduler": base + "scheduler"}
 	four := folderOf(t, parts)
 	parts["unet"] = golden + "unet"

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 const graphs = "../../testdata/golden/onnx/graphs"
@@ -36,7 +37,7 @@ func TestGraphs(t *testing.T) {
 	for name, c := range all.Cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			compareGraph(t, filepath.Join(graphs, name+".onnx"), named(t, filepath.Join(graphs, name+".safetensors")), c)
+			compareGraph(t, filepath.Join(graphs, name+".onnx"), tensortest.Read(t, filepath.Join(graphs, name+".safetensors")), c)
 		})
 	}
 }
@@ -53,7 +54,7 @@ func TestSilero(t *testing.T) {
 		t.Skipf("no model: %v (set PIPE_DATA)", err)
 	}
 	for _, rate := range []struct{ rate, size string }{{"16000", "576"}, {"8000", "288"}} {
-		values := named(t, filepath.Join(graphs, "silero_"+rate.rate+".safetensors"))
+		values := tensortest.Read(t, filepath.Join(graphs, "silero_"+rate.rate+".safetensors"))
 		compareGraph(t, file, values, graphCase{Fix: []string{"sr=" + rate.rate, "input_0=batch", "state_1=batch", "input_1=" + rate.size}})
 	}
 	for _, c := range []struct {
@@ -115,7 +116,7 @@ func compareGraph(t *testing.T, file string, values map[string]tensorfile.Tensor
 	if code, _, errs := pipeCommand(append([]string{"run", document, "--quiet", "--out", out}, set...)...); code != 0 {
 		t.Fatalf("run gives %d: %s", code, errs)
 	}
-	got := named(t, out)
+	got := tensortest.Read(t, out)
 	compared := 0
 	for name, want := range values {
 		output, ok := strings.CutPrefix(name, "out.")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // tuned is a recipe of three models: pictures become latents, texts vectors, and a
@@ -68,7 +69,7 @@ func tunedRecipe(t *testing.T, replaced ...string) string {
 	t.Helper()
 	const golden = "../../testdata/golden/"
 	var list []tensorfile.Tensor
-	for name, x := range named(t, golden+"finetune/values.npz") {
+	for name, x := range tensortest.Read(t, golden+"finetune/values.npz") {
 		if !strings.HasPrefix(name, "after.") && name != "losses" {
 			x.Name = name
 			list = append(list, x)
@@ -97,7 +98,7 @@ func TestModels(t *testing.T) {
 	t.Parallel()
 	const golden = "../../testdata/golden/"
 	folder := golden + "text_to_image/model"
-	values := named(t, golden+"finetune/values.npz")
+	values := tensortest.Read(t, golden+"finetune/values.npz")
 	r := train(t, tunedRecipe(t), t.TempDir())
 	for i, want := range values["losses"].Float64s() {
 		if got := metrics(t, r.Run)[i]["loss"].(float64); !(math.Abs(got-want) <= 1e-5) {
@@ -106,7 +107,7 @@ func TestModels(t *testing.T) {
 	}
 	after := map[string]tensorfile.Tensor{}
 	for _, part := range []struct{ folder, file string }{{"unet", "diffusion_pytorch_model"}, {"text_encoder", "model"}} {
-		for name, x := range named(t, filepath.Join(r.Model, part.folder, part.file+".safetensors")) {
+		for name, x := range tensortest.Read(t, filepath.Join(r.Model, part.folder, part.file+".safetensors")) {
 			after[part.folder+"."+name] = x
 		}
 	}
@@ -136,7 +137,7 @@ func moved(t *testing.T, folder, file string, after map[string]tensorfile.Tensor
 	}
 	before := map[string]tensorfile.Tensor{}
 	for _, part := range []struct{ folder, file string }{{"unet", "diffusion_pytorch_model"}, {"text_encoder", "model"}} {
-		for name, x := range named(t, filepath.Join(folder, part.folder, part.file+".safetensors")) {
+		for name, x := range tensortest.Read(t, filepath.Join(folder, part.folder, part.file+".safetensors")) {
 			before[part.folder+"."+name] = x
 		}
 	}

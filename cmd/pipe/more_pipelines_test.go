@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // morePipelines is what testdata/golden/more_pipelines.py made.
@@ -17,7 +19,7 @@ const morePipelines = "../../testdata/golden/more_pipelines/"
 // texts and without, from a picture, and a part of one.
 func TestStableDiffusion3(t *testing.T) {
 	t.Parallel()
-	values := named(t, morePipelines+"values.npz")
+	values := tensortest.Read(t, morePipelines+"values.npz")
 	sd3, in := morePipelines+"sd3/", "../../testdata/golden/from_picture/"
 	parts := map[string]string{"tokenizer": "../../testdata/golden/text_to_image/model/tokenizer", "tokenizer_2": moreImages + "large/tokenizer_2"}
 	for _, name := range []string{"text_encoder", "text_encoder_2", "transformer", "vae", "scheduler"} {
@@ -50,7 +52,7 @@ func TestStableDiffusion3(t *testing.T) {
 // samplers that do not read the variances that it learned.
 func TestClassConditional(t *testing.T) {
 	t.Parallel()
-	values := named(t, morePipelines+"values.npz")
+	values := tensortest.Read(t, morePipelines+"values.npz")
 	model := folderOf(t, map[string]string{"transformer": morePipelines + "dit/transformer", "scheduler": morePipelines + "dit/scheduler", "vae": "../../testdata/golden/text_to_image/model/vae"})
 	index := `{"_class_name": "DiTPipeline", "id2label": {"3": "tiger shark, Galeocerdo cuvieri", "207": "golden retriever"}}`
 	if err := os.WriteFile(filepath.Join(model, "model_index.json"), []byte(index), 0o644); err != nil {
@@ -74,7 +76,7 @@ func TestClassConditional(t *testing.T) {
 func TestVariations(t *testing.T) {
 	t.Parallel()
 	const base = "../../testdata/golden/text_to_image/model/"
-	values := named(t, morePipelines+"values.npz")
+	values := tensortest.Read(t, morePipelines+"values.npz")
 	model := folderOf(t, map[string]string{"image_encoder": morePipelines + "variation/image_encoder", "feature_extractor": morePipelines + "variation/feature_extractor",
 		"unet": base + "unet", "vae": base + "vae", "scheduler": base + "scheduler"})
 	pictureRun(t, "variations.cue", values["variation"], "model="+model, "picture=../../testdata/golden/from_picture/in.png", "width=48", "height=32", "count=2", "steps=6", "guidance=4",
@@ -84,7 +86,7 @@ func TestVariations(t *testing.T) {
 // TestGuess holds a ControlNet in guess mode against diffusers, from the same noise.
 func TestGuess(t *testing.T) {
 	t.Parallel()
-	values := named(t, morePipelines+"values.npz")
+	values := tensortest.Read(t, morePipelines+"values.npz")
 	in := "../../testdata/golden/from_picture/in.png"
 	pictureRun(t, "stable-diffusion.cue", values["guess"], "model=../../testdata/golden/text_to_image/model", "prompt=A photo of a Cat, at NIGHT!", "negative=blurry", "width=48", "height=32", "count=2", "steps=6", "guidance=4",
 		fmt.Sprintf("controlnets=[%q]", moreImages+"control"), fmt.Sprintf("controls=[%q]", in), "control_scales=[0.8]", "guess=true", "noise="+tensorFile(t, values["guess.noise"]))

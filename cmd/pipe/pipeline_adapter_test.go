@@ -11,6 +11,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // adapterFiles is what testdata/golden/lora.py made, of the pipeline in tinyPipeline.
@@ -22,7 +23,7 @@ const (
 // tinyPicture are the flags of the picture of testdata/golden/lora.py, but for the folder.
 func tinyPicture(t *testing.T) []string {
 	t.Helper()
-	return []string{"prompt=A photo of a Cat", "width=32", "height=32", "steps=3", "guidance=4", "noise=" + tensorFile(t, named(t, adapterFiles+"values.npz")["noise"])}
+	return []string{"prompt=A photo of a Cat", "width=32", "height=32", "steps=3", "guidance=4", "noise=" + tensorFile(t, tensortest.Read(t, adapterFiles+"values.npz")["noise"])}
 }
 
 // TestPipelineAdapter holds pictures of a pipeline with adapters of its U-Net, some
@@ -30,7 +31,7 @@ func tinyPicture(t *testing.T) []string {
 // all the spellings that there are, with a scale, and merged.
 func TestPipelineAdapter(t *testing.T) {
 	t.Parallel()
-	values, shared := named(t, adapterFiles+"values.npz"), tinyPicture(t)
+	values, shared := tensortest.Read(t, adapterFiles+"values.npz"), tinyPicture(t)
 	for name, set := range map[string][]string{
 		"plain": {"lora=" + adapterFiles + "peft.safetensors", "lora_scale=0"},
 		"image": {"lora=" + adapterFiles + "pytorch_lora_weights.safetensors"},
@@ -82,7 +83,7 @@ func TestPipelineAdapterTrained(t *testing.T) {
 		if code, _, errs := pipeCommand(args...); code != 0 {
 			t.Fatalf("exit code %d: %s", code, errs)
 		}
-		return named(t, out)["image"]
+		return tensortest.Read(t, out)["image"]
 	}
 	whole, plain := draw("model="+r.Model), draw("model="+tinyPipeline)
 	if d := worstOf(whole, plain); !(d > 1e-3) {
@@ -92,7 +93,7 @@ func TestPipelineAdapterTrained(t *testing.T) {
 		t.Errorf("the adapter alone and the merged model differ by %g", d)
 	}
 	more := train(t, tunedRecipe(t, append(adapted, "UNET", `from: "`+file+`"`, "TEXT", `from: "`+filepath.Dir(file)+`"`, "lr: 0.1", "lr: 1e-30")...), t.TempDir())
-	was, is := named(t, file), named(t, filepath.Join(more.Run, "adapter", "pytorch_lora_weights.safetensors"))
+	was, is := tensortest.Read(t, file), tensortest.Read(t, filepath.Join(more.Run, "adapter", "pytorch_lora_weights.safetensors"))
 	if !slices.Equal(slices.Sorted(maps.Keys(was)), slices.Sorted(maps.Keys(is))) {
 		t.Fatalf("%d tensors become %d others", len(was), len(is))
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestTrainPrecision checks that narrow precision learns what f32 does, with
@@ -58,8 +60,8 @@ func TestTrainAverage(t *testing.T) {
 	if bytes.Equal(weightsOf(t, average.Run), last.weights) || average.Eval == last.Eval || average.Eval > last.Eval+0.2 {
 		t.Errorf("the loss of the average is %v, of the last weights %v", average.Eval, last.Eval)
 	}
-	kept := named(t, filepath.Join(average.Run, "checkpoints", "step-00000060", "optimizer.safetensors"))
-	for name, x := range named(t, filepath.Join(average.Run, "model", "model.safetensors")) {
+	kept := tensortest.Read(t, filepath.Join(average.Run, "checkpoints", "step-00000060", "optimizer.safetensors"))
+	for name, x := range tensortest.Read(t, filepath.Join(average.Run, "model", "model.safetensors")) {
 		if avg, ok := kept[name+"#ema"]; !ok || !bytes.Equal(avg.Data, x.Data) {
 			t.Errorf("%s is not its average", name)
 		}

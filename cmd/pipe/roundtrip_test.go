@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // A model that is written as ONNX and made a document of again gives the logits
@@ -29,7 +30,7 @@ func TestONNXRoundTrip(t *testing.T) {
 				t.Helper()
 				out := filepath.Join(dir, "out.safetensors")
 				succeeds(append(args, "--quiet", "--set", "ids="+ids, "--out", out)...)
-				got := named(t, out)["logits"]
+				got := tensortest.Read(t, out)["logits"]
 				if err := os.Remove(out); err != nil {
 					t.Fatal(err)
 				}
@@ -41,7 +42,7 @@ func TestONNXRoundTrip(t *testing.T) {
 			document := filepath.Join(again, "model.cue")
 
 			whole := filepath.Join(model, "expected.safetensors")
-			want := named(t, whole)
+			want := tensortest.Read(t, whole)
 			reference, ok := want["logits"]
 			if !ok {
 				reference = want["hidden"]

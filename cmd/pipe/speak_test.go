@@ -10,6 +10,7 @@ import (
 
 	"pipe.dev/executor/audio"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestSpeak makes speech of phonemes, as long as the model says: the spectrogram is that
@@ -17,7 +18,7 @@ import (
 func TestSpeak(t *testing.T) {
 	t.Parallel()
 	const folder = "../../testdata/golden/speech/"
-	values := named(t, folder+"fastspeech2/values.safetensors")
+	values := tensortest.Read(t, folder+"fastspeech2/values.safetensors")
 	dir := t.TempDir()
 	ids, wav, mel := filepath.Join(dir, "ids.npy"), filepath.Join(dir, "speech.wav"), filepath.Join(dir, "out")
 	if err := tensorfile.Write(ids, []tensorfile.Tensor{values["in.ids"]}); err != nil {
@@ -30,7 +31,7 @@ func TestSpeak(t *testing.T) {
 	}
 	want := values["out.spectrogram"]
 	var got tensorfile.Tensor
-	for _, v := range named(t, mel+".npz") {
+	for _, v := range tensortest.Read(t, mel+".npz") {
 		got = v
 	}
 	if fmt.Sprint(got.Type.Sizes()) != fmt.Sprint(want.Type.Sizes()) {
@@ -63,7 +64,7 @@ func TestSpeakDrawn(t *testing.T) {
 	const folder = "../../testdata/golden/speech/vits/"
 	dir := t.TempDir()
 	ids := filepath.Join(dir, "ids.npy")
-	if err := tensorfile.Write(ids, []tensorfile.Tensor{named(t, folder+"values.safetensors")["in.ids"]}); err != nil {
+	if err := tensorfile.Write(ids, []tensorfile.Tensor{tensortest.Read(t, folder+"values.safetensors")["in.ids"]}); err != nil {
 		t.Fatal(err)
 	}
 	made := func(seed, threads string) []float32 {

@@ -12,6 +12,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // moreImages is what testdata/golden/text_to_image_more.py made.
@@ -22,7 +23,7 @@ const moreImages = "../../testdata/golden/text_to_image_more/"
 func TestLarge(t *testing.T) {
 	t.Parallel()
 	const base = "../../testdata/golden/text_to_image/model/"
-	values := named(t, moreImages+"values.npz")
+	values := tensortest.Read(t, moreImages+"values.npz")
 	large := moreImages + "large/"
 	model := folderOf(t, map[string]string{"text_encoder": base + "text_encoder", "tokenizer": base + "tokenizer", "vae": base + "vae",
 		"text_encoder_2": large + "text_encoder_2", "tokenizer_2": large + "tokenizer_2", "unet": large + "unet", "scheduler": large + "scheduler"})
@@ -57,7 +58,7 @@ func firstOf(x tensorfile.Tensor) tensorfile.Tensor {
 func TestControl(t *testing.T) {
 	t.Parallel()
 	const base, in = "../../testdata/golden/text_to_image/model", "../../testdata/golden/from_picture/in.png"
-	values := named(t, moreImages+"values.npz")
+	values := tensortest.Read(t, moreImages+"values.npz")
 	turned := filepath.Join(t.TempDir(), "turned.png")
 	document := filepath.Join(t.TempDir(), "turn.cue")
 	text := fmt.Sprintf(`package p
@@ -114,7 +115,7 @@ func TestWeighted(t *testing.T) {
 	if err := json.Unmarshal(data, &prompts); err != nil {
 		t.Fatal(err)
 	}
-	values := named(t, moreImages+"values.npz")
+	values := tensortest.Read(t, moreImages+"values.npz")
 	document := filepath.Join(t.TempDir(), "texts.cue")
 	const text = `package p
 import "pipe.dev/pipelines/diffusion"
@@ -141,7 +142,7 @@ texts: diffusion.#Texts & {
 		if code, _, errs := pipeCommand("run", document, "--quiet", "--set", "prompt="+prompt, "--out", out); code != 0 {
 			t.Fatalf("%s: exit code %d: %s", prompt, code, errs)
 		}
-		got := named(t, out)
+		got := tensortest.Read(t, out)
 		ids, err := got["ids"].Int32s()
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +178,7 @@ func worstOf(x, y tensorfile.Tensor) float64 {
 func TestUnconditional(t *testing.T) {
 	t.Parallel()
 	const golden = "../../testdata/golden/unconditional/"
-	values := named(t, golden+"values.npz")
+	values := tensortest.Read(t, golden+"values.npz")
 	model := folderOf(t, map[string]string{"unet": "../../testdata/golden/pictures/unet_plain/model", "scheduler": golden + "scheduler"})
 	pictureRun(t, "unconditional.cue", values["pictures"], "model="+model, "width=8", "height=8", "count=2", "steps=5",
 		"noise="+tensorFile(t, values["noise"]), "noises="+tensorFile(t, values["noises"]))

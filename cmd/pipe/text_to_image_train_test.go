@@ -14,14 +14,15 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // fineTuned are the batches of testdata/golden/finetune.py, by the names of the recipes.
 func fineTuned(t *testing.T) (list []tensorfile.Tensor) {
 	t.Helper()
 	const made = "../../testdata/golden/finetune/"
-	values := named(t, made+"values.npz")
-	values["timestep"], values["drawn"] = named(t, made+"recipes.npz")["timestep"], values["spread"]
+	values := tensortest.Read(t, made+"values.npz")
+	values["timestep"], values["drawn"] = tensortest.Read(t, made+"recipes.npz")["timestep"], values["spread"]
 	for _, name := range []string{"pixels", "ids", "noise", "drawn", "timestep"} {
 		x := values[name]
 		x.Name = name
@@ -72,12 +73,12 @@ func losses(t *testing.T, r trained, want tensorfile.Tensor) {
 // diffusers' scripts, going on from a file of theirs.
 func TestTextToImageAdapter(t *testing.T) {
 	t.Parallel()
-	values := named(t, "../../testdata/golden/finetune/recipes.npz")
+	values := tensortest.Read(t, "../../testdata/golden/finetune/recipes.npz")
 	from := `adapter={from: "` + adapterFiles + `peft.safetensors"}`
 	r := textToImage(t, "stable-diffusion-lora.cue", "settings.text_encoder=true", "batch.batch=1", "train.accumulate=2", "models.unet."+from, "models.text_encoder."+from)
 	losses(t, r, values["lora.losses"])
 	worst, n := 0.0, 0
-	for name, x := range named(t, filepath.Join(r.Run, "adapter", "pytorch_lora_weights.safetensors")) {
+	for name, x := range tensortest.Read(t, filepath.Join(r.Run, "adapter", "pytorch_lora_weights.safetensors")) {
 		want, ok := values["lora."+strings.Replace(name, "text_encoder.text_model.", "text_encoder.", 1)]
 		if !ok {
 			t.Fatalf("there is no %s", name)
@@ -98,9 +99,9 @@ func TestTextToImageAdapter(t *testing.T) {
 func TestTextToImageFinetune(t *testing.T) {
 	t.Parallel()
 	r := textToImage(t, "stable-diffusion-finetune.cue", "settings.prediction=v_prediction", "agrees={}", `save.dtype="f32"`)
-	losses(t, r, named(t, "../../testdata/golden/finetune/recipes.npz")["finetune.losses"])
+	losses(t, r, tensortest.Read(t, "../../testdata/golden/finetune/recipes.npz")["finetune.losses"])
 	after := map[string]tensorfile.Tensor{}
-	for name, x := range named(t, filepath.Join(r.Model, "unet", "diffusion_pytorch_model.safetensors")) {
+	for name, x := range tensortest.Read(t, filepath.Join(r.Model, "unet", "diffusion_pytorch_model.safetensors")) {
 		after["unet."+name] = x
 	}
 	moved(t, tinyPipeline, "../../testdata/golden/finetune/averaged.csv", after)
@@ -125,9 +126,9 @@ func TestDreamBooth(t *testing.T) {
 		kind = append(kind, back)
 	}
 	r := textToImage(t, "dreambooth.cue", "settings.whole=true", "settings.prior=0.7", "data.train="+columnsOf(t, fineTuned(t), "thing."), "data.beside="+columnsOf(t, kind, "kind."), `save.dtype="f32"`)
-	losses(t, r, named(t, "../../testdata/golden/finetune/recipes.npz")["dreambooth.losses"])
+	losses(t, r, tensortest.Read(t, "../../testdata/golden/finetune/recipes.npz")["dreambooth.losses"])
 	after := map[string]tensorfile.Tensor{}
-	for name, x := range named(t, filepath.Join(r.Model, "unet", "diffusion_pytorch_model.safetensors")) {
+	for name, x := range tensortest.Read(t, filepath.Join(r.Model, "unet", "diffusion_pytorch_model.safetensors")) {
 		after["unet."+name] = x
 	}
 	moved(t, tinyPipeline, "../../testdata/golden/finetune/dreambooth.csv", after)

@@ -10,6 +10,7 @@ import (
 	"pipe.dev/executor/audio"
 	"pipe.dev/executor/journal"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestVitsRecipe checks that a voice of two speakers learns from recordings and phonemes alone, and that pipelines speak with
@@ -72,7 +73,7 @@ func TestVitsRecipe(t *testing.T) {
 		t.Error(err, clip)
 	}
 	run("align-speech.cue", "audio="+recording, "phonemes=B _ A .", "speaker=1", "vocabulary="+filepath.Join(corpus, "vocab.json"), "n_fft=64", "hop=16")
-	for _, v := range named(t, filepath.Join(dir, "aligned.npz")) {
+	for _, v := range tensortest.Read(t, filepath.Join(dir, "aligned.npz")) {
 		sum := 0.0
 		for _, n := range v.Float64s() {
 			if sum += n; n < 1 {

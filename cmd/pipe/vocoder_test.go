@@ -13,6 +13,7 @@ import (
 	"pipe.dev/executor/audio"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // smallVocoder are settings of recipes/hifigan.cue that train in moments.
@@ -36,7 +37,7 @@ func TestVocoderRecipe(t *testing.T) {
 
 func compareVocoder(t *testing.T, file string, set ...string) {
 	const golden = "../../testdata/golden/hifigan/"
-	values := named(t, golden+file)
+	values := tensortest.Read(t, golden+file)
 	sound := values["audio"]
 	sound.Name = "audio"
 	r := train(t, "../../recipes/hifigan.cue", t.TempDir(), smallVocoder(append(set, "data.train="+columnsOf(t, []tensorfile.Tensor{sound}, ""), "data.sounds={}",
@@ -59,8 +60,8 @@ func compareVocoder(t *testing.T, file string, set ...string) {
 	if have, _ := rows[2]["lr/generator"].(float64); math.Abs(have-2e-4*0.999) > 1e-12 { // after an epoch of two steps
 		t.Errorf("the rate is %v then", have)
 	}
-	first, worst, moved, known := named(t, golden+"first.safetensors"), 0.0, 0, 0
-	after := named(t, filepath.Join(r.Run, "checkpoints", "step-00000003", "model.safetensors"))
+	first, worst, moved, known := tensortest.Read(t, golden+"first.safetensors"), 0.0, 0, 0
+	after := tensortest.Read(t, filepath.Join(r.Run, "checkpoints", "step-00000003", "model.safetensors"))
 	for name, x := range after {
 		want := values["after."+name]
 		worst = max(worst, worstOf(x, want))
@@ -94,7 +95,7 @@ func compareVocoder(t *testing.T, file string, set ...string) {
 	if err := c.Unpack(); err != nil {
 		t.Fatal(err)
 	}
-	left := named(t, filepath.Join(r.Model, "vocoder", "model.safetensors"))
+	left := tensortest.Read(t, filepath.Join(r.Model, "vocoder", "model.safetensors"))
 	for name, x := range left {
 		w, ok := c.Lookup("vocoder." + name)
 		if !ok {
@@ -170,7 +171,7 @@ func TestVocoderLearns(t *testing.T) {
 	}
 	learned := filepath.Join(r.Model, "vocoder")
 	on := train(t, "../../recipes/hifigan.cue", t.TempDir(), begins("vocoder", learned)...)
-	was, is := named(t, filepath.Join(learned, "model.safetensors")), named(t, filepath.Join(on.Model, "vocoder", "model.safetensors"))
+	was, is := tensortest.Read(t, filepath.Join(learned, "model.safetensors")), tensortest.Read(t, filepath.Join(on.Model, "vocoder", "model.safetensors"))
 	for name, x := range is {
 		if worst := worstOf(x, was[name]); worst > 1e-8 {
 			t.Errorf("%s begins %g from what was learned", name, worst)
@@ -178,14 +179,14 @@ func TestVocoderLearns(t *testing.T) {
 	}
 	both := filepath.Join(r.Run, "checkpoints", "step-00000200", "model.safetensors")
 	again := train(t, "../../recipes/hifigan.cue", t.TempDir(), append(begins("vocoder", both), "--set", fmt.Sprintf("model.parts.mpd=%q", both), "--set", fmt.Sprintf("model.parts.msd=%q", both))...)
-	held, next := named(t, both), named(t, filepath.Join(again.Run, "checkpoints", "step-00000001", "model.safetensors"))
+	held, next := tensortest.Read(t, both), tensortest.Read(t, filepath.Join(again.Run, "checkpoints", "step-00000001", "model.safetensors"))
 	for name, x := range next {
 		if worst := worstOf(x, held[name]); worst > 1e-8 {
 			t.Errorf("%s begins %g from the checkpoint", name, worst)
 		}
 	}
 	alone := train(t, "../../recipes/hifigan.cue", t.TempDir(), append(begins("vocoder", learned), "--set", "settings.critics=false", "--set", "settings.weight_norm=true")...)
-	for name, x := range named(t, filepath.Join(alone.Model, "vocoder", "model.safetensors")) {
+	for name, x := range tensortest.Read(t, filepath.Join(alone.Model, "vocoder", "model.safetensors")) {
 		if worst := worstOf(x, was[name]); worst > 1e-6 {
 			t.Errorf("%s, as length and direction, begins %g from what was learned", name, worst)
 		}
@@ -215,7 +216,7 @@ func TestVocoderDeviation(t *testing.T) {
 	}
 	begun := func(set ...string) map[string]tensorfile.Tensor {
 		r := train(t, "../../recipes/hifigan.cue", t.TempDir(), smallVocoder(append(set, "settings.recordings="+recording, "settings.critics=false", "train.steps=1", "optimizer.lr=1e-9", "settings.channels=64")...)...)
-		return named(t, filepath.Join(r.Model, "vocoder", "model.safetensors"))
+		return tensortest.Read(t, filepath.Join(r.Model, "vocoder", "model.safetensors"))
 	}
 	deviation := func(x tensorfile.Tensor) float64 {
 		squares := 0.0

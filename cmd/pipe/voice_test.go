@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestVoice has the voice in models/voice, the default of pipelines/tts.cue, say three
@@ -59,7 +61,7 @@ func bands(t *testing.T, dir, wav string) (frames [][]float64) {
 	if code, said, errs := pipeCommand("run", "pipelines/features.cue", "--quiet", "--set", "audio="+wav, "--set", "mels=40", "--out", out); code != 0 {
 		t.Fatalf("exit code %d: %s%s", code, said, errs)
 	}
-	for _, x := range named(t, out) {
+	for _, x := range tensortest.Read(t, out) {
 		values, sizes := x.Float64s(), x.Type.Sizes()
 		for f := range sizes[2] {
 			frame := make([]float64, sizes[1])

@@ -14,6 +14,7 @@ import (
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/session"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/kernels/cases"
 	"pipe.dev/kernels/cpu"
 	"pipe.dev/schema"
@@ -69,15 +70,7 @@ func TestNoisePrediction(t *testing.T) {
 
 func tensors(t *testing.T, file string) map[string]tensorfile.Tensor {
 	t.Helper()
-	list, err := tensorfile.Read(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
-	return out
+	return tensortest.Read(t, file)
 }
 
 // noiseStep computes the sums of squared errors and of gradients of one batch.

@@ -17,6 +17,7 @@ import (
 	"pipe.dev/compiler/train"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/executor/torch"
 )
 
@@ -46,20 +47,6 @@ func fixtures(t *testing.T) map[string]string {
 	return out
 }
 
-// tensors reads a safetensors file by name.
-func tensors(t *testing.T, file string) map[string]tensorfile.Tensor {
-	t.Helper()
-	list, err := tensorfile.Read(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
-	return out
-}
-
 // TestMerge holds merged weights against those of PEFT.
 func TestMerge(t *testing.T) {
 	for dir, base := range fixtures(t) {
@@ -69,8 +56,8 @@ func TestMerge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := tensors(t, filepath.Join(dir, "expected.safetensors"))
-			before, after := tensors(t, filepath.Join(base, "model.safetensors")), tensors(t, filepath.Join(out, "model.safetensors"))
+			want := tensortest.Read(t, filepath.Join(dir, "expected.safetensors"))
+			before, after := tensortest.Read(t, filepath.Join(base, "model.safetensors")), tensortest.Read(t, filepath.Join(out, "model.safetensors"))
 			changed := 0
 			for name, x := range before {
 				y := after[name]
@@ -112,7 +99,7 @@ func TestUndo(t *testing.T) {
 	for dir, base := range fixtures(t) {
 		folder := t.TempDir()
 		file := func(name string) string { return filepath.Join(folder, name, "model.safetensors") }
-		want := tensors(t, filepath.Join(base, "model.safetensors"))
+		want := tensortest.Read(t, filepath.Join(base, "model.safetensors"))
 		kind := want["model.norm.weight"].Type.DType
 		options := func(model, out string) Options {
 			return Options{Model: model, Adapter: dir, Out: filepath.Join(folder, out)}
@@ -145,7 +132,7 @@ func TestUndo(t *testing.T) {
 			t.Fatal(err)
 		}
 		differ, worst := int64(0), 0.0
-		for name, x := range tensors(t, file("near")) {
+		for name, x := range tensortest.Read(t, file("near")) {
 			was := want[name].Float64s()
 			for i, v := range x.Float64s() {
 				if v != was[i] {
@@ -214,7 +201,7 @@ func TestOpenErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := tensors(t, golden+"adapter/lora/adapter_model.safetensors")
+	good := tensortest.Read(t, golden+"adapter/lora/adapter_model.safetensors")
 	const layer = prefix + "model.layers.0.self_attn.q_proj"
 	for _, c := range []struct {
 		from, to string // of the configuration
@@ -283,7 +270,7 @@ func TestOldAdapter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights := tensors(t, golden+"adapter/lora/adapter_model.safetensors")
+	weights := tensortest.Read(t, golden+"adapter/lora/adapter_model.safetensors")
 	var list []torch.Entry
 	for name, x := range weights {
 		list = append(list, torch.Entry{Name: name, DType: strings.ToUpper(x.Type.DType.String()), Shape: x.Type.Sizes(), Bytes: x.Type.Bytes()})

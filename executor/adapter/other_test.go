@@ -15,6 +15,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/executor/torch"
 )
 
@@ -29,7 +30,7 @@ func torchFolder(t *testing.T, from string, n int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	weights := tensors(t, filepath.Join(from, "model.safetensors"))
+	weights := tensortest.Read(t, filepath.Join(from, "model.safetensors"))
 	shards, files := make([][]torch.Entry, n), map[string]string{}
 	for i, name := range slices.Sorted(maps.Keys(weights)) {
 		x := weights[name]

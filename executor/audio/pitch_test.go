@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestYin holds pitches against librosa.
@@ -31,14 +31,7 @@ func TestYin(t *testing.T) {
 // TestPYin holds the pitch of a voice that comes and goes against librosa.
 func TestPYin(t *testing.T) {
 	t.Parallel()
-	list, err := tensorfile.Read(filepath.Join("..", "..", "testdata", "golden", "audio", "pyin", "values.npz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := map[string]tensorfile.Tensor{}
-	for _, v := range list {
-		values[v.Name] = v
-	}
+	values := tensortest.Read(t, filepath.Join("..", "..", "testdata", "golden", "audio", "pyin", "values.npz"))
 	hz, voiced, err := PYin{Low: 80, High: 1000, Frame: 1024, Hop: 256}.Pitch(values["x"].Float32s(), 22050)
 	want, likely := values["hz"].Float64s(), values["voiced"].Float64s()
 	if err != nil || len(hz) != len(want) || len(voiced) != len(want) {

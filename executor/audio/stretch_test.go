@@ -8,20 +8,13 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // stretched are the values of testdata/golden/stretch.py.
 func stretched(t *testing.T) map[string]tensorfile.Tensor {
 	t.Helper()
-	list, err := tensorfile.Read(filepath.Join("..", "..", "testdata", "golden", "audio", "stretch", "values.npz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, v := range list {
-		out[v.Name] = v
-	}
-	return out
+	return tensortest.Read(t, filepath.Join("..", "..", "testdata", "golden", "audio", "stretch", "values.npz"))
 }
 
 // TestStretch holds changes of speed against librosa.

@@ -13,6 +13,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 const golden = "../../testdata/golden/image"
@@ -20,15 +21,7 @@ const golden = "../../testdata/golden/image"
 // expected reads what Pillow and torchvision made.
 func expected(t *testing.T) map[string]tensorfile.Tensor {
 	t.Helper()
-	list, err := tensorfile.Read(filepath.Join(golden, "expected.npz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
-	return out
+	return tensortest.Read(t, filepath.Join(golden, "expected.npz"))
 }
 
 // samples are the numbers of a picture.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/internal/measured"
 )
 
@@ -28,14 +29,7 @@ func TestGGUF(t *testing.T) {
 		{"mixtral_q8", ggufs + "mixtral_q8.safetensors", 0.07}, // likewise; a token may change an expert
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			want := map[string]tensorfile.Tensor{}
-			list, err := tensorfile.Read(c.want)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, x := range list {
-				want[x.Name] = x
-			}
+			want := tensortest.Read(t, c.want)
 			m, _ := openAs(t, Options{Dir: ggufs + c.name + ".gguf"}, 2, "")
 			sizes := want["ids"].Type.Sizes()
 			p, err := m.Forward(sizes[0], sizes[1], nil)

@@ -18,6 +18,7 @@ import (
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/sampler"
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/internal/measured"
 	"pipe.dev/kernels/cpu"
 	"pipe.dev/schema"
@@ -97,15 +98,7 @@ func compiled(t testing.TB, be *cpu.Backend) Compile {
 // expected reads the reference values of a folder by name.
 func expected(t *testing.T, dir string) map[string]tensorfile.Tensor {
 	t.Helper()
-	list, err := tensorfile.Read(filepath.Join(dir, "expected.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
-	return out
+	return tensortest.Read(t, filepath.Join(dir, "expected.safetensors"))
 }
 
 // worst is the largest difference relative to max(1, |want|).

@@ -7,21 +7,14 @@ import (
 	"testing"
 
 	"pipe.dev/executor/sampler"
-	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // Beyond the length that it was trained on, a model with LongRoPE gives what
 // transformers gives, token by token with a cache.
 func TestLongRope(t *testing.T) {
 	ctx := context.Background()
-	list, err := tensorfile.Read(golden + "/longrope.safetensors")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		want[x.Name] = x
-	}
+	want := tensortest.Read(t, golden+"/longrope.safetensors")
 	ids, err := want["ids"].Int32s()
 	if err != nil {
 		t.Fatal(err)

@@ -9,21 +9,14 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/internal/measured"
 )
 
 // padded reads the reference values of a padded batch through a model.
 func padded(t *testing.T, dir string) map[string]tensorfile.Tensor {
 	t.Helper()
-	list, err := tensorfile.Read(filepath.Join("../../testdata/golden/padded", filepath.Base(dir)+".safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]tensorfile.Tensor{}
-	for _, x := range list {
-		out[x.Name] = x
-	}
-	return out
+	return tensortest.Read(t, filepath.Join("../../testdata/golden/padded", filepath.Base(dir)+".safetensors"))
 }
 
 // runPadded runs a model over a padded batch.

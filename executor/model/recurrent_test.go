@@ -7,20 +7,14 @@ import (
 	"testing"
 
 	"pipe.dev/executor/tensorfile"
+	"pipe.dev/executor/tensorfile/tensortest"
 )
 
 // TestRecurrent holds layers that go through a sequence step by step against
 // PyTorch (testdata/golden/recurrent.py).
 func TestRecurrent(t *testing.T) {
 	dir := filepath.Join(golden, "recurrent")
-	values, err := tensorfile.Read(filepath.Join(dir, "expected.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]tensorfile.Tensor{}
-	for _, v := range values {
-		want[v.Name] = v
-	}
+	want := tensortest.Read(t, filepath.Join(dir, "expected.safetensors"))
 	got := callModel(t, dir, map[string]tensorfile.Tensor{"x": want["x"]}, []string{"both", "h", "c", "logits", "last"})
 	if len(got) != 5 {
 		t.Fatalf("%d outputs, want 5", len(got))

@@ -68,6 +68,7 @@ type Run struct {
 	written int64     // the step of the last row, or -1
 	opened  bool      // by Open, not made by Create
 	resumed int64     // the step that Resume was told, or -1
+	anew    About     // what is said of a run that Resume begins anew
 }
 
 // Folder returns where the run of this name and hash stands.
@@ -92,10 +93,7 @@ func (r Runs) Create(name, hash string, files map[string][]byte) (*Run, error) {
 	}
 	r.sweep(folder)
 	run := &Run{
-		About: About{
-			Name: name, Hash: hash, Started: r.Now().UTC().Round(time.Millisecond),
-			Version: r.Version, Steps: r.Steps, Host: r.Host,
-		},
+		About:  r.about(name, hash),
 		Folder: folder, disk: r.disk, now: r.Now, written: -1, resumed: -1,
 	}
 	if err := run.create(files); err != nil {
@@ -108,6 +106,14 @@ func (r Runs) Create(name, hash string, files map[string][]byte) (*Run, error) {
 	}
 	run.metrics = f
 	return run, nil
+}
+
+// about is what is said of a run that begins now.
+func (r Runs) about(name, hash string) About {
+	return About{
+		Name: name, Hash: hash, Started: r.Now().UTC().Round(time.Millisecond),
+		Version: r.Version, Steps: r.Steps, Host: r.Host,
+	}
 }
 
 // create fills a temporary folder, which it locks, and renames it.
@@ -191,6 +197,7 @@ func (r Runs) openFolder(folder string) (*Run, error) {
 	}
 	run := &Run{
 		About: about, Folder: folder, disk: r.disk, now: r.Now, unlock: unlock, opened: true, written: -1, resumed: -1,
+		anew: r.about(about.Name, about.Hash),
 	}
 	if err := run.tidy(); err != nil {
 		run.Close()

@@ -36,6 +36,7 @@ func TestCreateAndOpen(t *testing.T) {
 	}
 	must(t, run.Finish())
 	must(t, run.Close())
+	runs.Host, runs.Version = map[string]string{"cpu": "another"}, "0.2"
 	run, err = runs.Open("first", testHash)
 	must(t, err)
 	seed, err := run.ReadFile("seed")
@@ -47,6 +48,16 @@ func TestCreateAndOpen(t *testing.T) {
 	must(t, run.Close())
 	if a, err := readAbout(osDisk{}, run.Folder); err != nil || !a.Finished.IsZero() {
 		t.Errorf("a run that goes on is finished: %+v, %v", a, err)
+	} else if a.Host["cpu"] != "another" || a.Version != "0.2" {
+		t.Errorf("a run that begins anew is said to be one of another machine: %+v", a)
+	}
+	runs.Host = nil
+	run, err = runs.Open("first", testHash)
+	must(t, err)
+	must(t, run.Resume(0))
+	must(t, run.Close())
+	if run.About.Host["cpu"] != "another" {
+		t.Errorf("a run that goes on forgot its machine: %+v", run.About)
 	}
 	entries, err := os.ReadDir(root)
 	must(t, err)

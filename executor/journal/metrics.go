@@ -35,7 +35,8 @@ func (r *Run) Log(row Row) error {
 // Resume prepares a run that was opened to go on after step, which is that of
 // a checkpoint, or -1 to begin anew: rows after it and a torn last line leave
 // metrics.jsonl, and checkpoints after it are set aside. The file then is what
-// that of a run would be that never stopped, but for the times in it.
+// that of a run would be that never stopped, but for the times in it. A run
+// that begins anew is one of this process, machine and version.
 func (r *Run) Resume(step int64) error {
 	if r.metrics != nil {
 		return errorf(r.Folder, "was resumed already")
@@ -69,7 +70,10 @@ func (r *Run) Resume(step int64) error {
 		return fileError(path, err)
 	}
 	r.metrics, r.written, r.resumed = a, last, step
-	if !r.About.Finished.IsZero() {
+	switch {
+	case step < 0:
+		return r.writeAbout(r.anew)
+	case !r.About.Finished.IsZero():
 		about := r.About
 		about.Finished = time.Time{}
 		return r.writeAbout(about)

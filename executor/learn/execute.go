@@ -183,15 +183,15 @@ func openRun(runs journal.Runs, doc *schema.Document, name string, in inputs, fi
 	if run, err = runs.Open(name, hash); err != nil {
 		return nil, nil, err
 	}
-	if was := run.About.Host; was != nil && !maps.Equal(was, runs.Host) {
-		warn(fmt.Errorf("%s: was begun with %s, and goes on with %s: bits may differ", run.Folder, factsText(was), factsText(runs.Host)))
-	}
 	found, warnings, err := run.Latest()
 	for _, w := range warnings {
 		warn(errors.New(w))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		found, err = nil, nil
+	}
+	if was := run.About.Host; found != nil && was != nil && !maps.Equal(was, runs.Host) {
+		warn(fmt.Errorf("%s: was begun with %s, and goes on with %s: bits may differ", run.Folder, factsText(was), factsText(runs.Host)))
 	}
 	if err == nil {
 		err = in.hold(run, found != nil)

@@ -24,8 +24,6 @@ package checkpoint
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -150,33 +148,6 @@ func (c *Checkpoint) keep(l layout, tensors []Tensor) {
 	}
 }
 
-// made is a tensor that is put together when it is asked for.
-type made struct {
-	f    func() ([]byte, error)
-	mu   sync.Mutex
-	data []byte
-}
-
-func (m *made) view() ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.data == nil {
-		data, err := m.f()
-		if err != nil {
-			return nil, err
-		}
-		m.data = data
-	}
-	return m.data, nil
-}
-
-// release forgets the bytes; views of them stay valid.
-func (m *made) release() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.data = nil
-}
-
 // openRegular opens a file to read and returns its length in bytes. Anything
 // but a regular file is refused before it is opened, since opening a pipe
 // could wait for ever.
@@ -237,88 +208,6 @@ func (c *Checkpoint) Name(path string, prefixes []string) string {
 // Metadata returns the __metadata__ of the file. Of shards it is the union;
 // where they disagree, the first shard by name counts.
 func (c *Checkpoint) Metadata() map[string]string { return maps.Clone(c.metadata) }
-
-// View returns the bytes of a tensor, little-endian, outermost axis first.
-// They must not be written to, may be at any alignment, and are valid until
-// Close. Those of a tensor whose form is another in its file are a copy.
-func (c *Checkpoint) View(name string) ([]byte, error) {
-	if Stacked(name) {
-		return c.viewStack(name)
-	}
-	t, ok := c.Lookup(name)
-	if !ok {
-		return nil, errorf(c.path, "has no tensor %q%s", name, suggestion(name, c.names()))
-	}
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.closed {
-		return nil, &Error{File: c.path, Msg: "is closed", Err: fs.ErrClosed}
-	}
-	if t.Bytes == 0 {
-		return []byte{}, nil
-	}
-	var b []byte
-	var err error
-	if m := c.made[name]; m != nil {
-		b, err = m.view()
-	} else {
-		b, err = c.files[t.File].view(t.Offset, t.Bytes)
-	}
-	if err != nil {
-		return nil, FileError(t.File, fmt.Errorf("tensor %q: %w", name, err))
-	}
-	if t.Heads > 0 {
-		return t.apart(b), nil
-	}
-	return b, nil
-}
-
-// Release tells the system that the pages of a tensor are not needed any more,
-// so that they stop counting as memory of this process. The views of it stay
-// valid; touching them reads the file again. Pages shared with a neighbour are
-// kept. Without memory mapping it does nothing.
-func (c *Checkpoint) Release(name string) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if m := c.made[name]; m != nil {
-		m.release()
-	} else if t, ok := c.Lookup(name); ok && !c.closed {
-		c.files[t.File].release(t.Offset, t.Bytes)
-	}
-}
-
-// ReleasePart is Release for n bytes of the view of a tensor, from a place on.
-func (c *Checkpoint) ReleasePart(name string, from, n int64) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if t, ok := c.Lookup(name); ok && !c.closed && c.made[name] == nil && t.Heads == 0 {
-		c.files[t.File].release(t.Offset+from, n)
-	}
-}
-
-// ReleaseAll does so for all pages of all tensors, those that several share among them.
-func (c *Checkpoint) ReleaseAll() {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for _, m := range c.made {
-		m.release()
-	}
-	for _, f := range c.files {
-		if !c.closed {
-			f.releaseAll()
-		}
-	}
-}
-
-// Fetch begins to read a tensor from the disk, so that View finds it in memory
-// later. Without memory mapping it does nothing.
-func (c *Checkpoint) Fetch(name string) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if t, ok := c.Lookup(name); ok && !c.closed && c.made[name] == nil {
-		c.files[t.File].fetch(t.Offset, t.Bytes)
-	}
-}
 
 // Close unmaps the files; every view is invalid then, and touching one ends
 // the process. Closing again does nothing.

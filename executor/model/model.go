@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"slices"
 
@@ -152,45 +151,6 @@ func (m *Model) Trained() int { return m.arch.Context }
 // Plans are all plans that were asked for.
 func (m *Model) Plans() []*plan.Plan { return m.plans }
 
-// Tokenizer returns the folder's tokenizer, read at the first call.
-func (m *Model) Tokenizer() (*tokenizer.Tokenizer, error) {
-	if m.tokenizer == nil {
-		path := m.opt.Tokenizer
-		if path == "" {
-			path = m.opt.Dir
-		}
-		t, err := OpenTokenizer(path)
-		if err != nil {
-			return nil, err
-		}
-		m.tokenizer = t
-	}
-	return m.tokenizer, nil
-}
-
-// OpenTokenizer reads the tokenizer of a folder, or a file of any kind that
-// tokenizer.Open knows, or the vocabulary in a GGUF file. A file that
-// can't be read is a *checkpoint.Error, what is wrong in one a *TokenizerError.
-func OpenTokenizer(path string) (*tokenizer.Tokenizer, error) {
-	if IsGGUF(path) {
-		return vocabularyOf(path)
-	}
-	t, err := tokenizer.Open(path)
-	if file := (*fs.PathError)(nil); errors.As(err, &file) {
-		return nil, checkpoint.FileError(file.Path, file)
-	}
-	if err != nil {
-		return nil, &TokenizerError{err}
-	}
-	return t, nil
-}
-
-// TokenizerError says what is wrong in a tokenizer's files, and where.
-type TokenizerError struct{ Err error }
-
-func (e *TokenizerError) Error() string { return e.Err.Error() }
-func (e *TokenizerError) Unwrap() error { return e.Err }
-
 // program compiles an entry once.
 func (m *Model) program(e plan.Entry) (Program, error) {
 	key := fmt.Sprintf("%+v", e)
@@ -281,64 +241,6 @@ func (m *Model) ratios(path string) (adapter.Layer, bool) {
 		return adapter.Layer{}, false
 	}
 	return m.adapter.RatiosOf(path)
-}
-
-// prove compares the plans' weights with the headers of the checkpoint: every
-// name, shape and type, all mismatches at once.
-func (m *Model) prove() error {
-	var wants []checkpoint.Want
-	seen := map[string]bool{}
-	for _, p := range m.all() {
-		for _, s := range p.States {
-			if s.Kind == ir.Weight && !seen[s.Path] {
-				seen[s.Path] = true
-				wants = append(wants, checkpoint.Want{Name: s.Path, Shape: s.Type.Sizes(), DTypes: []ir.DType{s.Type.DType}})
-			}
-		}
-	}
-	return m.proveWeights(wants, func(to, from ir.DType) []ir.DType {
-		switch {
-		case to == ir.F32 && from.Blocked():
-			return []ir.DType{to, from}
-		case to.Blocked() && from == to:
-			return []ir.DType{to}
-		case to == ir.F32:
-			return []ir.DType{to, ir.BF16, ir.F16, ir.F64}
-		case to.Blocked():
-			return []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}
-		}
-		return []ir.DType{to}
-	})
-}
-
-// proveWeights is prove for weights by their paths. from lists the types of
-// which one is read as another, given that of the file.
-func (m *Model) proveWeights(weights []checkpoint.Want, from func(to, have ir.DType) []ir.DType) error {
-	var wants, adapted []checkpoint.Want
-	for _, w := range weights {
-		if _, ok := m.ratios(w.Name); ok { // made of what is proven
-			continue
-		}
-		var c *checkpoint.Checkpoint
-		c, w.Name = m.source(w.Name)
-		t, _ := c.Lookup(w.Name)
-		if w.DTypes = from(w.DTypes[0], t.DType); c == m.ckpt {
-			wants = append(wants, w)
-		} else {
-			adapted = append(adapted, w)
-		}
-	}
-	if m.adapter != nil {
-		if err := m.adapter.Checkpoint().Prove(adapted, func(name string) bool {
-			layer, ok := m.adapter.LayerOf(name)
-			return !ok || m.partial && m.arch.Holds(layer+".weight")
-		}); err != nil {
-			return err
-		}
-	}
-	return m.ckpt.Prove(wants, func(name string) bool {
-		return m.from.Ignores(name) || m.partial && m.arch.Holds(name)
-	})
 }
 
 // Rate is how many samples a second the sound has that the model makes, by its

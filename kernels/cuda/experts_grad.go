@@ -10,7 +10,8 @@ import (
 )
 
 // expertLinearGrad is dw[e] = the sum of dy xᵀ over the rows of expert e, in their
-// order.
+// order: on tensor cores where x and dy are of one type of 16 bits, in tiles of as many rows and
+// columns as large products have.
 //
 //	x [..., in] or [..., k, in]   chosen [..., k]   dy [..., k, out] or [..., out]   dw f32 [experts, out, in]
 func expertLinearGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
@@ -60,7 +61,12 @@ func (b *Backend) expertGrad(experts int, args kernels.Args) (kernels.Step, erro
 			return launch(b, "experts", "order_rows", grid{driver.Dim{X: experts + 1, Y: 1, Z: 1}, 256}, o)
 		},
 		func() (kernels.Step, error) {
-			return launch(b, "experts", "expert_grad", grid{driver.Dim{X: parts(rows, 64) * parts(columns, 64), Y: min(experts, 65535), Z: 1}, 256}, g)
+			side, name, file, room := 64, "expert_grad", "experts", 0
+			if x.DType == dy.DType && x.DType != ir.F32 {
+				side, name, file, room = largeTile, name+"_"+x.DType.String(), "expert_grad_tensor", forms.largeTile.room(x.DType.String())
+			}
+			blocks := driver.Dim{X: parts(rows, side) * parts(columns, side), Y: min(experts, 65535), Z: 1}
+			return launchRoom(b, file, name, grid{blocks, 256}, room, g)
 		},
 	})
 	if err != nil {

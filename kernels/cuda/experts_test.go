@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pipe.dev/compiler/ir"
@@ -116,6 +117,43 @@ func TestExpertOutOfRange(t *testing.T) {
 			var bad *kernels.IndexError
 			if !errors.As(err, &bad) || *bad != (kernels.IndexError{At: 3, Index: experts, Limit: experts}) {
 				t.Errorf("%s of %v: %v", c.name, types, err)
+			}
+		}
+	}
+}
+
+// Gradients of experts' weights by tensor cores have the bits of those by FMA of the same
+// numbers, in pieces of 512 rows.
+func TestExpertGradTensor(t *testing.T) {
+	b := open(t)
+	defer noConflicts(t)()
+	for _, c := range []struct{ tokens, choices, experts, out, in int }{
+		{45, 2, 3, 136, 24}, {21, 3, 5, 7, 131}, {530, 1, 1, 16, 9},
+	} {
+		for _, d := range []ir.DType{ir.BF16, ir.F16} {
+			r := rand.New(rand.NewPCG(uint64(d), 7))
+			x, _ := normals(r, d, c.tokens*c.in)
+			dy, _ := normals(r, d, c.tokens*c.choices*c.out)
+			chosen := make([]float64, c.tokens*c.choices)
+			for i := range chosen {
+				if chosen[i] = float64(r.IntN(c.experts+1) - 1); c.experts == 1 {
+					chosen[i] = 0
+				}
+			}
+			run := func(d ir.DType, from, to int) []float64 {
+				n := to - from
+				in := []ir.Type{ir.T(d, n, c.in), ir.T(ir.I32, n, c.choices), ir.T(d, n, c.choices, c.out)}
+				data := [][]float64{x[from*c.in : to*c.in], chosen[from*c.choices : to*c.choices], dy[from*c.choices*c.out : to*c.choices*c.out]}
+				return compute(t, b, "expert_linear_grad", op.ExpertGradAttr{Experts: c.experts}, in, []ir.Type{ir.T(ir.F32, c.experts, c.out, c.in)}, data)[0]
+			}
+			got, want := run(d, 0, c.tokens), run(ir.F32, 0, min(c.tokens, 512))
+			if c.tokens > 512 {
+				for i, v := range run(ir.F32, 512, c.tokens) {
+					want[i] = float64(float32(want[i]) + float32(v))
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%v %+v: not the sums in f32 of the same numbers", d, c)
 			}
 		}
 	}

@@ -1,6 +1,6 @@
 // Rows that choose experts: those of an expert are put together, so that a product
 // reads its weights once for all of them. All of it passes memory once.
-#include "number.h"
+#include "experts.h"
 
 static constexpr u32 MostExperts = 1023;
 
@@ -134,18 +134,10 @@ KERNEL(order_rows, OrderRows) {
 	}
 }
 
-struct ExpertGrad {
-	float *y;        // [experts, out, in]
-	const void *dy, *x; // [m / dy_share, out], [m / x_share, in]
-	const i32 *starts, *rows;
-	u64 experts, out, in, dy_share, x_share;
-	u32 dy_type, x_type;
-};
-
 static constexpr u32 Side = 64, Deep = 16;
 
 // expert_grad: the weights' gradient of an expert is the sum of dy xᵀ over its rows, in
-// their order, by fma. A block of 256 threads does a tile of 64 x 64, a thread 4 x 4:
+// their order, by fma (of 16 bits it is expert_grad_tensor.cu's). A block of 256 threads does a tile of 64 x 64, a thread 4 x 4:
 // 2 rows x out x in operations, of 67e12 a second (f32 of an H200), of which two vectors
 // from shared memory for 16 fma allow about a half.
 KERNEL(expert_grad, ExpertGrad) {

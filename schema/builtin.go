@@ -21,13 +21,14 @@ import (
 var builtins struct {
 	sync.Mutex
 	packages map[string]*build.Instance // by import path
+	arch     *build.Instance            // stands for archPackage in what imports it, until an evaluation has it
 }
 
 // Forget gives back what loading documents keeps for those after them.
 func Forget() {
 	builtins.Lock()
 	defer builtins.Unlock()
-	builtins.packages = nil
+	builtins.packages, builtins.arch = nil, nil
 }
 
 // builtinName is how messages call a file of the built-in module.
@@ -46,7 +47,12 @@ func builtinPackage(importPath string) *build.Instance {
 	if err != nil || len(files) == 0 {
 		return nil
 	}
-	p := newPackage(build.NewContext(), importPath, func(_ token.Pos, path string) *build.Instance { return builtinPackage(path) })
+	p := newPackage(build.NewContext(), importPath, func(_ token.Pos, path string) *build.Instance {
+		if path == archPackage {
+			return archStand()
+		}
+		return builtinPackage(path)
+	})
 	for _, file := range files {
 		text, err := pipe.CUE.ReadFile(file)
 		if err != nil {
@@ -60,6 +66,16 @@ func builtinPackage(importPath string) *build.Instance {
 	}
 	builtins.packages[importPath] = p
 	return p
+}
+
+// archStand is builtins.arch: documents that mention few architectures need not read all.
+func archStand() *build.Instance {
+	if builtins.arch == nil {
+		builtins.arch = newPackage(build.NewContext(), archPackage, nil)
+		addFile(builtins.arch, builtinName(archFile), []byte("package arch\n"))
+		_ = builtins.arch.Complete()
+	}
+	return builtins.arch
 }
 
 func newPackage(c *build.Context, importPath string, load build.LoadFunc) *build.Instance {
@@ -80,6 +96,7 @@ func addFile(p *build.Instance, name string, text []byte) {
 // instance is the document with what it imports, without CUE's loader, which reads and resolves every
 // package anew; nil if it imports more than the built-in module has.
 func (e *evaluation) instance() (*build.Instance, error) {
+	var err error
 	direct := map[string]bool{}
 	for s := range e.source.file.ImportSpecs() {
 		direct[unquote(s.Path.Value)] = true
@@ -88,30 +105,18 @@ func (e *evaluation) instance() (*build.Instance, error) {
 	defer builtins.Unlock()
 	for path := range direct {
 		first, _, _ := strings.Cut(path, "/")
-		if strings.Contains(first, ".") && builtinPackage(path) == nil { // CUE's own have no dot
+		if strings.Contains(first, ".") && path != archPackage && builtinPackage(path) == nil { // CUE's own have no dot
 			return nil, nil
 		}
 	}
-	var tables []byte
-	if e.source.shown != "" {
-		var err error
-		if tables, err = e.narrow(); err != nil {
+	e.narrowed = e.narrowed && !direct[archPackage] || e.source.shown != ""
+	c := copier{done: map[*build.Instance]*build.Instance{}}
+	if e.narrowed {
+		if c.tables, err = e.narrow(); err != nil {
 			return nil, err
 		}
 	}
-	c := build.NewContext()
-	copies := map[*build.Instance]*build.Instance{}
-	var load build.LoadFunc
-	load = func(_ token.Pos, path string) *build.Instance {
-		if path == archPackage && tables != nil {
-			p := newPackage(c, path, load)
-			addFile(p, builtinName(archFile), tables)
-			_ = p.Complete()
-			return p
-		}
-		return copyPackage(builtinPackage(path), copies)
-	}
-	doc := c.NewInstance(filepath.Dir(e.source.abs), load)
+	doc := build.NewContext().NewInstance(filepath.Dir(e.source.abs), c.load)
 	doc.User = true
 	doc.PkgName = e.source.file.PackageName()
 	_ = doc.AddSyntax(e.source.file)
@@ -136,16 +141,43 @@ func (e *evaluation) collectFiles(p *build.Instance, seen map[*build.Instance]bo
 	}
 }
 
-// copyPackage is p for one evaluation, which writes to instances, but not to what is in their files.
-func copyPackage(p *build.Instance, copies map[*build.Instance]*build.Instance) *build.Instance {
-	if p == nil || copies[p] != nil {
-		return copies[p]
+// copier makes packages for one evaluation, which writes to instances, but not to what is in their files.
+type copier struct {
+	tables []byte // what archPackage is made of; nil: all there is
+	done   map[*build.Instance]*build.Instance
+}
+
+func (c *copier) load(_ token.Pos, path string) *build.Instance {
+	if path == archPackage {
+		return c.copy(archStand())
+	}
+	return c.copy(builtinPackage(path))
+}
+
+func (c *copier) copy(p *build.Instance) *build.Instance {
+	if p == nil || c.done[p] != nil {
+		return c.done[p]
+	}
+	if p == builtins.arch {
+		c.done[p] = c.arch()
+		return c.done[p]
 	}
 	q := *p
-	copies[p] = &q
+	c.done[p] = &q
 	q.Imports = make([]*build.Instance, len(p.Imports))
 	for i, of := range p.Imports {
-		q.Imports[i] = copyPackage(of, copies)
+		q.Imports[i] = c.copy(of)
 	}
 	return &q
+}
+
+// arch is archPackage.
+func (c *copier) arch() *build.Instance {
+	if c.tables == nil {
+		return c.copy(builtinPackage(archPackage))
+	}
+	p := newPackage(build.NewContext(), archPackage, c.load)
+	addFile(p, builtinName(archFile), c.tables)
+	_ = p.Complete()
+	return p
 }

@@ -57,16 +57,23 @@ type evaluation struct {
 	value    cue.Value
 	files    map[string]*ast.File // by the name that positions carry
 	settings []setting
+	narrowed bool         // tables of architectures have only what the document mentions
 	blanked  map[int]bool // offsets of fields whose values were left out, see tolerate.go
 }
 
-// evaluate builds s and what it imports, and validates it.
+// evaluate builds s and what it imports, and validates it. What seems wrong with the architectures
+// that it mentions is tried again with all, since a model_type may be computed.
 func evaluate(s *source, settings []setting) (*evaluation, error) {
-	e := &evaluation{source: s, settings: settings, files: map[string]*ast.File{s.name: s.file}}
-	if err := e.build(); err != nil {
+	e := &evaluation{source: s, settings: settings, narrowed: true}
+	valid, err := e.try()
+	if !valid && e.narrowed && s.shown == "" {
+		e.narrowed = false
+		valid, err = e.try()
+	}
+	if err != nil {
 		return nil, err
 	}
-	if e.valid() {
+	if valid {
 		return e, nil
 	}
 	first := e.value.Validate(cue.Concrete(true))
@@ -74,6 +81,15 @@ func evaluate(s *source, settings []setting) (*evaluation, error) {
 		return nil, errs.err()
 	}
 	return nil, first
+}
+
+// try builds the document and says whether it is valid.
+func (e *evaluation) try() (bool, error) {
+	e.files = map[string]*ast.File{e.source.name: e.source.file}
+	if err := e.build(); err != nil {
+		return false, err
+	}
+	return e.valid(), nil
 }
 
 // build loads and builds the document.

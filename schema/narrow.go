@@ -132,7 +132,7 @@ func blank(b []byte) {
 	}
 }
 
-// narrow are the tables of architectures with the rows that texts of the document pick: of one that is made for a
+// narrow are the tables of architectures with the rows that texts of the document pick, as of one that is made for a
 // config.json or a GGUF file, which say what they are in so many words.
 func (e *evaluation) narrow() ([]byte, error) {
 	a, err := readArchitectures()

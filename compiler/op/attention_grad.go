@@ -51,9 +51,6 @@ func ofGradient(c Case) Case {
 	c.Attr = at
 	c.In = append(c.In[:7:7], y, lseType(q), y, dlse)
 	bounds := map[int][2]float64{8: {1, 3}}
-	if at.Scale == 1 { // scores are large, and 16 bits do not hold weights far above 1, which softmax has not
-		c.Narrow = map[int][2]float64{8: {3, 5}}
-	}
 	for i, b := range c.Bounds {
 		bounds[i] = b
 	}

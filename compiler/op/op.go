@@ -115,11 +115,10 @@ type Case struct {
 	// them for single inputs (indices, lengths).
 	Low, High float64
 	Bounds    map[int][2]float64
-	Narrow    map[int][2]float64 // Bounds of inputs where any is tried in 16 bits, if they are others
-	Tol       float64            // relative to max(1, |y|), for f32; 0 means 1e-6; narrower results get one more unit in the last place
-	GradTol   float64            // for the central-difference check, as Tol; 0 means 1e-6
-	Large     bool               // for benchmarks, not for the reference check
-	Quantised bool               // a Large one for weights in blocks alone
+	Tol       float64 // relative to max(1, |y|), for f32; 0 means 1e-6; narrower results get one more unit in the last place
+	GradTol   float64 // for the central-difference check, as Tol; 0 means 1e-6
+	Large     bool    // for benchmarks, not for the reference check
+	Quantised bool    // a Large one for weights in blocks alone
 }
 
 // Table holds every operation by name.

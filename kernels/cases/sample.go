@@ -27,16 +27,12 @@ func Sample(name string, c op.Case, in []ir.Type) (values [][]float64, data [][]
 	fmt.Fprint(h, name, "/", c.Name)
 	r := rand.New(rand.NewPCG(h.Sum64(), 1))
 	values, data = make([][]float64, len(in)), make([][]byte, len(in))
-	narrow := slices.ContainsFunc(in, func(t ir.Type) bool { return t.DType == ir.BF16 || t.DType == ir.F16 })
 	blocks := slices.ContainsFunc(in, func(t ir.Type) bool { return t.DType.Blocked() })
 	for i, t := range in {
 		if t.DType == ir.Invalid {
 			continue
 		}
 		low, high := Bounds(c, i)
-		if b, ok := c.Narrow[i]; ok && narrow {
-			low, high = b[0], b[1]
-		}
 		x := make([]float64, t.Elems())
 		number := t.DType.Float() || t.DType.Blocked()
 		for k := range x {

@@ -8,9 +8,9 @@
 // product, so shared memory is read 4 times for 2 mma, 16 cycles where the tensor core
 // takes 8 at best: at most half of the peak. Weights, which are 1 at most, are rounded to
 // the type; the gradients of scores, which may be anything, are two numbers of it, with
-// twice the bits. Their products are two, but for one reading of shared memory: mma.sync
-// needs 8.1 cycles of a multiprocessor of H200 for 8 keys and 16 elements then instead of
-// 6.5 (6.5 instead of 4.9 for dquery), and shared memory 9 (7) as before. Bytes: two tiles
+// twice the bits, whose product is two mma for one reading of shared memory: an mma of each
+// product takes 8.1 cycles of a multiprocessor of an H200 by mma.sync, and not the 6.5 of one
+// number (6.5, not 4.9, for dquery), and shared memory takes 9 (7) for both. Bytes: two tiles
 // of 64 lines for 64 lines, 64 FLOPs and more for each, mostly from the second cache.
 #include "attention_tensor.h"
 

@@ -6,8 +6,9 @@
 // by instruction.
 //
 // It shows that kernels compute what they should and that the backend calls the
-// driver as it must. It shows nothing of what only a GPU can: whether NVIDIA's
-// compiler takes the PTX, races between threads that run at once, speed. It is
+// driver as it must; threads take turns, in an order that tests can turn round (see Set), which shows most races.
+// It shows nothing of what only a GPU can: whether NVIDIA's
+// compiler takes the PTX, speed, other races between threads that run at once. It is
 // no part of the product.
 package emulator
 
@@ -36,6 +37,7 @@ var ErrNoCompiler = errors.New("no g++: the emulator of CUDA can't be built, so 
 // Library is Build; a test is skipped where there is no g++.
 func Library(t testing.TB, folder string) string {
 	t.Helper()
+	_ = os.Getenv("PIPE_EMULATOR") // the library reads it: results that go test keeps are of its value
 	path, err := Build(folder)
 	if errors.Is(err, ErrNoCompiler) {
 		t.Skip(err)

@@ -32,6 +32,8 @@ func Own(t testing.TB, folder, settings string) string {
 // capability of the device, as 80; memory in bytes, code the bytes of it that a module takes and graph those of each
 // kernel of a graph; lose, the kernels after which
 // the device is lost, lose_copies, the copies after which it is; eager, 1 if cp.async copies at once and not when it is waited for;
+// backward, 1 if blocks, warps and threads take their turns from the last to the first; guard, 1 if memory ends where nobody may
+// read (only before any is allocated);
 // cublas_none, 1 for a cuBLASLt that has no algorithm. A command that a test starts reads
 // them from PIPE_EMULATOR.
 // The path "" is a device's own driver, which pretends nothing.

@@ -13,7 +13,7 @@ namespace emulator {
 
 Dim3 thread, block, block_size, grid_size;
 const char *why;
-bool eager;
+bool eager, backward;
 alignas(128) u8 room[most_room];
 u32 room_bytes;
 u64 conflicts;
@@ -167,7 +167,8 @@ static void resume(u32 t) {
 static bool run_warp(u32 first, u32 end) {
 	for (;;) {
 		u32 waiting = 0, live = 0;
-		for (u32 t = first; t < end; t++) {
+		for (u32 i = first; i < end; i++) {
+			u32 t = backward ? first + end - 1 - i : i;
 			if (fibers[t].state == Fresh || fibers[t].state == Ready) resume(t);
 			live += fibers[t].state != Done;
 			waiting += fibers[t].state == AtWarp;
@@ -184,8 +185,10 @@ static bool run_block(u32 n) {
 	blocks++;
 	memset(room, 0xff, room_bytes);
 	for (;;) {
-		for (u32 t = 0; t < n; t += 32)
+		for (u32 i = 0, warps = (n + 31) / 32; i < warps; i++) {
+			u32 t = 32 * (backward ? warps - 1 - i : i);
 			if (!run_warp(t, t + 32 < n ? t + 32 : n)) return false;
+		}
 		u32 live = 0, waiting = 0;
 		for (auto &f : fibers) live += f.state != Done, waiting += f.state == AtBlock;
 		if (live == 0) return true;
@@ -198,10 +201,12 @@ bool run_grid(Kernel k, const void *a, Dim3 grid, Dim3 size) {
 	kernel = k, args = a, grid_size = grid, block_size = size, why = "threads of a block wait for ever";
 	u32 n = size.x * size.y * size.z;
 	fibers.assign(n, Fiber());
-	for (block.z = 0; block.z < grid.z; block.z++)
-		for (block.y = 0; block.y < grid.y; block.y++)
-			for (block.x = 0; block.x < grid.x; block.x++)
-				if (!run_block(n)) return false;
+	u64 all = (u64)grid.x * grid.y * grid.z;
+	for (u64 i = 0; i < all; i++) {
+		u64 b = backward ? all - 1 - i : i;
+		block = {(u32)(b % grid.x), (u32)(b / grid.x % grid.y), (u32)(b / grid.x / grid.y)};
+		if (!run_block(n)) return false;
+	}
 	return true;
 }
 

@@ -35,7 +35,7 @@ static void set(const char *text) {
 		if (is != std::string::npos) settings[all.substr(0, is)] = strtoull(all.c_str() + is + 1, nullptr, 10);
 		all = end == std::string::npos ? "" : all.substr(end + 1);
 	}
-	eager = settings["eager"];
+	eager = settings["eager"], backward = settings["backward"];
 }
 
 struct Read {
@@ -142,9 +142,17 @@ static int copy(void *to, const void *from, u64 n) {
 }
 
 // Large device memory is shared memory, of which the system tells how much of a process it is.
-static const u64 large = 1 << 16;
+static const u64 large = 1 << 16, page = 4096;
 
+//
+// By the setting guard=1 all of it ends where memory ends that nobody may read, so that who goes too far is stopped.
 static void *device_memory(u64 n) {
+	if (settings["guard"]) {
+		u64 room = (n + page - 1) / page * page;
+		u8 *p = (u8 *)mmap(nullptr, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED || mprotect(p + room, page, PROT_NONE)) return nullptr;
+		return p + room - (n + 15) / 16 * 16;
+	}
 	if (n < large) return aligned_alloc(512, (n + 511) / 512 * 512);
 	void *p = mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return p == MAP_FAILED ? nullptr : p;
@@ -232,7 +240,8 @@ int cuMemFree_v2(u64 p) {
 	u64 n = i->second;
 	counts["allocated"] = used -= n;
 	allocations.erase(i);
-	n < large ? free((void *)p) : (void)munmap((void *)p, n);
+	if (settings["guard"]) munmap((void *)(p / page * page), (n + p % page + page - 1) / page * page + page);
+	else n < large ? free((void *)p) : (void)munmap((void *)p, n);
 	return failed;
 }
 

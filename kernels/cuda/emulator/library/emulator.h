@@ -63,6 +63,10 @@ void commit_copies();
 void wait_copies(u32 left);
 extern bool eager;
 
+// By the setting backward=1 blocks, warps and threads take their turns from the last to the first: what depends on
+// the order, since somebody does not wait, then has other results.
+extern bool backward;
+
 // room is the shared memory that launches ask for, room_bytes of it: what is there
 // before a block writes it is no number.
 const u32 most_room = 163 << 10;

@@ -73,6 +73,9 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 	if best.byteAdds != nil {
 		list = append(list, measured{&l.ByteOPs, fmas * float64(best.byteLanes), adds(best.byteAdds)})
 	}
+	if best.pairAdds != nil {
+		list = append(list, measured{&l.HalfFLOPs, fmas * float64(best.pairLanes), adds(best.pairAdds)})
+	}
 	for _, m := range list {
 		if err := m.run(); err != nil { // pages, and threads that sleep
 			return l, err

@@ -141,17 +141,17 @@ func TestGatedLinear(t *testing.T) {
 		for _, c := range []struct{ m, n, k int }{{1, 150, 33}, {1, 300, 600}, {5, 70, 33}, {40, 33, 1100}} {
 			for _, w := range []ir.DType{ir.F32, ir.BF16} {
 				for _, l := range []ir.Layout{N32, ""} {
-					testGated(t, b, c.m, c.n, c.k, w, l)
+					testGated(t, b, c.m, c.n, c.k, ir.F32, w, l)
 				}
 			}
 		}
 	}
 }
 
-func testGated(t *testing.T, b *Backend, m, n, k int, d ir.DType, l ir.Layout) {
+func testGated(t *testing.T, b *Backend, m, n, k int, xd, d ir.DType, l ir.Layout) {
 	r := rand.New(rand.NewPCG(9, uint64(n)))
 	x, g, u := random(r, m*k), scaled(random(r, n*k), k), scaled(random(r, n*k), k)
-	xt := put(t, b, ir.F32, x, "", m, k)
+	xt := put(t, b, xd, x, "", m, k)
 	gt, ut := put(t, b, d, g, l, n, k), put(t, b, d, u, l, n, k)
 	y := put(t, b, ir.F32, nil, "", m, n)
 	run(t, b, "gated_linear", op.GatedLinearAttr{OutFeatures: n, Act: "silu"}, []kernels.Tensor{xt, gt, ut}, y)

@@ -93,6 +93,7 @@ type block struct {
 	p       *byte
 	storage asm.Storage
 	ld      int
+	least   uint16 // of pairs, the smallest number
 }
 
 // direct reports whether panels of w are read where they lie. Rows that are a
@@ -112,10 +113,12 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 	switch {
 	case n == 0:
 		return block{}
+	case p.pairs:
+		return p.pairWeights(local, &w, z, j, k0, n)
 	case w.packed:
-		return block{w.at(j*p.k + k0*asm.Panel), w.storage(), asm.Panel}
+		return block{p: w.at(j*p.k + k0*asm.Panel), storage: w.storage(), ld: asm.Panel}
 	case p.direct(w) && j+asm.Panel <= p.n:
-		return block{w.at(w.first[z] + k0*w.row + j), asm.F32, w.row}
+		return block{p: w.at(w.first[z] + k0*w.row + j), ld: w.row}
 	}
 	to := local[atPanel : atPanel+n*asm.Panel]
 	width := min(p.n-j, asm.Panel)
@@ -154,7 +157,7 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 			}
 		}
 	}
-	return block{vecOf(to).at(0), asm.F32, asm.Panel}
+	return block{p: vecOf(to).at(0), ld: asm.Panel}
 }
 
 // floatBytes is the address of a float as that of a stored element.

@@ -25,13 +25,15 @@ type product struct {
 	offsets vec  // [m], added to the rows of y before act, or none; for one weight, and results in f32
 	add     bool // to what y holds, which is f32, rather than write it; for one weight that is not packed
 
-	from    operand // x as it is read: itself, or its copy
-	tiles   []int   // first row of each tile, and m
-	blocks  []int   // first tile of each block that shares a pass over a panel, and the number of tiles
-	group   int     // panels of a unit of work
-	units   int     // of work, for one matrix of the batch: a block times a group
-	perPart int     // units
-	kc      int     // length of a block of k
+	from     operand  // x as it is read: itself, or its copy
+	pairs    bool     // both operands go as pairs of bf16
+	smallest smallest // numbers of x, if so
+	tiles    []int    // first row of each tile, and m
+	blocks   []int    // first tile of each block that shares a pass over a panel, and the number of tiles
+	group    int      // panels of a unit of work
+	units    int      // of work, for one matrix of the batch: a block times a group
+	perPart  int      // units
+	kc       int      // length of a block of k
 
 	decode func(dst []float32, blocks []byte, from int) // of weights in blocks: len(dst) of them, from weight from on
 }
@@ -71,7 +73,12 @@ func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 	if p.batch*p.m*p.n == 0 {
 		return p.b.step(0, nil), nil
 	}
-	copied, err := p.copyX(a)
+	p.pairs = p.pairable()
+	copyX := p.copyX
+	if p.pairs {
+		copyX = p.pairX
+	}
+	copied, err := copyX(a)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +97,7 @@ func (p *product) divide() {
 	count := parts(p.m, height)
 	p.tiles = evenly(p.m, count)
 	p.kc = max(p.k, 1)
-	local := !p.w[0].packed && !p.direct(p.w[0])
+	local := p.pairs || !p.w[0].packed && !p.direct(p.w[0])
 	if !p.w[0].packed {
 		p.kc = min(p.kc, unpackedK)
 	} else if count > 1 {
@@ -99,11 +106,16 @@ func (p *product) divide() {
 	if p.kc = max(1, parts(p.k, parts(p.k, p.kc))); p.decode != nil {
 		p.kc = unpackedK // whole blocks
 	}
+	deep := p.kc // floats of a row of x
+	if p.pairs {
+		p.kc = pairBlock(p.k)
+		deep = p.kc / 2
+	}
 	// A block of x stays in the second-level cache, or w is packed seldom,
 	// and there are parts enough for every thread unless they become too short or
 	// pack w too often.
 	panels := parts(p.n, asm.Panel)
-	rows := min(maxBlock, max(4*height, secondCache/2/4/max(p.kc, 1)))
+	rows := min(maxBlock, max(4*height, secondCache/2/4/max(deep, 1)))
 	shortest := height
 	if local {
 		shortest = 8 * height
@@ -206,9 +218,12 @@ func (p *product) panel(local []float32, z, block, panel int) {
 		if direct {
 			y, ldy = p.y.f32()[(z*p.m+row0)*p.n+j:], p.n
 		}
+		least := ^uint16(0)
 		for k0 := 0; k0 == 0 || k0 < p.k; k0 += p.kc {
 			n := min(p.kc, p.k-k0)
 			from := p.weights(local, w, z, left, k0, n)
+			least = min(least, from.least)
+			from.least = least // of all that the sums are made of
 			last, load := bias, 0
 			if k0+n < p.k {
 				last = nil
@@ -252,6 +267,10 @@ func (p *product) gate(local []float32, i, rows int) {
 
 // tile computes n steps of k of a tile.
 func (p *product) tile(z, t, k0, n int, w block, y *float32, ldy int, bias *float32, load int) {
+	if p.pairs {
+		p.pairTile(z, t, k0, n, w, y, ldy, bias, load)
+		return
+	}
 	r, m := p.tiles[t], p.tiles[t+1]-p.tiles[t]
 	x, k := &p.from, &p.b.asm
 	switch at := x.first[z] + r*x.row + k0*x.col; {

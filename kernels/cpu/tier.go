@@ -24,6 +24,8 @@ type tier struct {
 	lanes        int
 	byteAdds     func(n int) // n times fmaChains of byteLanes products of bytes; nil if there are none
 	byteLanes    int
+	pairAdds     func(n int) // n times fmaChains of pairLanes products of bf16; nil if there are none
+	pairLanes    int
 }
 
 func generic() tier {

@@ -9,12 +9,15 @@ import (
 // tiers lists the instruction sets, the best first. The last always works.
 func tiers() []tier {
 	list := []tier{
+		{name: "avx512bf16", missing: missingPairs, kernels: avx512bf16, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64, pairAdds: asm.PeakPairsZ, pairLanes: 32},
 		{name: "avx512", missing: missingAVX512, kernels: avx512, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64},
 		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2, multiplyAdds: asm.PeakY, lanes: 8, byteAdds: asm.PeakBytesY, byteLanes: 32},
 		generic(),
 	}
 	if !cpu.X86.HasAVX512VNNI {
-		list[0].byteAdds, list[0].byteLanes = asm.PeakBytesY, 32
+		for i := range 2 {
+			list[i].byteAdds, list[i].byteLanes = asm.PeakBytesY, 32
+		}
 	}
 	return list
 }
@@ -51,5 +54,22 @@ func avx512() asm.Kernels {
 	if !cpu.X86.HasAVX512VNNI {
 		k.Blocked = asm.AVX2().Blocked
 	}
+	return k
+}
+
+// missingPairs also asks whether the processor adds the two products of a pair
+// one after the other, each sum rounded, since results would differ if not.
+func missingPairs() []string {
+	out := append(missingAVX512(), missing(feature{"AVX512_BF16", cpu.X86.HasAVX512BF16})...)
+	if len(out) == 0 && !asm.InOrder(asm.BF16PairsZ()) {
+		out = []string{"sums of bf16 in order"}
+	}
+	return out
+}
+
+// avx512bf16 also multiplies pairs of bf16.
+func avx512bf16() asm.Kernels {
+	k := avx512()
+	k.BF16 = asm.BF16PairsZ()
 	return k
 }

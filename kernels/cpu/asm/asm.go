@@ -60,6 +60,7 @@ type Kernels struct {
 	Mix        [3]Mix
 	Dots       [3]Dots
 	Interleave [3]Interleave
+	BF16       Pairs // of bf16 with bf16
 	Blocked
 	Vector
 	Windows

@@ -7,6 +7,7 @@ package asm
 
 //go:generate go run -C ../gen . -tier avx2 -part products -out ../asm/avx2_amd64.s -stubs ../asm/avx2_amd64.go -pkg asm -table ../asm/avx2_table_amd64.go
 //go:generate go run -C ../gen . -tier avx512 -part products -out ../asm/avx512_amd64.s -stubs ../asm/avx512_amd64.go -pkg asm -table ../asm/avx512_table_amd64.go
+//go:generate go run -C ../gen . -tier avx512 -part pairs -out ../asm/avx512_pairs_amd64.s -stubs ../asm/avx512_pairs_amd64.go -pkg asm -table ../asm/avx512_pairs_table_amd64.go
 //go:generate go run -C ../gen . -tier avx2 -part vectors -out ../asm/avx2_vector_amd64.s -stubs ../asm/avx2_vector_amd64.go -pkg asm -table ../asm/avx2_vector_table_amd64.go -constants ../asm/constants.go
 //go:generate go run -C ../gen . -tier avx512 -part vectors -out ../asm/avx512_vector_amd64.s -stubs ../asm/avx512_vector_amd64.go -pkg asm -table ../asm/avx512_vector_table_amd64.go
 //go:generate go run -C ../gen . -tier avx2 -part blocks -out ../asm/avx2_blocks_amd64.s -stubs ../asm/avx2_blocks_amd64.go -pkg asm -table ../asm/avx2_blocks_table_amd64.go

@@ -24,18 +24,20 @@ func (s isa) strided(m int, f form, e elem) {
 	name := map[form]string{byRow: "ByRow", byCol: "ByCol", byRowHalf: "ByRowHalf"}[f] + fmt.Sprint(m) + s.suffix + e.name
 	TEXT(name, NOSPLIT, "func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)")
 	Doc(fmt.Sprintf("%s is the Strided of %d rows over %s weights.", name, m, e.name))
-	s.tiles(m, e, f)
+	t := tile{s: s, e: e, m: m, form: f}
+	t.whole()
 }
 
-// tiles is m rows and 32 columns, in two halves where the registers don't hold
-// them.
-func (s isa) tiles(m int, e elem, f form) {
+// whole is the function of the tile: 32 columns, in two halves where the
+// registers don't hold them.
+func (t tile) whole() {
 	Pragma("noescape")
+	s, m, e := t.s, t.m, t.e
 	vecs := panel / s.lanes()
 	halves := 1
 	switch {
-	case f == byRowHalf:
-		vecs, f = vecs/2, byRow
+	case t.form == byRowHalf:
+		vecs, t.form = vecs/2, byRow
 	case s.bytes == 32 && m > 2:
 		vecs, halves = 2, 2
 	}
@@ -48,8 +50,10 @@ func (s isa) tiles(m int, e elem, f form) {
 	c, ldc := param("c"), bytes("ldc", 4)
 	lda, ldb := bytes("lda", 4), bytes("ldb", e.size)
 	for half := range halves {
-		t := tile{s: s, e: e, m: m, vecs: vecs, disp: half * vecs * s.lanes(), label: fmt.Sprint(half), form: f,
-			k: param("k"), a: []Register{param("a")}, b: param("b"), lda: lda, ldb: ldb, c: c, ldc: ldc, bias: param("bias")}
+		t := t
+		t.vecs, t.disp, t.label = vecs, half*vecs*s.lanes(), fmt.Sprint(half)
+		t.k, t.a, t.b, t.bias = param("k"), []Register{param("a")}, param("b"), param("bias")
+		t.lda, t.ldb, t.c, t.ldc = lda, ldb, c, ldc
 		t.start(param("load"))
 		t.loop()
 		t.store()
@@ -71,6 +75,7 @@ type tile struct {
 	lda, ldb     Register   // bytes
 	c, ldc, bias Register
 	acc          [][]VecVirtual
+	pairs        *pairs // over pairs of bf16
 }
 
 // rows calls f with the address of each row of c.
@@ -104,11 +109,10 @@ func (t *tile) step(u int, w []VecVirtual, x VecVirtual) {
 	for j := range w {
 		t.s.load(t.e, Mem{Base: t.b, Disp: t.e.size * (t.disp + t.s.lanes()*j)}, w[j])
 	}
+	t.halve(w)
 	for i := range t.acc {
 		VBROADCASTSS(t.element(i, u), x)
-		for j := range w {
-			VFMADD231PS(w[j], x, t.acc[i][j])
-		}
+		t.multiply(w, x, t.acc[i])
 	}
 	ADDQ(t.ldb, t.b)
 	if t.form == byCol {

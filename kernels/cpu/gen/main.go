@@ -17,7 +17,7 @@ import (
 func main() {
 	tier := flag.String("tier", "", "instruction set: avx2 or avx512")
 	table := flag.String("table", "", "file for the table of the functions")
-	part := flag.String("part", "", "what to write: products, vectors, blocks or taps")
+	part := flag.String("part", "", "what to write: products, pairs, vectors, blocks or taps")
 	constants := flag.String("constants", "", "file for the constants of the Go loops, if any")
 	flag.Parse()
 	isa, ok := isas[*tier]
@@ -37,16 +37,22 @@ func main() {
 	case "blocks":
 		isa.quantised()
 		text = isa.blocksTable()
+	case "pairs":
+		isa.writePairs()
+		text = isa.pairsTable()
 	case "taps":
 		isa.windows()
 		isa.writePool()
 		text = isa.windowTable()
 	default:
-		fmt.Fprintf(os.Stderr, "gen: -part %q: want products, vectors, blocks or taps\n", *part)
+		fmt.Fprintf(os.Stderr, "gen: -part %q: want products, pairs, vectors, blocks or taps\n", *part)
 		os.Exit(2)
 	}
 	Generate()
 	err := writeGo(*table, text)
+	if err == nil && *part == "pairs" {
+		err = encodePairs(flag.Lookup("out").Value.String())
+	}
 	if err == nil && *constants != "" {
 		err = writeConstants(*constants)
 	}

@@ -87,3 +87,24 @@ func (s isa) blocksTable() string {
 	b.WriteString("\t}\n}\n")
 	return b.String()
 }
+
+// pairsTable is the Go file that finds the functions over pairs of bf16.
+func (s isa) pairsTable() string {
+	var b strings.Builder
+	b.WriteString(tableHead)
+	fmt.Fprintf(&b, "// BF16Pairs%s holds the functions over pairs of bf16 of %s.\n", s.suffix, s.name)
+	fmt.Fprintf(&b, "func BF16Pairs%s() Pairs {\n\treturn Pairs{\n", s.suffix)
+	for _, l := range []struct {
+		field string
+		form  form
+		split bool
+	}{{"ByRow", byRow, false}, {"ByCol", byCol, false}, {"SplitByRow", byRow, true}, {"SplitByCol", byCol, true}} {
+		fmt.Fprintf(&b, "\t\t%s: []Strided{nil", l.field)
+		for m := 1; m <= s.rows; m++ {
+			fmt.Fprintf(&b, ", %s", s.pairName(m, l.form, l.split))
+		}
+		b.WriteString("},\n")
+	}
+	fmt.Fprintf(&b, "\t\tZip: ZipPairs%s,\n\t\tSwap: SwapPairs%s,\n\t}\n}\n", s.suffix, s.suffix)
+	return b.String()
+}

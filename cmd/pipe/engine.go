@@ -24,8 +24,8 @@ import (
 	"pipe.dev/schema"
 )
 
-// tierVariable forces a tier of CPU kernels: generic, avx2 or avx512. It is
-// the only environment variable that changes what is computed with.
+// tierVariable forces a tier of CPU kernels: generic, avx2, avx512 or avx512bf16. It
+// is the only environment variable that changes what is computed with.
 const tierVariable = "PIPE_CPU_TIER"
 
 // backends are the devices that --device names.

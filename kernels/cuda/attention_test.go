@@ -5,6 +5,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -102,6 +103,58 @@ func TestAttentionDocuments(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Gradients of large heads on tensor cores are those of the same numbers in f32, by FMA,
+// but for roundings to 16 bits, with two places for tiles or one; and no matrix has rows in
+// the same banks.
+func TestAttentionLargeGrad(t *testing.T) {
+	b := open(t)
+	defer noConflicts(t)()
+	for _, c := range []attending{
+		{dtype: ir.BF16, d: 136, attr: op.AttentionAttr{Causal: true}, heads: 2, groups: 1, seq: 37, room: 90, past: []int32{53}},
+		{dtype: ir.F16, d: 200, attr: op.AttentionAttr{Causal: true, Window: 50, Softcap: 3}, heads: 1, groups: 1, seq: 100, room: 100, past: []int32{0}},
+		{dtype: ir.F16, d: 256, heads: 2, groups: 2, seq: 20, room: 71, past: []int32{51}},
+		{dtype: ir.BF16, d: 160, attr: op.AttentionAttr{Causal: true}, heads: 1, groups: 1, seq: 100, room: 100, past: []int32{0}, documents: documents(100, 70)},
+	} {
+		in, at := c.types(), c.attr
+		at.Stats = true
+		r, data := rand.New(rand.NewPCG(uint64(c.d), 3)), c.inputs(in)
+		for i := range 3 {
+			data[i], _ = normals(r, c.dtype, in[i].Elems())
+		}
+		lse := ir.T(ir.F32, in[0].Sizes()[:3]...)
+		y := compute(t, b, "attention", at, in, []ir.Type{in[0], lse}, data)
+		dy, _ := normals(r, c.dtype, in[0].Elems())
+		data = append(data, y[0], y[1], dy, nil)
+		run := func(d ir.DType) [][]float64 {
+			all := slices.Clone(append(in[:7:7], in[0], lse, in[0], ir.Type{}))
+			for _, i := range []int{0, 1, 2, 7, 9} {
+				all[i] = all[i].As(d)
+			}
+			return compute(t, b, "attention_grad", c.attr, all, all[:3], data)
+		}
+		rounding, want := map[ir.DType]float64{ir.BF16: 1. / 256, ir.F16: 1. / 2048}[c.dtype], run(ir.F32)
+		for i, got := range run(c.dtype) {
+			most := 0.
+			for _, v := range want[i] {
+				most = max(most, math.Abs(v))
+			}
+			for k, v := range got {
+				if !(math.Abs(v-want[i][k]) <= rounding*most) {
+					t.Fatalf("d = %d of %v: element %d of gradient %d is %v, in f32 %v (of %v at most)", c.d, c.dtype, k, i, v, want[i][k], most)
+				}
+			}
+		}
+	}
+}
+
+// documents are two, of which the second begins at from.
+func documents(n, from int32) (all []int32) {
+	for j := range n {
+		all = append(all, 1+min(1, j/from))
+	}
+	return all
 }
 
 // Queries in f32 over keys in f16 may be far beyond what f16 holds.

@@ -90,22 +90,22 @@ template <u32 type, u32 parts> DEV ALWAYS void stage_parts(u8 *to, float *units,
 	}
 }
 
-// dots are the products of 16 M lines of a, in planes of parts, with 64 of b: s[m][n] of
+// dots are the products of 16 M lines of a, in planes of parts, with 8 N of b: s[m][n] of
 // lines 16 m + .. and 8 n + .., as mma lays them out; each is one chain from the first
 // element on, least part first. A matrix of b serves M parts products: with 2 shared
 // memory is read at half the rate it has.
-template <u32 type, u32 M, u32 parts = 1> DEV ALWAYS void dots(float (&s)[M][8][4], const u8 *a, const u8 *b, u32 width, u32 plane = 0) {
+template <u32 type, u32 M, u32 parts = 1, u32 N = 8> DEV ALWAYS void dots(float (&s)[M][N][4], const u8 *a, const u8 *b, u32 width, u32 plane = 0) {
 	u32 lane = tid() % Warp, pitch = pitch_of(width);
 	const u8 *left = a + lane % 16 * pitch + lane / 16 * 16, *right = b + (lane % 8 + lane / 16 * 8) * pitch + lane / 8 % 2 * 16;
 	UNROLL for (u32 m = 0; m < M; m++)
-		UNROLL for (u32 n = 0; n < 8; n++)
+		UNROLL for (u32 n = 0; n < N; n++)
 			UNROLL for (u32 e = 0; e < 4; e++) s[m][n][e] = 0.0f;
 	for (u32 step = steps_of(width); step > 0; step--, left += 64, right += 64)
 		UNROLL for (u32 h = 0; h < 64; h += 32) {
 			u32 x[parts][M][4];
 			UNROLL for (u32 i = 0; i < parts; i++)
 				UNROLL for (u32 m = 0; m < M; m++) load_matrices<4, false>(x[i][m], left + i * plane + 16 * m * pitch + h);
-			UNROLL for (u32 n = 0; n < 4; n++) {
+			UNROLL for (u32 n = 0; n < N / 2; n++) {
 				u32 y[4];
 				load_matrices<4, false>(y, right + 16 * n * pitch + h);
 				UNROLL for (u32 i = parts; i > 0; i--)
@@ -165,12 +165,12 @@ template <u32 M> DEV ALWAYS void hide(const Attend &p, const Row *rows, const i3
 }
 
 // rotate moves each block of columns to the place before it, as rotate of attention.h.
-template <u32 M> DEV ALWAYS void rotate(float (&s)[M][8][4]) {
+template <u32 M, u32 N> DEV ALWAYS void rotate(float (&s)[M][N][4]) {
 	UNROLL for (u32 m = 0; m < M; m++)
 		UNROLL for (u32 e = 0; e < 4; e++) {
 			float first = s[m][0][e];
-			UNROLL for (u32 n = 0; n < 7; n++) s[m][n][e] = s[m][n + 1][e];
-			s[m][7][e] = first;
+			UNROLL for (u32 n = 0; n < N - 1; n++) s[m][n][e] = s[m][n + 1][e];
+			s[m][N - 1][e] = first;
 		}
 }
 

@@ -12,64 +12,7 @@
 // product takes 8.1 cycles of a multiprocessor of an H200 by mma.sync, and not the 6.5 of one
 // number (6.5, not 4.9, for dquery), and shared memory takes 9 (7) for both. Bytes: two tiles
 // of 64 lines for 64 lines, 64 FLOPs and more for each, mostly from the second cache.
-#include "attention_tensor.h"
-
-struct TensorGrad {
-	Attend a;
-	Operand dy;
-	const float *lse, *delta; // delta is sum(dy y) - dlse
-	void *dquery, *dkey, *dvalue;
-};
-
-// Sides are the rows of a tile with what is known of them, lse in powers of 2, and the
-// documents of its keys.
-struct Sides {
-	Row rows[Tile];
-	float lse[Tile], delta[Tile];
-	i32 documents[Tile];
-};
-
-// set_row fills in row i of a tile: row r of a group.
-DEV void set_row(Sides &sides, const TensorGrad &p, u32 z, u32 group, u32 i, u32 r) {
-	bool live = r < p.a.seq * p.a.share;
-	i64 line = live ? line_of<true>(p.a, z, group, r) : 0;
-	sides.rows[i] = row_of(p.a, z, group, r);
-	sides.lse[i] = live ? p.lse[line] * Log2e : 0.0f;
-	sides.delta[i] = live ? p.delta[line] : 0.0f;
-}
-
-// slopes turns products s of query and key, and d of dy and value, into weights, and the
-// gradients of the scores. Lines are rows, from row r0 of the tile on, or else keys.
-template <bool by_row> DEV ALWAYS void slopes(const Attend &p, u32 z, const Sides &sides, u32 own, u32 j0, bool whole, float (&s)[1][8][4], float (&d)[1][8][4]) {
-	u32 g = own + tid() % Warp / 4, t = tid() % 4;
-	float c = p.scale * Log2e;
-	bool simple = plain(p);
-	if (!simple) {
-		for (u32 n = 0; n < 8; n++) {
-			UNROLL for (u32 e = 0; e < 4; e++) {
-				u32 line = g + e / 2 * 8, other = 8 * n + 2 * t + e % 2, r = by_row ? line : other, key = by_row ? other : line;
-				float slope = 0.0f, x = -__builtin_inff();
-				if (sees(sides.rows[r], (i32)(j0 + key), sides.documents[key])) x = score(p, z, sides.rows[r], (i32)(j0 + key), s[0][0][e], &slope) * Log2e;
-				s[0][0][e] = power2(x - sides.lse[r]);
-				d[0][0][e] = s[0][0][e] * (d[0][0][e] - sides.delta[r]) * slope;
-			}
-			rotate(s), rotate(d);
-		}
-		return;
-	}
-	if (!whole)
-		UNROLL for (u32 n = 0; n < 8; n++)
-			UNROLL for (u32 e = 0; e < 4; e++) {
-				u32 line = g + e / 2 * 8, other = 8 * n + 2 * t + e % 2, r = by_row ? line : other, key = by_row ? other : line;
-				if (!sees(sides.rows[r], (i32)(j0 + key), sides.documents[key])) s[0][n][e] = -__builtin_inff();
-			}
-	UNROLL for (u32 n = 0; n < 8; n++)
-		UNROLL for (u32 e = 0; e < 4; e++) {
-			u32 r = by_row ? g + e / 2 * 8 : 8 * n + 2 * t + e % 2;
-			s[0][n][e] = power2(fma(s[0][n][e], c, -sides.lse[r]));
-			d[0][n][e] = s[0][n][e] * (d[0][n][e] - sides.delta[r]);
-		}
-}
+#include "attention_tensor_grad.h"
 
 // gather adds sums of 64 lines of x by the weights w, which are in parts.
 template <u32 type, u32 W, u32 parts> DEV ALWAYS void gather(float (&sums)[W / 8][4], const u32 (&w)[parts][1][4][4], const u8 *x, u32 width) {
@@ -98,37 +41,6 @@ template <u32 type, u32 W, bool queries> DEV ALWAYS void keep(void *at, const fl
 	}
 }
 
-// Pair is two operands of which tiles are copied together, to one of two places.
-struct Pair {
-	const Operand &x, &y;
-	u8 *room;
-	u32 size;
-};
-
-DEV u8 *x_of(const Pair &o, u32 place) { return o.room + place * o.size; }
-DEV u8 *y_of(const Pair &o, u32 place) { return x_of(o, place) + Tile * pitch_of(o.x.width); }
-
-template <bool queries> DEV ALWAYS void bring(const Pair &o, u32 place, const Attend &p, u32 z, u32 group, u32 first, u32 end) {
-	stage<queries>(x_of(o, place), Tile, o.x, p, z, group, first, end);
-	stage<queries>(y_of(o, place), Tile, o.y, p, z, group, first, end);
-}
-
-// next_rows is the first tile of rows from l on, before to, in which some row belongs to
-// one of the documents low to high.
-DEV u32 next_rows(const Attend &p, u32 z, u32 group, i32 low, i32 high, u32 l, u32 to) {
-	if (!p.segments) return l;
-	for (; l < to; l += Tile) {
-		u32 any = 0;
-		for (u32 i = tid() % Warp; i < Tile && l + i < to; i += Warp) {
-			i32 own = row_of(p, z, group, l + i).own;
-			any |= own >= low && own <= high;
-		}
-		for (u32 m = 1; m < Warp; m *= 2) any |= exchange(any, m);
-		if (any) break;
-	}
-	return l;
-}
-
 // by_keys: dkey and dvalue; grid x is [batch, groups, tiles of keys].
 template <u32 type, u32 W> DEV ALWAYS void by_keys(const TensorGrad &p) {
 	SHARED Sides sides;
@@ -140,16 +52,14 @@ template <u32 type, u32 W> DEV ALWAYS void by_keys(const TensorGrad &p) {
 	Lines lines = rows_of(a, z, first);
 	if (tid() < Tile) sides.documents[tid()] = document_of(a, z, first + tid());
 	sync();
-	i32 low = sides.documents[0], high = low;
-	if (a.segments)
-		for (u32 i = 1; i < Tile && first + i < a.keys; i++) low = sides.documents[i] < low ? sides.documents[i] : low, high = sides.documents[i] > high ? sides.documents[i] : high;
+	Documents of = documents_of(a, sides.documents, lesser_of(Tile, a.keys - first));
 	float dkey[W / 8][4] = {}, dvalue[W / 8][4] = {};
-	u32 l = next_rows(a, z, group, low, high, lines.first, lines.end);
+	u32 l = next_rows(a, z, group, of.low, of.high, lines.first, lines.end);
 	bring<false>(mine, 0, a, z, group, first, a.keys);
 	if (l < lines.end) bring<true>(others, place, a, z, group, l, lines.end);
 	commit_copies();
 	for (; l < lines.end; place = 1 - place) {
-		u32 after = next_rows(a, z, group, low, high, l + Tile, lines.end), live = lesser_of(Tile, lines.end - l);
+		u32 after = next_rows(a, z, group, of.low, of.high, l + Tile, lines.end), live = lesser_of(Tile, lines.end - l);
 		sync(); // all are done with the tile before
 		if (tid() < Tile) set_row(sides, p, z, group, tid(), l + tid());
 		if (after < lines.end) bring<true>(others, 1 - place, a, z, group, after, lines.end);
@@ -164,7 +74,7 @@ template <u32 type, u32 W> DEV ALWAYS void by_keys(const TensorGrad &p) {
 			u32 w[1][1][4][4], slope[2][1][4][4];
 			dots<type, 1>(s, x_of(mine, 0) + own * pitch_of(a.k.width), x_of(others, place), a.k.width);
 			dots<type, 1>(d, y_of(mine, 0) + own * pitch_of(a.v.width), y_of(others, place), a.v.width);
-			slopes<false>(a, z, sides, own, first, whole, s, d);
+			slopes<false>(a, z, sides, own, 0, first, whole, s, d);
 			packed<type, 1>(w, s);
 			gather<type, W>(dvalue, w, y_of(others, place), a.v.width);
 			packed<type, 1>(slope, d);
@@ -189,16 +99,14 @@ template <u32 type, u32 W> DEV ALWAYS void by_rows(const TensorGrad &p) {
 	Pair others = {a.k, a.v, room() + size, size};
 	if (tid() < Tile) set_row(sides, p, z, group, tid(), first + tid());
 	sync();
-	i32 low = sides.rows[0].own, high = low;
-	if (a.segments)
-		for (u32 i = 1; i < live; i++) low = sides.rows[i].own < low ? sides.rows[i].own : low, high = sides.rows[i].own > high ? sides.rows[i].own : high;
+	Documents of = documents_of(a, sides.rows, live);
 	float dquery[W / 8][4] = {};
-	u32 to = (u32)sides.rows[live - 1].hi, j = next_tile(a, z, low, high, (u32)sides.rows[0].lo / Tile * Tile, to);
+	u32 to = (u32)sides.rows[live - 1].hi, j = next_tile(a, z, of.low, of.high, (u32)sides.rows[0].lo / Tile * Tile, to);
 	bring<true>(mine, 0, a, z, group, first, n);
 	if (j < to) bring<false>(others, place, a, z, group, j, to);
 	commit_copies();
 	for (; j < to; place = 1 - place) {
-		u32 after = next_tile(a, z, low, high, j + Tile, to);
+		u32 after = next_tile(a, z, of.low, of.high, j + Tile, to);
 		sync(); // all are done with the tile before
 		if (tid() < Tile) sides.documents[tid()] = document_of(a, z, j + tid());
 		if (after < to) bring<false>(others, 1 - place, a, z, group, after, to);
@@ -211,7 +119,7 @@ template <u32 type, u32 W> DEV ALWAYS void by_rows(const TensorGrad &p) {
 			u32 slope[2][1][4][4];
 			dots<type, 1>(s, x_of(mine, 0) + own * pitch_of(a.q.width), x_of(others, place), a.q.width);
 			dots<type, 1>(d, y_of(mine, 0) + own * pitch_of(a.v.width), y_of(others, place), a.v.width);
-			slopes<true>(a, z, sides, own, j, whole, s, d);
+			slopes<true>(a, z, sides, own, 0, j, whole, s, d);
 			packed<type, 1>(slope, d);
 			gather<type, W>(dquery, slope, x_of(others, place), a.q.width);
 		}

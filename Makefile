@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small check-cuda-bundle check-cuda-tests test-gorgonia emulator forecast kernels ptxas
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small check-cuda-bundle check-cuda-tests test-cuda-checked test-gorgonia emulator forecast kernels ptxas
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -46,6 +46,11 @@ ptxas:
 EMULATOR ?= $(CURDIR)/dist/emulator
 emulator:
 	go test ./kernels/cuda -count=1 -run '^TestKeep$$' -keep $(EMULATOR)
+
+# The CUDA kernels with checks that g++ adds: beyond arrays, and at addresses that are no multiples of what is read there.
+test-cuda-checked:
+	PIPE_EMULATOR_FLAGS='-fsanitize=alignment,bounds,object-size,shift-exponent -fsanitize-undefined-trap-on-error' \
+		PIPE_EMULATOR=backward=1,guard=1 go test ./kernels/cuda -count=1 -skip '^TestPTX$$'
 
 # The driver by gorgonia.org/cu, in the emulator: needs cgo, and the headers of CUDA 12 (the package nvidia-cuda-runtime-cu12 has them).
 CUDA_INCLUDE ?= /usr/local/cuda/include

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,9 @@ import (
 // flags of g++: a product and a sum are never made one, as the kernels say
 // themselves where they are.
 var flags = []string{"-std=c++20", "-O2", "-ffp-contract=off", "-fno-strict-aliasing", "-march=native", "-fPIC", "-DPIPE_EMULATOR", "-w"}
+
+// more flags come of PIPE_EMULATOR_FLAGS, as those of g++ that stop what reads beyond arrays or at places that a device can't.
+func init() { flags = append(flags, strings.Fields(os.Getenv("PIPE_EMULATOR_FLAGS"))...) }
 
 // ErrNoCompiler says that there is no g++.
 var ErrNoCompiler = errors.New("no g++: the emulator of CUDA can't be built, so nothing of CUDA is tested here")

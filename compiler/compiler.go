@@ -44,6 +44,9 @@ type Options struct {
 	// Adapter, if set, is added to the model; its weights are like any others.
 	// That of a training stands there.
 	Adapter *Adapter
+	// TF32 says that products of f32 with f32 may be of numbers rounded to tf32,
+	// see op.AllowTF32: those of the model, and of its gradients.
+	TF32 bool
 	// Training, if set, makes a program that learns, of an entry without cache.
 	Training *Training
 	// Trace, if set, sees the graph after elaboration and after every pass.

@@ -8,7 +8,7 @@ import (
 // fuseAttention: softmax(q kᵀ * scale + mask) v over [batch, heads, seq, d] ->
 // attention, which never holds all scores at once.
 func fuseAttention(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
-	if n.Op != "matmul" || n.Types[0].Rank() != 4 || n.Attr != (op.MatMulAttr{}) {
+	if n.Op != "matmul" || n.Types[0].Rank() != 4 || !multiplies(n, op.MatMulAttr{}) {
 		return nil
 	}
 	weights := r.from(n.In[0], "softmax")
@@ -45,6 +45,13 @@ func fuseAttention(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	return r.Apply("transpose", swap, out[0])
 }
 
+// multiplies says whether a matmul is as at says, by whatever rounding.
+func multiplies(n *ir.Node, at op.MatMulAttr) bool {
+	is := n.Attr.(op.MatMulAttr)
+	is.TF32 = false
+	return is == at
+}
+
 // scoring is a product of queries and keys, and the factor applied to it.
 type scoring struct {
 	product *ir.Node
@@ -54,7 +61,7 @@ type scoring struct {
 // scores matches q kᵀ, alone or times or over a number.
 func (r *rewriter) scores(v ir.Value) *scoring {
 	product := func(v ir.Value) *ir.Node {
-		if m := r.from(v, "matmul"); m != nil && m.Attr == (op.MatMulAttr{TransB: true}) {
+		if m := r.from(v, "matmul"); m != nil && multiplies(m, op.MatMulAttr{TransB: true}) {
 			return m
 		}
 		return nil

@@ -42,7 +42,7 @@ func fuseMatMul(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	if !out.Known() {
 		return nil
 	}
-	return r.Apply("linear", op.LinearAttr{OutFeatures: out.N, Transpose: !transposed}, r.now(x), r.now(w))
+	return r.Apply("linear", op.LinearAttr{OutFeatures: out.N, Transpose: !transposed, TF32: a.TF32}, r.now(x), r.now(w))
 }
 
 // fuseBias: linear + b -> linear with a bias.
@@ -101,13 +101,13 @@ func fuseGated(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 		return nil
 	}
 	g, u := gate.Attr.(op.LinearAttr), up.Attr.(op.LinearAttr)
-	if gate.In[0] != up.In[0] || g.Bias || u.Bias || g.Transpose || u.Transpose || g.OutFeatures != u.OutFeatures {
+	if gate.In[0] != up.In[0] || g.Bias || u.Bias || g.Transpose || u.Transpose || g.OutFeatures != u.OutFeatures || g.TF32 != u.TF32 {
 		return nil
 	}
 	if gate.In[1].Type().DType != up.In[1].Type().DType {
 		return nil
 	}
-	return r.Apply("gated_linear", op.GatedLinearAttr{OutFeatures: g.OutFeatures, Act: g.Act},
+	return r.Apply("gated_linear", op.GatedLinearAttr{OutFeatures: g.OutFeatures, Act: g.Act, TF32: g.TF32},
 		r.now(gate.In[0]), r.now(gate.In[1]), r.now(up.In[1]))
 }
 
@@ -138,7 +138,7 @@ func fuseHalves(r *rewriter, n *ir.Node, _ []ir.Value) []ir.Value {
 	if a.Act != "" || a.Transpose || l.In[1].Type().DType.Blocked() {
 		return nil
 	}
-	at.Bias = a.Bias
+	at.Bias, at.TF32 = a.Bias, a.TF32
 	return r.Apply("gated_halves", at, r.nows(l.In)...)
 }
 

@@ -25,7 +25,7 @@ func fuseLoss(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 	if a.Bias || a.Act != "" {
 		return nil
 	}
-	at.Transpose = a.Transpose
+	at.Transpose, at.TF32 = a.Transpose, a.TF32
 	return r.Apply("linear_cross_entropy", at, r.now(l.In[0]), r.now(l.In[1]), in[1])
 }
 

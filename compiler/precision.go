@@ -11,7 +11,15 @@ import (
 // compute wider inside, as norms and softmax, still do; the objective casts
 // the model's output to f32. Tables of positions, and what is made of weights
 // alone, stay as they are until they meet activations.
+//
+// Where products of f32 may be rounded to tf32, those of the model may.
 func precision(c *context, g *ir.Graph) (*ir.Graph, error) {
+	if c.opt.TF32 {
+		allowTF32(g)
+		if c.base != nil {
+			allowTF32(c.base)
+		}
+	}
 	t := c.opt.Training
 	if t == nil || !t.narrow() || t.Phase == Update {
 		return g, nil
@@ -27,6 +35,13 @@ func precision(c *context, g *ir.Graph) (*ir.Graph, error) {
 		}
 	}
 	return narrow(g)
+}
+
+// allowTF32 gives the ops of g the permission; the bodies of scans stay exact.
+func allowTF32(g *ir.Graph) {
+	for _, n := range g.Nodes {
+		n.Attr = op.AllowTF32(n.Attr, typesOf(n.In))
+	}
 }
 
 // narrow reports whether activations are narrower than f32.

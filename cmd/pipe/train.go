@@ -40,7 +40,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 		}
 		return compiler.Compile(m, e.ops, compiler.Options{
 			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,
-			Sizes: map[string]int{"batch": rows},
+			Sizes: map[string]int{"batch": rows}, TF32: r.TF32,
 		})
 	}
 }

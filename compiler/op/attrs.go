@@ -44,6 +44,7 @@ type MatMulAttr struct {
 	TransA bool `cue:"trans_a: bool | *false" doc:"use a transposed in its last two axes"`
 	TransB bool `cue:"trans_b: bool | *false" doc:"use b transposed in its last two axes"`
 	Wide   bool // the result is f32, whatever the operands are; set by training
+	TF32   bool // see AllowTF32
 }
 
 // LinearAttr describes y = act(x Wᵀ + b).
@@ -52,12 +53,14 @@ type LinearAttr struct {
 	Bias        bool   `cue:"bias: bool | *false" doc:"add a bias"`
 	Transpose   bool   `cue:"transpose: bool | *false" doc:"the checkpoint stores the weight as [in, out]"`
 	Act         string // activation applied to the result, set by fusion; "" is none
+	TF32        bool   // see AllowTF32
 }
 
 // GatedLinearAttr describes y = act(x Gᵀ) * (x Uᵀ), made by fusion.
 type GatedLinearAttr struct {
 	OutFeatures int
 	Act         string
+	TF32        bool // see AllowTF32
 }
 
 // EmbeddingAttr describes a table of vectors.
@@ -205,4 +208,5 @@ type CrossEntropyAttr struct {
 	ZLoss       float64 // factor of ln(sum(exp(logits)))²
 	Transpose   bool    // the weight is [dim, classes]
 	Frozen      bool    // of a gradient: that of the weight is not computed
+	TF32        bool    // of products, see AllowTF32
 }

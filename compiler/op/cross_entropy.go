@@ -72,7 +72,7 @@ func linearCrossEntropy() Def {
 		Ports: linearCrossEntropyPorts(),
 		Infer: linearCrossEntropyInfer,
 		Lower: func(b *Builder, n *ir.Node) []ir.Value {
-			return b.Apply("cross_entropy", n.Attr.(CrossEntropyAttr).ofLogits(), b.product(n.In[0], n.In[1], !n.Attr.(CrossEntropyAttr).Transpose), n.In[2])
+			return b.Apply("cross_entropy", n.Attr.(CrossEntropyAttr).ofLogits(), b.product(n.In[0], n.In[1], n.Attr.(CrossEntropyAttr).product()), n.In[2])
 		},
 		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 			out := b.Apply("linear_cross_entropy_grad", n.Attr, n.In[0], n.In[1], n.In[2], dy[0])
@@ -104,7 +104,7 @@ func linearCrossEntropyGrad() Def {
 			of := at
 			of.Frozen = false
 			return b.Inlined(n.In, func(b *Builder, in []ir.Value) []ir.Value {
-				logits := b.product(in[0], in[1], !at.Transpose)
+				logits := b.product(in[0], in[1], at.product())
 				loss := lowerCrossEntropy(b, &ir.Node{Attr: of, In: []ir.Value{logits, in[2]}})
 				wanted := in[:2]
 				if at.Frozen {
@@ -130,8 +130,13 @@ func linearCrossEntropyGrad() Def {
 }
 
 func (a CrossEntropyAttr) ofLogits() CrossEntropyAttr {
-	a.Transpose, a.Frozen = false, false
+	a.Transpose, a.Frozen, a.TF32 = false, false, false
 	return a
+}
+
+// product is that of which the rows are logits.
+func (a CrossEntropyAttr) product() MatMulAttr {
+	return MatMulAttr{TransB: !a.Transpose, TF32: a.TF32}
 }
 
 func linearCrossEntropyPorts() []Port {

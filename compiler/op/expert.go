@@ -13,6 +13,7 @@ type ExpertLinearAttr struct {
 	OutFeatures int  `cue:"out_features!: int & >0" doc:"size of the last axis of the result"`
 	Experts     int  `cue:"experts!: int & >0" doc:"number of experts"`
 	Transpose   bool // the weight of an expert is [in, out]; set by gradients
+	TF32        bool // see AllowTF32
 }
 
 // expertLinear: x [..., in] or [..., k, in], chosen i32 [..., k], weight
@@ -80,7 +81,7 @@ func lowerExpertLinear(b *Builder, n *ir.Node) []ir.Value {
 	if at.Transpose {
 		w = b.Transpose(w, 0, 2, 1)
 	}
-	all := b.product(x, b.Reshape(w, ir.D(at.Experts*at.OutFeatures), lastDim(t)), true)
+	all := b.product(x, b.Reshape(w, ir.D(at.Experts*at.OutFeatures), lastDim(t)), MatMulAttr{TransB: true, TF32: at.TF32})
 	shape := append(slices.Clone(t.Shape[:t.Rank()-1]), ir.D(at.Experts), ir.D(at.OutFeatures))
 	chosen := b.Cast(b.OneHot(idx, at.Experts), t.DType) // [..., k, experts]
 	if t.Rank() > idx.Type().Rank() {                    // one vector for each choice
@@ -98,7 +99,7 @@ func gradExpertLinear(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 	if w.Type().DType.Blocked() {
 		w = b.Cast(w, x.Type().DType)
 	}
-	back := ExpertLinearAttr{OutFeatures: lastDim(x.Type()).N, Experts: at.Experts, Transpose: !at.Transpose}
+	back := ExpertLinearAttr{OutFeatures: lastDim(x.Type()).N, Experts: at.Experts, Transpose: !at.Transpose, TF32: at.TF32}
 	dx := b.Apply("expert_linear", back, dy[0], idx, w)[0]
 	if x.Type().Rank() == idx.Type().Rank() {
 		dx = b.Sum(dx, false, -2)

@@ -12,6 +12,7 @@ type GatedHalvesAttr struct {
 	Act         string
 	Bias        bool
 	GateFirst   bool // the gate is the first half of the rows, not the second
+	TF32        bool // see AllowTF32
 }
 
 // gatedHalves: x [..., in], weight [2 out, in], bias [2 out] -> [..., out].
@@ -51,7 +52,7 @@ func gatedHalves() Def {
 		},
 		Lower: func(b *Builder, n *ir.Node) []ir.Value {
 			at := n.Attr.(GatedHalvesAttr)
-			both := b.one("linear", LinearAttr{OutFeatures: 2 * at.OutFeatures, Bias: at.Bias}, n.In...)
+			both := b.one("linear", LinearAttr{OutFeatures: 2 * at.OutFeatures, Bias: at.Bias, TF32: at.TF32}, n.In...)
 			half := func(first bool) ir.Value {
 				s := SliceAttr{Axis: -1, Stop: at.OutFeatures, Step: 1}
 				if !first {

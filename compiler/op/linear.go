@@ -45,7 +45,7 @@ func linear() Def {
 		},
 		Lower: func(b *Builder, n *ir.Node) []ir.Value {
 			at := n.Attr.(LinearAttr)
-			y := b.product(n.In[0], n.In[1], !at.Transpose)
+			y := b.product(n.In[0], n.In[1], MatMulAttr{TransB: !at.Transpose, TF32: at.TF32})
 			if at.Bias {
 				y = b.Add(y, b.Cast(n.In[2], y.Type().DType))
 			}
@@ -70,18 +70,18 @@ func wantOut(n int) error {
 
 // product multiplies the rows of x by a weight, as one matrix product, so
 // that the gradient of the weight is one too.
-func (b *Builder) product(x, w ir.Value, trans bool) ir.Value {
+func (b *Builder) product(x, w ir.Value, at MatMulAttr) ir.Value {
 	if b.err != nil {
 		return x
 	}
 	t := x.Type()
 	w = b.Cast(w, t.DType)
-	_, out := lastTwo(w.Type(), trans)
+	_, out := lastTwo(w.Type(), at.TransB)
 	if t.Rank() == 2 {
-		return b.MatMul(x, w, false, trans)
+		return b.one("matmul", at, x, w)
 	}
 	rows := t.With(t.Shape[:t.Rank()-1]...).Len()
-	y := b.MatMul(b.Reshape(x, rows, lastDim(t)), w, false, trans)
+	y := b.one("matmul", at, b.Reshape(x, rows, lastDim(t)), w)
 	return b.Reshape(y, replaced(t.Shape, t.Rank()-1, out)...)
 }
 
@@ -143,9 +143,11 @@ func gatedLinear() Def {
 			return []ir.Type{x.With(replaced(x.Shape, x.Rank()-1, ir.D(at.OutFeatures))...)}, nil
 		},
 		Lower: func(b *Builder, n *ir.Node) []ir.Value {
-			gate, up := b.product(n.In[0], n.In[1], true), b.product(n.In[0], n.In[2], true)
-			if fn := n.Attr.(GatedLinearAttr).Act; fn != "" {
-				gate = b.Act(fn, gate)
+			at := n.Attr.(GatedLinearAttr)
+			how := MatMulAttr{TransB: true, TF32: at.TF32}
+			gate, up := b.product(n.In[0], n.In[1], how), b.product(n.In[0], n.In[2], how)
+			if at.Act != "" {
+				gate = b.Act(at.Act, gate)
 			}
 			return []ir.Value{b.Mul(gate, up)}
 		},
@@ -153,14 +155,14 @@ func gatedLinear() Def {
 			return 4 * int64(out[0].Elems()) * int64(lastDim(in[0]).N)
 		},
 		Cases: []Case{
-			{In: f(4, 2, 3), Attr: GatedLinearAttr{4, "silu"}, Low: -1, High: 1},
-			{Name: "odd", In: f(17, 2, 3, 33), Attr: GatedLinearAttr{17, "silu"}, Low: -1, High: 1, Tol: 1e-5},
-			{Name: "gelu_tanh", In: f(33, 5, 16), Attr: GatedLinearAttr{33, "gelu_tanh"}, Low: -1, High: 1, Tol: 1e-5},
-			{Name: "single row", In: f(66, 1, 65), Attr: GatedLinearAttr{66, "silu"}, Low: -1, High: 1, Tol: 1e-5},
-			{Name: "bilinear", In: f(5, 3, 7), Attr: GatedLinearAttr{5, ""}, Low: -1, High: 1, Tol: 1e-5},
-			{Name: "blocks", In: f(40, 7, 256), Attr: GatedLinearAttr{40, "silu"}, Low: -1, High: 1, Tol: 1e-4},
-			{Name: "row of blocks", In: f(34, 1, 256), Attr: GatedLinearAttr{34, "silu"}, Low: -1, High: 1, Tol: 1e-4},
-			{Name: "large", In: f(1024, 128, 512), Attr: GatedLinearAttr{1024, "silu"}, Low: -1, High: 1, Tol: 1e-4, Large: true},
+			{In: f(4, 2, 3), Attr: GatedLinearAttr{OutFeatures: 4, Act: "silu"}, Low: -1, High: 1},
+			{Name: "odd", In: f(17, 2, 3, 33), Attr: GatedLinearAttr{OutFeatures: 17, Act: "silu"}, Low: -1, High: 1, Tol: 1e-5},
+			{Name: "gelu_tanh", In: f(33, 5, 16), Attr: GatedLinearAttr{OutFeatures: 33, Act: "gelu_tanh"}, Low: -1, High: 1, Tol: 1e-5},
+			{Name: "single row", In: f(66, 1, 65), Attr: GatedLinearAttr{OutFeatures: 66, Act: "silu"}, Low: -1, High: 1, Tol: 1e-5},
+			{Name: "bilinear", In: f(5, 3, 7), Attr: GatedLinearAttr{OutFeatures: 5, Act: ""}, Low: -1, High: 1, Tol: 1e-5},
+			{Name: "blocks", In: f(40, 7, 256), Attr: GatedLinearAttr{OutFeatures: 40, Act: "silu"}, Low: -1, High: 1, Tol: 1e-4},
+			{Name: "row of blocks", In: f(34, 1, 256), Attr: GatedLinearAttr{OutFeatures: 34, Act: "silu"}, Low: -1, High: 1, Tol: 1e-4},
+			{Name: "large", In: f(1024, 128, 512), Attr: GatedLinearAttr{OutFeatures: 1024, Act: "silu"}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		},
 	}
 }

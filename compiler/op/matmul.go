@@ -119,16 +119,19 @@ func matmulGrad(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 	at := n.Attr.(MatMulAttr)
 	x, w := n.In[0], n.In[1]
 	g := b.Cast(dy[0], x.Type().DType)
+	times := func(l, r ir.Value, transL, transR bool) ir.Value {
+		return b.one("matmul", MatMulAttr{TransA: transL, TransB: transR, TF32: at.TF32}, l, r)
+	}
 	var dx, dw ir.Value
 	if at.TransA {
-		dx = b.MatMul(w, g, at.TransB, true)
+		dx = times(w, g, at.TransB, true)
 	} else {
-		dx = b.MatMul(g, w, false, !at.TransB)
+		dx = times(g, w, false, !at.TransB)
 	}
 	if at.TransB {
-		dw = b.MatMul(g, x, true, at.TransA)
+		dw = times(g, x, true, at.TransA)
 	} else {
-		dw = b.MatMul(x, g, !at.TransA, false)
+		dw = times(x, g, !at.TransA, false)
 	}
 	return []ir.Value{b.sumTo(dx, x.Type().Shape), b.sumTo(dw, w.Type().Shape)}
 }

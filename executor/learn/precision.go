@@ -23,6 +23,9 @@ type EMAAttr struct {
 func (d *decoder) precision(r *Recipe) {
 	r.Precision = ir.F32
 	if s, ok := d.fields["precision"].(string); ok {
+		if r.TF32 = s == "tf32"; r.TF32 {
+			return
+		}
 		var err error
 		if r.Precision, err = ir.ParseDType(s); err != nil {
 			d.fail("precision", err)

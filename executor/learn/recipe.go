@@ -68,6 +68,7 @@ type Recipe struct {
 	Beside    []data.Attr      // of further inputs
 	Tokenizer string           // "model", "characters" of the training data, or a folder
 	Precision ir.DType         // in which the model computes: F32, BF16 or F16
+	TF32      bool             // products of f32 may be of numbers rounded to tf32
 	LossScale *train.LossScale // of f16; nil for others
 	Average   *train.Average   // nil if there is none
 	Balance   *train.Balance   // nil if there is none

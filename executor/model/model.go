@@ -42,6 +42,7 @@ type Weights struct {
 	Blocks  func(path string, t ir.Type) (ir.DType, bool) // or in blocks, where these can be read of weights like t
 	Layout  func(path string) (ir.Layout, bool)           // in which it lies already; may be nil
 	Adapter *adapter.Adapter                              // nil if there is none
+	TF32    bool                                          // whether products with those in f32 may be of numbers rounded to tf32
 }
 
 // Options say which model to open and how to run it.
@@ -56,6 +57,7 @@ type Options struct {
 	Cache     ir.DType
 	CacheAt   ir.Pos // where the document says so
 	Weights   Formats
+	TF32      bool // products of f32 with f32 may be of numbers rounded to tf32
 	Backend   kernels.Backend
 	Host      kernels.Backend // where layers may stay, if the device has memory of its own; else nil
 	Offload   Offload
@@ -157,7 +159,7 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 	if p, ok := m.programs[key]; ok {
 		return p, nil
 	}
-	p, err := m.opt.Compile(m.arch, e, Weights{DType: m.weight, Blocks: m.blocks, Layout: m.layout(e), Adapter: m.adapter})
+	p, err := m.opt.Compile(m.arch, e, Weights{DType: m.weight, Blocks: m.blocks, Layout: m.layout(e), Adapter: m.adapter, TF32: m.opt.TF32})
 	if cache := (*plan.CacheError)(nil); errors.As(err, &cache) && m.opt.CacheAt.Line > 0 {
 		return nil, &schema.Error{Pos: m.opt.CacheAt, Msg: err.Error()} // the document can be changed, what asks for the cache cannot
 	}

@@ -75,7 +75,7 @@ func (b *Backend) matmulSpace(attr any, in, out []ir.Type) int64 {
 // whose numbers the library does not promise (nor that a NaN passes them), for a bias
 // of another type, for batches that lie in several axes, and where the library has no
 // algorithm.
-func (b *Backend) blasProduct(p *matmulParams, x, w, bias, y, scratch kernels.Tensor) (kernels.Step, error) {
+func (b *Backend) blasProduct(p *matmulParams, x, w, bias, y, scratch kernels.Tensor, tf32 bool) (kernels.Step, error) {
 	if b.blas == nil || p.up != 0 || p.activation != 0 || p.batch.rank > 1 || y.Len() == 0 || scratch.Buffer == nil || scratch.Len() < cublas.Workspace ||
 		bias.Buffer != nil && bias.DType != y.DType || p.aRow != 1 && p.aColumn != 1 || p.bRow != 1 && p.bColumn != 1 {
 		return nil, nil
@@ -84,7 +84,7 @@ func (b *Backend) blasProduct(p *matmulParams, x, w, bias, y, scratch kernels.Te
 	if err != nil {
 		return nil, err
 	}
-	z := cublas.Product{M: int64(p.m), N: int64(p.n), K: int64(p.k), Batch: int64(p.batch.n), Type: blasTypes[x.DType], Out: blasTypes[y.DType],
+	z := cublas.Product{M: int64(p.m), N: int64(p.n), K: int64(p.k), Batch: int64(p.batch.n), Type: blasTypes[x.DType], Out: blasTypes[y.DType], TF32: tf32,
 		A: cublas.Matrix{At: at[1], Row: p.aRow, Column: p.aColumn, Batch: p.batch.stride[0][0]},
 		B: cublas.Matrix{At: at[2], Row: p.bRow, Column: p.bColumn, Batch: p.batch.stride[1][0]},
 		Y: at[0], Bias: at[3], Workspace: at[4]}

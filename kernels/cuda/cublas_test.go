@@ -84,6 +84,8 @@ func blasCases() []blasCase {
 		blasCase{"linear", with(true, false, ""), ir.BF16, [][]int{{2, 70, k}, {n, k}, {n}}, []int{2, 70, n}, true, 0},
 		blasCase{"linear", with(true, true, ""), ir.F16, [][]int{{m, k}, {k, n}, {n}}, []int{m, n}, true, 0},
 		blasCase{"linear", with(false, false, ""), ir.F32, [][]int{{m, k}, {n, k}}, []int{m, n}, true, 0},
+		blasCase{"linear", op.LinearAttr{OutFeatures: n, TF32: true}, ir.F32, [][]int{{m, k}, {n, k}}, []int{m, n}, true, 0},
+		blasCase{"matmul", op.MatMulAttr{TransA: true, TF32: true}, ir.F32, [][]int{{k, m}, {k, n}}, []int{m, n}, true, 0},
 		blasCase{"linear", with(false, false, ""), ir.BF16, [][]int{{127, k}, {n, k}}, []int{127, n}, false, 0},
 		blasCase{"linear", with(true, false, "relu"), ir.BF16, [][]int{{m, k}, {n, k}, {n}}, []int{m, n}, false, 0})
 }

@@ -122,9 +122,9 @@ func (s *linearLoss) place(scratch kernels.Tensor) int64 {
 // products are those of rows lo to lo+n-1: the first makes logits.
 func (s *linearLoss) products(lo, n int, first bool) []call {
 	x, logits, dl := sliceRows(s.x, lo, n, s.dim), sliceRows(s.logits, 0, n, s.classes), sliceRows(s.dl, 0, n, s.classes)
-	out := []call{{"matmul", op.MatMulAttr{TransB: !s.at.Transpose}, []kernels.Tensor{x, s.w}, logits}}
+	out := []call{{"matmul", op.MatMulAttr{TransB: !s.at.Transpose, TF32: s.at.TF32}, []kernels.Tensor{x, s.w}, logits}}
 	if s.wantDX {
-		out = append(out, call{"matmul", op.MatMulAttr{TransB: s.at.Transpose}, []kernels.Tensor{dl, s.w}, sliceRows(s.dx, lo, n, s.dim)})
+		out = append(out, call{"matmul", op.MatMulAttr{TransB: s.at.Transpose, TF32: s.at.TF32}, []kernels.Tensor{dl, s.w}, sliceRows(s.dx, lo, n, s.dim)})
 	}
 	if !s.all {
 		return out
@@ -138,7 +138,7 @@ func (s *linearLoss) products(lo, n int, first bool) []call {
 			to = s.more
 		}
 	}
-	return append(out, call{"matmul", op.MatMulAttr{TransA: true}, []kernels.Tensor{a, b}, to})
+	return append(out, call{"matmul", op.MatMulAttr{TransA: true, TF32: s.at.TF32}, []kernels.Tensor{a, b}, to})
 }
 
 // sliceRows are rows from one on of a tensor, as [n, width].

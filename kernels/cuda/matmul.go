@@ -36,15 +36,15 @@ func (p *matmulParams) fills(depth int) bool {
 }
 
 // product returns the step of a product whose sizes, strides, batch and second
-// weight are set. The tile changes no bit.
-func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor) (kernels.Step, error) {
+// weight are set, of f32 with f32 perhaps in tf32. The tile changes no bit.
+func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor, tf32 bool) (kernels.Step, error) {
 	at, err := b.pointers(y, x, w, bias)
 	if err != nil || y.Len() == 0 {
 		return nothing, err
 	}
 	p.y, p.a, p.b, p.bias = at[0], at[1], at[2], at[3]
 	p.aCode, p.bCode, p.yCode, p.biasCode = codes[x.DType], codes[w.DType], codes[y.DType], codes[bias.DType]
-	if family := p.family(x.DType, w.DType); family != "" {
+	if family := p.family(x.DType, w.DType, tf32); family != "" {
 		return b.onTensorCores(p, family, formOf(p))
 	}
 	if p.m <= 8 && x.DType == ir.F32 && w.DType == ir.F32 && (p.up == 0 || p.bRow == 1) {
@@ -79,10 +79,10 @@ func matmul(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		if p.batch, err = walk2(y.Shape[:lead], batchStrides(x.Shape, y.Shape), batchStrides(w.Shape, y.Shape)); err != nil {
 			return nil, err
 		}
-		if step, err := b.blasProduct(p, x, w, kernels.Tensor{}, y, args.Scratch); step != nil || err != nil {
+		if step, err := b.blasProduct(p, x, w, kernels.Tensor{}, y, args.Scratch, a.TF32); step != nil || err != nil {
 			return step, err
 		}
-		return b.product(p, x, w, kernels.Tensor{}, y)
+		return b.product(p, x, w, kernels.Tensor{}, y, a.TF32)
 	}, scratch: b.matmulSpace}, ok
 }
 
@@ -112,7 +112,7 @@ func batchStrides(shape, y []int) []int {
 //	x [..., in]   weight [out, in], or [in, out] if it is transposed   y [..., out]
 func linear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.LinearAttr)
-	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, transpose: a.Transpose, bias: a.Bias}.kernel(in, out, ok)
+	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, transpose: a.Transpose, bias: a.Bias, tf32: a.TF32}.kernel(in, out, ok)
 }
 
 // gatedLinear is y = act(x Gᵀ) * (x Uᵀ).
@@ -121,7 +121,7 @@ func linear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 func gatedLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.GatedLinearAttr)
 	ok = ok && len(in) == 3 && in[1].DType == in[2].DType
-	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, two: true}.kernel(in, out, ok)
+	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, two: true, tf32: a.TF32}.kernel(in, out, ok)
 }
 
 // gatedHalves is y = act(g) * u, with g and u the halves of x Wᵀ + b.
@@ -129,7 +129,7 @@ func gatedLinear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool)
 //	x [..., in]   weight [2 out, in]   bias [2 out]   y [..., out]
 func gatedHalves(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 	a, ok := attr.(op.GatedHalvesAttr)
-	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, bias: a.Bias, halves: true, second: !a.GateFirst}.kernel(in, out, ok)
+	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, bias: a.Bias, halves: true, second: !a.GateFirst, tf32: a.TF32}.kernel(in, out, ok)
 }
 
 // rowProduct is the product of the rows of x with one or two weights.
@@ -139,6 +139,7 @@ type rowProduct struct {
 	act                 string
 	transpose, bias     bool
 	two, halves, second bool // two weights, or one that is two, of which the gate is the second
+	tf32                bool // see op.AllowTF32
 }
 
 func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
@@ -188,10 +189,10 @@ func (r rowProduct) bind(args kernels.Args) (kernels.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	if step, err := r.b.blasProduct(p, x, w, bias, y, args.Scratch); step != nil || err != nil {
+	if step, err := r.b.blasProduct(p, x, w, bias, y, args.Scratch, r.tf32); step != nil || err != nil {
 		return step, err
 	}
-	return r.b.product(p, x, w, bias, y)
+	return r.b.product(p, x, w, bias, y, r.tf32)
 }
 
 // piece is n elements of a tensor from one on; none of none.

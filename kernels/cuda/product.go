@@ -46,8 +46,9 @@ func formOf(p *matmulParams) form {
 }
 
 // family names the kernels of element types: "" where there are none. Which it is
-// does not depend on the number of rows, since the bits do on it.
-func (p *matmulParams) family(x, w ir.DType) string {
+// does not depend on the number of rows, since the bits do on it. Products of f32 with
+// f32 have one where they may be rounded to tf32.
+func (p *matmulParams) family(x, w ir.DType, tf32 bool) string {
 	along := p.bRow == 1
 	switch {
 	case p.up != 0 && !along:
@@ -56,6 +57,8 @@ func (p *matmulParams) family(x, w ir.DType) string {
 		return x.String()
 	case x == ir.F32 && (w == ir.BF16 || w == ir.F16) && p.aColumn == 1:
 		return "wide_" + w.String()
+	case x == ir.F32 && w == ir.F32 && tf32:
+		return "tf32"
 	}
 	return ""
 }
@@ -81,12 +84,15 @@ func (b *Backend) onTensorCores(p *matmulParams, family string, f form) (kernels
 // room is the shared memory of a block, in bytes, as the kernels lay it out.
 func (f form) room(family string) int {
 	if f.tiles {
-		const stages, deep = 4, 32
-		bytes := 2
-		if strings.HasPrefix(family, "wide") {
-			bytes = 4
+		const deep = 32
+		stages, bytes := 4, 2*f.columns+2*f.rows
+		switch {
+		case family == "tf32":
+			stages, bytes = 3, 4*f.columns+4*f.rows
+		case strings.HasPrefix(family, "wide"):
+			bytes += 2 * f.rows
 		}
-		return max(stages*deep*(2*f.columns+bytes*f.rows), 4*f.rows*(f.columns+4))
+		return max(stages*deep*bytes, 4*f.rows*(f.columns+4))
 	}
 	const stages, deep = 3, 64
 	return f.threads / 32 * (stages*deep*2*f.columns + 4*f.rows*(f.columns+4))

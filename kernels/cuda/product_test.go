@@ -26,7 +26,7 @@ func normals(r *rand.Rand, d ir.DType, n int) ([]float64, []byte) {
 }
 
 // tensorCase is a product on tensor cores: x [m, k], or [k, m] if it is not along;
-// w [n, k] or [k, n].
+// w [n, k] or [k, n]. Two of f32 are rounded to tf32.
 type tensorCase struct {
 	x, w             ir.DType
 	xAlong, wAlong   bool
@@ -39,9 +39,21 @@ func newTensorCase(t *testing.T, b *Backend, c tensorCase) *tensorCase {
 	r := rand.New(rand.NewPCG(uint64(c.k), uint64(c.n)))
 	x, xs := normals(r, c.x, c.m*c.k)
 	w, ws := normals(r, c.w, c.n*c.k)
-	c.left, c.right = x, w
+	if c.left, c.right = x, w; c.x == ir.F32 && c.w == ir.F32 {
+		c.left, c.right = tf32s(x), tf32s(w)
+	}
 	c.xBuffer, c.wBuffer = put(t, b, c.x, "", xs, c.m, c.k), put(t, b, c.w, "", ws, c.n, c.k)
 	return &c
+}
+
+// tf32s are numbers rounded to 10 bits of fraction, to nearest, ties away from 0.
+func tf32s(x []float64) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		frac, exp := math.Frexp(v)
+		out[i] = math.Ldexp(math.Round(math.Ldexp(frac, 11)), exp-11)
+	}
+	return out
 }
 
 // run computes the first rows of the product by a form, to a place that is no
@@ -61,7 +73,7 @@ func (c *tensorCase) run(t *testing.T, b *Backend, f form, rows int) []byte {
 	if !c.wAlong {
 		p.bRow, p.bColumn = int64(c.n), 1
 	}
-	step, err := b.onTensorCores(p, p.family(c.x, c.w), f)
+	step, err := b.onTensorCores(p, p.family(c.x, c.w, true), f)
 	if err == nil {
 		err = step(t.Context())
 	}
@@ -131,6 +143,11 @@ func TestTensorFormsAlike(t *testing.T) {
 		{x: ir.F32, w: ir.BF16, xAlong: true, m: 6, n: 35, k: 2561},
 		{x: ir.F32, w: ir.F16, xAlong: true, wAlong: true, m: 35, n: 67, k: 600},
 		{x: ir.F32, w: ir.F16, xAlong: true, m: 6, n: 35, k: 531},
+		{x: ir.F32, w: ir.F32, xAlong: true, wAlong: true, m: 35, n: 67, k: 1044},
+		{x: ir.F32, w: ir.F32, xAlong: true, wAlong: true, m: 3, n: 19, k: 4611},
+		{x: ir.F32, w: ir.F32, xAlong: true, m: 35, n: 72, k: 531},
+		{x: ir.F32, w: ir.F32, wAlong: true, m: 40, n: 33, k: 72},
+		{x: ir.F32, w: ir.F32, m: 40, n: 136, k: 50},
 	} {
 		if err := emulator.Set(library, fmt.Sprintf("eager=%d", i%2)); err != nil { // copies come as late as can be, or as early
 			t.Fatal(err)

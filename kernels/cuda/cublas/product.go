@@ -36,6 +36,7 @@ type Matrix struct {
 type Product struct {
 	M, N, K, Batch int64
 	Type, Out      DType // of a and b, and of y and the bias
+	TF32           bool  // f32 may be rounded to tf32
 	A, B           Matrix
 	Y, Bias        driver.Pointer // no bias is 0
 	Workspace      driver.Pointer // of Workspace bytes
@@ -57,6 +58,7 @@ const (
 
 	computeF32      = 68 // products of 16 bits, exact, summed in f32
 	computePedantic = 69 // f32, whatever the environment says of shorter products
+	computeTF32     = 77 // f32 rounded to tf32
 
 	epilogueNone = 1
 	epilogueBias = 4
@@ -148,7 +150,10 @@ func (x *Bound) Run() error {
 func (x *Bound) layouts(p Product) error {
 	lib, d := x.h.lib, &x.made
 	compute := uintptr(computeF32)
-	if p.Type == F32 {
+	switch {
+	case p.Type == F32 && p.TF32:
+		compute = computeTF32
+	case p.Type == F32:
 		compute = computePedantic
 	}
 	err := lib.do(symDescCreate, uintptr(unsafe.Pointer(&d.desc)), compute, uintptr(F32))

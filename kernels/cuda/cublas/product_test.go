@@ -26,6 +26,7 @@ func TestDescriptors(t *testing.T) {
 	for _, p := range []Product{
 		{M: 128, N: 256, K: 512, Batch: 1, Type: BF16, Out: BF16, A: Matrix{1 << 20, 512, 1, 0}, B: Matrix{2 << 20, 1, 512, 0}, Y: 3 << 20, Bias: 4 << 20},
 		{M: 128, N: 256, K: 512, Batch: 3, Type: F32, Out: F32, A: Matrix{1 << 20, 1, 128, 0}, B: Matrix{2 << 20, 256, 1, 512 * 256}, Y: 3 << 20},
+		{M: 128, N: 256, K: 512, Batch: 1, Type: F32, Out: F32, TF32: true, A: Matrix{1 << 20, 512, 1, 0}, B: Matrix{2 << 20, 1, 512, 0}, Y: 3 << 20},
 		{M: 128, N: 256, K: 512, Batch: 1, Type: F16, Out: F32, A: Matrix{1 << 20, 512, 1, 0}, B: Matrix{2 << 20, 1, 512, 0}, Y: 3 << 20},
 	} {
 		x := &Bound{h: h, made: descriptors{lib: lib}}

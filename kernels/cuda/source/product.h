@@ -1,4 +1,5 @@
-// Matrix products of 16-bit operands on tensor cores, with sums in f32.
+// Matrix products on tensor cores, with sums in f32: of 16-bit operands, of f32 with
+// these (wide), and of f32 with f32 rounded to tf32 (type F32).
 //
 // A sum is made of pieces of 512 products. A piece is one chain of mma, in steps of
 // 16 from the first k; pieces are added in order. Columns of the result, the rows
@@ -16,7 +17,7 @@
 // A warp of 64 x 32 reads 6 KiB of shared memory for 32 mma.
 #pragma once
 #include "matmul.h"
-#include "tensor.h"
+#include "product_tf32.h"
 
 static constexpr u32 Deep = 32, Stages = 4, Piece = 512;
 
@@ -56,7 +57,7 @@ template <u32 bytes> DEV void by_element(u8 *to, const u8 *from, u32 n) {
 
 // bring asks for a tile of Tile rows and Depth of k, from k on, by threads numbered
 // me. What is beyond the operand is 0.
-template <u32 Tile, u32 Depth, bool along, u32 bytes, u32 Threads> DEV void bring(u8 *to, const Side &s, u64 k, u32 me) {
+template <u32 Tile, u32 Depth, bool along, u32 bytes, u32 Threads, bool tf32 = false> DEV void bring(u8 *to, const Side &s, u64 k, u32 me) {
 	constexpr u32 Each = 16 / bytes, Pieces = (along ? Depth : Tile) / Each;
 #pragma unroll
 	for (u32 i = 0; i < Tile * Depth / Each / Threads; i++) {
@@ -66,7 +67,7 @@ template <u32 Tile, u32 Depth, bool along, u32 bytes, u32 Threads> DEV void brin
 		u64 rows = along ? s.rows : s.length, columns = along ? s.length : s.rows;
 		u32 n = r >= rows || c >= columns ? 0 : columns - c < Each ? (u32)(columns - c) : Each;
 		const u8 *at = from + (n ? ((i64)r * s.apart + (i64)c) * bytes : 0);
-		u8 *spot = to + 16 * (bytes == 4 ? lies_wide(row, piece) : lies<Pieces>(row, piece));
+		u8 *spot = to + 16 * (tf32 ? lies_tf32<along, Pieces>(row, piece) : bytes == 4 ? lies_wide(row, piece) : lies<Pieces>(row, piece));
 		if (s.whole)
 			copy_async<16>(spot, at, n * bytes);
 		else
@@ -166,6 +167,10 @@ template <u32 type, u32 Lefts, u32 Rights> __attribute__((always_inline)) DEV vo
 // add_tile adds the products of a tile: a warp has 16 Lefts columns and 32 rows.
 template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> DEV void add_tile(float (*sum)[4][4], const u8 *left, const u8 *right, u32 column, u32 row) {
 	constexpr u32 Lefts = Tile / 32;
+	if constexpr (type == F32) {
+		add_tf32<a_along, b_along, Tile, Deep>(sum, left, right, column, row);
+		return;
+	}
 #pragma unroll wide ? 1 : 2
 	for (u32 k = 0; k < Deep; k += 16) {
 		u32 a[Lefts][4];
@@ -228,7 +233,9 @@ DEV void place_of_tile(u32 rows, u32 columns, u32 *row, u32 *column) {
 }
 
 template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> __attribute__((always_inline)) DEV void multiply(const MatMul &p) {
-	constexpr u32 Left = Tile * Deep * 2, Right = Tile * Deep * (wide ? 4 : 2), Lefts = Tile / 32, Threads = 2 * Tile;
+	constexpr bool tf32 = type == F32;
+	constexpr u32 Bytes = tf32 ? 4 : 2, Ahead = tf32 ? 3 : Stages; // of b, and how many stages
+	constexpr u32 Left = Tile * Deep * Bytes, Right = Tile * Deep * (wide ? 4 : 2), Lefts = Tile / 32, Threads = 2 * Tile;
 	u32 columns = p.up ? Tile / 2 : Tile, across = (u32)((p.n + columns - 1) / columns), down = (u32)((p.m + Tile - 1) / Tile), row, column;
 	place_of_tile(down, across, &row, &column);
 	u32 warp = tid() / Warp, my_column = warp % 2 * (Tile / 2), my_row = warp / 2 * 32;
@@ -238,24 +245,24 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> __attribute
 		at(p.batch, z, where);
 		if (!of_expert(p, z, where)) continue;
 		Side a = {(const u8 *)p.a + where[0] * (wide ? 4 : 2), nullptr, a_along ? p.a_row : p.a_column, (u64)row * Tile, p.m, p.k, Tile};
-		Side b = {(const u8 *)p.b + where[1] * 2, (const u8 *)p.up + where[1] * 2, b_along ? p.b_column : p.b_row, (u64)column * columns, p.n, p.k, columns};
+		Side b = {(const u8 *)p.b + where[1] * Bytes, (const u8 *)p.up + where[1] * Bytes, b_along ? p.b_column : p.b_row, (u64)column * columns, p.n, p.k, columns};
 		a.whole = at_sixteen(a.from) && a.apart % (wide ? 4 : 8) == 0;
-		b.whole = at_sixteen(b.from) && b.apart % 8 == 0 && (!p.up || at_sixteen(b.other));
+		b.whole = at_sixteen(b.from) && b.apart % (16 / Bytes) == 0 && (!p.up || at_sixteen(b.other));
 		auto ask = [&](u64 s) {
-			u8 *to = room() + s % Stages * (Left + Right);
+			u8 *to = room() + s % Ahead * (Left + Right);
 			if (s < steps) {
-				bring<Tile, Deep, b_along, 2, Threads>(to, b, s * Deep, tid());
-				bring<Tile, Deep, a_along, wide ? 4 : 2, Threads>(to + Left, a, s * Deep, tid());
+				bring<Tile, Deep, b_along, Bytes, Threads, tf32>(to, b, s * Deep, tid());
+				bring<Tile, Deep, a_along, wide ? 4 : 2, Threads, tf32>(to + Left, a, s * Deep, tid());
 			}
 			commit_copies();
 		};
 		float sum[Lefts][4][4] = {}, total[Lefts][4][4] = {};
-		for (u32 s = 0; s < Stages - 1; s++) ask(s);
+		for (u32 s = 0; s < Ahead - 1; s++) ask(s);
 		for (u64 s = 0; s < steps; s++) {
-			wait_copies<Stages - 2>();
+			wait_copies<Ahead - 2>();
 			sync();
-			ask(s + Stages - 1);
-			const u8 *stage = room() + s % Stages * (Left + Right);
+			ask(s + Ahead - 1);
+			const u8 *stage = room() + s % Ahead * (Left + Right);
 			add_tile<type, wide, a_along, b_along, Tile>(sum, stage, stage + Left, my_column, my_row);
 			if ((s + 1) % (Piece / Deep) && s + 1 < steps) continue;
 #pragma unroll

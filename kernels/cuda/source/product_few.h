@@ -9,7 +9,7 @@
 #pragma once
 #include "product.h"
 
-static constexpr u32 FewDepth = 64, FewStages = 3;
+static constexpr u32 FewDepth = 64, FewStages = 3; // of tf32, half as deep
 
 // Few is how many a block has of columns, warps and rows of a.
 template <u32 Groups, u32 Rights> struct Few {
@@ -33,18 +33,26 @@ template <bool wide> DEV u32x2 two(const MatMul &p, const u8 *from, u64 r, u64 k
 }
 
 // read_few reads what the thread has of a for some steps from k on.
-template <bool wide, u32 Rights, u32 Steps> DEV void read_few(u32x2 (*to)[Rights][2], const MatMul &p, const u8 *a, u64 k, bool together) {
+template <u32 type, bool wide, u32 Rights, u32 Steps> DEV void read_few(u32x2 (*to)[Rights][2], const MatMul &p, const u8 *a, u64 k, bool together) {
 	u32 g = tid() % Warp / 4, t = tid() % 4;
 #pragma unroll
 	for (u32 i = 0; i < Steps; i++)
 #pragma unroll
-		for (u32 j = 0; j < 2 * Rights; j++) to[i][j / 2][j % 2] = two<wide>(p, a, j / 2 * 8 + g, k + i * 16 + j % 2 * 8 + 2 * t, together);
+		for (u32 j = 0; j < 2 * Rights; j++)
+			if constexpr (type == F32)
+				to[i][j / 2][j % 2] = read_tf32(p, (const float *)a, j / 2 * 8 + g, k + i * 16 + j % 2 * 8 + t);
+			else
+				to[i][j / 2][j % 2] = two<wide>(p, a, j / 2 * 8 + g, k + i * 16 + j % 2 * 8 + 2 * t, together);
 }
 
 // add_few adds the products of some steps from k on in a tile.
 template <u32 type, bool wide, bool b_along, u32 Groups, u32 Rights, u32 Steps> DEV void add_few(float (*sum)[Rights][4], const u8 *left, const u32x2 (*right)[Rights][2], u32 k) {
 #pragma unroll
 	for (u32 i = 0; i < Steps; i++) {
+		if constexpr (type == F32) {
+			add_few_tf32<b_along, Groups, Rights>(sum, left, right[i], k + 16 * i);
+			continue;
+		}
 		u32 a[Groups][4];
 #pragma unroll
 		for (u32 f = 0; f < Groups; f++) load_left<b_along ? FewDepth / 8 : 2 * Groups, b_along>(a[f], left, 16 * f, k + 16 * i);
@@ -94,22 +102,23 @@ template <u32 Groups, u32 Rights> DEV void put_few(const MatMul &p, u64 z, const
 
 template <u32 type, bool wide, bool b_along, u32 Groups, u32 Rights> __attribute__((always_inline)) DEV void multiply_few(const MatMul &p) {
 	using F = Few<Groups, Rights>;
-	constexpr u32 Each = Piece / FewDepth, Steps = Rights == 1 ? FewDepth / 16 : 1;
+	constexpr bool tf32 = type == F32;
+	constexpr u32 Bytes = tf32 ? 4 : 2, Depth = FewDepth * 2 / Bytes, Each = Piece / Depth, Steps = Rights == 1 ? Depth / 16 : 1;
 	u32 warp = tid() / Warp, lane = tid() % Warp, g = lane / 4, t = lane % 4, columns = p.up ? F::Columns / 2 : F::Columns;
 	u8 *mine = room() + warp * FewStages * F::Stage;
 	float *parts = (float *)(room() + F::Warps * FewStages * F::Stage);
-	u64 tiles = (p.k + FewDepth - 1) / FewDepth, pieces = (p.k + Piece - 1) / Piece, column = (u64)block_x() * columns;
+	u64 tiles = (p.k + Depth - 1) / Depth, pieces = (p.k + Piece - 1) / Piece, column = (u64)block_x() * columns;
 	for (u64 z = block_z(); z < p.batch.n; z += 65535) {
 		i64 where[2];
 		at(p.batch, z, where);
 		if (!of_expert(p, z, where)) continue;
 		const u8 *a = (const u8 *)p.a + where[0] * (wide ? 4 : 2);
 		bool together = p.a_column == 1 && p.a_row % 2 == 0 && (u64)a % (wide ? 8 : 4) == 0;
-		Side b = {(const u8 *)p.b + where[1] * 2, (const u8 *)p.up + where[1] * 2, b_along ? p.b_column : p.b_row, column, p.n, p.k, columns};
-		b.whole = at_sixteen(b.from) && b.apart % 8 == 0 && (!p.up || at_sixteen(b.other));
+		Side b = {(const u8 *)p.b + where[1] * Bytes, (const u8 *)p.up + where[1] * Bytes, b_along ? p.b_column : p.b_row, column, p.n, p.k, columns};
+		b.whole = at_sixteen(b.from) && b.apart % (16 / Bytes) == 0 && (!p.up || at_sixteen(b.other));
 		auto tile_of = [&](u64 i) { return (i / Each * F::Warps + warp) * Each + i % Each; }; // of those of the warp
 		auto ask = [&](u64 i) {
-			if (tile_of(i) < tiles) bring<F::Columns, FewDepth, b_along, 2, Warp>(mine + i % FewStages * F::Stage, b, tile_of(i) * FewDepth, lane);
+			if (tile_of(i) < tiles) bring<F::Columns, Depth, b_along, Bytes, Warp, tf32>(mine + i % FewStages * F::Stage, b, tile_of(i) * Depth, lane);
 			commit_copies();
 		};
 		float total[(F::Rows * F::Columns + F::Threads - 1) / F::Threads] = {};
@@ -117,9 +126,9 @@ template <u32 type, bool wide, bool b_along, u32 Groups, u32 Rights> __attribute
 		for (u64 first = 0, i = 0; first < pieces; first += F::Warps) {
 			float sum[Groups][Rights][4] = {};
 			for (u64 end = i + Each; i < end; i++) {
-				u64 k = tile_of(i) * FewDepth;
+				u64 k = tile_of(i) * Depth;
 				u32x2 right[Steps][Rights][2];
-				read_few<wide, Rights, Steps>(right, p, a, k, together);
+				read_few<type, wide, Rights, Steps>(right, p, a, k, together);
 				wait_copies<FewStages - 2>();
 				sync_warp();
 				ask(i + FewStages - 1);
@@ -127,8 +136,8 @@ template <u32 type, bool wide, bool b_along, u32 Groups, u32 Rights> __attribute
 				for (u32 step = 0;;) {
 					add_few<type, wide, b_along, Groups, Rights, Steps>(sum, mine + i % FewStages * F::Stage, right, step * 16);
 					step += Steps;
-					if (step == FewDepth / 16) break;
-					read_few<wide, Rights, Steps>(right, p, a, k + step * 16, together);
+					if (step == Depth / 16) break;
+					read_few<type, wide, Rights, Steps>(right, p, a, k + step * 16, together);
 				}
 			}
 #pragma unroll

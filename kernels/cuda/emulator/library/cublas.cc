@@ -66,7 +66,7 @@ struct Product {
 		u64 rows = d.trans_a ? a.columns : a.rows, columns = d.trans_b ? b.rows : b.columns, other = d.trans_b ? b.columns : b.rows;
 		return a.good() && b.good() && c.good() && rows == c.rows && columns == c.columns && deep() == other && a.type == b.type && (c.type == a.type || c.type == 0) &&
 			a.batch == c.batch && b.batch == c.batch && (d.epilogue & ~6) <= 1 && (!(d.epilogue & 4) || d.bias) &&
-			d.compute == (a.type == 0 ? 69 : 68) && d.scale == 0;
+			(d.compute == (a.type == 0 ? 69 : 68) || d.compute == 77 && a.type == 0) && d.scale == 0;
 	}
 };
 
@@ -88,14 +88,21 @@ struct Result {
 static std::map<u64, Product> chosen;
 static const u64 used_workspace = 1 << 20;
 
+// rounded is a number as a product has it: f32 in tf32, where that is asked for.
+static float rounded(const Product &p, float v) {
+	u32 u = __builtin_bit_cast(u32, v);
+	if (p.d.compute != 77 || (u & 0x7f800000) == 0x7f800000) return v;
+	return __builtin_bit_cast(float, (u + 0x1000) & 0xffffe000);
+}
+
 static void multiply(const Product &p, float alpha, u64 a, u64 b, u64 y) {
 	for (int z = 0; z < p.c.batch; z++)
 		for (u64 j = 0; j < p.c.columns; j++)
 			for (u64 i = 0; i < p.c.rows; i++) {
 				float sum = 0;
 				for (u64 l = p.deep(); l-- > 0;)
-					sum = __builtin_fmaf(value(a, p.a.type, z * p.a.offset + (p.d.trans_a ? i * p.a.lead + l : l * p.a.lead + i)),
-						value(b, p.b.type, z * p.b.offset + (p.d.trans_b ? l * p.b.lead + j : j * p.b.lead + l)), sum);
+					sum = __builtin_fmaf(rounded(p, value(a, p.a.type, z * p.a.offset + (p.d.trans_a ? i * p.a.lead + l : l * p.a.lead + i))),
+						rounded(p, value(b, p.b.type, z * p.b.offset + (p.d.trans_b ? l * p.b.lead + j : j * p.b.lead + l))), sum);
 				sum *= alpha;
 				if (p.d.epilogue & 4) sum += value(p.d.bias, p.c.type, i);
 				if (p.d.epilogue & 2) sum = sum > 0 ? sum : 0;

@@ -1,0 +1,28 @@
+package op
+
+import "pipe.dev/compiler/ir"
+
+// AllowTF32 is the attribute of an op whose products of f32 with f32 may be of numbers
+// rounded to tf32: 8 bits of exponent and 10 of fraction, to nearest, so each operand is
+// off by 2^-11 of itself at most. Sums stay f32. It is a permission: a device that is no
+// faster for it computes in f32, as the CPU does. An op that has no such products, by
+// the types of what it is applied to, keeps its attribute.
+//
+// Gradients, and the simpler ops that an op is made of, have the permission of the op.
+func AllowTF32(attr any, in []ir.Type) any {
+	if len(in) < 2 || in[0].DType != ir.F32 {
+		return attr
+	}
+	switch a := attr.(type) {
+	case MatMulAttr:
+		a.TF32 = in[1].DType == ir.F32
+		return a
+	case LinearAttr:
+		a.TF32 = in[1].DType == ir.F32
+		return a
+	case ExpertLinearAttr:
+		a.TF32 = len(in) > 2 && in[2].DType == ir.F32
+		return a
+	}
+	return attr
+}

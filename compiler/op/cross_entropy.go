@@ -200,5 +200,7 @@ func linearCrossEntropyCases() []Case {
 		c("large", CrossEntropyAttr{IgnoreIndex: -100}, 0, 8192, 512, 256),
 	}
 	cases[len(cases)-1].Large = true
-	return cases
+	rounded := c("tf32", CrossEntropyAttr{IgnoreIndex: -1, TF32: true}, -1, 34, 40, 17)
+	rounded.Tol = tf32Tol(17)
+	return append(cases, rounded)
 }

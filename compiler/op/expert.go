@@ -188,6 +188,8 @@ func expertCases() []Case {
 	for _, q := range []*Case{&quantisedRow, &quantisedRows} {
 		q.Large, q.Quantised = true, true
 	}
+	rounded := c("tf32", ExpertLinearAttr{OutFeatures: 33, Experts: 3, TF32: true}, []int{2, 20, 35}, 2, 20, 1)
+	rounded.Tol = tf32Tol(35)
 	return []Case{
 		c("", ExpertLinearAttr{OutFeatures: 5, Experts: 3}, []int{4, 3}, 4, 2),
 		c("own vectors", ExpertLinearAttr{OutFeatures: 17, Experts: 4}, []int{2, 3, 2, 33}, 2, 3, 2),
@@ -197,6 +199,6 @@ func expertCases() []Case {
 		c("blocks", ExpertLinearAttr{OutFeatures: 40, Experts: 3}, []int{2, 9, 512}, 2, 9, 2),
 		c("row of blocks", ExpertLinearAttr{OutFeatures: 33, Experts: 5}, []int{1, 1, 768}, 1, 1, 2),
 		c("own vectors in blocks", ExpertLinearAttr{OutFeatures: 64, Experts: 2}, []int{1, 5, 2, 256}, 1, 5, 2),
-		none, large, row, quantisedRow, quantisedRows,
+		rounded, none, large, row, quantisedRow, quantisedRows,
 	}
 }

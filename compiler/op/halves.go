@@ -69,6 +69,7 @@ func gatedHalves() Def {
 			{In: f(32, true, 5, 16), Attr: GatedHalvesAttr{OutFeatures: 32, Act: "gelu", Bias: true}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "gate first", In: f(33, true, 2, 3, 7), Attr: GatedHalvesAttr{OutFeatures: 33, Act: "silu", Bias: true, GateFirst: true}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "single row", In: f(64, false, 1, 65), Attr: GatedHalvesAttr{OutFeatures: 64, Act: "gelu_tanh"}, Low: -1, High: 1, Tol: 1e-5},
+			{Name: "tf32", In: f(34, true, 40, 33), Attr: GatedHalvesAttr{OutFeatures: 34, Act: "gelu", Bias: true, TF32: true}, Low: -1, High: 1, Tol: 4 * tf32Tol(33)},
 			{Name: "large", In: f(1280, true, 1024, 320), Attr: GatedHalvesAttr{OutFeatures: 1280, Act: "gelu", Bias: true}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		},
 	}

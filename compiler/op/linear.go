@@ -106,6 +106,8 @@ func linearCases() []Case {
 		{Name: "blocks", In: f([]int{5, 512}, []int{40, 512}, []int{40}), Attr: LinearAttr{OutFeatures: 40, Bias: true, Act: "silu"}, Low: -1, High: 1, Tol: 1e-5},
 		{Name: "row of blocks", In: f([]int{1, 1, 768}, []int{33, 768}), Attr: LinearAttr{OutFeatures: 33}, Low: -1, High: 1, Tol: 1e-5},
 		{Name: "many rows of blocks", In: f([]int{37, 256}, []int{32, 256}), Attr: LinearAttr{OutFeatures: 32}, Low: -1, High: 1, Tol: 1e-5},
+		{Name: "tf32", In: f([]int{2, 19, 35}, []int{70, 35}, []int{70}), Attr: LinearAttr{OutFeatures: 70, Bias: true, Act: "silu", TF32: true}, Low: -1, High: 1, Tol: tf32Tol(35)},
+		{Name: "tf32 transpose", In: f([]int{1, 35}, []int{35, 17}), Attr: LinearAttr{OutFeatures: 17, Transpose: true, TF32: true}, Low: -1, High: 1, Tol: tf32Tol(35)},
 		{Name: "large", In: f([]int{256, 1024}, []int{1024, 1024}), Attr: LinearAttr{OutFeatures: 1024}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		{Name: "large 2048", In: f([]int{2048, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		{Name: "large 16 rows", In: f([]int{16, 2048}, []int{2048, 2048}), Attr: LinearAttr{OutFeatures: 2048}, Low: -1, High: 1, Tol: 1e-4, Large: true},
@@ -162,6 +164,7 @@ func gatedLinear() Def {
 			{Name: "bilinear", In: f(5, 3, 7), Attr: GatedLinearAttr{OutFeatures: 5, Act: ""}, Low: -1, High: 1, Tol: 1e-5},
 			{Name: "blocks", In: f(40, 7, 256), Attr: GatedLinearAttr{OutFeatures: 40, Act: "silu"}, Low: -1, High: 1, Tol: 1e-4},
 			{Name: "row of blocks", In: f(34, 1, 256), Attr: GatedLinearAttr{OutFeatures: 34, Act: "silu"}, Low: -1, High: 1, Tol: 1e-4},
+			{Name: "tf32", In: f(33, 9, 35), Attr: GatedLinearAttr{OutFeatures: 33, Act: "silu", TF32: true}, Low: -1, High: 1, Tol: 4 * tf32Tol(35)},
 			{Name: "large", In: f(1024, 128, 512), Attr: GatedLinearAttr{OutFeatures: 1024, Act: "silu"}, Low: -1, High: 1, Tol: 1e-4, Large: true},
 		},
 	}

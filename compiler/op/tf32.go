@@ -1,6 +1,10 @@
 package op
 
-import "pipe.dev/compiler/ir"
+import (
+	"math"
+
+	"pipe.dev/compiler/ir"
+)
 
 // AllowTF32 is the attribute of an op whose products of f32 with f32 may be of numbers
 // rounded to tf32: 8 bits of exponent and 10 of fraction, to nearest, so each operand is
@@ -26,3 +30,8 @@ func AllowTF32(attr any, in []ir.Type) any {
 	}
 	return attr
 }
+
+// tf32Tol is the tolerance of sums of k products of numbers up to 1 in tf32. A product is
+// off by 2^-10 of itself at most, and by 2^-11.3 of it in the root mean square, of which
+// a sum of k such, 1/3 each, has 1.3e-4 times the root of k: this is seven times as much.
+func tf32Tol(k int) float64 { return math.Sqrt(float64(k)) / 1024 }

@@ -43,7 +43,7 @@ template <bool along, u32 Tile> DEV void right_tf32(u32 *to, const u8 *tile, u32
 // add_tf32 adds the products of a tile of Depth: a warp has 16 Lefts columns and 32 rows.
 template <bool a_along, bool b_along, u32 Tile, u32 Depth> DEV void add_tf32(float (*sum)[4][4], const u8 *left, const u8 *right, u32 column, u32 row) {
 	constexpr u32 Lefts = Tile / 32;
-#pragma unroll 2
+#pragma unroll b_along ? 2 : 1
 	for (u32 k = 0; k < Depth; k += 8) {
 		u32 a[Lefts][4], b[2][4];
 #pragma unroll

@@ -65,7 +65,7 @@ func TestInfer(t *testing.T) {
 		{"matmul", MatMulAttr{TransB: true}, []string{"f32[batch,8,seq,64]", "f32[t,64]"}, "f32[batch,8,seq,t]"},
 		{"linear", LinearAttr{OutFeatures: 96, Bias: true}, []string{"f32[batch,seq,64]", "bf16[96,64]", "f32[96]"}, "f32[batch,seq,96]"},
 		{"linear", LinearAttr{OutFeatures: 96, Transpose: true}, []string{"f32[batch,seq,64]", "f32[64,96]"}, "f32[batch,seq,96]"},
-		{"gated_linear", GatedLinearAttr{96, "silu"}, []string{"bf16[seq,64]", "f16[96,64]", "f16[96,64]"}, "bf16[seq,96]"},
+		{"gated_linear", GatedLinearAttr{OutFeatures: 96, Act: "silu"}, []string{"bf16[seq,64]", "f16[96,64]", "f16[96,64]"}, "bf16[seq,96]"},
 		{"embedding", EmbeddingAttr{512, 64}, []string{"i32[batch,seq]", "f16[512,64]"}, "f32[batch,seq,64]"},
 		{"reshape", ReshapeAttr{"batch,seq,8,8"}, []string{"f32[batch,seq,64]"}, "f32[batch,seq,8,8]"},
 		{"reshape", ReshapeAttr{"-1,64"}, []string{"f32[batch,seq,64]"}, "f32[batch*seq,64]"},

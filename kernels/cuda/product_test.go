@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cases"
 	"pipe.dev/kernels/cuda/emulator"
@@ -166,6 +167,25 @@ func TestTensorFormsAlike(t *testing.T) {
 		}
 		if one := c.run(t, b, forms.few, 1); !bytes.Equal(one, all[:len(one)]) {
 			t.Errorf("%s: a row alone has other bits", name)
+		}
+	}
+}
+
+// Products of f32 with f32 are rounded to tf32 where that is allowed, and only there,
+// whatever the number of rows.
+func TestTF32Allowed(t *testing.T) {
+	b := open(t)
+	c := newTensorCase(t, b, tensorCase{x: ir.F32, w: ir.F32, xAlong: true, wAlong: true, m: 40, n: 33, k: 70})
+	rounded := c.run(t, b, forms.tile, c.m)
+	for _, rows := range []int{1, 20, 40} {
+		x := c.xBuffer
+		x.Shape = []int{rows, c.k}
+		for name, attrs := range map[string][2]any{"linear": {op.LinearAttr{OutFeatures: c.n}, op.LinearAttr{OutFeatures: c.n, TF32: true}},
+			"matmul": {op.MatMulAttr{TransB: true}, op.MatMulAttr{TransB: true, TF32: true}}} {
+			exact, got := product(t, b, name, attrs[0], []kernels.Tensor{x, c.wBuffer}, rows, c.n), product(t, b, name, attrs[1], []kernels.Tensor{x, c.wBuffer}, rows, c.n)
+			if data := f32Bytes(got); !bytes.Equal(data, rounded[:len(data)]) || bytes.Equal(f32Bytes(exact), data) {
+				t.Errorf("%s of %d rows: in tf32 as it is to be %v, without permission %v", name, rows, bytes.Equal(data, rounded[:len(data)]), bytes.Equal(f32Bytes(exact), data))
+			}
 		}
 	}
 }

@@ -20,6 +20,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"sync"
 
@@ -63,6 +65,12 @@ type Backend struct {
 	held      held
 
 	blas *cublas.Handle // nil: products are the kernels'
+
+	wgmma struct {
+		sync.Mutex
+		good map[string]bool // of what was tried: whether it gives what it must
+		warn io.Writer
+	}
 }
 
 // maker makes the kernel of an op for the given element types and ranks, or
@@ -78,6 +86,7 @@ func New(o Options) (*Backend, error) {
 	}
 	b := &Backend{device: d, table: table(), blocked: blocked(), modules: map[string]*driver.Module{}, functions: map[string]*driver.Function{},
 		tables: map[[32]byte]driver.Pointer{}, graphs: map[*driver.Graph]bool{}}
+	b.wgmma.good, b.wgmma.warn = map[string]bool{}, os.Stderr
 	if err := errors.Join(b.open(), b.openCuBLAS(o.CuBLAS)); err != nil {
 		return nil, fmt.Errorf("cuda: %w", err)
 	}

@@ -45,6 +45,9 @@ func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor, tf32 bo
 	p.y, p.a, p.b, p.bias = at[0], at[1], at[2], at[3]
 	p.aCode, p.bCode, p.yCode, p.biasCode = codes[x.DType], codes[w.DType], codes[y.DType], codes[bias.DType]
 	if family := p.family(x.DType, w.DType, tf32); family != "" {
+		if step, err := b.asyncProduct(p, family); step != nil || err != nil {
+			return step, err
+		}
 		return b.onTensorCores(p, family, formOf(p))
 	}
 	if p.m <= 8 && x.DType == ir.F32 && w.DType == ir.F32 && (p.up == 0 || p.bRow == 1) {

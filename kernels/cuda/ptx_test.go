@@ -75,7 +75,7 @@ func remember(t *testing.T, source string, text []byte) {
 // memory names a file by all that the text depends on, and the text.
 func memory(t *testing.T, source string, text []byte) string {
 	sum := sha256.New()
-	for _, args := range [][]string{{"--version"}, slices.Concat(ptxFlags, []string{"-E", source})} {
+	for _, args := range [][]string{{"--version"}, slices.Concat(ptxFlags(source), []string{"-E", source})} {
 		out, err := exec.Command(compiler, args...).Output()
 		if err != nil {
 			t.Fatal(source, err)
@@ -111,7 +111,7 @@ func TestCut(t *testing.T) {
 			if err != nil {
 				t.Fatal(name, err)
 			}
-			if strings.Count(alone, entry) != 1 || !strings.Contains(alone, ".target sm_80\n.address_size 64\n") || !strings.HasSuffix(alone, "\n}\n") {
+			if strings.Count(alone, entry) != 1 || !strings.Contains(alone, ".target "+arch(name)+"\n.address_size 64\n") || !strings.HasSuffix(alone, "\n}\n") {
 				t.Errorf("%s: the text of %s is not of one kernel", name, kernel)
 			}
 			before, body, _ := strings.Cut(alone, entry)
@@ -127,13 +127,23 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// ptxFlags make PTX for the oldest device that will do; the driver compiles it
-// for newer ones. A product and a sum are never made one: kernels say where.
-var ptxFlags = []string{"-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-feature=+ptx80", "--cuda-gpu-arch=sm_80",
-	"-std=c++20", "-O3", "-ffp-contract=off", "-fno-unroll-loops"}
+// arch is what PTX is for: the oldest device that will do, and the driver compiles it
+// for newer ones; or the only one that has wgmma, where a file is named for that.
+func arch(name string) string {
+	if strings.Contains(name, "wgmma") {
+		return "sm_90a"
+	}
+	return "sm_80"
+}
+
+// ptxFlags make PTX. A product and a sum are never made one: kernels say where.
+func ptxFlags(source string) []string {
+	return []string{"-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-feature=+ptx80", "--cuda-gpu-arch=" + arch(source),
+		"-std=c++20", "-O3", "-ffp-contract=off", "-fno-unroll-loops"}
+}
 
 func compile(source string) ([]byte, error) {
-	cmd := exec.Command(compiler, slices.Concat(ptxFlags, []string{"-S", "-o", "-", source})...)
+	cmd := exec.Command(compiler, slices.Concat(ptxFlags(source), []string{"-S", "-o", "-", source})...)
 	var text, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &text, &said
 	if err := cmd.Run(); err != nil {

@@ -20,6 +20,7 @@ typedef long long i64;
 #else
 #define DEV __attribute__((device)) static inline
 #define SHARED __attribute__((shared)) static
+#define DEV_METHOD __attribute__((device))
 #define CONSTANT __attribute__((constant)) static const
 #define UNROLL _Pragma("unroll")
 #define KERNEL(name, P) extern "C" __attribute__((global)) void name(const P p)

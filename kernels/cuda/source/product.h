@@ -224,10 +224,10 @@ template <u32 Tile> DEV void put_tile(const MatMul &p, u64 z, float *tile, u64 r
 	}
 }
 
-// place_of_tile numbers tiles so that those of blocks that run together lie
+// place_of_tile says where tile i is, so that those of blocks that run together lie
 // together, 8 rows of tiles: they share what the second cache has.
-DEV void place_of_tile(u32 rows, u32 columns, u32 *row, u32 *column) {
-	u32 i = block_x(), group = i / (8 * columns), first = 8 * group, high = rows - first < 8 ? rows - first : 8;
+DEV void place_of_tile(u32 i, u32 rows, u32 columns, u32 *row, u32 *column) {
+	u32 group = i / (8 * columns), first = 8 * group, high = rows - first < 8 ? rows - first : 8;
 	i -= group * 8 * columns;
 	*row = first + i % high, *column = i / high;
 }
@@ -237,7 +237,7 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> __attribute
 	constexpr u32 Bytes = tf32 ? 4 : 2, Ahead = tf32 ? 3 : Stages; // of b, and how many stages
 	constexpr u32 Left = Tile * Deep * Bytes, Right = Tile * Deep * (wide ? 4 : 2), Lefts = Tile / 32, Threads = 2 * Tile;
 	u32 columns = p.up ? Tile / 2 : Tile, across = (u32)((p.n + columns - 1) / columns), down = (u32)((p.m + Tile - 1) / Tile), row, column;
-	place_of_tile(down, across, &row, &column);
+	place_of_tile(block_x(), down, across, &row, &column);
 	u32 warp = tid() / Warp, my_column = warp % 2 * (Tile / 2), my_row = warp / 2 * 32;
 	u64 steps = (p.k + Deep - 1) / Deep;
 	for (u64 z = block_z(); z < p.batch.n; z += 65535) {

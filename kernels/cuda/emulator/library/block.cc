@@ -14,7 +14,7 @@ namespace emulator {
 Dim3 thread, block, block_size, grid_size;
 const char *why;
 bool eager, backward;
-alignas(128) u8 room[most_room];
+alignas(1024) u8 room[most_room];
 u32 room_bytes;
 u64 conflicts;
 
@@ -22,7 +22,7 @@ namespace {
 
 const size_t stack_bytes = 64 << 10;
 
-enum State { Fresh, Ready, AtWarp, AtBlock, Done, Stray };
+enum State { Fresh, Ready, AtWarp, AtBlock, AtGate, Done, Stray };
 
 struct Copy {
 	void *to;
@@ -39,6 +39,8 @@ struct Fiber {
 	u32 meetings = 0;
 	u64 groups = 0; // of copies
 	std::vector<Copy> copies;
+	const u64 *gate = nullptr; // the barrier that is waited for
+	u32 parity = 0, *late = nullptr;
 };
 
 std::vector<Fiber> fibers;
@@ -82,6 +84,7 @@ static void leave(State s) {
 
 static void begin() {
 	kernel(args);
+	if (async_left()) stray("a thread ends, and has wgmma that it never waited for");
 	leave(Done);
 	abort();
 }
@@ -100,6 +103,13 @@ u32 wait_exchange(u32 v, u32 m) {
 void stray(const char *reason) {
 	why = reason;
 	leave(Stray);
+}
+
+bool wait_gate(const u64 *b, u32 parity, u32 *late) {
+	Fiber &f = fibers[now];
+	f.gate = b, f.parity = parity, f.late = late;
+	leave(AtGate);
+	return late && *late;
 }
 
 // There are two places for each thread, in turns: who writes one has left the
@@ -124,6 +134,7 @@ void count_conflicts(const Post *rows) {
 static void copy(const Copy &c) {
 	memcpy(c.to, c.from, c.n);
 	memset((u8 *)c.to + c.n, 0, c.bytes - c.n);
+	wrote_shared(c.to, c.bytes);
 }
 
 void copy_later(void *to, const void *from, u32 bytes, u32 n) {
@@ -162,38 +173,55 @@ static void resume(u32 t) {
 	if (f.state == Done) stacks.push_back(f.stack);
 }
 
-// run_warp runs threads first to end until all wait for the block or are done;
-// false if they wait for each other.
+// opened reports whether a thread has nothing to wait for.
+static bool opened(const Fiber &f) { return f.state == Fresh || f.state == Ready || (f.state == AtGate && barrier_passed(f.gate, f.parity)); }
+
+// run_warp runs threads first to end until all wait for others than themselves or are
+// done; false if none could run.
 static bool run_warp(u32 first, u32 end) {
-	for (;;) {
-		u32 waiting = 0, live = 0;
+	for (bool ran = false;; ran = true) {
+		u32 waiting = 0, live = 0, running = 0;
 		for (u32 i = first; i < end; i++) {
 			u32 t = backward ? first + end - 1 - i : i;
-			if (fibers[t].state == Fresh || fibers[t].state == Ready) resume(t);
+			if (opened(fibers[t])) resume(t), running++;
 			live += fibers[t].state != Done;
 			waiting += fibers[t].state == AtWarp;
 		}
-		if (waiting == 0) return true;
-		if (waiting != live) return false;
-		for (u32 t = first; t < end; t++)
-			if (fibers[t].state == AtWarp) fibers[t].state = Ready;
+		if (waiting && waiting == live) {
+			for (u32 t = first; t < end; t++)
+				if (fibers[t].state == AtWarp) fibers[t].state = Ready;
+		} else if (!running) {
+			return ran;
+		}
 	}
+}
+
+// give_up opens a barrier to those who would not wait for ever; false if there are none.
+static bool give_up() {
+	bool any = false;
+	for (auto &f : fibers)
+		if (f.state == AtGate && f.late) *f.late = 1, f.state = Ready, any = true;
+	return any;
 }
 
 static bool run_block(u32 n) {
 	for (auto &f : fibers) f = Fiber();
 	blocks++;
 	memset(room, 0xff, room_bytes);
+	begin_async(n);
 	for (;;) {
+		bool ran = false;
 		for (u32 i = 0, warps = (n + 31) / 32; i < warps; i++) {
 			u32 t = 32 * (backward ? warps - 1 - i : i);
-			if (!run_warp(t, t + 32 < n ? t + 32 : n)) return false;
+			ran |= run_warp(t, t + 32 < n ? t + 32 : n);
 		}
 		u32 live = 0, waiting = 0;
 		for (auto &f : fibers) live += f.state != Done, waiting += f.state == AtBlock;
 		if (live == 0) return true;
-		if (waiting != n) return false; // some left without the others
-		for (auto &f : fibers) f.state = Ready;
+		if (waiting == n)
+			for (auto &f : fibers) f.state = Ready;
+		else if (!ran && !give_up()) // some left without the others
+			return false;
 	}
 }
 

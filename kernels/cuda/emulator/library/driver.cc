@@ -75,6 +75,9 @@ struct Graph {
 	u64 held = 0; // bytes of the device's memory, for each work as the setting "graph" has them
 };
 
+// shared_most is the shared memory that a block may have, bytes.
+static u32 shared_most() { return (settings["capability"] >= 90 ? 227 : 163) << 10; }
+
 static std::recursive_mutex lock;
 static thread_local bool current;
 static int fault; // sticky
@@ -202,7 +205,7 @@ int cuDeviceTotalMem_v2(u64 *n, int) { return *n = settings["memory"], Success; 
 
 int cuDeviceGetAttribute(int *v, int what, int) {
 	u64 c = settings["capability"];
-	*v = what == 75 ? c / 10 : what == 76 ? c % 10 : what == 16 ? 1 : what == 97 ? 163 << 10 : 0;
+	*v = what == 75 ? c / 10 : what == 76 ? c % 10 : what == 16 ? 1 : what == 97 ? (int)shared_most() : 0;
 	return Success;
 }
 
@@ -296,7 +299,9 @@ static bool compiled(const char *image) {
 int cuModuleLoadDataEx(Module **m, const char *image, u32 n, const int *keys, void **values) {
 	ENTER;
 	std::string wrong = "emulated: no .version and .target";
-	if (strstr(image, ".version") && strstr(image, ".target")) {
+	if (strstr(image, ".target sm_90a") && settings["capability"] != 90) {
+		wrong = "emulated: code for sm_90a";
+	} else if (strstr(image, ".version") && strstr(image, ".target")) {
 		*m = new Module{image};
 		if (!charge(settings["code"], (*m)->held)) return delete *m, OutOfMemory;
 		if (compiled(image)) return Success;
@@ -338,7 +343,7 @@ int cuModuleGetFunction(Function **f, Module *m, const char *name) {
 }
 
 int cuFuncSetAttribute(Function *f, int what, int n) {
-	if (what != 8 || n < 0 || (u32)n > most_room) return Invalid;
+	if (what != 8 || n < 0 || (u32)n > shared_most()) return Invalid;
 	return f->room = n, Success;
 }
 

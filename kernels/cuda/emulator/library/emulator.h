@@ -34,7 +34,7 @@ void wait_block();
 u32 wait_exchange(u32 v, u32 m);
 
 // What the threads of a warp meet for.
-enum Meeting : u32 { MmaHalf = 1, MmaTF32 = 10, MmaI8, MmaU8, Matrices = 20, SyncWarp = 30 };
+enum Meeting : u32 { MmaHalf = 1, MmaTF32 = 10, MmaI8, MmaU8, Matrices = 20, SyncWarp = 30, Wgmma = 40, WgmmaFence, WgmmaCommit, WgmmaWait, SetRegisters };
 
 // Post is what a thread shows the others of its warp.
 struct Post {
@@ -67,9 +67,39 @@ extern bool eager;
 // the order, since somebody does not wait, then has other results.
 extern bool backward;
 
+// AsyncProduct is a wgmma of the thread: its descriptors, the sums that the thread has, columns, whether sums
+// are kept, how operands lie, and what 16 bits of them are.
+struct AsyncProduct {
+	u64 a, b;
+	float *sum;
+	u32 n;
+	bool keep, a_transposed, b_transposed;
+	float (*value)(u16);
+};
+
+// See source/wgmma.h.
+void product_later(const AsyncProduct &p);
+void fence_products();
+void commit_products();
+void wait_products(u32 left);
+void make_barrier(u64 *b, u32 count);
+void arrive(u64 *b);
+void wait_barrier(u64 *b, u32 parity, u32 *late);
+void fence_async();
+void set_registers(u32 n);
+
+// What blocks and these need of each other: begin_async forgets what was of another block, async_left says
+// whether the thread has products that nobody waited for, wrote_shared that it wrote by cp.async. wait_gate
+// leaves the thread until a barrier is passed; or if it never is and there is a late, gives up, and *late says so.
+void begin_async(u32 threads);
+bool async_left();
+void wrote_shared(const void *to, u32 bytes);
+bool barrier_passed(const u64 *b, u32 parity);
+bool wait_gate(const u64 *b, u32 parity, u32 *late);
+
 // room is the shared memory that launches ask for, room_bytes of it: what is there
-// before a block writes it is no number.
-const u32 most_room = 163 << 10;
+// before a block writes it is no number. room_begins is its address there.
+const u32 most_room = 227 << 10, room_begins = 1 << 10;
 extern u8 room[most_room];
 extern u32 room_bytes;
 

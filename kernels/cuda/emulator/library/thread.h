@@ -4,6 +4,7 @@
 
 #define DEV static inline
 #define SHARED static
+#define DEV_METHOD
 #define CONSTANT static const
 #define UNROLL
 

@@ -1,0 +1,196 @@
+//go:build linux && (amd64 || arm64)
+
+package cuda
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
+	"pipe.dev/kernels/cuda/driver"
+	"pipe.dev/kernels/cuda/emulator"
+)
+
+// openAs opens an emulator of its own with such settings, or the device if it has wgmma.
+func openAs(t *testing.T, settings string) *Backend {
+	t.Helper()
+	path := ""
+	if !*device {
+		path = emulator.Own(t, ".", settings)
+	}
+	b, err := New(Options{Library: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if *device && b.device.Capability() != wgmmaCapability {
+		t.Skip("a device without wgmma")
+	}
+	return b
+}
+
+// async computes the product by a form of wgmma, to a place that is no multiple of 16 bytes if it is odd.
+func (c *tensorCase) async(t *testing.T, b *Backend, f asyncForm, rows, odd int) []byte {
+	t.Helper()
+	y := put(t, b, ir.F32, "", bytes.Repeat([]byte{0xff}, 4*(rows*c.n+odd)), rows*c.n+odd)
+	at, err := b.pointers(y, c.xBuffer, c.wBuffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &matmulParams{y: at[0] + driver.Pointer(4*odd), a: at[1], b: at[2], m: uint64(rows), n: uint64(c.n), k: uint64(c.k), batch: walk[strides2]{n: 1}, aCode: codes[c.x], bCode: codes[c.w]}
+	p.aRow, p.aColumn, p.bRow, p.bColumn = int64(c.k), 1, 1, int64(c.k)
+	if !c.xAlong {
+		p.aRow, p.aColumn = 1, int64(c.m)
+	}
+	if !c.wAlong {
+		p.bRow, p.bColumn = int64(c.n), 1
+	}
+	step, err := b.async(&asyncParams{matmulParams: *p}, c.x.String(), p.asyncLies(), f)
+	if err == nil {
+		err = step(t.Context())
+	}
+	out := make([]byte, 4*rows*c.n)
+	if err == nil {
+		err = y.Buffer.Read(int64(4*odd), out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// A product by wgmma has the same bits in both forms, and a row the same whatever the number
+// of rows; they are those of a sum in f32, and in the emulator, which adds in one
+// order everywhere, those of mma.
+func TestWGMMAFormsAlike(t *testing.T) {
+	for eager := range 2 { // copies and products come as late as can be, or as early, and threads in either order
+		t.Run(fmt.Sprintf("eager %d", eager), func(t *testing.T) {
+			t.Parallel()
+			b := openAs(t, fmt.Sprintf("capability=90,eager=%d,backward=%d", eager, eager))
+			for _, c := range []tensorCase{
+				{x: ir.BF16, w: ir.BF16, xAlong: true, wAlong: true, m: 131, n: 67, k: 1048},
+				{x: ir.BF16, w: ir.BF16, xAlong: true, m: 35, n: 200, k: 80},
+				{x: ir.BF16, w: ir.BF16, m: 136, n: 208, k: 83},
+				{x: ir.F16, w: ir.F16, xAlong: true, wAlong: true, m: 9, n: 17, k: 40},
+				{x: ir.F16, w: ir.F16, xAlong: true, m: 70, n: 72, k: 520},
+				{x: ir.F16, w: ir.F16, m: 72, n: 40, k: 37},
+			} {
+				name := fmt.Sprintf("%v, along %v %v, %d x %d x %d", c.x, c.xAlong, c.wAlong, c.m, c.n, c.k)
+				c := newTensorCase(t, b, c)
+				all := c.async(t, b, asyncForms.large, c.m, 0)
+				if err := c.far(all); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+				if small := c.async(t, b, asyncForms.small, c.m, 1); !bytes.Equal(small, all) {
+					t.Errorf("%s: small tiles give other bits", name)
+				}
+				if one := c.async(t, b, asyncForms.small, 1, 0); !bytes.Equal(one, all[:len(one)]) {
+					t.Errorf("%s: a row alone has other bits", name)
+				}
+				if mma := c.run(t, b, forms.tile, c.m); !*device && !bytes.Equal(mma, all) {
+					t.Errorf("%s: mma gives other bits", name)
+				}
+			}
+		})
+	}
+}
+
+// linearOf runs a linear layer in bf16 with bias and activation.
+func linearOf(t *testing.T, b *Backend, m, n, k int) []byte {
+	t.Helper()
+	r := rand.New(rand.NewPCG(7, 8))
+	tensor := func(shape ...int) kernels.Tensor {
+		_, data := normals(r, ir.BF16, prod(shape))
+		return put(t, b, ir.BF16, "", data, shape...)
+	}
+	in, y := []kernels.Tensor{tensor(m, k), tensor(n, k), tensor(n)}, put(t, b, ir.BF16, "", nil, m, n)
+	attr := op.LinearAttr{OutFeatures: n, Bias: true, Act: "silu"}
+	kernel, ok := b.Kernel("linear", attr, []ir.Type{ir.T(ir.BF16, m, k), ir.T(ir.BF16, n, k), ir.T(ir.BF16, n)}, []ir.Type{ir.T(ir.BF16, m, n)})
+	if !ok {
+		t.Fatal("no kernel")
+	}
+	step, err := kernel.Bind(kernels.Args{Attr: attr, In: in, Out: []kernels.Tensor{y}})
+	if err == nil {
+		err = step(context.Background())
+	}
+	out := make([]byte, 2*m*n)
+	if err == nil {
+		err = y.Buffer.Read(0, out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Large products of 16 bits go by wgmma on a device of capability 9.0 where it proves itself, and by
+// mma otherwise, which is told; in the emulator the bits are the same.
+func TestWGMMAProves(t *testing.T) {
+	if *device {
+		t.Skip("an emulator's faults")
+	}
+	const m, n, k = 9, 264, 256
+	want := linearOf(t, openAs(t, "capability=80"), m, n, k)
+	for name, c := range map[string]struct{ settings, says string }{
+		"right":                 {"", ""},
+		"another device":        {"capability=100", ""},
+		"lies otherwise":        {"wgmma_fault=1", ""}, // which operands along k don't show
+		"never arrives":         {"wgmma_fault=2", "wait for what never comes"},
+		"a wrong sum":           {"wgmma_fault=3", "differ from those by mma.sync"},
+		"other bits in company": {"wgmma_fault=4", "have other bits in tiles of other sizes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := openAs(t, "capability=90,"+c.settings)
+			var said strings.Builder
+			b.wgmma.warn = &said
+			got := linearOf(t, b, m, n, k)
+			if !bytes.Equal(got, want) {
+				t.Error("other bits")
+			}
+			if again := linearOf(t, b, m, n, k); !bytes.Equal(again, got) {
+				t.Error("other bits at the second time")
+			}
+			if c.says == "" && said.Len() > 0 || !strings.Contains(said.String(), c.says) || strings.Count(said.String(), "\n") > 1 {
+				t.Errorf("it said %q, want %q", said.String(), c.says)
+			}
+			_, taken := b.functions["product_wgmma_bf16_kk_64"]
+			if good := c.says == "" && name != "another device"; b.wgmma.good["bf16kk"] != good || good && !taken {
+				t.Errorf("wgmma proved itself: %v, want %v", !good, good)
+			}
+		})
+	}
+}
+
+// What lies otherwise than kernels of wgmma read it, or is small, goes by mma, whatever the rows.
+func TestWGMMALies(t *testing.T) {
+	good := matmulParams{aRow: 512, aColumn: 1, bRow: 1, bColumn: 512, a: 256, b: 512, batch: walk[strides2]{n: 2, rank: 1, stride: strides2{{64}, {8}}}}
+	for want, change := range map[string]func(p *matmulParams){
+		"kk": func(p *matmulParams) {},
+		"kn": func(p *matmulParams) { p.bRow, p.bColumn = 264, 1 },
+		"mn": func(p *matmulParams) { p.aRow, p.aColumn, p.bRow, p.bColumn = 1, 8, 264, 1 },
+		" 1": func(p *matmulParams) { p.aRow, p.aColumn = 1, 8 },
+		" 2": func(p *matmulParams) { p.aRow = 513 },
+		" 3": func(p *matmulParams) { p.a = 264 },
+		" 4": func(p *matmulParams) { p.b = 8 },
+		" 5": func(p *matmulParams) { p.batch.stride[1][0] = 4 },
+		" 6": func(p *matmulParams) { p.expertApart = 4 },
+		" 7": func(p *matmulParams) { p.bRow = 2 },
+	} {
+		p := good
+		change(&p)
+		if got := p.asyncLies(); got != strings.TrimLeft(want, " 1234567") {
+			t.Errorf("%s: lies %q", want, got)
+		}
+	}
+}

@@ -38,6 +38,13 @@ func (b *Backend) openCuBLAS(where string) (err error) {
 // Facts are what decides bits and is not in a plan: for the record of a run.
 func (b *Backend) Facts() map[string]string {
 	f := map[string]string{"device": b.Name(), "gpu": b.device.Name, "driver": b.device.Version(), "products": "pipe"}
+	b.wgmma.Lock()
+	defer b.wgmma.Unlock()
+	for _, good := range b.wgmma.good {
+		if !good {
+			f["products"] = "pipe without wgmma"
+		}
+	}
 	if b.blas != nil {
 		f["products"] = "cuBLASLt " + b.blas.Version()
 	}

@@ -144,7 +144,7 @@ func TestWGMMAProves(t *testing.T) {
 	for name, c := range map[string]struct{ settings, says string }{
 		"right":                 {"", ""},
 		"another device":        {"capability=100", ""},
-		"lies otherwise":        {"wgmma_fault=1", ""}, // which operands along k don't show
+		"lies otherwise":        {"wgmma_fault=1", "differ from those by mma.sync"},
 		"never arrives":         {"wgmma_fault=2", "wait for what never comes"},
 		"a wrong sum":           {"wgmma_fault=3", "differ from those by mma.sync"},
 		"other bits in company": {"wgmma_fault=4", "have other bits in tiles of other sizes"},
@@ -169,6 +169,21 @@ func TestWGMMAProves(t *testing.T) {
 				t.Errorf("wgmma proved itself: %v, want %v", !good, good)
 			}
 		})
+	}
+}
+
+// TestWGMMATaken says which products of 16 bits are taken here: on a device that has wgmma, it.
+func TestWGMMATaken(t *testing.T) {
+	b, how := open(t), "mma.sync"
+	var said strings.Builder
+	b.wgmma.warn = &said
+	linearOf(t, b, 9, 264, 256)
+	if b.wgmma.good["bf16kk"] {
+		how = "wgmma"
+	}
+	t.Logf("products of 16 bits go by %s on %s, capability %d.%d %s", how, b.device.Name, b.device.Major, b.device.Minor, strings.TrimSpace(said.String()))
+	if want := b.device.Capability() == wgmmaCapability; want != (how == "wgmma") {
+		t.Errorf("wgmma is taken: %v, want %v", !want, want)
 	}
 }
 

@@ -47,14 +47,15 @@ summary() {
 
 tests() { (cd kernels/cuda && "$bin/cuda.test" -device -test.v -test.run "$1"); }
 scripts() { (cd cmd/pipe && "$bin/pipe.test" -device -test.v -test.run "$1"); }
+taken() { (cd kernels/cuda && "$bin/cuda.test" -device -test.v -test.run TestWGMMATaken >"$log/taken" 2>&1) && grep -o 'products of.*' "$log/taken"; }
 sanitize() { (cd kernels/cuda && compute-sanitizer --tool "$1" --error-exitcode 9 "$bin/cuda.test" -device -test.run "$2" && echo "$1: no errors"); }
 times() { "$bin/pipe" bench kernels --device cuda --filter "$@" --time 50ms; }
-export -f tests scripts sanitize times
-export bin
+export -f tests scripts sanitize times taken
+export bin log
 
 ops='TestKernels' some='TestKernels/(matmul|linear|attention|attention_grad|softmax|layer_norm|group_norm|conv2d|scatter_add|sort)$'
 speed='^(matmul/large (4096|8192)/(f32|bf16)|(attention|attention_grad)/large 4096 causal/bf16|(softmax|layer_norm|gelu|add)/large.*/(f32|bf16)|linear/(large row|quantised row)/.*)$'
-same='Test(TilesAlike|LargeProduct|TensorFormsAlike|MMA|TF32|LoadMatrices|Copies|Attention|Conv|Block|Planes|ChainBits|Long|Norm|GroupSlices|Loss|Reduce|Index)'
+same='Test(TilesAlike|LargeProduct|TensorFormsAlike|WGMMA|MMA|TF32|LoadMatrices|Copies|Attention|Conv|Block|Planes|ChainBits|Long|Norm|GroupSlices|Loss|Reduce|Index)'
 products='^matmul/large (4096|8192)/(f32|bf16)$'
 learn='TestScript/(cuda_train|cuda_signals|cuda_blocks|cuda_diffusion)$'
 if [ "$small" ]; then
@@ -63,6 +64,7 @@ fi
 
 say state what s detail
 row "device" 20 bash -c '"$bin/pipe" doctor | grep "device 0:"'
+row "which products are taken" 20 bash -c taken
 row "ops beside the reference" 110 bash -c 'tests "$1"' - "$ops"
 row "the same bits alone, in company and by any form" 60 bash -c 'tests "$1"' - "$same"
 row "learning and inference beside the CPU" 70 bash -c 'scripts "$1"' - "$learn"

@@ -30,7 +30,7 @@ DEV void bring_rows(u8 *to, const u16 *from, u64 first, u64 width, const i32 (&r
 // expert_grad: grid x goes over tiles of a weight, y over experts.
 template <u32 type> __attribute__((always_inline)) DEV void expert_grad(const ExpertGrad &p) {
 	u32 across = (u32)((p.in + Tile - 1) / Tile), down = (u32)((p.out + Tile - 1) / Tile), row, column;
-	place_of_tile(down, across, &row, &column);
+	place_of_tile(block_x(), down, across, &row, &column);
 	u32 warp = tid() / Warp, my_column = warp % 2 * (Tile / 2), my_row = warp / 2 * 32;
 	bool whole = at_sixteen(p.x) && p.in % 8 == 0, dy_whole = at_sixteen(p.dy) && p.out % 8 == 0;
 	MatMul to = {}; // what put_tile is told

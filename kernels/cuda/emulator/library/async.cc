@@ -69,7 +69,7 @@ struct Descriptor {
 u16 element(const Descriptor &d, bool transposed, u32 mn, u32 k) {
 	u32 at = d.place(transposed, mn, k) - room_begins;
 	if (at + 2 > room_bytes) stray("wgmma reads beyond the shared memory of the launch");
-	if (writer[at / 16]) stray("wgmma reads what cp.async wrote, and no fence.proxy.async came between");
+	if (writer[at / 16] && !gave_up) stray("wgmma reads what cp.async wrote, and no fence.proxy.async came between");
 	return *(const u16 *)(room + at);
 }
 
@@ -181,8 +181,7 @@ bool barrier_passed(const u64 *b, u32 parity) { return (*b >> 32 & 1) != parity;
 
 void wait_barrier(u64 *b, u32 parity, u32 *late) {
 	check(b);
-	while (!barrier_passed(b, parity))
-		if (wait_gate(b, parity, late)) return;
+	while (!barrier_passed(b, parity) && !(late && *late)) wait_gate(b, parity, late);
 }
 
 void set_registers(u32 n) {

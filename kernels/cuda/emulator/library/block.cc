@@ -13,7 +13,7 @@ namespace emulator {
 
 Dim3 thread, block, block_size, grid_size;
 const char *why;
-bool eager, backward;
+bool eager, backward, gave_up;
 alignas(1024) u8 room[most_room];
 u32 room_bytes;
 u64 conflicts;
@@ -105,11 +105,10 @@ void stray(const char *reason) {
 	leave(Stray);
 }
 
-bool wait_gate(const u64 *b, u32 parity, u32 *late) {
+void wait_gate(const u64 *b, u32 parity, u32 *late) {
 	Fiber &f = fibers[now];
 	f.gate = b, f.parity = parity, f.late = late;
 	leave(AtGate);
-	return late && *late;
 }
 
 // There are two places for each thread, in turns: who writes one has left the
@@ -200,13 +199,13 @@ static bool run_warp(u32 first, u32 end) {
 static bool give_up() {
 	bool any = false;
 	for (auto &f : fibers)
-		if (f.state == AtGate && f.late) *f.late = 1, f.state = Ready, any = true;
+		if (f.state == AtGate && f.late) *f.late = 1, f.state = Ready, any = gave_up = true;
 	return any;
 }
 
 static bool run_block(u32 n) {
 	for (auto &f : fibers) f = Fiber();
-	blocks++;
+	blocks++, gave_up = false;
 	memset(room, 0xff, room_bytes);
 	begin_async(n);
 	for (;;) {

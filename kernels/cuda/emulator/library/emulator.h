@@ -90,12 +90,13 @@ void set_registers(u32 n);
 
 // What blocks and these need of each other: begin_async forgets what was of another block, async_left says
 // whether the thread has products that nobody waited for, wrote_shared that it wrote by cp.async. wait_gate
-// leaves the thread until a barrier is passed; or if it never is and there is a late, gives up, and *late says so.
+// leaves the thread until a barrier is passed; or if it never is and there is a late, until it gives up, and *late says so.
 void begin_async(u32 threads);
 bool async_left();
 void wrote_shared(const void *to, u32 bytes);
 bool barrier_passed(const u64 *b, u32 parity);
-bool wait_gate(const u64 *b, u32 parity, u32 *late);
+void wait_gate(const u64 *b, u32 parity, u32 *late);
+extern bool gave_up; // somebody did, in this block
 
 // room is the shared memory that launches ask for, room_bytes of it: what is there
 // before a block writes it is no number. room_begins is its address there.

@@ -94,30 +94,34 @@ func (p *pairBackend) tile(m int, byRow, flush bool) asm.Strided {
 // for numbers of every size.
 func TestPairs(t *testing.T) {
 	for _, b := range pairBackends(t) {
-		for _, s := range []struct{ m, n, k int }{{4, 33, 16}, {5, 7, 65}, {13, 64, 33}, {26, 40, 130}, {6, 33, 1025}, {4, 32, 2100}, {150, 33, 17}} {
-			for trans := range 4 {
-				testMatmul(t, b.Backend, s.m, s.n, s.k, op.MatMulAttr{TransA: trans&1 == 1, TransB: trans&2 == 2}, ir.BF16)
-			}
-		}
-		d := ir.BF16
-		for i, c := range []linearCase{
-			{m: 4, n: 150, k: 40, x: d, w: d, y: d, packed: true, bias: true},
-			{m: 17, n: 33, k: 41, x: d, w: d, y: ir.F32, packed: true},
-			{m: 30, n: 40, k: 1100, x: d, w: d, y: d, packed: true, bias: true, transpose: true, act: "silu"},
-			{m: 17, n: 70, k: 43, x: d, w: d, y: d, bias: true},
-			{m: 17, n: 70, k: 43, x: d, w: d, y: ir.F32, transpose: true, bias: true},
-			{m: 130, n: 20, k: 64, x: d, w: d, y: ir.F32},
-		} {
-			c.run(t, b.Backend, uint64(i))
-		}
-		for _, l := range []ir.Layout{N32, ""} {
-			testGated(t, b.Backend, 5, 70, 33, d, d, l)
-		}
-		if b.emulated && (b.fast.Load() == 0 || b.split.Load() != 0) {
-			t.Errorf("%s: %d tiles went by pairs, and %d by halves, want all and none", b.Tier(), b.fast.Load(), b.split.Load())
-		}
-		testSmallPairs(t, b)
+		t.Run(b.Tier(), func(t *testing.T) { testPairs(t, b) })
 	}
+}
+
+func testPairs(t *testing.T, b *pairBackend) {
+	for _, s := range []struct{ m, n, k int }{{4, 33, 16}, {5, 7, 65}, {13, 64, 33}, {26, 40, 130}, {6, 33, 1025}, {4, 32, 2100}, {150, 33, 17}} {
+		for trans := range 4 {
+			testMatmul(t, b.Backend, s.m, s.n, s.k, op.MatMulAttr{TransA: trans&1 == 1, TransB: trans&2 == 2}, ir.BF16)
+		}
+	}
+	d := ir.BF16
+	for i, c := range []linearCase{
+		{m: 4, n: 150, k: 40, x: d, w: d, y: d, packed: true, bias: true},
+		{m: 17, n: 33, k: 41, x: d, w: d, y: ir.F32, packed: true},
+		{m: 30, n: 40, k: 1100, x: d, w: d, y: d, packed: true, bias: true, transpose: true, act: "silu"},
+		{m: 17, n: 70, k: 43, x: d, w: d, y: d, bias: true},
+		{m: 17, n: 70, k: 43, x: d, w: d, y: ir.F32, transpose: true, bias: true},
+		{m: 130, n: 20, k: 64, x: d, w: d, y: ir.F32},
+	} {
+		c.run(t, b.Backend, uint64(i))
+	}
+	for _, l := range []ir.Layout{N32, ""} {
+		testGated(t, b.Backend, 5, 70, 33, d, d, l)
+	}
+	if b.emulated && (b.fast.Load() == 0 || b.split.Load() != 0) {
+		t.Errorf("%d tiles went by pairs, and %d by halves, want all and none", b.fast.Load(), b.split.Load())
+	}
+	testSmallPairs(t, b)
 }
 
 // testSmallPairs takes rows and columns of which some are so small that their

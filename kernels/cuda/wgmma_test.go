@@ -105,32 +105,91 @@ func TestWGMMAFormsAlike(t *testing.T) {
 	}
 }
 
-// linearOf runs a linear layer in bf16 with bias and activation.
-func linearOf(t *testing.T, b *Backend, m, n, k int) []byte {
+// narrowOp runs an op on tensors of bf16, and returns what it gives, bf16 too: inputs are of such shapes, the
+// second of i32 below 3 if it is expert_linear's.
+func narrowOp(t *testing.T, b *Backend, name string, attr any, shapes [][]int, shape ...int) []byte {
 	t.Helper()
 	r := rand.New(rand.NewPCG(7, 8))
-	tensor := func(shape ...int) kernels.Tensor {
-		_, data := normals(r, ir.BF16, prod(shape))
-		return put(t, b, ir.BF16, "", data, shape...)
+	var in []kernels.Tensor
+	var types []ir.Type
+	for i, shape := range shapes {
+		d, data := ir.BF16, []byte{}
+		if i == 1 && name == "expert_linear" {
+			d = ir.I32
+			for range prod(shape) {
+				data = append(data, byte(r.IntN(3)), 0, 0, 0)
+			}
+		} else {
+			_, data = normals(r, d, prod(shape))
+		}
+		in, types = append(in, put(t, b, d, "", data, shape...)), append(types, ir.T(d, shape...))
 	}
-	in, y := []kernels.Tensor{tensor(m, k), tensor(n, k), tensor(n)}, put(t, b, ir.BF16, "", nil, m, n)
-	attr := op.LinearAttr{OutFeatures: n, Bias: true, Act: "silu"}
-	kernel, ok := b.Kernel("linear", attr, []ir.Type{ir.T(ir.BF16, m, k), ir.T(ir.BF16, n, k), ir.T(ir.BF16, n)}, []ir.Type{ir.T(ir.BF16, m, n)})
+	out := []ir.Type{ir.T(ir.BF16, shape...)}
+	kernel, ok := b.Kernel(name, attr, types, out)
 	if !ok {
 		t.Fatal("no kernel")
 	}
-	step, err := kernel.Bind(kernels.Args{Attr: attr, In: in, Out: []kernels.Tensor{y}})
+	args := kernels.Args{Attr: attr, In: in, Out: []kernels.Tensor{put(t, b, ir.BF16, "", nil, shape...)}}
+	if n := kernel.Scratch(attr, types, out); n > 0 {
+		args.Scratch = put(t, b, ir.U8, "", nil, int(n))
+	}
+	step, err := kernel.Bind(args)
 	if err == nil {
 		err = step(context.Background())
 	}
-	out := make([]byte, 2*m*n)
+	raw := make([]byte, 2*prod(shape))
 	if err == nil {
-		err = y.Buffer.Read(0, out)
+		err = args.Out[0].Buffer.Read(0, raw)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out
+	return raw
+}
+
+// linearOf runs a linear layer with bias and activation.
+func linearOf(t *testing.T, b *Backend, m, n, k int) []byte {
+	t.Helper()
+	return narrowOp(t, b, "linear", op.LinearAttr{OutFeatures: n, Bias: true, Act: "silu"}, [][]int{{m, k}, {n, k}, {n}}, m, n)
+}
+
+// Ops whose products go by wgmma have the bits of mma in the emulator, in whatever way operands lie.
+func TestWGMMAOps(t *testing.T) {
+	if *device {
+		t.Skip("two devices")
+	}
+	old, b := openAs(t, "capability=80"), openAs(t, "capability=90")
+	for _, lies := range []string{"kk", "kn", "mn"} { // TestWGMMAProves tries them
+		b.wgmma.good["bf16"+lies] = true
+	}
+	for name, c := range map[string]struct {
+		op     string
+		attr   any
+		in     [][]int
+		out    []int
+		kernel string
+	}{
+		"weights across":         {"linear", op.LinearAttr{OutFeatures: 256, Transpose: true}, [][]int{{2, 3, 256}, {256, 256}}, []int{2, 3, 256}, "kn_64"},
+		"gradient of weights":    {"matmul", op.MatMulAttr{TransA: true}, [][]int{{256, 72}, {256, 264}}, []int{72, 264}, "mn_128"},
+		"batch, one for all":     {"matmul", op.MatMulAttr{TransB: true}, [][]int{{3, 5, 256}, {1, 256, 256}}, []int{3, 5, 256}, "kk_64"},
+		"batch":                  {"matmul", op.MatMulAttr{}, [][]int{{2, 66, 256}, {2, 256, 256}}, []int{2, 66, 256}, "kn_128"},
+		"experts, few rows":      {"expert_linear", op.ExpertLinearAttr{Experts: 3, OutFeatures: 256}, [][]int{{4, 256}, {4, 1}, {3, 256, 256}}, []int{4, 1, 256}, "kk_64"},
+		"experts, rows together": {"expert_linear", op.ExpertLinearAttr{Experts: 3, OutFeatures: 256}, [][]int{{40, 256}, {40, 1}, {3, 256, 256}}, []int{40, 1, 256}, "kk_64"},
+		"both across":            {"matmul", op.MatMulAttr{TransA: true, TransB: true}, [][]int{{256, 8}, {256, 256}}, []int{8, 256}, ""},
+		"few columns":            {"matmul", op.MatMulAttr{}, [][]int{{8, 256}, {256, 248}}, []int{8, 248}, ""},
+		"few terms":              {"matmul", op.MatMulAttr{}, [][]int{{8, 248}, {248, 256}}, []int{8, 256}, ""},
+	} {
+		clear(b.functions)
+		got := narrowOp(t, b, c.op, c.attr, c.in, c.out...)
+		if !bytes.Equal(got, narrowOp(t, old, c.op, c.attr, c.in, c.out...)) {
+			t.Errorf("%s: other bits", name)
+		}
+		for f := range b.functions {
+			if lies, ok := strings.CutPrefix(f, "product_wgmma_bf16_"); ok != (c.kernel != "") && strings.HasPrefix(f, "product_") || ok && lies != c.kernel {
+				t.Errorf("%s: went by %s, want %q", name, f, c.kernel)
+			}
+		}
+	}
 }
 
 // Large products of 16 bits go by wgmma on a device of capability 9.0 where it proves itself, and by

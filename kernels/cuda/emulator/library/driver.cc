@@ -421,6 +421,7 @@ int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, 
 		Written w = {written.text, written.code, args.data()};
 		room_bytes = shared;
 		if (e ? run_grid(e->run, args.data(), grid, block) : run_grid(run_written, &w, grid, block)) return (int)Success;
+		counts[why]++;
 		fprintf(stderr, "emulator: kernel %s: %s\n", e ? e->name : "of text", why);
 		return (int)LaunchFailed;
 	});

@@ -1,0 +1,124 @@
+//go:build linux && (amd64 || arm64)
+
+package cuda
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/kernels/cuda/driver"
+	"pipe.dev/kernels/cuda/emulator"
+	"pipe.dev/kernels/half"
+)
+
+// asyncProbe is ProbeAsync of source/probe_wgmma.cu.
+type asyncProbe struct {
+	y, x driver.Pointer
+	what uint32
+}
+
+// probeAsync multiplies operands that lie as an image of shared memory: what threads have of the sums.
+func probeAsync(t *testing.T, b *Backend, lies string, what int, image []byte) ([]float64, error) {
+	t.Helper()
+	x, y := put(t, b, ir.U8, "", image, len(image)), put(t, b, ir.U8, "", nil, 4*128*96)
+	at, err := b.pointers(y, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &asyncProbe{at[0], at[1], uint32(what)}
+	step, err := launchRoom(b, "probe_wgmma", "probe_wgmma_"+lies, grid{driver.Dim{X: 1, Y: 1, Z: 1}, 128}, 1024+len(image)+8, p)
+	if err == nil {
+		err = step(t.Context())
+	}
+	raw, out := make([]byte, 4*128*96), make([]float64, 128*96)
+	if err == nil {
+		err = y.Buffer.Read(0, raw)
+	}
+	for i := range out {
+		out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+	}
+	return out, err
+}
+
+// lay puts a matrix of 16 places of k by rows where the PTX ISA has it for a 128-byte swizzle: lines of 64
+// elements, of which the 16 bytes c of line r are at place c ^ r % 8. A line is a row, with the first
+// 16 places of k; or, if it does not lie along k, a place of k, with 64 rows.
+func lay(image []byte, rows int, along bool, value func(row, k int) float64) {
+	for row := range rows {
+		for k := range 16 {
+			line, place := row, k
+			if !along {
+				line, place = row/64*64+k, row%64
+			}
+			at := line*128 + (place/8^line%8)*16 + place%8*2
+			binary.LittleEndian.PutUint16(image[at:], half.F32ToBF16(float32(value(row, k))))
+		}
+	}
+}
+
+// A product by wgmma is that of operands that lie as source/wgmma.h says, and threads have the
+// sums that it says: of whole numbers, which are exact.
+func TestWGMMA(t *testing.T) {
+	b, r := openAs(t, "capability=90"), rand.New(rand.NewPCG(9, 10))
+	var x, w [192][16]float64
+	for i := range w {
+		for k := range 16 {
+			x[i][k], w[i][k] = float64(r.IntN(19)-9), float64(r.IntN(19)-9)
+		}
+	}
+	for _, lies := range []string{"kk", "kn", "mn"} {
+		image := make([]byte, 4*8192)
+		lay(image, 64, lies[0] == 'k', func(row, k int) float64 { return x[row][k] })
+		lay(image[8192:], 192, lies[1] == 'k', func(row, k int) float64 { return w[row][k] })
+		sums, err := probeAsync(t, b, lies, 0, image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range sums {
+			thread, place := i/96, i%96
+			row, column := thread/32*16+thread%32/4+place/2%2*8, place/4*8+thread%4*2+place%2
+			want := 0.0
+			for k := range 16 {
+				want += x[row][k] * w[column][k]
+			}
+			if got != want {
+				t.Fatalf("%s: row %d, column %d is %v, want %v", lies, row, column, got, want)
+			}
+		}
+	}
+}
+
+// The emulator refuses what is undefined, and says why.
+func TestWGMMARefuses(t *testing.T) {
+	if *device {
+		t.Skip("a device does as it likes")
+	}
+	path := emulator.Own(t, ".", "capability=90")
+	b, err := New(Options{Library: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for what, why := range []string{"",
+		"wgmma without wgmma.fence since its registers were waited for",
+		"wgmma reads what cp.async wrote, and no fence.proxy.async came between",
+		"a thread ends, and has wgmma that it never waited for",
+		"the warps of a group call different wgmma",
+		"a descriptor with a base offset, which the emulator does not know",
+		"wgmma reads beyond the shared memory of the launch",
+		"a barrier that mbarrier.init did not make",
+		"a descriptor whose stride is no multiple of its pattern",
+	} {
+		_, err := probeAsync(t, b, "kk", what, make([]byte, 4*8192))
+		n, failed := emulator.Count(path, why)
+		if (err != nil) != (what > 0) || failed != nil || what > 0 && n != 1 {
+			t.Errorf("form %d: %v, and %d times %q (%v)", what, err, n, why, failed)
+		}
+		if err := emulator.Set(path, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

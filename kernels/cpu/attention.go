@@ -56,7 +56,7 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, panels := multiple(d, 16), multiple(dv, asm.Panel)
 	fixed := func(block int) int {
-		return block*(wide+panels+1) + max(scoreRows, b.asm.Rows)*(block+16) + asm.Panel*wide + slack
+		return block*(wide+panels+1) + b.asm.Rows*(block+16) + asm.Panel*wide + slack
 	}
 	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+4, 8, fixed); err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (s *attention) place(wide, panels int) {
 	r.greatest = take(multiple(s.height, 2))
 	r.rows = take(s.height * wide)
 	r.sums = take(s.height * panels)
-	r.scores = take(max(scoreRows, s.b.asm.Rows) * s.ld)
+	r.scores = take(s.b.asm.Rows * s.ld)
 	r.keys = take(s.block*wide + slack)
 	r.values = take(s.block * panels)
 	r.buf = take(asm.Panel * wide)
@@ -152,59 +152,28 @@ func (s *attention) store(sums []float32, row int, greatest float32, total float
 }
 
 // keyBlock adds what the rows get from the n keys from j on, packed as the products
-// read them. Some tiles of rows go over the keys together, so that a panel of keys, or a stretch
-// of values, stays in the first-level cache between them.
+// read them, tile after tile: the scores of one stay in the first-level cache, while keys and
+// values come from the second as fast as they are multiplied.
 func (w *attentionWork) keyBlock(j, n int) {
 	w.columns(w.local[w.room.keys:], w.local[w.room.buf:], w.k, w.d, w.z, w.group, j, n)
 	w.valuePanels(w.local[w.room.values:], w.v, w.dv, w.z, w.group, j, n)
-	var room [tilesAtOnce]scoreTile
-	tiles := room[:0]
-	w.tiles(w.z, w.lo, w.hi, j, n, func(r, m, start, seen int) {
-		if len(tiles) == cap(tiles) || (len(tiles)+1)*w.b.asm.Rows > scoreRows && len(tiles) > 0 {
-			w.together(tiles, j, n)
-			tiles = tiles[:0]
-		}
-		tiles = append(tiles, scoreTile{r: r, m: m, start: start, seen: seen, scores: w.room.scores + len(tiles)*w.b.asm.Rows*w.ld})
-	})
-	w.together(tiles, j, n)
+	w.tiles(w.z, w.lo, w.hi, j, n, func(r, m, start, seen int) { w.tile(r, m, j, n, start, seen) })
 }
 
-const (
-	scoreRows    = 24 // rows whose scores are at hand, at least a tile
-	tilesAtOnce  = 8
-	valueStretch = 64 // values that tiles take one after another
-)
-
-// scoreTile is m rows from r on, and the keys of a block that they see: from a panel's first one to
-// the last.
-type scoreTile struct{ r, m, start, seen, scores int }
-
-// together adds what tiles get from the n keys from j on.
-func (w *attentionWork) together(tiles []scoreTile, j, n int) {
-	product, keys, values := w.b.asm.ByRow[asm.F32], w.local[w.room.keys:], w.local[w.room.values:]
-	for c := 0; c < n; c += asm.Panel {
-		for _, t := range tiles {
-			if t.start <= c && c < t.seen {
-				product[t.m](w.d, first(w.local[w.room.rows+(t.r-w.lo)*w.wide:]), w.wide, floatBytes(first(keys[c*w.wide:])), asm.Panel, &w.local[t.scores+c], w.ld, nil, 0)
-			}
-		}
+// tile adds what m rows from r on get from the keys from j on, of which they see those from a panel's
+// first one, start, to seen-1.
+func (w *attentionWork) tile(r, m, j, n, start, seen int) {
+	product, rows := w.b.asm.ByRow[asm.F32][m], first(w.local[w.room.rows+(r-w.lo)*w.wide:])
+	keys, values, scores := w.local[w.room.keys:], w.local[w.room.values:], w.local[w.room.scores:]
+	for c := start; c < seen; c += asm.Panel {
+		product(w.d, rows, w.wide, floatBytes(first(keys[c*w.wide:])), asm.Panel, &scores[c], w.ld, nil, 0)
 	}
-	for _, t := range tiles {
-		w.weigh(w.local[t.scores:], t.r, t.m, j, n, t.start, t.seen)
-	}
+	w.weigh(scores, r, m, j, n, start, seen)
 	for c := 0; c < w.dv; c += asm.Panel {
-		sum := product
 		if w.dv-c <= asm.Panel/2 {
-			sum = w.b.asm.ByRowHalf
+			product = w.b.asm.ByRowHalf[m]
 		}
-		for k := 0; k < n; k += valueStretch {
-			for _, t := range tiles {
-				from, to := max(t.start, k), min(t.seen, k+valueStretch)
-				if from < to {
-					sum[t.m](to-from, &w.local[t.scores+from], w.ld, floatBytes(&values[c*w.block+from*asm.Panel]), asm.Panel, &w.sums(t.r)[c], w.panels, nil, 1)
-				}
-			}
-		}
+		product(seen-start, &scores[start], w.ld, floatBytes(&values[c*w.block+start*asm.Panel]), asm.Panel, &w.sums(r)[c], w.panels, nil, 1)
 	}
 }
 

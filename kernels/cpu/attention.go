@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"math"
-	"unsafe"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -30,8 +29,8 @@ type attention struct {
 
 // attentionRoom is where things lie in the memory of a worker, in floats.
 type attentionRoom struct {
-	rows, sums, scores, keys, values, buf, mask int
-	greatest, totals                            int // totals are float64
+	soFar
+	rows, scores, keys, values, buf int
 }
 
 // largestHead is the most elements of a head for which there is memory.
@@ -56,7 +55,7 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, panels := multiple(d, 16), multiple(dv, asm.Panel)
 	fixed := func(block int) int {
-		return block*(wide+panels+1) + b.asm.Rows*(block+16) + asm.Panel*wide + slack
+		return block*(wide+panels+1) + b.asm.Rows*(block+16) + asm.Panel*wide + 3*slack + soFarFloats
 	}
 	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+4, 8, fixed); err != nil {
 		return nil, err
@@ -83,15 +82,12 @@ func (s *attention) place(wide, panels int) {
 		return at - n
 	}
 	r := &s.room
-	r.totals = take(2 * s.height)
-	r.greatest = take(multiple(s.height, 2))
+	r.soFar = newSoFar(take, s.height, panels, s.block)
 	r.rows = take(s.height * wide)
-	r.sums = take(s.height * panels)
 	r.scores = take(s.b.asm.Rows * s.ld)
 	r.keys = take(s.block*wide + slack)
 	r.values = take(s.block * panels)
 	r.buf = take(asm.Panel * wide)
-	r.mask = take(s.block)
 }
 
 func (s *attention) part(worker, id int) {
@@ -114,30 +110,20 @@ type attentionWork struct {
 func (w *attentionWork) run() {
 	n := w.hi - w.lo
 	w.gather(w.local[w.room.rows:], w.q, w.d, w.z, w.group, w.lo, w.hi, w.scale)
-	greatest, totals := w.local[w.room.greatest:][:n], w.totals(n)
-	for i := range greatest {
-		greatest[i], totals[i] = hidden, 0
-	}
-	clear(w.local[w.room.sums:][:n*w.panels])
+	w.room.begin(w.local, n)
 	from, _ := w.visible(w.z, w.lo)
 	_, to := w.visible(w.z, w.hi-1)
 	for j := from / w.block * w.block; j < to; j += w.block {
 		w.keyBlock(j, min(w.block, to-j))
 	}
 	for r := w.lo; r < w.hi; r++ {
-		w.store(w.sums(r)[:w.dv], w.row(w.z, w.group, r), greatest[r-w.lo], totals[r-w.lo])
+		w.store(w.local, &w.room.soFar, r-w.lo, w.row(w.z, w.group, r))
 	}
 }
 
-func (w *attentionWork) totals(n int) []float64 {
-	return unsafe.Slice((*float64)(unsafe.Pointer(&w.local[w.room.totals])), n)
-}
-
-// sums are what row r got so far.
-func (w *attentionWork) sums(r int) []float32 { return w.local[w.room.sums+(r-w.lo)*w.panels:] }
-
-// store writes what row gets, at its place in y.
-func (s *attention) store(sums []float32, row int, greatest float32, total float64) {
+// store writes what the i-th row at hand got, at its place in y.
+func (s *attention) store(local []float32, so *soFar, i, row int) {
+	sums, greatest, total := so.row(local, i)[:s.dv], local[so.greatest+i], *so.total(local, i)
 	if total != 0 {
 		s.b.asm.MulS(sums, sums, float32(1/total))
 	}
@@ -157,54 +143,23 @@ func (s *attention) store(sums []float32, row int, greatest float32, total float
 func (w *attentionWork) keyBlock(j, n int) {
 	w.columns(w.local[w.room.keys:], w.local[w.room.buf:], w.k, w.d, w.z, w.group, j, n)
 	w.valuePanels(w.local[w.room.values:], w.v, w.dv, w.z, w.group, j, n)
-	w.tiles(w.z, w.lo, w.hi, j, n, func(r, m, start, seen int) { w.tile(r, m, j, n, start, seen) })
+	w.tiles(w.z, w.lo, w.hi, j, n, func(r, m, start, seen int) {
+		w.tile(scoreTile{w.z, w.group, r, m, j, n, start, seen})
+	})
 }
 
-// tile adds what m rows from r on get from the keys from j on, of which they see those from a panel's
-// first one, start, to seen-1.
-func (w *attentionWork) tile(r, m, j, n, start, seen int) {
-	product, rows := w.b.asm.ByRow[asm.F32][m], first(w.local[w.room.rows+(r-w.lo)*w.wide:])
+// tile adds what some rows get from some keys.
+func (w *attentionWork) tile(t scoreTile) {
+	product, rows, sums := w.b.asm.ByRow[asm.F32][t.m], first(w.local[w.room.rows+(t.r-w.lo)*w.wide:]), w.room.row(w.local, t.r-w.lo)
 	keys, values, scores := w.local[w.room.keys:], w.local[w.room.values:], w.local[w.room.scores:]
-	for c := start; c < seen; c += asm.Panel {
+	for c := t.start; c < t.seen; c += asm.Panel {
 		product(w.d, rows, w.wide, floatBytes(first(keys[c*w.wide:])), asm.Panel, &scores[c], w.ld, nil, 0)
 	}
-	w.weigh(scores, r, m, j, n, start, seen)
+	w.weigh(w.local, scores, &w.room.soFar, t.r-w.lo, t)
 	for c := 0; c < w.dv; c += asm.Panel {
 		if w.dv-c <= asm.Panel/2 {
-			product = w.b.asm.ByRowHalf[m]
+			product = w.b.asm.ByRowHalf[t.m]
 		}
-		product(seen-start, &scores[start], w.ld, floatBytes(&values[c*w.block+start*asm.Panel]), asm.Panel, &w.sums(r)[c], w.panels, nil, 1)
-	}
-}
-
-// weigh turns the products of m rows from r on with the keys from j on into
-// weights, zero where a row does not see a key.
-func (w *attentionWork) weigh(p []float32, r, m, j, n, start, seen int) {
-	for i := range m {
-		at := r + i - w.lo
-		so := soFar{w.sums(r + i)[:w.dv], &w.local[w.room.greatest+at], &w.totals(at + 1)[at]}
-		w.weighRow(w.local[w.room.mask:], p[i*w.ld:][:seen], so, w.z, w.group, r+i, j, n, start)
-	}
-}
-
-// soFar is what a row got from the keys so far: sums of values, and the
-// greatest score and the sum of weights, as asm.Vector.Weigh has them.
-type soFar struct {
-	sums     []float32
-	greatest *float32
-	total    *float64
-}
-
-// weighRow does so for row r, whose products from start on are p.
-func (s *attention) weighRow(mask, p []float32, so soFar, z, group, r, j, n, start int) {
-	from, to := s.sees(z, r, j, n)
-	clear(p[start:max(start, from)])
-	clear(p[max(start, to):])
-	if from == to {
-		return
-	}
-	s.scores(mask, p[from:to], z, group, r, j+from)
-	if shrink := s.b.asm.Weigh(p[from:to], so.greatest, so.total); shrink != 1 {
-		s.b.asm.MulS(so.sums, so.sums, shrink)
+		product(t.seen-t.start, &scores[t.start], w.ld, floatBytes(&values[c*w.block+t.start*asm.Panel]), asm.Panel, &sums[c], w.panels, nil, 1)
 	}
 }

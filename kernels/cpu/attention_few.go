@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"unsafe"
-
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu/asm"
 )
@@ -21,7 +19,10 @@ type fewAttention struct {
 }
 
 // fewRoom is where things lie in the memory of a worker, in floats.
-type fewRoom struct{ totals, greatest, queries, sums, scores, keys, buf, mask int }
+type fewRoom struct {
+	soFar
+	queries, scores, keys, buf int
+}
 
 const (
 	// fewQueries is how many rows of a group are few.
@@ -71,10 +72,8 @@ func (f *fewAttention) place() int {
 		return at - n
 	}
 	n, r := f.groupsOf*f.rows, &f.room
-	r.totals = take(2 * n)
-	r.greatest = take(multiple(n, 2))
-	r.queries, r.sums, r.scores = take(n*f.width[0]), take(n*f.width[1]), take(n*f.ld)
-	r.keys, r.mask = take(asm.Panel*f.width[0]+slack), take(f.block)
+	r.soFar = newSoFar(take, n, f.width[1], f.block)
+	r.queries, r.scores, r.keys = take(n*f.width[0]), take(n*f.ld), take(asm.Panel*f.width[0]+slack)
 	r.buf = take(max(asm.Panel*f.width[0], fewKeys*f.groupsOf*max(f.d, f.dv)))
 	return at
 }
@@ -103,18 +102,12 @@ func (w *fewWork) queries(group int) []float32 {
 }
 
 func (w *fewWork) sums(group, r int) []float32 {
-	return w.local[w.room.sums+w.row(group, r)*w.width[1]:]
+	return w.room.row(w.local, w.row(group, r))
 }
 
 // weights are those of a row for a block of keys, or the scores that they come from.
 func (w *fewWork) weights(group, r int) []float32 {
 	return w.local[w.room.scores+w.row(group, r)*w.ld:][:w.ld]
-}
-
-func (w *fewWork) soFar(group, r int) soFar {
-	at := w.row(group, r)
-	total := (*float64)(unsafe.Pointer(&w.local[w.room.totals+2*at]))
-	return soFar{w.sums(group, r)[:w.dv], &w.local[w.room.greatest+at], total}
 }
 
 // each calls f for every row of the part.
@@ -130,19 +123,15 @@ func (w *fewWork) run() {
 	for g := w.first; g < w.last; g++ {
 		w.gather(w.queries(g), w.q, w.d, w.z, g, 0, w.rows, w.scale)
 	}
-	w.each(func(g, r int) {
-		so := w.soFar(g, r)
-		clear(w.sums(g, r)[:w.width[1]])
-		*so.greatest, *so.total = hidden, 0
-	})
+	w.room.begin(w.local, (w.last-w.first)*w.rows)
 	from, _ := w.visible(w.z, 0)
 	_, to := w.visible(w.z, w.rows-1)
 	for j := from / w.block * w.block; j < to; j += w.block {
 		n, start := min(w.block, to-j), max(0, from-j)/fewKeys*fewKeys
 		w.products(j, start, n)
-		w.each(func(g, r int) {
-			w.weighRow(w.local[w.room.mask:], w.weights(g, r)[:n], w.soFar(g, r), w.z, g, r, j, n, start)
-		})
+		for g := w.first; g < w.last; g++ {
+			w.weigh(w.local, w.local[w.room.scores+w.row(g, 0)*w.ld:], &w.room.soFar, w.row(g, 0), scoreTile{w.z, g, 0, w.rows, j, n, start, n})
+		}
 		for c := start; c < n; c += fewKeys {
 			v := w.decoded(w.v, w.dv, j+c, min(fewKeys, n-c))
 			for g := w.first; g < w.last; g++ {
@@ -150,10 +139,7 @@ func (w *fewWork) run() {
 			}
 		}
 	}
-	w.each(func(g, r int) {
-		so := w.soFar(g, r)
-		w.store(so.sums, w.attending.row(w.z, g, r), *so.greatest, *so.total)
-	})
+	w.each(func(g, r int) { w.store(w.local, &w.room.soFar, w.row(g, r), w.attending.row(w.z, g, r)) })
 }
 
 // products are those of all rows with the keys j+start to j+n-1.

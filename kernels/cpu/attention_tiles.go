@@ -35,9 +35,10 @@ type attending struct {
 	maskStrides       []int // along batch, heads, seq, t; by distance: along batch, heads, 1, distances
 	oneSequence       bool  // of keys, for all of queries
 	scale, softcap    float32
-	block             int // keys that are taken at a time: a multiple of a panel
-	height            int // rows that are taken at a time
-	ld                int // from a row of scores to the next, so that they lie on different lines of the cache
+	changes           bool // whether products are not yet scores
+	block             int  // keys that are taken at a time: a multiple of a panel
+	height            int  // rows that are taken at a time
+	ld                int  // from a row of scores to the next, so that they lie on different lines of the cache
 }
 
 // hidden stands for scores so low that a mask must have made them: a query
@@ -74,6 +75,7 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 	}
 	s.ld = s.block + 16
 	s.limits(in, vs)
+	s.changes = s.softcap > 0 || at.Distances > 0 || s.maskStrides != nil || s.slopes != nil || s.segments.there()
 	s.height = min(mostRows, (localFloats-fixed(s.block)-2*slack)/perRow)
 	if s.height <= 0 {
 		return s, fmt.Errorf("attention: heads of %d and %d elements are too large", s.d, s.dv)

@@ -264,10 +264,10 @@ func SumIntoY(acc []float64, x []float32)
 //go:noescape
 func SquaresIntoY(acc []float64, mean []float64, x []float32)
 
-// WeighY is the Weigh of p.
+// WeighY is the Weigh of m rows.
 //
 //go:noescape
-func WeighY(p []float32, greatest *float32, total *float64) (shrink float32)
+func WeighY(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32)
 
 // WidenBF16Y is y[i] = x[i], an BF16.
 //

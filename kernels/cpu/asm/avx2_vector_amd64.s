@@ -4203,50 +4203,60 @@ done:
 	VZEROUPPER
 	RET
 
-// func WeighY(p []float32, greatest *float32, total *float64) (shrink float32)
+// func WeighY(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·WeighY(SB), NOSPLIT, $0-44
-	MOVQ         p_base+0(FP), AX
-	MOVQ         p_len+8(FP), CX
-	MOVQ         greatest+24(FP), DX
-	MOVQ         total+32(FP), BX
+TEXT ·WeighY(SB), NOSPLIT, $0-56
+	MOVQ         greatest+32(FP), AX
+	MOVQ         shrink+48(FP), CX
+	VBROADCASTSS constantsY<>+960(SB), Y0
+	VMOVUPS      Y0, (CX)
+	MOVQ         p+8(FP), BX
+	MOVQ         seen+24(FP), SI
+	MOVQ         ld+16(FP), DI
+	SHLQ         $0x02, DI
+	XORQ         DX, DX
+
+greatest:
+	MOVQ         (SI), R8
+	MOVQ         8(SI), R9
+	SUBQ         R8, R9
+	LEAQ         (BX)(R8*4), R8
 	VBROADCASTSS constantsY<>+960(SB), Y0
 	VMOVAPS      Y0, Y1
 	VMOVAPS      Y0, Y2
 	VMOVAPS      Y0, Y3
-	XORQ         SI, SI
-	MOVQ         CX, DI
-	SUBQ         $0x20, DI
+	XORQ         R10, R10
+	SUBQ         $0x20, R9
 	JL           looked4
 
 look4:
-	VMAXPS (AX)(SI*4), Y0, Y0
-	VMAXPS 32(AX)(SI*4), Y1, Y1
-	VMAXPS 64(AX)(SI*4), Y2, Y2
-	VMAXPS 96(AX)(SI*4), Y3, Y3
-	ADDQ   $0x20, SI
-	SUBQ   $0x20, DI
+	VMAXPS (R8)(R10*4), Y0, Y0
+	VMAXPS 32(R8)(R10*4), Y1, Y1
+	VMAXPS 64(R8)(R10*4), Y2, Y2
+	VMAXPS 96(R8)(R10*4), Y3, Y3
+	ADDQ   $0x20, R10
+	SUBQ   $0x20, R9
 	JGE    look4
 
 looked4:
-	ADDQ $0x20, DI
-	SUBQ $0x08, DI
+	ADDQ $0x20, R9
+	SUBQ $0x08, R9
 	JL   looked1
 
 look1:
-	VMAXPS (AX)(SI*4), Y0, Y0
-	ADDQ   $0x08, SI
-	SUBQ   $0x08, DI
+	VMAXPS (R8)(R10*4), Y0, Y0
+	ADDQ   $0x08, R10
+	SUBQ   $0x08, R9
 	JGE    look1
 
 looked1:
-	ADDQ         $0x08, DI
-	TESTQ        DI, DI
+	ADDQ         $0x08, R9
+	TESTQ        R9, R9
 	JE           looked
-	VMOVQ        DI, X4
+	VMOVQ        R9, X4
 	VPBROADCASTD X4, Y4
 	VPCMPGTD     constantsY<>+0(SB), Y4, Y4
-	VMASKMOVPS   (AX)(SI*4), Y4, Y5
+	VMASKMOVPS   (R8)(R10*4), Y4, Y5
 	VBROADCASTSS constantsY<>+960(SB), Y6
 	VBLENDVPS    Y4, Y5, Y6, Y4
 	VMAXPS       Y4, Y0, Y0
@@ -4261,15 +4271,19 @@ looked:
 	VMAXPS       X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VMAXPS       X1, X0, X0
-	VMOVAPS      X0, X1
-	VMULSS       constantsY<>+128(SB), X1, X1
-	VMOVSS       (DX), X0
-	VMOVSS       constantsY<>+384(SB), X2
-	VUCOMISS     X0, X1
-	JBE          same
-	VMOVSS       X1, (DX)
-	VSUBSS       X1, X0, X0
-	VBROADCASTSS X0, Y0
+	VMOVAPS      X0, X0
+	VMULSS       constantsY<>+128(SB), X0, X0
+	VMOVSS       X0, (CX)(DX*4)
+	ADDQ         DI, BX
+	ADDQ         $0x10, SI
+	INCQ         DX
+	CMPQ         DX, m+0(FP)
+	JL           greatest
+	VMOVUPS      (AX), Y0
+	VMOVUPS      (CX), Y1
+	VMAXPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VSUBPS       Y1, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y1
 	VSUBPS       Y1, Y0, Y2
 	VBROADCASTSS constantsY<>+2048(SB), Y3
@@ -4284,21 +4298,30 @@ looked:
 	VPSLLD       $0x17, Y1, Y1
 	VMULPS       Y1, Y3, Y1
 	VPAND        Y0, Y1, Y1
-	VMOVAPS      Y1, Y2
+	VMOVUPS      Y1, (CX)
+	MOVQ         totals+40(FP), DX
+	MOVQ         p+8(FP), SI
+	MOVQ         seen+24(FP), DI
+	MOVQ         ld+16(FP), R8
+	SHLQ         $0x02, R8
+	XORQ         BX, BX
 
-same:
-	VMOVSS       X2, shrink+40(FP)
-	VBROADCASTSS (DX), Y0
+weights:
+	MOVQ         (DI), R9
+	MOVQ         8(DI), R10
+	SUBQ         R9, R10
+	LEAQ         (SI)(R9*4), R9
+	VBROADCASTSS (AX)(BX*4), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	XORQ         DX, DX
-	SUBQ         $0x40, CX
+	XORQ         R11, R11
+	SUBQ         $0x40, R10
 	JL           few
 
 many:
-	VMOVUPS      (AX)(DX*4), Y5
+	VMOVUPS      (R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
@@ -4314,8 +4337,8 @@ many:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y8, Y6
 	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, (AX)(DX*4)
-	VMOVUPS      64(AX)(DX*4), Y5
+	VMOVUPS      Y6, (R9)(R11*4)
+	VMOVUPS      64(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y7
 	VSUBPS       Y7, Y5, Y8
@@ -4331,8 +4354,8 @@ many:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y9, Y7
 	VPAND        Y5, Y7, Y7
-	VMOVUPS      Y7, 64(AX)(DX*4)
-	VMOVUPS      128(AX)(DX*4), Y5
+	VMOVUPS      Y7, 64(R9)(R11*4)
+	VMOVUPS      128(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y8
 	VSUBPS       Y8, Y5, Y9
@@ -4348,8 +4371,8 @@ many:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y10, Y8
 	VPAND        Y5, Y8, Y8
-	VMOVUPS      Y8, 128(AX)(DX*4)
-	VMOVUPS      192(AX)(DX*4), Y5
+	VMOVUPS      Y8, 128(R9)(R11*4)
+	VMOVUPS      192(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y9
 	VSUBPS       Y9, Y5, Y10
@@ -4365,7 +4388,7 @@ many:
 	VPSLLD       $0x17, Y9, Y9
 	VMULPS       Y9, Y11, Y9
 	VPAND        Y5, Y9, Y9
-	VMOVUPS      Y9, 192(AX)(DX*4)
+	VMOVUPS      Y9, 192(R9)(R11*4)
 	VADDPS       Y7, Y6, Y5
 	VADDPS       Y9, Y8, Y6
 	VADDPS       Y6, Y5, Y5
@@ -4374,7 +4397,7 @@ many:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y5, Y1, Y1
 	VADDPD       Y6, Y2, Y2
-	VMOVUPS      32(AX)(DX*4), Y5
+	VMOVUPS      32(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
@@ -4390,8 +4413,8 @@ many:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y8, Y6
 	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, 32(AX)(DX*4)
-	VMOVUPS      96(AX)(DX*4), Y5
+	VMOVUPS      Y6, 32(R9)(R11*4)
+	VMOVUPS      96(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y7
 	VSUBPS       Y7, Y5, Y8
@@ -4407,8 +4430,8 @@ many:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y9, Y7
 	VPAND        Y5, Y7, Y7
-	VMOVUPS      Y7, 96(AX)(DX*4)
-	VMOVUPS      160(AX)(DX*4), Y5
+	VMOVUPS      Y7, 96(R9)(R11*4)
+	VMOVUPS      160(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y8
 	VSUBPS       Y8, Y5, Y9
@@ -4424,8 +4447,8 @@ many:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y10, Y8
 	VPAND        Y5, Y8, Y8
-	VMOVUPS      Y8, 160(AX)(DX*4)
-	VMOVUPS      224(AX)(DX*4), Y5
+	VMOVUPS      Y8, 160(R9)(R11*4)
+	VMOVUPS      224(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y9
 	VSUBPS       Y9, Y5, Y10
@@ -4441,7 +4464,7 @@ many:
 	VPSLLD       $0x17, Y9, Y9
 	VMULPS       Y9, Y11, Y9
 	VPAND        Y5, Y9, Y9
-	VMOVUPS      Y9, 224(AX)(DX*4)
+	VMOVUPS      Y9, 224(R9)(R11*4)
 	VADDPS       Y7, Y6, Y5
 	VADDPS       Y9, Y8, Y6
 	VADDPS       Y6, Y5, Y5
@@ -4450,17 +4473,17 @@ many:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y6, Y4, Y4
-	ADDQ         $0x40, DX
-	SUBQ         $0x40, CX
+	ADDQ         $0x40, R11
+	SUBQ         $0x40, R10
 	JGE          many
 
 few:
-	ADDQ $0x40, CX
-	SUBQ $0x10, CX
+	ADDQ $0x40, R10
+	SUBQ $0x10, R10
 	JL   rest
 
 block:
-	VMOVUPS      (AX)(DX*4), Y5
+	VMOVUPS      (R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
@@ -4476,13 +4499,13 @@ block:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y8, Y6
 	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, (AX)(DX*4)
+	VMOVUPS      Y6, (R9)(R11*4)
 	VEXTRACTF128 $0x01, Y6, X5
 	VCVTPS2PD    X6, Y6
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y1, Y1
 	VADDPD       Y5, Y2, Y2
-	VMOVUPS      32(AX)(DX*4), Y5
+	VMOVUPS      32(R9)(R11*4), Y5
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
 	VROUNDPS     $0x08, Y5, Y6
 	VSUBPS       Y6, Y5, Y7
@@ -4498,24 +4521,24 @@ block:
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y6, Y8, Y6
 	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, 32(AX)(DX*4)
+	VMOVUPS      Y6, 32(R9)(R11*4)
 	VEXTRACTF128 $0x01, Y6, X5
 	VCVTPS2PD    X6, Y6
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	ADDQ         $0x10, DX
-	SUBQ         $0x10, CX
+	ADDQ         $0x10, R11
+	SUBQ         $0x10, R10
 	JGE          block
 
 rest:
-	ADDQ         $0x10, CX
-	TESTQ        CX, CX
+	ADDQ         $0x10, R10
+	TESTQ        R10, R10
 	JLE          done
-	VMOVQ        CX, X5
+	VMOVQ        R10, X5
 	VPBROADCASTD X5, Y5
 	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
-	VMASKMOVPS   (AX)(DX*4), Y5, Y6
+	VMASKMOVPS   (R9)(R11*4), Y5, Y6
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
 	VROUNDPS     $0x08, Y6, Y7
 	VSUBPS       Y7, Y6, Y8
@@ -4531,7 +4554,7 @@ rest:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y9, Y7
 	VPAND        Y6, Y7, Y7
-	VMASKMOVPS   Y7, Y5, (AX)(DX*4)
+	VMASKMOVPS   Y7, Y5, (R9)(R11*4)
 	VEXTRACTF128 $0x01, Y7, X6
 	VCVTPS2PD    X7, Y7
 	VCVTPS2PD    X6, Y6
@@ -4542,13 +4565,13 @@ rest:
 	VPAND        Y8, Y6, Y6
 	VADDPD       Y7, Y1, Y1
 	VADDPD       Y6, Y2, Y2
-	SUBQ         $0x08, CX
-	TESTQ        CX, CX
+	SUBQ         $0x08, R10
+	TESTQ        R10, R10
 	JLE          done
-	VMOVQ        CX, X5
+	VMOVQ        R10, X5
 	VPBROADCASTD X5, Y5
 	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
-	VMASKMOVPS   32(AX)(DX*4), Y5, Y6
+	VMASKMOVPS   32(R9)(R11*4), Y5, Y6
 	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
 	VROUNDPS     $0x08, Y6, Y0
 	VSUBPS       Y0, Y6, Y7
@@ -4564,7 +4587,7 @@ rest:
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y8, Y0
 	VPAND        Y6, Y0, Y0
-	VMASKMOVPS   Y0, Y5, 32(AX)(DX*4)
+	VMASKMOVPS   Y0, Y5, 32(R9)(R11*4)
 	VEXTRACTF128 $0x01, Y0, X6
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X6, Y6
@@ -4585,10 +4608,15 @@ done:
 	VHADDPD      X1, X1, X1
 	VADDSD       X1, X0, X0
 	VXORPD       X1, X1, X1
-	VCVTSS2SD    shrink+40(FP), X1, X1
-	VMULSD       (BX), X1, X1
+	VCVTSS2SD    (CX)(BX*4), X1, X1
+	VMULSD       (DX)(BX*8), X1, X1
 	VADDSD       X1, X0, X0
-	VMOVSD       X0, (BX)
+	VMOVSD       X0, (DX)(BX*8)
+	ADDQ         R8, SI
+	ADDQ         $0x10, DI
+	INCQ         BX
+	CMPQ         BX, m+0(FP)
+	JL           weights
 	VZEROUPPER
 	RET
 

@@ -264,10 +264,10 @@ func SumIntoZ(acc []float64, x []float32)
 //go:noescape
 func SquaresIntoZ(acc []float64, mean []float64, x []float32)
 
-// WeighZ is the Weigh of p.
+// WeighZ is the Weigh of m rows.
 //
 //go:noescape
-func WeighZ(p []float32, greatest *float32, total *float64) (shrink float32)
+func WeighZ(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32)
 
 // WidenBF16Z is y[i] = x[i], an BF16.
 //

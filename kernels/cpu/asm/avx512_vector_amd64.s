@@ -4238,225 +4238,248 @@ done:
 constants:
 	JMP begin
 
-// func WeighZ(p []float32, greatest *float32, total *float64) (shrink float32)
+// func WeighZ(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·WeighZ(SB), NOSPLIT, $0-44
+TEXT ·WeighZ(SB), NOSPLIT, $0-56
 	JMP constants
 
 begin:
-	MOVQ    p_base+0(FP), AX
-	MOVQ    p_len+8(FP), CX
-	MOVQ    greatest+24(FP), DX
-	MOVQ    total+32(FP), BX
+	MOVQ    greatest+32(FP), AX
+	MOVQ    shrink+48(FP), CX
 	VMOVAPS Z0, Z1
-	VMOVAPS Z1, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z1, Z4
-	XORQ    SI, SI
-	MOVQ    CX, DI
-	SUBQ    $0x40, DI
+	VMOVUPS Z1, (CX)
+	MOVQ    p+8(FP), BX
+	MOVQ    seen+24(FP), SI
+	MOVQ    ld+16(FP), DI
+	SHLQ    $0x02, DI
+	XORQ    DX, DX
+
+greatest:
+	MOVQ    (SI), R8
+	MOVQ    8(SI), R9
+	SUBQ    R8, R9
+	LEAQ    (BX)(R8*4), R8
+	VMOVAPS Z0, Z1
+	VMOVAPS Z1, Z13
+	VMOVAPS Z1, Z14
+	VMOVAPS Z1, Z15
+	XORQ    R10, R10
+	SUBQ    $0x40, R9
 	JL      looked4
 
 look4:
-	VMAXPS (AX)(SI*4), Z1, Z1
-	VMAXPS 64(AX)(SI*4), Z2, Z2
-	VMAXPS 128(AX)(SI*4), Z3, Z3
-	VMAXPS 192(AX)(SI*4), Z4, Z4
-	ADDQ   $0x40, SI
-	SUBQ   $0x40, DI
+	VMAXPS (R8)(R10*4), Z1, Z1
+	VMAXPS 64(R8)(R10*4), Z13, Z13
+	VMAXPS 128(R8)(R10*4), Z14, Z14
+	VMAXPS 192(R8)(R10*4), Z15, Z15
+	ADDQ   $0x40, R10
+	SUBQ   $0x40, R9
 	JGE    look4
 
 looked4:
-	ADDQ $0x40, DI
-	SUBQ $0x10, DI
+	ADDQ $0x40, R9
+	SUBQ $0x10, R9
 	JL   looked1
 
 look1:
-	VMAXPS (AX)(SI*4), Z1, Z1
-	ADDQ   $0x10, SI
-	SUBQ   $0x10, DI
+	VMAXPS (R8)(R10*4), Z1, Z1
+	ADDQ   $0x10, R10
+	SUBQ   $0x10, R9
 	JGE    look1
 
 looked1:
-	ADDQ      $0x10, DI
-	TESTQ     DI, DI
+	ADDQ      $0x10, R9
+	TESTQ     R9, R9
 	JE        looked
-	MOVQ      $-1, R8
-	BZHIQ     DI, R8, R8
-	KMOVW     R8, K1
-	VMOVUPS.Z (AX)(SI*4), K1, Z5
-	VMOVAPS   Z0, Z0
-	VBLENDMPS Z5, Z0, K1, Z6
-	VMAXPS    Z6, Z1, Z1
+	MOVQ      $-1, R11
+	BZHIQ     R9, R11, R11
+	KMOVW     R11, K1
+	VMOVUPS.Z (R8)(R10*4), K1, Z16
+	VMOVAPS   Z0, Z17
+	VBLENDMPS Z16, Z17, K1, Z2
+	VMAXPS    Z2, Z1, Z1
 
 looked:
-	VMAXPS        Z2, Z1, Z1
-	VMAXPS        Z4, Z3, Z3
-	VMAXPS        Z3, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VMAXPS        Y0, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X0
-	VMAXPS        X0, X1, X1
-	VPERMILPS     $0x4e, X1, X0
-	VMAXPS        X0, X1, X1
-	VPERMILPS     $0xb1, X1, X0
-	VMAXPS        X0, X1, X1
+	VMAXPS        Z13, Z1, Z1
+	VMAXPS        Z15, Z14, Z14
+	VMAXPS        Z14, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y13
+	VMAXPS        Y13, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X13
+	VMAXPS        X13, X1, X1
+	VPERMILPS     $0x4e, X1, X13
+	VMAXPS        X13, X1, X1
+	VPERMILPS     $0xb1, X1, X13
+	VMAXPS        X13, X1, X1
 	VMOVAPS       X1, X1
 	VMULSS        constantsZ<>+16(SB), X1, X1
-	VMOVSS        (DX), X0
-	VMOVSS        constantsZ<>+48(SB), X2
-	VUCOMISS      X0, X1
-	JBE           same
-	VMOVSS        X1, (DX)
-	VSUBSS        X1, X0, X0
-	VBROADCASTSS  X0, Z0
+	VMOVSS        X1, (CX)(DX*4)
+	ADDQ          DI, BX
+	ADDQ          $0x10, SI
+	INCQ          DX
+	CMPQ          DX, m+0(FP)
+	JL            greatest
+	VMOVUPS       (AX), Z0
+	VMOVUPS       (CX), Z1
+	VMAXPS        Z0, Z1, Z1
+	VMOVUPS       Z1, (AX)
+	VSUBPS        Z1, Z0, Z0
 	VRNDSCALEPS   $0x08, Z0, Z1
 	VSUBPS        Z1, Z0, Z2
-	VMOVAPS       Z7, Z3
-	VFMADD213PS   Z8, Z2, Z3
-	VFMADD213PS   Z9, Z2, Z3
-	VFMADD213PS   Z10, Z2, Z3
-	VFMADD213PS   Z11, Z2, Z3
-	VFMADD213PS   Z12, Z2, Z3
-	VCMPPS        $0x15, Z13, Z0, K1
-	VSCALEFPS.Z   Z1, Z3, K1, Z3
-	VMOVAPS       Z3, Z2
+	VMOVAPS       Z3, Z13
+	VFMADD213PS   Z4, Z2, Z13
+	VFMADD213PS   Z5, Z2, Z13
+	VFMADD213PS   Z6, Z2, Z13
+	VFMADD213PS   Z7, Z2, Z13
+	VFMADD213PS   Z8, Z2, Z13
+	VCMPPS        $0x15, Z9, Z0, K1
+	VSCALEFPS.Z   Z1, Z13, K1, Z13
+	VMOVUPS       Z13, (CX)
+	MOVQ          totals+40(FP), DX
+	MOVQ          p+8(FP), SI
+	MOVQ          seen+24(FP), DI
+	MOVQ          ld+16(FP), R8
+	SHLQ          $0x02, R8
+	XORQ          BX, BX
 
-same:
-	VMOVSS       X2, shrink+40(FP)
-	VBROADCASTSS (DX), Z0
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	XORQ         DX, DX
-	SUBQ         $0x40, CX
+weights:
+	MOVQ         (DI), R9
+	MOVQ         8(DI), R10
+	SUBQ         R9, R10
+	LEAQ         (SI)(R9*4), R9
+	VBROADCASTSS (AX)(BX*4), Z0
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	XORQ         R11, R11
+	SUBQ         $0x40, R10
 	JL           few
 
 many:
-	VMOVUPS       (AX)(DX*4), Z1
-	VFMSUB132PS   Z16, Z0, Z1
+	VMOVUPS       (R9)(R11*4), Z1
+	VFMSUB132PS   Z12, Z0, Z1
 	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z3
-	VMOVAPS       Z7, Z4
-	VFMADD213PS   Z8, Z3, Z4
-	VFMADD213PS   Z9, Z3, Z4
-	VFMADD213PS   Z10, Z3, Z4
-	VFMADD213PS   Z11, Z3, Z4
-	VFMADD213PS   Z12, Z3, Z4
-	VCMPPS        $0x15, Z13, Z1, K1
-	VSCALEFPS.Z   Z2, Z4, K1, Z4
-	VMOVUPS       Z4, (AX)(DX*4)
-	VMOVUPS       64(AX)(DX*4), Z1
-	VFMSUB132PS   Z16, Z0, Z1
+	VSUBPS        Z2, Z1, Z13
+	VMOVAPS       Z3, Z14
+	VFMADD213PS   Z4, Z13, Z14
+	VFMADD213PS   Z5, Z13, Z14
+	VFMADD213PS   Z6, Z13, Z14
+	VFMADD213PS   Z7, Z13, Z14
+	VFMADD213PS   Z8, Z13, Z14
+	VCMPPS        $0x15, Z9, Z1, K1
+	VSCALEFPS.Z   Z2, Z14, K1, Z14
+	VMOVUPS       Z14, (R9)(R11*4)
+	VMOVUPS       64(R9)(R11*4), Z1
+	VFMSUB132PS   Z12, Z0, Z1
 	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z3
-	VMOVAPS       Z7, Z5
-	VFMADD213PS   Z8, Z3, Z5
-	VFMADD213PS   Z9, Z3, Z5
-	VFMADD213PS   Z10, Z3, Z5
-	VFMADD213PS   Z11, Z3, Z5
-	VFMADD213PS   Z12, Z3, Z5
-	VCMPPS        $0x15, Z13, Z1, K1
-	VSCALEFPS.Z   Z2, Z5, K1, Z5
-	VMOVUPS       Z5, 64(AX)(DX*4)
-	VMOVUPS       128(AX)(DX*4), Z1
-	VFMSUB132PS   Z16, Z0, Z1
+	VSUBPS        Z2, Z1, Z13
+	VMOVAPS       Z3, Z15
+	VFMADD213PS   Z4, Z13, Z15
+	VFMADD213PS   Z5, Z13, Z15
+	VFMADD213PS   Z6, Z13, Z15
+	VFMADD213PS   Z7, Z13, Z15
+	VFMADD213PS   Z8, Z13, Z15
+	VCMPPS        $0x15, Z9, Z1, K1
+	VSCALEFPS.Z   Z2, Z15, K1, Z15
+	VMOVUPS       Z15, 64(R9)(R11*4)
+	VMOVUPS       128(R9)(R11*4), Z1
+	VFMSUB132PS   Z12, Z0, Z1
 	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z3
-	VMOVAPS       Z7, Z6
-	VFMADD213PS   Z8, Z3, Z6
-	VFMADD213PS   Z9, Z3, Z6
-	VFMADD213PS   Z10, Z3, Z6
-	VFMADD213PS   Z11, Z3, Z6
-	VFMADD213PS   Z12, Z3, Z6
-	VCMPPS        $0x15, Z13, Z1, K1
-	VSCALEFPS.Z   Z2, Z6, K1, Z6
-	VMOVUPS       Z6, 128(AX)(DX*4)
-	VMOVUPS       192(AX)(DX*4), Z1
-	VFMSUB132PS   Z16, Z0, Z1
+	VSUBPS        Z2, Z1, Z13
+	VMOVAPS       Z3, Z16
+	VFMADD213PS   Z4, Z13, Z16
+	VFMADD213PS   Z5, Z13, Z16
+	VFMADD213PS   Z6, Z13, Z16
+	VFMADD213PS   Z7, Z13, Z16
+	VFMADD213PS   Z8, Z13, Z16
+	VCMPPS        $0x15, Z9, Z1, K1
+	VSCALEFPS.Z   Z2, Z16, K1, Z16
+	VMOVUPS       Z16, 128(R9)(R11*4)
+	VMOVUPS       192(R9)(R11*4), Z1
+	VFMSUB132PS   Z12, Z0, Z1
 	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z3
-	VMOVAPS       Z7, Z17
-	VFMADD213PS   Z8, Z3, Z17
-	VFMADD213PS   Z9, Z3, Z17
-	VFMADD213PS   Z10, Z3, Z17
-	VFMADD213PS   Z11, Z3, Z17
-	VFMADD213PS   Z12, Z3, Z17
-	VCMPPS        $0x15, Z13, Z1, K1
+	VSUBPS        Z2, Z1, Z13
+	VMOVAPS       Z3, Z17
+	VFMADD213PS   Z4, Z13, Z17
+	VFMADD213PS   Z5, Z13, Z17
+	VFMADD213PS   Z6, Z13, Z17
+	VFMADD213PS   Z7, Z13, Z17
+	VFMADD213PS   Z8, Z13, Z17
+	VCMPPS        $0x15, Z9, Z1, K1
 	VSCALEFPS.Z   Z2, Z17, K1, Z17
-	VMOVUPS       Z17, 192(AX)(DX*4)
-	VADDPS        Z5, Z4, Z1
-	VADDPS        Z17, Z6, Z2
+	VMOVUPS       Z17, 192(R9)(R11*4)
+	VADDPS        Z15, Z14, Z1
+	VADDPS        Z17, Z16, Z2
 	VADDPS        Z2, Z1, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y2, Z2
-	VADDPD        Z1, Z14, Z14
-	VADDPD        Z2, Z15, Z15
-	ADDQ          $0x40, DX
-	SUBQ          $0x40, CX
+	VADDPD        Z1, Z10, Z10
+	VADDPD        Z2, Z11, Z11
+	ADDQ          $0x40, R11
+	SUBQ          $0x40, R10
 	JGE           many
 
 few:
-	ADDQ $0x40, CX
-	SUBQ $0x10, CX
+	ADDQ $0x40, R10
+	SUBQ $0x10, R10
 	JL   rest
 
 block:
-	VMOVUPS       (AX)(DX*4), Z1
-	VFMSUB132PS   Z16, Z0, Z1
+	VMOVUPS       (R9)(R11*4), Z1
+	VFMSUB132PS   Z12, Z0, Z1
 	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z3
-	VMOVAPS       Z7, Z4
-	VFMADD213PS   Z8, Z3, Z4
-	VFMADD213PS   Z9, Z3, Z4
-	VFMADD213PS   Z10, Z3, Z4
-	VFMADD213PS   Z11, Z3, Z4
-	VFMADD213PS   Z12, Z3, Z4
-	VCMPPS        $0x15, Z13, Z1, K1
-	VSCALEFPS.Z   Z2, Z4, K1, Z4
-	VMOVUPS       Z4, (AX)(DX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VCVTPS2PD     Y4, Z2
+	VSUBPS        Z2, Z1, Z13
+	VMOVAPS       Z3, Z14
+	VFMADD213PS   Z4, Z13, Z14
+	VFMADD213PS   Z5, Z13, Z14
+	VFMADD213PS   Z6, Z13, Z14
+	VFMADD213PS   Z7, Z13, Z14
+	VFMADD213PS   Z8, Z13, Z14
+	VCMPPS        $0x15, Z9, Z1, K1
+	VSCALEFPS.Z   Z2, Z14, K1, Z14
+	VMOVUPS       Z14, (R9)(R11*4)
+	VEXTRACTF64X4 $0x01, Z14, Y1
+	VCVTPS2PD     Y14, Z2
 	VCVTPS2PD     Y1, Z1
-	VADDPD        Z2, Z14, Z14
-	VADDPD        Z1, Z15, Z15
-	ADDQ          $0x10, DX
-	SUBQ          $0x10, CX
+	VADDPD        Z2, Z10, Z10
+	VADDPD        Z1, Z11, Z11
+	ADDQ          $0x10, R11
+	SUBQ          $0x10, R10
 	JGE           block
 
 rest:
-	ADDQ          $0x10, CX
-	TESTQ         CX, CX
+	ADDQ          $0x10, R10
+	TESTQ         R10, R10
 	JLE           done
-	MOVQ          $-1, SI
-	BZHIQ         CX, SI, SI
-	KMOVW         SI, K1
-	VMOVUPS.Z     (AX)(DX*4), K1, Z1
-	VFMSUB132PS   Z16, Z0, Z1
+	MOVQ          $-1, R12
+	BZHIQ         R10, R12, R12
+	KMOVW         R12, K1
+	VMOVUPS.Z     (R9)(R11*4), K1, Z1
+	VFMSUB132PS   Z12, Z0, Z1
 	VRNDSCALEPS   $0x08, Z1, Z0
 	VSUBPS        Z0, Z1, Z2
-	VMOVAPS       Z7, Z3
-	VFMADD213PS   Z8, Z2, Z3
-	VFMADD213PS   Z9, Z2, Z3
-	VFMADD213PS   Z10, Z2, Z3
-	VFMADD213PS   Z11, Z2, Z3
-	VFMADD213PS   Z12, Z2, Z3
-	VCMPPS        $0x15, Z13, Z1, K2
-	VSCALEFPS.Z   Z0, Z3, K2, Z3
-	VMOVUPS       Z3, K1, (AX)(DX*4)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VCVTPS2PD     Y3, Z1
+	VMOVAPS       Z3, Z13
+	VFMADD213PS   Z4, Z2, Z13
+	VFMADD213PS   Z5, Z2, Z13
+	VFMADD213PS   Z6, Z2, Z13
+	VFMADD213PS   Z7, Z2, Z13
+	VFMADD213PS   Z8, Z2, Z13
+	VCMPPS        $0x15, Z9, Z1, K2
+	VSCALEFPS.Z   Z0, Z13, K2, Z13
+	VMOVUPS       Z13, K1, (R9)(R11*4)
+	VEXTRACTF64X4 $0x01, Z13, Y0
+	VCVTPS2PD     Y13, Z1
 	VCVTPS2PD     Y0, Z0
-	KMOVW         K1, AX
-	SHRL          $0x08, AX
-	KMOVW         AX, K2
+	KMOVW         K1, R9
+	SHRL          $0x08, R9
+	KMOVW         R9, K2
 	VMOVAPD.Z     Z1, K1, Z1
 	VMOVAPD.Z     Z0, K2, Z0
-	VADDPD        Z1, Z14, Z14
-	VADDPD        Z0, Z15, Z15
+	VADDPD        Z1, Z10, Z10
+	VADDPD        Z0, Z11, Z11
 
 done:
-	VADDPD        Z15, Z14, Z1
+	VADDPD        Z11, Z10, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y0, Y1, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -4464,23 +4487,28 @@ done:
 	VHADDPD       X1, X1, X1
 	VADDSD        X1, X0, X0
 	VXORPD        X1, X1, X1
-	VCVTSS2SD     shrink+40(FP), X1, X1
-	VMULSD        (BX), X1, X1
+	VCVTSS2SD     (CX)(BX*4), X1, X1
+	VMULSD        (DX)(BX*8), X1, X1
 	VADDSD        X1, X0, X0
-	VMOVSD        X0, (BX)
+	VMOVSD        X0, (DX)(BX*8)
+	ADDQ          R8, SI
+	ADDQ          $0x10, DI
+	INCQ          BX
+	CMPQ          BX, m+0(FP)
+	JL            weights
 	VZEROUPPER
 	RET
 
 constants:
 	VBROADCASTSS constantsZ<>+120(SB), Z0
-	VBROADCASTSS constantsZ<>+256(SB), Z7
-	VBROADCASTSS constantsZ<>+260(SB), Z8
-	VBROADCASTSS constantsZ<>+264(SB), Z9
-	VBROADCASTSS constantsZ<>+268(SB), Z10
-	VBROADCASTSS constantsZ<>+272(SB), Z11
-	VBROADCASTSS constantsZ<>+48(SB), Z12
-	VBROADCASTSS constantsZ<>+276(SB), Z13
-	VBROADCASTSS constantsZ<>+16(SB), Z16
+	VBROADCASTSS constantsZ<>+256(SB), Z3
+	VBROADCASTSS constantsZ<>+260(SB), Z4
+	VBROADCASTSS constantsZ<>+264(SB), Z5
+	VBROADCASTSS constantsZ<>+268(SB), Z6
+	VBROADCASTSS constantsZ<>+272(SB), Z7
+	VBROADCASTSS constantsZ<>+48(SB), Z8
+	VBROADCASTSS constantsZ<>+276(SB), Z9
+	VBROADCASTSS constantsZ<>+16(SB), Z12
 	JMP          begin
 
 // func WidenBF16Z(y []float32, x []uint16)

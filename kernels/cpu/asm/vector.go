@@ -78,12 +78,15 @@ type Vector struct {
 	// float32, as (0+1) + (2+3).
 	SumExp func(y, x []float32, shift float32) float64
 
-	// Weigh makes weights of scores: with top the greater of greatest and
-	// log2(e) max(p), it is p[i] = 2 to the power log2(e) p[i] - top, within 2
-	// ulp of that of the rounded power; 0 below 2⁻¹²⁶. shrink is 2 to the power
-	// greatest - top, 1 if that is no more; total becomes shrink total + sum(p),
-	// added up as by SumExp, and greatest top.
-	Weigh func(p []float32, greatest *float32, total *float64) (shrink float32)
+	// Weigh makes weights of the scores of m rows, 0 < m <= Rows: of row i those
+	// from p[i*ld+seen[i][0]] to p[i*ld+seen[i][1]-1]. With top the greater of
+	// greatest[i] and log2(e) times their greatest, a score x becomes 2 to the power
+	// log2(e) x - top, within 2 ulp of that of the rounded power; 0 below 2⁻¹²⁶.
+	// shrink[i] is 2 to the power greatest[i] - top, 1 if that is no more; totals[i]
+	// becomes shrink[i] totals[i] + the weights, added up as by SumExp, and
+	// greatest[i] top. greatest and shrink have room for 16 floats, of which those
+	// beyond m stay and may become anything.
+	Weigh func(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32)
 
 	SumInto     func(acc []float64, x []float32)       // acc[i] += x[i]
 	SquaresInto func(acc, mean []float64, x []float32) // acc[i] += (x[i] - mean[i])²

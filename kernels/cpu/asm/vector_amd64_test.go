@@ -298,14 +298,15 @@ func TestConversions(t *testing.T) {
 }
 
 // Weights, sums and what they are relative to are those of the Go loop, from
-// whatever came before.
+// whatever came before, for rows that see different keys; no row touches others.
 func TestWeigh(t *testing.T) {
 	inf := float32(math.Inf(-1))
 	eachVector(t, func(t *testing.T, name string, got, want *Vector, r *rand.Rand) {
-		for _, n := range lengths() {
-			for _, before := range []float32{-1e29, 1, 1000} {
-				x := random(r, n+17)
-				for i := range n {
+		for m := 1; m <= 6; m++ {
+			for _, n := range lengths() {
+				ld := n + 5
+				x, seen := random(r, m*ld), make([][2]int, m)
+				for i := range x {
 					switch r.IntN(8) {
 					case 0:
 						x[i] = []float32{inf, -1e30, 88, -100, 0}[r.IntN(5)]
@@ -313,17 +314,31 @@ func TestWeigh(t *testing.T) {
 						x[i] *= 40
 					}
 				}
-				what := fmt.Sprintf("%s: %d scores after %g: ", name, n, before)
-				a, b := slices.Clone(x), slices.Clone(x)
-				topA, topB, sumA, sumB := before, before, 1.25, 1.25
-				shrinkA, shrinkB := got.Weigh(a[:n], &topA, &sumA), want.Weigh(b[:n], &topB, &sumB)
-				alike(t, what+"weights", a, b)
-				alike(t, what+"greatest, shrink", []float32{topA, shrinkA}, []float32{topB, shrinkB})
-				sameSum(t, what+"sum", sumA, sumB)
-				if n > 0 {
-					a[n/2] = float32(math.NaN())
-					if got.Weigh(a[:n], &topA, &sumA); sumA == sumA {
-						t.Fatalf("%ssum is %g with a NaN among the scores", what, sumA)
+				before, totals := make([]float32, m+16), make([]float64, m)
+				for i := range m {
+					before[i], totals[i] = []float32{-1e29, 1, 1000}[r.IntN(3)], 1.25
+					seen[i][1] = n - r.IntN(min(n, 3)+1)
+					seen[i][0] = r.IntN(seen[i][1]/2 + 1)
+				}
+				what := fmt.Sprintf("%s: %d rows of %d scores: ", name, m, n)
+				weigh := func(v *Vector, x []float32) (shrink, greatest []float32, sums []float64) {
+					shrink, greatest, sums = make([]float32, 16), slices.Clone(before), slices.Clone(totals)
+					v.Weigh(m, &x[0], ld, &seen[0], &greatest[0], &sums[0], &shrink[0])
+					return shrink[:m], greatest, sums
+				}
+				p, q := slices.Clone(x), slices.Clone(x)
+				shrink, greatest, sums := weigh(got, p)
+				wantShrink, wantGreatest, wantSums := weigh(want, q)
+				alike(t, what+"weights", p, q)
+				alike(t, what+"greatest", greatest, wantGreatest)
+				alike(t, what+"shrink", shrink, wantShrink)
+				for i := range sums {
+					sameSum(t, what+"sum", sums[i], wantSums[i])
+				}
+				if s := seen[m-1]; s[0] < s[1] {
+					x[(m-1)*ld+s[0]] = float32(math.NaN())
+					if _, _, sums := weigh(got, x); sums[m-1] == sums[m-1] {
+						t.Fatalf("%ssum is %g with a NaN among the scores", what, sums[m-1])
 					}
 				}
 			}

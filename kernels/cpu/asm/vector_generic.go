@@ -3,6 +3,7 @@ package asm
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 
 	"pipe.dev/kernels/half"
 )
@@ -226,7 +227,14 @@ func streamMomentsCenter(x []float32, shift float64, out, before []float32, high
 	return moments(x, shift)
 }
 
-func weigh(p []float32, greatest *float32, total *float64) (shrink float32) {
+func weigh(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32) {
+	tops, sums, shrinks := unsafe.Slice(greatest, m), unsafe.Slice(totals, m), unsafe.Slice(shrink, m)
+	for i, s := range unsafe.Slice(seen, m) {
+		shrinks[i] = weighRow(unsafe.Slice(p, i*ld+s[1])[i*ld+s[0]:], &tops[i], &sums[i])
+	}
+}
+
+func weighRow(p []float32, greatest *float32, total *float64) (shrink float32) {
 	top := float32(math.Inf(-1))
 	for _, v := range p {
 		if v > top {

@@ -132,8 +132,8 @@ func TestWeighErrors(t *testing.T) {
 	}
 	// The weights of a row are those of softmax, whatever its scores.
 	p := []float32{3, 5, -200, 4.5}
-	greatest, total := float32(-1e29), 0.
-	Generic().Weigh(p, &greatest, &total)
+	greatest, shrink, total := [16]float32{-1e29}, [16]float32{}, 0.
+	Generic().Weigh(1, &p[0], len(p), &[2]int{0, len(p)}, &greatest[0], &total, &shrink[0])
 	for i, x := range []float64{3, 5, -200, 4.5} {
 		sum := math.Exp(-2) + 1 + math.Exp(-0.5)
 		if got, want := float64(p[i])/total, math.Exp(x-5)/sum; math.Abs(got-want) > 3e-7 {

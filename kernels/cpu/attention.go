@@ -55,7 +55,7 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	d, dv := a.In[0].Shape[3], a.In[2].Shape[3]
 	wide, panels := multiple(d, 16), multiple(dv, asm.Panel)
 	fixed := func(block int) int {
-		return block*(wide+panels+1) + b.asm.Rows*(block+16) + asm.Panel*wide + 3*slack + soFarFloats
+		return block*(wide+panels+1) + b.asm.Rows*(block+16) + asm.Panel*wide + soFarFloats
 	}
 	if s.attending, err = newAttending(b, at, a.In, vs, wide+panels+4, 8, fixed); err != nil {
 		return nil, err
@@ -76,11 +76,8 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 }
 
 func (s *attention) place(wide, panels int) {
-	at := 0
-	take := func(n int) int {
-		at += n
-		return at - n
-	}
+	var at places
+	take := at.take
 	r := &s.room
 	r.soFar = newSoFar(take, s.height, panels, s.block)
 	r.rows = take(s.height * wide)

@@ -66,16 +66,13 @@ func (s *attention) divided(most int) *attention {
 
 // place lays out the memory of a worker, and returns how much it is.
 func (f *fewAttention) place() int {
-	at := 0
-	take := func(n int) int {
-		at += n
-		return at - n
-	}
+	var at places
+	take := at.take
 	n, r := f.groupsOf*f.rows, &f.room
 	r.soFar = newSoFar(take, n, f.width[1], f.block)
 	r.queries, r.scores, r.keys = take(n*f.width[0]), take(n*f.ld), take(asm.Panel*f.width[0]+slack)
 	r.buf = take(max(asm.Panel*f.width[0], fewKeys*f.groupsOf*max(f.d, f.dv)))
-	return at
+	return int(at)
 }
 
 func (f *fewAttention) step() kernels.Step {

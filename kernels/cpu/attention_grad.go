@@ -105,11 +105,8 @@ func bindAttentionGrad(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels
 }
 
 func (s *attentionGrad) place(wide, wideV, over int) {
-	at := 0
-	take := func(n int) int {
-		at += n
-		return at - n
-	}
+	var at places
+	take := at.take
 	h, r := s.height, &s.room
 	r.queries, r.dys = take(h*wide), take(h*wideV)
 	r.sums = take(h * over)

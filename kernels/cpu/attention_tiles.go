@@ -76,20 +76,31 @@ func newAttending(b *Backend, at op.AttentionAttr, in []kernels.Tensor, vs []vec
 	s.ld = s.block + 16
 	s.limits(in, vs)
 	s.changes = s.softcap > 0 || at.Distances > 0 || s.maskStrides != nil || s.slopes != nil || s.segments.there()
-	s.height = min(mostRows, (localFloats-fixed(s.block)-2*slack)/perRow)
+	s.height = min(mostRows, (localFloats-fixed(s.block)-lines)/perRow)
 	if s.height <= 0 {
 		return s, fmt.Errorf("attention: heads of %d and %d elements are too large", s.d, s.dv)
 	}
 	// Blocks of rows that are alike, of whole tiles.
 	s.height = parts(s.seq*s.share, parts(s.seq*s.share, s.height))
-	if whole := multiple(s.height, b.asm.Rows); whole <= mostRows && fixed(s.block)+2*slack+whole*perRow <= localFloats {
+	if whole := multiple(s.height, b.asm.Rows); whole <= mostRows && fixed(s.block)+lines+whole*perRow <= localFloats {
 		s.height = whole
 	}
 	return s, nil
 }
 
-// slack is what an Interleave may write beyond its end.
-const slack = 16
+const (
+	slack = 16         // what an Interleave may write beyond its end
+	lines = 12 * slack // and all that is lost so that no vector lies on two lines of the cache
+)
+
+// places hands out floats of a worker's memory, from the beginning of a line of the cache on.
+type places int
+
+func (p *places) take(n int) int {
+	at := int(*p)
+	*p += places(multiple(n, 16))
+	return at
+}
 
 // attends reports whether in begins with the inputs of attention, in types that
 // kernels read, of heads that are not too large. Keys and values may be in blocks.

@@ -15,12 +15,12 @@ const (
 	// mostTile is how many rows a tile has at most.
 	mostTile = 12
 	// soFarFloats is what there is beside what each row and each key of a block needs.
-	soFarFloats = 4*mostTile + 3*slack
+	soFarFloats = 4*mostTile + 2*slack
 )
 
 // newSoFar has room for some rows, with sums width apart, and for masks of a block of keys.
 func newSoFar(take func(n int) int, rows, width, block int) soFar {
-	return soFar{totals: take(2 * rows), seen: take(4 * mostTile), shrink: take(slack), greatest: take(multiple(rows, 2) + slack),
+	return soFar{totals: take(2 * rows), seen: take(4 * mostTile), shrink: take(slack), greatest: take(rows + slack),
 		sums: take(rows * width), width: width, mask: take(block)}
 }
 

@@ -147,12 +147,11 @@ func (w *attentionWork) keyBlock(j, n int) {
 
 // tile adds what some rows get from some keys.
 func (w *attentionWork) tile(t scoreTile) {
-	product, rows, sums := w.b.asm.ByRow[asm.F32][t.m], first(w.local[w.room.rows+(t.r-w.lo)*w.wide:]), w.room.row(w.local, t.r-w.lo)
-	keys, values, scores := w.local[w.room.keys:], w.local[w.room.values:], w.local[w.room.scores:]
-	for c := t.start; c < t.seen; c += asm.Panel {
-		product(w.d, rows, w.wide, floatBytes(first(keys[c*w.wide:])), asm.Panel, &scores[c], w.ld, nil, 0)
-	}
+	rows, scores, sums := w.local[w.room.rows+(t.r-w.lo)*w.wide:], w.local[w.room.scores:], w.room.row(w.local, t.r-w.lo)
+	keys, values := w.local[w.room.keys+t.start*w.wide:], w.local[w.room.values:]
+	w.b.asm.Scores[t.m](w.d, &rows[0], w.wide, &keys[0], asm.Panel*w.wide, parts(t.seen-t.start, asm.Panel), &scores[t.start], w.ld)
 	w.weigh(w.local, scores, &w.room.soFar, t.r-w.lo, t)
+	product := w.b.asm.ByRow[asm.F32][t.m]
 	for c := 0; c < w.dv; c += asm.Panel {
 		if w.dv-c <= asm.Panel/2 {
 			product = w.b.asm.ByRowHalf[t.m]

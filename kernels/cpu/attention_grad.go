@@ -226,12 +226,11 @@ func (w *gradWork) spread(sums, rows, weights []float32, dim, n int) {
 // the gradients of their scores, zero where a row does not see a key.
 func (w *gradWork) weigh(lo, j, n, row, m, from, seen int) {
 	wide, wideV := multiple(w.d, 16), multiple(w.dv, 16)
-	local, r, product := w.local, &w.room, w.b.asm.ByRow[asm.F32][m]
+	local, r, product := w.local, &w.room, w.b.asm.Scores[m]
 	p, ds := local[r.weights+(row-lo)*w.ld:], local[r.ds+(row-lo)*w.ld:]
-	for c := from; c < seen; c += asm.Panel {
-		product(w.d, &local[r.queries+(row-lo)*wide], wide, floatBytes(&local[r.keys+c*wide]), asm.Panel, &p[c], w.ld, nil, 0)
-		product(w.dv, &local[r.dys+(row-lo)*wideV], wideV, floatBytes(&local[r.values+c*wideV]), asm.Panel, &ds[c], w.ld, nil, 0)
-	}
+	panels := parts(seen-from, asm.Panel)
+	product(w.d, &local[r.queries+(row-lo)*wide], wide, &local[r.keys+from*wide], asm.Panel*wide, panels, &p[from], w.ld)
+	product(w.dv, &local[r.dys+(row-lo)*wideV], wideV, &local[r.values+from*wideV], asm.Panel*wideV, panels, &ds[from], w.ld)
 	all := multiple(n, asm.Panel)
 	for i := range m {
 		from, to := w.sees(w.z, row+i, j, n)

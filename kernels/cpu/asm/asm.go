@@ -27,6 +27,11 @@ const Panel = 32
 // continued by another call with load set.
 type Strided func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores is a tile of rows by row, for a fixed number of rows, times panels that
+// lie apart floats from one to the next, of k rows of Panel columns each. The chains are those of
+// Strided, from zero; column j of panel i is element 32 i + j of a row of c.
+type Scores func(k int, a *float32, lda int, b *float32, apart, panels int, c *float32, ldc int)
+
 // Gemv is one row times several neighbouring panels, which lie stride bytes
 // apart. y has Panel elements for each; so has bias, which may be nil. Its
 // chains are those of Strided.
@@ -56,6 +61,7 @@ type Kernels struct {
 	ByRow      [3][]Strided // by height, from 1 to Rows
 	ByRowHalf  []Strided    // the first half of a panel alone, of F32
 	ByCol      []Strided    // of F32 alone
+	Scores     []Scores     // by height
 	Gemv       [3]Gemv
 	Mix        [3]Mix
 	Dots       [3]Dots

@@ -89,6 +89,11 @@ func ByCol1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores1Y is the Scores of 1 rows.
+//
+//go:noescape
+func Scores1Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow2YF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
@@ -113,6 +118,11 @@ func ByCol2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByRowHalf2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores2Y is the Scores of 2 rows.
+//
+//go:noescape
+func Scores2Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // ByRow3YF32 is the Strided of 3 rows over F32 weights.
 //
@@ -139,6 +149,11 @@ func ByCol3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores3Y is the Scores of 3 rows.
+//
+//go:noescape
+func Scores3Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow4YF32 is the Strided of 4 rows over F32 weights.
 //
 //go:noescape
@@ -163,6 +178,11 @@ func ByCol4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByRowHalf4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores4Y is the Scores of 4 rows.
+//
+//go:noescape
+func Scores4Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // ByRow5YF32 is the Strided of 5 rows over F32 weights.
 //
@@ -189,6 +209,11 @@ func ByCol5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores5Y is the Scores of 5 rows.
+//
+//go:noescape
+func Scores5Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow6YF32 is the Strided of 6 rows over F32 weights.
 //
 //go:noescape
@@ -213,6 +238,11 @@ func ByCol6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByRowHalf6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores6Y is the Scores of 6 rows.
+//
+//go:noescape
+func Scores6Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // PeakY executes n times 10 independent vector multiply-adds of 8 lanes.
 func PeakY(n int)

@@ -15,6 +15,7 @@ func AVX2() Kernels {
 		},
 		ByRowHalf:  []Strided{nil, ByRowHalf1YF32, ByRowHalf2YF32, ByRowHalf3YF32, ByRowHalf4YF32, ByRowHalf5YF32, ByRowHalf6YF32},
 		ByCol:      []Strided{nil, ByCol1YF32, ByCol2YF32, ByCol3YF32, ByCol4YF32, ByCol5YF32, ByCol6YF32},
+		Scores:     []Scores{nil, Scores1Y, Scores2Y, Scores3Y, Scores4Y, Scores5Y, Scores6Y},
 		Gemv:       [3]Gemv{GemvYF32, GemvYBF16, GemvYF16},
 		Mix:        [3]Mix{MixYF32, MixYBF16, MixYF16},
 		Dots:       [3]Dots{DotsYF32, DotsYBF16, DotsYF16},

@@ -89,6 +89,11 @@ func ByCol1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores1Z is the Scores of 1 rows.
+//
+//go:noescape
+func Scores1Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow2ZF32 is the Strided of 2 rows over F32 weights.
 //
 //go:noescape
@@ -113,6 +118,11 @@ func ByCol2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByRowHalf2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores2Z is the Scores of 2 rows.
+//
+//go:noescape
+func Scores2Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // ByRow3ZF32 is the Strided of 3 rows over F32 weights.
 //
@@ -139,6 +149,11 @@ func ByCol3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores3Z is the Scores of 3 rows.
+//
+//go:noescape
+func Scores3Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow4ZF32 is the Strided of 4 rows over F32 weights.
 //
 //go:noescape
@@ -163,6 +178,11 @@ func ByCol4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByRowHalf4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores4Z is the Scores of 4 rows.
+//
+//go:noescape
+func Scores4Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // ByRow5ZF32 is the Strided of 5 rows over F32 weights.
 //
@@ -189,6 +209,11 @@ func ByCol5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores5Z is the Scores of 5 rows.
+//
+//go:noescape
+func Scores5Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow6ZF32 is the Strided of 6 rows over F32 weights.
 //
 //go:noescape
@@ -213,6 +238,11 @@ func ByCol6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByRowHalf6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores6Z is the Scores of 6 rows.
+//
+//go:noescape
+func Scores6Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // ByRow7ZF32 is the Strided of 7 rows over F32 weights.
 //
@@ -239,6 +269,11 @@ func ByCol7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores7Z is the Scores of 7 rows.
+//
+//go:noescape
+func Scores7Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow8ZF32 is the Strided of 8 rows over F32 weights.
 //
 //go:noescape
@@ -263,6 +298,11 @@ func ByCol8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //
 //go:noescape
 func ByRowHalf8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores8Z is the Scores of 8 rows.
+//
+//go:noescape
+func Scores8Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // ByRow9ZF32 is the Strided of 9 rows over F32 weights.
 //
@@ -289,6 +329,11 @@ func ByCol9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByRowHalf9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores9Z is the Scores of 9 rows.
+//
+//go:noescape
+func Scores9Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow10ZF32 is the Strided of 10 rows over F32 weights.
 //
 //go:noescape
@@ -313,6 +358,11 @@ func ByCol10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //
 //go:noescape
 func ByRowHalf10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores10Z is the Scores of 10 rows.
+//
+//go:noescape
+func Scores10Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // ByRow11ZF32 is the Strided of 11 rows over F32 weights.
 //
@@ -339,6 +389,11 @@ func ByCol11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //go:noescape
 func ByRowHalf11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
+// Scores11Z is the Scores of 11 rows.
+//
+//go:noescape
+func Scores11Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
 // ByRow12ZF32 is the Strided of 12 rows over F32 weights.
 //
 //go:noescape
@@ -363,6 +418,11 @@ func ByCol12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //
 //go:noescape
 func ByRowHalf12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
+
+// Scores12Z is the Scores of 12 rows.
+//
+//go:noescape
+func Scores12Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 
 // PeakZ executes n times 10 independent vector multiply-adds of 16 lanes.
 func PeakZ(n int)

@@ -15,6 +15,7 @@ func AVX512() Kernels {
 		},
 		ByRowHalf:  []Strided{nil, ByRowHalf1ZF32, ByRowHalf2ZF32, ByRowHalf3ZF32, ByRowHalf4ZF32, ByRowHalf5ZF32, ByRowHalf6ZF32, ByRowHalf7ZF32, ByRowHalf8ZF32, ByRowHalf9ZF32, ByRowHalf10ZF32, ByRowHalf11ZF32, ByRowHalf12ZF32},
 		ByCol:      []Strided{nil, ByCol1ZF32, ByCol2ZF32, ByCol3ZF32, ByCol4ZF32, ByCol5ZF32, ByCol6ZF32, ByCol7ZF32, ByCol8ZF32, ByCol9ZF32, ByCol10ZF32, ByCol11ZF32, ByCol12ZF32},
+		Scores:     []Scores{nil, Scores1Z, Scores2Z, Scores3Z, Scores4Z, Scores5Z, Scores6Z, Scores7Z, Scores8Z, Scores9Z, Scores10Z, Scores11Z, Scores12Z},
 		Gemv:       [3]Gemv{GemvZF32, GemvZBF16, GemvZF16},
 		Mix:        [3]Mix{MixZF32, MixZBF16, MixZF16},
 		Dots:       [3]Dots{DotsZF32, DotsZBF16, DotsZF16},

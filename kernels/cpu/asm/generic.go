@@ -12,10 +12,11 @@ const genericRows = 4
 
 // Generic holds the portable loops, which define what the others compute.
 func Generic() Kernels {
-	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), Windows: genericWindows(), ByCol: []Strided{nil}, ByRowHalf: []Strided{nil}}
+	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), Windows: genericWindows(), ByCol: []Strided{nil}, ByRowHalf: []Strided{nil}, Scores: []Scores{nil}}
 	for m := 1; m <= genericRows; m++ {
 		k.ByCol = append(k.ByCol, strided(m, F32, false, Panel))
 		k.ByRowHalf = append(k.ByRowHalf, strided(m, F32, true, Panel/2))
+		k.Scores = append(k.Scores, scores(m))
 	}
 	for kind := range Kinds {
 		k.Quantise[kind], k.Blocks[kind] = quantise(kind), []Blocks{nil}
@@ -37,6 +38,16 @@ func Generic() Kernels {
 		k.Gemv[s], k.Mix[s], k.Dots[s], k.Interleave[s] = gemv(st), mix(st), dots(st), interleave(st)
 	}
 	return k
+}
+
+func scores(m int) Scores {
+	tile := strided(m, F32, true, Panel)
+	return func(k int, a *float32, lda int, b *float32, apart, panels int, c *float32, ldc int) {
+		from, to := unsafe.Pointer(b), unsafe.Pointer(c)
+		for i := range panels {
+			tile(k, a, lda, (*byte)(unsafe.Add(from, 4*apart*i)), Panel, (*float32)(unsafe.Add(to, 4*Panel*i)), ldc, nil, 0)
+		}
+	}
 }
 
 // load widens len(dst) elements from p on.

@@ -76,6 +76,7 @@ func (s isa) products() {
 		}
 		s.strided(m, byCol, elems[0])
 		s.strided(m, byRowHalf, elems[0])
+		s.scores(m)
 	}
 	s.peak()
 	if s.name == "AVX2" {

@@ -28,6 +28,11 @@ func (s isa) table() string {
 	heights("ByRowHalf", elems[0])
 	b.WriteString("\t\tByCol: []Strided")
 	heights("ByCol", elems[0])
+	b.WriteString("\t\tScores: []Scores{nil")
+	for m := 1; m <= s.rows; m++ {
+		fmt.Fprintf(&b, ", Scores%d%s", m, s.suffix)
+	}
+	b.WriteString("},\n")
 	for _, f := range []string{"Gemv", "Mix", "Dots", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {

@@ -148,14 +148,10 @@ func (w *attentionWork) keyBlock(j, n int) {
 // tile adds what some rows get from some keys.
 func (w *attentionWork) tile(t scoreTile) {
 	rows, scores, sums := w.local[w.room.rows+(t.r-w.lo)*w.wide:], w.local[w.room.scores:], w.room.row(w.local, t.r-w.lo)
-	keys, values := w.local[w.room.keys+t.start*w.wide:], w.local[w.room.values:]
+	keys, values := w.local[w.room.keys+t.start*w.wide:], w.local[w.room.values+t.start*asm.Panel:]
 	w.b.asm.Scores[t.m](w.d, &rows[0], w.wide, &keys[0], asm.Panel*w.wide, parts(t.seen-t.start, asm.Panel), &scores[t.start], w.ld)
 	w.weigh(w.local, scores, &w.room.soFar, t.r-w.lo, t)
-	product := w.b.asm.ByRow[asm.F32][t.m]
-	for c := 0; c < w.dv; c += asm.Panel {
-		if w.dv-c <= asm.Panel/2 {
-			product = w.b.asm.ByRowHalf[t.m]
-		}
-		product(t.seen-t.start, &scores[t.start], w.ld, floatBytes(&values[c*w.block+t.start*asm.Panel]), asm.Panel, &sums[c], w.panels, nil, 1)
+	if w.dv > 0 {
+		w.b.asm.Values[t.m](t.seen-t.start, &scores[t.start], w.ld, &values[0], asm.Panel*w.block, w.dv, &sums[0], w.panels, &w.local[w.room.shrink])
 	}
 }

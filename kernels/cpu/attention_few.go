@@ -128,6 +128,11 @@ func (w *fewWork) run() {
 		w.products(j, start, n)
 		for g := w.first; g < w.last; g++ {
 			w.weigh(w.local, w.local[w.room.scores+w.row(g, 0)*w.ld:], &w.room.soFar, w.row(g, 0), scoreTile{w.z, g, 0, w.rows, j, n, start, n})
+			for r, shrink := range w.local[w.room.shrink:][:w.rows] {
+				if sums := w.sums(g, r)[:w.dv]; shrink != 1 {
+					w.b.asm.MulS(sums, sums, shrink)
+				}
+			}
 		}
 		for c := start; c < n; c += fewKeys {
 			v := w.decoded(w.v, w.dv, j+c, min(fewKeys, n-c))

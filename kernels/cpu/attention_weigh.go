@@ -46,8 +46,7 @@ func (so *soFar) total(local []float32, i int) *float64 {
 type scoreTile struct{ z, group, r, m, j, n, start, seen int }
 
 // weigh turns the products of rows with keys, a row of p each, into weights, zero
-// where a row does not see a key, and scales the sums that there are by what weights shrink. The first row
-// is the i-th at hand.
+// where a row does not see a key, and says by what those of earlier keys shrink. The first row is the i-th at hand.
 func (s *attention) weigh(local, p []float32, so *soFar, i int, t scoreTile) {
 	seen := unsafe.Slice((*[2]int)(unsafe.Pointer(&local[so.seen])), mostTile)[:t.m]
 	s.seenBy(seen, t)
@@ -60,11 +59,6 @@ func (s *attention) weigh(local, p []float32, so *soFar, i int, t scoreTile) {
 		}
 	}
 	s.b.asm.Weigh(t.m, &p[0], s.ld, &seen[0], &local[so.greatest+i], so.total(local, i), &local[so.shrink])
-	for k, shrink := range local[so.shrink:][:t.m] {
-		if sums := so.row(local, i+k)[:s.dv]; shrink != 1 {
-			s.b.asm.MulS(sums, sums, shrink)
-		}
-	}
 }
 
 // seenBy sets which keys of a tile each row sees, counted from the block's first one; where there

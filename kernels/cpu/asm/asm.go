@@ -32,6 +32,11 @@ type Strided func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc 
 // Strided, from zero; column j of panel i is element 32 i + j of a row of c.
 type Scores func(k int, a *float32, lda int, b *float32, apart, panels int, c *float32, ldc int)
 
+// Values is a tile of rows by row, for a fixed number of rows, times the first width of the
+// columns of panels that lie as those of Scores. The chains are those of Strided, from shrink[i] c[i*ldc+j]
+// on. width > 0; of the last panel a half or all is computed and written.
+type Values func(k int, a *float32, lda int, b *float32, apart, width int, c *float32, ldc int, shrink *float32)
+
 // Gemv is one row times several neighbouring panels, which lie stride bytes
 // apart. y has Panel elements for each; so has bias, which may be nil. Its
 // chains are those of Strided.
@@ -59,9 +64,9 @@ type Kernels struct {
 	Rows       int          // largest height of a Strided
 	Panels     int          // panels that a Gemv takes
 	ByRow      [3][]Strided // by height, from 1 to Rows
-	ByRowHalf  []Strided    // the first half of a panel alone, of F32
 	ByCol      []Strided    // of F32 alone
-	Scores     []Scores     // by height
+	Scores     []Scores     // by height, as are
+	Values     []Values
 	Gemv       [3]Gemv
 	Mix        [3]Mix
 	Dots       [3]Dots

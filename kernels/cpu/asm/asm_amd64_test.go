@@ -117,7 +117,6 @@ func TestStrided(t *testing.T) {
 					testStrided(t, fmt.Sprintf("%s by row, %d", what, s), kernels.ByRow[s][m], r, s, m, k, k+3, 1, Panel)
 				}
 				testStrided(t, what+" by column", kernels.ByCol[m], r, F32, m, k, 1, m+2, Panel)
-				testStrided(t, what+" by row, a half", kernels.ByRowHalf[m], r, F32, m, k, k+3, 1, Panel/2)
 			}
 		}
 	}
@@ -153,6 +152,46 @@ func testStrided(t *testing.T, what string, f Strided, r *rand.Rand, s Storage, 
 		}
 	}
 }
+
+// Scores and Values are tiles of Strided, panel after panel.
+func TestPanels(t *testing.T) {
+	for name, kernels := range tiers(t) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for m := 1; m <= kernels.Rows; m++ {
+			for _, k := range []int{0, 1, 4, 7, 64} {
+				lda, apart, ldc := k+3, k*Panel+16, 3*Panel+5
+				a, b, c, shrink := random(r, m*lda+1), random(r, 3*apart), random(r, m*ldc), random(r, m)
+				one, half := strided(1, F32, true, Panel), strided(1, F32, true, Panel/2)
+				got, want := slices.Clone(c), slices.Clone(c)
+				kernels.Scores[m](k, &a[0], lda, &b[0], apart, 3, &got[0], ldc)
+				for i := range 3 * m {
+					row, p := i/3, i%3*Panel
+					one(k, &a[row*lda], lda, store(F32, b[i%3*apart:]), Panel, &want[row*ldc+p], ldc, nil, 0)
+				}
+				sameBits(t, fmt.Sprintf("%s: scores of %d rows, k %d", name, m, k), got, want)
+				for _, width := range []int{1, 16, 17, 32, 48, 64, 80, 96} {
+					got, want := slices.Clone(c), slices.Clone(c)
+					kernels.Values[m](k, &a[0], lda, &b[0], apart, width, &got[0], ldc, &shrink[0])
+					for i := range 3 * m {
+						row, p, f := i/3, i%3*Panel, one
+						if width-p <= Panel/2 {
+							f = half
+						}
+						for j := p; j < min(p+Panel, multipleOf(width, Panel/2)); j++ {
+							want[row*ldc+j] *= shrink[row]
+						}
+						if p < width {
+							f(k, &a[row*lda], lda, store(F32, b[i%3*apart:]), Panel, &want[row*ldc+p], ldc, nil, 1)
+						}
+					}
+					sameBits(t, fmt.Sprintf("%s: values of %d rows, k %d, width %d", name, m, k, width), got, want)
+				}
+			}
+		}
+	}
+}
+
+func multipleOf(n, unit int) int { return (n + unit - 1) / unit * unit }
 
 func TestGemv(t *testing.T) {
 	for name, kernels := range tiers(t) {

@@ -84,15 +84,15 @@ func ByRow1YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf1YF32 is the Strided of 1 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores1Y is the Scores of 1 rows.
 //
 //go:noescape
 func Scores1Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values1Y is the Values of 1 rows.
+//
+//go:noescape
+func Values1Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow2YF32 is the Strided of 2 rows over F32 weights.
 //
@@ -114,15 +114,15 @@ func ByRow2YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf2YF32 is the Strided of 2 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores2Y is the Scores of 2 rows.
 //
 //go:noescape
 func Scores2Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values2Y is the Values of 2 rows.
+//
+//go:noescape
+func Values2Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow3YF32 is the Strided of 3 rows over F32 weights.
 //
@@ -144,15 +144,15 @@ func ByRow3YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf3YF32 is the Strided of 3 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores3Y is the Scores of 3 rows.
 //
 //go:noescape
 func Scores3Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values3Y is the Values of 3 rows.
+//
+//go:noescape
+func Values3Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow4YF32 is the Strided of 4 rows over F32 weights.
 //
@@ -174,15 +174,15 @@ func ByRow4YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf4YF32 is the Strided of 4 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores4Y is the Scores of 4 rows.
 //
 //go:noescape
 func Scores4Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values4Y is the Values of 4 rows.
+//
+//go:noescape
+func Values4Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow5YF32 is the Strided of 5 rows over F32 weights.
 //
@@ -204,15 +204,15 @@ func ByRow5YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf5YF32 is the Strided of 5 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores5Y is the Scores of 5 rows.
 //
 //go:noescape
 func Scores5Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values5Y is the Values of 5 rows.
+//
+//go:noescape
+func Values5Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow6YF32 is the Strided of 6 rows over F32 weights.
 //
@@ -234,15 +234,15 @@ func ByRow6YF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf6YF32 is the Strided of 6 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores6Y is the Scores of 6 rows.
 //
 //go:noescape
 func Scores6Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values6Y is the Values of 6 rows.
+//
+//go:noescape
+func Values6Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // PeakY executes n times 10 independent vector multiply-adds of 8 lanes.
 func PeakY(n int)

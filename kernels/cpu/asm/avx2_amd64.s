@@ -1602,190 +1602,273 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf1YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, FMA3
-TEXT ·ByRowHalf1YF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    ldb+32(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+24(FP), SI
-	MOVQ    bias+56(FP), DI
-	MOVQ    load+64(FP), R8
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	TESTQ   R8, R8
-	JE      begin0
-	MOVQ    AX, R8
-	VMOVUPS (R8), Y0
-	VMOVUPS 32(R8), Y1
-
-begin0:
-	MOVQ DX, R8
-	SHRQ $0x02, R8
-	JE   tail0
-
-block0:
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, SI
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	VBROADCASTSS 4(BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, SI
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	VBROADCASTSS 8(BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, SI
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	VBROADCASTSS 12(BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, SI
-	ADDQ         $0x10, BX
-	DECQ         R8
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, DX
-	JE   store0
-
-one0:
-	VMOVUPS      (SI), Y2
-	VMOVUPS      32(SI), Y3
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         CX, SI
-	ADDQ         $0x04, BX
-	DECQ         DX
-	JNE          one0
-
-store0:
-	TESTQ   DI, DI
-	JE      write0
-	VMOVUPS (DI), Y2
-	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(DI), Y2
-	VADDPS  Y2, Y1, Y1
-
-write0:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VZEROUPPER
-	RET
-
 // func Scores1Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, FMA3
 TEXT ·Scores1Y(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
 	SHLQ $0x02, AX
-	MOVQ ldc+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ b+24(FP), AX
-	MOVQ c+48(FP), CX
-	MOVQ k+0(FP), DX
-	MOVQ a+8(FP), BX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), AX
 
 panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   AX, SI
-	MOVQ   DX, DI
+	MOVQ   DX, CX
+	MOVQ   SI, DI
 	SUBQ   $0x04, DI
-	JL     tail0
+	JL     tail32_0
 
-block0:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI), Y6
-	VMOVUPS      64(SI), Y7
-	VMOVUPS      96(SI), Y8
-	VBROADCASTSS (BX), Y4
+block32_0:
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      64(CX), Y7
+	VMOVUPS      96(CX), Y8
+	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y5, Y4, Y0
 	VFMADD231PS  Y6, Y4, Y1
 	VFMADD231PS  Y7, Y4, Y2
 	VFMADD231PS  Y8, Y4, Y3
-	VMOVUPS      128(SI), Y5
-	VMOVUPS      160(SI), Y6
-	VMOVUPS      192(SI), Y7
-	VMOVUPS      224(SI), Y8
-	VBROADCASTSS 4(BX), Y4
+	VMOVUPS      128(CX), Y5
+	VMOVUPS      160(CX), Y6
+	VMOVUPS      192(CX), Y7
+	VMOVUPS      224(CX), Y8
+	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  Y5, Y4, Y0
 	VFMADD231PS  Y6, Y4, Y1
 	VFMADD231PS  Y7, Y4, Y2
 	VFMADD231PS  Y8, Y4, Y3
-	VMOVUPS      256(SI), Y5
-	VMOVUPS      288(SI), Y6
-	VMOVUPS      320(SI), Y7
-	VMOVUPS      352(SI), Y8
-	VBROADCASTSS 8(BX), Y4
+	VMOVUPS      256(CX), Y5
+	VMOVUPS      288(CX), Y6
+	VMOVUPS      320(CX), Y7
+	VMOVUPS      352(CX), Y8
+	VBROADCASTSS 8(AX), Y4
 	VFMADD231PS  Y5, Y4, Y0
 	VFMADD231PS  Y6, Y4, Y1
 	VFMADD231PS  Y7, Y4, Y2
 	VFMADD231PS  Y8, Y4, Y3
-	VMOVUPS      384(SI), Y5
-	VMOVUPS      416(SI), Y6
-	VMOVUPS      448(SI), Y7
-	VMOVUPS      480(SI), Y8
-	VBROADCASTSS 12(BX), Y4
+	VMOVUPS      384(CX), Y5
+	VMOVUPS      416(CX), Y6
+	VMOVUPS      448(CX), Y7
+	VMOVUPS      480(CX), Y8
+	VBROADCASTSS 12(AX), Y4
 	VFMADD231PS  Y5, Y4, Y0
 	VFMADD231PS  Y6, Y4, Y1
 	VFMADD231PS  Y7, Y4, Y2
 	VFMADD231PS  Y8, Y4, Y3
-	ADDQ         $+512, SI
-	ADDQ         $0x10, BX
+	ADDQ         $+512, CX
+	ADDQ         $0x10, AX
 	SUBQ         $0x04, DI
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, DI
-	JE   end0
+	JE   end32_0
 
-one0:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI), Y6
-	VMOVUPS      64(SI), Y7
-	VMOVUPS      96(SI), Y8
-	VBROADCASTSS (BX), Y4
+one32_0:
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      64(CX), Y7
+	VMOVUPS      96(CX), Y8
+	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y5, Y4, Y0
 	VFMADD231PS  Y6, Y4, Y1
 	VFMADD231PS  Y7, Y4, Y2
 	VFMADD231PS  Y8, Y4, Y3
-	ADDQ         $+128, SI
-	ADDQ         $0x04, BX
+	ADDQ         $+128, CX
+	ADDQ         $0x04, AX
 	DECQ         DI
-	JNE          one0
+	JNE          one32_0
 
-end0:
-	MOVQ    DX, DI
+end32_0:
+	MOVQ    SI, DI
 	SHLQ    $0x02, DI
-	SUBQ    DI, BX
-	MOVQ    CX, SI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, 64(SI)
-	VMOVUPS Y3, 96(SI)
-	MOVQ    apart+32(FP), SI
-	SHLQ    $0x02, SI
-	ADDQ    SI, AX
-	ADDQ    $+128, CX
+	SUBQ    DI, AX
+	MOVQ    BX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	MOVQ    apart+32(FP), CX
+	LEAQ    (DX)(CX*4), DX
+	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values1Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, FMA3
+TEXT ·Values1Y(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), AX
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), CX
+	MOVQ         BX, DI
+	VBROADCASTSS (CX), Y3
+	VMULPS       (DI), Y3, Y0
+	VMULPS       32(DI), Y3, Y1
+	VMULPS       64(DI), Y3, Y2
+	VMULPS       96(DI), Y3, Y3
+	MOVQ         DX, CX
+	MOVQ         SI, DI
+	SUBQ         $0x04, DI
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      64(CX), Y7
+	VMOVUPS      96(CX), Y8
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y7, Y4, Y2
+	VFMADD231PS  Y8, Y4, Y3
+	VMOVUPS      128(CX), Y5
+	VMOVUPS      160(CX), Y6
+	VMOVUPS      192(CX), Y7
+	VMOVUPS      224(CX), Y8
+	VBROADCASTSS 4(AX), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y7, Y4, Y2
+	VFMADD231PS  Y8, Y4, Y3
+	VMOVUPS      256(CX), Y5
+	VMOVUPS      288(CX), Y6
+	VMOVUPS      320(CX), Y7
+	VMOVUPS      352(CX), Y8
+	VBROADCASTSS 8(AX), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y7, Y4, Y2
+	VFMADD231PS  Y8, Y4, Y3
+	VMOVUPS      384(CX), Y5
+	VMOVUPS      416(CX), Y6
+	VMOVUPS      448(CX), Y7
+	VMOVUPS      480(CX), Y8
+	VBROADCASTSS 12(AX), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y7, Y4, Y2
+	VFMADD231PS  Y8, Y4, Y3
+	ADDQ         $+512, CX
+	ADDQ         $0x10, AX
+	SUBQ         $0x04, DI
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, DI
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (CX), Y5
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      64(CX), Y7
+	VMOVUPS      96(CX), Y8
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y7, Y4, Y2
+	VFMADD231PS  Y8, Y4, Y3
+	ADDQ         $+128, CX
+	ADDQ         $0x04, AX
+	DECQ         DI
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, AX
+	MOVQ    BX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	MOVQ    apart+32(FP), CX
+	LEAQ    (DX)(CX*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), CX
+	MOVQ         BX, DI
+	VBROADCASTSS (CX), Y1
+	VMULPS       (DI), Y1, Y0
+	VMULPS       32(DI), Y1, Y1
+	MOVQ         DX, CX
+	MOVQ         SI, DI
+	SUBQ         $0x04, DI
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (CX), Y3
+	VMOVUPS      32(CX), Y4
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y3, Y2, Y0
+	VFMADD231PS  Y4, Y2, Y1
+	VMOVUPS      128(CX), Y3
+	VMOVUPS      160(CX), Y4
+	VBROADCASTSS 4(AX), Y2
+	VFMADD231PS  Y3, Y2, Y0
+	VFMADD231PS  Y4, Y2, Y1
+	VMOVUPS      256(CX), Y3
+	VMOVUPS      288(CX), Y4
+	VBROADCASTSS 8(AX), Y2
+	VFMADD231PS  Y3, Y2, Y0
+	VFMADD231PS  Y4, Y2, Y1
+	VMOVUPS      384(CX), Y3
+	VMOVUPS      416(CX), Y4
+	VBROADCASTSS 12(AX), Y2
+	VFMADD231PS  Y3, Y2, Y0
+	VFMADD231PS  Y4, Y2, Y1
+	ADDQ         $+512, CX
+	ADDQ         $0x10, AX
+	SUBQ         $0x04, DI
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, DI
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (CX), Y3
+	VMOVUPS      32(CX), Y4
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y3, Y2, Y0
+	VFMADD231PS  Y4, Y2, Y1
+	ADDQ         $+128, CX
+	ADDQ         $0x04, AX
+	DECQ         DI
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, AX
+	MOVQ    BX, AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -2448,127 +2531,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf2YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, FMA3
-TEXT ·ByRowHalf2YF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-
-begin0:
-	MOVQ SI, R10
-	SHRQ $0x02, R10
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DI)(DX*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS 4(DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(DI)(DX*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS 8(DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(DI)(DX*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS 12(DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(DI)(DX*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	DECQ         R10
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Y4
-	VMOVUPS      32(R8), Y5
-	VBROADCASTSS (DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (DI)(DX*1), Y6
-	VFMADD231PS  Y4, Y6, Y2
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Y4
-	VADDPS  Y4, Y0, Y0
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS 32(R9), Y4
-	VADDPS  Y4, Y1, Y1
-	VADDPS  Y4, Y3, Y3
-
-write0:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	VZEROUPPER
-	RET
-
 // func Scores2Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, FMA3
 TEXT ·Scores2Y(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 
 panel:
@@ -2583,9 +2555,9 @@ panel:
 	MOVQ   DX, R8
 	MOVQ   SI, R9
 	SUBQ   $0x04, R9
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R8), Y9
 	VMOVUPS      32(R8), Y10
 	VMOVUPS      64(R8), Y11
@@ -2645,13 +2617,13 @@ block0:
 	ADDQ         $+512, R8
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R9
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R9
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R8), Y9
 	VMOVUPS      32(R8), Y10
 	VMOVUPS      64(R8), Y11
@@ -2669,9 +2641,9 @@ one0:
 	ADDQ         $+128, R8
 	ADDQ         $0x04, DI
 	DECQ         R9
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R9
 	SHLQ    $0x02, R9
 	SUBQ    R9, DI
@@ -2686,11 +2658,238 @@ end0:
 	VMOVUPS Y6, 64(R8)
 	VMOVUPS Y7, 96(R8)
 	MOVQ    apart+32(FP), R8
-	SHLQ    $0x02, R8
-	ADDQ    R8, DX
+	LEAQ    (DX)(R8*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values2Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, FMA3
+TEXT ·Values2Y(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Y7
+	VMULPS       (R9), Y7, Y0
+	VMULPS       32(R9), Y7, Y1
+	VMULPS       64(R9), Y7, Y2
+	VMULPS       96(R9), Y7, Y3
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Y7
+	VMULPS       (R9), Y7, Y4
+	VMULPS       32(R9), Y7, Y5
+	VMULPS       64(R9), Y7, Y6
+	VMULPS       96(R9), Y7, Y7
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R8), Y9
+	VMOVUPS      32(R8), Y10
+	VMOVUPS      64(R8), Y11
+	VMOVUPS      96(R8), Y12
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y11, Y8, Y2
+	VFMADD231PS  Y12, Y8, Y3
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VFMADD231PS  Y11, Y8, Y6
+	VFMADD231PS  Y12, Y8, Y7
+	VMOVUPS      128(R8), Y9
+	VMOVUPS      160(R8), Y10
+	VMOVUPS      192(R8), Y11
+	VMOVUPS      224(R8), Y12
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y11, Y8, Y2
+	VFMADD231PS  Y12, Y8, Y3
+	VBROADCASTSS 4(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VFMADD231PS  Y11, Y8, Y6
+	VFMADD231PS  Y12, Y8, Y7
+	VMOVUPS      256(R8), Y9
+	VMOVUPS      288(R8), Y10
+	VMOVUPS      320(R8), Y11
+	VMOVUPS      352(R8), Y12
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y11, Y8, Y2
+	VFMADD231PS  Y12, Y8, Y3
+	VBROADCASTSS 8(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VFMADD231PS  Y11, Y8, Y6
+	VFMADD231PS  Y12, Y8, Y7
+	VMOVUPS      384(R8), Y9
+	VMOVUPS      416(R8), Y10
+	VMOVUPS      448(R8), Y11
+	VMOVUPS      480(R8), Y12
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y11, Y8, Y2
+	VFMADD231PS  Y12, Y8, Y3
+	VBROADCASTSS 12(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VFMADD231PS  Y11, Y8, Y6
+	VFMADD231PS  Y12, Y8, Y7
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R9
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R8), Y9
+	VMOVUPS      32(R8), Y10
+	VMOVUPS      64(R8), Y11
+	VMOVUPS      96(R8), Y12
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y11, Y8, Y2
+	VFMADD231PS  Y12, Y8, Y3
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VFMADD231PS  Y11, Y8, Y6
+	VFMADD231PS  Y12, Y8, Y7
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, R8
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	ADDQ    CX, R8
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	VMOVUPS Y6, 64(R8)
+	VMOVUPS Y7, 96(R8)
+	MOVQ    apart+32(FP), R8
+	LEAQ    (DX)(R8*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Y3
+	VMULPS       (R9), Y3, Y0
+	VMULPS       32(R9), Y3, Y1
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Y3
+	VMULPS       (R9), Y3, Y2
+	VMULPS       32(R9), Y3, Y3
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R8), Y5
+	VMOVUPS      32(R8), Y6
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VBROADCASTSS (DI)(AX*1), Y4
+	VFMADD231PS  Y5, Y4, Y2
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVUPS      128(R8), Y5
+	VMOVUPS      160(R8), Y6
+	VBROADCASTSS 4(DI), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y4
+	VFMADD231PS  Y5, Y4, Y2
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVUPS      256(R8), Y5
+	VMOVUPS      288(R8), Y6
+	VBROADCASTSS 8(DI), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y4
+	VFMADD231PS  Y5, Y4, Y2
+	VFMADD231PS  Y6, Y4, Y3
+	VMOVUPS      384(R8), Y5
+	VMOVUPS      416(R8), Y6
+	VBROADCASTSS 12(DI), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y4
+	VFMADD231PS  Y5, Y4, Y2
+	VFMADD231PS  Y6, Y4, Y3
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R9
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R8), Y5
+	VMOVUPS      32(R8), Y6
+	VBROADCASTSS (DI), Y4
+	VFMADD231PS  Y5, Y4, Y0
+	VFMADD231PS  Y6, Y4, Y1
+	VBROADCASTSS (DI)(AX*1), Y4
+	VFMADD231PS  Y5, Y4, Y2
+	VFMADD231PS  Y6, Y4, Y3
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -3760,152 +3959,16 @@ write1:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf3YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, FMA3
-TEXT ·ByRowHalf3YF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-
-begin0:
-	MOVQ SI, R10
-	SHRQ $0x02, R10
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DI)(DX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DI)(DX*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS 4(DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(DI)(DX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 4(DI)(DX*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS 8(DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(DI)(DX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 8(DI)(DX*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS 12(DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(DI)(DX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS 12(DI)(DX*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	DECQ         R10
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Y6
-	VMOVUPS      32(R8), Y7
-	VBROADCASTSS (DI), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (DI)(DX*1), Y8
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (DI)(DX*2), Y8
-	VFMADD231PS  Y6, Y8, Y4
-	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Y6
-	VADDPS  Y6, Y0, Y0
-	VADDPS  Y6, Y2, Y2
-	VADDPS  Y6, Y4, Y4
-	VMOVUPS 32(R9), Y6
-	VADDPS  Y6, Y1, Y1
-	VADDPS  Y6, Y3, Y3
-	VADDPS  Y6, Y5, Y5
-
-write0:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	VZEROUPPER
-	RET
-
 // func Scores3Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, FMA3
 TEXT ·Scores3Y(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 
 panel:
@@ -3918,9 +3981,9 @@ panel:
 	MOVQ   DX, R8
 	MOVQ   SI, R9
 	SUBQ   $0x04, R9
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R8), Y7
 	VMOVUPS      32(R8), Y8
 	VBROADCASTSS (DI), Y6
@@ -3968,13 +4031,13 @@ block0:
 	ADDQ         $+512, R8
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R9
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R9
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R8), Y7
 	VMOVUPS      32(R8), Y8
 	VBROADCASTSS (DI), Y6
@@ -3989,9 +4052,9 @@ one0:
 	ADDQ         $+128, R8
 	ADDQ         $0x04, DI
 	DECQ         R9
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R9
 	SHLQ    $0x02, R9
 	SUBQ    R9, DI
@@ -4013,9 +4076,9 @@ end0:
 	MOVQ    DX, R8
 	MOVQ    SI, R9
 	SUBQ    $0x04, R9
-	JL      tail16
+	JL      tail32_16
 
-block16:
+block32_16:
 	VMOVUPS      64(R8), Y7
 	VMOVUPS      96(R8), Y8
 	VBROADCASTSS (DI), Y6
@@ -4063,13 +4126,13 @@ block16:
 	ADDQ         $+512, R8
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R9
-	JGE          block16
+	JGE          block32_16
 
-tail16:
+tail32_16:
 	ADDQ $0x04, R9
-	JE   end16
+	JE   end32_16
 
-one16:
+one32_16:
 	VMOVUPS      64(R8), Y7
 	VMOVUPS      96(R8), Y8
 	VBROADCASTSS (DI), Y6
@@ -4084,9 +4147,9 @@ one16:
 	ADDQ         $+128, R8
 	ADDQ         $0x04, DI
 	DECQ         R9
-	JNE          one16
+	JNE          one32_16
 
-end16:
+end32_16:
 	MOVQ    SI, R9
 	SHLQ    $0x02, R9
 	SUBQ    R9, DI
@@ -4100,11 +4163,346 @@ end16:
 	VMOVUPS Y4, 64(R8)
 	VMOVUPS Y5, 96(R8)
 	MOVQ    apart+32(FP), R8
-	SHLQ    $0x02, R8
-	ADDQ    R8, DX
+	LEAQ    (DX)(R8*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values3Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, FMA3
+TEXT ·Values3Y(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Y5
+	VMULPS       (R9), Y5, Y0
+	VMULPS       32(R9), Y5, Y1
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Y5
+	VMULPS       (R9), Y5, Y2
+	VMULPS       32(R9), Y5, Y3
+	ADDQ         CX, R9
+	VBROADCASTSS 8(R8), Y5
+	VMULPS       (R9), Y5, Y4
+	VMULPS       32(R9), Y5, Y5
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R8), Y7
+	VMOVUPS      32(R8), Y8
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS (DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS (DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      128(R8), Y7
+	VMOVUPS      160(R8), Y8
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      256(R8), Y7
+	VMOVUPS      288(R8), Y8
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      384(R8), Y7
+	VMOVUPS      416(R8), Y8
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R9
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R8), Y7
+	VMOVUPS      32(R8), Y8
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS (DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS (DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one32_0
+
+end32_0:
+	MOVQ         SI, R9
+	SHLQ         $0x02, R9
+	SUBQ         R9, DI
+	MOVQ         BX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y2, (R8)
+	VMOVUPS      Y3, 32(R8)
+	ADDQ         CX, R8
+	VMOVUPS      Y4, (R8)
+	VMOVUPS      Y5, 32(R8)
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Y5
+	VMULPS       64(R9), Y5, Y0
+	VMULPS       96(R9), Y5, Y1
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Y5
+	VMULPS       64(R9), Y5, Y2
+	VMULPS       96(R9), Y5, Y3
+	ADDQ         CX, R9
+	VBROADCASTSS 8(R8), Y5
+	VMULPS       64(R9), Y5, Y4
+	VMULPS       96(R9), Y5, Y5
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail32_16
+
+block32_16:
+	VMOVUPS      64(R8), Y7
+	VMOVUPS      96(R8), Y8
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS (DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS (DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      192(R8), Y7
+	VMOVUPS      224(R8), Y8
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      320(R8), Y7
+	VMOVUPS      352(R8), Y8
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      448(R8), Y7
+	VMOVUPS      480(R8), Y8
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block32_16
+
+tail32_16:
+	ADDQ $0x04, R9
+	JE   end32_16
+
+one32_16:
+	VMOVUPS      64(R8), Y7
+	VMOVUPS      96(R8), Y8
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS (DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS (DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one32_16
+
+end32_16:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, R8
+	VMOVUPS Y0, 64(R8)
+	VMOVUPS Y1, 96(R8)
+	ADDQ    CX, R8
+	VMOVUPS Y2, 64(R8)
+	VMOVUPS Y3, 96(R8)
+	ADDQ    CX, R8
+	VMOVUPS Y4, 64(R8)
+	VMOVUPS Y5, 96(R8)
+	MOVQ    apart+32(FP), R8
+	LEAQ    (DX)(R8*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Y5
+	VMULPS       (R9), Y5, Y0
+	VMULPS       32(R9), Y5, Y1
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Y5
+	VMULPS       (R9), Y5, Y2
+	VMULPS       32(R9), Y5, Y3
+	ADDQ         CX, R9
+	VBROADCASTSS 8(R8), Y5
+	VMULPS       (R9), Y5, Y4
+	VMULPS       32(R9), Y5, Y5
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R8), Y7
+	VMOVUPS      32(R8), Y8
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS (DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS (DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      128(R8), Y7
+	VMOVUPS      160(R8), Y8
+	VBROADCASTSS 4(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      256(R8), Y7
+	VMOVUPS      288(R8), Y8
+	VBROADCASTSS 8(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	VMOVUPS      384(R8), Y7
+	VMOVUPS      416(R8), Y8
+	VBROADCASTSS 12(DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R9
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R8), Y7
+	VMOVUPS      32(R8), Y8
+	VBROADCASTSS (DI), Y6
+	VFMADD231PS  Y7, Y6, Y0
+	VFMADD231PS  Y8, Y6, Y1
+	VBROADCASTSS (DI)(AX*1), Y6
+	VFMADD231PS  Y7, Y6, Y2
+	VFMADD231PS  Y8, Y6, Y3
+	VBROADCASTSS (DI)(AX*2), Y6
+	VFMADD231PS  Y7, Y6, Y4
+	VFMADD231PS  Y8, Y6, Y5
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -5398,181 +5796,16 @@ write1:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf4YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, FMA3
-TEXT ·ByRowHalf4YF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	MOVQ SI, R11
-	SHRQ $0x02, R11
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DI)(DX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DI)(DX*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R10), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS 4(DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(DI)(DX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 4(DI)(DX*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(R10), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS 8(DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(DI)(DX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 8(DI)(DX*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(R10), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS 12(DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(DI)(DX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS 12(DI)(DX*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(R10), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Y8
-	VMOVUPS      32(R8), Y9
-	VBROADCASTSS (DI), Y10
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (DI)(DX*1), Y10
-	VFMADD231PS  Y8, Y10, Y2
-	VFMADD231PS  Y9, Y10, Y3
-	VBROADCASTSS (DI)(DX*2), Y10
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (R10), Y10
-	VFMADD231PS  Y8, Y10, Y6
-	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Y8
-	VADDPS  Y8, Y0, Y0
-	VADDPS  Y8, Y2, Y2
-	VADDPS  Y8, Y4, Y4
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(R9), Y8
-	VADDPS  Y8, Y1, Y1
-	VADDPS  Y8, Y3, Y3
-	VADDPS  Y8, Y5, Y5
-	VADDPS  Y8, Y7, Y7
-
-write0:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	VZEROUPPER
-	RET
-
 // func Scores4Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, FMA3
 TEXT ·Scores4Y(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -5589,9 +5822,9 @@ panel:
 	MOVQ   DX, R9
 	MOVQ   SI, R10
 	SUBQ   $0x04, R10
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R9), Y9
 	VMOVUPS      32(R9), Y10
 	VBROADCASTSS (DI), Y8
@@ -5652,13 +5885,13 @@ block0:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R10
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R9), Y9
 	VMOVUPS      32(R9), Y10
 	VBROADCASTSS (DI), Y8
@@ -5677,9 +5910,9 @@ one0:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -5707,9 +5940,9 @@ end0:
 	MOVQ    DX, R9
 	MOVQ    SI, R10
 	SUBQ    $0x04, R10
-	JL      tail16
+	JL      tail32_16
 
-block16:
+block32_16:
 	VMOVUPS      64(R9), Y9
 	VMOVUPS      96(R9), Y10
 	VBROADCASTSS (DI), Y8
@@ -5770,13 +6003,13 @@ block16:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block16
+	JGE          block32_16
 
-tail16:
+tail32_16:
 	ADDQ $0x04, R10
-	JE   end16
+	JE   end32_16
 
-one16:
+one32_16:
 	VMOVUPS      64(R9), Y9
 	VMOVUPS      96(R9), Y10
 	VBROADCASTSS (DI), Y8
@@ -5795,9 +6028,9 @@ one16:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one16
+	JNE          one32_16
 
-end16:
+end32_16:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -5815,11 +6048,423 @@ end16:
 	VMOVUPS Y6, 64(R9)
 	VMOVUPS Y7, 96(R9)
 	MOVQ    apart+32(FP), R9
-	SHLQ    $0x02, R9
-	ADDQ    R9, DX
+	LEAQ    (DX)(R9*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values4Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, FMA3
+TEXT ·Values4Y(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y7
+	VMULPS       (R10), Y7, Y0
+	VMULPS       32(R10), Y7, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y7
+	VMULPS       (R10), Y7, Y2
+	VMULPS       32(R10), Y7, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y7
+	VMULPS       (R10), Y7, Y4
+	VMULPS       32(R10), Y7, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y7
+	VMULPS       (R10), Y7, Y6
+	VMULPS       32(R10), Y7, Y7
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R9), Y9
+	VMOVUPS      32(R9), Y10
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS (DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      128(R9), Y9
+	VMOVUPS      160(R9), Y10
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      256(R9), Y9
+	VMOVUPS      288(R9), Y10
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      384(R9), Y9
+	VMOVUPS      416(R9), Y10
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R10
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R9), Y9
+	VMOVUPS      32(R9), Y10
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS (DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_0
+
+end32_0:
+	MOVQ         SI, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, DI
+	SUBQ         R10, R8
+	MOVQ         BX, R9
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      Y3, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      Y5, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	VMOVUPS      Y7, 32(R9)
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y7
+	VMULPS       64(R10), Y7, Y0
+	VMULPS       96(R10), Y7, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y7
+	VMULPS       64(R10), Y7, Y2
+	VMULPS       96(R10), Y7, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y7
+	VMULPS       64(R10), Y7, Y4
+	VMULPS       96(R10), Y7, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y7
+	VMULPS       64(R10), Y7, Y6
+	VMULPS       96(R10), Y7, Y7
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_16
+
+block32_16:
+	VMOVUPS      64(R9), Y9
+	VMOVUPS      96(R9), Y10
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS (DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      192(R9), Y9
+	VMOVUPS      224(R9), Y10
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      320(R9), Y9
+	VMOVUPS      352(R9), Y10
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      448(R9), Y9
+	VMOVUPS      480(R9), Y10
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_16
+
+tail32_16:
+	ADDQ $0x04, R10
+	JE   end32_16
+
+one32_16:
+	VMOVUPS      64(R9), Y9
+	VMOVUPS      96(R9), Y10
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS (DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_16
+
+end32_16:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, R9
+	VMOVUPS Y0, 64(R9)
+	VMOVUPS Y1, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, 64(R9)
+	VMOVUPS Y3, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, 64(R9)
+	VMOVUPS Y5, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y6, 64(R9)
+	VMOVUPS Y7, 96(R9)
+	MOVQ    apart+32(FP), R9
+	LEAQ    (DX)(R9*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y7
+	VMULPS       (R10), Y7, Y0
+	VMULPS       32(R10), Y7, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y7
+	VMULPS       (R10), Y7, Y2
+	VMULPS       32(R10), Y7, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y7
+	VMULPS       (R10), Y7, Y4
+	VMULPS       32(R10), Y7, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y7
+	VMULPS       (R10), Y7, Y6
+	VMULPS       32(R10), Y7, Y7
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R9), Y9
+	VMOVUPS      32(R9), Y10
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS (DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      128(R9), Y9
+	VMOVUPS      160(R9), Y10
+	VBROADCASTSS 4(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 4(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      256(R9), Y9
+	VMOVUPS      288(R9), Y10
+	VBROADCASTSS 8(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 8(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	VMOVUPS      384(R9), Y9
+	VMOVUPS      416(R9), Y10
+	VBROADCASTSS 12(DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS 12(R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R10
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R9), Y9
+	VMOVUPS      32(R9), Y10
+	VBROADCASTSS (DI), Y8
+	VFMADD231PS  Y9, Y8, Y0
+	VFMADD231PS  Y10, Y8, Y1
+	VBROADCASTSS (DI)(AX*1), Y8
+	VFMADD231PS  Y9, Y8, Y2
+	VFMADD231PS  Y10, Y8, Y3
+	VBROADCASTSS (DI)(AX*2), Y8
+	VFMADD231PS  Y9, Y8, Y4
+	VFMADD231PS  Y10, Y8, Y5
+	VBROADCASTSS (R8), Y8
+	VFMADD231PS  Y9, Y8, Y6
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -7313,206 +7958,16 @@ write1:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf5YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, FMA3
-TEXT ·ByRowHalf5YF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	MOVQ SI, R11
-	SHRQ $0x02, R11
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DI)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DI)(DX*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R10), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R10)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS 4(DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(DI)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 4(DI)(DX*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 4(R10), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(R10)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS 8(DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(DI)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 8(DI)(DX*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 8(R10), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(R10)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS 12(DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(DI)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS 12(DI)(DX*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS 12(R10), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(R10)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Y10
-	VMOVUPS      32(R8), Y11
-	VBROADCASTSS (DI), Y12
-	VFMADD231PS  Y10, Y12, Y0
-	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (DI)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y2
-	VFMADD231PS  Y11, Y12, Y3
-	VBROADCASTSS (DI)(DX*2), Y12
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y5
-	VBROADCASTSS (R10), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (R10)(DX*1), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Y10
-	VADDPS  Y10, Y0, Y0
-	VADDPS  Y10, Y2, Y2
-	VADDPS  Y10, Y4, Y4
-	VADDPS  Y10, Y6, Y6
-	VADDPS  Y10, Y8, Y8
-	VMOVUPS 32(R9), Y10
-	VADDPS  Y10, Y1, Y1
-	VADDPS  Y10, Y3, Y3
-	VADDPS  Y10, Y5, Y5
-	VADDPS  Y10, Y7, Y7
-	VADDPS  Y10, Y9, Y9
-
-write0:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y8, (AX)
-	VMOVUPS Y9, 32(AX)
-	VZEROUPPER
-	RET
-
 // func Scores5Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, FMA3
 TEXT ·Scores5Y(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -7531,9 +7986,9 @@ panel:
 	MOVQ   DX, R9
 	MOVQ   SI, R10
 	SUBQ   $0x04, R10
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R9), Y11
 	VMOVUPS      32(R9), Y12
 	VBROADCASTSS (DI), Y10
@@ -7606,13 +8061,13 @@ block0:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R10
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R9), Y11
 	VMOVUPS      32(R9), Y12
 	VBROADCASTSS (DI), Y10
@@ -7634,9 +8089,9 @@ one0:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -7669,9 +8124,9 @@ end0:
 	MOVQ    DX, R9
 	MOVQ    SI, R10
 	SUBQ    $0x04, R10
-	JL      tail16
+	JL      tail32_16
 
-block16:
+block32_16:
 	VMOVUPS      64(R9), Y11
 	VMOVUPS      96(R9), Y12
 	VBROADCASTSS (DI), Y10
@@ -7744,13 +8199,13 @@ block16:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block16
+	JGE          block32_16
 
-tail16:
+tail32_16:
 	ADDQ $0x04, R10
-	JE   end16
+	JE   end32_16
 
-one16:
+one32_16:
 	VMOVUPS      64(R9), Y11
 	VMOVUPS      96(R9), Y12
 	VBROADCASTSS (DI), Y10
@@ -7772,9 +8227,9 @@ one16:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one16
+	JNE          one32_16
 
-end16:
+end32_16:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -7795,11 +8250,489 @@ end16:
 	VMOVUPS Y8, 64(R9)
 	VMOVUPS Y9, 96(R9)
 	MOVQ    apart+32(FP), R9
-	SHLQ    $0x02, R9
-	ADDQ    R9, DX
+	LEAQ    (DX)(R9*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values5Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, FMA3
+TEXT ·Values5Y(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y9
+	VMULPS       (R10), Y9, Y0
+	VMULPS       32(R10), Y9, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y9
+	VMULPS       (R10), Y9, Y2
+	VMULPS       32(R10), Y9, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y9
+	VMULPS       (R10), Y9, Y4
+	VMULPS       32(R10), Y9, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y9
+	VMULPS       (R10), Y9, Y6
+	VMULPS       32(R10), Y9, Y7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Y9
+	VMULPS       (R10), Y9, Y8
+	VMULPS       32(R10), Y9, Y9
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R9), Y11
+	VMOVUPS      32(R9), Y12
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS (DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS (DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS (R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      128(R9), Y11
+	VMOVUPS      160(R9), Y12
+	VBROADCASTSS 4(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 4(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 4(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      256(R9), Y11
+	VMOVUPS      288(R9), Y12
+	VBROADCASTSS 8(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 8(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 8(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      384(R9), Y11
+	VMOVUPS      416(R9), Y12
+	VBROADCASTSS 12(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 12(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 12(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R10
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R9), Y11
+	VMOVUPS      32(R9), Y12
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS (DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS (DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS (R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_0
+
+end32_0:
+	MOVQ         SI, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, DI
+	SUBQ         R10, R8
+	MOVQ         BX, R9
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      Y3, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      Y5, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	VMOVUPS      Y7, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y8, (R9)
+	VMOVUPS      Y9, 32(R9)
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y9
+	VMULPS       64(R10), Y9, Y0
+	VMULPS       96(R10), Y9, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y9
+	VMULPS       64(R10), Y9, Y2
+	VMULPS       96(R10), Y9, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y9
+	VMULPS       64(R10), Y9, Y4
+	VMULPS       96(R10), Y9, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y9
+	VMULPS       64(R10), Y9, Y6
+	VMULPS       96(R10), Y9, Y7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Y9
+	VMULPS       64(R10), Y9, Y8
+	VMULPS       96(R10), Y9, Y9
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_16
+
+block32_16:
+	VMOVUPS      64(R9), Y11
+	VMOVUPS      96(R9), Y12
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS (DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS (DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS (R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      192(R9), Y11
+	VMOVUPS      224(R9), Y12
+	VBROADCASTSS 4(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 4(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 4(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      320(R9), Y11
+	VMOVUPS      352(R9), Y12
+	VBROADCASTSS 8(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 8(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 8(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      448(R9), Y11
+	VMOVUPS      480(R9), Y12
+	VBROADCASTSS 12(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 12(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 12(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_16
+
+tail32_16:
+	ADDQ $0x04, R10
+	JE   end32_16
+
+one32_16:
+	VMOVUPS      64(R9), Y11
+	VMOVUPS      96(R9), Y12
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS (DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS (DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS (R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_16
+
+end32_16:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, R9
+	VMOVUPS Y0, 64(R9)
+	VMOVUPS Y1, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, 64(R9)
+	VMOVUPS Y3, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, 64(R9)
+	VMOVUPS Y5, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y6, 64(R9)
+	VMOVUPS Y7, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y8, 64(R9)
+	VMOVUPS Y9, 96(R9)
+	MOVQ    apart+32(FP), R9
+	LEAQ    (DX)(R9*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y9
+	VMULPS       (R10), Y9, Y0
+	VMULPS       32(R10), Y9, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y9
+	VMULPS       (R10), Y9, Y2
+	VMULPS       32(R10), Y9, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y9
+	VMULPS       (R10), Y9, Y4
+	VMULPS       32(R10), Y9, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y9
+	VMULPS       (R10), Y9, Y6
+	VMULPS       32(R10), Y9, Y7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Y9
+	VMULPS       (R10), Y9, Y8
+	VMULPS       32(R10), Y9, Y9
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R9), Y11
+	VMOVUPS      32(R9), Y12
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS (DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS (DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS (R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      128(R9), Y11
+	VMOVUPS      160(R9), Y12
+	VBROADCASTSS 4(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 4(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 4(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      256(R9), Y11
+	VMOVUPS      288(R9), Y12
+	VBROADCASTSS 8(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 8(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 8(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VMOVUPS      384(R9), Y11
+	VMOVUPS      416(R9), Y12
+	VBROADCASTSS 12(DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS 12(R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS 12(R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R10
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R9), Y11
+	VMOVUPS      32(R9), Y12
+	VBROADCASTSS (DI), Y10
+	VFMADD231PS  Y11, Y10, Y0
+	VFMADD231PS  Y12, Y10, Y1
+	VBROADCASTSS (DI)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y2
+	VFMADD231PS  Y12, Y10, Y3
+	VBROADCASTSS (DI)(AX*2), Y10
+	VFMADD231PS  Y11, Y10, Y4
+	VFMADD231PS  Y12, Y10, Y5
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y11, Y10, Y6
+	VFMADD231PS  Y12, Y10, Y7
+	VBROADCASTSS (R8)(AX*1), Y10
+	VFMADD231PS  Y11, Y10, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -9493,231 +10426,16 @@ write1:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf6YF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, FMA3
-TEXT ·ByRowHalf6YF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	ADDQ    CX, R10
-	VMOVUPS (R10), Y10
-	VMOVUPS 32(R10), Y11
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	MOVQ SI, R11
-	SHRQ $0x02, R11
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DI)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DI)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R10), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R10)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R10)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS 4(DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(DI)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 4(DI)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(R10), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 4(R10)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(R10)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS 8(DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(DI)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(DI)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 8(R10), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 8(R10)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(R10)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS 12(DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(DI)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 12(DI)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(R10), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 12(R10)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 12(R10)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (DI), Y14
-	VFMADD231PS  Y12, Y14, Y0
-	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (DI)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y2
-	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (DI)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y4
-	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (R10), Y14
-	VFMADD231PS  Y12, Y14, Y6
-	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (R10)(DX*1), Y14
-	VFMADD231PS  Y12, Y14, Y8
-	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (R10)(DX*2), Y14
-	VFMADD231PS  Y12, Y14, Y10
-	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Y12
-	VADDPS  Y12, Y0, Y0
-	VADDPS  Y12, Y2, Y2
-	VADDPS  Y12, Y4, Y4
-	VADDPS  Y12, Y6, Y6
-	VADDPS  Y12, Y8, Y8
-	VADDPS  Y12, Y10, Y10
-	VMOVUPS 32(R9), Y12
-	VADDPS  Y12, Y1, Y1
-	VADDPS  Y12, Y3, Y3
-	VADDPS  Y12, Y5, Y5
-	VADDPS  Y12, Y7, Y7
-	VADDPS  Y12, Y9, Y9
-	VADDPS  Y12, Y11, Y11
-
-write0:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y8, (AX)
-	VMOVUPS Y9, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y10, (AX)
-	VMOVUPS Y11, 32(AX)
-	VZEROUPPER
-	RET
-
 // func Scores6Y(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, FMA3
 TEXT ·Scores6Y(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -9738,9 +10456,9 @@ panel:
 	MOVQ   DX, R9
 	MOVQ   SI, R10
 	SUBQ   $0x04, R10
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R9), Y13
 	VMOVUPS      32(R9), Y14
 	VBROADCASTSS (DI), Y12
@@ -9825,13 +10543,13 @@ block0:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R10
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R9), Y13
 	VMOVUPS      32(R9), Y14
 	VBROADCASTSS (DI), Y12
@@ -9856,9 +10574,9 @@ one0:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -9896,9 +10614,9 @@ end0:
 	MOVQ    DX, R9
 	MOVQ    SI, R10
 	SUBQ    $0x04, R10
-	JL      tail16
+	JL      tail32_16
 
-block16:
+block32_16:
 	VMOVUPS      64(R9), Y13
 	VMOVUPS      96(R9), Y14
 	VBROADCASTSS (DI), Y12
@@ -9983,13 +10701,13 @@ block16:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block16
+	JGE          block32_16
 
-tail16:
+tail32_16:
 	ADDQ $0x04, R10
-	JE   end16
+	JE   end32_16
 
-one16:
+one32_16:
 	VMOVUPS      64(R9), Y13
 	VMOVUPS      96(R9), Y14
 	VBROADCASTSS (DI), Y12
@@ -10014,9 +10732,9 @@ one16:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one16
+	JNE          one32_16
 
-end16:
+end32_16:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -10040,11 +10758,555 @@ end16:
 	VMOVUPS Y10, 64(R9)
 	VMOVUPS Y11, 96(R9)
 	MOVQ    apart+32(FP), R9
-	SHLQ    $0x02, R9
-	ADDQ    R9, DX
+	LEAQ    (DX)(R9*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values6Y(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, FMA3
+TEXT ·Values6Y(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y11
+	VMULPS       (R10), Y11, Y0
+	VMULPS       32(R10), Y11, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y11
+	VMULPS       (R10), Y11, Y2
+	VMULPS       32(R10), Y11, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y11
+	VMULPS       (R10), Y11, Y4
+	VMULPS       32(R10), Y11, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y11
+	VMULPS       (R10), Y11, Y6
+	VMULPS       32(R10), Y11, Y7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Y11
+	VMULPS       (R10), Y11, Y8
+	VMULPS       32(R10), Y11, Y9
+	ADDQ         CX, R10
+	VBROADCASTSS 20(R9), Y11
+	VMULPS       (R10), Y11, Y10
+	VMULPS       32(R10), Y11, Y11
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R9), Y13
+	VMOVUPS      32(R9), Y14
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS (DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS (DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS (R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS (R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      128(R9), Y13
+	VMOVUPS      160(R9), Y14
+	VBROADCASTSS 4(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 4(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 4(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 4(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      256(R9), Y13
+	VMOVUPS      288(R9), Y14
+	VBROADCASTSS 8(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 8(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 8(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 8(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      384(R9), Y13
+	VMOVUPS      416(R9), Y14
+	VBROADCASTSS 12(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 12(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 12(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 12(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R10
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R9), Y13
+	VMOVUPS      32(R9), Y14
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS (DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS (DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS (R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS (R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_0
+
+end32_0:
+	MOVQ         SI, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, DI
+	SUBQ         R10, R8
+	MOVQ         BX, R9
+	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y2, (R9)
+	VMOVUPS      Y3, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      Y5, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y6, (R9)
+	VMOVUPS      Y7, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y8, (R9)
+	VMOVUPS      Y9, 32(R9)
+	ADDQ         CX, R9
+	VMOVUPS      Y10, (R9)
+	VMOVUPS      Y11, 32(R9)
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y11
+	VMULPS       64(R10), Y11, Y0
+	VMULPS       96(R10), Y11, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y11
+	VMULPS       64(R10), Y11, Y2
+	VMULPS       96(R10), Y11, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y11
+	VMULPS       64(R10), Y11, Y4
+	VMULPS       96(R10), Y11, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y11
+	VMULPS       64(R10), Y11, Y6
+	VMULPS       96(R10), Y11, Y7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Y11
+	VMULPS       64(R10), Y11, Y8
+	VMULPS       96(R10), Y11, Y9
+	ADDQ         CX, R10
+	VBROADCASTSS 20(R9), Y11
+	VMULPS       64(R10), Y11, Y10
+	VMULPS       96(R10), Y11, Y11
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_16
+
+block32_16:
+	VMOVUPS      64(R9), Y13
+	VMOVUPS      96(R9), Y14
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS (DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS (DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS (R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS (R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      192(R9), Y13
+	VMOVUPS      224(R9), Y14
+	VBROADCASTSS 4(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 4(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 4(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 4(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      320(R9), Y13
+	VMOVUPS      352(R9), Y14
+	VBROADCASTSS 8(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 8(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 8(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 8(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      448(R9), Y13
+	VMOVUPS      480(R9), Y14
+	VBROADCASTSS 12(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 12(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 12(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 12(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_16
+
+tail32_16:
+	ADDQ $0x04, R10
+	JE   end32_16
+
+one32_16:
+	VMOVUPS      64(R9), Y13
+	VMOVUPS      96(R9), Y14
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS (DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS (DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS (R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS (R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_16
+
+end32_16:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, R9
+	VMOVUPS Y0, 64(R9)
+	VMOVUPS Y1, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y2, 64(R9)
+	VMOVUPS Y3, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y4, 64(R9)
+	VMOVUPS Y5, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y6, 64(R9)
+	VMOVUPS Y7, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y8, 64(R9)
+	VMOVUPS Y9, 96(R9)
+	ADDQ    CX, R9
+	VMOVUPS Y10, 64(R9)
+	VMOVUPS Y11, 96(R9)
+	MOVQ    apart+32(FP), R9
+	LEAQ    (DX)(R9*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Y11
+	VMULPS       (R10), Y11, Y0
+	VMULPS       32(R10), Y11, Y1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Y11
+	VMULPS       (R10), Y11, Y2
+	VMULPS       32(R10), Y11, Y3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Y11
+	VMULPS       (R10), Y11, Y4
+	VMULPS       32(R10), Y11, Y5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Y11
+	VMULPS       (R10), Y11, Y6
+	VMULPS       32(R10), Y11, Y7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Y11
+	VMULPS       (R10), Y11, Y8
+	VMULPS       32(R10), Y11, Y9
+	ADDQ         CX, R10
+	VBROADCASTSS 20(R9), Y11
+	VMULPS       (R10), Y11, Y10
+	VMULPS       32(R10), Y11, Y11
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R9), Y13
+	VMOVUPS      32(R9), Y14
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS (DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS (DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS (R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS (R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      128(R9), Y13
+	VMOVUPS      160(R9), Y14
+	VBROADCASTSS 4(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 4(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 4(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 4(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 4(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 4(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      256(R9), Y13
+	VMOVUPS      288(R9), Y14
+	VBROADCASTSS 8(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 8(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 8(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 8(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 8(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 8(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	VMOVUPS      384(R9), Y13
+	VMOVUPS      416(R9), Y14
+	VBROADCASTSS 12(DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS 12(DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS 12(DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS 12(R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS 12(R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS 12(R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R10
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R9), Y13
+	VMOVUPS      32(R9), Y14
+	VBROADCASTSS (DI), Y12
+	VFMADD231PS  Y13, Y12, Y0
+	VFMADD231PS  Y14, Y12, Y1
+	VBROADCASTSS (DI)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y2
+	VFMADD231PS  Y14, Y12, Y3
+	VBROADCASTSS (DI)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y4
+	VFMADD231PS  Y14, Y12, Y5
+	VBROADCASTSS (R8), Y12
+	VFMADD231PS  Y13, Y12, Y6
+	VFMADD231PS  Y14, Y12, Y7
+	VBROADCASTSS (R8)(AX*1), Y12
+	VFMADD231PS  Y13, Y12, Y8
+	VFMADD231PS  Y14, Y12, Y9
+	VBROADCASTSS (R8)(AX*2), Y12
+	VFMADD231PS  Y13, Y12, Y10
+	VFMADD231PS  Y14, Y12, Y11
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 

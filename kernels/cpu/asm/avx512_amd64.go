@@ -84,15 +84,15 @@ func ByRow1ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf1ZF32 is the Strided of 1 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores1Z is the Scores of 1 rows.
 //
 //go:noescape
 func Scores1Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values1Z is the Values of 1 rows.
+//
+//go:noescape
+func Values1Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow2ZF32 is the Strided of 2 rows over F32 weights.
 //
@@ -114,15 +114,15 @@ func ByRow2ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf2ZF32 is the Strided of 2 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores2Z is the Scores of 2 rows.
 //
 //go:noescape
 func Scores2Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values2Z is the Values of 2 rows.
+//
+//go:noescape
+func Values2Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow3ZF32 is the Strided of 3 rows over F32 weights.
 //
@@ -144,15 +144,15 @@ func ByRow3ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf3ZF32 is the Strided of 3 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores3Z is the Scores of 3 rows.
 //
 //go:noescape
 func Scores3Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values3Z is the Values of 3 rows.
+//
+//go:noescape
+func Values3Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow4ZF32 is the Strided of 4 rows over F32 weights.
 //
@@ -174,15 +174,15 @@ func ByRow4ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf4ZF32 is the Strided of 4 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores4Z is the Scores of 4 rows.
 //
 //go:noescape
 func Scores4Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values4Z is the Values of 4 rows.
+//
+//go:noescape
+func Values4Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow5ZF32 is the Strided of 5 rows over F32 weights.
 //
@@ -204,15 +204,15 @@ func ByRow5ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf5ZF32 is the Strided of 5 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores5Z is the Scores of 5 rows.
 //
 //go:noescape
 func Scores5Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values5Z is the Values of 5 rows.
+//
+//go:noescape
+func Values5Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow6ZF32 is the Strided of 6 rows over F32 weights.
 //
@@ -234,15 +234,15 @@ func ByRow6ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf6ZF32 is the Strided of 6 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores6Z is the Scores of 6 rows.
 //
 //go:noescape
 func Scores6Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values6Z is the Values of 6 rows.
+//
+//go:noescape
+func Values6Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow7ZF32 is the Strided of 7 rows over F32 weights.
 //
@@ -264,15 +264,15 @@ func ByRow7ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf7ZF32 is the Strided of 7 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores7Z is the Scores of 7 rows.
 //
 //go:noescape
 func Scores7Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values7Z is the Values of 7 rows.
+//
+//go:noescape
+func Values7Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow8ZF32 is the Strided of 8 rows over F32 weights.
 //
@@ -294,15 +294,15 @@ func ByRow8ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf8ZF32 is the Strided of 8 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores8Z is the Scores of 8 rows.
 //
 //go:noescape
 func Scores8Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values8Z is the Values of 8 rows.
+//
+//go:noescape
+func Values8Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow9ZF32 is the Strided of 9 rows over F32 weights.
 //
@@ -324,15 +324,15 @@ func ByRow9ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc in
 //go:noescape
 func ByCol9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf9ZF32 is the Strided of 9 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores9Z is the Scores of 9 rows.
 //
 //go:noescape
 func Scores9Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values9Z is the Values of 9 rows.
+//
+//go:noescape
+func Values9Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow10ZF32 is the Strided of 10 rows over F32 weights.
 //
@@ -354,15 +354,15 @@ func ByRow10ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //go:noescape
 func ByCol10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf10ZF32 is the Strided of 10 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores10Z is the Scores of 10 rows.
 //
 //go:noescape
 func Scores10Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values10Z is the Values of 10 rows.
+//
+//go:noescape
+func Values10Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow11ZF32 is the Strided of 11 rows over F32 weights.
 //
@@ -384,15 +384,15 @@ func ByRow11ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //go:noescape
 func ByCol11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf11ZF32 is the Strided of 11 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores11Z is the Scores of 11 rows.
 //
 //go:noescape
 func Scores11Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values11Z is the Values of 11 rows.
+//
+//go:noescape
+func Values11Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // ByRow12ZF32 is the Strided of 12 rows over F32 weights.
 //
@@ -414,15 +414,15 @@ func ByRow12ZF16(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc i
 //go:noescape
 func ByCol12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
 
-// ByRowHalf12ZF32 is the Strided of 12 rows over F32 weights.
-//
-//go:noescape
-func ByRowHalf12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-
 // Scores12Z is the Scores of 12 rows.
 //
 //go:noescape
 func Scores12Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
+
+// Values12Z is the Values of 12 rows.
+//
+//go:noescape
+func Values12Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
 
 // PeakZ executes n times 10 independent vector multiply-adds of 16 lanes.
 func PeakZ(n int)

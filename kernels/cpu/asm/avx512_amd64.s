@@ -1941,151 +1941,213 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf1ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf1ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    ldb+32(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    k+0(FP), DX
-	MOVQ    a+8(FP), BX
-	MOVQ    b+24(FP), SI
-	MOVQ    bias+56(FP), DI
-	MOVQ    load+64(FP), R8
-	VPXORD  Z0, Z0, Z0
-	TESTQ   R8, R8
-	JE      begin0
-	MOVQ    AX, R8
-	VMOVUPS (R8), Z0
-
-begin0:
-	MOVQ DX, R8
-	SHRQ $0x02, R8
-	JE   tail0
-
-block0:
-	VMOVUPS      (SI), Z1
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, SI
-	VMOVUPS      (SI), Z1
-	VBROADCASTSS 4(BX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, SI
-	VMOVUPS      (SI), Z1
-	VBROADCASTSS 8(BX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, SI
-	VMOVUPS      (SI), Z1
-	VBROADCASTSS 12(BX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, SI
-	ADDQ         $0x10, BX
-	DECQ         R8
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, DX
-	JE   store0
-
-one0:
-	VMOVUPS      (SI), Z1
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         CX, SI
-	ADDQ         $0x04, BX
-	DECQ         DX
-	JNE          one0
-
-store0:
-	TESTQ   DI, DI
-	JE      write0
-	VMOVUPS (DI), Z1
-	VADDPS  Z1, Z0, Z0
-
-write0:
-	VMOVUPS Z0, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores1Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores1Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
 	SHLQ $0x02, AX
-	MOVQ ldc+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ b+24(FP), AX
-	MOVQ c+48(FP), CX
-	MOVQ k+0(FP), DX
-	MOVQ a+8(FP), BX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), AX
 
 panel:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   AX, SI
-	MOVQ   DX, DI
+	MOVQ   DX, CX
+	MOVQ   SI, DI
 	SUBQ   $0x04, DI
-	JL     tail0
+	JL     tail32_0
 
-block0:
-	VMOVUPS      (SI), Z3
-	VMOVUPS      64(SI), Z4
-	VBROADCASTSS (BX), Z2
+block32_0:
+	VMOVUPS      (CX), Z3
+	VMOVUPS      64(CX), Z4
+	VBROADCASTSS (AX), Z2
 	VFMADD231PS  Z3, Z2, Z0
 	VFMADD231PS  Z4, Z2, Z1
-	VMOVUPS      128(SI), Z3
-	VMOVUPS      192(SI), Z4
-	VBROADCASTSS 4(BX), Z2
+	VMOVUPS      128(CX), Z3
+	VMOVUPS      192(CX), Z4
+	VBROADCASTSS 4(AX), Z2
 	VFMADD231PS  Z3, Z2, Z0
 	VFMADD231PS  Z4, Z2, Z1
-	VMOVUPS      256(SI), Z3
-	VMOVUPS      320(SI), Z4
-	VBROADCASTSS 8(BX), Z2
+	VMOVUPS      256(CX), Z3
+	VMOVUPS      320(CX), Z4
+	VBROADCASTSS 8(AX), Z2
 	VFMADD231PS  Z3, Z2, Z0
 	VFMADD231PS  Z4, Z2, Z1
-	VMOVUPS      384(SI), Z3
-	VMOVUPS      448(SI), Z4
-	VBROADCASTSS 12(BX), Z2
+	VMOVUPS      384(CX), Z3
+	VMOVUPS      448(CX), Z4
+	VBROADCASTSS 12(AX), Z2
 	VFMADD231PS  Z3, Z2, Z0
 	VFMADD231PS  Z4, Z2, Z1
-	ADDQ         $+512, SI
-	ADDQ         $0x10, BX
+	ADDQ         $+512, CX
+	ADDQ         $0x10, AX
 	SUBQ         $0x04, DI
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, DI
-	JE   end0
+	JE   end32_0
 
-one0:
-	VMOVUPS      (SI), Z3
-	VMOVUPS      64(SI), Z4
-	VBROADCASTSS (BX), Z2
+one32_0:
+	VMOVUPS      (CX), Z3
+	VMOVUPS      64(CX), Z4
+	VBROADCASTSS (AX), Z2
 	VFMADD231PS  Z3, Z2, Z0
 	VFMADD231PS  Z4, Z2, Z1
-	ADDQ         $+128, SI
-	ADDQ         $0x04, BX
+	ADDQ         $+128, CX
+	ADDQ         $0x04, AX
 	DECQ         DI
-	JNE          one0
+	JNE          one32_0
 
-end0:
-	MOVQ    DX, DI
+end32_0:
+	MOVQ    SI, DI
 	SHLQ    $0x02, DI
-	SUBQ    DI, BX
-	MOVQ    CX, SI
-	VMOVUPS Z0, (SI)
-	VMOVUPS Z1, 64(SI)
-	MOVQ    apart+32(FP), SI
-	SHLQ    $0x02, SI
-	ADDQ    SI, AX
-	ADDQ    $+128, CX
+	SUBQ    DI, AX
+	MOVQ    BX, CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	MOVQ    apart+32(FP), CX
+	LEAQ    (DX)(CX*4), DX
+	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values1Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values1Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), AX
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), CX
+	MOVQ         BX, DI
+	VBROADCASTSS (CX), Z1
+	VMULPS       (DI), Z1, Z0
+	VMULPS       64(DI), Z1, Z1
+	MOVQ         DX, CX
+	MOVQ         SI, DI
+	SUBQ         $0x04, DI
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (CX), Z3
+	VMOVUPS      64(CX), Z4
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      128(CX), Z3
+	VMOVUPS      192(CX), Z4
+	VBROADCASTSS 4(AX), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      256(CX), Z3
+	VMOVUPS      320(CX), Z4
+	VBROADCASTSS 8(AX), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      384(CX), Z3
+	VMOVUPS      448(CX), Z4
+	VBROADCASTSS 12(AX), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $+512, CX
+	ADDQ         $0x10, AX
+	SUBQ         $0x04, DI
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, DI
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (CX), Z3
+	VMOVUPS      64(CX), Z4
+	VBROADCASTSS (AX), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $+128, CX
+	ADDQ         $0x04, AX
+	DECQ         DI
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, AX
+	MOVQ    BX, CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	MOVQ    apart+32(FP), CX
+	LEAQ    (DX)(CX*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), CX
+	MOVQ         BX, DI
+	VBROADCASTSS (CX), Z0
+	VMULPS       (DI), Z0, Z0
+	MOVQ         DX, CX
+	MOVQ         SI, DI
+	SUBQ         $0x04, DI
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (CX), Z2
+	VBROADCASTSS (AX), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      128(CX), Z2
+	VBROADCASTSS 4(AX), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      256(CX), Z2
+	VBROADCASTSS 8(AX), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      384(CX), Z2
+	VBROADCASTSS 12(AX), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $+512, CX
+	ADDQ         $0x10, AX
+	SUBQ         $0x04, DI
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, DI
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (CX), Z2
+	VBROADCASTSS (AX), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $+128, CX
+	ADDQ         $0x04, AX
+	DECQ         DI
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, AX
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -2546,103 +2608,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf2ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf2ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-
-begin0:
-	MOVQ SI, R10
-	SHRQ $0x02, R10
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z2
-	VBROADCASTSS (DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z2
-	VBROADCASTSS 4(DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z2
-	VBROADCASTSS 8(DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z2
-	VBROADCASTSS 12(DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	DECQ         R10
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z2
-	VBROADCASTSS (DI), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z2
-	VADDPS  Z2, Z0, Z0
-	VADDPS  Z2, Z1, Z1
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores2Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores2Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 
 panel:
@@ -2653,9 +2628,9 @@ panel:
 	MOVQ   DX, R8
 	MOVQ   SI, R9
 	SUBQ   $0x04, R9
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R8), Z5
 	VMOVUPS      64(R8), Z6
 	VBROADCASTSS (DI), Z4
@@ -2691,13 +2666,13 @@ block0:
 	ADDQ         $+512, R8
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R9
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R9
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R8), Z5
 	VMOVUPS      64(R8), Z6
 	VBROADCASTSS (DI), Z4
@@ -2709,9 +2684,9 @@ one0:
 	ADDQ         $+128, R8
 	ADDQ         $0x04, DI
 	DECQ         R9
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R9
 	SHLQ    $0x02, R9
 	SUBQ    R9, DI
@@ -2722,11 +2697,181 @@ end0:
 	VMOVUPS Z2, (R8)
 	VMOVUPS Z3, 64(R8)
 	MOVQ    apart+32(FP), R8
-	SHLQ    $0x02, R8
-	ADDQ    R8, DX
+	LEAQ    (DX)(R8*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values2Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values2Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Z3
+	VMULPS       (R9), Z3, Z0
+	VMULPS       64(R9), Z3, Z1
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Z3
+	VMULPS       (R9), Z3, Z2
+	VMULPS       64(R9), Z3, Z3
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R8), Z5
+	VMOVUPS      64(R8), Z6
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      128(R8), Z5
+	VMOVUPS      192(R8), Z6
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      256(R8), Z5
+	VMOVUPS      320(R8), Z6
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      384(R8), Z5
+	VMOVUPS      448(R8), Z6
+	VBROADCASTSS 12(DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R9
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R8), Z5
+	VMOVUPS      64(R8), Z6
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	ADDQ    CX, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	MOVQ    apart+32(FP), R8
+	LEAQ    (DX)(R8*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Z1
+	VMULPS       (R9), Z1, Z0
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Z1
+	VMULPS       (R9), Z1, Z1
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R8), Z3
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (DI)(AX*1), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	VMOVUPS      128(R8), Z3
+	VBROADCASTSS 4(DI), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	VMOVUPS      256(R8), Z3
+	VBROADCASTSS 8(DI), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	VMOVUPS      384(R8), Z3
+	VBROADCASTSS 12(DI), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R9
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R8), Z3
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (DI)(AX*1), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -3287,119 +3432,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf3ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf3ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-
-begin0:
-	MOVQ SI, R10
-	SHRQ $0x02, R10
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DI)(DX*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DI)(DX*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z3
-	VBROADCASTSS 4(DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z3
-	VBROADCASTSS 8(DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z3
-	VBROADCASTSS 12(DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	DECQ         R10
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z3
-	VBROADCASTSS (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (DI)(DX*1), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (DI)(DX*2), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z3
-	VADDPS  Z3, Z0, Z0
-	VADDPS  Z3, Z1, Z1
-	VADDPS  Z3, Z2, Z2
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores3Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores3Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 
 panel:
@@ -3412,9 +3454,9 @@ panel:
 	MOVQ   DX, R8
 	MOVQ   SI, R9
 	SUBQ   $0x04, R9
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R8), Z7
 	VMOVUPS      64(R8), Z8
 	VBROADCASTSS (DI), Z6
@@ -3462,13 +3504,13 @@ block0:
 	ADDQ         $+512, R8
 	ADDQ         $0x10, DI
 	SUBQ         $0x04, R9
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R9
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R8), Z7
 	VMOVUPS      64(R8), Z8
 	VBROADCASTSS (DI), Z6
@@ -3483,9 +3525,9 @@ one0:
 	ADDQ         $+128, R8
 	ADDQ         $0x04, DI
 	DECQ         R9
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R9
 	SHLQ    $0x02, R9
 	SUBQ    R9, DI
@@ -3499,11 +3541,218 @@ end0:
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
 	MOVQ    apart+32(FP), R8
-	SHLQ    $0x02, R8
-	ADDQ    R8, DX
+	LEAQ    (DX)(R8*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values3Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values3Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Z5
+	VMULPS       (R9), Z5, Z0
+	VMULPS       64(R9), Z5, Z1
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Z5
+	VMULPS       (R9), Z5, Z2
+	VMULPS       64(R9), Z5, Z3
+	ADDQ         CX, R9
+	VBROADCASTSS 8(R8), Z5
+	VMULPS       (R9), Z5, Z4
+	VMULPS       64(R9), Z5, Z5
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R8), Z7
+	VMOVUPS      64(R8), Z8
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      128(R8), Z7
+	VMOVUPS      192(R8), Z8
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      256(R8), Z7
+	VMOVUPS      320(R8), Z8
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      384(R8), Z7
+	VMOVUPS      448(R8), Z8
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R9
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R8), Z7
+	VMOVUPS      64(R8), Z8
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, R8
+	VMOVUPS Z0, (R8)
+	VMOVUPS Z1, 64(R8)
+	ADDQ    CX, R8
+	VMOVUPS Z2, (R8)
+	VMOVUPS Z3, 64(R8)
+	ADDQ    CX, R8
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	MOVQ    apart+32(FP), R8
+	LEAQ    (DX)(R8*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R8
+	MOVQ         BX, R9
+	VBROADCASTSS (R8), Z2
+	VMULPS       (R9), Z2, Z0
+	ADDQ         CX, R9
+	VBROADCASTSS 4(R8), Z2
+	VMULPS       (R9), Z2, Z1
+	ADDQ         CX, R9
+	VBROADCASTSS 8(R8), Z2
+	VMULPS       (R9), Z2, Z2
+	MOVQ         DX, R8
+	MOVQ         SI, R9
+	SUBQ         $0x04, R9
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R8), Z4
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (DI)(AX*1), Z3
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (DI)(AX*2), Z3
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      128(R8), Z4
+	VBROADCASTSS 4(DI), Z3
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z3
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z3
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      256(R8), Z4
+	VBROADCASTSS 8(DI), Z3
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z3
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z3
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      384(R8), Z4
+	VBROADCASTSS 12(DI), Z3
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z3
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z3
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $+512, R8
+	ADDQ         $0x10, DI
+	SUBQ         $0x04, R9
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R9
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R8), Z4
+	VBROADCASTSS (DI), Z3
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (DI)(AX*1), Z3
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (DI)(AX*2), Z3
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $+128, R8
+	ADDQ         $0x04, DI
+	DECQ         R9
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R9
+	SHLQ    $0x02, R9
+	SUBQ    R9, DI
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -4176,139 +4425,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf4ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf4ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	MOVQ SI, R11
-	SHRQ $0x02, R11
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z4
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DI)(DX*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (DI)(DX*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (R10), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z4
-	VBROADCASTSS 4(DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 4(R10), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z4
-	VBROADCASTSS 8(DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 8(R10), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z4
-	VBROADCASTSS 12(DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS 12(R10), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z4
-	VBROADCASTSS (DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (DI)(DX*1), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (DI)(DX*2), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (R10), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z4
-	VADDPS  Z4, Z0, Z0
-	VADDPS  Z4, Z1, Z1
-	VADDPS  Z4, Z2, Z2
-	VADDPS  Z4, Z3, Z3
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores4Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores4Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -4325,9 +4451,9 @@ panel:
 	MOVQ   DX, R9
 	MOVQ   SI, R10
 	SUBQ   $0x04, R10
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R9), Z9
 	VMOVUPS      64(R9), Z10
 	VBROADCASTSS (DI), Z8
@@ -4388,13 +4514,13 @@ block0:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R10
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R9), Z9
 	VMOVUPS      64(R9), Z10
 	VBROADCASTSS (DI), Z8
@@ -4413,9 +4539,9 @@ one0:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -4433,11 +4559,263 @@ end0:
 	VMOVUPS Z6, (R9)
 	VMOVUPS Z7, 64(R9)
 	MOVQ    apart+32(FP), R9
-	SHLQ    $0x02, R9
-	ADDQ    R9, DX
+	LEAQ    (DX)(R9*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values4Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values4Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Z7
+	VMULPS       (R10), Z7, Z0
+	VMULPS       64(R10), Z7, Z1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Z7
+	VMULPS       (R10), Z7, Z2
+	VMULPS       64(R10), Z7, Z3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Z7
+	VMULPS       (R10), Z7, Z4
+	VMULPS       64(R10), Z7, Z5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Z7
+	VMULPS       (R10), Z7, Z6
+	VMULPS       64(R10), Z7, Z7
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R9), Z9
+	VMOVUPS      64(R9), Z10
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      128(R9), Z9
+	VMOVUPS      192(R9), Z10
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      256(R9), Z9
+	VMOVUPS      320(R9), Z10
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      384(R9), Z9
+	VMOVUPS      448(R9), Z10
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R10
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R9), Z9
+	VMOVUPS      64(R9), Z10
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	MOVQ    apart+32(FP), R9
+	LEAQ    (DX)(R9*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Z3
+	VMULPS       (R10), Z3, Z0
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Z3
+	VMULPS       (R10), Z3, Z1
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Z3
+	VMULPS       (R10), Z3, Z2
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Z3
+	VMULPS       (R10), Z3, Z3
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R9), Z5
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (DI)(AX*2), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	VMOVUPS      128(R9), Z5
+	VBROADCASTSS 4(DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 4(R8), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	VMOVUPS      256(R9), Z5
+	VBROADCASTSS 8(DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 8(R8), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	VMOVUPS      384(R9), Z5
+	VBROADCASTSS 12(DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 12(R8), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R10
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R9), Z5
+	VBROADCASTSS (DI), Z4
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (DI)(AX*1), Z4
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (DI)(AX*2), Z4
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (R8), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -5210,155 +5588,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf5ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf5ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	MOVQ SI, R11
-	SHRQ $0x02, R11
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DI)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DI)(DX*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (R10), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (R10)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z5
-	VBROADCASTSS 4(DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 4(R10), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z5
-	VBROADCASTSS 8(DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 8(R10), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z5
-	VBROADCASTSS 12(DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS 12(R10), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z5
-	VBROADCASTSS (DI), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (DI)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (DI)(DX*2), Z6
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (R10), Z6
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (R10)(DX*1), Z6
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z5
-	VADDPS  Z5, Z0, Z0
-	VADDPS  Z5, Z1, Z1
-	VADDPS  Z5, Z2, Z2
-	VADDPS  Z5, Z3, Z3
-	VADDPS  Z5, Z4, Z4
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores5Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores5Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -5377,9 +5616,9 @@ panel:
 	MOVQ   DX, R9
 	MOVQ   SI, R10
 	SUBQ   $0x04, R10
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R9), Z11
 	VMOVUPS      64(R9), Z12
 	VBROADCASTSS (DI), Z10
@@ -5452,13 +5691,13 @@ block0:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R10
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R9), Z11
 	VMOVUPS      64(R9), Z12
 	VBROADCASTSS (DI), Z10
@@ -5480,9 +5719,9 @@ one0:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -5503,11 +5742,300 @@ end0:
 	VMOVUPS Z8, (R9)
 	VMOVUPS Z9, 64(R9)
 	MOVQ    apart+32(FP), R9
-	SHLQ    $0x02, R9
-	ADDQ    R9, DX
+	LEAQ    (DX)(R9*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values5Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values5Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Z9
+	VMULPS       (R10), Z9, Z0
+	VMULPS       64(R10), Z9, Z1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Z9
+	VMULPS       (R10), Z9, Z2
+	VMULPS       64(R10), Z9, Z3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Z9
+	VMULPS       (R10), Z9, Z4
+	VMULPS       64(R10), Z9, Z5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Z9
+	VMULPS       (R10), Z9, Z6
+	VMULPS       64(R10), Z9, Z7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Z9
+	VMULPS       (R10), Z9, Z8
+	VMULPS       64(R10), Z9, Z9
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R9), Z11
+	VMOVUPS      64(R9), Z12
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      128(R9), Z11
+	VMOVUPS      192(R9), Z12
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      256(R9), Z11
+	VMOVUPS      320(R9), Z12
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      384(R9), Z11
+	VMOVUPS      448(R9), Z12
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R10
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R9), Z11
+	VMOVUPS      64(R9), Z12
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	MOVQ    apart+32(FP), R9
+	LEAQ    (DX)(R9*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Z4
+	VMULPS       (R10), Z4, Z0
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Z4
+	VMULPS       (R10), Z4, Z1
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Z4
+	VMULPS       (R10), Z4, Z2
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Z4
+	VMULPS       (R10), Z4, Z3
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Z4
+	VMULPS       (R10), Z4, Z4
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R9), Z6
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (DI)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (DI)(AX*2), Z5
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (R8)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      128(R9), Z6
+	VBROADCASTSS 4(DI), Z5
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z5
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 4(R8), Z5
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      256(R9), Z6
+	VBROADCASTSS 8(DI), Z5
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z5
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 8(R8), Z5
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      384(R9), Z6
+	VBROADCASTSS 12(DI), Z5
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z5
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 12(R8), Z5
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R10
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R9), Z6
+	VBROADCASTSS (DI), Z5
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (DI)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (DI)(AX*2), Z5
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (R8), Z5
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (R8)(AX*1), Z5
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -6380,171 +6908,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf6ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf6ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z5
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	MOVQ SI, R11
-	SHRQ $0x02, R11
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z6
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DI)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (DI)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (R10), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (R10)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (R10)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z6
-	VBROADCASTSS 4(DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 4(R10), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 4(R10)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z6
-	VBROADCASTSS 8(DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 8(R10), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 8(R10)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z6
-	VBROADCASTSS 12(DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS 12(R10), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS 12(R10)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	DECQ         R11
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z6
-	VBROADCASTSS (DI), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (DI)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (DI)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (R10), Z7
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (R10)(DX*1), Z7
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (R10)(DX*2), Z7
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z6
-	VADDPS  Z6, Z0, Z0
-	VADDPS  Z6, Z1, Z1
-	VADDPS  Z6, Z2, Z2
-	VADDPS  Z6, Z3, Z3
-	VADDPS  Z6, Z4, Z4
-	VADDPS  Z6, Z5, Z5
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores6Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores6Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -6565,9 +6938,9 @@ panel:
 	MOVQ   DX, R9
 	MOVQ   SI, R10
 	SUBQ   $0x04, R10
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R9), Z13
 	VMOVUPS      64(R9), Z14
 	VBROADCASTSS (DI), Z12
@@ -6652,13 +7025,13 @@ block0:
 	ADDQ         $0x10, DI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, R10
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R10
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R9), Z13
 	VMOVUPS      64(R9), Z14
 	VBROADCASTSS (DI), Z12
@@ -6683,9 +7056,9 @@ one0:
 	ADDQ         $0x04, DI
 	ADDQ         $0x04, R8
 	DECQ         R10
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R10
 	SHLQ    $0x02, R10
 	SUBQ    R10, DI
@@ -6709,11 +7082,337 @@ end0:
 	VMOVUPS Z10, (R9)
 	VMOVUPS Z11, 64(R9)
 	MOVQ    apart+32(FP), R9
-	SHLQ    $0x02, R9
-	ADDQ    R9, DX
+	LEAQ    (DX)(R9*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values6Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values6Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Z11
+	VMULPS       (R10), Z11, Z0
+	VMULPS       64(R10), Z11, Z1
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Z11
+	VMULPS       (R10), Z11, Z2
+	VMULPS       64(R10), Z11, Z3
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Z11
+	VMULPS       (R10), Z11, Z4
+	VMULPS       64(R10), Z11, Z5
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Z11
+	VMULPS       (R10), Z11, Z6
+	VMULPS       64(R10), Z11, Z7
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Z11
+	VMULPS       (R10), Z11, Z8
+	VMULPS       64(R10), Z11, Z9
+	ADDQ         CX, R10
+	VBROADCASTSS 20(R9), Z11
+	VMULPS       (R10), Z11, Z10
+	VMULPS       64(R10), Z11, Z11
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R9), Z13
+	VMOVUPS      64(R9), Z14
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      128(R9), Z13
+	VMOVUPS      192(R9), Z14
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 4(R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      256(R9), Z13
+	VMOVUPS      320(R9), Z14
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 8(R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      384(R9), Z13
+	VMOVUPS      448(R9), Z14
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 12(R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R10
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R9), Z13
+	VMOVUPS      64(R9), Z14
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, R9
+	VMOVUPS Z0, (R9)
+	VMOVUPS Z1, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z2, (R9)
+	VMOVUPS Z3, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    CX, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	MOVQ    apart+32(FP), R9
+	LEAQ    (DX)(R9*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R9
+	MOVQ         BX, R10
+	VBROADCASTSS (R9), Z5
+	VMULPS       (R10), Z5, Z0
+	ADDQ         CX, R10
+	VBROADCASTSS 4(R9), Z5
+	VMULPS       (R10), Z5, Z1
+	ADDQ         CX, R10
+	VBROADCASTSS 8(R9), Z5
+	VMULPS       (R10), Z5, Z2
+	ADDQ         CX, R10
+	VBROADCASTSS 12(R9), Z5
+	VMULPS       (R10), Z5, Z3
+	ADDQ         CX, R10
+	VBROADCASTSS 16(R9), Z5
+	VMULPS       (R10), Z5, Z4
+	ADDQ         CX, R10
+	VBROADCASTSS 20(R9), Z5
+	VMULPS       (R10), Z5, Z5
+	MOVQ         DX, R9
+	MOVQ         SI, R10
+	SUBQ         $0x04, R10
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R9), Z7
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (R8)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z5
+	VMOVUPS      128(R9), Z7
+	VBROADCASTSS 4(DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 4(R8), Z6
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 4(R8)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z5
+	VMOVUPS      256(R9), Z7
+	VBROADCASTSS 8(DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 8(R8), Z6
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 8(R8)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z5
+	VMOVUPS      384(R9), Z7
+	VBROADCASTSS 12(DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 12(R8), Z6
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 12(R8)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         $+512, R9
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, R10
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R10
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R9), Z7
+	VBROADCASTSS (DI), Z6
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (DI)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (DI)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (R8), Z6
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (R8)(AX*1), Z6
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8)(AX*2), Z6
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         $+128, R9
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	DECQ         R10
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R10
+	SHLQ    $0x02, R10
+	SUBQ    R10, DI
+	SUBQ    R10, R8
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -7698,191 +8397,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf7ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf7ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	LEAQ (R10)(DX*2), R11
-	ADDQ DX, R11
-	MOVQ SI, R12
-	SHRQ $0x02, R12
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DI)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DI)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (R10), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (R10)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (R10)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R11), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z7
-	VBROADCASTSS 4(DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 4(R10), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 4(R10)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 4(R11), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z7
-	VBROADCASTSS 8(DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 8(R10), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 8(R10)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 8(R11), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z7
-	VBROADCASTSS 12(DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS 12(R10), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS 12(R10)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS 12(R11), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	ADDQ         $0x10, R11
-	DECQ         R12
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z7
-	VBROADCASTSS (DI), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (DI)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (DI)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (R10), Z8
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (R10)(DX*1), Z8
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (R10)(DX*2), Z8
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (R11), Z8
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	ADDQ         $0x04, R11
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z7
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z7, Z1, Z1
-	VADDPS  Z7, Z2, Z2
-	VADDPS  Z7, Z3, Z3
-	VADDPS  Z7, Z4, Z4
-	VADDPS  Z7, Z5, Z5
-	VADDPS  Z7, Z6, Z6
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores7Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores7Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -7907,9 +8431,9 @@ panel:
 	MOVQ   DX, R10
 	MOVQ   SI, R11
 	SUBQ   $0x04, R11
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R10), Z15
 	VMOVUPS      64(R10), Z16
 	VBROADCASTSS (DI), Z14
@@ -8007,13 +8531,13 @@ block0:
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R11
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R11
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R10), Z15
 	VMOVUPS      64(R10), Z16
 	VBROADCASTSS (DI), Z14
@@ -8042,9 +8566,9 @@ one0:
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R11
 	SHLQ    $0x02, R11
 	SUBQ    R11, DI
@@ -8072,11 +8596,382 @@ end0:
 	VMOVUPS Z12, (R10)
 	VMOVUPS Z13, 64(R10)
 	MOVQ    apart+32(FP), R10
-	SHLQ    $0x02, R10
-	ADDQ    R10, DX
+	LEAQ    (DX)(R10*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values7Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values7Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	LEAQ (R8)(AX*2), R9
+	ADDQ AX, R9
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R10
+	MOVQ         BX, R11
+	VBROADCASTSS (R10), Z13
+	VMULPS       (R11), Z13, Z0
+	VMULPS       64(R11), Z13, Z1
+	ADDQ         CX, R11
+	VBROADCASTSS 4(R10), Z13
+	VMULPS       (R11), Z13, Z2
+	VMULPS       64(R11), Z13, Z3
+	ADDQ         CX, R11
+	VBROADCASTSS 8(R10), Z13
+	VMULPS       (R11), Z13, Z4
+	VMULPS       64(R11), Z13, Z5
+	ADDQ         CX, R11
+	VBROADCASTSS 12(R10), Z13
+	VMULPS       (R11), Z13, Z6
+	VMULPS       64(R11), Z13, Z7
+	ADDQ         CX, R11
+	VBROADCASTSS 16(R10), Z13
+	VMULPS       (R11), Z13, Z8
+	VMULPS       64(R11), Z13, Z9
+	ADDQ         CX, R11
+	VBROADCASTSS 20(R10), Z13
+	VMULPS       (R11), Z13, Z10
+	VMULPS       64(R11), Z13, Z11
+	ADDQ         CX, R11
+	VBROADCASTSS 24(R10), Z13
+	VMULPS       (R11), Z13, Z12
+	VMULPS       64(R11), Z13, Z13
+	MOVQ         DX, R10
+	MOVQ         SI, R11
+	SUBQ         $0x04, R11
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R10), Z15
+	VMOVUPS      64(R10), Z16
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z15, Z14, Z0
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (DI)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z2
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (DI)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z15, Z14, Z6
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z8
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R8)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z10
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z15, Z14, Z12
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      128(R10), Z15
+	VMOVUPS      192(R10), Z16
+	VBROADCASTSS 4(DI), Z14
+	VFMADD231PS  Z15, Z14, Z0
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z2
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z15, Z14, Z6
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z8
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 4(R8)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z10
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z15, Z14, Z12
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      256(R10), Z15
+	VMOVUPS      320(R10), Z16
+	VBROADCASTSS 8(DI), Z14
+	VFMADD231PS  Z15, Z14, Z0
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z2
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z15, Z14, Z6
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z8
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 8(R8)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z10
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z15, Z14, Z12
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      384(R10), Z15
+	VMOVUPS      448(R10), Z16
+	VBROADCASTSS 12(DI), Z14
+	VFMADD231PS  Z15, Z14, Z0
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z2
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z15, Z14, Z6
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z8
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 12(R8)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z10
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z15, Z14, Z12
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         $+512, R10
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R11
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R10), Z15
+	VMOVUPS      64(R10), Z16
+	VBROADCASTSS (DI), Z14
+	VFMADD231PS  Z15, Z14, Z0
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (DI)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z2
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (DI)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z4
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z15, Z14, Z6
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(AX*1), Z14
+	VFMADD231PS  Z15, Z14, Z8
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R8)(AX*2), Z14
+	VFMADD231PS  Z15, Z14, Z10
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z15, Z14, Z12
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         $+128, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, DI
+	SUBQ    R11, R8
+	SUBQ    R11, R9
+	MOVQ    BX, R10
+	VMOVUPS Z0, (R10)
+	VMOVUPS Z1, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, (R10)
+	VMOVUPS Z5, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, (R10)
+	VMOVUPS Z7, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z8, (R10)
+	VMOVUPS Z9, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z10, (R10)
+	VMOVUPS Z11, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z12, (R10)
+	VMOVUPS Z13, 64(R10)
+	MOVQ    apart+32(FP), R10
+	LEAQ    (DX)(R10*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R10
+	MOVQ         BX, R11
+	VBROADCASTSS (R10), Z6
+	VMULPS       (R11), Z6, Z0
+	ADDQ         CX, R11
+	VBROADCASTSS 4(R10), Z6
+	VMULPS       (R11), Z6, Z1
+	ADDQ         CX, R11
+	VBROADCASTSS 8(R10), Z6
+	VMULPS       (R11), Z6, Z2
+	ADDQ         CX, R11
+	VBROADCASTSS 12(R10), Z6
+	VMULPS       (R11), Z6, Z3
+	ADDQ         CX, R11
+	VBROADCASTSS 16(R10), Z6
+	VMULPS       (R11), Z6, Z4
+	ADDQ         CX, R11
+	VBROADCASTSS 20(R10), Z6
+	VMULPS       (R11), Z6, Z5
+	ADDQ         CX, R11
+	VBROADCASTSS 24(R10), Z6
+	VMULPS       (R11), Z6, Z6
+	MOVQ         DX, R10
+	MOVQ         SI, R11
+	SUBQ         $0x04, R11
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R10), Z8
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (DI)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (DI)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (R8)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      128(R10), Z8
+	VBROADCASTSS 4(DI), Z7
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 4(R8), Z7
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 4(R8)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 4(R9), Z7
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      256(R10), Z8
+	VBROADCASTSS 8(DI), Z7
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 8(R8), Z7
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 8(R8)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 8(R9), Z7
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      384(R10), Z8
+	VBROADCASTSS 12(DI), Z7
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 12(R8), Z7
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 12(R8)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 12(R9), Z7
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $+512, R10
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R11
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R10), Z8
+	VBROADCASTSS (DI), Z7
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (DI)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (DI)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (R8), Z7
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (R8)(AX*1), Z7
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8)(AX*2), Z7
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $+128, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, DI
+	SUBQ    R11, R8
+	SUBQ    R11, R9
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -9161,207 +10056,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf8ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf8ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z7
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	LEAQ (R10)(DX*2), R11
-	ADDQ DX, R11
-	MOVQ SI, R12
-	SHRQ $0x02, R12
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z8
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DI)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (DI)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (R10), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (R10)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (R10)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (R11), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R11)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z8
-	VBROADCASTSS 4(DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 4(R10), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 4(R10)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 4(R11), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 4(R11)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z8
-	VBROADCASTSS 8(DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 8(R10), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 8(R10)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 8(R11), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 8(R11)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z8
-	VBROADCASTSS 12(DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS 12(R10), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS 12(R10)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS 12(R11), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	ADDQ         $0x10, R11
-	DECQ         R12
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z8
-	VBROADCASTSS (DI), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (DI)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (DI)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (R10), Z9
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (R10)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (R10)(DX*2), Z9
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (R11), Z9
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R11)(DX*1), Z9
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	ADDQ         $0x04, R11
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z8
-	VADDPS  Z8, Z0, Z0
-	VADDPS  Z8, Z1, Z1
-	VADDPS  Z8, Z2, Z2
-	VADDPS  Z8, Z3, Z3
-	VADDPS  Z8, Z4, Z4
-	VADDPS  Z8, Z5, Z5
-	VADDPS  Z8, Z6, Z6
-	VADDPS  Z8, Z7, Z7
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores8Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores8Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -9388,9 +10092,9 @@ panel:
 	MOVQ   DX, R10
 	MOVQ   SI, R11
 	SUBQ   $0x04, R11
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R10), Z17
 	VMOVUPS      64(R10), Z18
 	VBROADCASTSS (DI), Z16
@@ -9500,13 +10204,13 @@ block0:
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R11
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R11
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R10), Z17
 	VMOVUPS      64(R10), Z18
 	VBROADCASTSS (DI), Z16
@@ -9538,9 +10242,9 @@ one0:
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R11
 	SHLQ    $0x02, R11
 	SUBQ    R11, DI
@@ -9571,11 +10275,419 @@ end0:
 	VMOVUPS Z14, (R10)
 	VMOVUPS Z15, 64(R10)
 	MOVQ    apart+32(FP), R10
-	SHLQ    $0x02, R10
-	ADDQ    R10, DX
+	LEAQ    (DX)(R10*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values8Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values8Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	LEAQ (R8)(AX*2), R9
+	ADDQ AX, R9
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R10
+	MOVQ         BX, R11
+	VBROADCASTSS (R10), Z15
+	VMULPS       (R11), Z15, Z0
+	VMULPS       64(R11), Z15, Z1
+	ADDQ         CX, R11
+	VBROADCASTSS 4(R10), Z15
+	VMULPS       (R11), Z15, Z2
+	VMULPS       64(R11), Z15, Z3
+	ADDQ         CX, R11
+	VBROADCASTSS 8(R10), Z15
+	VMULPS       (R11), Z15, Z4
+	VMULPS       64(R11), Z15, Z5
+	ADDQ         CX, R11
+	VBROADCASTSS 12(R10), Z15
+	VMULPS       (R11), Z15, Z6
+	VMULPS       64(R11), Z15, Z7
+	ADDQ         CX, R11
+	VBROADCASTSS 16(R10), Z15
+	VMULPS       (R11), Z15, Z8
+	VMULPS       64(R11), Z15, Z9
+	ADDQ         CX, R11
+	VBROADCASTSS 20(R10), Z15
+	VMULPS       (R11), Z15, Z10
+	VMULPS       64(R11), Z15, Z11
+	ADDQ         CX, R11
+	VBROADCASTSS 24(R10), Z15
+	VMULPS       (R11), Z15, Z12
+	VMULPS       64(R11), Z15, Z13
+	ADDQ         CX, R11
+	VBROADCASTSS 28(R10), Z15
+	VMULPS       (R11), Z15, Z14
+	VMULPS       64(R11), Z15, Z15
+	MOVQ         DX, R10
+	MOVQ         SI, R11
+	SUBQ         $0x04, R11
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R10), Z17
+	VMOVUPS      64(R10), Z18
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z17, Z16, Z0
+	VFMADD231PS  Z18, Z16, Z1
+	VBROADCASTSS (DI)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z2
+	VFMADD231PS  Z18, Z16, Z3
+	VBROADCASTSS (DI)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z4
+	VFMADD231PS  Z18, Z16, Z5
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z17, Z16, Z6
+	VFMADD231PS  Z18, Z16, Z7
+	VBROADCASTSS (R8)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z8
+	VFMADD231PS  Z18, Z16, Z9
+	VBROADCASTSS (R8)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z10
+	VFMADD231PS  Z18, Z16, Z11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z17, Z16, Z12
+	VFMADD231PS  Z18, Z16, Z13
+	VBROADCASTSS (R9)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z14
+	VFMADD231PS  Z18, Z16, Z15
+	VMOVUPS      128(R10), Z17
+	VMOVUPS      192(R10), Z18
+	VBROADCASTSS 4(DI), Z16
+	VFMADD231PS  Z17, Z16, Z0
+	VFMADD231PS  Z18, Z16, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z2
+	VFMADD231PS  Z18, Z16, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z4
+	VFMADD231PS  Z18, Z16, Z5
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z17, Z16, Z6
+	VFMADD231PS  Z18, Z16, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z8
+	VFMADD231PS  Z18, Z16, Z9
+	VBROADCASTSS 4(R8)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z10
+	VFMADD231PS  Z18, Z16, Z11
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z17, Z16, Z12
+	VFMADD231PS  Z18, Z16, Z13
+	VBROADCASTSS 4(R9)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z14
+	VFMADD231PS  Z18, Z16, Z15
+	VMOVUPS      256(R10), Z17
+	VMOVUPS      320(R10), Z18
+	VBROADCASTSS 8(DI), Z16
+	VFMADD231PS  Z17, Z16, Z0
+	VFMADD231PS  Z18, Z16, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z2
+	VFMADD231PS  Z18, Z16, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z4
+	VFMADD231PS  Z18, Z16, Z5
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z17, Z16, Z6
+	VFMADD231PS  Z18, Z16, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z8
+	VFMADD231PS  Z18, Z16, Z9
+	VBROADCASTSS 8(R8)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z10
+	VFMADD231PS  Z18, Z16, Z11
+	VBROADCASTSS 8(R9), Z16
+	VFMADD231PS  Z17, Z16, Z12
+	VFMADD231PS  Z18, Z16, Z13
+	VBROADCASTSS 8(R9)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z14
+	VFMADD231PS  Z18, Z16, Z15
+	VMOVUPS      384(R10), Z17
+	VMOVUPS      448(R10), Z18
+	VBROADCASTSS 12(DI), Z16
+	VFMADD231PS  Z17, Z16, Z0
+	VFMADD231PS  Z18, Z16, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z2
+	VFMADD231PS  Z18, Z16, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z4
+	VFMADD231PS  Z18, Z16, Z5
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z17, Z16, Z6
+	VFMADD231PS  Z18, Z16, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z8
+	VFMADD231PS  Z18, Z16, Z9
+	VBROADCASTSS 12(R8)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z10
+	VFMADD231PS  Z18, Z16, Z11
+	VBROADCASTSS 12(R9), Z16
+	VFMADD231PS  Z17, Z16, Z12
+	VFMADD231PS  Z18, Z16, Z13
+	VBROADCASTSS 12(R9)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z14
+	VFMADD231PS  Z18, Z16, Z15
+	ADDQ         $+512, R10
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R11
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R10), Z17
+	VMOVUPS      64(R10), Z18
+	VBROADCASTSS (DI), Z16
+	VFMADD231PS  Z17, Z16, Z0
+	VFMADD231PS  Z18, Z16, Z1
+	VBROADCASTSS (DI)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z2
+	VFMADD231PS  Z18, Z16, Z3
+	VBROADCASTSS (DI)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z4
+	VFMADD231PS  Z18, Z16, Z5
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z17, Z16, Z6
+	VFMADD231PS  Z18, Z16, Z7
+	VBROADCASTSS (R8)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z8
+	VFMADD231PS  Z18, Z16, Z9
+	VBROADCASTSS (R8)(AX*2), Z16
+	VFMADD231PS  Z17, Z16, Z10
+	VFMADD231PS  Z18, Z16, Z11
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z17, Z16, Z12
+	VFMADD231PS  Z18, Z16, Z13
+	VBROADCASTSS (R9)(AX*1), Z16
+	VFMADD231PS  Z17, Z16, Z14
+	VFMADD231PS  Z18, Z16, Z15
+	ADDQ         $+128, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, DI
+	SUBQ    R11, R8
+	SUBQ    R11, R9
+	MOVQ    BX, R10
+	VMOVUPS Z0, (R10)
+	VMOVUPS Z1, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, (R10)
+	VMOVUPS Z5, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, (R10)
+	VMOVUPS Z7, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z8, (R10)
+	VMOVUPS Z9, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z10, (R10)
+	VMOVUPS Z11, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z12, (R10)
+	VMOVUPS Z13, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z14, (R10)
+	VMOVUPS Z15, 64(R10)
+	MOVQ    apart+32(FP), R10
+	LEAQ    (DX)(R10*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R10
+	MOVQ         BX, R11
+	VBROADCASTSS (R10), Z7
+	VMULPS       (R11), Z7, Z0
+	ADDQ         CX, R11
+	VBROADCASTSS 4(R10), Z7
+	VMULPS       (R11), Z7, Z1
+	ADDQ         CX, R11
+	VBROADCASTSS 8(R10), Z7
+	VMULPS       (R11), Z7, Z2
+	ADDQ         CX, R11
+	VBROADCASTSS 12(R10), Z7
+	VMULPS       (R11), Z7, Z3
+	ADDQ         CX, R11
+	VBROADCASTSS 16(R10), Z7
+	VMULPS       (R11), Z7, Z4
+	ADDQ         CX, R11
+	VBROADCASTSS 20(R10), Z7
+	VMULPS       (R11), Z7, Z5
+	ADDQ         CX, R11
+	VBROADCASTSS 24(R10), Z7
+	VMULPS       (R11), Z7, Z6
+	ADDQ         CX, R11
+	VBROADCASTSS 28(R10), Z7
+	VMULPS       (R11), Z7, Z7
+	MOVQ         DX, R10
+	MOVQ         SI, R11
+	SUBQ         $0x04, R11
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R10), Z9
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (R8)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R9)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	VMOVUPS      128(R10), Z9
+	VBROADCASTSS 4(DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 4(R8)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 4(R9)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	VMOVUPS      256(R10), Z9
+	VBROADCASTSS 8(DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 8(R8)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS 8(R9), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 8(R9)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	VMOVUPS      384(R10), Z9
+	VBROADCASTSS 12(DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 12(R8)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS 12(R9), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 12(R9)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         $+512, R10
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R11
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R10), Z9
+	VBROADCASTSS (DI), Z8
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (DI)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (DI)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (R8)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8)(AX*2), Z8
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R9)(AX*1), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         $+128, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, DI
+	SUBQ    R11, R8
+	SUBQ    R11, R9
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -10760,223 +11872,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf9ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf9ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z7
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z8
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	LEAQ (R10)(DX*2), R11
-	ADDQ DX, R11
-	MOVQ SI, R12
-	SHRQ $0x02, R12
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DI)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DI)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (R10), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (R10)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (R10)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R11), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R11)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R11)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z9
-	VBROADCASTSS 4(DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 4(R10), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 4(R10)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 4(R11), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 4(R11)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 4(R11)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z9
-	VBROADCASTSS 8(DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 8(R10), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 8(R10)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 8(R11), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 8(R11)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 8(R11)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z9
-	VBROADCASTSS 12(DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS 12(R10), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS 12(R10)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS 12(R11), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS 12(R11)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	ADDQ         $0x10, R11
-	DECQ         R12
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z9
-	VBROADCASTSS (DI), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (DI)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (DI)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (R10), Z10
-	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (R10)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (R10)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R11), Z10
-	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R11)(DX*1), Z10
-	VFMADD231PS  Z9, Z10, Z7
-	VBROADCASTSS (R11)(DX*2), Z10
-	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	ADDQ         $0x04, R11
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z9
-	VADDPS  Z9, Z0, Z0
-	VADDPS  Z9, Z1, Z1
-	VADDPS  Z9, Z2, Z2
-	VADDPS  Z9, Z3, Z3
-	VADDPS  Z9, Z4, Z4
-	VADDPS  Z9, Z5, Z5
-	VADDPS  Z9, Z6, Z6
-	VADDPS  Z9, Z7, Z7
-	VADDPS  Z9, Z8, Z8
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores9Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores9Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -11005,9 +11910,9 @@ panel:
 	MOVQ   DX, R10
 	MOVQ   SI, R11
 	SUBQ   $0x04, R11
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R10), Z19
 	VMOVUPS      64(R10), Z20
 	VBROADCASTSS (DI), Z18
@@ -11129,13 +12034,13 @@ block0:
 	ADDQ         $0x10, R8
 	ADDQ         $0x10, R9
 	SUBQ         $0x04, R11
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R11
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R10), Z19
 	VMOVUPS      64(R10), Z20
 	VBROADCASTSS (DI), Z18
@@ -11170,9 +12075,9 @@ one0:
 	ADDQ         $0x04, R8
 	ADDQ         $0x04, R9
 	DECQ         R11
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R11
 	SHLQ    $0x02, R11
 	SUBQ    R11, DI
@@ -11206,11 +12111,456 @@ end0:
 	VMOVUPS Z16, (R10)
 	VMOVUPS Z17, 64(R10)
 	MOVQ    apart+32(FP), R10
-	SHLQ    $0x02, R10
-	ADDQ    R10, DX
+	LEAQ    (DX)(R10*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values9Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values9Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	LEAQ (R8)(AX*2), R9
+	ADDQ AX, R9
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R10
+	MOVQ         BX, R11
+	VBROADCASTSS (R10), Z17
+	VMULPS       (R11), Z17, Z0
+	VMULPS       64(R11), Z17, Z1
+	ADDQ         CX, R11
+	VBROADCASTSS 4(R10), Z17
+	VMULPS       (R11), Z17, Z2
+	VMULPS       64(R11), Z17, Z3
+	ADDQ         CX, R11
+	VBROADCASTSS 8(R10), Z17
+	VMULPS       (R11), Z17, Z4
+	VMULPS       64(R11), Z17, Z5
+	ADDQ         CX, R11
+	VBROADCASTSS 12(R10), Z17
+	VMULPS       (R11), Z17, Z6
+	VMULPS       64(R11), Z17, Z7
+	ADDQ         CX, R11
+	VBROADCASTSS 16(R10), Z17
+	VMULPS       (R11), Z17, Z8
+	VMULPS       64(R11), Z17, Z9
+	ADDQ         CX, R11
+	VBROADCASTSS 20(R10), Z17
+	VMULPS       (R11), Z17, Z10
+	VMULPS       64(R11), Z17, Z11
+	ADDQ         CX, R11
+	VBROADCASTSS 24(R10), Z17
+	VMULPS       (R11), Z17, Z12
+	VMULPS       64(R11), Z17, Z13
+	ADDQ         CX, R11
+	VBROADCASTSS 28(R10), Z17
+	VMULPS       (R11), Z17, Z14
+	VMULPS       64(R11), Z17, Z15
+	ADDQ         CX, R11
+	VBROADCASTSS 32(R10), Z17
+	VMULPS       (R11), Z17, Z16
+	VMULPS       64(R11), Z17, Z17
+	MOVQ         DX, R10
+	MOVQ         SI, R11
+	SUBQ         $0x04, R11
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R10), Z19
+	VMOVUPS      64(R10), Z20
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z19, Z18, Z0
+	VFMADD231PS  Z20, Z18, Z1
+	VBROADCASTSS (DI)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z2
+	VFMADD231PS  Z20, Z18, Z3
+	VBROADCASTSS (DI)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z4
+	VFMADD231PS  Z20, Z18, Z5
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z19, Z18, Z6
+	VFMADD231PS  Z20, Z18, Z7
+	VBROADCASTSS (R8)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z8
+	VFMADD231PS  Z20, Z18, Z9
+	VBROADCASTSS (R8)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z10
+	VFMADD231PS  Z20, Z18, Z11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z19, Z18, Z12
+	VFMADD231PS  Z20, Z18, Z13
+	VBROADCASTSS (R9)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z14
+	VFMADD231PS  Z20, Z18, Z15
+	VBROADCASTSS (R9)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z16
+	VFMADD231PS  Z20, Z18, Z17
+	VMOVUPS      128(R10), Z19
+	VMOVUPS      192(R10), Z20
+	VBROADCASTSS 4(DI), Z18
+	VFMADD231PS  Z19, Z18, Z0
+	VFMADD231PS  Z20, Z18, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z2
+	VFMADD231PS  Z20, Z18, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z4
+	VFMADD231PS  Z20, Z18, Z5
+	VBROADCASTSS 4(R8), Z18
+	VFMADD231PS  Z19, Z18, Z6
+	VFMADD231PS  Z20, Z18, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z8
+	VFMADD231PS  Z20, Z18, Z9
+	VBROADCASTSS 4(R8)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z10
+	VFMADD231PS  Z20, Z18, Z11
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z19, Z18, Z12
+	VFMADD231PS  Z20, Z18, Z13
+	VBROADCASTSS 4(R9)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z14
+	VFMADD231PS  Z20, Z18, Z15
+	VBROADCASTSS 4(R9)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z16
+	VFMADD231PS  Z20, Z18, Z17
+	VMOVUPS      256(R10), Z19
+	VMOVUPS      320(R10), Z20
+	VBROADCASTSS 8(DI), Z18
+	VFMADD231PS  Z19, Z18, Z0
+	VFMADD231PS  Z20, Z18, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z2
+	VFMADD231PS  Z20, Z18, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z4
+	VFMADD231PS  Z20, Z18, Z5
+	VBROADCASTSS 8(R8), Z18
+	VFMADD231PS  Z19, Z18, Z6
+	VFMADD231PS  Z20, Z18, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z8
+	VFMADD231PS  Z20, Z18, Z9
+	VBROADCASTSS 8(R8)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z10
+	VFMADD231PS  Z20, Z18, Z11
+	VBROADCASTSS 8(R9), Z18
+	VFMADD231PS  Z19, Z18, Z12
+	VFMADD231PS  Z20, Z18, Z13
+	VBROADCASTSS 8(R9)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z14
+	VFMADD231PS  Z20, Z18, Z15
+	VBROADCASTSS 8(R9)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z16
+	VFMADD231PS  Z20, Z18, Z17
+	VMOVUPS      384(R10), Z19
+	VMOVUPS      448(R10), Z20
+	VBROADCASTSS 12(DI), Z18
+	VFMADD231PS  Z19, Z18, Z0
+	VFMADD231PS  Z20, Z18, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z2
+	VFMADD231PS  Z20, Z18, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z4
+	VFMADD231PS  Z20, Z18, Z5
+	VBROADCASTSS 12(R8), Z18
+	VFMADD231PS  Z19, Z18, Z6
+	VFMADD231PS  Z20, Z18, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z8
+	VFMADD231PS  Z20, Z18, Z9
+	VBROADCASTSS 12(R8)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z10
+	VFMADD231PS  Z20, Z18, Z11
+	VBROADCASTSS 12(R9), Z18
+	VFMADD231PS  Z19, Z18, Z12
+	VFMADD231PS  Z20, Z18, Z13
+	VBROADCASTSS 12(R9)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z14
+	VFMADD231PS  Z20, Z18, Z15
+	VBROADCASTSS 12(R9)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z16
+	VFMADD231PS  Z20, Z18, Z17
+	ADDQ         $+512, R10
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R11
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R10), Z19
+	VMOVUPS      64(R10), Z20
+	VBROADCASTSS (DI), Z18
+	VFMADD231PS  Z19, Z18, Z0
+	VFMADD231PS  Z20, Z18, Z1
+	VBROADCASTSS (DI)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z2
+	VFMADD231PS  Z20, Z18, Z3
+	VBROADCASTSS (DI)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z4
+	VFMADD231PS  Z20, Z18, Z5
+	VBROADCASTSS (R8), Z18
+	VFMADD231PS  Z19, Z18, Z6
+	VFMADD231PS  Z20, Z18, Z7
+	VBROADCASTSS (R8)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z8
+	VFMADD231PS  Z20, Z18, Z9
+	VBROADCASTSS (R8)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z10
+	VFMADD231PS  Z20, Z18, Z11
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z19, Z18, Z12
+	VFMADD231PS  Z20, Z18, Z13
+	VBROADCASTSS (R9)(AX*1), Z18
+	VFMADD231PS  Z19, Z18, Z14
+	VFMADD231PS  Z20, Z18, Z15
+	VBROADCASTSS (R9)(AX*2), Z18
+	VFMADD231PS  Z19, Z18, Z16
+	VFMADD231PS  Z20, Z18, Z17
+	ADDQ         $+128, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, DI
+	SUBQ    R11, R8
+	SUBQ    R11, R9
+	MOVQ    BX, R10
+	VMOVUPS Z0, (R10)
+	VMOVUPS Z1, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z2, (R10)
+	VMOVUPS Z3, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z4, (R10)
+	VMOVUPS Z5, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z6, (R10)
+	VMOVUPS Z7, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z8, (R10)
+	VMOVUPS Z9, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z10, (R10)
+	VMOVUPS Z11, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z12, (R10)
+	VMOVUPS Z13, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z14, (R10)
+	VMOVUPS Z15, 64(R10)
+	ADDQ    CX, R10
+	VMOVUPS Z16, (R10)
+	VMOVUPS Z17, 64(R10)
+	MOVQ    apart+32(FP), R10
+	LEAQ    (DX)(R10*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R10
+	MOVQ         BX, R11
+	VBROADCASTSS (R10), Z8
+	VMULPS       (R11), Z8, Z0
+	ADDQ         CX, R11
+	VBROADCASTSS 4(R10), Z8
+	VMULPS       (R11), Z8, Z1
+	ADDQ         CX, R11
+	VBROADCASTSS 8(R10), Z8
+	VMULPS       (R11), Z8, Z2
+	ADDQ         CX, R11
+	VBROADCASTSS 12(R10), Z8
+	VMULPS       (R11), Z8, Z3
+	ADDQ         CX, R11
+	VBROADCASTSS 16(R10), Z8
+	VMULPS       (R11), Z8, Z4
+	ADDQ         CX, R11
+	VBROADCASTSS 20(R10), Z8
+	VMULPS       (R11), Z8, Z5
+	ADDQ         CX, R11
+	VBROADCASTSS 24(R10), Z8
+	VMULPS       (R11), Z8, Z6
+	ADDQ         CX, R11
+	VBROADCASTSS 28(R10), Z8
+	VMULPS       (R11), Z8, Z7
+	ADDQ         CX, R11
+	VBROADCASTSS 32(R10), Z8
+	VMULPS       (R11), Z8, Z8
+	MOVQ         DX, R10
+	MOVQ         SI, R11
+	SUBQ         $0x04, R11
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R10), Z10
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (DI)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (DI)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (R8)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R9)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (R9)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      128(R10), Z10
+	VBROADCASTSS 4(DI), Z9
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 4(R8)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 4(R9)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 4(R9)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      256(R10), Z10
+	VBROADCASTSS 8(DI), Z9
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 8(R8), Z9
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 8(R8)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 8(R9), Z9
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 8(R9)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 8(R9)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      384(R10), Z10
+	VBROADCASTSS 12(DI), Z9
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 12(R8), Z9
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 12(R8)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(R9), Z9
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 12(R9)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 12(R9)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $+512, R10
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, R11
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R11
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R10), Z10
+	VBROADCASTSS (DI), Z9
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (DI)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (DI)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (R8)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R9)(AX*1), Z9
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (R9)(AX*2), Z9
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $+128, R10
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         R11
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, DI
+	SUBQ    R11, R8
+	SUBQ    R11, R9
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -12507,243 +13857,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf10ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf10ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z7
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z8
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z9
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	LEAQ (R10)(DX*2), R11
-	ADDQ DX, R11
-	LEAQ (R11)(DX*2), R12
-	ADDQ DX, R12
-	MOVQ SI, R13
-	SHRQ $0x02, R13
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z10
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DI)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS (DI)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (R10), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS (R10)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (R10)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS (R11), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R11)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS (R11)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R12), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z10
-	VBROADCASTSS 4(DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 4(R10), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 4(R10)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 4(R11), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 4(R11)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 4(R11)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 4(R12), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z10
-	VBROADCASTSS 8(DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 8(R10), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 8(R10)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 8(R11), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 8(R11)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 8(R11)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 8(R12), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z10
-	VBROADCASTSS 12(DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS 12(R10), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS 12(R10)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS 12(R11), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS 12(R11)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS 12(R12), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	ADDQ         $0x10, R11
-	ADDQ         $0x10, R12
-	DECQ         R13
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z10
-	VBROADCASTSS (DI), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (DI)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS (DI)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (R10), Z11
-	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS (R10)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (R10)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS (R11), Z11
-	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R11)(DX*1), Z11
-	VFMADD231PS  Z10, Z11, Z7
-	VBROADCASTSS (R11)(DX*2), Z11
-	VFMADD231PS  Z10, Z11, Z8
-	VBROADCASTSS (R12), Z11
-	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	ADDQ         $0x04, R11
-	ADDQ         $0x04, R12
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z10
-	VADDPS  Z10, Z0, Z0
-	VADDPS  Z10, Z1, Z1
-	VADDPS  Z10, Z2, Z2
-	VADDPS  Z10, Z3, Z3
-	VADDPS  Z10, Z4, Z4
-	VADDPS  Z10, Z5, Z5
-	VADDPS  Z10, Z6, Z6
-	VADDPS  Z10, Z7, Z7
-	VADDPS  Z10, Z8, Z8
-	VADDPS  Z10, Z9, Z9
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z9, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores10Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores10Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -12776,9 +13899,9 @@ panel:
 	MOVQ   DX, R11
 	MOVQ   SI, R12
 	SUBQ   $0x04, R12
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R11), Z21
 	VMOVUPS      64(R11), Z22
 	VBROADCASTSS (DI), Z20
@@ -12913,13 +14036,13 @@ block0:
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R12
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R11), Z21
 	VMOVUPS      64(R11), Z22
 	VBROADCASTSS (DI), Z20
@@ -12958,9 +14081,9 @@ one0:
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R10
 	DECQ         R12
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R12
 	SHLQ    $0x02, R12
 	SUBQ    R12, DI
@@ -12998,11 +14121,501 @@ end0:
 	VMOVUPS Z18, (R11)
 	VMOVUPS Z19, 64(R11)
 	MOVQ    apart+32(FP), R11
-	SHLQ    $0x02, R11
-	ADDQ    R11, DX
+	LEAQ    (DX)(R11*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values10Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values10Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	LEAQ (R8)(AX*2), R9
+	ADDQ AX, R9
+	LEAQ (R9)(AX*2), R10
+	ADDQ AX, R10
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R11
+	MOVQ         BX, R12
+	VBROADCASTSS (R11), Z19
+	VMULPS       (R12), Z19, Z0
+	VMULPS       64(R12), Z19, Z1
+	ADDQ         CX, R12
+	VBROADCASTSS 4(R11), Z19
+	VMULPS       (R12), Z19, Z2
+	VMULPS       64(R12), Z19, Z3
+	ADDQ         CX, R12
+	VBROADCASTSS 8(R11), Z19
+	VMULPS       (R12), Z19, Z4
+	VMULPS       64(R12), Z19, Z5
+	ADDQ         CX, R12
+	VBROADCASTSS 12(R11), Z19
+	VMULPS       (R12), Z19, Z6
+	VMULPS       64(R12), Z19, Z7
+	ADDQ         CX, R12
+	VBROADCASTSS 16(R11), Z19
+	VMULPS       (R12), Z19, Z8
+	VMULPS       64(R12), Z19, Z9
+	ADDQ         CX, R12
+	VBROADCASTSS 20(R11), Z19
+	VMULPS       (R12), Z19, Z10
+	VMULPS       64(R12), Z19, Z11
+	ADDQ         CX, R12
+	VBROADCASTSS 24(R11), Z19
+	VMULPS       (R12), Z19, Z12
+	VMULPS       64(R12), Z19, Z13
+	ADDQ         CX, R12
+	VBROADCASTSS 28(R11), Z19
+	VMULPS       (R12), Z19, Z14
+	VMULPS       64(R12), Z19, Z15
+	ADDQ         CX, R12
+	VBROADCASTSS 32(R11), Z19
+	VMULPS       (R12), Z19, Z16
+	VMULPS       64(R12), Z19, Z17
+	ADDQ         CX, R12
+	VBROADCASTSS 36(R11), Z19
+	VMULPS       (R12), Z19, Z18
+	VMULPS       64(R12), Z19, Z19
+	MOVQ         DX, R11
+	MOVQ         SI, R12
+	SUBQ         $0x04, R12
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R11), Z21
+	VMOVUPS      64(R11), Z22
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z21, Z20, Z0
+	VFMADD231PS  Z22, Z20, Z1
+	VBROADCASTSS (DI)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z2
+	VFMADD231PS  Z22, Z20, Z3
+	VBROADCASTSS (DI)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z4
+	VFMADD231PS  Z22, Z20, Z5
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z21, Z20, Z6
+	VFMADD231PS  Z22, Z20, Z7
+	VBROADCASTSS (R8)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z8
+	VFMADD231PS  Z22, Z20, Z9
+	VBROADCASTSS (R8)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z10
+	VFMADD231PS  Z22, Z20, Z11
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z21, Z20, Z12
+	VFMADD231PS  Z22, Z20, Z13
+	VBROADCASTSS (R9)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z14
+	VFMADD231PS  Z22, Z20, Z15
+	VBROADCASTSS (R9)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z16
+	VFMADD231PS  Z22, Z20, Z17
+	VBROADCASTSS (R10), Z20
+	VFMADD231PS  Z21, Z20, Z18
+	VFMADD231PS  Z22, Z20, Z19
+	VMOVUPS      128(R11), Z21
+	VMOVUPS      192(R11), Z22
+	VBROADCASTSS 4(DI), Z20
+	VFMADD231PS  Z21, Z20, Z0
+	VFMADD231PS  Z22, Z20, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z2
+	VFMADD231PS  Z22, Z20, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z4
+	VFMADD231PS  Z22, Z20, Z5
+	VBROADCASTSS 4(R8), Z20
+	VFMADD231PS  Z21, Z20, Z6
+	VFMADD231PS  Z22, Z20, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z8
+	VFMADD231PS  Z22, Z20, Z9
+	VBROADCASTSS 4(R8)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z10
+	VFMADD231PS  Z22, Z20, Z11
+	VBROADCASTSS 4(R9), Z20
+	VFMADD231PS  Z21, Z20, Z12
+	VFMADD231PS  Z22, Z20, Z13
+	VBROADCASTSS 4(R9)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z14
+	VFMADD231PS  Z22, Z20, Z15
+	VBROADCASTSS 4(R9)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z16
+	VFMADD231PS  Z22, Z20, Z17
+	VBROADCASTSS 4(R10), Z20
+	VFMADD231PS  Z21, Z20, Z18
+	VFMADD231PS  Z22, Z20, Z19
+	VMOVUPS      256(R11), Z21
+	VMOVUPS      320(R11), Z22
+	VBROADCASTSS 8(DI), Z20
+	VFMADD231PS  Z21, Z20, Z0
+	VFMADD231PS  Z22, Z20, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z2
+	VFMADD231PS  Z22, Z20, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z4
+	VFMADD231PS  Z22, Z20, Z5
+	VBROADCASTSS 8(R8), Z20
+	VFMADD231PS  Z21, Z20, Z6
+	VFMADD231PS  Z22, Z20, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z8
+	VFMADD231PS  Z22, Z20, Z9
+	VBROADCASTSS 8(R8)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z10
+	VFMADD231PS  Z22, Z20, Z11
+	VBROADCASTSS 8(R9), Z20
+	VFMADD231PS  Z21, Z20, Z12
+	VFMADD231PS  Z22, Z20, Z13
+	VBROADCASTSS 8(R9)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z14
+	VFMADD231PS  Z22, Z20, Z15
+	VBROADCASTSS 8(R9)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z16
+	VFMADD231PS  Z22, Z20, Z17
+	VBROADCASTSS 8(R10), Z20
+	VFMADD231PS  Z21, Z20, Z18
+	VFMADD231PS  Z22, Z20, Z19
+	VMOVUPS      384(R11), Z21
+	VMOVUPS      448(R11), Z22
+	VBROADCASTSS 12(DI), Z20
+	VFMADD231PS  Z21, Z20, Z0
+	VFMADD231PS  Z22, Z20, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z2
+	VFMADD231PS  Z22, Z20, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z4
+	VFMADD231PS  Z22, Z20, Z5
+	VBROADCASTSS 12(R8), Z20
+	VFMADD231PS  Z21, Z20, Z6
+	VFMADD231PS  Z22, Z20, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z8
+	VFMADD231PS  Z22, Z20, Z9
+	VBROADCASTSS 12(R8)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z10
+	VFMADD231PS  Z22, Z20, Z11
+	VBROADCASTSS 12(R9), Z20
+	VFMADD231PS  Z21, Z20, Z12
+	VFMADD231PS  Z22, Z20, Z13
+	VBROADCASTSS 12(R9)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z14
+	VFMADD231PS  Z22, Z20, Z15
+	VBROADCASTSS 12(R9)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z16
+	VFMADD231PS  Z22, Z20, Z17
+	VBROADCASTSS 12(R10), Z20
+	VFMADD231PS  Z21, Z20, Z18
+	VFMADD231PS  Z22, Z20, Z19
+	ADDQ         $+512, R11
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R12
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R11), Z21
+	VMOVUPS      64(R11), Z22
+	VBROADCASTSS (DI), Z20
+	VFMADD231PS  Z21, Z20, Z0
+	VFMADD231PS  Z22, Z20, Z1
+	VBROADCASTSS (DI)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z2
+	VFMADD231PS  Z22, Z20, Z3
+	VBROADCASTSS (DI)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z4
+	VFMADD231PS  Z22, Z20, Z5
+	VBROADCASTSS (R8), Z20
+	VFMADD231PS  Z21, Z20, Z6
+	VFMADD231PS  Z22, Z20, Z7
+	VBROADCASTSS (R8)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z8
+	VFMADD231PS  Z22, Z20, Z9
+	VBROADCASTSS (R8)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z10
+	VFMADD231PS  Z22, Z20, Z11
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z21, Z20, Z12
+	VFMADD231PS  Z22, Z20, Z13
+	VBROADCASTSS (R9)(AX*1), Z20
+	VFMADD231PS  Z21, Z20, Z14
+	VFMADD231PS  Z22, Z20, Z15
+	VBROADCASTSS (R9)(AX*2), Z20
+	VFMADD231PS  Z21, Z20, Z16
+	VFMADD231PS  Z22, Z20, Z17
+	VBROADCASTSS (R10), Z20
+	VFMADD231PS  Z21, Z20, Z18
+	VFMADD231PS  Z22, Z20, Z19
+	ADDQ         $+128, R11
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, DI
+	SUBQ    R12, R8
+	SUBQ    R12, R9
+	SUBQ    R12, R10
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VMOVUPS Z1, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z2, (R11)
+	VMOVUPS Z3, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z4, (R11)
+	VMOVUPS Z5, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z6, (R11)
+	VMOVUPS Z7, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z8, (R11)
+	VMOVUPS Z9, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z10, (R11)
+	VMOVUPS Z11, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z12, (R11)
+	VMOVUPS Z13, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z14, (R11)
+	VMOVUPS Z15, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z16, (R11)
+	VMOVUPS Z17, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z18, (R11)
+	VMOVUPS Z19, 64(R11)
+	MOVQ    apart+32(FP), R11
+	LEAQ    (DX)(R11*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R11
+	MOVQ         BX, R12
+	VBROADCASTSS (R11), Z9
+	VMULPS       (R12), Z9, Z0
+	ADDQ         CX, R12
+	VBROADCASTSS 4(R11), Z9
+	VMULPS       (R12), Z9, Z1
+	ADDQ         CX, R12
+	VBROADCASTSS 8(R11), Z9
+	VMULPS       (R12), Z9, Z2
+	ADDQ         CX, R12
+	VBROADCASTSS 12(R11), Z9
+	VMULPS       (R12), Z9, Z3
+	ADDQ         CX, R12
+	VBROADCASTSS 16(R11), Z9
+	VMULPS       (R12), Z9, Z4
+	ADDQ         CX, R12
+	VBROADCASTSS 20(R11), Z9
+	VMULPS       (R12), Z9, Z5
+	ADDQ         CX, R12
+	VBROADCASTSS 24(R11), Z9
+	VMULPS       (R12), Z9, Z6
+	ADDQ         CX, R12
+	VBROADCASTSS 28(R11), Z9
+	VMULPS       (R12), Z9, Z7
+	ADDQ         CX, R12
+	VBROADCASTSS 32(R11), Z9
+	VMULPS       (R12), Z9, Z8
+	ADDQ         CX, R12
+	VBROADCASTSS 36(R11), Z9
+	VMULPS       (R12), Z9, Z9
+	MOVQ         DX, R11
+	MOVQ         SI, R12
+	SUBQ         $0x04, R12
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R11), Z11
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R9)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (R9)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R10), Z10
+	VFMADD231PS  Z11, Z10, Z9
+	VMOVUPS      128(R11), Z11
+	VBROADCASTSS 4(DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 4(R8)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 4(R9)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS 4(R9)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 4(R10), Z10
+	VFMADD231PS  Z11, Z10, Z9
+	VMOVUPS      256(R11), Z11
+	VBROADCASTSS 8(DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 8(R8)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS 8(R9), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 8(R9)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS 8(R9)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 8(R10), Z10
+	VFMADD231PS  Z11, Z10, Z9
+	VMOVUPS      384(R11), Z11
+	VBROADCASTSS 12(DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 12(R8)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS 12(R9), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 12(R9)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS 12(R9)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 12(R10), Z10
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         $+512, R11
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R12
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R11), Z11
+	VBROADCASTSS (DI), Z10
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (DI)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (DI)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (R8)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R9)(AX*1), Z10
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (R9)(AX*2), Z10
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R10), Z10
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         $+128, R11
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, DI
+	SUBQ    R12, R8
+	SUBQ    R12, R9
+	SUBQ    R12, R10
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -14399,259 +16012,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf11ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf11ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z7
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z8
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z9
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z10
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	LEAQ (R10)(DX*2), R11
-	ADDQ DX, R11
-	LEAQ (R11)(DX*2), R12
-	ADDQ DX, R12
-	MOVQ SI, R13
-	SHRQ $0x02, R13
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DI)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DI)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (R10), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (R10)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (R10)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R11), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R11)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R11)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R12), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R12)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z11
-	VBROADCASTSS 4(DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 4(R10), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 4(R10)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 4(R11), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 4(R11)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 4(R11)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 4(R12), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 4(R12)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z11
-	VBROADCASTSS 8(DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 8(R10), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 8(R10)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 8(R11), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 8(R11)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 8(R11)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 8(R12), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 8(R12)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z11
-	VBROADCASTSS 12(DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS 12(R10), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS 12(R10)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS 12(R11), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS 12(R11)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS 12(R12), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS 12(R12)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	ADDQ         $0x10, R11
-	ADDQ         $0x10, R12
-	DECQ         R13
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z11
-	VBROADCASTSS (DI), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (DI)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (DI)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (R10), Z12
-	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (R10)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (R10)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R11), Z12
-	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R11)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z7
-	VBROADCASTSS (R11)(DX*2), Z12
-	VFMADD231PS  Z11, Z12, Z8
-	VBROADCASTSS (R12), Z12
-	VFMADD231PS  Z11, Z12, Z9
-	VBROADCASTSS (R12)(DX*1), Z12
-	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	ADDQ         $0x04, R11
-	ADDQ         $0x04, R12
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z11
-	VADDPS  Z11, Z0, Z0
-	VADDPS  Z11, Z1, Z1
-	VADDPS  Z11, Z2, Z2
-	VADDPS  Z11, Z3, Z3
-	VADDPS  Z11, Z4, Z4
-	VADDPS  Z11, Z5, Z5
-	VADDPS  Z11, Z6, Z6
-	VADDPS  Z11, Z7, Z7
-	VADDPS  Z11, Z8, Z8
-	VADDPS  Z11, Z9, Z9
-	VADDPS  Z11, Z10, Z10
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores11Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores11Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -14686,9 +16056,9 @@ panel:
 	MOVQ   DX, R11
 	MOVQ   SI, R12
 	SUBQ   $0x04, R12
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R11), Z23
 	VMOVUPS      64(R11), Z24
 	VBROADCASTSS (DI), Z22
@@ -14835,13 +16205,13 @@ block0:
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R12
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R11), Z23
 	VMOVUPS      64(R11), Z24
 	VBROADCASTSS (DI), Z22
@@ -14883,9 +16253,9 @@ one0:
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R10
 	DECQ         R12
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R12
 	SHLQ    $0x02, R12
 	SUBQ    R12, DI
@@ -14926,11 +16296,538 @@ end0:
 	VMOVUPS Z20, (R11)
 	VMOVUPS Z21, 64(R11)
 	MOVQ    apart+32(FP), R11
-	SHLQ    $0x02, R11
-	ADDQ    R11, DX
+	LEAQ    (DX)(R11*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values11Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values11Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	LEAQ (R8)(AX*2), R9
+	ADDQ AX, R9
+	LEAQ (R9)(AX*2), R10
+	ADDQ AX, R10
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R11
+	MOVQ         BX, R12
+	VBROADCASTSS (R11), Z21
+	VMULPS       (R12), Z21, Z0
+	VMULPS       64(R12), Z21, Z1
+	ADDQ         CX, R12
+	VBROADCASTSS 4(R11), Z21
+	VMULPS       (R12), Z21, Z2
+	VMULPS       64(R12), Z21, Z3
+	ADDQ         CX, R12
+	VBROADCASTSS 8(R11), Z21
+	VMULPS       (R12), Z21, Z4
+	VMULPS       64(R12), Z21, Z5
+	ADDQ         CX, R12
+	VBROADCASTSS 12(R11), Z21
+	VMULPS       (R12), Z21, Z6
+	VMULPS       64(R12), Z21, Z7
+	ADDQ         CX, R12
+	VBROADCASTSS 16(R11), Z21
+	VMULPS       (R12), Z21, Z8
+	VMULPS       64(R12), Z21, Z9
+	ADDQ         CX, R12
+	VBROADCASTSS 20(R11), Z21
+	VMULPS       (R12), Z21, Z10
+	VMULPS       64(R12), Z21, Z11
+	ADDQ         CX, R12
+	VBROADCASTSS 24(R11), Z21
+	VMULPS       (R12), Z21, Z12
+	VMULPS       64(R12), Z21, Z13
+	ADDQ         CX, R12
+	VBROADCASTSS 28(R11), Z21
+	VMULPS       (R12), Z21, Z14
+	VMULPS       64(R12), Z21, Z15
+	ADDQ         CX, R12
+	VBROADCASTSS 32(R11), Z21
+	VMULPS       (R12), Z21, Z16
+	VMULPS       64(R12), Z21, Z17
+	ADDQ         CX, R12
+	VBROADCASTSS 36(R11), Z21
+	VMULPS       (R12), Z21, Z18
+	VMULPS       64(R12), Z21, Z19
+	ADDQ         CX, R12
+	VBROADCASTSS 40(R11), Z21
+	VMULPS       (R12), Z21, Z20
+	VMULPS       64(R12), Z21, Z21
+	MOVQ         DX, R11
+	MOVQ         SI, R12
+	SUBQ         $0x04, R12
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R11), Z23
+	VMOVUPS      64(R11), Z24
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z23, Z22, Z0
+	VFMADD231PS  Z24, Z22, Z1
+	VBROADCASTSS (DI)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z2
+	VFMADD231PS  Z24, Z22, Z3
+	VBROADCASTSS (DI)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z4
+	VFMADD231PS  Z24, Z22, Z5
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z23, Z22, Z6
+	VFMADD231PS  Z24, Z22, Z7
+	VBROADCASTSS (R8)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z8
+	VFMADD231PS  Z24, Z22, Z9
+	VBROADCASTSS (R8)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z10
+	VFMADD231PS  Z24, Z22, Z11
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z23, Z22, Z12
+	VFMADD231PS  Z24, Z22, Z13
+	VBROADCASTSS (R9)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z14
+	VFMADD231PS  Z24, Z22, Z15
+	VBROADCASTSS (R9)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z16
+	VFMADD231PS  Z24, Z22, Z17
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z23, Z22, Z18
+	VFMADD231PS  Z24, Z22, Z19
+	VBROADCASTSS (R10)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z20
+	VFMADD231PS  Z24, Z22, Z21
+	VMOVUPS      128(R11), Z23
+	VMOVUPS      192(R11), Z24
+	VBROADCASTSS 4(DI), Z22
+	VFMADD231PS  Z23, Z22, Z0
+	VFMADD231PS  Z24, Z22, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z2
+	VFMADD231PS  Z24, Z22, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z4
+	VFMADD231PS  Z24, Z22, Z5
+	VBROADCASTSS 4(R8), Z22
+	VFMADD231PS  Z23, Z22, Z6
+	VFMADD231PS  Z24, Z22, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z8
+	VFMADD231PS  Z24, Z22, Z9
+	VBROADCASTSS 4(R8)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z10
+	VFMADD231PS  Z24, Z22, Z11
+	VBROADCASTSS 4(R9), Z22
+	VFMADD231PS  Z23, Z22, Z12
+	VFMADD231PS  Z24, Z22, Z13
+	VBROADCASTSS 4(R9)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z14
+	VFMADD231PS  Z24, Z22, Z15
+	VBROADCASTSS 4(R9)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z16
+	VFMADD231PS  Z24, Z22, Z17
+	VBROADCASTSS 4(R10), Z22
+	VFMADD231PS  Z23, Z22, Z18
+	VFMADD231PS  Z24, Z22, Z19
+	VBROADCASTSS 4(R10)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z20
+	VFMADD231PS  Z24, Z22, Z21
+	VMOVUPS      256(R11), Z23
+	VMOVUPS      320(R11), Z24
+	VBROADCASTSS 8(DI), Z22
+	VFMADD231PS  Z23, Z22, Z0
+	VFMADD231PS  Z24, Z22, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z2
+	VFMADD231PS  Z24, Z22, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z4
+	VFMADD231PS  Z24, Z22, Z5
+	VBROADCASTSS 8(R8), Z22
+	VFMADD231PS  Z23, Z22, Z6
+	VFMADD231PS  Z24, Z22, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z8
+	VFMADD231PS  Z24, Z22, Z9
+	VBROADCASTSS 8(R8)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z10
+	VFMADD231PS  Z24, Z22, Z11
+	VBROADCASTSS 8(R9), Z22
+	VFMADD231PS  Z23, Z22, Z12
+	VFMADD231PS  Z24, Z22, Z13
+	VBROADCASTSS 8(R9)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z14
+	VFMADD231PS  Z24, Z22, Z15
+	VBROADCASTSS 8(R9)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z16
+	VFMADD231PS  Z24, Z22, Z17
+	VBROADCASTSS 8(R10), Z22
+	VFMADD231PS  Z23, Z22, Z18
+	VFMADD231PS  Z24, Z22, Z19
+	VBROADCASTSS 8(R10)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z20
+	VFMADD231PS  Z24, Z22, Z21
+	VMOVUPS      384(R11), Z23
+	VMOVUPS      448(R11), Z24
+	VBROADCASTSS 12(DI), Z22
+	VFMADD231PS  Z23, Z22, Z0
+	VFMADD231PS  Z24, Z22, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z2
+	VFMADD231PS  Z24, Z22, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z4
+	VFMADD231PS  Z24, Z22, Z5
+	VBROADCASTSS 12(R8), Z22
+	VFMADD231PS  Z23, Z22, Z6
+	VFMADD231PS  Z24, Z22, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z8
+	VFMADD231PS  Z24, Z22, Z9
+	VBROADCASTSS 12(R8)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z10
+	VFMADD231PS  Z24, Z22, Z11
+	VBROADCASTSS 12(R9), Z22
+	VFMADD231PS  Z23, Z22, Z12
+	VFMADD231PS  Z24, Z22, Z13
+	VBROADCASTSS 12(R9)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z14
+	VFMADD231PS  Z24, Z22, Z15
+	VBROADCASTSS 12(R9)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z16
+	VFMADD231PS  Z24, Z22, Z17
+	VBROADCASTSS 12(R10), Z22
+	VFMADD231PS  Z23, Z22, Z18
+	VFMADD231PS  Z24, Z22, Z19
+	VBROADCASTSS 12(R10)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z20
+	VFMADD231PS  Z24, Z22, Z21
+	ADDQ         $+512, R11
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R12
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R11), Z23
+	VMOVUPS      64(R11), Z24
+	VBROADCASTSS (DI), Z22
+	VFMADD231PS  Z23, Z22, Z0
+	VFMADD231PS  Z24, Z22, Z1
+	VBROADCASTSS (DI)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z2
+	VFMADD231PS  Z24, Z22, Z3
+	VBROADCASTSS (DI)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z4
+	VFMADD231PS  Z24, Z22, Z5
+	VBROADCASTSS (R8), Z22
+	VFMADD231PS  Z23, Z22, Z6
+	VFMADD231PS  Z24, Z22, Z7
+	VBROADCASTSS (R8)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z8
+	VFMADD231PS  Z24, Z22, Z9
+	VBROADCASTSS (R8)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z10
+	VFMADD231PS  Z24, Z22, Z11
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z23, Z22, Z12
+	VFMADD231PS  Z24, Z22, Z13
+	VBROADCASTSS (R9)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z14
+	VFMADD231PS  Z24, Z22, Z15
+	VBROADCASTSS (R9)(AX*2), Z22
+	VFMADD231PS  Z23, Z22, Z16
+	VFMADD231PS  Z24, Z22, Z17
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z23, Z22, Z18
+	VFMADD231PS  Z24, Z22, Z19
+	VBROADCASTSS (R10)(AX*1), Z22
+	VFMADD231PS  Z23, Z22, Z20
+	VFMADD231PS  Z24, Z22, Z21
+	ADDQ         $+128, R11
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, DI
+	SUBQ    R12, R8
+	SUBQ    R12, R9
+	SUBQ    R12, R10
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VMOVUPS Z1, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z2, (R11)
+	VMOVUPS Z3, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z4, (R11)
+	VMOVUPS Z5, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z6, (R11)
+	VMOVUPS Z7, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z8, (R11)
+	VMOVUPS Z9, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z10, (R11)
+	VMOVUPS Z11, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z12, (R11)
+	VMOVUPS Z13, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z14, (R11)
+	VMOVUPS Z15, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z16, (R11)
+	VMOVUPS Z17, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z18, (R11)
+	VMOVUPS Z19, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z20, (R11)
+	VMOVUPS Z21, 64(R11)
+	MOVQ    apart+32(FP), R11
+	LEAQ    (DX)(R11*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R11
+	MOVQ         BX, R12
+	VBROADCASTSS (R11), Z10
+	VMULPS       (R12), Z10, Z0
+	ADDQ         CX, R12
+	VBROADCASTSS 4(R11), Z10
+	VMULPS       (R12), Z10, Z1
+	ADDQ         CX, R12
+	VBROADCASTSS 8(R11), Z10
+	VMULPS       (R12), Z10, Z2
+	ADDQ         CX, R12
+	VBROADCASTSS 12(R11), Z10
+	VMULPS       (R12), Z10, Z3
+	ADDQ         CX, R12
+	VBROADCASTSS 16(R11), Z10
+	VMULPS       (R12), Z10, Z4
+	ADDQ         CX, R12
+	VBROADCASTSS 20(R11), Z10
+	VMULPS       (R12), Z10, Z5
+	ADDQ         CX, R12
+	VBROADCASTSS 24(R11), Z10
+	VMULPS       (R12), Z10, Z6
+	ADDQ         CX, R12
+	VBROADCASTSS 28(R11), Z10
+	VMULPS       (R12), Z10, Z7
+	ADDQ         CX, R12
+	VBROADCASTSS 32(R11), Z10
+	VMULPS       (R12), Z10, Z8
+	ADDQ         CX, R12
+	VBROADCASTSS 36(R11), Z10
+	VMULPS       (R12), Z10, Z9
+	ADDQ         CX, R12
+	VBROADCASTSS 40(R11), Z10
+	VMULPS       (R12), Z10, Z10
+	MOVQ         DX, R11
+	MOVQ         SI, R12
+	SUBQ         $0x04, R12
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R11), Z12
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (DI)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (DI)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (R8)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R9)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (R9)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (R10)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      128(R11), Z12
+	VBROADCASTSS 4(DI), Z11
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 4(R8)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 4(R9), Z11
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 4(R9)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 4(R9)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 4(R10), Z11
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 4(R10)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      256(R11), Z12
+	VBROADCASTSS 8(DI), Z11
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 8(R8), Z11
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 8(R8)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 8(R9), Z11
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 8(R9)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 8(R9)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 8(R10), Z11
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 8(R10)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      384(R11), Z12
+	VBROADCASTSS 12(DI), Z11
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 12(R8), Z11
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 12(R8)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(R9), Z11
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 12(R9)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 12(R9)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 12(R10), Z11
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 12(R10)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $+512, R11
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R12
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R11), Z12
+	VBROADCASTSS (DI), Z11
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (DI)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (DI)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (R8)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R9)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (R9)(AX*2), Z11
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (R10)(AX*1), Z11
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $+128, R11
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, DI
+	SUBQ    R12, R8
+	SUBQ    R12, R9
+	SUBQ    R12, R10
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 
@@ -16427,275 +18324,16 @@ write0:
 	VZEROUPPER
 	RET
 
-// func ByRowHalf12ZF32(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)
-// Requires: AVX, AVX512F
-TEXT ·ByRowHalf12ZF32(SB), NOSPLIT, $0-72
-	MOVQ    c+40(FP), AX
-	MOVQ    ldc+48(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    lda+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    ldb+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    k+0(FP), SI
-	MOVQ    a+8(FP), DI
-	MOVQ    b+24(FP), R8
-	MOVQ    bias+56(FP), R9
-	MOVQ    load+64(FP), R10
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R10, R10
-	JE      begin0
-	MOVQ    AX, R10
-	VMOVUPS (R10), Z0
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z1
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z2
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z3
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z4
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z5
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z6
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z7
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z8
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z9
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z10
-	ADDQ    CX, R10
-	VMOVUPS (R10), Z11
-
-begin0:
-	LEAQ (DI)(DX*2), R10
-	ADDQ DX, R10
-	LEAQ (R10)(DX*2), R11
-	ADDQ DX, R11
-	LEAQ (R11)(DX*2), R12
-	ADDQ DX, R12
-	MOVQ SI, R13
-	SHRQ $0x02, R13
-	JE   tail0
-
-block0:
-	VMOVUPS      (R8), Z12
-	VBROADCASTSS (DI), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DI)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS (DI)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (R10), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS (R10)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (R10)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS (R11), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R11)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS (R11)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R12), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS (R12)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R12)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z12
-	VBROADCASTSS 4(DI), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 4(DI)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 4(DI)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 4(R10), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 4(R10)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 4(R10)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 4(R11), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 4(R11)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 4(R11)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 4(R12), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 4(R12)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 4(R12)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z12
-	VBROADCASTSS 8(DI), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 8(DI)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 8(DI)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 8(R10), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 8(R10)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 8(R10)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 8(R11), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 8(R11)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 8(R11)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 8(R12), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 8(R12)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 8(R12)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         BX, R8
-	VMOVUPS      (R8), Z12
-	VBROADCASTSS 12(DI), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS 12(DI)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS 12(DI)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS 12(R10), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS 12(R10)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS 12(R10)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS 12(R11), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS 12(R11)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS 12(R12), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS 12(R12)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS 12(R12)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         BX, R8
-	ADDQ         $0x10, DI
-	ADDQ         $0x10, R10
-	ADDQ         $0x10, R11
-	ADDQ         $0x10, R12
-	DECQ         R13
-	JNE          block0
-
-tail0:
-	ANDQ $0x03, SI
-	JE   store0
-
-one0:
-	VMOVUPS      (R8), Z12
-	VBROADCASTSS (DI), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (DI)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS (DI)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (R10), Z13
-	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS (R10)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (R10)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS (R11), Z13
-	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R11)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z7
-	VBROADCASTSS (R11)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z8
-	VBROADCASTSS (R12), Z13
-	VFMADD231PS  Z12, Z13, Z9
-	VBROADCASTSS (R12)(DX*1), Z13
-	VFMADD231PS  Z12, Z13, Z10
-	VBROADCASTSS (R12)(DX*2), Z13
-	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         BX, R8
-	ADDQ         $0x04, DI
-	ADDQ         $0x04, R10
-	ADDQ         $0x04, R11
-	ADDQ         $0x04, R12
-	DECQ         SI
-	JNE          one0
-
-store0:
-	TESTQ   R9, R9
-	JE      write0
-	VMOVUPS (R9), Z12
-	VADDPS  Z12, Z0, Z0
-	VADDPS  Z12, Z1, Z1
-	VADDPS  Z12, Z2, Z2
-	VADDPS  Z12, Z3, Z3
-	VADDPS  Z12, Z4, Z4
-	VADDPS  Z12, Z5, Z5
-	VADDPS  Z12, Z6, Z6
-	VADDPS  Z12, Z7, Z7
-	VADDPS  Z12, Z8, Z8
-	VADDPS  Z12, Z9, Z9
-	VADDPS  Z12, Z10, Z10
-	VADDPS  Z12, Z11, Z11
-
-write0:
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z11, (AX)
-	VZEROUPPER
-	RET
-
 // func Scores12Z(k int, a *float32, lda int, b *float32, apart int, panels int, c *float32, ldc int)
 // Requires: AVX, AVX512F
 TEXT ·Scores12Z(SB), NOSPLIT, $0-64
 	MOVQ lda+16(FP), AX
-	SHLQ $0x02, AX
 	MOVQ ldc+56(FP), CX
-	SHLQ $0x02, CX
 	MOVQ b+24(FP), DX
 	MOVQ c+48(FP), BX
 	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
 	MOVQ a+8(FP), DI
 	LEAQ (DI)(AX*2), R8
 	ADDQ AX, R8
@@ -16732,9 +18370,9 @@ panel:
 	MOVQ   DX, R11
 	MOVQ   SI, R12
 	SUBQ   $0x04, R12
-	JL     tail0
+	JL     tail32_0
 
-block0:
+block32_0:
 	VMOVUPS      (R11), Z25
 	VMOVUPS      64(R11), Z26
 	VBROADCASTSS (DI), Z24
@@ -16893,13 +18531,13 @@ block0:
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
 	SUBQ         $0x04, R12
-	JGE          block0
+	JGE          block32_0
 
-tail0:
+tail32_0:
 	ADDQ $0x04, R12
-	JE   end0
+	JE   end32_0
 
-one0:
+one32_0:
 	VMOVUPS      (R11), Z25
 	VMOVUPS      64(R11), Z26
 	VBROADCASTSS (DI), Z24
@@ -16944,9 +18582,9 @@ one0:
 	ADDQ         $0x04, R9
 	ADDQ         $0x04, R10
 	DECQ         R12
-	JNE          one0
+	JNE          one32_0
 
-end0:
+end32_0:
 	MOVQ    SI, R12
 	SHLQ    $0x02, R12
 	SUBQ    R12, DI
@@ -16990,11 +18628,575 @@ end0:
 	VMOVUPS Z22, (R11)
 	VMOVUPS Z23, 64(R11)
 	MOVQ    apart+32(FP), R11
-	SHLQ    $0x02, R11
-	ADDQ    R11, DX
+	LEAQ    (DX)(R11*4), DX
 	ADDQ    $+128, BX
 	DECQ    panels+40(FP)
 	JNE     panel
+	VZEROUPPER
+	RET
+
+// func Values12Z(k int, a *float32, lda int, b *float32, apart int, width int, c *float32, ldc int, shrink *float32)
+// Requires: AVX, AVX512F
+TEXT ·Values12Z(SB), NOSPLIT, $0-72
+	MOVQ lda+16(FP), AX
+	MOVQ ldc+56(FP), CX
+	MOVQ b+24(FP), DX
+	MOVQ c+48(FP), BX
+	MOVQ k+0(FP), SI
+	SHLQ $0x02, AX
+	SHLQ $0x02, CX
+	MOVQ a+8(FP), DI
+	LEAQ (DI)(AX*2), R8
+	ADDQ AX, R8
+	LEAQ (R8)(AX*2), R9
+	ADDQ AX, R9
+	LEAQ (R9)(AX*2), R10
+	ADDQ AX, R10
+
+panel:
+	CMPQ         width+40(FP), $0x10
+	JLE          half
+	MOVQ         shrink+64(FP), R11
+	MOVQ         BX, R12
+	VBROADCASTSS (R11), Z23
+	VMULPS       (R12), Z23, Z0
+	VMULPS       64(R12), Z23, Z1
+	ADDQ         CX, R12
+	VBROADCASTSS 4(R11), Z23
+	VMULPS       (R12), Z23, Z2
+	VMULPS       64(R12), Z23, Z3
+	ADDQ         CX, R12
+	VBROADCASTSS 8(R11), Z23
+	VMULPS       (R12), Z23, Z4
+	VMULPS       64(R12), Z23, Z5
+	ADDQ         CX, R12
+	VBROADCASTSS 12(R11), Z23
+	VMULPS       (R12), Z23, Z6
+	VMULPS       64(R12), Z23, Z7
+	ADDQ         CX, R12
+	VBROADCASTSS 16(R11), Z23
+	VMULPS       (R12), Z23, Z8
+	VMULPS       64(R12), Z23, Z9
+	ADDQ         CX, R12
+	VBROADCASTSS 20(R11), Z23
+	VMULPS       (R12), Z23, Z10
+	VMULPS       64(R12), Z23, Z11
+	ADDQ         CX, R12
+	VBROADCASTSS 24(R11), Z23
+	VMULPS       (R12), Z23, Z12
+	VMULPS       64(R12), Z23, Z13
+	ADDQ         CX, R12
+	VBROADCASTSS 28(R11), Z23
+	VMULPS       (R12), Z23, Z14
+	VMULPS       64(R12), Z23, Z15
+	ADDQ         CX, R12
+	VBROADCASTSS 32(R11), Z23
+	VMULPS       (R12), Z23, Z16
+	VMULPS       64(R12), Z23, Z17
+	ADDQ         CX, R12
+	VBROADCASTSS 36(R11), Z23
+	VMULPS       (R12), Z23, Z18
+	VMULPS       64(R12), Z23, Z19
+	ADDQ         CX, R12
+	VBROADCASTSS 40(R11), Z23
+	VMULPS       (R12), Z23, Z20
+	VMULPS       64(R12), Z23, Z21
+	ADDQ         CX, R12
+	VBROADCASTSS 44(R11), Z23
+	VMULPS       (R12), Z23, Z22
+	VMULPS       64(R12), Z23, Z23
+	MOVQ         DX, R11
+	MOVQ         SI, R12
+	SUBQ         $0x04, R12
+	JL           tail32_0
+
+block32_0:
+	VMOVUPS      (R11), Z25
+	VMOVUPS      64(R11), Z26
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z25, Z24, Z0
+	VFMADD231PS  Z26, Z24, Z1
+	VBROADCASTSS (DI)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z2
+	VFMADD231PS  Z26, Z24, Z3
+	VBROADCASTSS (DI)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z4
+	VFMADD231PS  Z26, Z24, Z5
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z25, Z24, Z6
+	VFMADD231PS  Z26, Z24, Z7
+	VBROADCASTSS (R8)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z8
+	VFMADD231PS  Z26, Z24, Z9
+	VBROADCASTSS (R8)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z10
+	VFMADD231PS  Z26, Z24, Z11
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z25, Z24, Z12
+	VFMADD231PS  Z26, Z24, Z13
+	VBROADCASTSS (R9)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z14
+	VFMADD231PS  Z26, Z24, Z15
+	VBROADCASTSS (R9)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z16
+	VFMADD231PS  Z26, Z24, Z17
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z25, Z24, Z18
+	VFMADD231PS  Z26, Z24, Z19
+	VBROADCASTSS (R10)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z20
+	VFMADD231PS  Z26, Z24, Z21
+	VBROADCASTSS (R10)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z22
+	VFMADD231PS  Z26, Z24, Z23
+	VMOVUPS      128(R11), Z25
+	VMOVUPS      192(R11), Z26
+	VBROADCASTSS 4(DI), Z24
+	VFMADD231PS  Z25, Z24, Z0
+	VFMADD231PS  Z26, Z24, Z1
+	VBROADCASTSS 4(DI)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z2
+	VFMADD231PS  Z26, Z24, Z3
+	VBROADCASTSS 4(DI)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z4
+	VFMADD231PS  Z26, Z24, Z5
+	VBROADCASTSS 4(R8), Z24
+	VFMADD231PS  Z25, Z24, Z6
+	VFMADD231PS  Z26, Z24, Z7
+	VBROADCASTSS 4(R8)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z8
+	VFMADD231PS  Z26, Z24, Z9
+	VBROADCASTSS 4(R8)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z10
+	VFMADD231PS  Z26, Z24, Z11
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z25, Z24, Z12
+	VFMADD231PS  Z26, Z24, Z13
+	VBROADCASTSS 4(R9)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z14
+	VFMADD231PS  Z26, Z24, Z15
+	VBROADCASTSS 4(R9)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z16
+	VFMADD231PS  Z26, Z24, Z17
+	VBROADCASTSS 4(R10), Z24
+	VFMADD231PS  Z25, Z24, Z18
+	VFMADD231PS  Z26, Z24, Z19
+	VBROADCASTSS 4(R10)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z20
+	VFMADD231PS  Z26, Z24, Z21
+	VBROADCASTSS 4(R10)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z22
+	VFMADD231PS  Z26, Z24, Z23
+	VMOVUPS      256(R11), Z25
+	VMOVUPS      320(R11), Z26
+	VBROADCASTSS 8(DI), Z24
+	VFMADD231PS  Z25, Z24, Z0
+	VFMADD231PS  Z26, Z24, Z1
+	VBROADCASTSS 8(DI)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z2
+	VFMADD231PS  Z26, Z24, Z3
+	VBROADCASTSS 8(DI)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z4
+	VFMADD231PS  Z26, Z24, Z5
+	VBROADCASTSS 8(R8), Z24
+	VFMADD231PS  Z25, Z24, Z6
+	VFMADD231PS  Z26, Z24, Z7
+	VBROADCASTSS 8(R8)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z8
+	VFMADD231PS  Z26, Z24, Z9
+	VBROADCASTSS 8(R8)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z10
+	VFMADD231PS  Z26, Z24, Z11
+	VBROADCASTSS 8(R9), Z24
+	VFMADD231PS  Z25, Z24, Z12
+	VFMADD231PS  Z26, Z24, Z13
+	VBROADCASTSS 8(R9)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z14
+	VFMADD231PS  Z26, Z24, Z15
+	VBROADCASTSS 8(R9)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z16
+	VFMADD231PS  Z26, Z24, Z17
+	VBROADCASTSS 8(R10), Z24
+	VFMADD231PS  Z25, Z24, Z18
+	VFMADD231PS  Z26, Z24, Z19
+	VBROADCASTSS 8(R10)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z20
+	VFMADD231PS  Z26, Z24, Z21
+	VBROADCASTSS 8(R10)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z22
+	VFMADD231PS  Z26, Z24, Z23
+	VMOVUPS      384(R11), Z25
+	VMOVUPS      448(R11), Z26
+	VBROADCASTSS 12(DI), Z24
+	VFMADD231PS  Z25, Z24, Z0
+	VFMADD231PS  Z26, Z24, Z1
+	VBROADCASTSS 12(DI)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z2
+	VFMADD231PS  Z26, Z24, Z3
+	VBROADCASTSS 12(DI)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z4
+	VFMADD231PS  Z26, Z24, Z5
+	VBROADCASTSS 12(R8), Z24
+	VFMADD231PS  Z25, Z24, Z6
+	VFMADD231PS  Z26, Z24, Z7
+	VBROADCASTSS 12(R8)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z8
+	VFMADD231PS  Z26, Z24, Z9
+	VBROADCASTSS 12(R8)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z10
+	VFMADD231PS  Z26, Z24, Z11
+	VBROADCASTSS 12(R9), Z24
+	VFMADD231PS  Z25, Z24, Z12
+	VFMADD231PS  Z26, Z24, Z13
+	VBROADCASTSS 12(R9)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z14
+	VFMADD231PS  Z26, Z24, Z15
+	VBROADCASTSS 12(R9)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z16
+	VFMADD231PS  Z26, Z24, Z17
+	VBROADCASTSS 12(R10), Z24
+	VFMADD231PS  Z25, Z24, Z18
+	VFMADD231PS  Z26, Z24, Z19
+	VBROADCASTSS 12(R10)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z20
+	VFMADD231PS  Z26, Z24, Z21
+	VBROADCASTSS 12(R10)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z22
+	VFMADD231PS  Z26, Z24, Z23
+	ADDQ         $+512, R11
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          block32_0
+
+tail32_0:
+	ADDQ $0x04, R12
+	JE   end32_0
+
+one32_0:
+	VMOVUPS      (R11), Z25
+	VMOVUPS      64(R11), Z26
+	VBROADCASTSS (DI), Z24
+	VFMADD231PS  Z25, Z24, Z0
+	VFMADD231PS  Z26, Z24, Z1
+	VBROADCASTSS (DI)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z2
+	VFMADD231PS  Z26, Z24, Z3
+	VBROADCASTSS (DI)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z4
+	VFMADD231PS  Z26, Z24, Z5
+	VBROADCASTSS (R8), Z24
+	VFMADD231PS  Z25, Z24, Z6
+	VFMADD231PS  Z26, Z24, Z7
+	VBROADCASTSS (R8)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z8
+	VFMADD231PS  Z26, Z24, Z9
+	VBROADCASTSS (R8)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z10
+	VFMADD231PS  Z26, Z24, Z11
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z25, Z24, Z12
+	VFMADD231PS  Z26, Z24, Z13
+	VBROADCASTSS (R9)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z14
+	VFMADD231PS  Z26, Z24, Z15
+	VBROADCASTSS (R9)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z16
+	VFMADD231PS  Z26, Z24, Z17
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z25, Z24, Z18
+	VFMADD231PS  Z26, Z24, Z19
+	VBROADCASTSS (R10)(AX*1), Z24
+	VFMADD231PS  Z25, Z24, Z20
+	VFMADD231PS  Z26, Z24, Z21
+	VBROADCASTSS (R10)(AX*2), Z24
+	VFMADD231PS  Z25, Z24, Z22
+	VFMADD231PS  Z26, Z24, Z23
+	ADDQ         $+128, R11
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNE          one32_0
+
+end32_0:
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, DI
+	SUBQ    R12, R8
+	SUBQ    R12, R9
+	SUBQ    R12, R10
+	MOVQ    BX, R11
+	VMOVUPS Z0, (R11)
+	VMOVUPS Z1, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z2, (R11)
+	VMOVUPS Z3, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z4, (R11)
+	VMOVUPS Z5, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z6, (R11)
+	VMOVUPS Z7, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z8, (R11)
+	VMOVUPS Z9, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z10, (R11)
+	VMOVUPS Z11, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z12, (R11)
+	VMOVUPS Z13, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z14, (R11)
+	VMOVUPS Z15, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z16, (R11)
+	VMOVUPS Z17, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z18, (R11)
+	VMOVUPS Z19, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z20, (R11)
+	VMOVUPS Z21, 64(R11)
+	ADDQ    CX, R11
+	VMOVUPS Z22, (R11)
+	VMOVUPS Z23, 64(R11)
+	MOVQ    apart+32(FP), R11
+	LEAQ    (DX)(R11*4), DX
+	ADDQ    $+128, BX
+	SUBQ    $0x20, width+40(FP)
+	JG      panel
+	VZEROUPPER
+	RET
+
+half:
+	MOVQ         shrink+64(FP), R11
+	MOVQ         BX, R12
+	VBROADCASTSS (R11), Z11
+	VMULPS       (R12), Z11, Z0
+	ADDQ         CX, R12
+	VBROADCASTSS 4(R11), Z11
+	VMULPS       (R12), Z11, Z1
+	ADDQ         CX, R12
+	VBROADCASTSS 8(R11), Z11
+	VMULPS       (R12), Z11, Z2
+	ADDQ         CX, R12
+	VBROADCASTSS 12(R11), Z11
+	VMULPS       (R12), Z11, Z3
+	ADDQ         CX, R12
+	VBROADCASTSS 16(R11), Z11
+	VMULPS       (R12), Z11, Z4
+	ADDQ         CX, R12
+	VBROADCASTSS 20(R11), Z11
+	VMULPS       (R12), Z11, Z5
+	ADDQ         CX, R12
+	VBROADCASTSS 24(R11), Z11
+	VMULPS       (R12), Z11, Z6
+	ADDQ         CX, R12
+	VBROADCASTSS 28(R11), Z11
+	VMULPS       (R12), Z11, Z7
+	ADDQ         CX, R12
+	VBROADCASTSS 32(R11), Z11
+	VMULPS       (R12), Z11, Z8
+	ADDQ         CX, R12
+	VBROADCASTSS 36(R11), Z11
+	VMULPS       (R12), Z11, Z9
+	ADDQ         CX, R12
+	VBROADCASTSS 40(R11), Z11
+	VMULPS       (R12), Z11, Z10
+	ADDQ         CX, R12
+	VBROADCASTSS 44(R11), Z11
+	VMULPS       (R12), Z11, Z11
+	MOVQ         DX, R11
+	MOVQ         SI, R12
+	SUBQ         $0x04, R12
+	JL           tail16_0
+
+block16_0:
+	VMOVUPS      (R11), Z13
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R9)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (R9)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (R10)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R10)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z11
+	VMOVUPS      128(R11), Z13
+	VBROADCASTSS 4(DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 4(DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS 4(DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS 4(R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 4(R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 4(R9)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS 4(R9)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 4(R10), Z12
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS 4(R10)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 4(R10)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z11
+	VMOVUPS      256(R11), Z13
+	VBROADCASTSS 8(DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 8(DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS 8(DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS 8(R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 8(R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 8(R9)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS 8(R9)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 8(R10), Z12
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS 8(R10)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 8(R10)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z11
+	VMOVUPS      384(R11), Z13
+	VBROADCASTSS 12(DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 12(DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS 12(DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS 12(R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 12(R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 12(R9)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS 12(R9)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 12(R10), Z12
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS 12(R10)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 12(R10)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         $+512, R11
+	ADDQ         $0x10, DI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, R12
+	JGE          block16_0
+
+tail16_0:
+	ADDQ $0x04, R12
+	JE   end16_0
+
+one16_0:
+	VMOVUPS      (R11), Z13
+	VBROADCASTSS (DI), Z12
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (DI)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (DI)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (R8)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R9)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (R9)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (R10)(AX*1), Z12
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R10)(AX*2), Z12
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         $+128, R11
+	ADDQ         $0x04, DI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         R12
+	JNE          one16_0
+
+end16_0:
+	MOVQ    SI, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, DI
+	SUBQ    R12, R8
+	SUBQ    R12, R9
+	SUBQ    R12, R10
+	MOVQ    BX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z11, (AX)
+	MOVQ    apart+32(FP), AX
+	LEAQ    (DX)(AX*4), DX
+	ADDQ    $+128, BX
 	VZEROUPPER
 	RET
 

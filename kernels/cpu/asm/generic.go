@@ -12,11 +12,10 @@ const genericRows = 4
 
 // Generic holds the portable loops, which define what the others compute.
 func Generic() Kernels {
-	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), Windows: genericWindows(), ByCol: []Strided{nil}, ByRowHalf: []Strided{nil}, Scores: []Scores{nil}}
+	k := Kernels{Rows: genericRows, Panels: 1, Vector: genericVector(), Windows: genericWindows(), ByCol: []Strided{nil}, Scores: []Scores{nil}, Values: []Values{nil}}
 	for m := 1; m <= genericRows; m++ {
 		k.ByCol = append(k.ByCol, strided(m, F32, false, Panel))
-		k.ByRowHalf = append(k.ByRowHalf, strided(m, F32, true, Panel/2))
-		k.Scores = append(k.Scores, scores(m))
+		k.Scores, k.Values = append(k.Scores, scores(m)), append(k.Values, values(m))
 	}
 	for kind := range Kinds {
 		k.Quantise[kind], k.Blocks[kind] = quantise(kind), []Blocks{nil}
@@ -46,6 +45,24 @@ func scores(m int) Scores {
 		from, to := unsafe.Pointer(b), unsafe.Pointer(c)
 		for i := range panels {
 			tile(k, a, lda, (*byte)(unsafe.Add(from, 4*apart*i)), Panel, (*float32)(unsafe.Add(to, 4*Panel*i)), ldc, nil, 0)
+		}
+	}
+}
+
+func values(m int) Values {
+	halves := [2]Strided{strided(m, F32, true, Panel/2), strided(m, F32, true, Panel)}
+	return func(k int, a *float32, lda int, b *float32, apart, width int, c *float32, ldc int, shrink *float32) {
+		factors := unsafe.Slice(shrink, m)
+		for from, to := unsafe.Pointer(b), unsafe.Pointer(c); width > 0; width -= Panel {
+			whole := min(1, width/(Panel/2+1))
+			for i, f := range factors {
+				row := unsafe.Slice((*float32)(unsafe.Add(to, 4*ldc*i)), Panel/2*(whole+1))
+				for j := range row {
+					row[j] = float32(row[j] * f)
+				}
+			}
+			halves[whole](k, a, lda, (*byte)(from), Panel, (*float32)(to), ldc, nil, 1)
+			from, to = unsafe.Add(from, 4*apart), unsafe.Add(to, 4*Panel)
 		}
 	}
 }

@@ -14,14 +14,13 @@ const panel = 32 // columns
 type form int
 
 const (
-	byRow     form = iota // both row-major
-	byCol                 // b row-major, a transposed
-	byRowHalf             // as byRow, the first half of the columns
+	byRow form = iota // both row-major
+	byCol             // b row-major, a transposed
 )
 
 // strided is a tile of m rows over matrices that lie as they are.
 func (s isa) strided(m int, f form, e elem) {
-	name := map[form]string{byRow: "ByRow", byCol: "ByCol", byRowHalf: "ByRowHalf"}[f] + fmt.Sprint(m) + s.suffix + e.name
+	name := map[form]string{byRow: "ByRow", byCol: "ByCol"}[f] + fmt.Sprint(m) + s.suffix + e.name
 	TEXT(name, NOSPLIT, "func(k int, a *float32, lda int, b *byte, ldb int, c *float32, ldc int, bias *float32, load int)")
 	Doc(fmt.Sprintf("%s is the Strided of %d rows over %s weights.", name, m, e.name))
 	t := tile{s: s, e: e, m: m, form: f}
@@ -35,10 +34,7 @@ func (t tile) whole() {
 	s, m, e := t.s, t.m, t.e
 	vecs := panel / s.lanes()
 	halves := 1
-	switch {
-	case t.form == byRowHalf:
-		vecs, t.form = vecs/2, byRow
-	case s.bytes == 32 && m > 2:
+	if s.bytes == 32 && m > 2 {
 		vecs, halves = 2, 2
 	}
 	param := func(name string) Register { return Load(Param(name), GP64()) }

@@ -75,8 +75,8 @@ func (s isa) products() {
 			s.strided(m, byRow, e)
 		}
 		s.strided(m, byCol, elems[0])
-		s.strided(m, byRowHalf, elems[0])
 		s.scores(m)
+		s.values(m)
 	}
 	s.peak()
 	if s.name == "AVX2" {

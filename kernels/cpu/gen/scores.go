@@ -13,52 +13,94 @@ import (
 func (s isa) scores(m int) {
 	TEXT(fmt.Sprintf("Scores%d%s", m, s.suffix), NOSPLIT, "func(k int, a *float32, lda int, b *float32, apart, panels int, c *float32, ldc int)")
 	Doc(fmt.Sprintf("Scores%d%s is the Scores of %d rows.", m, s.suffix, m))
-	Pragma("noescape")
-	param := func(name string) Register { return Load(Param(name), GP64()) }
-	bytes := func(name string) Register {
-		r := param(name)
-		SHLQ(Imm(2), r)
-		return r
-	}
-	vecs := panel / s.lanes()
-	if s.bytes == 32 && m > 2 {
-		vecs = 2
-	}
-	lda, ldc, b, c, k := bytes("lda"), bytes("ldc"), param("b"), param("c"), param("k")
-	t := tile{s: s, e: elems[0], m: m, vecs: vecs, form: byRow, lda: lda, ldc: ldc}
-	t.a = thirds(param("a"), lda, m)
-	t.acc = make([][]VecVirtual, m)
-	for i := range t.acc {
-		for range vecs {
-			t.acc[i] = append(t.acc[i], s.reg())
-		}
-	}
+	t, vecs := s.overPanels(m)
 	Label("panel")
-	for t.disp = 0; t.disp < panel; t.disp += vecs * s.lanes() {
-		t.label, t.b, t.c = fmt.Sprint(t.disp), b, c
-		t.chains(k)
-		t.write()
-	}
-	apart := bytes("apart")
-	ADDQ(apart, b)
-	ADDQ(imm(4*panel), c)
+	t.panel(vecs, panel, t.clear)
 	DECQ(where(Param("panels")))
 	JNE(LabelRef("panel"))
 	VZEROUPPER()
 	RET()
 }
 
-// chains are those of one tile over k steps, from zero on; a ends where it began.
-func (t *tile) chains(k Register) {
-	const unroll = 4
+// values is m rows of weights times panel after panel of values, added to what there is times a number for each row.
+func (s isa) values(m int) {
+	TEXT(fmt.Sprintf("Values%d%s", m, s.suffix), NOSPLIT, "func(k int, a *float32, lda int, b *float32, apart, width int, c *float32, ldc int, shrink *float32)")
+	Doc(fmt.Sprintf("Values%d%s is the Values of %d rows.", m, s.suffix, m))
+	t, vecs := s.overPanels(m)
+	Label("panel")
+	CMPQ(where(Param("width")), imm(panel/2))
+	JLE(LabelRef("half"))
+	t.panel(vecs, panel, t.shrunk)
+	SUBQ(imm(panel), where(Param("width")))
+	JG(LabelRef("panel"))
+	VZEROUPPER()
+	RET()
+	Label("half")
+	t.panel(min(vecs, panel/2/s.lanes()), panel/2, t.shrunk)
+	VZEROUPPER()
+	RET()
+}
+
+// overPanels loads what the functions over panels have in common, and returns how many vectors of a
+// row fit into registers.
+func (s isa) overPanels(m int) (t *tile, vecs int) {
+	Pragma("noescape")
+	param := func(name string) Register { return Load(Param(name), GP64()) }
+	t = &tile{s: s, e: elems[0], m: m, form: byRow, lda: param("lda"), ldc: param("ldc"), b: param("b"), c: param("c"), k: param("k")}
+	SHLQ(Imm(2), t.lda)
+	SHLQ(Imm(2), t.ldc)
+	t.a = thirds(param("a"), t.lda, m)
+	if s.bytes == 32 && m > 2 {
+		return t, 2
+	}
+	return t, panel / s.lanes()
+}
+
+// panel is one, or width columns of it, vecs vectors at a time; then b and c are at the next.
+func (t *tile) panel(vecs, width int, begin func()) {
+	t.vecs, t.acc = vecs, make([][]VecVirtual, t.m)
+	for i := range t.acc {
+		for range vecs {
+			t.acc[i] = append(t.acc[i], t.s.reg())
+		}
+	}
+	for t.disp = 0; t.disp < width; t.disp += vecs * t.s.lanes() {
+		t.label = fmt.Sprint(width, "_", t.disp)
+		begin()
+		t.chains()
+		t.write()
+	}
+	apart := Load(Param("apart"), GP64())
+	LEAQ(Mem{Base: t.b, Index: apart, Scale: 4}, t.b)
+	ADDQ(imm(4*panel), t.c)
+}
+
+// clear begins with zeros.
+func (t *tile) clear() {
 	for _, row := range t.acc {
 		for _, v := range row {
 			t.s.zero(v)
 		}
 	}
+}
+
+// shrunk begins with c times a number for each row.
+func (t *tile) shrunk() {
+	shrink, x := Load(Param("shrink"), GP64()), t.s.reg()
+	t.rows(func(i int, row Register) {
+		VBROADCASTSS(Mem{Base: shrink, Disp: 4 * i}, x)
+		for j, v := range t.acc[i] {
+			VMULPS(t.at(row, j), x, v)
+		}
+	})
+}
+
+// chains are those of one tile over k steps; a ends where it began.
+func (t *tile) chains() {
+	const unroll = 4
 	b, left := GP64(), GP64()
 	MOVQ(t.b, b)
-	MOVQ(k, left)
+	MOVQ(t.k, left)
 	w, x := make([]VecVirtual, t.vecs), t.s.reg()
 	for j := range w {
 		w[j] = t.s.reg()
@@ -94,7 +136,7 @@ func (t *tile) chains(k Register) {
 	DECQ(left)
 	JNE(LabelRef("one" + t.label))
 	Label("end" + t.label)
-	MOVQ(k, left)
+	MOVQ(t.k, left)
 	SHLQ(Imm(2), left)
 	for _, p := range t.a {
 		SUBQ(left, p)

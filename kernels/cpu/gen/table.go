@@ -24,15 +24,15 @@ func (s isa) table() string {
 	for _, e := range elems {
 		heights("ByRow", e)
 	}
-	b.WriteString("\t\t},\n\t\tByRowHalf: []Strided")
-	heights("ByRowHalf", elems[0])
-	b.WriteString("\t\tByCol: []Strided")
+	b.WriteString("\t\t},\n\t\tByCol: []Strided")
 	heights("ByCol", elems[0])
-	b.WriteString("\t\tScores: []Scores{nil")
-	for m := 1; m <= s.rows; m++ {
-		fmt.Fprintf(&b, ", Scores%d%s", m, s.suffix)
+	for _, f := range []string{"Scores", "Values"} {
+		fmt.Fprintf(&b, "\t\t%s: []%s{nil", f, f)
+		for m := 1; m <= s.rows; m++ {
+			fmt.Fprintf(&b, ", %s%d%s", f, m, s.suffix)
+		}
+		b.WriteString("},\n")
 	}
-	b.WriteString("},\n")
 	for _, f := range []string{"Gemv", "Mix", "Dots", "Interleave"} {
 		fmt.Fprintf(&b, "\t\t%s: [3]%s{", f, f)
 		for i, e := range elems {

@@ -46,7 +46,7 @@ type attending struct {
 const hidden = -1e29
 
 // mostRows is how many rows share what is packed of a block of keys.
-const mostRows = 384
+const mostRows = 704
 
 // newAttending checks the inputs of attention: query, key, value, mask, past,
 // segments, lengths.
@@ -189,15 +189,15 @@ func (s *attending) columns(to, buf []float32, x vec, dim, z, group, j, n int) {
 // valuePanels writes the n keys or values of dim elements from j on as panels [block
 // keys][32 elements]; zero where there is no element.
 func (s *attending) valuePanels(to []float32, x vec, dim, z, group, j, n int) {
-	for c := 0; c < dim; c += asm.Panel {
-		panel, width := to[c*s.block:], min(asm.Panel, dim-c)
-		for i := range n {
-			row, from := panel[i*asm.Panel:(i+1)*asm.Panel], s.key(z, group, j+i)*dim+c
+	for i := range n {
+		from := s.key(z, group, j+i) * dim
+		for c := 0; c < dim; c += asm.Panel {
+			row, width := to[c*s.block+i*asm.Panel:][:asm.Panel], min(asm.Panel, dim-c)
 			if x.dtype == ir.F32 && width == asm.Panel {
-				*(*[asm.Panel]float32)(row) = *(*[asm.Panel]float32)(x.f32()[from:])
+				*(*[asm.Panel]float32)(row) = *(*[asm.Panel]float32)(x.f32()[from+c:])
 				continue
 			}
-			x.load(row[:width], from)
+			x.load(row[:width], from+c)
 			clear(row[width:])
 		}
 	}

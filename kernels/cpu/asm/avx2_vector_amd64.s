@@ -4206,6 +4206,9 @@ done:
 // func WeighY(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·WeighY(SB), NOSPLIT, $0-56
+	JMP constants
+
+begin:
 	MOVQ         greatest+32(FP), AX
 	MOVQ         shrink+48(FP), CX
 	VBROADCASTSS constantsY<>+960(SB), Y0
@@ -4222,18 +4225,18 @@ greatest:
 	SUBQ         R8, R9
 	LEAQ         (BX)(R8*4), R8
 	VBROADCASTSS constantsY<>+960(SB), Y0
-	VMOVAPS      Y0, Y1
-	VMOVAPS      Y0, Y2
-	VMOVAPS      Y0, Y3
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y0, Y5
+	VMOVAPS      Y0, Y6
 	XORQ         R10, R10
 	SUBQ         $0x20, R9
 	JL           looked4
 
 look4:
 	VMAXPS (R8)(R10*4), Y0, Y0
-	VMAXPS 32(R8)(R10*4), Y1, Y1
-	VMAXPS 64(R8)(R10*4), Y2, Y2
-	VMAXPS 96(R8)(R10*4), Y3, Y3
+	VMAXPS 32(R8)(R10*4), Y4, Y4
+	VMAXPS 64(R8)(R10*4), Y5, Y5
+	VMAXPS 96(R8)(R10*4), Y6, Y6
 	ADDQ   $0x20, R10
 	SUBQ   $0x20, R9
 	JGE    look4
@@ -4253,24 +4256,24 @@ looked1:
 	ADDQ         $0x08, R9
 	TESTQ        R9, R9
 	JE           looked
-	VMOVQ        R9, X4
-	VPBROADCASTD X4, Y4
-	VPCMPGTD     constantsY<>+0(SB), Y4, Y4
-	VMASKMOVPS   (R8)(R10*4), Y4, Y5
-	VBROADCASTSS constantsY<>+960(SB), Y6
-	VBLENDVPS    Y4, Y5, Y6, Y4
-	VMAXPS       Y4, Y0, Y0
+	VMOVQ        R9, X7
+	VPBROADCASTD X7, Y7
+	VPCMPGTD     constantsY<>+0(SB), Y7, Y7
+	VMASKMOVPS   (R8)(R10*4), Y7, Y8
+	VBROADCASTSS constantsY<>+960(SB), Y9
+	VBLENDVPS    Y7, Y8, Y9, Y7
+	VMAXPS       Y7, Y0, Y0
 
 looked:
-	VMAXPS       Y1, Y0, Y0
-	VMAXPS       Y3, Y2, Y2
-	VMAXPS       Y2, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VMAXPS       X1, X0, X0
-	VPERMILPS    $0x4e, X0, X1
-	VMAXPS       X1, X0, X0
-	VPERMILPS    $0xb1, X0, X1
-	VMAXPS       X1, X0, X0
+	VMAXPS       Y4, Y0, Y0
+	VMAXPS       Y6, Y5, Y5
+	VMAXPS       Y5, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VMAXPS       X4, X0, X0
+	VPERMILPS    $0x4e, X0, X4
+	VMAXPS       X4, X0, X0
+	VPERMILPS    $0xb1, X0, X4
+	VMAXPS       X4, X0, X0
 	VMOVAPS      X0, X0
 	VMULSS       constantsY<>+128(SB), X0, X0
 	VMOVSS       X0, (CX)(DX*4)
@@ -4280,25 +4283,24 @@ looked:
 	CMPQ         DX, m+0(FP)
 	JL           greatest
 	VMOVUPS      (AX), Y0
-	VMOVUPS      (CX), Y1
-	VMAXPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (AX)
-	VSUBPS       Y1, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y1
-	VSUBPS       Y1, Y0, Y2
-	VBROADCASTSS constantsY<>+2048(SB), Y3
-	VFMADD213PS  constantsY<>+2080(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+2112(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+2144(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+2176(SB), Y2, Y3
-	VFMADD213PS  constantsY<>+384(SB), Y2, Y3
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y0, Y0
-	VCVTPS2DQ    Y1, Y1
-	VPADDD       constantsY<>+416(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y3, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVUPS      Y1, (CX)
+	VMOVUPS      (CX), Y4
+	VMAXPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VSUBPS       Y4, Y0, Y0
+	VBROADCASTSS constantsY<>+2048(SB), Y4
+	VMAXPS       Y0, Y4, Y4
+	VROUNDPS     $0x08, Y4, Y0
+	VSUBPS       Y0, Y4, Y4
+	VBROADCASTSS constantsY<>+2080(SB), Y5
+	VFMADD213PS  constantsY<>+2112(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+2144(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+2176(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+2208(SB), Y4, Y5
+	VFMADD213PS  constantsY<>+384(SB), Y4, Y5
+	VADDPS       constantsY<>+2240(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y0
+	VMOVUPS      Y0, (CX)
 	MOVQ         totals+40(FP), DX
 	MOVQ         p+8(FP), SI
 	MOVQ         seen+24(FP), DI
@@ -4312,167 +4314,151 @@ weights:
 	SUBQ         R9, R10
 	LEAQ         (SI)(R9*4), R9
 	VBROADCASTSS (AX)(BX*4), Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
 	XORQ         R11, R11
 	SUBQ         $0x40, R10
 	JL           few
 
 many:
-	VMOVUPS      (R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y6
-	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+2048(SB), Y8
-	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPADDD       constantsY<>+416(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y8, Y6
-	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, (R9)(R11*4)
-	VMOVUPS      64(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y7
-	VSUBPS       Y7, Y5, Y8
-	VBROADCASTSS constantsY<>+2048(SB), Y9
-	VFMADD213PS  constantsY<>+2080(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2112(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2144(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2176(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y7, Y7
-	VPADDD       constantsY<>+416(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y9, Y7
-	VPAND        Y5, Y7, Y7
-	VMOVUPS      Y7, 64(R9)(R11*4)
-	VMOVUPS      128(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y8
-	VSUBPS       Y8, Y5, Y9
-	VBROADCASTSS constantsY<>+2048(SB), Y10
-	VFMADD213PS  constantsY<>+2080(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2112(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2144(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2176(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y8, Y8
-	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VMOVUPS      (R9)(R11*4), Y8
+	VFMSUB132PS  Y1, Y0, Y8
+	VMOVUPS      64(R9)(R11*4), Y9
+	VFMSUB132PS  Y1, Y0, Y9
+	VMAXPS       Y8, Y2, Y8
+	VMAXPS       Y9, Y2, Y9
+	VROUNDPS     $0x08, Y8, Y10
+	VROUNDPS     $0x08, Y9, Y11
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       Y11, Y9, Y9
+	VMOVAPS      Y3, Y12
+	VMOVAPS      Y3, Y13
+	VFMADD213PS  constantsY<>+2112(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2112(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2144(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2144(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2176(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2176(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2208(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2208(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y13
+	VADDPS       constantsY<>+2240(SB), Y10, Y8
 	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y10, Y8
-	VPAND        Y5, Y8, Y8
-	VMOVUPS      Y8, 128(R9)(R11*4)
-	VMOVUPS      192(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y9
-	VSUBPS       Y9, Y5, Y10
-	VBROADCASTSS constantsY<>+2048(SB), Y11
-	VFMADD213PS  constantsY<>+2080(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2112(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2144(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2176(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y9, Y9
-	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VADDPS       constantsY<>+2240(SB), Y11, Y9
 	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y9, Y11, Y9
-	VPAND        Y5, Y9, Y9
-	VMOVUPS      Y9, 192(R9)(R11*4)
-	VADDPS       Y7, Y6, Y5
-	VADDPS       Y9, Y8, Y6
-	VADDPS       Y6, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X6
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X6, Y6
-	VADDPD       Y5, Y1, Y1
-	VADDPD       Y6, Y2, Y2
-	VMOVUPS      32(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y6
-	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+2048(SB), Y8
-	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPADDD       constantsY<>+416(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y8, Y6
-	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, 32(R9)(R11*4)
-	VMOVUPS      96(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y7
-	VSUBPS       Y7, Y5, Y8
-	VBROADCASTSS constantsY<>+2048(SB), Y9
-	VFMADD213PS  constantsY<>+2080(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2112(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2144(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2176(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y7, Y7
-	VPADDD       constantsY<>+416(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y9, Y7
-	VPAND        Y5, Y7, Y7
-	VMOVUPS      Y7, 96(R9)(R11*4)
-	VMOVUPS      160(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y8
-	VSUBPS       Y8, Y5, Y9
-	VBROADCASTSS constantsY<>+2048(SB), Y10
-	VFMADD213PS  constantsY<>+2080(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2112(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2144(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+2176(SB), Y9, Y10
-	VFMADD213PS  constantsY<>+384(SB), Y9, Y10
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y8, Y8
-	VPADDD       constantsY<>+416(SB), Y8, Y8
+	VMULPS       Y8, Y12, Y8
+	VMULPS       Y9, Y13, Y9
+	VMOVUPS      Y8, (R9)(R11*4)
+	VMOVUPS      Y9, 64(R9)(R11*4)
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      128(R9)(R11*4), Y9
+	VFMSUB132PS  Y1, Y0, Y9
+	VMOVUPS      192(R9)(R11*4), Y10
+	VFMSUB132PS  Y1, Y0, Y10
+	VMAXPS       Y9, Y2, Y9
+	VMAXPS       Y10, Y2, Y10
+	VROUNDPS     $0x08, Y9, Y11
+	VROUNDPS     $0x08, Y10, Y12
+	VSUBPS       Y11, Y9, Y9
+	VSUBPS       Y12, Y10, Y10
+	VMOVAPS      Y3, Y13
+	VMOVAPS      Y3, Y14
+	VFMADD213PS  constantsY<>+2112(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2112(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+2144(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2144(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+2176(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2176(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+2208(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2208(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y14
+	VADDPS       constantsY<>+2240(SB), Y11, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VADDPS       constantsY<>+2240(SB), Y12, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y9, Y13, Y9
+	VMULPS       Y10, Y14, Y10
+	VMOVUPS      Y9, 128(R9)(R11*4)
+	VMOVUPS      Y10, 192(R9)(R11*4)
+	VADDPS       Y10, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y4, Y4
+	VADDPD       Y9, Y5, Y5
+	VMOVUPS      32(R9)(R11*4), Y8
+	VFMSUB132PS  Y1, Y0, Y8
+	VMOVUPS      96(R9)(R11*4), Y9
+	VFMSUB132PS  Y1, Y0, Y9
+	VMAXPS       Y8, Y2, Y8
+	VMAXPS       Y9, Y2, Y9
+	VROUNDPS     $0x08, Y8, Y10
+	VROUNDPS     $0x08, Y9, Y11
+	VSUBPS       Y10, Y8, Y8
+	VSUBPS       Y11, Y9, Y9
+	VMOVAPS      Y3, Y12
+	VMOVAPS      Y3, Y13
+	VFMADD213PS  constantsY<>+2112(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2112(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2144(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2144(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2176(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2176(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2208(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+2208(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y12
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y13
+	VADDPS       constantsY<>+2240(SB), Y10, Y8
 	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y10, Y8
-	VPAND        Y5, Y8, Y8
-	VMOVUPS      Y8, 160(R9)(R11*4)
-	VMOVUPS      224(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y9
-	VSUBPS       Y9, Y5, Y10
-	VBROADCASTSS constantsY<>+2048(SB), Y11
-	VFMADD213PS  constantsY<>+2080(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2112(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2144(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+2176(SB), Y10, Y11
-	VFMADD213PS  constantsY<>+384(SB), Y10, Y11
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y9, Y9
-	VPADDD       constantsY<>+416(SB), Y9, Y9
+	VADDPS       constantsY<>+2240(SB), Y11, Y9
 	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y9, Y11, Y9
-	VPAND        Y5, Y9, Y9
-	VMOVUPS      Y9, 224(R9)(R11*4)
-	VADDPS       Y7, Y6, Y5
-	VADDPS       Y9, Y8, Y6
-	VADDPS       Y6, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X6
-	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    X6, Y6
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y6, Y4, Y4
+	VMULPS       Y8, Y12, Y8
+	VMULPS       Y9, Y13, Y9
+	VMOVUPS      Y8, 32(R9)(R11*4)
+	VMOVUPS      Y9, 96(R9)(R11*4)
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      160(R9)(R11*4), Y9
+	VFMSUB132PS  Y1, Y0, Y9
+	VMOVUPS      224(R9)(R11*4), Y10
+	VFMSUB132PS  Y1, Y0, Y10
+	VMAXPS       Y9, Y2, Y9
+	VMAXPS       Y10, Y2, Y10
+	VROUNDPS     $0x08, Y9, Y11
+	VROUNDPS     $0x08, Y10, Y12
+	VSUBPS       Y11, Y9, Y9
+	VSUBPS       Y12, Y10, Y10
+	VMOVAPS      Y3, Y13
+	VMOVAPS      Y3, Y14
+	VFMADD213PS  constantsY<>+2112(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2112(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+2144(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2144(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+2176(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2176(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+2208(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+2208(SB), Y10, Y14
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y13
+	VFMADD213PS  constantsY<>+384(SB), Y10, Y14
+	VADDPS       constantsY<>+2240(SB), Y11, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VADDPS       constantsY<>+2240(SB), Y12, Y10
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y9, Y13, Y9
+	VMULPS       Y10, Y14, Y10
+	VMOVUPS      Y9, 160(R9)(R11*4)
+	VMOVUPS      Y10, 224(R9)(R11*4)
+	VADDPS       Y10, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
 	ADDQ         $0x40, R11
 	SUBQ         $0x40, R10
 	JGE          many
@@ -4483,50 +4469,46 @@ few:
 	JL   rest
 
 block:
-	VMOVUPS      (R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y6
-	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+2048(SB), Y8
-	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPADDD       constantsY<>+416(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y8, Y6
-	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, (R9)(R11*4)
-	VEXTRACTF128 $0x01, Y6, X5
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X5, Y5
-	VADDPD       Y6, Y1, Y1
-	VADDPD       Y5, Y2, Y2
-	VMOVUPS      32(R9)(R11*4), Y5
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y5
-	VROUNDPS     $0x08, Y5, Y6
-	VSUBPS       Y6, Y5, Y7
-	VBROADCASTSS constantsY<>+2048(SB), Y8
-	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y5, Y5
-	VCVTPS2DQ    Y6, Y6
-	VPADDD       constantsY<>+416(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y8, Y6
-	VPAND        Y5, Y6, Y6
-	VMOVUPS      Y6, 32(R9)(R11*4)
-	VEXTRACTF128 $0x01, Y6, X5
-	VCVTPS2PD    X6, Y6
-	VCVTPS2PD    X5, Y5
-	VADDPD       Y6, Y3, Y3
-	VADDPD       Y5, Y4, Y4
+	VMOVUPS      (R9)(R11*4), Y8
+	VFMSUB132PS  Y1, Y0, Y8
+	VMAXPS       Y8, Y2, Y8
+	VROUNDPS     $0x08, Y8, Y9
+	VSUBPS       Y9, Y8, Y8
+	VMOVAPS      Y3, Y10
+	VFMADD213PS  constantsY<>+2112(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+2144(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+2176(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+2208(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y10
+	VADDPS       constantsY<>+2240(SB), Y9, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y10, Y8
+	VMOVUPS      Y8, (R9)(R11*4)
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y4, Y4
+	VADDPD       Y9, Y5, Y5
+	VMOVUPS      32(R9)(R11*4), Y8
+	VFMSUB132PS  Y1, Y0, Y8
+	VMAXPS       Y8, Y2, Y8
+	VROUNDPS     $0x08, Y8, Y9
+	VSUBPS       Y9, Y8, Y8
+	VMOVAPS      Y3, Y10
+	VFMADD213PS  constantsY<>+2112(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+2144(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+2176(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+2208(SB), Y8, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y8, Y10
+	VADDPS       constantsY<>+2240(SB), Y9, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y10, Y8
+	VMOVUPS      Y8, 32(R9)(R11*4)
+	VEXTRACTF128 $0x01, Y8, X9
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X9, Y9
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
 	ADDQ         $0x10, R11
 	SUBQ         $0x10, R10
 	JGE          block
@@ -4535,82 +4517,78 @@ rest:
 	ADDQ         $0x10, R10
 	TESTQ        R10, R10
 	JLE          done
-	VMOVQ        R10, X5
-	VPBROADCASTD X5, Y5
-	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
-	VMASKMOVPS   (R9)(R11*4), Y5, Y6
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
-	VROUNDPS     $0x08, Y6, Y7
-	VSUBPS       Y7, Y6, Y8
-	VBROADCASTSS constantsY<>+2048(SB), Y9
-	VFMADD213PS  constantsY<>+2080(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2112(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2144(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+2176(SB), Y8, Y9
-	VFMADD213PS  constantsY<>+384(SB), Y8, Y9
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y6, Y6
-	VCVTPS2DQ    Y7, Y7
-	VPADDD       constantsY<>+416(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y9, Y7
-	VPAND        Y6, Y7, Y7
-	VMASKMOVPS   Y7, Y5, (R9)(R11*4)
-	VEXTRACTF128 $0x01, Y7, X6
-	VCVTPS2PD    X7, Y7
-	VCVTPS2PD    X6, Y6
-	VPMOVSXDQ    X5, Y8
-	VPAND        Y8, Y7, Y7
-	VEXTRACTI128 $0x01, Y5, X8
-	VPMOVSXDQ    X8, Y8
-	VPAND        Y8, Y6, Y6
-	VADDPD       Y7, Y1, Y1
-	VADDPD       Y6, Y2, Y2
+	VMOVQ        R10, X8
+	VPBROADCASTD X8, Y8
+	VPCMPGTD     constantsY<>+0(SB), Y8, Y8
+	VMASKMOVPS   (R9)(R11*4), Y8, Y9
+	VFMSUB132PS  Y1, Y0, Y9
+	VMAXPS       Y9, Y2, Y9
+	VROUNDPS     $0x08, Y9, Y10
+	VSUBPS       Y10, Y9, Y9
+	VMOVAPS      Y3, Y11
+	VFMADD213PS  constantsY<>+2112(SB), Y9, Y11
+	VFMADD213PS  constantsY<>+2144(SB), Y9, Y11
+	VFMADD213PS  constantsY<>+2176(SB), Y9, Y11
+	VFMADD213PS  constantsY<>+2208(SB), Y9, Y11
+	VFMADD213PS  constantsY<>+384(SB), Y9, Y11
+	VADDPS       constantsY<>+2240(SB), Y10, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y11, Y9
+	VMASKMOVPS   Y9, Y8, (R9)(R11*4)
+	VEXTRACTF128 $0x01, Y9, X10
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X10, Y10
+	VPMOVSXDQ    X8, Y11
+	VPAND        Y11, Y9, Y9
+	VEXTRACTI128 $0x01, Y8, X11
+	VPMOVSXDQ    X11, Y11
+	VPAND        Y11, Y10, Y10
+	VADDPD       Y9, Y4, Y4
+	VADDPD       Y10, Y5, Y5
 	SUBQ         $0x08, R10
 	TESTQ        R10, R10
 	JLE          done
-	VMOVQ        R10, X5
-	VPBROADCASTD X5, Y5
-	VPCMPGTD     constantsY<>+0(SB), Y5, Y5
-	VMASKMOVPS   32(R9)(R11*4), Y5, Y6
-	VFMSUB132PS  constantsY<>+128(SB), Y0, Y6
-	VROUNDPS     $0x08, Y6, Y0
-	VSUBPS       Y0, Y6, Y7
-	VBROADCASTSS constantsY<>+2048(SB), Y8
-	VFMADD213PS  constantsY<>+2080(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2112(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2144(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+2176(SB), Y7, Y8
-	VFMADD213PS  constantsY<>+384(SB), Y7, Y8
-	VCMPPS       $0x15, constantsY<>+2208(SB), Y6, Y6
-	VCVTPS2DQ    Y0, Y0
-	VPADDD       constantsY<>+416(SB), Y0, Y0
+	VMOVQ        R10, X8
+	VPBROADCASTD X8, Y8
+	VPCMPGTD     constantsY<>+0(SB), Y8, Y8
+	VMASKMOVPS   32(R9)(R11*4), Y8, Y9
+	VFMSUB132PS  Y1, Y0, Y9
+	VMAXPS       Y9, Y2, Y0
+	VROUNDPS     $0x08, Y0, Y9
+	VSUBPS       Y9, Y0, Y0
+	VMOVAPS      Y3, Y10
+	VFMADD213PS  constantsY<>+2112(SB), Y0, Y10
+	VFMADD213PS  constantsY<>+2144(SB), Y0, Y10
+	VFMADD213PS  constantsY<>+2176(SB), Y0, Y10
+	VFMADD213PS  constantsY<>+2208(SB), Y0, Y10
+	VFMADD213PS  constantsY<>+384(SB), Y0, Y10
+	VADDPS       constantsY<>+2240(SB), Y9, Y0
 	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y8, Y0
-	VPAND        Y6, Y0, Y0
-	VMASKMOVPS   Y0, Y5, 32(R9)(R11*4)
-	VEXTRACTF128 $0x01, Y0, X6
+	VMULPS       Y0, Y10, Y0
+	VMASKMOVPS   Y0, Y8, 32(R9)(R11*4)
+	VEXTRACTF128 $0x01, Y0, X9
 	VCVTPS2PD    X0, Y0
-	VCVTPS2PD    X6, Y6
-	VPMOVSXDQ    X5, Y7
-	VPAND        Y7, Y0, Y0
-	VEXTRACTI128 $0x01, Y5, X7
-	VPMOVSXDQ    X7, Y7
-	VPAND        Y7, Y6, Y6
-	VADDPD       Y0, Y3, Y3
-	VADDPD       Y6, Y4, Y4
+	VCVTPS2PD    X9, Y9
+	VPMOVSXDQ    X8, Y10
+	VPAND        Y10, Y0, Y0
+	VEXTRACTI128 $0x01, Y8, X10
+	VPMOVSXDQ    X10, Y10
+	VPAND        Y10, Y9, Y9
+	VADDPD       Y0, Y6, Y6
+	VADDPD       Y9, Y7, Y7
 
 done:
-	VADDPD       Y3, Y1, Y0
-	VADDPD       Y4, Y2, Y1
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       Y6, Y4, Y0
+	VADDPD       Y7, Y5, Y4
+	VADDPD       Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X4
 	VHADDPD      X0, X0, X0
-	VHADDPD      X1, X1, X1
-	VADDSD       X1, X0, X0
-	VXORPD       X1, X1, X1
-	VCVTSS2SD    (CX)(BX*4), X1, X1
-	VMULSD       (DX)(BX*8), X1, X1
-	VADDSD       X1, X0, X0
+	VHADDPD      X4, X4, X4
+	VADDSD       X4, X0, X0
+	VXORPD       X4, X4, X4
+	VCVTSS2SD    (CX)(BX*4), X4, X4
+	VMULSD       (DX)(BX*8), X4, X4
+	VADDSD       X4, X0, X0
 	VMOVSD       X0, (DX)(BX*8)
 	ADDQ         R8, SI
 	ADDQ         $0x10, DI
@@ -4619,6 +4597,12 @@ done:
 	JL           weights
 	VZEROUPPER
 	RET
+
+constants:
+	VBROADCASTSS constantsY<>+128(SB), Y1
+	VBROADCASTSS constantsY<>+2048(SB), Y2
+	VBROADCASTSS constantsY<>+2080(SB), Y3
+	JMP          begin
 
 // func WidenBF16Y(y []float32, x []uint16)
 // Requires: AVX, AVX2
@@ -4894,10 +4878,10 @@ loop1:
 	VCVTPD2PSY   Y2, X6
 	VCVTPD2PSY   Y3, X2
 	VINSERTF128  $0x01, X2, Y6, Y6
-	VCMPPS       $0x11, constantsY<>+2240(SB), Y4, Y2
+	VCMPPS       $0x11, constantsY<>+2272(SB), Y4, Y2
 	VBLENDVPS    Y2, Y6, Y1, Y2
 	VPAND        constantsY<>+1056(SB), Y1, Y1
-	VCMPPS       $0x15, constantsY<>+2240(SB), Y1, Y1
+	VCMPPS       $0x15, constantsY<>+2272(SB), Y1, Y1
 	VORPS        Y1, Y0, Y0
 	VMOVUPS      Y2, (AX)(BX*4)
 	ADDQ         $0x08, BX
@@ -4979,10 +4963,10 @@ end1:
 	VCVTPD2PSY   Y3, X7
 	VCVTPD2PSY   Y4, X3
 	VINSERTF128  $0x01, X3, Y7, Y7
-	VCMPPS       $0x11, constantsY<>+2240(SB), Y5, Y3
+	VCMPPS       $0x11, constantsY<>+2272(SB), Y5, Y3
 	VBLENDVPS    Y3, Y7, Y2, Y3
 	VPAND        constantsY<>+1056(SB), Y2, Y2
-	VCMPPS       $0x15, constantsY<>+2240(SB), Y2, Y2
+	VCMPPS       $0x15, constantsY<>+2272(SB), Y2, Y2
 	VORPS        Y2, Y0, Y0
 	VMASKMOVPS   Y3, Y1, (AX)(BX*4)
 
@@ -5074,10 +5058,10 @@ loop1:
 	VCVTPD2PSY   Y2, X6
 	VCVTPD2PSY   Y3, X2
 	VINSERTF128  $0x01, X2, Y6, Y6
-	VCMPPS       $0x11, constantsY<>+2240(SB), Y4, Y2
+	VCMPPS       $0x11, constantsY<>+2272(SB), Y4, Y2
 	VBLENDVPS    Y2, Y6, Y1, Y2
 	VPAND        constantsY<>+1056(SB), Y1, Y1
-	VCMPPS       $0x15, constantsY<>+2240(SB), Y1, Y1
+	VCMPPS       $0x15, constantsY<>+2272(SB), Y1, Y1
 	VORPS        Y1, Y0, Y0
 	VMOVUPS      Y2, (AX)(BX*4)
 	ADDQ         $0x08, BX
@@ -5161,10 +5145,10 @@ end1:
 	VCVTPD2PSY   Y3, X7
 	VCVTPD2PSY   Y4, X3
 	VINSERTF128  $0x01, X3, Y7, Y7
-	VCMPPS       $0x11, constantsY<>+2240(SB), Y5, Y3
+	VCMPPS       $0x11, constantsY<>+2272(SB), Y5, Y3
 	VBLENDVPS    Y3, Y7, Y2, Y3
 	VPAND        constantsY<>+1056(SB), Y2, Y2
-	VCMPPS       $0x15, constantsY<>+2240(SB), Y2, Y2
+	VCMPPS       $0x15, constantsY<>+2272(SB), Y2, Y2
 	VORPS        Y2, Y0, Y0
 	VMASKMOVPS   Y3, Y1, (AX)(BX*4)
 
@@ -7610,63 +7594,71 @@ DATA constantsY<>+2032(SB)/4, $0x3ec00000
 DATA constantsY<>+2036(SB)/4, $0x3ec00000
 DATA constantsY<>+2040(SB)/4, $0x3ec00000
 DATA constantsY<>+2044(SB)/4, $0x3ec00000
-DATA constantsY<>+2048(SB)/4, $0x3aaded2c
-DATA constantsY<>+2052(SB)/4, $0x3aaded2c
-DATA constantsY<>+2056(SB)/4, $0x3aaded2c
-DATA constantsY<>+2060(SB)/4, $0x3aaded2c
-DATA constantsY<>+2064(SB)/4, $0x3aaded2c
-DATA constantsY<>+2068(SB)/4, $0x3aaded2c
-DATA constantsY<>+2072(SB)/4, $0x3aaded2c
-DATA constantsY<>+2076(SB)/4, $0x3aaded2c
-DATA constantsY<>+2080(SB)/4, $0x3c1e7457
-DATA constantsY<>+2084(SB)/4, $0x3c1e7457
-DATA constantsY<>+2088(SB)/4, $0x3c1e7457
-DATA constantsY<>+2092(SB)/4, $0x3c1e7457
-DATA constantsY<>+2096(SB)/4, $0x3c1e7457
-DATA constantsY<>+2100(SB)/4, $0x3c1e7457
-DATA constantsY<>+2104(SB)/4, $0x3c1e7457
-DATA constantsY<>+2108(SB)/4, $0x3c1e7457
-DATA constantsY<>+2112(SB)/4, $0x3d635b6c
-DATA constantsY<>+2116(SB)/4, $0x3d635b6c
-DATA constantsY<>+2120(SB)/4, $0x3d635b6c
-DATA constantsY<>+2124(SB)/4, $0x3d635b6c
-DATA constantsY<>+2128(SB)/4, $0x3d635b6c
-DATA constantsY<>+2132(SB)/4, $0x3d635b6c
-DATA constantsY<>+2136(SB)/4, $0x3d635b6c
-DATA constantsY<>+2140(SB)/4, $0x3d635b6c
-DATA constantsY<>+2144(SB)/4, $0x3e75fce1
-DATA constantsY<>+2148(SB)/4, $0x3e75fce1
-DATA constantsY<>+2152(SB)/4, $0x3e75fce1
-DATA constantsY<>+2156(SB)/4, $0x3e75fce1
-DATA constantsY<>+2160(SB)/4, $0x3e75fce1
-DATA constantsY<>+2164(SB)/4, $0x3e75fce1
-DATA constantsY<>+2168(SB)/4, $0x3e75fce1
-DATA constantsY<>+2172(SB)/4, $0x3e75fce1
-DATA constantsY<>+2176(SB)/4, $0x3f317215
-DATA constantsY<>+2180(SB)/4, $0x3f317215
-DATA constantsY<>+2184(SB)/4, $0x3f317215
-DATA constantsY<>+2188(SB)/4, $0x3f317215
-DATA constantsY<>+2192(SB)/4, $0x3f317215
-DATA constantsY<>+2196(SB)/4, $0x3f317215
-DATA constantsY<>+2200(SB)/4, $0x3f317215
-DATA constantsY<>+2204(SB)/4, $0x3f317215
-DATA constantsY<>+2208(SB)/4, $0xc2fc0000
-DATA constantsY<>+2212(SB)/4, $0xc2fc0000
-DATA constantsY<>+2216(SB)/4, $0xc2fc0000
-DATA constantsY<>+2220(SB)/4, $0xc2fc0000
-DATA constantsY<>+2224(SB)/4, $0xc2fc0000
-DATA constantsY<>+2228(SB)/4, $0xc2fc0000
-DATA constantsY<>+2232(SB)/4, $0xc2fc0000
-DATA constantsY<>+2236(SB)/4, $0xc2fc0000
-DATA constantsY<>+2240(SB)/4, $0x4e800000
-DATA constantsY<>+2244(SB)/4, $0x4e800000
-DATA constantsY<>+2248(SB)/4, $0x4e800000
-DATA constantsY<>+2252(SB)/4, $0x4e800000
-DATA constantsY<>+2256(SB)/4, $0x4e800000
-DATA constantsY<>+2260(SB)/4, $0x4e800000
-DATA constantsY<>+2264(SB)/4, $0x4e800000
-DATA constantsY<>+2268(SB)/4, $0x4e800000
-GLOBL constantsY<>(SB), RODATA|NOPTR, $2272
+DATA constantsY<>+2048(SB)/4, $0xc2fe0000
+DATA constantsY<>+2052(SB)/4, $0xc2fe0000
+DATA constantsY<>+2056(SB)/4, $0xc2fe0000
+DATA constantsY<>+2060(SB)/4, $0xc2fe0000
+DATA constantsY<>+2064(SB)/4, $0xc2fe0000
+DATA constantsY<>+2068(SB)/4, $0xc2fe0000
+DATA constantsY<>+2072(SB)/4, $0xc2fe0000
+DATA constantsY<>+2076(SB)/4, $0xc2fe0000
+DATA constantsY<>+2080(SB)/4, $0x3aaded2c
+DATA constantsY<>+2084(SB)/4, $0x3aaded2c
+DATA constantsY<>+2088(SB)/4, $0x3aaded2c
+DATA constantsY<>+2092(SB)/4, $0x3aaded2c
+DATA constantsY<>+2096(SB)/4, $0x3aaded2c
+DATA constantsY<>+2100(SB)/4, $0x3aaded2c
+DATA constantsY<>+2104(SB)/4, $0x3aaded2c
+DATA constantsY<>+2108(SB)/4, $0x3aaded2c
+DATA constantsY<>+2112(SB)/4, $0x3c1e7457
+DATA constantsY<>+2116(SB)/4, $0x3c1e7457
+DATA constantsY<>+2120(SB)/4, $0x3c1e7457
+DATA constantsY<>+2124(SB)/4, $0x3c1e7457
+DATA constantsY<>+2128(SB)/4, $0x3c1e7457
+DATA constantsY<>+2132(SB)/4, $0x3c1e7457
+DATA constantsY<>+2136(SB)/4, $0x3c1e7457
+DATA constantsY<>+2140(SB)/4, $0x3c1e7457
+DATA constantsY<>+2144(SB)/4, $0x3d635b6c
+DATA constantsY<>+2148(SB)/4, $0x3d635b6c
+DATA constantsY<>+2152(SB)/4, $0x3d635b6c
+DATA constantsY<>+2156(SB)/4, $0x3d635b6c
+DATA constantsY<>+2160(SB)/4, $0x3d635b6c
+DATA constantsY<>+2164(SB)/4, $0x3d635b6c
+DATA constantsY<>+2168(SB)/4, $0x3d635b6c
+DATA constantsY<>+2172(SB)/4, $0x3d635b6c
+DATA constantsY<>+2176(SB)/4, $0x3e75fce1
+DATA constantsY<>+2180(SB)/4, $0x3e75fce1
+DATA constantsY<>+2184(SB)/4, $0x3e75fce1
+DATA constantsY<>+2188(SB)/4, $0x3e75fce1
+DATA constantsY<>+2192(SB)/4, $0x3e75fce1
+DATA constantsY<>+2196(SB)/4, $0x3e75fce1
+DATA constantsY<>+2200(SB)/4, $0x3e75fce1
+DATA constantsY<>+2204(SB)/4, $0x3e75fce1
+DATA constantsY<>+2208(SB)/4, $0x3f317215
+DATA constantsY<>+2212(SB)/4, $0x3f317215
+DATA constantsY<>+2216(SB)/4, $0x3f317215
+DATA constantsY<>+2220(SB)/4, $0x3f317215
+DATA constantsY<>+2224(SB)/4, $0x3f317215
+DATA constantsY<>+2228(SB)/4, $0x3f317215
+DATA constantsY<>+2232(SB)/4, $0x3f317215
+DATA constantsY<>+2236(SB)/4, $0x3f317215
+DATA constantsY<>+2240(SB)/4, $0x4b40007f
+DATA constantsY<>+2244(SB)/4, $0x4b40007f
+DATA constantsY<>+2248(SB)/4, $0x4b40007f
+DATA constantsY<>+2252(SB)/4, $0x4b40007f
+DATA constantsY<>+2256(SB)/4, $0x4b40007f
+DATA constantsY<>+2260(SB)/4, $0x4b40007f
+DATA constantsY<>+2264(SB)/4, $0x4b40007f
+DATA constantsY<>+2268(SB)/4, $0x4b40007f
+DATA constantsY<>+2272(SB)/4, $0x4e800000
+DATA constantsY<>+2276(SB)/4, $0x4e800000
+DATA constantsY<>+2280(SB)/4, $0x4e800000
+DATA constantsY<>+2284(SB)/4, $0x4e800000
+DATA constantsY<>+2288(SB)/4, $0x4e800000
+DATA constantsY<>+2292(SB)/4, $0x4e800000
+DATA constantsY<>+2296(SB)/4, $0x4e800000
+DATA constantsY<>+2300(SB)/4, $0x4e800000
+GLOBL constantsY<>(SB), RODATA|NOPTR, $2304
 
 DATA doublesY<>+0(SB)/8, $0x4338000000000000
 DATA doublesY<>+8(SB)/8, $0x4338000000000000

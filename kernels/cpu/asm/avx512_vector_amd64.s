@@ -4244,31 +4244,31 @@ TEXT ·WeighZ(SB), NOSPLIT, $0-56
 	JMP constants
 
 begin:
-	MOVQ    greatest+32(FP), AX
-	MOVQ    shrink+48(FP), CX
-	VMOVAPS Z0, Z1
-	VMOVUPS Z1, (CX)
-	MOVQ    p+8(FP), BX
-	MOVQ    seen+24(FP), SI
-	MOVQ    ld+16(FP), DI
-	SHLQ    $0x02, DI
-	XORQ    DX, DX
+	MOVQ         greatest+32(FP), AX
+	MOVQ         shrink+48(FP), CX
+	VBROADCASTSS constantsZ<>+120(SB), Z0
+	VMOVUPS      Z0, (CX)
+	MOVQ         p+8(FP), BX
+	MOVQ         seen+24(FP), SI
+	MOVQ         ld+16(FP), DI
+	SHLQ         $0x02, DI
+	XORQ         DX, DX
 
 greatest:
-	MOVQ    (SI), R8
-	MOVQ    8(SI), R9
-	SUBQ    R8, R9
-	LEAQ    (BX)(R8*4), R8
-	VMOVAPS Z0, Z1
-	VMOVAPS Z1, Z13
-	VMOVAPS Z1, Z14
-	VMOVAPS Z1, Z15
-	XORQ    R10, R10
-	SUBQ    $0x40, R9
-	JL      looked4
+	MOVQ         (SI), R8
+	MOVQ         8(SI), R9
+	SUBQ         R8, R9
+	LEAQ         (BX)(R8*4), R8
+	VBROADCASTSS constantsZ<>+120(SB), Z0
+	VMOVAPS      Z0, Z13
+	VMOVAPS      Z0, Z14
+	VMOVAPS      Z0, Z15
+	XORQ         R10, R10
+	SUBQ         $0x40, R9
+	JL           looked4
 
 look4:
-	VMAXPS (R8)(R10*4), Z1, Z1
+	VMAXPS (R8)(R10*4), Z0, Z0
 	VMAXPS 64(R8)(R10*4), Z13, Z13
 	VMAXPS 128(R8)(R10*4), Z14, Z14
 	VMAXPS 192(R8)(R10*4), Z15, Z15
@@ -4282,65 +4282,68 @@ looked4:
 	JL   looked1
 
 look1:
-	VMAXPS (R8)(R10*4), Z1, Z1
+	VMAXPS (R8)(R10*4), Z0, Z0
 	ADDQ   $0x10, R10
 	SUBQ   $0x10, R9
 	JGE    look1
 
 looked1:
-	ADDQ      $0x10, R9
-	TESTQ     R9, R9
-	JE        looked
-	MOVQ      $-1, R11
-	BZHIQ     R9, R11, R11
-	KMOVW     R11, K1
-	VMOVUPS.Z (R8)(R10*4), K1, Z16
-	VMOVAPS   Z0, Z17
-	VBLENDMPS Z16, Z17, K1, Z2
-	VMAXPS    Z2, Z1, Z1
+	ADDQ         $0x10, R9
+	TESTQ        R9, R9
+	JE           looked
+	MOVQ         $-1, R11
+	BZHIQ        R9, R11, R11
+	KMOVW        R11, K1
+	VMOVUPS.Z    (R8)(R10*4), K1, Z16
+	VBROADCASTSS constantsZ<>+120(SB), Z17
+	VBLENDMPS    Z16, Z17, K1, Z1
+	VMAXPS       Z1, Z0, Z0
 
 looked:
-	VMAXPS        Z13, Z1, Z1
-	VMAXPS        Z15, Z14, Z14
-	VMAXPS        Z14, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y13
-	VMAXPS        Y13, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X13
-	VMAXPS        X13, X1, X1
-	VPERMILPS     $0x4e, X1, X13
-	VMAXPS        X13, X1, X1
-	VPERMILPS     $0xb1, X1, X13
-	VMAXPS        X13, X1, X1
-	VMOVAPS       X1, X1
-	VMULSS        constantsZ<>+16(SB), X1, X1
-	VMOVSS        X1, (CX)(DX*4)
-	ADDQ          DI, BX
-	ADDQ          $0x10, SI
-	INCQ          DX
-	CMPQ          DX, m+0(FP)
-	JL            greatest
-	VMOVUPS       (AX), Z0
-	VMOVUPS       (CX), Z1
-	VMAXPS        Z0, Z1, Z1
-	VMOVUPS       Z1, (AX)
-	VSUBPS        Z1, Z0, Z0
-	VRNDSCALEPS   $0x08, Z0, Z1
-	VSUBPS        Z1, Z0, Z2
-	VMOVAPS       Z3, Z13
-	VFMADD213PS   Z4, Z2, Z13
-	VFMADD213PS   Z5, Z2, Z13
-	VFMADD213PS   Z6, Z2, Z13
-	VFMADD213PS   Z7, Z2, Z13
-	VFMADD213PS   Z8, Z2, Z13
-	VCMPPS        $0x15, Z9, Z0, K1
-	VSCALEFPS.Z   Z1, Z13, K1, Z13
-	VMOVUPS       Z13, (CX)
-	MOVQ          totals+40(FP), DX
-	MOVQ          p+8(FP), SI
-	MOVQ          seen+24(FP), DI
-	MOVQ          ld+16(FP), R8
-	SHLQ          $0x02, R8
-	XORQ          BX, BX
+	VMAXPS           Z13, Z0, Z0
+	VMAXPS           Z15, Z14, Z14
+	VMAXPS           Z14, Z0, Z0
+	VEXTRACTF64X4    $0x01, Z0, Y13
+	VMAXPS           Y13, Y0, Y0
+	VEXTRACTF128     $0x01, Y0, X13
+	VMAXPS           X13, X0, X0
+	VPERMILPS        $0x4e, X0, X13
+	VMAXPS           X13, X0, X0
+	VPERMILPS        $0xb1, X0, X13
+	VMAXPS           X13, X0, X0
+	VMOVAPS          X0, X0
+	VMULSS           constantsZ<>+16(SB), X0, X0
+	VMOVSS           X0, (CX)(DX*4)
+	ADDQ             DI, BX
+	ADDQ             $0x10, SI
+	INCQ             DX
+	CMPQ             DX, m+0(FP)
+	JL               greatest
+	VMOVUPS          (AX), Z0
+	VMOVUPS          (CX), Z1
+	VMAXPS           Z0, Z1, Z1
+	VMOVUPS          Z1, (AX)
+	VSUBPS           Z1, Z0, Z0
+	VBROADCASTSS     constantsZ<>+256(SB), Z1
+	VMAXPS           Z0, Z1, Z1
+	VRNDSCALEPS      $0x08, Z1, Z0
+	VSUBPS           Z0, Z1, Z1
+	VBROADCASTSS     constantsZ<>+260(SB), Z13
+	VFMADD213PS.BCST constantsZ<>+264(SB), Z1, Z13
+	VFMADD213PS.BCST constantsZ<>+268(SB), Z1, Z13
+	VFMADD213PS.BCST constantsZ<>+272(SB), Z1, Z13
+	VFMADD213PS.BCST constantsZ<>+276(SB), Z1, Z13
+	VFMADD213PS.BCST constantsZ<>+48(SB), Z1, Z13
+	VADDPS.BCST      constantsZ<>+280(SB), Z0, Z0
+	VPSLLD           $0x17, Z0, Z0
+	VMULPS           Z0, Z13, Z0
+	VMOVUPS          Z0, (CX)
+	MOVQ             totals+40(FP), DX
+	MOVQ             p+8(FP), SI
+	MOVQ             seen+24(FP), DI
+	MOVQ             ld+16(FP), R8
+	SHLQ             $0x02, R8
+	XORQ             BX, BX
 
 weights:
 	MOVQ         (DI), R9
@@ -4348,73 +4351,81 @@ weights:
 	SUBQ         R9, R10
 	LEAQ         (SI)(R9*4), R9
 	VBROADCASTSS (AX)(BX*4), Z0
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
 	XORQ         R11, R11
 	SUBQ         $0x40, R10
 	JL           few
 
 many:
 	VMOVUPS       (R9)(R11*4), Z1
-	VFMSUB132PS   Z12, Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z13
-	VMOVAPS       Z3, Z14
-	VFMADD213PS   Z4, Z13, Z14
-	VFMADD213PS   Z5, Z13, Z14
-	VFMADD213PS   Z6, Z13, Z14
-	VFMADD213PS   Z7, Z13, Z14
-	VFMADD213PS   Z8, Z13, Z14
-	VCMPPS        $0x15, Z9, Z1, K1
-	VSCALEFPS.Z   Z2, Z14, K1, Z14
-	VMOVUPS       Z14, (R9)(R11*4)
-	VMOVUPS       64(R9)(R11*4), Z1
-	VFMSUB132PS   Z12, Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z13
-	VMOVAPS       Z3, Z15
-	VFMADD213PS   Z4, Z13, Z15
-	VFMADD213PS   Z5, Z13, Z15
-	VFMADD213PS   Z6, Z13, Z15
-	VFMADD213PS   Z7, Z13, Z15
-	VFMADD213PS   Z8, Z13, Z15
-	VCMPPS        $0x15, Z9, Z1, K1
-	VSCALEFPS.Z   Z2, Z15, K1, Z15
-	VMOVUPS       Z15, 64(R9)(R11*4)
-	VMOVUPS       128(R9)(R11*4), Z1
-	VFMSUB132PS   Z12, Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z13
-	VMOVAPS       Z3, Z16
-	VFMADD213PS   Z4, Z13, Z16
-	VFMADD213PS   Z5, Z13, Z16
-	VFMADD213PS   Z6, Z13, Z16
-	VFMADD213PS   Z7, Z13, Z16
-	VFMADD213PS   Z8, Z13, Z16
-	VCMPPS        $0x15, Z9, Z1, K1
-	VSCALEFPS.Z   Z2, Z16, K1, Z16
-	VMOVUPS       Z16, 128(R9)(R11*4)
-	VMOVUPS       192(R9)(R11*4), Z1
-	VFMSUB132PS   Z12, Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z13
-	VMOVAPS       Z3, Z17
-	VFMADD213PS   Z4, Z13, Z17
-	VFMADD213PS   Z5, Z13, Z17
-	VFMADD213PS   Z6, Z13, Z17
+	VFMSUB132PS   Z4, Z0, Z1
+	VMOVUPS       64(R9)(R11*4), Z13
+	VFMSUB132PS   Z4, Z0, Z13
+	VMAXPS        Z1, Z5, Z1
+	VMAXPS        Z13, Z5, Z13
+	VRNDSCALEPS   $0x08, Z1, Z14
+	VRNDSCALEPS   $0x08, Z13, Z15
+	VSUBPS        Z14, Z1, Z1
+	VSUBPS        Z15, Z13, Z13
+	VMOVAPS       Z6, Z16
+	VMOVAPS       Z6, Z17
+	VFMADD213PS   Z7, Z1, Z16
 	VFMADD213PS   Z7, Z13, Z17
+	VFMADD213PS   Z8, Z1, Z16
 	VFMADD213PS   Z8, Z13, Z17
-	VCMPPS        $0x15, Z9, Z1, K1
-	VSCALEFPS.Z   Z2, Z17, K1, Z17
-	VMOVUPS       Z17, 192(R9)(R11*4)
-	VADDPS        Z15, Z14, Z1
-	VADDPS        Z17, Z16, Z2
-	VADDPS        Z2, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
+	VFMADD213PS   Z9, Z1, Z16
+	VFMADD213PS   Z9, Z13, Z17
+	VFMADD213PS   Z10, Z1, Z16
+	VFMADD213PS   Z10, Z13, Z17
+	VFMADD213PS   Z11, Z1, Z16
+	VFMADD213PS   Z11, Z13, Z17
+	VADDPS        Z12, Z14, Z1
+	VPSLLD        $0x17, Z1, Z1
+	VADDPS        Z12, Z15, Z13
+	VPSLLD        $0x17, Z13, Z13
+	VMULPS        Z1, Z16, Z1
+	VMULPS        Z13, Z17, Z13
+	VMOVUPS       Z1, (R9)(R11*4)
+	VMOVUPS       Z13, 64(R9)(R11*4)
+	VADDPS        Z13, Z1, Z1
+	VMOVUPS       128(R9)(R11*4), Z13
+	VFMSUB132PS   Z4, Z0, Z13
+	VMOVUPS       192(R9)(R11*4), Z14
+	VFMSUB132PS   Z4, Z0, Z14
+	VMAXPS        Z13, Z5, Z13
+	VMAXPS        Z14, Z5, Z14
+	VRNDSCALEPS   $0x08, Z13, Z15
+	VRNDSCALEPS   $0x08, Z14, Z16
+	VSUBPS        Z15, Z13, Z13
+	VSUBPS        Z16, Z14, Z14
+	VMOVAPS       Z6, Z17
+	VMOVAPS       Z6, Z18
+	VFMADD213PS   Z7, Z13, Z17
+	VFMADD213PS   Z7, Z14, Z18
+	VFMADD213PS   Z8, Z13, Z17
+	VFMADD213PS   Z8, Z14, Z18
+	VFMADD213PS   Z9, Z13, Z17
+	VFMADD213PS   Z9, Z14, Z18
+	VFMADD213PS   Z10, Z13, Z17
+	VFMADD213PS   Z10, Z14, Z18
+	VFMADD213PS   Z11, Z13, Z17
+	VFMADD213PS   Z11, Z14, Z18
+	VADDPS        Z12, Z15, Z13
+	VPSLLD        $0x17, Z13, Z13
+	VADDPS        Z12, Z16, Z14
+	VPSLLD        $0x17, Z14, Z14
+	VMULPS        Z13, Z17, Z13
+	VMULPS        Z14, Z18, Z14
+	VMOVUPS       Z13, 128(R9)(R11*4)
+	VMOVUPS       Z14, 192(R9)(R11*4)
+	VADDPS        Z14, Z13, Z13
+	VADDPS        Z13, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y13
 	VCVTPS2PD     Y1, Z1
-	VCVTPS2PD     Y2, Z2
-	VADDPD        Z1, Z10, Z10
-	VADDPD        Z2, Z11, Z11
+	VCVTPS2PD     Y13, Z13
+	VADDPD        Z1, Z2, Z2
+	VADDPD        Z13, Z3, Z3
 	ADDQ          $0x40, R11
 	SUBQ          $0x40, R10
 	JGE           many
@@ -4426,23 +4437,25 @@ few:
 
 block:
 	VMOVUPS       (R9)(R11*4), Z1
-	VFMSUB132PS   Z12, Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z2
-	VSUBPS        Z2, Z1, Z13
-	VMOVAPS       Z3, Z14
-	VFMADD213PS   Z4, Z13, Z14
-	VFMADD213PS   Z5, Z13, Z14
-	VFMADD213PS   Z6, Z13, Z14
-	VFMADD213PS   Z7, Z13, Z14
-	VFMADD213PS   Z8, Z13, Z14
-	VCMPPS        $0x15, Z9, Z1, K1
-	VSCALEFPS.Z   Z2, Z14, K1, Z14
-	VMOVUPS       Z14, (R9)(R11*4)
-	VEXTRACTF64X4 $0x01, Z14, Y1
-	VCVTPS2PD     Y14, Z2
+	VFMSUB132PS   Z4, Z0, Z1
+	VMAXPS        Z1, Z5, Z1
+	VRNDSCALEPS   $0x08, Z1, Z13
+	VSUBPS        Z13, Z1, Z1
+	VMOVAPS       Z6, Z14
+	VFMADD213PS   Z7, Z1, Z14
+	VFMADD213PS   Z8, Z1, Z14
+	VFMADD213PS   Z9, Z1, Z14
+	VFMADD213PS   Z10, Z1, Z14
+	VFMADD213PS   Z11, Z1, Z14
+	VADDPS        Z12, Z13, Z1
+	VPSLLD        $0x17, Z1, Z1
+	VMULPS        Z1, Z14, Z1
+	VMOVUPS       Z1, (R9)(R11*4)
+	VEXTRACTF64X4 $0x01, Z1, Y13
 	VCVTPS2PD     Y1, Z1
-	VADDPD        Z2, Z10, Z10
-	VADDPD        Z1, Z11, Z11
+	VCVTPS2PD     Y13, Z13
+	VADDPD        Z1, Z2, Z2
+	VADDPD        Z13, Z3, Z3
 	ADDQ          $0x10, R11
 	SUBQ          $0x10, R10
 	JGE           block
@@ -4455,31 +4468,33 @@ rest:
 	BZHIQ         R10, R12, R12
 	KMOVW         R12, K1
 	VMOVUPS.Z     (R9)(R11*4), K1, Z1
-	VFMSUB132PS   Z12, Z0, Z1
-	VRNDSCALEPS   $0x08, Z1, Z0
-	VSUBPS        Z0, Z1, Z2
-	VMOVAPS       Z3, Z13
-	VFMADD213PS   Z4, Z2, Z13
-	VFMADD213PS   Z5, Z2, Z13
-	VFMADD213PS   Z6, Z2, Z13
-	VFMADD213PS   Z7, Z2, Z13
-	VFMADD213PS   Z8, Z2, Z13
-	VCMPPS        $0x15, Z9, Z1, K2
-	VSCALEFPS.Z   Z0, Z13, K2, Z13
-	VMOVUPS       Z13, K1, (R9)(R11*4)
-	VEXTRACTF64X4 $0x01, Z13, Y0
-	VCVTPS2PD     Y13, Z1
+	VFMSUB132PS   Z4, Z0, Z1
+	VMAXPS        Z1, Z5, Z0
+	VRNDSCALEPS   $0x08, Z0, Z1
+	VSUBPS        Z1, Z0, Z0
+	VMOVAPS       Z6, Z13
+	VFMADD213PS   Z7, Z0, Z13
+	VFMADD213PS   Z8, Z0, Z13
+	VFMADD213PS   Z9, Z0, Z13
+	VFMADD213PS   Z10, Z0, Z13
+	VFMADD213PS   Z11, Z0, Z13
+	VADDPS        Z12, Z1, Z0
+	VPSLLD        $0x17, Z0, Z0
+	VMULPS        Z0, Z13, Z0
+	VMOVUPS       Z0, K1, (R9)(R11*4)
+	VEXTRACTF64X4 $0x01, Z0, Y1
 	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y1, Z1
 	KMOVW         K1, R9
 	SHRL          $0x08, R9
 	KMOVW         R9, K2
-	VMOVAPD.Z     Z1, K1, Z1
-	VMOVAPD.Z     Z0, K2, Z0
-	VADDPD        Z1, Z10, Z10
-	VADDPD        Z0, Z11, Z11
+	VMOVAPD.Z     Z0, K1, Z0
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z0, Z2, Z2
+	VADDPD        Z1, Z3, Z3
 
 done:
-	VADDPD        Z11, Z10, Z1
+	VADDPD        Z3, Z2, Z1
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y0, Y1, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -4500,15 +4515,15 @@ done:
 	RET
 
 constants:
-	VBROADCASTSS constantsZ<>+120(SB), Z0
-	VBROADCASTSS constantsZ<>+256(SB), Z3
-	VBROADCASTSS constantsZ<>+260(SB), Z4
-	VBROADCASTSS constantsZ<>+264(SB), Z5
-	VBROADCASTSS constantsZ<>+268(SB), Z6
-	VBROADCASTSS constantsZ<>+272(SB), Z7
-	VBROADCASTSS constantsZ<>+48(SB), Z8
-	VBROADCASTSS constantsZ<>+276(SB), Z9
-	VBROADCASTSS constantsZ<>+16(SB), Z12
+	VBROADCASTSS constantsZ<>+16(SB), Z4
+	VBROADCASTSS constantsZ<>+256(SB), Z5
+	VBROADCASTSS constantsZ<>+260(SB), Z6
+	VBROADCASTSS constantsZ<>+264(SB), Z7
+	VBROADCASTSS constantsZ<>+268(SB), Z8
+	VBROADCASTSS constantsZ<>+272(SB), Z9
+	VBROADCASTSS constantsZ<>+276(SB), Z10
+	VBROADCASTSS constantsZ<>+48(SB), Z11
+	VBROADCASTSS constantsZ<>+280(SB), Z12
 	JMP          begin
 
 // func WidenBF16Z(y []float32, x []uint16)
@@ -4916,7 +4931,7 @@ done:
 
 constants:
 	VBROADCASTSS constantsZ<>+132(SB), Z8
-	VBROADCASTSS constantsZ<>+280(SB), Z11
+	VBROADCASTSS constantsZ<>+284(SB), Z11
 	VBROADCASTSS constantsZ<>+236(SB), Z12
 	JMP          begin
 
@@ -5112,7 +5127,7 @@ done:
 
 constants:
 	VBROADCASTSS constantsZ<>+132(SB), Z8
-	VBROADCASTSS constantsZ<>+280(SB), Z11
+	VBROADCASTSS constantsZ<>+284(SB), Z11
 	VBROADCASTSS constantsZ<>+236(SB), Z12
 	JMP          begin
 
@@ -6872,14 +6887,15 @@ DATA constantsZ<>+240(SB)/4, $0x00000040
 DATA constantsZ<>+244(SB)/4, $0x40ba0000
 DATA constantsZ<>+248(SB)/4, $0x402aaaab
 DATA constantsZ<>+252(SB)/4, $0x3ec00000
-DATA constantsZ<>+256(SB)/4, $0x3aaded2c
-DATA constantsZ<>+260(SB)/4, $0x3c1e7457
-DATA constantsZ<>+264(SB)/4, $0x3d635b6c
-DATA constantsZ<>+268(SB)/4, $0x3e75fce1
-DATA constantsZ<>+272(SB)/4, $0x3f317215
-DATA constantsZ<>+276(SB)/4, $0xc2fc0000
-DATA constantsZ<>+280(SB)/4, $0x4e800000
-GLOBL constantsZ<>(SB), RODATA|NOPTR, $284
+DATA constantsZ<>+256(SB)/4, $0xc2fe0000
+DATA constantsZ<>+260(SB)/4, $0x3aaded2c
+DATA constantsZ<>+264(SB)/4, $0x3c1e7457
+DATA constantsZ<>+268(SB)/4, $0x3d635b6c
+DATA constantsZ<>+272(SB)/4, $0x3e75fce1
+DATA constantsZ<>+276(SB)/4, $0x3f317215
+DATA constantsZ<>+280(SB)/4, $0x4b40007f
+DATA constantsZ<>+284(SB)/4, $0x4e800000
+GLOBL constantsZ<>(SB), RODATA|NOPTR, $288
 
 DATA doublesZ<>+0(SB)/8, $0x4338000000000000
 DATA doublesZ<>+8(SB)/8, $0x3fe45f306dc9c883

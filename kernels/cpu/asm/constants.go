@@ -13,8 +13,8 @@ const (
 	roundMagic float32 = 0x1.8p+23
 	// expHigh: exp is infinite from here on.
 	expHigh float32 = 0x1.64p+06
-	// exp2Low: of attention, 2 to a power is zero below here.
-	exp2Low float32 = -0x1.f8p+06
+	// exp2Low: of attention, 2 to a power is zero here.
+	exp2Low float32 = -0x1.fcp+06
 	// expLow: exp is zero from here down.
 	expLow float32 = -0x1.a4p+06
 	// gateHigh: exp of -x is zero from here on.

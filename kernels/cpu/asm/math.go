@@ -62,11 +62,9 @@ func expDown(x float32) float32 {
 	return float32(float32(p*power(half)) * power(n-half))
 }
 
-// exp2Of is 2 to the power x <= 0, and 0 below exp2Low.
+// exp2Of is 2 to the power x <= 0, and 0 where that is rounded to less than -126.
 func exp2Of(x float32) float32 {
-	if x < exp2Low {
-		return 0
-	}
+	x = greater(exp2Low, x)
 	n := float32(math.RoundToEven(float64(x)))
 	r := x - n
 	p := FMA(exp2Series4, r, exp2Series3)

@@ -81,7 +81,7 @@ type Vector struct {
 	// Weigh makes weights of the scores of m rows, 0 < m <= Rows: of row i those
 	// from p[i*ld+seen[i][0]] to p[i*ld+seen[i][1]-1]. With top the greater of
 	// greatest[i] and log2(e) times their greatest, a score x becomes 2 to the power
-	// log2(e) x - top, within 2 ulp of that of the rounded power; 0 below 2⁻¹²⁶.
+	// log2(e) x - top, within 2 ulp of that of the rounded power; 0 below 2⁻¹²⁶·⁵.
 	// shrink[i] is 2 to the power greatest[i] - top, 1 if that is no more; totals[i]
 	// becomes shrink[i] totals[i] + the weights, added up as by SumExp, and
 	// greatest[i] top. greatest and shrink have room for 16 floats, of which those

@@ -36,7 +36,7 @@ var single = []series{
 	{"ln2Low", "ln(2) - ln2High.", []float32{0.693147180559945309417232121458 - 0x1.62ep-1}},
 	{"roundMagic", "1.5 2²³: adding it rounds to a whole number, in the low bits.", []float32{0x1.8p23}},
 	{"expHigh", "exp is infinite from here on.", []float32{89}},
-	{"exp2Low", "of attention, 2 to a power is zero below here.", []float32{-126}},
+	{"exp2Low", "of attention, 2 to a power is zero here.", []float32{-127}},
 	{"expLow", "exp is zero from here down.", []float32{-105}},
 	{"gateHigh", "exp of -x is zero from here on.", []float32{105}},
 	{"tanhHigh", "tanh is 1 from here on.", []float32{10}},

@@ -72,23 +72,22 @@ func (s isa) named(name string) word { return s.c(named(name)) }
 type held struct {
 	most  int // registers for them, unless a function says otherwise
 	room  int
+	on    bool
 	words []word
 	regs  []VecVirtual
 }
 
 // hold begins a function that has so many registers for constants.
 func (s isa) hold(room int) {
-	if s.bytes == 64 {
-		s.held.room = room
-		JMP(LabelRef("constants"))
-		Label("begin")
-	}
+	s.held.room, s.held.on = room, true
+	JMP(LabelRef("constants"))
+	Label("begin")
 }
 
 // release ends it.
 func (s isa) release() {
 	h := s.held
-	if s.bytes == 64 {
+	if h.on {
 		Label("constants")
 		for i, w := range h.words {
 			VBROADCASTSS(w.Mem, h.regs[i])

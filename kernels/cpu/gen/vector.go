@@ -66,7 +66,9 @@ func (s isa) begin(name, signature, doc string, slices ...string) (base []Regist
 	TEXT(name+s.suffix, NOSPLIT, signature)
 	Doc(fmt.Sprintf("%s%s is %s.", name, s.suffix, doc))
 	Pragma("noescape")
-	s.hold(s.held.most)
+	if s.bytes == 64 {
+		s.hold(s.held.most)
+	}
 	for _, p := range slices {
 		base = append(base, Load(Param(p).Base(), GP64()))
 	}

@@ -14,7 +14,7 @@ func (s isa) weigh() {
 	TEXT("Weigh"+s.suffix, NOSPLIT, "func(m int, p *float32, ld int, seen *[2]int, greatest *float32, totals *float64, shrink *float32)")
 	Doc(fmt.Sprintf("Weigh%s is the Weigh of m rows.", s.suffix))
 	Pragma("noescape")
-	s.hold(s.held.most)
+	s.hold(0) // what the scores of a row need is held, once it is known what that is
 	greatest, shrink := Load(Param("greatest"), GP64()), Load(Param("shrink"), GP64())
 	VMOVUPS(s.all(s.bits(0xff800000)), Mem{Base: shrink})
 	s.eachRow("greatest", func(i, p, n Register) {
@@ -27,8 +27,11 @@ func (s isa) weigh() {
 	VMOVUPS(Mem{Base: shrink}, now)
 	VMAXPS(before, now, top) // before if there is a NaN
 	VMOVUPS(top, Mem{Base: greatest})
-	VMOVUPS(s.exp2(s.sub(before, top)), Mem{Base: shrink})
+	VMOVUPS(s.exp2(s.sub(before, top))[0], Mem{Base: shrink})
 	totals := Load(Param("totals"), GP64())
+	if s.held.room = 3; s.bytes == 64 {
+		s.held.room = s.held.most
+	}
 	s.eachRow("weights", func(i, p, n Register) {
 		shift := s.reg()
 		VBROADCASTSS(Mem{Base: greatest, Index: i, Scale: 4}, shift)
@@ -65,11 +68,16 @@ func (s isa) eachRow(label string, body func(i, p, n Register)) {
 // weights changes n scores to their weights, and adds these up.
 func (s isa) weights(p, n Register, shift VecVirtual) (sum VecVirtual) {
 	v := s.sums()
-	one := func(l lane) VecVirtual {
-		x := l.load(p)
-		s.scaled(x, shift)
-		e := s.exp2(x)
-		l.store(e, p)
+	some := func(l ...lane) []VecVirtual {
+		x := make([]VecVirtual, len(l))
+		for i := range l {
+			x[i] = l[i].load(p)
+			s.scaled(x[i], shift)
+		}
+		e := s.exp2(x...)
+		for i := range l {
+			l[i].store(e[i], p)
+		}
 		return e
 	}
 	index := GP64()
@@ -78,45 +86,51 @@ func (s isa) weights(p, n Register, shift VecVirtual) (sum VecVirtual) {
 	JL(LabelRef("few"))
 	Label("many")
 	for at := 0; at < 16; at += s.lanes() {
-		var e [4]VecVirtual
-		for i := range e {
-			e[i] = one(lane{s: s, index: index, disp: at + 16*i})
+		pair := func(i int) VecVirtual {
+			e := some(lane{s: s, index: index, disp: at + 16*i}, lane{s: s, index: index, disp: at + 16*(i+1)})
+			return s.add(e[0], e[1])
 		}
-		s.accumulate(v, at, s.widen(s.add(s.add(e[0], e[1]), s.add(e[2], e[3]))))
+		s.accumulate(v, at, s.widen(s.add(pair(0), pair(2))))
 	}
 	ADDQ(Imm(64), index)
 	SUBQ(Imm(64), n)
 	JGE(LabelRef("many"))
 	Label("few")
 	ADDQ(Imm(64), n)
-	s.blocksFrom(index, n, func(l lane, at int) { s.accumulate(v, at, l.wide(s.widen(one(l)))) })
+	s.blocksFrom(index, n, func(l lane, at int) { s.accumulate(v, at, l.wide(s.widen(some(l)[0]))) })
 	return s.fold(v)
 }
 
-// exp2 is 2 to the power x <= 0, and 0 below exp2Low; it changes x.
-func (s isa) exp2(x VecVirtual) VecVirtual {
-	n := s.reg()
-	const nearest, quiet, notLess = 0, 8, 0x15
+// exp2 is 2 to each power x <= 0, and 0 where that is rounded to less than -126; it changes x. All go step by step together,
+// since one alone waits for itself.
+func (s isa) exp2(x ...VecVirtual) []VecVirtual {
+	n, v := make([]VecVirtual, len(x)), make([]VecVirtual, len(x))
+	each := func(f func(i int)) {
+		for i := range x {
+			f(i)
+		}
+	}
+	each(func(i int) { x[i] = s.greater(s.named("exp2Low"), x[i]) })
+	each(func(i int) { n[i] = s.nearest(x[i]) })
+	each(func(i int) { x[i] = s.sub(x[i], n[i]) })
+	each(func(i int) { v[i] = s.all(s.c(exp2Series.c[4])) })
+	for _, c := range []float32{exp2Series.c[3], exp2Series.c[2], exp2Series.c[1], exp2Series.c[0], 1} {
+		each(func(i int) { s.then(v[i], x[i], s.c(c)) })
+	}
+	each(func(i int) { n[i] = s.shift(VPSLLD, 23, s.add(n[i], s.c(named("roundMagic")+127))) })
+	each(func(i int) { v[i] = s.mul(v[i], n[i]) })
+	return v
+}
+
+// nearest is the nearest whole number, the even one of two.
+func (s isa) nearest(x VecVirtual) VecVirtual {
+	v := s.reg()
+	const nearest, quiet = 0, 8
 	if s.bytes == 64 {
-		VRNDSCALEPS(Imm(nearest|quiet), x, n)
+		VRNDSCALEPS(Imm(nearest|quiet), x, v)
 	} else {
-		VROUNDPS(Imm(nearest|quiet), x, n)
+		VROUNDPS(Imm(nearest|quiet), x, v)
 	}
-	r := s.sub(x, n)
-	v := s.horner(exp2Series, r)
-	s.then(v, r, s.c(1))
-	if s.bytes == 64 {
-		k := K()
-		s.compare(notLess, x, s.named("exp2Low"), k)
-		VSCALEFPS_Z(n, v, k, v)
-		return v
-	}
-	there := s.reg()
-	VCMPPS(Imm(notLess), s.named("exp2Low").Mem, x, there)
-	whole := s.reg()
-	VCVTPS2DQ(n, whole)
-	v = s.mul(v, s.power(whole))
-	VPAND(there, v, v)
 	return v
 }
 

@@ -25,7 +25,8 @@ func blocked() map[string]maker {
 }
 
 // blockProduct is a product with weights in blocks: y = f(x Wᵀ + b), or f(x Gᵀ) *
-// (x Uᵀ). x is quantised to 8 bits in blocks of 32 first, as on CPU, but for nf4.
+// (x Uᵀ). x is quantised to 8 bits in blocks of 32 first, as on CPU; for nf4 it is made
+// of two f16 for each number.
 type blockProduct struct {
 	b        *Backend
 	dtype    ir.DType
@@ -75,25 +76,25 @@ func (p blockProduct) spread(m int) spread {
 		return p.spreadExperts(m)
 	}
 	s := spread{rows: p.rows, slots: m, step: 1}
-	normal := p.dtype == ir.NF4
 	switch {
 	case s.rows > 0:
-	case m <= fewSlots/fewStep || normal && m <= fewSlots:
+	case m <= fewSlots/fewStep:
 		s.rows = fewSlots
-	case normal || p.fills(parts(m, manySlots)):
+	case p.fills(parts(m, manySlots)):
 		s.rows = manySlots
 	default:
 		s.rows = someSlots
 	}
-	if s.rows == fewSlots && !normal {
+	if s.rows == fewSlots {
 		s.slots, s.step = m*fewStep, fewStep
 	}
 	return s
 }
 
-// fills reports whether a device has as many blocks as large tiles would be.
+// fills reports whether large tiles would be as many blocks as a device has, with room
+// for each.
 func (p blockProduct) fills(tiles int) bool {
-	return parts(p.features*len(p.weights), tileColumns)*tiles >= largeBlocks
+	return p.room() <= p.b.device.Info.SharedMemory && parts(p.features*len(p.weights), tileColumns)*tiles >= largeBlocks
 }
 
 // kernel is the one for a spread, with its shared memory.
@@ -101,38 +102,31 @@ func (p blockProduct) kernel(arg *blockParams, s spread) (file, name string, g g
 	columns, threads := 16, 256
 	kind := "few"
 	switch {
-	case p.dtype == ir.NF4 && s.rows == manySlots:
-		columns, kind = 64, "many"
-		if arg.count == 2 {
-			kind = "gate"
-		}
-	case p.dtype == ir.NF4:
-		columns, kind = 32, "few_4"
-		if s.step > 1 || s.slots == 1 {
-			kind = "few_1"
-		} else {
-			s.rows = 4
-		}
 	case s.rows == manySlots:
-		columns, threads, kind, room = tileColumns/int(arg.count), 128, "many", 66<<10
+		columns, threads, kind, room = tileColumns/int(arg.count), 128, "many", p.room()
 	case s.rows == someSlots:
 		columns, kind = 32/int(arg.count), "some"
 	case arg.count == 2:
 		kind = "gate"
 	}
 	g = grid{driver.Dim{X: parts(int(arg.n), columns), Y: min(parts(s.slots, s.rows), 65535), Z: 1}, threads}
-	if p.dtype == ir.NF4 {
-		return "blocks_normal", "normal_" + kind, g, 0
-	}
 	return "blocks_product", fmt.Sprintf("block_%s_%d", kind, arg.w[0].format), g, room
 }
 
+// room is the shared memory of a large tile, in bytes.
+func (p blockProduct) room() int {
+	if p.dtype == ir.NF4 {
+		return 101 << 10
+	}
+	return 66 << 10
+}
+
 // record is the bytes of 32 numbers of 8 slots, see Record of
-// source/blocks_product.cu; none of nf4.
+// source/blocks_product.cu.
 func (p blockProduct) record() int {
 	switch p.dtype {
 	case ir.NF4:
-		return 0
+		return 1088
 	case ir.Q6_K, ir.Q3_K, ir.Q2_K:
 		return 352
 	}
@@ -217,10 +211,8 @@ func (p blockProduct) steps(a kernels.Args, arg *blockParams, s spread) (kernels
 			return nil, err
 		}
 	}
-	if records > 0 {
-		if err := put(p.quantise(a, arg, s, scratch)); err != nil {
-			return nil, err
-		}
+	if err := put(p.quantise(a, arg, s, scratch)); err != nil {
+		return nil, err
 	}
 	file, name, g, room := p.kernel(arg, s)
 	if err := put(launchRoom(p.b, file, name, g, room, arg)); err != nil {
@@ -253,7 +245,11 @@ func (p blockProduct) quantise(a kernels.Args, arg *blockParams, s spread, scrat
 		q.plain = 1
 	}
 	arg.x = scratch
-	return launch(p.b, "blocks", "quantise", overElements(int(q.slots)*parts(int(q.units), 4)*unit), q)
+	name, threads := "quantise", 8 // of a unit
+	if p.dtype == ir.NF4 {
+		name, threads = "halve", 4
+	}
+	return launch(p.b, "blocks", name, overElements(int(q.slots)*parts(int(q.units), 4)*4*threads), q)
 }
 
 // multiplies reports whether p can be computed for element types.

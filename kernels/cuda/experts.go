@@ -23,7 +23,7 @@ func (p blockProduct) spreadExperts(m int) spread {
 	rows := p.rows
 	if rows == 0 {
 		rows = someSlots
-		if p.dtype == ir.NF4 || m/p.experts >= manySlots/2 && p.fills(m/manySlots) {
+		if m/p.experts >= manySlots/2 && p.fills(m/manySlots) {
 			rows = manySlots
 		}
 	}

@@ -46,9 +46,6 @@ func TestExperts(t *testing.T) {
 				alone = append(alone, product(t, b, "expert_linear", attr, at, 1, choices, n)...)
 			}
 			for _, by := range []int{fewSlots, someSlots, manySlots} {
-				if d == ir.NF4 && by == someSlots {
-					continue
-				}
 				var k kernels.Kernel = blockProduct{b: b, dtype: d, weights: []int{2}, chosen: 1, experts: experts, features: n, rows: by}
 				if !d.Blocked() {
 					k, _ = b.Kernel("expert_linear", attr, types, []ir.Type{ir.T(ir.F32, rows, choices, n)})

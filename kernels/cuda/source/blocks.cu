@@ -140,3 +140,47 @@ KERNEL(quantise, Quantise) {
 		if (j == 4 && p.bytes != 320) *(u32 *)(y + 320 + 8 * (r / 2) + 4 * (r % 2)) = extra;
 	}
 }
+
+// halve: of nf4, whose levels are no whole numbers, x stays as it is but for bits below
+// 2^-22: a block of 32 numbers is a power of 2 times two f16 for each, of which the first
+// has at most 2^15; NaN if one is not finite. A thread does numbers 4t to 4t + 3, and as
+// many 16 further on.
+KERNEL(halve, Quantise) {
+	u64 fours = (p.units + 3) / 4 * 4, all = p.slots * fours * 4, step = (u64)blocks_x() * threads();
+	for (u64 i = place(); i < (all + Warp - 1) / Warp * Warp; i += step) {
+		u32 t = i % 4, most = 0;
+		u64 block = i / 4 < all / 4 ? i / 4 : all / 4 - 1, slot = block / fours, unit = block % fours;
+		i64 row = p.row_of ? p.row_of[slot] : (i64)slot;
+		u64 from = ((u64)(row < 0 ? 0 : row) / p.share * p.units + unit) * 32 + 4 * t;
+		float v[8] = {};
+		if (unit < p.units) load_four(v, p.x, p.type, from), load_four(v + 4, p.x, p.type, from + 16);
+#pragma unroll
+		for (u32 e = 0; e < 8; e++) {
+			u32 size = bits_f32(v[e]) & 0x7fffffff;
+			most = size > most ? size : most;
+		}
+		for (u32 m = 2; m; m /= 2) {
+			u32 other = exchange(most, m);
+			most = other > most ? other : most;
+		}
+		bool finite = most < 0x7f800000;
+		i32 power = (i32)(most >> 23) - 127;
+		if (power < -102) power = -102;
+		float up = finite ? power_of_two(14 - power) : 0.0f;
+		u32x4 high, low;
+#pragma unroll
+		for (u32 e = 0; e < 4; e++) {
+			float a = finite ? v[e] * up : 0.0f, b = finite ? v[4 + e] * up : 0.0f;
+			u16 x = f16_of(a), y = f16_of(b);
+			high[e] = x | (u32)y << 16;
+			low[e] = f16_of(a - f16_value(x)) | (u32)f16_of(b - f16_value(y)) << 16;
+		}
+		if (row < 0 || i >= all) continue;
+		u64 to = slot * p.spread;
+		u8 *y = p.y + (to / 8 * fours + unit) * p.bytes;
+		u32 r = to % 8;
+		*(u32x4 *)(y + 16 * (4 * r + t)) = high;
+		*(u32x4 *)(y + 512 + 16 * (4 * r + t)) = low;
+		if (t == 0) ((float *)(y + 1024 + 16 * (r / 2)))[r % 2] = finite ? power_of_two(power - 24) : f32_bits(0x7fc00000);
+	}
+}

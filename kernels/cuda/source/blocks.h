@@ -45,6 +45,26 @@ CONSTANT float normal[16] = {-1.0f, -0.6961928009986877f, -0.5250730514526367f, 
 	-0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f,
 	0.5626170039176941f, 0.7229568362236023f, 1.0f};
 
+// normal_parts are 1024 times the levels of nf4 as two f16 each, the greater first, which
+// hold them to 2^-23: of each byte, the lower first, that of all levels.
+static constexpr u32 normal_parts[4][4] = {{0x52339200, 0x00d4ea8d, 0x68e02618, 0x00c9800d},
+	{0xdee0e1e4, 0x00d5d9dc, 0x5d5b5955, 0x6461605f},
+	{0xb0984f00, 0x008f609a, 0x74dd7201, 0x0026abb8},
+	{0x2eb12e00, 0x002329a4, 0x262429a1, 0x00b22f28}};
+
+// normals makes pairs of levels of the codes in a word of four units: pair e is of weights
+// 4t + e and 16 + 4t + e, as the greater and the lesser f16.
+DEV void normals(u32 word, u32 *high, u32 *low) {
+#pragma unroll
+	for (u32 half = 0; half < 2; half++) {
+		u32 w = word >> 16 * half, at = w & 0x7777, which = 0x3210 | (w & 0x8888) >> 1, byte[4];
+#pragma unroll
+		for (u32 i = 0; i < 4; i++) byte[i] = permute(permute(normal_parts[i][0], normal_parts[i][1], at), permute(normal_parts[i][2], normal_parts[i][3], at), which);
+		high[2 * half] = permute(byte[0], byte[1], 0x5140), high[2 * half + 1] = permute(byte[0], byte[1], 0x7362);
+		low[2 * half] = permute(byte[2], byte[3], 0x5140), low[2 * half + 1] = permute(byte[2], byte[3], 0x7362);
+	}
+}
+
 // level are the levels of iq4_nl for four codes, and 128 more.
 DEV u32 level(u32 q) {
 	u32 s = q | q >> 4;
@@ -122,6 +142,11 @@ template <int format> __attribute__((always_inline)) DEV void read(Four<format> 
 	if (bits == 6) to->high[0] = ((const u32x4 *)w.high)[2 * f], to->high[Four<format>::High - 1] = ((const u32x4 *)w.high)[2 * f + 1];
 	if (has_small(format)) to->small = ((const u32x2 *)w.small)[f];
 	u32 h;
+	if (format == Normals) { // a block is two units
+		u32x2 both = ((const u32x2 *)w.head)[f];
+		to->head = u32x4{both[0], both[0], both[1], both[1]};
+		return;
+	}
 	if (has_small(format)) { // a block is two fours
 		h = lifted(format) ? ((const u32 *)w.head)[f / 2] : ((const u16 *)w.head)[f / 2];
 	} else if (!lifted(format)) {

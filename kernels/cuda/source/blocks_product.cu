@@ -1,4 +1,4 @@
-// Products with weights in blocks, but nf4.
+// Products with weights in blocks.
 //
 // As on CPU, activations are quantised to 8 bits in blocks of 32 first, so that
 // the product of two blocks is a sum of whole numbers, which is exact, and mma of
@@ -20,13 +20,20 @@
 // codes are made of blocks once for 64 rows. Rows of x come by cp.async two fours
 // ahead; weights, which no other warp wants, by registers. 19 KB of both operands
 // are read for 2.1e6 operations: 3.3e12 bytes/s from the second cache at 3.6e14.
+//
+// nf4, whose levels are no whole numbers, is two f16 for a level, and so are numbers of x
+// (see halve): three products of f16, without that of the lesser ones, to 2^-22. So 16 rows
+// of weights by 8 of x are 6 mma for a unit, 39 cycles of a tensor core of an H200 by
+// mma.sync: 1.9e14 operations a second at most. Levels of 16 rows take 78 instructions, the
+// rest of a unit for few rows 17, where memory leaves time for 55.
 #include "blocks_product.h"
 #include "tensor.h"
 
 // A record of x has 32 numbers of 8 rows: for each lane words t and t+4 of row g; for
 // each t of rows 2t and 2t+1 d and what goes with the sum; of halves, twice.
+// Of nf4 they are pairs of the greater f16 and, Lows further on, of the lesser.
 template <int format> struct Record {
-	static constexpr u32 Heads = 256, Seconds = 320, Bytes = halves(format) ? 352 : 320;
+	static constexpr u32 Lows = 512, Heads = format == Normals ? 1024 : 256, Seconds = 320, Bytes = format == Normals ? 1088 : halves(format) ? 352 : 320;
 };
 
 static constexpr i32 Magic = 0x4b400000; // the bits of 3 << 22, to which a whole number may be added
@@ -96,11 +103,45 @@ template <int format, int tiles> __attribute__((always_inline)) DEV void ask(Fou
 // ahead says that what comes next is read before what is there is used, as registers
 // allow with so many sums: formats with scales for each 16 weights have twice as
 // much to do with what they have read.
-DEV constexpr bool ahead(int format, int sums) { return sums == 1 || !halves(format) && (sums < 16 || bits_of(format) == 4 || format == Levels); }
+DEV constexpr bool ahead(int format, int sums) { return sums == 1 || !halves(format) && (sums < 16 || bits_of(format) == 4 || format == Levels || format == Normals); }
+
+// add_normals is add of nf4. What is least goes first.
+template <int tiles, int across, bool thin> __attribute__((always_inline)) DEV void add_normals(float (*sum)[across][4], const Four<Normals> *f, int i, const u8 *x, u64 next, u32 used) {
+	typedef Record<Normals> R;
+	u32 lane = tid() % Warp, a[2][tiles][2][4]; // the greater and the lesser
+#pragma unroll
+	for (int k = 0; k < 2 * tiles; k++) {
+		u32 part[2][4];
+		normals(f[k].low[0][i], part[0], part[1]);
+#pragma unroll
+		for (int e = 0; e < 8; e++) a[e / 4][k / 2][e / 2 % 2][e % 2 * 2 + k % 2] = part[e / 4][e % 4];
+	}
+#pragma unroll
+	for (int j = 0; j < across; j++) {
+		if (across > 1 && 8 * j >= used) break;
+		const u8 *from = x + next * j;
+		u32x4 high = {0, 0, 0, 0}, low = {0, 0, 0, 0};
+		if (8 * j + lane / 4 < used) high = *(const u32x4 *)(from + 16 * lane), low = *(const u32x4 *)(from + R::Lows + 16 * lane);
+		u32x4 head = *(const u32x4 *)(from + R::Heads + 16 * (lane % 4));
+		u32 b[2][2][2] = {{{high[0], high[1]}, {high[2], high[3]}}, {{low[0], low[1]}, {low[2], low[3]}}};
+#pragma unroll
+		for (int k = 0; k < tiles; k++) {
+			float c[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+#pragma unroll
+			for (int n = 0; n < 6; n++) mma_half<F16>(c, a[n / 2 == 1][k][n % 2], b[n / 2 == 0][n % 2]);
+#pragma unroll
+			for (int r = 0; r < 4; r += thin ? 2 : 1) sum[k][j][r] = fma(c[r] * f32_bits(head[r % 2]), f32_bits(f[2 * k + r / 2].head[i]), sum[k][j][r]);
+		}
+	}
+}
 
 // add adds the products of unit i of a four; x is its record, and those of the
 // next 8 rows are so many bytes on. used says how many rows x has.
 template <int format, int tiles, int across, bool thin> __attribute__((always_inline)) DEV void add(float (*sum)[across][4], const Four<format> *f, int i, u32 form, const u8 *x, u64 next, u32 used) {
+	if constexpr (format == Normals) {
+		add_normals<tiles, across, thin>(sum, f, i, x, next, used);
+		return;
+	}
 	u32 lane = tid() % Warp, t = lane % 4, a[tiles][4];
 	Scales s[tiles][2];
 #pragma unroll
@@ -204,7 +245,7 @@ template <int format, int tiles, int across, bool thin> DEV void few(const Block
 	}
 }
 
-static constexpr u32 Stages = 3, Wide = 128, High = 64, Pitch = Wide + 4;
+static constexpr u32 Wide = 128, High = 64, Pitch = Wide + 4;
 
 // bring copies the records of four q of the rows of a tile.
 template <int format> DEV void bring(u8 *to, const BlockProduct &p, u64 top, u32 q) {
@@ -221,7 +262,7 @@ template <int format> DEV void bring(u8 *to, const BlockProduct &p, u64 top, u32
 // are needed seldom, with the first rows of room at Pitch.
 template <int format> DEV void many(const BlockProduct &p) {
 	constexpr bool early = ahead(format, 16);
-	constexpr u32 stage = High / 8 * 4 * Record<format>::Bytes;
+	constexpr u32 stage = High / 8 * 4 * Record<format>::Bytes, Stages = format == Normals ? 2 : 3;
 	float *sums = (float *)room();
 	u8 *store = room() + Pitch * High * 4;
 	u32 each = p.count == 2 ? Wide / 2 : Wide, warp = tid() / Warp, at = warp * each / 4, other = p.count == 2 ? Wide / 2 : 16;
@@ -281,3 +322,4 @@ PRODUCT(205)
 PRODUCT(6)
 PRODUCT(8)
 PRODUCT(40)
+PRODUCT(44)

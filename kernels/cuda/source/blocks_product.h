@@ -11,7 +11,7 @@
 
 struct BlockProduct {
 	Blocks w[2];
-	const void *x; // as quantise makes it; of nf4, numbers
+	const void *x; // records, as quantise makes them, or of nf4 halve
 	void *y;
 	const void *bias;
 	const void *chosen;   // of experts: that of each row

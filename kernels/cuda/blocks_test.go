@@ -227,13 +227,15 @@ func blockSum(x, w []float32) (sum, allowed float64) {
 func TestBlockNotFinite(t *testing.T) {
 	const n, k = 32, 64
 	b := open(t)
-	data, _ := randomBlocks(t, rand.New(rand.NewPCG(3, 4)), ir.Q8_0, n*k)
 	x := make([]float32, 3*k)
 	x[3], x[k+40], x[2*k] = float32(math.NaN()), float32(math.Inf(-1)), math.MaxFloat32
-	y := product(t, b, "linear", op.LinearAttr{OutFeatures: n}, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x), 3, k), put(t, b, ir.Q8_0, Planes, data, n, k)}, 3, n)
-	for i, v := range y {
-		if math.IsNaN(float64(v)) != (i < 2*n) {
-			t.Fatalf("element %d is %v", i, v)
+	for _, d := range []ir.DType{ir.Q8_0, ir.NF4} {
+		data, _ := randomBlocks(t, rand.New(rand.NewPCG(3, 4)), d, n*k)
+		y := product(t, b, "linear", op.LinearAttr{OutFeatures: n}, []kernels.Tensor{put(t, b, ir.F32, "", f32Bytes(x), 3, k), put(t, b, d, Planes, data, n, k)}, 3, n)
+		for i, v := range y {
+			if math.IsNaN(float64(v)) != (i < 2*n) {
+				t.Fatalf("%v: element %d is %v", d, i, v)
+			}
 		}
 	}
 }

@@ -21,11 +21,13 @@ func readsBlocks(name string) bool {
 }
 
 // blocksLayout is productLayout for weights in blocks.
-func blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
-	if experts, ok := attr.(op.ExpertLinearAttr); ok && i == 2 && len(weight.Shape) == 3 && !experts.Transpose {
-		if _, ok := packingOf(weight.DType); ok {
-			return BN32
-		}
+func (b *Backend) blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
+	p, ok := packingOf(weight.DType)
+	if ok && b.readsRows(p) {
+		return ""
+	}
+	if experts, is := attr.(op.ExpertLinearAttr); is && ok && i == 2 && len(weight.Shape) == 3 && !experts.Transpose {
+		return BN32
 	}
 	if !packs(weight.DType) || len(weight.Shape) != 2 {
 		return ""
@@ -180,7 +182,7 @@ func (p *blockProduct) multiply() kernels.Step {
 	panel := p.panelBytes(p.k)/40 + p.k*p.rows*asm.Panel/100
 	group := min(panels, max(1, shortPart/max(panel, 1)))
 	groups := parts(panels, group)
-	if p.m == 1 && p.b.asm.Row[p.coding] != nil && !slices.ContainsFunc(p.w, func(w weight) bool { return !w.packed }) {
+	if p.m == 1 && !slices.ContainsFunc(p.w, func(w weight) bool { return !p.byRow(w) }) {
 		from := guided(panels, max(1, rowPart/max(1, p.panelBytes(p.k))), p.b.Threads())
 		return p.b.step(len(from)-1, func(worker, id int) {
 			for panel := from[id]; panel < from[id+1]; panel++ {
@@ -219,10 +221,25 @@ func guided(n, size, threads int) []int {
 	return from
 }
 
-// row computes a panel of one row, with packed weights.
+// readsRows reports whether weights are read as they lie in files.
+func (b *Backend) readsRows(p packing) bool { return b.asm.UnpackRows[p.coding] != nil }
+
+// byRow reports whether one row is multiplied by w without unpacking it.
+func (p *blockProduct) byRow(w weight) bool {
+	if w.packed {
+		return p.b.asm.Row[p.coding] != nil
+	}
+	return p.b.readsRows(p.packing)
+}
+
+// row computes a panel of one row.
 func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
+	if width < asm.Panel && !weights[0].packed {
+		p.tiles(local, weights, row, 1, panel)
+		return
+	}
 	direct := p.intoY() && width == asm.Panel
 	bias, x := p.biasOf(p.bias, local, j, asm.Panel), unsafe.SliceData(p.quantised[row*p.blocks*asm.BlockX:])
 	for i, w := range weights {
@@ -230,8 +247,13 @@ func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 		if direct {
 			y = p.y.f32()[row*p.n+j:]
 		}
-		at := unsafe.SliceData(w.bytes8()[panel*p.panelBytes(p.k):])
-		p.b.asm.Row[p.coding](p.k/p.format.Block, p.per, x, at, &y[0], bias)
+		if supers := p.k / p.format.Block; w.packed {
+			at := unsafe.SliceData(w.bytes8()[panel*p.panelBytes(p.k):])
+			p.b.asm.Row[p.coding](supers, p.per, x, at, &y[0], bias)
+		} else {
+			at := unsafe.SliceData(w.bytes8()[j*p.rowBytes():])
+			p.b.asm.RowTimesRows[p.coding](supers, x, at, p.rowBytes(), &y[0], bias)
+		}
 	}
 	p.finish(local, row*p.n+j, width, 0, direct)
 }
@@ -262,21 +284,49 @@ func (p *blockProduct) tiles(local []float32, weights []weight, row0, m, panel i
 	}
 }
 
-// unpack is super-blocks lo to hi of a panel in local memory, and what follows
-// them where the panel lies, if it is packed.
-func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) (to *byte, next []byte) {
+// upcoming is where memory lies that is wanted next: so many stretches of so many
+// bytes, which begin stride bytes apart, or none.
+type upcoming struct {
+	from                 []byte
+	stretches, n, stride int
+}
+
+// ask fetches part i of count.
+func (u upcoming) ask(fetch func(p *byte, lines int), i, count int) {
+	if u.stretches == 1 {
+		lines := (u.n/64 + count - 1) / count
+		if at := i * lines * 64; at < u.n {
+			fetch(&u.from[at], lines)
+		}
+		return
+	}
+	for s := i * u.stretches / count; s < (i+1)*u.stretches/count; s++ {
+		fetch(&u.from[s*u.stride], u.n/64+1)
+	}
+}
+
+// unpack is super-blocks lo to hi of a panel in local memory, and those that
+// follow in the panel where they lie.
+func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) (to *byte, next upcoming) {
 	if lo == hi {
-		return nil, nil
+		return nil, upcoming{}
 	}
 	room := vecOf(local[atPanel:atRest]).bytes(0, atRest-atPanel)
-	var from []byte
-	if w.packed {
+	from, supers := room[len(room)/2:], p.k/p.format.Block
+	switch {
+	case w.packed:
 		from = w.bytes8()[panel*p.panelBytes(p.k)+lo*p.superBytes():]
-		next = from[(hi-lo)*p.superBytes():]
-		next = next[:min(len(next), (hi-lo)*p.superBytes())]
-	} else {
-		from = room[len(room)/2:]
-		p.pack(from, w.bytes8(), p.n, p.k/p.format.Block, panel, lo, hi)
+		rest := from[(hi-lo)*p.superBytes():]
+		next = upcoming{from: rest, stretches: 1, n: min(len(rest), (hi-lo)*p.superBytes())}
+	case p.b.readsRows(p.packing) && (panel+1)*asm.Panel <= p.n:
+		from = w.bytes8()[panel*asm.Panel*p.rowBytes()+lo*p.format.Bytes:]
+		if n := min(supers-hi, hi-lo); n > 0 {
+			next = upcoming{from[(hi-lo)*p.format.Bytes:], asm.Panel, n * p.format.Bytes, p.rowBytes()}
+		}
+		p.b.asm.UnpackRows[p.coding](hi-lo, &from[0], p.rowBytes(), &room[0])
+		return &room[0], next
+	default:
+		p.pack(from, w.bytes8(), p.n, supers, panel, lo, hi)
 	}
 	p.b.asm.Unpack[p.coding](hi-lo, p.per, &from[0], &room[0])
 	return &room[0], next
@@ -284,16 +334,13 @@ func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) (to 
 
 // multiplyTiles multiplies n blocks, from block lo on, of m rows, and meanwhile
 // fetches next.
-func (p *blockProduct) multiplyTiles(w *byte, next []byte, row0, m, lo, n int, y []float32, ldy int, bias *float32) {
+func (p *blockProduct) multiplyTiles(w *byte, next upcoming, row0, m, lo, n int, y []float32, ldy int, bias *float32) {
 	var x *byte
 	tiles := p.b.asm.Blocks[p.Kind()]
 	ldx, load := p.blocks*asm.BlockX, min(lo, 1)
 	count := parts(m, len(tiles)-1)
-	lines := (len(next)/64 + count - 1) / count
 	for t := range count {
-		if at := t * lines * 64; at < len(next) {
-			p.b.asm.Prefetch(&next[at], lines)
-		}
+		next.ask(p.b.asm.Prefetch, t, count)
 		r, end := t*m/count, (t+1)*m/count
 		if n > 0 {
 			x = &p.quantised[(row0+r)*ldx+lo*asm.BlockX]

@@ -61,7 +61,7 @@ func bindExpertBlocks(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (ker
 		one.p, one.n = unsafe.Add(vs[2].p, e*size), size
 		experts[e] = []weight{{vec: one, packed: w.Layout != ""}}
 	}
-	byRow := w.Layout != "" && b.asm.Row[p.coding] != nil
+	byRow := p.byRow(experts[0][0])
 	multiply := r.each(parts(n, asm.Panel), func(worker, e, panel int) {
 		from, to := r.start[e], r.start[e+1]
 		if to-from == 1 && byRow {

@@ -20,9 +20,9 @@ const (
 )
 
 // productLayout is the layout of weight input i of an op that multiplies by it.
-func productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
+func (b *Backend) productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 	if weight.DType.Blocked() {
-		return blocksLayout(name, attr, i, weight)
+		return b.blocksLayout(name, attr, i, weight)
 	}
 	if l := convLayout(name, attr, i, weight); l != "" {
 		return l
@@ -49,7 +49,7 @@ func productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 
 // Layout returns the layout that op reads fastest.
 func (b *Backend) Layout(name string, attr any, i int, weight ir.Type) ir.Layout {
-	return productLayout(name, attr, i, weight)
+	return b.productLayout(name, attr, i, weight)
 }
 
 // Accepts reports whether op can read weight input i in layout l. All can be
@@ -70,7 +70,7 @@ func (b *Backend) Accepts(name string, attr any, i int, weight ir.Type, l ir.Lay
 			return true
 		}
 	}
-	return l == productLayout(name, attr, i, weight)
+	return l == b.productLayout(name, attr, i, weight)
 }
 
 // outIn returns how a weight of a packed layout is seen: out, in.

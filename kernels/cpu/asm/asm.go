@@ -85,4 +85,8 @@ type Blocked struct {
 	UnpackNF4 UnpackNF4
 	Prefetch  func(p *byte, lines int) // brings lines of 64 bytes, at least one, near the processor; p may be any address
 	Row       [Codings]Row             // nil where nothing is quicker than the others together
+
+	// Of weights as files have them, in rows; nil where they are packed.
+	UnpackRows   [Codings]UnpackRows
+	RowTimesRows [Codings]RowTimesRows
 }

@@ -244,6 +244,46 @@ func UnpackQ2KY(n int, per int, w *byte, dst *byte)
 //go:noescape
 func RowQ2KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
+// UnpackRowsQ8_0Y is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ8_0Y(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ8_0Y is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ8_0Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ4_0Y is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ4_0Y(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ4_0Y is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ4KY is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ4KY(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ4KY is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ6KY is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ6KY(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ6KY is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ6KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
 // UnpackNF4Y is the UnpackNF4 of that instruction set.
 //
 //go:noescape

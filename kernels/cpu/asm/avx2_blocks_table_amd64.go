@@ -45,5 +45,17 @@ func blockedY() Blocked {
 			Q3K:   RowQ3KY,
 			Q2K:   RowQ2KY,
 		},
+		UnpackRows: [Codings]UnpackRows{
+			Q8_0: UnpackRowsQ8_0Y,
+			Q4_0: UnpackRowsQ4_0Y,
+			Q4K:  UnpackRowsQ4KY,
+			Q6K:  UnpackRowsQ6KY,
+		},
+		RowTimesRows: [Codings]RowTimesRows{
+			Q8_0: RowTimesRowsQ8_0Y,
+			Q4_0: RowTimesRowsQ4_0Y,
+			Q4K:  RowTimesRowsQ4KY,
+			Q6K:  RowTimesRowsQ6KY,
+		},
 	}
 }

@@ -178,3 +178,11 @@ type Blocks func(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *fl
 // Row is one row times a panel as it is packed, of n super-blocks of per blocks
 // each: Unpack and Blocks in one.
 type Row func(n, per int, x, w *byte, y *float32, bias *float32)
+
+// UnpackRows writes what Unpack does of n super-blocks of Panel rows of blocks as
+// package quant has them, of which rows lie stride bytes apart.
+type UnpackRows func(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRows is one row times a panel as UnpackRows reads it: that and Blocks in
+// one. It asks for the memory after the rows, which need not be there.
+type RowTimesRows func(n int, x, w *byte, stride int, y *float32, bias *float32)

@@ -53,6 +53,12 @@ func (s isa) quantised() {
 		s.unpack(c)
 		s.rowOf(c)
 	}
+	for _, c := range rowCodings() {
+		if s.bytes == 32 {
+			s.unpackRows(c)
+			s.rowTimesRows(c)
+		}
+	}
 	s.unpackNF4()
 	s.prefetch()
 	s.peakBytes()

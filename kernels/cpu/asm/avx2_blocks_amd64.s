@@ -18845,27 +18845,33 @@ TEXT ·UnpackRowsQ8_0Y(SB), NOSPLIT, $0-32
 	XORQ BX, BX
 
 group:
-	MOVQ  AX, DI
-	LEAQ  (DI)(CX*2), R8
-	ADDQ  CX, R8
-	LEAQ  (R8)(CX*2), R9
-	ADDQ  CX, R9
-	LEAQ  (AX)(CX*8), AX
-	MOVQ  n+0(FP), SI
-	MOVQ  dst+24(FP), DX
-	ADDQ  BX, DX
-	TESTQ SI, SI
-	JE    end
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y0
+	TESTQ        SI, SI
+	JE           end
 
 super:
 	VBROADCASTI128 2(DI), Y0
-	VINSERTI128    $0x01, 2(R8)(CX*1), Y0, Y0
+	VBROADCASTI128 2(R8)(CX*1), Y1
+	VPBLENDD       $0xf0, Y1, Y0, Y0
 	VBROADCASTI128 2(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 2(R8)(CX*2), Y1, Y1
+	VBROADCASTI128 2(R8)(CX*2), Y2
+	VPBLENDD       $0xf0, Y2, Y1, Y1
 	VBROADCASTI128 2(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 2(R9), Y2, Y2
+	VBROADCASTI128 2(R9), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
 	VBROADCASTI128 2(R8), Y3
-	VINSERTI128    $0x01, 2(R9)(CX*1), Y3, Y3
+	VBROADCASTI128 2(R9)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
 	VPUNPCKLDQ     Y1, Y0, Y4
 	VPUNPCKHDQ     Y1, Y0, Y0
 	VPUNPCKLDQ     Y3, Y2, Y1
@@ -18883,13 +18889,17 @@ super:
 	VPXOR          constantsY<>+160(SB), Y0, Y0
 	VMOVDQU        Y0, 512(DX)
 	VBROADCASTI128 18(DI), Y0
-	VINSERTI128    $0x01, 18(R8)(CX*1), Y0, Y0
+	VBROADCASTI128 18(R8)(CX*1), Y1
+	VPBLENDD       $0xf0, Y1, Y0, Y0
 	VBROADCASTI128 18(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 18(R8)(CX*2), Y1, Y1
+	VBROADCASTI128 18(R8)(CX*2), Y2
+	VPBLENDD       $0xf0, Y2, Y1, Y1
 	VBROADCASTI128 18(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 18(R9), Y2, Y2
+	VBROADCASTI128 18(R9), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
 	VBROADCASTI128 18(R8), Y3
-	VINSERTI128    $0x01, 18(R9)(CX*1), Y3, Y3
+	VBROADCASTI128 18(R9)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
 	VPUNPCKLDQ     Y1, Y0, Y4
 	VPUNPCKHDQ     Y1, Y0, Y0
 	VPUNPCKLDQ     Y3, Y2, Y1
@@ -18906,15 +18916,17 @@ super:
 	VMOVDQU        Y4, 896(DX)
 	VPXOR          constantsY<>+160(SB), Y0, Y0
 	VMOVDQU        Y0, 1024(DX)
-	VXORPS         Y0, Y0, Y0
-	VPINSRW        $0x00, (DI), X0, X0
-	VPINSRW        $0x01, (DI)(CX*1), X0, X0
-	VPINSRW        $0x02, (DI)(CX*2), X0, X0
-	VPINSRW        $0x03, (R8), X0, X0
-	VPINSRW        $0x04, (R8)(CX*1), X0, X0
-	VPINSRW        $0x05, (R8)(CX*2), X0, X0
-	VPINSRW        $0x06, (R9), X0, X0
-	VPINSRW        $0x07, (R9)(CX*1), X0, X0
+	VMOVDQU        (DI), X0
+	VPUNPCKLWD     (DI)(CX*1), X0, X0
+	VMOVDQU        (DI)(CX*2), X1
+	VPUNPCKLWD     (R8), X1, X1
+	VMOVDQU        (R8)(CX*1), X2
+	VPUNPCKLWD     (R8)(CX*2), X2, X2
+	VMOVDQU        (R9), X3
+	VPUNPCKLWD     (R9)(CX*1), X3, X3
+	VPUNPCKLDQ     X1, X0, X0
+	VPUNPCKLDQ     X3, X2, X2
+	VPUNPCKLQDQ    X2, X0, X0
 	VCVTPH2PS      X0, Y0
 	VMOVUPS        Y0, (DX)
 	ADDQ           $+1152, DX
@@ -18941,119 +18953,115 @@ TEXT ·RowTimesRowsQ8_0Y(SB), NOSPLIT, $0-48
 	XORQ R8, R8
 
 group:
-	MOVQ   AX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	LEAQ   (AX)(CX*8), AX
-	MOVQ   n+0(FP), R9
-	VXORPS Y0, Y0, Y0
-	MOVQ   AX, BX
-	MOVQ   x+8(FP), DX
-	TESTQ  R9, R9
-	JE     end
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), R9
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+192(SB), Y1
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        R9, R9
+	JE           end
 
 super:
+	VBROADCASTI128 16(DX), Y2
+	VBROADCASTI128 32(DX), Y3
 	PREFETCHT1     (BX)
+	VBROADCASTI128 2(R10), Y4
+	VBROADCASTI128 2(R11)(CX*1), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 18(R10), Y5
+	VBROADCASTI128 18(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPSIGNB        Y4, Y2, Y6
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y6, Y4, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPSIGNB        Y5, Y3, Y4
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y4, Y5, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPADDD         Y4, Y6, Y6
 	PREFETCHT1     64(BX)
+	VBROADCASTI128 2(R10)(CX*1), Y4
+	VBROADCASTI128 2(R11)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 18(R10)(CX*1), Y5
+	VBROADCASTI128 18(R11)(CX*2), Y7
+	VPBLENDD       $0xf0, Y7, Y5, Y5
+	VPSIGNB        Y4, Y2, Y7
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y7, Y4, Y7
+	VPMADDWD       Y1, Y7, Y7
+	VPSIGNB        Y5, Y3, Y4
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y4, Y5, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPADDD         Y4, Y7, Y7
+	VPUNPCKLDQ     Y7, Y6, Y4
+	VPUNPCKHDQ     Y7, Y6, Y5
+	VPADDD         Y5, Y4, Y4
 	PREFETCHT1     128(BX)
+	VBROADCASTI128 2(R10)(CX*2), Y5
+	VBROADCASTI128 2(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 18(R10)(CX*2), Y6
+	VBROADCASTI128 18(R12), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPSIGNB        Y5, Y2, Y7
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y7, Y5, Y7
+	VPMADDWD       Y1, Y7, Y7
+	VPSIGNB        Y6, Y3, Y5
+	VPABSB         Y6, Y6
+	VPMADDUBSW     Y5, Y6, Y5
+	VPMADDWD       Y1, Y5, Y5
+	VPADDD         Y5, Y7, Y7
 	PREFETCHT1     192(BX)
 	PREFETCHT1     256(BX)
-	ADDQ           $+272, BX
-	VBROADCASTI128 2(R10), Y1
-	VINSERTI128    $0x01, 2(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 2(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 2(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 2(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 2(R12), Y3, Y3
-	VBROADCASTI128 2(R11), Y4
-	VINSERTI128    $0x01, 2(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPBROADCASTD   16(DX), Y3
-	VPSIGNB        Y4, Y3, Y3
-	VPABSB         Y4, Y4
-	VPMADDUBSW     Y3, Y4, Y3
-	VPMADDWD       constantsY<>+192(SB), Y3, Y3
-	VPBROADCASTD   20(DX), Y4
-	VPSIGNB        Y2, Y4, Y4
-	VPABSB         Y2, Y2
-	VPMADDUBSW     Y4, Y2, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VPADDD         Y4, Y3, Y3
-	VPBROADCASTD   24(DX), Y2
+	VBROADCASTI128 2(R11), Y5
+	VBROADCASTI128 2(R12)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 18(R11), Y6
+	VBROADCASTI128 18(R12)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
 	VPSIGNB        Y5, Y2, Y2
 	VPABSB         Y5, Y5
 	VPMADDUBSW     Y2, Y5, Y2
-	VPMADDWD       constantsY<>+192(SB), Y2, Y2
-	VPADDD         Y2, Y3, Y3
-	VPBROADCASTD   28(DX), Y2
-	VPSIGNB        Y1, Y2, Y2
-	VPABSB         Y1, Y1
-	VPMADDUBSW     Y2, Y1, Y2
-	VPMADDWD       constantsY<>+192(SB), Y2, Y2
-	VPADDD         Y2, Y3, Y3
-	VBROADCASTI128 18(R10), Y1
-	VINSERTI128    $0x01, 18(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 18(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 18(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 18(R10)(CX*2), Y4
-	VINSERTI128    $0x01, 18(R12), Y4, Y4
-	VBROADCASTI128 18(R11), Y5
-	VINSERTI128    $0x01, 18(R12)(CX*1), Y5, Y5
-	VPUNPCKLDQ     Y2, Y1, Y6
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y5, Y4, Y2
-	VPUNPCKHDQ     Y5, Y4, Y4
-	VPUNPCKLQDQ    Y2, Y6, Y5
-	VPUNPCKHQDQ    Y2, Y6, Y2
-	VPUNPCKLQDQ    Y4, Y1, Y6
-	VPUNPCKHQDQ    Y4, Y1, Y1
-	VPBROADCASTD   32(DX), Y4
-	VPSIGNB        Y5, Y4, Y4
-	VPABSB         Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VPADDD         Y4, Y3, Y3
-	VPBROADCASTD   36(DX), Y4
-	VPSIGNB        Y2, Y4, Y4
-	VPABSB         Y2, Y2
-	VPMADDUBSW     Y4, Y2, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VPADDD         Y4, Y3, Y3
-	VPBROADCASTD   40(DX), Y2
-	VPSIGNB        Y6, Y2, Y2
+	VPMADDWD       Y1, Y2, Y2
+	VPSIGNB        Y6, Y3, Y3
 	VPABSB         Y6, Y6
-	VPMADDUBSW     Y2, Y6, Y2
-	VPMADDWD       constantsY<>+192(SB), Y2, Y2
+	VPMADDUBSW     Y3, Y6, Y3
+	VPMADDWD       Y1, Y3, Y3
+	VPADDD         Y3, Y2, Y2
+	VPUNPCKLDQ     Y2, Y7, Y3
+	VPUNPCKHDQ     Y2, Y7, Y2
 	VPADDD         Y2, Y3, Y3
-	VPBROADCASTD   44(DX), Y2
-	VPSIGNB        Y1, Y2, Y2
-	VPABSB         Y1, Y1
-	VPMADDUBSW     Y2, Y1, Y2
-	VPMADDWD       constantsY<>+192(SB), Y2, Y2
-	VPADDD         Y2, Y3, Y3
-	VXORPS         Y2, Y2, Y2
-	VPINSRW        $0x00, (R10), X2, X2
-	VPINSRW        $0x01, (R10)(CX*1), X2, X2
-	VPINSRW        $0x02, (R10)(CX*2), X2, X2
-	VPINSRW        $0x03, (R11), X2, X2
-	VPINSRW        $0x04, (R11)(CX*1), X2, X2
-	VPINSRW        $0x05, (R11)(CX*2), X2, X2
-	VPINSRW        $0x06, (R12), X2, X2
-	VPINSRW        $0x07, (R12)(CX*1), X2, X2
-	VCVTPH2PS      X2, Y2
-	VBROADCASTSS   (DX), Y1
-	VMULPS         Y1, Y2, Y2
-	VCVTDQ2PS      Y3, Y3
-	VFMADD231PS    Y2, Y3, Y0
+	VPUNPCKLQDQ    Y3, Y4, Y2
+	VPUNPCKHQDQ    Y3, Y4, Y3
+	VPADDD         Y3, Y2, Y2
+	VMOVDQU        (R10), X3
+	VPUNPCKLWD     (R10)(CX*1), X3, X3
+	VMOVDQU        (R10)(CX*2), X4
+	VPUNPCKLWD     (R11), X4, X4
+	VMOVDQU        (R11)(CX*1), X5
+	VPUNPCKLWD     (R11)(CX*2), X5, X5
+	VMOVDQU        (R12), X6
+	VPUNPCKLWD     (R12)(CX*1), X6, X6
+	VPUNPCKLDQ     X4, X3, X3
+	VPUNPCKLDQ     X6, X5, X5
+	VPUNPCKLQDQ    X5, X3, X3
+	VCVTPH2PS      X3, Y4
+	VBROADCASTSS   (DX), Y3
+	VMULPS         Y3, Y4, Y4
+	VCVTDQ2PS      Y2, Y2
+	VFMADD231PS    Y4, Y2, Y0
+	ADDQ           $+272, BX
 	ADDQ           $0x30, DX
 	ADDQ           $0x22, R10
 	ADDQ           $0x22, R11
@@ -19082,66 +19090,74 @@ TEXT ·UnpackRowsQ4_0Y(SB), NOSPLIT, $0-32
 	XORQ BX, BX
 
 group:
-	MOVQ  AX, DI
-	LEAQ  (DI)(CX*2), R8
-	ADDQ  CX, R8
-	LEAQ  (R8)(CX*2), R9
-	ADDQ  CX, R9
-	LEAQ  (AX)(CX*8), AX
-	MOVQ  n+0(FP), SI
-	MOVQ  dst+24(FP), DX
-	ADDQ  BX, DX
-	TESTQ SI, SI
-	JE    end
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y1
+	TESTQ        SI, SI
+	JE           end
 
 super:
-	VBROADCASTI128 2(DI), Y0
-	VINSERTI128    $0x01, 2(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 2(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 2(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 2(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 2(R9), Y2, Y2
-	VBROADCASTI128 2(R8), Y3
-	VINSERTI128    $0x01, 2(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
-	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 128(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 640(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 256(DX)
+	VBROADCASTI128 2(DI), Y1
+	VBROADCASTI128 2(R8)(CX*1), Y2
+	VPBLENDD       $0xf0, Y2, Y1, Y1
+	VBROADCASTI128 2(DI)(CX*1), Y2
+	VBROADCASTI128 2(R8)(CX*2), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 2(DI)(CX*2), Y3
+	VBROADCASTI128 2(R9), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 2(R8), Y4
+	VBROADCASTI128 2(R9)(CX*1), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y5
+	VPUNPCKHDQ     Y2, Y1, Y1
+	VPUNPCKLDQ     Y4, Y3, Y2
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y2, Y5, Y4
+	VPUNPCKHQDQ    Y2, Y5, Y2
+	VPUNPCKLQDQ    Y3, Y1, Y5
+	VPUNPCKHQDQ    Y3, Y1, Y1
+	VPAND          Y0, Y4, Y3
+	VMOVDQU        Y3, 128(DX)
+	VPSRLW         $0x04, Y4, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 640(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 256(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 768(DX)
+	VPAND          Y0, Y5, Y2
+	VMOVDQU        Y2, 384(DX)
+	VPSRLW         $0x04, Y5, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 896(DX)
+	VPAND          Y0, Y1, Y2
+	VMOVDQU        Y2, 512(DX)
 	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 768(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 384(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 896(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 512(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 1024(DX)
-	VXORPS         Y0, Y0, Y0
-	VPINSRW        $0x00, (DI), X0, X0
-	VPINSRW        $0x01, (DI)(CX*1), X0, X0
-	VPINSRW        $0x02, (DI)(CX*2), X0, X0
-	VPINSRW        $0x03, (R8), X0, X0
-	VPINSRW        $0x04, (R8)(CX*1), X0, X0
-	VPINSRW        $0x05, (R8)(CX*2), X0, X0
-	VPINSRW        $0x06, (R9), X0, X0
-	VPINSRW        $0x07, (R9)(CX*1), X0, X0
-	VCVTPH2PS      X0, Y0
-	VMOVUPS        Y0, (DX)
+	VPAND          Y0, Y1, Y1
+	VMOVDQU        Y1, 1024(DX)
+	VMOVDQU        (DI), X1
+	VPUNPCKLWD     (DI)(CX*1), X1, X1
+	VMOVDQU        (DI)(CX*2), X2
+	VPUNPCKLWD     (R8), X2, X2
+	VMOVDQU        (R8)(CX*1), X3
+	VPUNPCKLWD     (R8)(CX*2), X3, X3
+	VMOVDQU        (R9), X4
+	VPUNPCKLWD     (R9)(CX*1), X4, X4
+	VPUNPCKLDQ     X2, X1, X1
+	VPUNPCKLDQ     X4, X3, X3
+	VPUNPCKLQDQ    X3, X1, X1
+	VCVTPH2PS      X1, Y1
+	VMOVUPS        Y1, (DX)
 	ADDQ           $+1152, DX
 	ADDQ           $0x12, DI
 	ADDQ           $0x12, R8
@@ -19166,92 +19182,92 @@ TEXT ·RowTimesRowsQ4_0Y(SB), NOSPLIT, $0-48
 	XORQ R8, R8
 
 group:
-	MOVQ   AX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	LEAQ   (AX)(CX*8), AX
-	MOVQ   n+0(FP), R9
-	VXORPS Y0, Y0, Y0
-	MOVQ   AX, BX
-	MOVQ   x+8(FP), DX
-	TESTQ  R9, R9
-	JE     end
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), R9
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+192(SB), Y2
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        R9, R9
+	JE           end
 
 super:
+	VBROADCASTI128 16(DX), Y3
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 2(R10), Y5
+	VBROADCASTI128 2(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPAND          Y1, Y5, Y6
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPMADDUBSW     Y3, Y6, Y6
+	VPMADDUBSW     Y4, Y5, Y5
+	VPADDW         Y5, Y6, Y6
 	PREFETCHT1     (BX)
+	VBROADCASTI128 2(R10)(CX*1), Y5
+	VBROADCASTI128 2(R11)(CX*2), Y7
+	VPBLENDD       $0xf0, Y7, Y5, Y5
+	VPAND          Y1, Y5, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPUNPCKLDQ     Y7, Y6, Y5
+	VPUNPCKHDQ     Y7, Y6, Y6
+	VPADDW         Y6, Y5, Y5
 	PREFETCHT1     64(BX)
+	VBROADCASTI128 2(R10)(CX*2), Y6
+	VBROADCASTI128 2(R12), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y6, Y7
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y6, Y6
+	VPADDW         Y6, Y7, Y7
 	PREFETCHT1     128(BX)
+	VBROADCASTI128 2(R11), Y6
+	VBROADCASTI128 2(R12)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VPAND          Y1, Y6, Y8
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPMADDUBSW     Y3, Y8, Y8
+	VPMADDUBSW     Y4, Y6, Y6
+	VPADDW         Y6, Y8, Y8
+	VPUNPCKLDQ     Y8, Y7, Y3
+	VPUNPCKHDQ     Y8, Y7, Y4
+	VPADDW         Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y5, Y4
+	VPUNPCKHQDQ    Y3, Y5, Y3
+	VPADDW         Y3, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPBROADCASTD   4(DX), Y3
+	VPADDD         Y3, Y4, Y4
+	VMOVDQU        (R10), X3
+	VPUNPCKLWD     (R10)(CX*1), X3, X3
+	VMOVDQU        (R10)(CX*2), X5
+	VPUNPCKLWD     (R11), X5, X5
+	VMOVDQU        (R11)(CX*1), X6
+	VPUNPCKLWD     (R11)(CX*2), X6, X6
+	VMOVDQU        (R12), X7
+	VPUNPCKLWD     (R12)(CX*1), X7, X7
+	VPUNPCKLDQ     X5, X3, X3
+	VPUNPCKLDQ     X7, X6, X6
+	VPUNPCKLQDQ    X6, X3, X3
+	VCVTPH2PS      X3, Y5
+	VBROADCASTSS   (DX), Y3
+	VMULPS         Y3, Y5, Y5
+	VCVTDQ2PS      Y4, Y4
+	VFMADD231PS    Y5, Y4, Y0
 	ADDQ           $+144, BX
-	VBROADCASTI128 2(R10), Y1
-	VINSERTI128    $0x01, 2(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 2(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 2(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 2(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 2(R12), Y3, Y3
-	VBROADCASTI128 2(R11), Y4
-	VINSERTI128    $0x01, 2(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y4, Y3
-	VPBROADCASTD   16(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPSRLW         $0x04, Y4, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   32(DX), Y4
-	VPMADDUBSW     Y4, Y3, Y4
-	VPADDW         Y4, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   20(DX), Y4
-	VPMADDUBSW     Y4, Y3, Y4
-	VPADDW         Y4, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   36(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y5, Y2
-	VPBROADCASTD   24(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y5, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   40(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   28(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   44(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y6, Y6
-	VPMADDWD       constantsY<>+192(SB), Y6, Y6
-	VPBROADCASTD   4(DX), Y1
-	VPADDD         Y1, Y6, Y6
-	VXORPS         Y2, Y2, Y2
-	VPINSRW        $0x00, (R10), X2, X2
-	VPINSRW        $0x01, (R10)(CX*1), X2, X2
-	VPINSRW        $0x02, (R10)(CX*2), X2, X2
-	VPINSRW        $0x03, (R11), X2, X2
-	VPINSRW        $0x04, (R11)(CX*1), X2, X2
-	VPINSRW        $0x05, (R11)(CX*2), X2, X2
-	VPINSRW        $0x06, (R12), X2, X2
-	VPINSRW        $0x07, (R12)(CX*1), X2, X2
-	VCVTPH2PS      X2, Y2
-	VBROADCASTSS   (DX), Y1
-	VMULPS         Y1, Y2, Y2
-	VCVTDQ2PS      Y6, Y6
-	VFMADD231PS    Y2, Y6, Y0
 	ADDQ           $0x30, DX
 	ADDQ           $0x12, R10
 	ADDQ           $0x12, R11
@@ -19280,445 +19296,475 @@ TEXT ·UnpackRowsQ4KY(SB), NOSPLIT, $192-32
 	XORQ BX, BX
 
 group:
-	MOVQ  AX, DI
-	LEAQ  (DI)(CX*2), R8
-	ADDQ  CX, R8
-	LEAQ  (R8)(CX*2), R9
-	ADDQ  CX, R9
-	LEAQ  (AX)(CX*8), AX
-	MOVQ  n+0(FP), SI
-	MOVQ  dst+24(FP), DX
-	ADDQ  BX, DX
-	TESTQ SI, SI
-	JE    end
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y1
+	TESTQ        SI, SI
+	JE           end
 
 super:
-	VBROADCASTI128 (DI), Y0
-	VINSERTI128    $0x01, (R8)(CX*1), Y0, Y0
-	VBROADCASTI128 (DI)(CX*1), Y1
-	VINSERTI128    $0x01, (R8)(CX*2), Y1, Y1
-	VBROADCASTI128 (DI)(CX*2), Y2
-	VINSERTI128    $0x01, (R9), Y2, Y2
-	VBROADCASTI128 (R8), Y3
-	VINSERTI128    $0x01, (R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VBROADCASTI128 (DI), Y2
+	VBROADCASTI128 (R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 (DI)(CX*1), Y3
+	VBROADCASTI128 (R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 (DI)(CX*2), Y4
+	VBROADCASTI128 (R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 (R8), Y5
+	VBROADCASTI128 (R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+480(SB), Y3, Y2
-	VPACKUSDW      Y2, Y2, Y2
-	VPERMQ         $0x08, Y2, Y2
-	VCVTPH2PS      X2, Y2
-	VMOVDQU        Y2, 128(SP)
-	VPSRLD         $0x10, Y3, Y3
-	VPACKUSDW      Y3, Y3, Y3
-	VPERMQ         $0x08, Y3, Y3
-	VCVTPH2PS      X3, Y3
-	VXORPS         constantsY<>+288(SB), Y3, Y3
-	VMOVDQU        Y3, 160(SP)
-	VPAND          constantsY<>+224(SB), Y0, Y2
-	VPSRLW         $0x02, Y1, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          constantsY<>+480(SB), Y5, Y4
+	VPACKUSDW      Y4, Y4, Y4
+	VPERMQ         $0x08, Y4, Y4
+	VCVTPH2PS      X4, Y4
+	VMOVDQU        Y4, 128(SP)
+	VPSRLD         $0x10, Y5, Y5
+	VPACKUSDW      Y5, Y5, Y5
+	VPERMQ         $0x08, Y5, Y5
+	VCVTPH2PS      X5, Y5
+	VXORPS         constantsY<>+288(SB), Y5, Y5
+	VMOVDQU        Y5, 160(SP)
+	VPAND          Y0, Y2, Y4
+	VPSRLW         $0x02, Y3, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 64(SP)
+	VPAND          constantsY<>+512(SB), Y3, Y3
+	VMOVDQU        Y3, (SP)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VPSRLW         $0x02, Y6, Y3
+	VPAND          Y1, Y3, Y3
 	VPOR           Y3, Y2, Y2
-	VMOVDQU        Y2, 64(SP)
-	VPAND          constantsY<>+512(SB), Y1, Y1
-	VMOVDQU        Y1, (SP)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VPSRLW         $0x02, Y4, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y0, Y0
-	VMOVDQU        Y0, 96(SP)
-	VPAND          constantsY<>+512(SB), Y4, Y0
-	VMOVDQU        Y0, 32(SP)
-	VBROADCASTI128 16(DI), Y0
-	VINSERTI128    $0x01, 16(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 16(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 16(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 16(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 16(R9), Y2, Y2
-	VBROADCASTI128 16(R8), Y3
-	VINSERTI128    $0x01, 16(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VMOVDQU        Y2, 96(SP)
+	VPAND          constantsY<>+512(SB), Y6, Y2
+	VMOVDQU        Y2, 32(SP)
+	VBROADCASTI128 16(DI), Y2
+	VBROADCASTI128 16(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 16(DI)(CX*1), Y3
+	VBROADCASTI128 16(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 16(DI)(CX*2), Y4
+	VBROADCASTI128 16(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 16(R8), Y5
+	VBROADCASTI128 16(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 256(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 1536(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 384(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 1664(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 512(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 1792(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 640(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 1920(DX)
-	VBROADCASTI128 32(DI), Y0
-	VINSERTI128    $0x01, 32(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 32(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 32(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 32(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 32(R9), Y2, Y2
-	VBROADCASTI128 32(R8), Y3
-	VINSERTI128    $0x01, 32(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 256(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 1536(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 384(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 1664(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 512(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 1792(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 640(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 1920(DX)
+	VBROADCASTI128 32(DI), Y2
+	VBROADCASTI128 32(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 32(DI)(CX*1), Y3
+	VBROADCASTI128 32(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 32(DI)(CX*2), Y4
+	VBROADCASTI128 32(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 32(R8), Y5
+	VBROADCASTI128 32(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 768(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 2048(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 896(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 2176(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 1024(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 2304(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 1152(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 2432(DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x18, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        32(SP), Y1
-	VPSLLD         $0x18, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, (DX)
-	VMOVUPS        Y1, 128(DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x10, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        32(SP), Y1
-	VPSLLD         $0x10, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, 1280(DX)
-	VMOVUPS        Y1, 1408(DX)
-	VBROADCASTI128 48(DI), Y0
-	VINSERTI128    $0x01, 48(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 48(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 48(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 48(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 48(R9), Y2, Y2
-	VBROADCASTI128 48(R8), Y3
-	VINSERTI128    $0x01, 48(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 768(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 2048(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 896(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 2176(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 1024(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 2304(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 1152(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 2432(DX)
+	VMOVDQU        (SP), Y2
+	VPAND          constantsY<>+544(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        32(SP), Y3
+	VPAND          constantsY<>+544(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, (DX)
+	VMOVUPS        Y3, 128(DX)
+	VMOVDQU        (SP), Y2
+	VPSRLD         $0x08, Y2, Y2
+	VPAND          constantsY<>+544(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        32(SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+544(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, 1280(DX)
+	VMOVUPS        Y3, 1408(DX)
+	VBROADCASTI128 48(DI), Y2
+	VBROADCASTI128 48(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 48(DI)(CX*1), Y3
+	VBROADCASTI128 48(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 48(DI)(CX*2), Y4
+	VBROADCASTI128 48(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 48(R8), Y5
+	VBROADCASTI128 48(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 2816(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 4096(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 2944(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 4224(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 3072(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 4352(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 3200(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 4480(DX)
-	VBROADCASTI128 64(DI), Y0
-	VINSERTI128    $0x01, 64(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 64(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 64(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 64(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 64(R9), Y2, Y2
-	VBROADCASTI128 64(R8), Y3
-	VINSERTI128    $0x01, 64(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 2816(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 4096(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 2944(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 4224(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 3072(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 4352(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 3200(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 4480(DX)
+	VBROADCASTI128 64(DI), Y2
+	VBROADCASTI128 64(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 64(DI)(CX*1), Y3
+	VBROADCASTI128 64(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 64(DI)(CX*2), Y4
+	VBROADCASTI128 64(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 64(R8), Y5
+	VBROADCASTI128 64(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 3328(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 4608(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 3456(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 4736(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 3584(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 4864(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 3712(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 4992(DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x08, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        32(SP), Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, 2560(DX)
-	VMOVUPS        Y1, 2688(DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x00, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        32(SP), Y1
-	VPSLLD         $0x00, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, 3840(DX)
-	VMOVUPS        Y1, 3968(DX)
-	VBROADCASTI128 80(DI), Y0
-	VINSERTI128    $0x01, 80(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 80(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 80(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 80(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 80(R9), Y2, Y2
-	VBROADCASTI128 80(R8), Y3
-	VINSERTI128    $0x01, 80(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 3328(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 4608(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 3456(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 4736(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 3584(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 4864(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 3712(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 4992(DX)
+	VMOVDQU        (SP), Y2
+	VPSRLD         $0x10, Y2, Y2
+	VPAND          constantsY<>+544(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        32(SP), Y3
+	VPSRLD         $0x10, Y3, Y3
+	VPAND          constantsY<>+544(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, 2560(DX)
+	VMOVUPS        Y3, 2688(DX)
+	VMOVDQU        (SP), Y2
+	VPSRLD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        32(SP), Y3
+	VPSRLD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, 3840(DX)
+	VMOVUPS        Y3, 3968(DX)
+	VBROADCASTI128 80(DI), Y2
+	VBROADCASTI128 80(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 80(DI)(CX*1), Y3
+	VBROADCASTI128 80(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 80(DI)(CX*2), Y4
+	VBROADCASTI128 80(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 80(R8), Y5
+	VBROADCASTI128 80(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 5376(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 6656(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 5504(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 6784(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 5632(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 6912(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 5760(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 7040(DX)
-	VBROADCASTI128 96(DI), Y0
-	VINSERTI128    $0x01, 96(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 96(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 96(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 96(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 96(R9), Y2, Y2
-	VBROADCASTI128 96(R8), Y3
-	VINSERTI128    $0x01, 96(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 5376(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 6656(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 5504(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 6784(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 5632(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 6912(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 5760(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 7040(DX)
+	VBROADCASTI128 96(DI), Y2
+	VBROADCASTI128 96(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 96(DI)(CX*1), Y3
+	VBROADCASTI128 96(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 96(DI)(CX*2), Y4
+	VBROADCASTI128 96(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 96(R8), Y5
+	VBROADCASTI128 96(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 5888(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 7168(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 6016(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 7296(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 6144(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 7424(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 6272(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 7552(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x18, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        96(SP), Y1
-	VPSLLD         $0x18, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, 5120(DX)
-	VMOVUPS        Y1, 5248(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x10, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        96(SP), Y1
-	VPSLLD         $0x10, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, 6400(DX)
-	VMOVUPS        Y1, 6528(DX)
-	VBROADCASTI128 112(DI), Y0
-	VINSERTI128    $0x01, 112(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 112(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 112(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 112(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 112(R9), Y2, Y2
-	VBROADCASTI128 112(R8), Y3
-	VINSERTI128    $0x01, 112(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 5888(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 7168(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 6016(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 7296(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 6144(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 7424(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 6272(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 7552(DX)
+	VMOVDQU        64(SP), Y2
+	VPAND          constantsY<>+544(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        96(SP), Y3
+	VPAND          constantsY<>+544(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, 5120(DX)
+	VMOVUPS        Y3, 5248(DX)
+	VMOVDQU        64(SP), Y2
+	VPSRLD         $0x08, Y2, Y2
+	VPAND          constantsY<>+544(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        96(SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+544(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, 6400(DX)
+	VMOVUPS        Y3, 6528(DX)
+	VBROADCASTI128 112(DI), Y2
+	VBROADCASTI128 112(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 112(DI)(CX*1), Y3
+	VBROADCASTI128 112(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 112(DI)(CX*2), Y4
+	VBROADCASTI128 112(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 112(R8), Y5
+	VBROADCASTI128 112(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 7936(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 9216(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 8064(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 9344(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 8192(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 9472(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 8320(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 9600(DX)
-	VBROADCASTI128 128(DI), Y0
-	VINSERTI128    $0x01, 128(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 128(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 128(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 128(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 128(R9), Y2, Y2
-	VBROADCASTI128 128(R8), Y3
-	VINSERTI128    $0x01, 128(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 7936(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 9216(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 8064(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 9344(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 8192(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 9472(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 8320(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 9600(DX)
+	VBROADCASTI128 128(DI), Y2
+	VBROADCASTI128 128(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 128(DI)(CX*1), Y3
+	VBROADCASTI128 128(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 128(DI)(CX*2), Y4
+	VBROADCASTI128 128(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 128(R8), Y5
+	VBROADCASTI128 128(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y3, Y2
-	VMOVDQU        Y2, 8448(DX)
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VMOVDQU        Y2, 9728(DX)
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VMOVDQU        Y2, 8576(DX)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 9856(DX)
-	VPAND          constantsY<>+224(SB), Y4, Y1
-	VMOVDQU        Y1, 8704(DX)
-	VPSRLW         $0x04, Y4, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VMOVDQU        Y1, 9984(DX)
-	VPAND          constantsY<>+224(SB), Y0, Y1
-	VMOVDQU        Y1, 8832(DX)
-	VPSRLW         $0x04, Y0, Y0
-	VPAND          constantsY<>+224(SB), Y0, Y0
-	VMOVDQU        Y0, 10112(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x08, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        96(SP), Y1
-	VPSLLD         $0x08, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, 7680(DX)
-	VMOVUPS        Y1, 7808(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x00, Y0, Y0
-	VPSRLD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVDQU        96(SP), Y1
-	VPSLLD         $0x00, Y1, Y1
-	VPSRLD         $0x18, Y1, Y1
-	VCVTDQ2PS      Y1, Y1
-	VMULPS         160(SP), Y1, Y1
-	VMOVUPS        Y0, 8960(DX)
-	VMOVUPS        Y1, 9088(DX)
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          Y0, Y5, Y4
+	VMOVDQU        Y4, 8448(DX)
+	VPSRLW         $0x04, Y5, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 9728(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 8576(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 9856(DX)
+	VPAND          Y0, Y6, Y3
+	VMOVDQU        Y3, 8704(DX)
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 9984(DX)
+	VPAND          Y0, Y2, Y3
+	VMOVDQU        Y3, 8832(DX)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          Y0, Y2, Y2
+	VMOVDQU        Y2, 10112(DX)
+	VMOVDQU        64(SP), Y2
+	VPSRLD         $0x10, Y2, Y2
+	VPAND          constantsY<>+544(SB), Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        96(SP), Y3
+	VPSRLD         $0x10, Y3, Y3
+	VPAND          constantsY<>+544(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, 7680(DX)
+	VMOVUPS        Y3, 7808(DX)
+	VMOVDQU        64(SP), Y2
+	VPSRLD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVDQU        96(SP), Y3
+	VPSRLD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         160(SP), Y3, Y3
+	VMOVUPS        Y2, 8960(DX)
+	VMOVUPS        Y3, 9088(DX)
 	ADDQ           $+10240, DX
 	ADDQ           $+144, DI
 	ADDQ           $+144, R8
@@ -19743,625 +19789,591 @@ TEXT ·RowTimesRowsQ4KY(SB), NOSPLIT, $192-48
 	XORQ R8, R8
 
 group:
-	MOVQ   AX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	LEAQ   (AX)(CX*8), AX
-	MOVQ   n+0(FP), R9
-	VXORPS Y0, Y0, Y0
-	MOVQ   AX, BX
-	MOVQ   x+8(FP), DX
-	TESTQ  R9, R9
-	JE     end
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), R9
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+192(SB), Y2
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        R9, R9
+	JE           end
 
 super:
-	PREFETCHT1     (BX)
-	PREFETCHT1     64(BX)
-	PREFETCHT1     128(BX)
-	PREFETCHT1     192(BX)
-	PREFETCHT1     256(BX)
-	PREFETCHT1     320(BX)
-	PREFETCHT1     384(BX)
-	PREFETCHT1     448(BX)
-	PREFETCHT1     512(BX)
-	PREFETCHT1     576(BX)
-	PREFETCHT1     640(BX)
-	PREFETCHT1     704(BX)
-	PREFETCHT1     768(BX)
-	PREFETCHT1     832(BX)
-	PREFETCHT1     896(BX)
-	PREFETCHT1     960(BX)
-	PREFETCHT1     1024(BX)
-	PREFETCHT1     1088(BX)
-	ADDQ           $+1152, BX
-	VBROADCASTI128 (R10), Y1
-	VINSERTI128    $0x01, (R11)(CX*1), Y1, Y1
-	VBROADCASTI128 (R10)(CX*1), Y2
-	VINSERTI128    $0x01, (R11)(CX*2), Y2, Y2
-	VBROADCASTI128 (R10)(CX*2), Y3
-	VINSERTI128    $0x01, (R12), Y3, Y3
-	VBROADCASTI128 (R11), Y4
-	VINSERTI128    $0x01, (R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
+	VBROADCASTI128 (R10), Y3
+	VBROADCASTI128 (R11)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 (R10)(CX*1), Y4
+	VBROADCASTI128 (R11)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 (R10)(CX*2), Y5
+	VBROADCASTI128 (R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 (R11), Y6
+	VBROADCASTI128 (R12)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
 	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+480(SB), Y4, Y3
-	VPACKUSDW      Y3, Y3, Y3
-	VPERMQ         $0x08, Y3, Y3
-	VCVTPH2PS      X3, Y3
-	VMOVDQU        Y3, 128(SP)
-	VPSRLD         $0x10, Y4, Y4
-	VPACKUSDW      Y4, Y4, Y4
-	VPERMQ         $0x08, Y4, Y4
-	VCVTPH2PS      X4, Y4
-	VXORPS         constantsY<>+288(SB), Y4, Y4
-	VMOVDQU        Y4, 160(SP)
-	VPAND          constantsY<>+224(SB), Y1, Y3
-	VPSRLW         $0x02, Y2, Y4
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y6, Y5
+	VPACKUSDW      Y5, Y5, Y5
+	VPERMQ         $0x08, Y5, Y5
+	VCVTPH2PS      X5, Y5
+	VMOVDQU        Y5, 128(SP)
+	VPSRLD         $0x10, Y6, Y6
+	VPACKUSDW      Y6, Y6, Y6
+	VPERMQ         $0x08, Y6, Y6
+	VCVTPH2PS      X6, Y6
+	VXORPS         constantsY<>+288(SB), Y6, Y6
+	VMOVDQU        Y6, 160(SP)
+	VPAND          Y1, Y3, Y5
+	VPSRLW         $0x02, Y4, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 64(SP)
+	VPAND          constantsY<>+512(SB), Y4, Y4
+	VMOVDQU        Y4, (SP)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y1, Y3, Y3
+	VPSRLW         $0x02, Y7, Y4
 	VPAND          constantsY<>+384(SB), Y4, Y4
 	VPOR           Y4, Y3, Y3
-	VMOVDQU        Y3, 64(SP)
-	VPAND          constantsY<>+512(SB), Y2, Y2
-	VMOVDQU        Y2, (SP)
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y5, Y2
-	VPAND          constantsY<>+384(SB), Y2, Y2
-	VPOR           Y2, Y1, Y1
-	VMOVDQU        Y1, 96(SP)
-	VPAND          constantsY<>+512(SB), Y5, Y1
-	VMOVDQU        Y1, 32(SP)
-	VBROADCASTI128 16(R10), Y1
-	VINSERTI128    $0x01, 16(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 16(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 16(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 16(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 16(R12), Y3, Y3
-	VBROADCASTI128 16(R11), Y4
-	VINSERTI128    $0x01, 16(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y4, Y3
-	VPBROADCASTD   16(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPSRLW         $0x04, Y4, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   64(DX), Y4
-	VPMADDUBSW     Y4, Y3, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   20(DX), Y7
-	VPMADDUBSW     Y7, Y3, Y7
-	VPADDW         Y7, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   68(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y5, Y2
-	VPBROADCASTD   24(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y5, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   72(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   28(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   76(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VBROADCASTI128 32(R10), Y1
-	VINSERTI128    $0x01, 32(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 32(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 32(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 32(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 32(R12), Y3, Y3
-	VBROADCASTI128 32(R11), Y5
-	VINSERTI128    $0x01, 32(R12)(CX*1), Y5, Y5
-	VPUNPCKLDQ     Y2, Y1, Y7
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y5, Y3, Y2
-	VPUNPCKHDQ     Y5, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y7, Y5
-	VPUNPCKHQDQ    Y2, Y7, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y7
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y5, Y3
-	VPBROADCASTD   32(DX), Y8
-	VPMADDUBSW     Y8, Y3, Y8
-	VPADDW         Y8, Y6, Y6
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   80(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
+	VMOVDQU        Y3, 96(SP)
+	VPAND          constantsY<>+512(SB), Y7, Y3
+	VMOVDQU        Y3, 32(SP)
+	VBROADCASTI128 16(DX), Y3
+	VBROADCASTI128 64(DX), Y4
+	VBROADCASTI128 32(DX), Y5
+	VBROADCASTI128 80(DX), Y6
+	PREFETCHT1     (BX)
+	VBROADCASTI128 16(R10), Y7
+	VBROADCASTI128 16(R11)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          Y1, Y7, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 32(R10), Y9
+	VBROADCASTI128 32(R11)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPMADDUBSW     Y3, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	PREFETCHT1     64(BX)
+	VBROADCASTI128 16(R10)(CX*1), Y9
+	VBROADCASTI128 16(R11)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VBROADCASTI128 32(R10)(CX*1), Y11
+	VBROADCASTI128 32(R11)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          Y1, Y11, Y12
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPMADDUBSW     Y3, Y10, Y10
+	VPMADDUBSW     Y4, Y9, Y9
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPMADDUBSW     Y6, Y11, Y11
+	VPADDW         Y11, Y9, Y9
+	VPUNPCKLDQ     Y10, Y8, Y11
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y11, Y11
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	PREFETCHT1     128(BX)
+	VBROADCASTI128 16(R10)(CX*2), Y7
+	VBROADCASTI128 16(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VPAND          Y1, Y7, Y9
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 32(R10)(CX*2), Y10
+	VBROADCASTI128 32(R12), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y9, Y9
+	VPMADDUBSW     Y6, Y10, Y10
+	VPADDW         Y10, Y7, Y7
+	PREFETCHT1     192(BX)
+	VBROADCASTI128 16(R11), Y10
+	VBROADCASTI128 16(R12)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VBROADCASTI128 32(R11), Y13
+	VBROADCASTI128 32(R12)(CX*1), Y14
+	VPBLENDD       $0xf0, Y14, Y13, Y13
+	VPAND          Y1, Y13, Y14
+	VPSRLW         $0x04, Y13, Y13
+	VPAND          Y1, Y13, Y13
+	VPMADDUBSW     Y3, Y12, Y12
+	VPMADDUBSW     Y4, Y10, Y10
+	VPMADDUBSW     Y5, Y14, Y14
+	VPADDW         Y14, Y12, Y12
+	VPMADDUBSW     Y6, Y13, Y13
+	VPADDW         Y13, Y10, Y10
+	VPUNPCKLDQ     Y12, Y9, Y3
+	VPUNPCKHDQ     Y12, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPUNPCKLDQ     Y10, Y7, Y4
+	VPUNPCKHDQ     Y10, Y7, Y5
 	VPADDW         Y5, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   36(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
-	VPADDW         Y5, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   84(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y7, Y2
-	VPBROADCASTD   40(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y7, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   88(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   44(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPMADDWD       constantsY<>+192(SB), Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   92(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VMOVDQU        (SP), Y2
-	VPSLLD         $0x18, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x18, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
-	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   (DX), Y1
-	VMULPS         Y1, Y2, Y2
+	VPUNPCKLQDQ    Y3, Y11, Y5
+	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPADDW         Y3, Y5, Y5
+	VPMADDWD       Y2, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VMOVDQU        (SP), Y6
+	VPAND          constantsY<>+544(SB), Y6, Y6
 	VCVTDQ2PS      Y6, Y6
-	VFMADD231PS    Y2, Y6, Y0
-	VBROADCASTSS   4(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
-	VMOVDQU        (SP), Y2
-	VPSLLD         $0x10, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x10, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
+	VMULPS         128(SP), Y6, Y6
+	VMOVDQU        32(SP), Y7
+	VPAND          constantsY<>+544(SB), Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         160(SP), Y7, Y7
+	VBROADCASTSS   (DX), Y4
+	VMULPS         Y4, Y6, Y6
+	VCVTDQ2PS      Y5, Y5
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   4(DX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VMOVDQU        (SP), Y5
+	VPSRLD         $0x08, Y5, Y5
+	VPAND          constantsY<>+544(SB), Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        32(SP), Y6
+	VPSRLD         $0x08, Y6, Y6
+	VPAND          constantsY<>+544(SB), Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   48(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   48(DX), Y1
-	VMULPS         Y1, Y2, Y2
-	VCVTDQ2PS      Y4, Y4
-	VFMADD231PS    Y2, Y4, Y0
-	VBROADCASTSS   52(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
-	VBROADCASTI128 48(R10), Y1
-	VINSERTI128    $0x01, 48(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 48(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 48(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 48(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 48(R12), Y3, Y3
-	VBROADCASTI128 48(R11), Y4
-	VINSERTI128    $0x01, 48(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y4, Y3
-	VPBROADCASTD   112(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPSRLW         $0x04, Y4, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   160(DX), Y4
-	VPMADDUBSW     Y4, Y3, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   116(DX), Y7
-	VPMADDUBSW     Y7, Y3, Y7
-	VPADDW         Y7, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   164(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y5, Y2
-	VPBROADCASTD   120(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y5, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   168(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   124(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   172(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VBROADCASTI128 64(R10), Y1
-	VINSERTI128    $0x01, 64(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 64(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 64(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 64(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 64(R12), Y3, Y3
-	VBROADCASTI128 64(R11), Y5
-	VINSERTI128    $0x01, 64(R12)(CX*1), Y5, Y5
-	VPUNPCKLDQ     Y2, Y1, Y7
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y5, Y3, Y2
-	VPUNPCKHDQ     Y5, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y7, Y5
-	VPUNPCKHQDQ    Y2, Y7, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y7
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y5, Y3
-	VPBROADCASTD   128(DX), Y8
-	VPMADDUBSW     Y8, Y3, Y8
-	VPADDW         Y8, Y6, Y6
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   176(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
+	VFMADD231PS    Y5, Y3, Y0
+	VBROADCASTSS   52(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTI128 112(DX), Y3
+	VBROADCASTI128 160(DX), Y4
+	VBROADCASTI128 128(DX), Y5
+	VBROADCASTI128 176(DX), Y6
+	PREFETCHT1     256(BX)
+	VBROADCASTI128 48(R10), Y7
+	VBROADCASTI128 48(R11)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          Y1, Y7, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 64(R10), Y9
+	VBROADCASTI128 64(R11)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPMADDUBSW     Y3, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	PREFETCHT1     320(BX)
+	VBROADCASTI128 48(R10)(CX*1), Y9
+	VBROADCASTI128 48(R11)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VBROADCASTI128 64(R10)(CX*1), Y11
+	VBROADCASTI128 64(R11)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          Y1, Y11, Y12
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPMADDUBSW     Y3, Y10, Y10
+	VPMADDUBSW     Y4, Y9, Y9
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPMADDUBSW     Y6, Y11, Y11
+	VPADDW         Y11, Y9, Y9
+	VPUNPCKLDQ     Y10, Y8, Y11
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y11, Y11
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	PREFETCHT1     384(BX)
+	VBROADCASTI128 48(R10)(CX*2), Y7
+	VBROADCASTI128 48(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VPAND          Y1, Y7, Y9
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 64(R10)(CX*2), Y10
+	VBROADCASTI128 64(R12), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y9, Y9
+	VPMADDUBSW     Y6, Y10, Y10
+	VPADDW         Y10, Y7, Y7
+	PREFETCHT1     448(BX)
+	PREFETCHT1     512(BX)
+	VBROADCASTI128 48(R11), Y10
+	VBROADCASTI128 48(R12)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VBROADCASTI128 64(R11), Y13
+	VBROADCASTI128 64(R12)(CX*1), Y14
+	VPBLENDD       $0xf0, Y14, Y13, Y13
+	VPAND          Y1, Y13, Y14
+	VPSRLW         $0x04, Y13, Y13
+	VPAND          Y1, Y13, Y13
+	VPMADDUBSW     Y3, Y12, Y12
+	VPMADDUBSW     Y4, Y10, Y10
+	VPMADDUBSW     Y5, Y14, Y14
+	VPADDW         Y14, Y12, Y12
+	VPMADDUBSW     Y6, Y13, Y13
+	VPADDW         Y13, Y10, Y10
+	VPUNPCKLDQ     Y12, Y9, Y3
+	VPUNPCKHDQ     Y12, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPUNPCKLDQ     Y10, Y7, Y4
+	VPUNPCKHDQ     Y10, Y7, Y5
 	VPADDW         Y5, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   132(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
-	VPADDW         Y5, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   180(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y7, Y2
-	VPBROADCASTD   136(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y7, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   184(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   140(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPMADDWD       constantsY<>+192(SB), Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   188(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VMOVDQU        (SP), Y2
-	VPSLLD         $0x08, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x08, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
-	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   96(DX), Y1
-	VMULPS         Y1, Y2, Y2
+	VPUNPCKLQDQ    Y3, Y11, Y5
+	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPADDW         Y3, Y5, Y5
+	VPMADDWD       Y2, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VMOVDQU        (SP), Y6
+	VPSRLD         $0x10, Y6, Y6
+	VPAND          constantsY<>+544(SB), Y6, Y6
 	VCVTDQ2PS      Y6, Y6
-	VFMADD231PS    Y2, Y6, Y0
-	VBROADCASTSS   100(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
-	VMOVDQU        (SP), Y2
-	VPSLLD         $0x00, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x00, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
+	VMULPS         128(SP), Y6, Y6
+	VMOVDQU        32(SP), Y7
+	VPSRLD         $0x10, Y7, Y7
+	VPAND          constantsY<>+544(SB), Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         160(SP), Y7, Y7
+	VBROADCASTSS   96(DX), Y4
+	VMULPS         Y4, Y6, Y6
+	VCVTDQ2PS      Y5, Y5
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   100(DX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VMOVDQU        (SP), Y5
+	VPSRLD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        32(SP), Y6
+	VPSRLD         $0x18, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   144(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   144(DX), Y1
-	VMULPS         Y1, Y2, Y2
-	VCVTDQ2PS      Y4, Y4
-	VFMADD231PS    Y2, Y4, Y0
-	VBROADCASTSS   148(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
-	VBROADCASTI128 80(R10), Y1
-	VINSERTI128    $0x01, 80(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 80(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 80(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 80(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 80(R12), Y3, Y3
-	VBROADCASTI128 80(R11), Y4
-	VINSERTI128    $0x01, 80(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y4, Y3
-	VPBROADCASTD   208(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPSRLW         $0x04, Y4, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   256(DX), Y4
-	VPMADDUBSW     Y4, Y3, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   212(DX), Y7
-	VPMADDUBSW     Y7, Y3, Y7
-	VPADDW         Y7, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   260(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y5, Y2
-	VPBROADCASTD   216(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y5, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   264(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   220(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   268(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VBROADCASTI128 96(R10), Y1
-	VINSERTI128    $0x01, 96(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 96(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 96(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 96(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 96(R12), Y3, Y3
-	VBROADCASTI128 96(R11), Y5
-	VINSERTI128    $0x01, 96(R12)(CX*1), Y5, Y5
-	VPUNPCKLDQ     Y2, Y1, Y7
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y5, Y3, Y2
-	VPUNPCKHDQ     Y5, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y7, Y5
-	VPUNPCKHQDQ    Y2, Y7, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y7
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y5, Y3
-	VPBROADCASTD   224(DX), Y8
-	VPMADDUBSW     Y8, Y3, Y8
-	VPADDW         Y8, Y6, Y6
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   272(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
+	VFMADD231PS    Y5, Y3, Y0
+	VBROADCASTSS   148(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTI128 208(DX), Y3
+	VBROADCASTI128 256(DX), Y4
+	VBROADCASTI128 224(DX), Y5
+	VBROADCASTI128 272(DX), Y6
+	PREFETCHT1     576(BX)
+	VBROADCASTI128 80(R10), Y7
+	VBROADCASTI128 80(R11)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          Y1, Y7, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 96(R10), Y9
+	VBROADCASTI128 96(R11)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPMADDUBSW     Y3, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	PREFETCHT1     640(BX)
+	VBROADCASTI128 80(R10)(CX*1), Y9
+	VBROADCASTI128 80(R11)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VBROADCASTI128 96(R10)(CX*1), Y11
+	VBROADCASTI128 96(R11)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          Y1, Y11, Y12
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPMADDUBSW     Y3, Y10, Y10
+	VPMADDUBSW     Y4, Y9, Y9
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPMADDUBSW     Y6, Y11, Y11
+	VPADDW         Y11, Y9, Y9
+	VPUNPCKLDQ     Y10, Y8, Y11
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y11, Y11
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	PREFETCHT1     704(BX)
+	VBROADCASTI128 80(R10)(CX*2), Y7
+	VBROADCASTI128 80(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VPAND          Y1, Y7, Y9
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 96(R10)(CX*2), Y10
+	VBROADCASTI128 96(R12), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y9, Y9
+	VPMADDUBSW     Y6, Y10, Y10
+	VPADDW         Y10, Y7, Y7
+	PREFETCHT1     768(BX)
+	VBROADCASTI128 80(R11), Y10
+	VBROADCASTI128 80(R12)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VBROADCASTI128 96(R11), Y13
+	VBROADCASTI128 96(R12)(CX*1), Y14
+	VPBLENDD       $0xf0, Y14, Y13, Y13
+	VPAND          Y1, Y13, Y14
+	VPSRLW         $0x04, Y13, Y13
+	VPAND          Y1, Y13, Y13
+	VPMADDUBSW     Y3, Y12, Y12
+	VPMADDUBSW     Y4, Y10, Y10
+	VPMADDUBSW     Y5, Y14, Y14
+	VPADDW         Y14, Y12, Y12
+	VPMADDUBSW     Y6, Y13, Y13
+	VPADDW         Y13, Y10, Y10
+	VPUNPCKLDQ     Y12, Y9, Y3
+	VPUNPCKHDQ     Y12, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPUNPCKLDQ     Y10, Y7, Y4
+	VPUNPCKHDQ     Y10, Y7, Y5
 	VPADDW         Y5, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   228(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
-	VPADDW         Y5, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   276(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y7, Y2
-	VPBROADCASTD   232(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y7, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   280(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   236(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPMADDWD       constantsY<>+192(SB), Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   284(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VMOVDQU        64(SP), Y2
-	VPSLLD         $0x18, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x18, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
-	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   192(DX), Y1
-	VMULPS         Y1, Y2, Y2
+	VPUNPCKLQDQ    Y3, Y11, Y5
+	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPADDW         Y3, Y5, Y5
+	VPMADDWD       Y2, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VMOVDQU        64(SP), Y6
+	VPAND          constantsY<>+544(SB), Y6, Y6
 	VCVTDQ2PS      Y6, Y6
-	VFMADD231PS    Y2, Y6, Y0
-	VBROADCASTSS   196(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
-	VMOVDQU        64(SP), Y2
-	VPSLLD         $0x10, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x10, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
+	VMULPS         128(SP), Y6, Y6
+	VMOVDQU        96(SP), Y7
+	VPAND          constantsY<>+544(SB), Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         160(SP), Y7, Y7
+	VBROADCASTSS   192(DX), Y4
+	VMULPS         Y4, Y6, Y6
+	VCVTDQ2PS      Y5, Y5
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   196(DX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VMOVDQU        64(SP), Y5
+	VPSRLD         $0x08, Y5, Y5
+	VPAND          constantsY<>+544(SB), Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        96(SP), Y6
+	VPSRLD         $0x08, Y6, Y6
+	VPAND          constantsY<>+544(SB), Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   240(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   240(DX), Y1
-	VMULPS         Y1, Y2, Y2
-	VCVTDQ2PS      Y4, Y4
-	VFMADD231PS    Y2, Y4, Y0
-	VBROADCASTSS   244(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
-	VBROADCASTI128 112(R10), Y1
-	VINSERTI128    $0x01, 112(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 112(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 112(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 112(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 112(R12), Y3, Y3
-	VBROADCASTI128 112(R11), Y4
-	VINSERTI128    $0x01, 112(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y4, Y3
-	VPBROADCASTD   304(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPSRLW         $0x04, Y4, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   352(DX), Y4
-	VPMADDUBSW     Y4, Y3, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   308(DX), Y7
-	VPMADDUBSW     Y7, Y3, Y7
-	VPADDW         Y7, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   356(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y5, Y2
-	VPBROADCASTD   312(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y5, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   360(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   316(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   364(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VBROADCASTI128 128(R10), Y1
-	VINSERTI128    $0x01, 128(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 128(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 128(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 128(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 128(R12), Y3, Y3
-	VBROADCASTI128 128(R11), Y5
-	VINSERTI128    $0x01, 128(R12)(CX*1), Y5, Y5
-	VPUNPCKLDQ     Y2, Y1, Y7
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y5, Y3, Y2
-	VPUNPCKHDQ     Y5, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y7, Y5
-	VPUNPCKHQDQ    Y2, Y7, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y7
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y5, Y3
-	VPBROADCASTD   320(DX), Y8
-	VPMADDUBSW     Y8, Y3, Y8
-	VPADDW         Y8, Y6, Y6
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPBROADCASTD   368(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
+	VFMADD231PS    Y5, Y3, Y0
+	VBROADCASTSS   244(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTI128 304(DX), Y3
+	VBROADCASTI128 352(DX), Y4
+	VBROADCASTI128 320(DX), Y5
+	VBROADCASTI128 368(DX), Y6
+	PREFETCHT1     832(BX)
+	VBROADCASTI128 112(R10), Y7
+	VBROADCASTI128 112(R11)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          Y1, Y7, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 128(R10), Y9
+	VBROADCASTI128 128(R11)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VPMADDUBSW     Y3, Y8, Y8
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPMADDUBSW     Y6, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	PREFETCHT1     896(BX)
+	VBROADCASTI128 112(R10)(CX*1), Y9
+	VBROADCASTI128 112(R11)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          Y1, Y9, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y1, Y9, Y9
+	VBROADCASTI128 128(R10)(CX*1), Y11
+	VBROADCASTI128 128(R11)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          Y1, Y11, Y12
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y1, Y11, Y11
+	VPMADDUBSW     Y3, Y10, Y10
+	VPMADDUBSW     Y4, Y9, Y9
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPMADDUBSW     Y6, Y11, Y11
+	VPADDW         Y11, Y9, Y9
+	VPUNPCKLDQ     Y10, Y8, Y11
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y11, Y11
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	PREFETCHT1     960(BX)
+	VBROADCASTI128 112(R10)(CX*2), Y7
+	VBROADCASTI128 112(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VPAND          Y1, Y7, Y9
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y1, Y7, Y7
+	VBROADCASTI128 128(R10)(CX*2), Y10
+	VBROADCASTI128 128(R12), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y7, Y7
+	VPMADDUBSW     Y5, Y12, Y12
+	VPADDW         Y12, Y9, Y9
+	VPMADDUBSW     Y6, Y10, Y10
+	VPADDW         Y10, Y7, Y7
+	PREFETCHT1     1024(BX)
+	PREFETCHT1     1088(BX)
+	VBROADCASTI128 112(R11), Y10
+	VBROADCASTI128 112(R12)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y10, Y10
+	VPAND          Y1, Y10, Y12
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y1, Y10, Y10
+	VBROADCASTI128 128(R11), Y13
+	VBROADCASTI128 128(R12)(CX*1), Y14
+	VPBLENDD       $0xf0, Y14, Y13, Y13
+	VPAND          Y1, Y13, Y14
+	VPSRLW         $0x04, Y13, Y13
+	VPAND          Y1, Y13, Y13
+	VPMADDUBSW     Y3, Y12, Y12
+	VPMADDUBSW     Y4, Y10, Y10
+	VPMADDUBSW     Y5, Y14, Y14
+	VPADDW         Y14, Y12, Y12
+	VPMADDUBSW     Y6, Y13, Y13
+	VPADDW         Y13, Y10, Y10
+	VPUNPCKLDQ     Y12, Y9, Y3
+	VPUNPCKHDQ     Y12, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPUNPCKLDQ     Y10, Y7, Y4
+	VPUNPCKHDQ     Y10, Y7, Y5
 	VPADDW         Y5, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y2, Y3
-	VPBROADCASTD   324(DX), Y5
-	VPMADDUBSW     Y5, Y3, Y5
-	VPADDW         Y5, Y6, Y6
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   372(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y7, Y2
-	VPBROADCASTD   328(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPSRLW         $0x04, Y7, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPBROADCASTD   376(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y4, Y4
-	VPAND          constantsY<>+224(SB), Y1, Y2
-	VPBROADCASTD   332(DX), Y3
-	VPMADDUBSW     Y3, Y2, Y3
-	VPADDW         Y3, Y6, Y6
-	VPMADDWD       constantsY<>+192(SB), Y6, Y6
-	VPSRLW         $0x04, Y1, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPBROADCASTD   380(DX), Y2
-	VPMADDUBSW     Y2, Y1, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VMOVDQU        64(SP), Y2
-	VPSLLD         $0x08, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x08, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
-	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   288(DX), Y1
-	VMULPS         Y1, Y2, Y2
+	VPUNPCKLQDQ    Y3, Y11, Y5
+	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPADDW         Y3, Y5, Y5
+	VPMADDWD       Y2, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VMOVDQU        64(SP), Y6
+	VPSRLD         $0x10, Y6, Y6
+	VPAND          constantsY<>+544(SB), Y6, Y6
 	VCVTDQ2PS      Y6, Y6
-	VFMADD231PS    Y2, Y6, Y0
-	VBROADCASTSS   292(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
-	VMOVDQU        64(SP), Y2
-	VPSLLD         $0x00, Y2, Y2
-	VPSRLD         $0x18, Y2, Y2
-	VCVTDQ2PS      Y2, Y2
-	VMULPS         128(SP), Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x00, Y3, Y3
-	VPSRLD         $0x18, Y3, Y3
+	VMULPS         128(SP), Y6, Y6
+	VMOVDQU        96(SP), Y7
+	VPSRLD         $0x10, Y7, Y7
+	VPAND          constantsY<>+544(SB), Y7, Y7
+	VCVTDQ2PS      Y7, Y7
+	VMULPS         160(SP), Y7, Y7
+	VBROADCASTSS   288(DX), Y4
+	VMULPS         Y4, Y6, Y6
+	VCVTDQ2PS      Y5, Y5
+	VFMADD231PS    Y6, Y5, Y0
+	VBROADCASTSS   292(DX), Y4
+	VFMADD231PS    Y4, Y7, Y0
+	VMOVDQU        64(SP), Y5
+	VPSRLD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        96(SP), Y6
+	VPSRLD         $0x18, Y6, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   336(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         160(SP), Y3, Y3
-	VBROADCASTSS   336(DX), Y1
-	VMULPS         Y1, Y2, Y2
-	VCVTDQ2PS      Y4, Y4
-	VFMADD231PS    Y2, Y4, Y0
-	VBROADCASTSS   340(DX), Y1
-	VFMADD231PS    Y1, Y3, Y0
+	VFMADD231PS    Y5, Y3, Y0
+	VBROADCASTSS   340(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	ADDQ           $+1152, BX
 	ADDQ           $+384, DX
 	ADDQ           $+144, R10
 	ADDQ           $+144, R11
@@ -20390,674 +20402,726 @@ TEXT ·UnpackRowsQ6KY(SB), NOSPLIT, $448-32
 	XORQ BX, BX
 
 group:
-	MOVQ  AX, DI
-	LEAQ  (DI)(CX*2), R8
-	ADDQ  CX, R8
-	LEAQ  (R8)(CX*2), R9
-	ADDQ  CX, R9
-	LEAQ  (AX)(CX*8), AX
-	MOVQ  n+0(FP), SI
-	MOVQ  dst+24(FP), DX
-	ADDQ  BX, DX
-	TESTQ SI, SI
-	JE    end
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y1
+	TESTQ        SI, SI
+	JE           end
 
 super:
-	VBROADCASTI128 192(DI), Y0
-	VINSERTI128    $0x01, 192(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 192(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 192(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 192(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 192(R9), Y2, Y2
-	VBROADCASTI128 192(R8), Y3
-	VINSERTI128    $0x01, 192(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VBROADCASTI128 192(DI), Y2
+	VBROADCASTI128 192(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 192(DI)(CX*1), Y3
+	VBROADCASTI128 192(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 192(DI)(CX*2), Y4
+	VBROADCASTI128 192(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 192(R8), Y5
+	VBROADCASTI128 192(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VMOVDQU        Y3, (SP)
-	VMOVDQU        Y1, 32(SP)
-	VMOVDQU        Y4, 64(SP)
-	VMOVDQU        Y0, 96(SP)
-	VXORPS         Y0, Y0, Y0
-	VPINSRW        $0x00, 208(DI), X0, X0
-	VPINSRW        $0x01, 208(DI)(CX*1), X0, X0
-	VPINSRW        $0x02, 208(DI)(CX*2), X0, X0
-	VPINSRW        $0x03, 208(R8), X0, X0
-	VPINSRW        $0x04, 208(R8)(CX*1), X0, X0
-	VPINSRW        $0x05, 208(R8)(CX*2), X0, X0
-	VPINSRW        $0x06, 208(R9), X0, X0
-	VPINSRW        $0x07, 208(R9)(CX*1), X0, X0
-	VCVTPH2PS      X0, Y0
-	VMOVDQU        Y0, 128(SP)
-	VBROADCASTI128 128(DI), Y0
-	VINSERTI128    $0x01, 128(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 128(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 128(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 128(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 128(R9), Y2, Y2
-	VBROADCASTI128 128(R8), Y3
-	VINSERTI128    $0x01, 128(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VMOVDQU        Y5, (SP)
+	VMOVDQU        Y3, 32(SP)
+	VMOVDQU        Y6, 64(SP)
+	VMOVDQU        Y2, 96(SP)
+	VMOVDQU        194(DI), X2
+	VPUNPCKHWD     194(DI)(CX*1), X2, X2
+	VMOVDQU        194(DI)(CX*2), X3
+	VPUNPCKHWD     194(R8), X3, X3
+	VMOVDQU        194(R8)(CX*1), X4
+	VPUNPCKHWD     194(R8)(CX*2), X4, X4
+	VMOVDQU        194(R9), X5
+	VPUNPCKHWD     194(R9)(CX*1), X5, X5
+	VPUNPCKHDQ     X3, X2, X2
+	VPUNPCKHDQ     X5, X4, X4
+	VPUNPCKHQDQ    X4, X2, X2
+	VCVTPH2PS      X2, Y2
+	VMOVDQU        Y2, 128(SP)
+	VBROADCASTI128 128(DI), Y2
+	VBROADCASTI128 128(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 128(DI)(CX*1), Y3
+	VBROADCASTI128 128(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 128(DI)(CX*2), Y4
+	VBROADCASTI128 128(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 128(R8), Y5
+	VBROADCASTI128 128(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VBROADCASTI128 (DI), Y2
-	VINSERTI128    $0x01, (R8)(CX*1), Y2, Y2
-	VBROADCASTI128 (DI)(CX*1), Y5
-	VINSERTI128    $0x01, (R8)(CX*2), Y5, Y5
-	VBROADCASTI128 (DI)(CX*2), Y6
-	VINSERTI128    $0x01, (R9), Y6, Y6
-	VBROADCASTI128 (R8), Y7
-	VINSERTI128    $0x01, (R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x04, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 256(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x04, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 384(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x04, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 512(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x04, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 640(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y3, Y7
-	VPOR           Y7, Y6, Y6
-	VMOVDQU        Y6, 2816(DX)
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 2944(DX)
-	VPSRLW         $0x04, Y8, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y4, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 3072(DX)
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPAND          constantsY<>+384(SB), Y0, Y5
-	VPOR           Y5, Y2, Y2
-	VMOVDQU        Y2, 3200(DX)
-	VBROADCASTI128 32(DI), Y2
-	VINSERTI128    $0x01, 32(R8)(CX*1), Y2, Y2
-	VBROADCASTI128 32(DI)(CX*1), Y5
-	VINSERTI128    $0x01, 32(R8)(CX*2), Y5, Y5
-	VBROADCASTI128 32(DI)(CX*2), Y6
-	VINSERTI128    $0x01, 32(R9), Y6, Y6
-	VBROADCASTI128 32(R8), Y7
-	VINSERTI128    $0x01, 32(R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x02, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 1536(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x02, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 1664(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x02, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 1792(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x02, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 1920(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VBROADCASTI128 (DI), Y4
+	VBROADCASTI128 (R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 (DI)(CX*1), Y7
+	VBROADCASTI128 (R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 (DI)(CX*2), Y8
+	VBROADCASTI128 (R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 (R8), Y9
+	VBROADCASTI128 (R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x04, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 256(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x04, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 384(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x04, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 512(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x04, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 640(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPAND          Y1, Y5, Y9
+	VPOR           Y9, Y8, Y8
+	VMOVDQU        Y8, 2816(DX)
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y3, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 2944(DX)
+	VPSRLW         $0x04, Y10, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y6, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 3072(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VPAND          Y1, Y2, Y7
+	VPOR           Y7, Y4, Y4
+	VMOVDQU        Y4, 3200(DX)
+	VBROADCASTI128 32(DI), Y4
+	VBROADCASTI128 32(R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 32(DI)(CX*1), Y7
+	VBROADCASTI128 32(R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 32(DI)(CX*2), Y8
+	VBROADCASTI128 32(R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 32(R8), Y9
+	VBROADCASTI128 32(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x02, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 1536(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x02, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 1664(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x02, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 1792(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x02, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 1920(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y8, Y8
+	VMOVDQU        Y8, 4096(DX)
+	VPSRLW         $0x04, Y7, Y5
+	VPAND          Y0, Y5, Y5
 	VPSRLW         $0x02, Y3, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y6, Y6
-	VMOVDQU        Y6, 4096(DX)
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y3, Y3
-	VMOVDQU        Y3, 4224(DX)
-	VPSRLW         $0x04, Y8, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y4, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y1, Y1
-	VMOVDQU        Y1, 4352(DX)
-	VPSRLW         $0x04, Y2, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y0, Y0
-	VPAND          constantsY<>+384(SB), Y0, Y0
-	VPOR           Y0, Y1, Y1
-	VMOVDQU        Y1, 4480(DX)
-	VBROADCASTI128 144(DI), Y0
-	VINSERTI128    $0x01, 144(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 144(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 144(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 144(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 144(R9), Y2, Y2
-	VBROADCASTI128 144(R8), Y3
-	VINSERTI128    $0x01, 144(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPAND          Y1, Y3, Y3
+	VPOR           Y3, Y5, Y5
+	VMOVDQU        Y5, 4224(DX)
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y6, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y3, Y3
+	VMOVDQU        Y3, 4352(DX)
+	VPSRLW         $0x04, Y4, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y2, Y2
+	VPAND          Y1, Y2, Y2
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 4480(DX)
+	VBROADCASTI128 144(DI), Y2
+	VBROADCASTI128 144(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 144(DI)(CX*1), Y3
+	VBROADCASTI128 144(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 144(DI)(CX*2), Y4
+	VBROADCASTI128 144(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 144(R8), Y5
+	VBROADCASTI128 144(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VBROADCASTI128 16(DI), Y2
-	VINSERTI128    $0x01, 16(R8)(CX*1), Y2, Y2
-	VBROADCASTI128 16(DI)(CX*1), Y5
-	VINSERTI128    $0x01, 16(R8)(CX*2), Y5, Y5
-	VBROADCASTI128 16(DI)(CX*2), Y6
-	VINSERTI128    $0x01, 16(R9), Y6, Y6
-	VBROADCASTI128 16(R8), Y7
-	VINSERTI128    $0x01, 16(R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x04, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 768(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x04, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 896(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x04, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 1024(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x04, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 1152(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y3, Y7
-	VPOR           Y7, Y6, Y6
-	VMOVDQU        Y6, 3328(DX)
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 3456(DX)
-	VPSRLW         $0x04, Y8, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y4, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 3584(DX)
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPAND          constantsY<>+384(SB), Y0, Y5
-	VPOR           Y5, Y2, Y2
-	VMOVDQU        Y2, 3712(DX)
-	VBROADCASTI128 48(DI), Y2
-	VINSERTI128    $0x01, 48(R8)(CX*1), Y2, Y2
-	VBROADCASTI128 48(DI)(CX*1), Y5
-	VINSERTI128    $0x01, 48(R8)(CX*2), Y5, Y5
-	VBROADCASTI128 48(DI)(CX*2), Y6
-	VINSERTI128    $0x01, 48(R9), Y6, Y6
-	VBROADCASTI128 48(R8), Y7
-	VINSERTI128    $0x01, 48(R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x02, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 2048(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x02, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 2176(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x02, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 2304(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x02, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 2432(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VBROADCASTI128 16(DI), Y4
+	VBROADCASTI128 16(R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 16(DI)(CX*1), Y7
+	VBROADCASTI128 16(R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 16(DI)(CX*2), Y8
+	VBROADCASTI128 16(R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 16(R8), Y9
+	VBROADCASTI128 16(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x04, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 768(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x04, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 896(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x04, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 1024(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x04, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 1152(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPAND          Y1, Y5, Y9
+	VPOR           Y9, Y8, Y8
+	VMOVDQU        Y8, 3328(DX)
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y3, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 3456(DX)
+	VPSRLW         $0x04, Y10, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y6, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 3584(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VPAND          Y1, Y2, Y7
+	VPOR           Y7, Y4, Y4
+	VMOVDQU        Y4, 3712(DX)
+	VBROADCASTI128 48(DI), Y4
+	VBROADCASTI128 48(R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 48(DI)(CX*1), Y7
+	VBROADCASTI128 48(R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 48(DI)(CX*2), Y8
+	VBROADCASTI128 48(R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 48(R8), Y9
+	VBROADCASTI128 48(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x02, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 2048(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x02, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 2176(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x02, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 2304(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x02, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 2432(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y8, Y8
+	VMOVDQU        Y8, 4608(DX)
+	VPSRLW         $0x04, Y7, Y5
+	VPAND          Y0, Y5, Y5
 	VPSRLW         $0x02, Y3, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y6, Y6
-	VMOVDQU        Y6, 4608(DX)
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y3, Y3
-	VMOVDQU        Y3, 4736(DX)
-	VPSRLW         $0x04, Y8, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y4, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y1, Y1
-	VMOVDQU        Y1, 4864(DX)
-	VPSRLW         $0x04, Y2, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y0, Y0
-	VPAND          constantsY<>+384(SB), Y0, Y0
-	VPOR           Y0, Y1, Y1
-	VMOVDQU        Y1, 4992(DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x18, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, (DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x10, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 128(DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x08, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 1280(DX)
-	VMOVDQU        (SP), Y0
-	VPSLLD         $0x00, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 1408(DX)
-	VMOVDQU        32(SP), Y0
-	VPSLLD         $0x18, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 2560(DX)
-	VMOVDQU        32(SP), Y0
-	VPSLLD         $0x10, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 2688(DX)
-	VMOVDQU        32(SP), Y0
-	VPSLLD         $0x08, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 3840(DX)
-	VMOVDQU        32(SP), Y0
-	VPSLLD         $0x00, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 3968(DX)
-	VBROADCASTI128 160(DI), Y0
-	VINSERTI128    $0x01, 160(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 160(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 160(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 160(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 160(R9), Y2, Y2
-	VBROADCASTI128 160(R8), Y3
-	VINSERTI128    $0x01, 160(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPAND          Y1, Y3, Y3
+	VPOR           Y3, Y5, Y5
+	VMOVDQU        Y5, 4736(DX)
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y6, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y3, Y3
+	VMOVDQU        Y3, 4864(DX)
+	VPSRLW         $0x04, Y4, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y2, Y2
+	VPAND          Y1, Y2, Y2
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 4992(DX)
+	VMOVDQU        (SP), Y2
+	VPSLLD         $0x18, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, (DX)
+	VMOVDQU        (SP), Y2
+	VPSLLD         $0x10, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 128(DX)
+	VMOVDQU        (SP), Y2
+	VPSLLD         $0x08, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 1280(DX)
+	VMOVDQU        (SP), Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 1408(DX)
+	VMOVDQU        32(SP), Y2
+	VPSLLD         $0x18, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 2560(DX)
+	VMOVDQU        32(SP), Y2
+	VPSLLD         $0x10, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 2688(DX)
+	VMOVDQU        32(SP), Y2
+	VPSLLD         $0x08, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 3840(DX)
+	VMOVDQU        32(SP), Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 3968(DX)
+	VBROADCASTI128 160(DI), Y2
+	VBROADCASTI128 160(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 160(DI)(CX*1), Y3
+	VBROADCASTI128 160(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 160(DI)(CX*2), Y4
+	VBROADCASTI128 160(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 160(R8), Y5
+	VBROADCASTI128 160(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VBROADCASTI128 64(DI), Y2
-	VINSERTI128    $0x01, 64(R8)(CX*1), Y2, Y2
-	VBROADCASTI128 64(DI)(CX*1), Y5
-	VINSERTI128    $0x01, 64(R8)(CX*2), Y5, Y5
-	VBROADCASTI128 64(DI)(CX*2), Y6
-	VINSERTI128    $0x01, 64(R9), Y6, Y6
-	VBROADCASTI128 64(R8), Y7
-	VINSERTI128    $0x01, 64(R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x04, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 5376(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x04, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 5504(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x04, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 5632(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x04, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 5760(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y3, Y7
-	VPOR           Y7, Y6, Y6
-	VMOVDQU        Y6, 7936(DX)
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 8064(DX)
-	VPSRLW         $0x04, Y8, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y4, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 8192(DX)
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPAND          constantsY<>+384(SB), Y0, Y5
-	VPOR           Y5, Y2, Y2
-	VMOVDQU        Y2, 8320(DX)
-	VBROADCASTI128 96(DI), Y2
-	VINSERTI128    $0x01, 96(R8)(CX*1), Y2, Y2
-	VBROADCASTI128 96(DI)(CX*1), Y5
-	VINSERTI128    $0x01, 96(R8)(CX*2), Y5, Y5
-	VBROADCASTI128 96(DI)(CX*2), Y6
-	VINSERTI128    $0x01, 96(R9), Y6, Y6
-	VBROADCASTI128 96(R8), Y7
-	VINSERTI128    $0x01, 96(R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x02, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 6656(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x02, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 6784(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x02, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 6912(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x02, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 7040(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VBROADCASTI128 64(DI), Y4
+	VBROADCASTI128 64(R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 64(DI)(CX*1), Y7
+	VBROADCASTI128 64(R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 64(DI)(CX*2), Y8
+	VBROADCASTI128 64(R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 64(R8), Y9
+	VBROADCASTI128 64(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x04, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 5376(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x04, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 5504(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x04, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 5632(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x04, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 5760(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPAND          Y1, Y5, Y9
+	VPOR           Y9, Y8, Y8
+	VMOVDQU        Y8, 7936(DX)
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y3, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 8064(DX)
+	VPSRLW         $0x04, Y10, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y6, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 8192(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VPAND          Y1, Y2, Y7
+	VPOR           Y7, Y4, Y4
+	VMOVDQU        Y4, 8320(DX)
+	VBROADCASTI128 96(DI), Y4
+	VBROADCASTI128 96(R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 96(DI)(CX*1), Y7
+	VBROADCASTI128 96(R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 96(DI)(CX*2), Y8
+	VBROADCASTI128 96(R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 96(R8), Y9
+	VBROADCASTI128 96(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x02, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 6656(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x02, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 6784(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x02, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 6912(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x02, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 7040(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y8, Y8
+	VMOVDQU        Y8, 9216(DX)
+	VPSRLW         $0x04, Y7, Y5
+	VPAND          Y0, Y5, Y5
 	VPSRLW         $0x02, Y3, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y6, Y6
-	VMOVDQU        Y6, 9216(DX)
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y3, Y3
-	VMOVDQU        Y3, 9344(DX)
-	VPSRLW         $0x04, Y8, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y4, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y1, Y1
-	VMOVDQU        Y1, 9472(DX)
-	VPSRLW         $0x04, Y2, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y0, Y0
-	VPAND          constantsY<>+384(SB), Y0, Y0
-	VPOR           Y0, Y1, Y1
-	VMOVDQU        Y1, 9600(DX)
-	VBROADCASTI128 176(DI), Y0
-	VINSERTI128    $0x01, 176(R8)(CX*1), Y0, Y0
-	VBROADCASTI128 176(DI)(CX*1), Y1
-	VINSERTI128    $0x01, 176(R8)(CX*2), Y1, Y1
-	VBROADCASTI128 176(DI)(CX*2), Y2
-	VINSERTI128    $0x01, 176(R9), Y2, Y2
-	VBROADCASTI128 176(R8), Y3
-	VINSERTI128    $0x01, 176(R9)(CX*1), Y3, Y3
-	VPUNPCKLDQ     Y1, Y0, Y4
-	VPUNPCKHDQ     Y1, Y0, Y0
-	VPUNPCKLDQ     Y3, Y2, Y1
+	VPAND          Y1, Y3, Y3
+	VPOR           Y3, Y5, Y5
+	VMOVDQU        Y5, 9344(DX)
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y6, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y3, Y3
+	VMOVDQU        Y3, 9472(DX)
+	VPSRLW         $0x04, Y4, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y2, Y2
+	VPAND          Y1, Y2, Y2
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 9600(DX)
+	VBROADCASTI128 176(DI), Y2
+	VBROADCASTI128 176(R8)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 176(DI)(CX*1), Y3
+	VBROADCASTI128 176(R8)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 176(DI)(CX*2), Y4
+	VBROADCASTI128 176(R9), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 176(R8), Y5
+	VBROADCASTI128 176(R9)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
 	VPUNPCKHDQ     Y3, Y2, Y2
-	VPUNPCKLQDQ    Y1, Y4, Y3
-	VPUNPCKHQDQ    Y1, Y4, Y1
-	VPUNPCKLQDQ    Y2, Y0, Y4
-	VPUNPCKHQDQ    Y2, Y0, Y0
-	VBROADCASTI128 80(DI), Y2
-	VINSERTI128    $0x01, 80(R8)(CX*1), Y2, Y2
-	VBROADCASTI128 80(DI)(CX*1), Y5
-	VINSERTI128    $0x01, 80(R8)(CX*2), Y5, Y5
-	VBROADCASTI128 80(DI)(CX*2), Y6
-	VINSERTI128    $0x01, 80(R9), Y6, Y6
-	VBROADCASTI128 80(R8), Y7
-	VINSERTI128    $0x01, 80(R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x04, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 5888(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x04, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 6016(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x04, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 6144(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x04, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 6272(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y3, Y7
-	VPOR           Y7, Y6, Y6
-	VMOVDQU        Y6, 8448(DX)
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 8576(DX)
-	VPSRLW         $0x04, Y8, Y5
-	VPAND          constantsY<>+224(SB), Y5, Y5
-	VPAND          constantsY<>+384(SB), Y4, Y6
-	VPOR           Y6, Y5, Y5
-	VMOVDQU        Y5, 8704(DX)
-	VPSRLW         $0x04, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPAND          constantsY<>+384(SB), Y0, Y5
-	VPOR           Y5, Y2, Y2
-	VMOVDQU        Y2, 8832(DX)
-	VBROADCASTI128 112(DI), Y2
-	VINSERTI128    $0x01, 112(R8)(CX*1), Y2, Y2
-	VBROADCASTI128 112(DI)(CX*1), Y5
-	VINSERTI128    $0x01, 112(R8)(CX*2), Y5, Y5
-	VBROADCASTI128 112(DI)(CX*2), Y6
-	VINSERTI128    $0x01, 112(R9), Y6, Y6
-	VBROADCASTI128 112(R8), Y7
-	VINSERTI128    $0x01, 112(R9)(CX*1), Y7, Y7
-	VPUNPCKLDQ     Y5, Y2, Y8
-	VPUNPCKHDQ     Y5, Y2, Y2
-	VPUNPCKLDQ     Y7, Y6, Y5
-	VPUNPCKHDQ     Y7, Y6, Y6
-	VPUNPCKLQDQ    Y5, Y8, Y7
-	VPUNPCKHQDQ    Y5, Y8, Y5
-	VPUNPCKLQDQ    Y6, Y2, Y8
-	VPUNPCKHQDQ    Y6, Y2, Y2
-	VPAND          constantsY<>+224(SB), Y7, Y6
-	VPSLLW         $0x02, Y3, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 7168(DX)
-	VPAND          constantsY<>+224(SB), Y5, Y6
-	VPSLLW         $0x02, Y1, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 7296(DX)
-	VPAND          constantsY<>+224(SB), Y8, Y6
-	VPSLLW         $0x02, Y4, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 7424(DX)
-	VPAND          constantsY<>+224(SB), Y2, Y6
-	VPSLLW         $0x02, Y0, Y9
-	VPAND          constantsY<>+384(SB), Y9, Y9
-	VPOR           Y9, Y6, Y6
-	VMOVDQU        Y6, 7552(DX)
-	VPSRLW         $0x04, Y7, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VBROADCASTI128 80(DI), Y4
+	VBROADCASTI128 80(R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 80(DI)(CX*1), Y7
+	VBROADCASTI128 80(R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 80(DI)(CX*2), Y8
+	VBROADCASTI128 80(R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 80(R8), Y9
+	VBROADCASTI128 80(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x04, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 5888(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x04, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 6016(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x04, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 6144(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x04, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 6272(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPAND          Y1, Y5, Y9
+	VPOR           Y9, Y8, Y8
+	VMOVDQU        Y8, 8448(DX)
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y3, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 8576(DX)
+	VPSRLW         $0x04, Y10, Y7
+	VPAND          Y0, Y7, Y7
+	VPAND          Y1, Y6, Y8
+	VPOR           Y8, Y7, Y7
+	VMOVDQU        Y7, 8704(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VPAND          Y1, Y2, Y7
+	VPOR           Y7, Y4, Y4
+	VMOVDQU        Y4, 8832(DX)
+	VBROADCASTI128 112(DI), Y4
+	VBROADCASTI128 112(R8)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VBROADCASTI128 112(DI)(CX*1), Y7
+	VBROADCASTI128 112(R8)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VBROADCASTI128 112(DI)(CX*2), Y8
+	VBROADCASTI128 112(R9), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VBROADCASTI128 112(R8), Y9
+	VBROADCASTI128 112(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPUNPCKLDQ     Y7, Y4, Y10
+	VPUNPCKHDQ     Y7, Y4, Y4
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPUNPCKLQDQ    Y7, Y10, Y9
+	VPUNPCKHQDQ    Y7, Y10, Y7
+	VPUNPCKLQDQ    Y8, Y4, Y10
+	VPUNPCKHQDQ    Y8, Y4, Y4
+	VPAND          Y0, Y9, Y8
+	VPSLLW         $0x02, Y5, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 7168(DX)
+	VPAND          Y0, Y7, Y8
+	VPSLLW         $0x02, Y3, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 7296(DX)
+	VPAND          Y0, Y10, Y8
+	VPSLLW         $0x02, Y6, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 7424(DX)
+	VPAND          Y0, Y4, Y8
+	VPSLLW         $0x02, Y2, Y11
+	VPAND          Y1, Y11, Y11
+	VPOR           Y11, Y8, Y8
+	VMOVDQU        Y8, 7552(DX)
+	VPSRLW         $0x04, Y9, Y8
+	VPAND          Y0, Y8, Y8
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y8, Y8
+	VMOVDQU        Y8, 9728(DX)
+	VPSRLW         $0x04, Y7, Y5
+	VPAND          Y0, Y5, Y5
 	VPSRLW         $0x02, Y3, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y6, Y6
-	VMOVDQU        Y6, 9728(DX)
-	VPSRLW         $0x04, Y5, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y3, Y3
-	VMOVDQU        Y3, 9856(DX)
-	VPSRLW         $0x04, Y8, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y4, Y3
-	VPAND          constantsY<>+384(SB), Y3, Y3
-	VPOR           Y3, Y1, Y1
-	VMOVDQU        Y1, 9984(DX)
-	VPSRLW         $0x04, Y2, Y1
-	VPAND          constantsY<>+224(SB), Y1, Y1
-	VPSRLW         $0x02, Y0, Y0
-	VPAND          constantsY<>+384(SB), Y0, Y0
-	VPOR           Y0, Y1, Y1
-	VMOVDQU        Y1, 10112(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x18, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 5120(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x10, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 5248(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x08, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 6400(DX)
-	VMOVDQU        64(SP), Y0
-	VPSLLD         $0x00, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 6528(DX)
-	VMOVDQU        96(SP), Y0
-	VPSLLD         $0x18, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 7680(DX)
-	VMOVDQU        96(SP), Y0
-	VPSLLD         $0x10, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 7808(DX)
-	VMOVDQU        96(SP), Y0
-	VPSLLD         $0x08, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 8960(DX)
-	VMOVDQU        96(SP), Y0
-	VPSLLD         $0x00, Y0, Y0
-	VPSRAD         $0x18, Y0, Y0
-	VCVTDQ2PS      Y0, Y0
-	VMULPS         128(SP), Y0, Y0
-	VMOVUPS        Y0, 9088(DX)
+	VPAND          Y1, Y3, Y3
+	VPOR           Y3, Y5, Y5
+	VMOVDQU        Y5, 9856(DX)
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y6, Y5
+	VPAND          Y1, Y5, Y5
+	VPOR           Y5, Y3, Y3
+	VMOVDQU        Y3, 9984(DX)
+	VPSRLW         $0x04, Y4, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y2, Y2
+	VPAND          Y1, Y2, Y2
+	VPOR           Y2, Y3, Y3
+	VMOVDQU        Y3, 10112(DX)
+	VMOVDQU        64(SP), Y2
+	VPSLLD         $0x18, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 5120(DX)
+	VMOVDQU        64(SP), Y2
+	VPSLLD         $0x10, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 5248(DX)
+	VMOVDQU        64(SP), Y2
+	VPSLLD         $0x08, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 6400(DX)
+	VMOVDQU        64(SP), Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 6528(DX)
+	VMOVDQU        96(SP), Y2
+	VPSLLD         $0x18, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 7680(DX)
+	VMOVDQU        96(SP), Y2
+	VPSLLD         $0x10, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 7808(DX)
+	VMOVDQU        96(SP), Y2
+	VPSLLD         $0x08, Y2, Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 8960(DX)
+	VMOVDQU        96(SP), Y2
+	VPSRAD         $0x18, Y2, Y2
+	VCVTDQ2PS      Y2, Y2
+	VMULPS         128(SP), Y2, Y2
+	VMOVUPS        Y2, 9088(DX)
 	ADDQ           $+10240, DX
 	ADDQ           $+210, DI
 	ADDQ           $+210, R8
@@ -21082,959 +21146,1011 @@ TEXT ·RowTimesRowsQ6KY(SB), NOSPLIT, $448-48
 	XORQ R8, R8
 
 group:
-	MOVQ   AX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	LEAQ   (AX)(CX*8), AX
-	MOVQ   n+0(FP), R9
-	VXORPS Y0, Y0, Y0
-	MOVQ   AX, BX
-	MOVQ   x+8(FP), DX
-	TESTQ  R9, R9
-	JE     end
+	MOVQ         AX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), R9
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+192(SB), Y2
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        R9, R9
+	JE           end
 
 super:
+	VBROADCASTI128 192(R10), Y3
+	VBROADCASTI128 192(R11)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 192(R10)(CX*1), Y4
+	VBROADCASTI128 192(R11)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 192(R10)(CX*2), Y5
+	VBROADCASTI128 192(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 192(R11), Y6
+	VBROADCASTI128 192(R12)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VMOVDQU        Y6, (SP)
+	VMOVDQU        Y4, 32(SP)
+	VMOVDQU        Y7, 64(SP)
+	VMOVDQU        Y3, 96(SP)
+	VMOVDQU        194(R10), X3
+	VPUNPCKHWD     194(R10)(CX*1), X3, X3
+	VMOVDQU        194(R10)(CX*2), X4
+	VPUNPCKHWD     194(R11), X4, X4
+	VMOVDQU        194(R11)(CX*1), X5
+	VPUNPCKHWD     194(R11)(CX*2), X5, X5
+	VMOVDQU        194(R12), X6
+	VPUNPCKHWD     194(R12)(CX*1), X6, X6
+	VPUNPCKHDQ     X4, X3, X3
+	VPUNPCKHDQ     X6, X5, X5
+	VPUNPCKHQDQ    X5, X3, X3
+	VCVTPH2PS      X3, Y3
+	VMOVDQU        Y3, 128(SP)
+	VBROADCASTI128 16(DX), Y3
+	VBROADCASTI128 112(DX), Y4
+	VBROADCASTI128 (R10), Y5
+	VBROADCASTI128 (R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 128(R10), Y6
+	VBROADCASTI128 128(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x04, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     (BX)
-	PREFETCHT1     64(BX)
-	PREFETCHT1     128(BX)
-	PREFETCHT1     192(BX)
-	PREFETCHT1     256(BX)
-	PREFETCHT1     320(BX)
-	PREFETCHT1     384(BX)
-	PREFETCHT1     448(BX)
-	PREFETCHT1     512(BX)
-	PREFETCHT1     576(BX)
-	PREFETCHT1     640(BX)
-	PREFETCHT1     704(BX)
-	PREFETCHT1     768(BX)
-	PREFETCHT1     832(BX)
-	PREFETCHT1     896(BX)
-	PREFETCHT1     960(BX)
-	PREFETCHT1     1024(BX)
-	PREFETCHT1     1088(BX)
-	PREFETCHT1     1152(BX)
-	PREFETCHT1     1216(BX)
-	PREFETCHT1     1280(BX)
-	PREFETCHT1     1344(BX)
-	PREFETCHT1     1408(BX)
-	PREFETCHT1     1472(BX)
-	PREFETCHT1     1536(BX)
-	PREFETCHT1     1600(BX)
-	PREFETCHT1     1664(BX)
-	ADDQ           $+1680, BX
-	VBROADCASTI128 192(R10), Y1
-	VINSERTI128    $0x01, 192(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 192(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 192(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 192(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 192(R12), Y3, Y3
-	VBROADCASTI128 192(R11), Y4
-	VINSERTI128    $0x01, 192(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VMOVDQU        Y4, (SP)
-	VMOVDQU        Y2, 32(SP)
-	VMOVDQU        Y5, 64(SP)
-	VMOVDQU        Y1, 96(SP)
-	VXORPS         Y1, Y1, Y1
-	VPINSRW        $0x00, 208(R10), X1, X1
-	VPINSRW        $0x01, 208(R10)(CX*1), X1, X1
-	VPINSRW        $0x02, 208(R10)(CX*2), X1, X1
-	VPINSRW        $0x03, 208(R11), X1, X1
-	VPINSRW        $0x04, 208(R11)(CX*1), X1, X1
-	VPINSRW        $0x05, 208(R11)(CX*2), X1, X1
-	VPINSRW        $0x06, 208(R12), X1, X1
-	VPINSRW        $0x07, 208(R12)(CX*1), X1, X1
-	VCVTPH2PS      X1, Y1
-	VMOVDQU        Y1, 128(SP)
-	VBROADCASTI128 128(R10), Y1
-	VINSERTI128    $0x01, 128(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 128(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 128(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 128(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 128(R12), Y3, Y3
-	VBROADCASTI128 128(R11), Y4
-	VINSERTI128    $0x01, 128(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VBROADCASTI128 (R10), Y3
-	VINSERTI128    $0x01, (R11)(CX*1), Y3, Y3
 	VBROADCASTI128 (R10)(CX*1), Y6
-	VINSERTI128    $0x01, (R11)(CX*2), Y6, Y6
-	VBROADCASTI128 (R10)(CX*2), Y7
-	VINSERTI128    $0x01, (R12), Y7, Y7
-	VBROADCASTI128 (R11), Y8
-	VINSERTI128    $0x01, (R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x04, Y4, Y10
+	VBROADCASTI128 (R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 128(R10)(CX*1), Y8
+	VBROADCASTI128 128(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x04, Y8, Y10
 	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   16(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x04, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   20(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x04, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   24(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x04, Y1, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   28(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 192(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPAND          constantsY<>+384(SB), Y4, Y8
-	VPOR           Y8, Y7, Y7
-	VPBROADCASTD   112(DX), Y8
-	VPMADDUBSW     Y8, Y7, Y8
+	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y2, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   116(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       constantsY<>+192(SB), Y8, Y8
-	VPSRLW         $0x04, Y9, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y5, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   120(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
-	VPSRLW         $0x04, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y3, Y3
-	VPBROADCASTD   124(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPADDW         Y6, Y7, Y7
-	VPMADDWD       constantsY<>+192(SB), Y7, Y7
-	VPADDD         Y7, Y8, Y8
-	VMOVDQU        Y8, 320(SP)
-	VBROADCASTI128 32(R10), Y3
-	VINSERTI128    $0x01, 32(R11)(CX*1), Y3, Y3
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	PREFETCHT1     64(BX)
+	VBROADCASTI128 (R10)(CX*2), Y5
+	VBROADCASTI128 (R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 128(R10)(CX*2), Y6
+	VBROADCASTI128 128(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x04, Y6, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     128(BX)
+	VBROADCASTI128 (R11), Y6
+	VBROADCASTI128 (R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 128(R11), Y10
+	VBROADCASTI128 128(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x04, Y10, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPOR           Y12, Y11, Y11
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 192(SP)
+	VMOVDQU        Y3, 320(SP)
+	VBROADCASTI128 64(DX), Y3
+	VBROADCASTI128 160(DX), Y4
+	PREFETCHT1     192(BX)
+	VBROADCASTI128 32(R10), Y5
+	VBROADCASTI128 32(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 128(R10), Y6
+	VBROADCASTI128 128(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x02, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     256(BX)
 	VBROADCASTI128 32(R10)(CX*1), Y6
-	VINSERTI128    $0x01, 32(R11)(CX*2), Y6, Y6
-	VBROADCASTI128 32(R10)(CX*2), Y7
-	VINSERTI128    $0x01, 32(R12), Y7, Y7
-	VBROADCASTI128 32(R11), Y8
-	VINSERTI128    $0x01, 32(R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x02, Y4, Y10
+	VBROADCASTI128 32(R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 128(R10)(CX*1), Y8
+	VBROADCASTI128 128(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x02, Y8, Y10
 	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   64(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x02, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   68(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x02, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   72(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x02, Y1, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   76(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 256(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPSRLW         $0x02, Y4, Y4
-	VPAND          constantsY<>+384(SB), Y4, Y4
-	VPOR           Y4, Y7, Y7
-	VPBROADCASTD   160(DX), Y4
-	VPMADDUBSW     Y4, Y7, Y4
+	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPSRLW         $0x02, Y2, Y2
-	VPAND          constantsY<>+384(SB), Y2, Y2
-	VPOR           Y2, Y6, Y6
-	VPBROADCASTD   164(DX), Y2
-	VPMADDUBSW     Y2, Y6, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VPSRLW         $0x04, Y9, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y5, Y5
-	VPOR           Y5, Y2, Y2
-	VPBROADCASTD   168(DX), Y5
-	VPMADDUBSW     Y5, Y2, Y5
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y2, Y2
-	VPBROADCASTD   172(DX), Y1
-	VPMADDUBSW     Y1, Y2, Y1
-	VPADDW         Y1, Y5, Y5
-	VPMADDWD       constantsY<>+192(SB), Y5, Y5
-	VPADDD         Y5, Y4, Y4
-	VMOVDQU        Y4, 384(SP)
-	VBROADCASTI128 144(R10), Y1
-	VINSERTI128    $0x01, 144(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 144(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 144(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 144(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 144(R12), Y3, Y3
-	VBROADCASTI128 144(R11), Y4
-	VINSERTI128    $0x01, 144(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VBROADCASTI128 16(R10), Y3
-	VINSERTI128    $0x01, 16(R11)(CX*1), Y3, Y3
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	VBROADCASTI128 32(R10)(CX*2), Y5
+	VBROADCASTI128 32(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 128(R10)(CX*2), Y6
+	VBROADCASTI128 128(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x02, Y6, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     320(BX)
+	VBROADCASTI128 32(R11), Y6
+	VBROADCASTI128 32(R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 128(R11), Y10
+	VBROADCASTI128 128(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x02, Y10, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPOR           Y12, Y11, Y11
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 256(SP)
+	VMOVDQU        Y3, 384(SP)
+	VBROADCASTI128 32(DX), Y3
+	VBROADCASTI128 128(DX), Y4
+	PREFETCHT1     384(BX)
+	VBROADCASTI128 16(R10), Y5
+	VBROADCASTI128 16(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 144(R10), Y6
+	VBROADCASTI128 144(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x04, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     448(BX)
 	VBROADCASTI128 16(R10)(CX*1), Y6
-	VINSERTI128    $0x01, 16(R11)(CX*2), Y6, Y6
-	VBROADCASTI128 16(R10)(CX*2), Y7
-	VINSERTI128    $0x01, 16(R12), Y7, Y7
-	VBROADCASTI128 16(R11), Y8
-	VINSERTI128    $0x01, 16(R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x04, Y4, Y10
+	VBROADCASTI128 16(R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 144(R10)(CX*1), Y8
+	VBROADCASTI128 144(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x04, Y8, Y10
 	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   32(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x04, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   36(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x04, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   40(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x04, Y1, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   44(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 224(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPAND          constantsY<>+384(SB), Y4, Y8
-	VPOR           Y8, Y7, Y7
-	VPBROADCASTD   128(DX), Y8
-	VPMADDUBSW     Y8, Y7, Y8
+	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y2, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   132(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       constantsY<>+192(SB), Y8, Y8
-	VPSRLW         $0x04, Y9, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y5, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   136(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
-	VPSRLW         $0x04, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y3, Y3
-	VPBROADCASTD   140(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPADDW         Y6, Y7, Y7
-	VPMADDWD       constantsY<>+192(SB), Y7, Y7
-	VPADDD         Y7, Y8, Y8
-	VMOVDQU        Y8, 352(SP)
-	VBROADCASTI128 48(R10), Y3
-	VINSERTI128    $0x01, 48(R11)(CX*1), Y3, Y3
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	PREFETCHT1     512(BX)
+	VBROADCASTI128 16(R10)(CX*2), Y5
+	VBROADCASTI128 16(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 144(R10)(CX*2), Y6
+	VBROADCASTI128 144(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x04, Y6, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     576(BX)
+	VBROADCASTI128 16(R11), Y6
+	VBROADCASTI128 16(R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 144(R11), Y10
+	VBROADCASTI128 144(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x04, Y10, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPOR           Y12, Y11, Y11
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 224(SP)
+	VMOVDQU        Y3, 352(SP)
+	VBROADCASTI128 80(DX), Y3
+	VBROADCASTI128 176(DX), Y4
+	VBROADCASTI128 48(R10), Y5
+	VBROADCASTI128 48(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 144(R10), Y6
+	VBROADCASTI128 144(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x02, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     640(BX)
 	VBROADCASTI128 48(R10)(CX*1), Y6
-	VINSERTI128    $0x01, 48(R11)(CX*2), Y6, Y6
-	VBROADCASTI128 48(R10)(CX*2), Y7
-	VINSERTI128    $0x01, 48(R12), Y7, Y7
-	VBROADCASTI128 48(R11), Y8
-	VINSERTI128    $0x01, 48(R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x02, Y4, Y10
+	VBROADCASTI128 48(R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 144(R10)(CX*1), Y8
+	VBROADCASTI128 144(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x02, Y8, Y10
 	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   80(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x02, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   84(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x02, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   88(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x02, Y1, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   92(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 288(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPSRLW         $0x02, Y4, Y4
-	VPAND          constantsY<>+384(SB), Y4, Y4
-	VPOR           Y4, Y7, Y7
-	VPBROADCASTD   176(DX), Y4
-	VPMADDUBSW     Y4, Y7, Y4
+	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPSRLW         $0x02, Y2, Y2
-	VPAND          constantsY<>+384(SB), Y2, Y2
-	VPOR           Y2, Y6, Y6
-	VPBROADCASTD   180(DX), Y2
-	VPMADDUBSW     Y2, Y6, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VPSRLW         $0x04, Y9, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y5, Y5
-	VPOR           Y5, Y2, Y2
-	VPBROADCASTD   184(DX), Y5
-	VPMADDUBSW     Y5, Y2, Y5
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y2, Y2
-	VPBROADCASTD   188(DX), Y1
-	VPMADDUBSW     Y1, Y2, Y1
-	VPADDW         Y1, Y5, Y5
-	VPMADDWD       constantsY<>+192(SB), Y5, Y5
-	VPADDD         Y5, Y4, Y4
-	VMOVDQU        Y4, 416(SP)
-	VMOVDQU        192(SP), Y2
-	VPBROADCASTD   4(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        (SP), Y3
-	VPSLLD         $0x18, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	PREFETCHT1     704(BX)
+	VBROADCASTI128 48(R10)(CX*2), Y5
+	VBROADCASTI128 48(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 144(R10)(CX*2), Y6
+	VBROADCASTI128 144(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x02, Y6, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     768(BX)
+	VBROADCASTI128 48(R11), Y6
+	VBROADCASTI128 48(R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 144(R11), Y10
+	VBROADCASTI128 144(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x02, Y10, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPOR           Y12, Y11, Y11
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 288(SP)
+	VMOVDQU        Y3, 416(SP)
+	VMOVDQU        192(SP), Y3
+	VPBROADCASTD   4(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        (SP), Y5
+	VPSLLD         $0x18, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   (DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   (DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        224(SP), Y2
-	VPBROADCASTD   8(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        (SP), Y3
-	VPSLLD         $0x10, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        224(SP), Y3
+	VPBROADCASTD   8(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        (SP), Y5
+	VPSLLD         $0x10, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   (DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   (DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        256(SP), Y2
-	VPBROADCASTD   52(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        (SP), Y3
-	VPSLLD         $0x08, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        256(SP), Y3
+	VPBROADCASTD   52(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        (SP), Y5
+	VPSLLD         $0x08, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   48(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   48(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        288(SP), Y2
-	VPBROADCASTD   56(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        (SP), Y3
-	VPSLLD         $0x00, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        288(SP), Y3
+	VPBROADCASTD   56(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        (SP), Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   48(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   48(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        320(SP), Y2
-	VPBROADCASTD   100(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x18, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        320(SP), Y3
+	VPBROADCASTD   100(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        32(SP), Y5
+	VPSLLD         $0x18, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   96(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   96(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        352(SP), Y2
-	VPBROADCASTD   104(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x10, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        352(SP), Y3
+	VPBROADCASTD   104(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        32(SP), Y5
+	VPSLLD         $0x10, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   96(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   96(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        384(SP), Y2
-	VPBROADCASTD   148(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x08, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        384(SP), Y3
+	VPBROADCASTD   148(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        32(SP), Y5
+	VPSLLD         $0x08, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   144(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   144(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        416(SP), Y2
-	VPBROADCASTD   152(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        32(SP), Y3
-	VPSLLD         $0x00, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        416(SP), Y3
+	VPBROADCASTD   152(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        32(SP), Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   144(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   144(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VBROADCASTI128 160(R10), Y1
-	VINSERTI128    $0x01, 160(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 160(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 160(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 160(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 160(R12), Y3, Y3
-	VBROADCASTI128 160(R11), Y4
-	VINSERTI128    $0x01, 160(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VBROADCASTI128 64(R10), Y3
-	VINSERTI128    $0x01, 64(R11)(CX*1), Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VBROADCASTI128 208(DX), Y3
+	VBROADCASTI128 304(DX), Y4
+	PREFETCHT1     832(BX)
+	VBROADCASTI128 64(R10), Y5
+	VBROADCASTI128 64(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 160(R10), Y6
+	VBROADCASTI128 160(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x04, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     896(BX)
 	VBROADCASTI128 64(R10)(CX*1), Y6
-	VINSERTI128    $0x01, 64(R11)(CX*2), Y6, Y6
-	VBROADCASTI128 64(R10)(CX*2), Y7
-	VINSERTI128    $0x01, 64(R12), Y7, Y7
-	VBROADCASTI128 64(R11), Y8
-	VINSERTI128    $0x01, 64(R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x04, Y4, Y10
+	VBROADCASTI128 64(R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 160(R10)(CX*1), Y8
+	VBROADCASTI128 160(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x04, Y8, Y10
 	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   208(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x04, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   212(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x04, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   216(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x04, Y1, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   220(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 192(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPAND          constantsY<>+384(SB), Y4, Y8
-	VPOR           Y8, Y7, Y7
-	VPBROADCASTD   304(DX), Y8
-	VPMADDUBSW     Y8, Y7, Y8
+	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y2, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   308(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       constantsY<>+192(SB), Y8, Y8
-	VPSRLW         $0x04, Y9, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y5, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   312(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
-	VPSRLW         $0x04, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y3, Y3
-	VPBROADCASTD   316(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPADDW         Y6, Y7, Y7
-	VPMADDWD       constantsY<>+192(SB), Y7, Y7
-	VPADDD         Y7, Y8, Y8
-	VMOVDQU        Y8, 320(SP)
-	VBROADCASTI128 96(R10), Y3
-	VINSERTI128    $0x01, 96(R11)(CX*1), Y3, Y3
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	PREFETCHT1     960(BX)
+	VBROADCASTI128 64(R10)(CX*2), Y5
+	VBROADCASTI128 64(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 160(R10)(CX*2), Y6
+	VBROADCASTI128 160(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x04, Y6, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	VBROADCASTI128 64(R11), Y6
+	VBROADCASTI128 64(R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 160(R11), Y10
+	VBROADCASTI128 160(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x04, Y10, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPOR           Y12, Y11, Y11
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 192(SP)
+	VMOVDQU        Y3, 320(SP)
+	VBROADCASTI128 256(DX), Y3
+	VBROADCASTI128 352(DX), Y4
+	PREFETCHT1     1024(BX)
+	VBROADCASTI128 96(R10), Y5
+	VBROADCASTI128 96(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 160(R10), Y6
+	VBROADCASTI128 160(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x02, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     1088(BX)
 	VBROADCASTI128 96(R10)(CX*1), Y6
-	VINSERTI128    $0x01, 96(R11)(CX*2), Y6, Y6
-	VBROADCASTI128 96(R10)(CX*2), Y7
-	VINSERTI128    $0x01, 96(R12), Y7, Y7
-	VBROADCASTI128 96(R11), Y8
-	VINSERTI128    $0x01, 96(R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x02, Y4, Y10
+	VBROADCASTI128 96(R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 160(R10)(CX*1), Y8
+	VBROADCASTI128 160(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x02, Y8, Y10
 	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   256(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x02, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   260(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x02, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   264(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x02, Y1, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   268(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 256(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPSRLW         $0x02, Y4, Y4
-	VPAND          constantsY<>+384(SB), Y4, Y4
-	VPOR           Y4, Y7, Y7
-	VPBROADCASTD   352(DX), Y4
-	VPMADDUBSW     Y4, Y7, Y4
+	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPSRLW         $0x02, Y2, Y2
-	VPAND          constantsY<>+384(SB), Y2, Y2
-	VPOR           Y2, Y6, Y6
-	VPBROADCASTD   356(DX), Y2
-	VPMADDUBSW     Y2, Y6, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VPSRLW         $0x04, Y9, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y5, Y5
-	VPOR           Y5, Y2, Y2
-	VPBROADCASTD   360(DX), Y5
-	VPMADDUBSW     Y5, Y2, Y5
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y2, Y2
-	VPBROADCASTD   364(DX), Y1
-	VPMADDUBSW     Y1, Y2, Y1
-	VPADDW         Y1, Y5, Y5
-	VPMADDWD       constantsY<>+192(SB), Y5, Y5
-	VPADDD         Y5, Y4, Y4
-	VMOVDQU        Y4, 384(SP)
-	VBROADCASTI128 176(R10), Y1
-	VINSERTI128    $0x01, 176(R11)(CX*1), Y1, Y1
-	VBROADCASTI128 176(R10)(CX*1), Y2
-	VINSERTI128    $0x01, 176(R11)(CX*2), Y2, Y2
-	VBROADCASTI128 176(R10)(CX*2), Y3
-	VINSERTI128    $0x01, 176(R12), Y3, Y3
-	VBROADCASTI128 176(R11), Y4
-	VINSERTI128    $0x01, 176(R12)(CX*1), Y4, Y4
-	VPUNPCKLDQ     Y2, Y1, Y5
-	VPUNPCKHDQ     Y2, Y1, Y1
-	VPUNPCKLDQ     Y4, Y3, Y2
-	VPUNPCKHDQ     Y4, Y3, Y3
-	VPUNPCKLQDQ    Y2, Y5, Y4
-	VPUNPCKHQDQ    Y2, Y5, Y2
-	VPUNPCKLQDQ    Y3, Y1, Y5
-	VPUNPCKHQDQ    Y3, Y1, Y1
-	VBROADCASTI128 80(R10), Y3
-	VINSERTI128    $0x01, 80(R11)(CX*1), Y3, Y3
-	VBROADCASTI128 80(R10)(CX*1), Y6
-	VINSERTI128    $0x01, 80(R11)(CX*2), Y6, Y6
-	VBROADCASTI128 80(R10)(CX*2), Y7
-	VINSERTI128    $0x01, 80(R12), Y7, Y7
-	VBROADCASTI128 80(R11), Y8
-	VINSERTI128    $0x01, 80(R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x04, Y4, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   224(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x04, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   228(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x04, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   232(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x04, Y1, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   236(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 224(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPAND          constantsY<>+384(SB), Y4, Y8
-	VPOR           Y8, Y7, Y7
-	VPBROADCASTD   320(DX), Y8
-	VPMADDUBSW     Y8, Y7, Y8
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y2, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   324(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       constantsY<>+192(SB), Y8, Y8
-	VPSRLW         $0x04, Y9, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPAND          constantsY<>+384(SB), Y5, Y7
-	VPOR           Y7, Y6, Y6
-	VPBROADCASTD   328(DX), Y7
-	VPMADDUBSW     Y7, Y6, Y7
-	VPSRLW         $0x04, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y3, Y3
-	VPAND          constantsY<>+384(SB), Y1, Y6
-	VPOR           Y6, Y3, Y3
-	VPBROADCASTD   332(DX), Y6
-	VPMADDUBSW     Y6, Y3, Y6
-	VPADDW         Y6, Y7, Y7
-	VPMADDWD       constantsY<>+192(SB), Y7, Y7
-	VPADDD         Y7, Y8, Y8
-	VMOVDQU        Y8, 352(SP)
-	VBROADCASTI128 112(R10), Y3
-	VINSERTI128    $0x01, 112(R11)(CX*1), Y3, Y3
-	VBROADCASTI128 112(R10)(CX*1), Y6
-	VINSERTI128    $0x01, 112(R11)(CX*2), Y6, Y6
-	VBROADCASTI128 112(R10)(CX*2), Y7
-	VINSERTI128    $0x01, 112(R12), Y7, Y7
-	VBROADCASTI128 112(R11), Y8
-	VINSERTI128    $0x01, 112(R12)(CX*1), Y8, Y8
-	VPUNPCKLDQ     Y6, Y3, Y9
-	VPUNPCKHDQ     Y6, Y3, Y3
-	VPUNPCKLDQ     Y8, Y7, Y6
-	VPUNPCKHDQ     Y8, Y7, Y7
-	VPUNPCKLQDQ    Y6, Y9, Y8
-	VPUNPCKHQDQ    Y6, Y9, Y6
-	VPUNPCKLQDQ    Y7, Y3, Y9
-	VPUNPCKHQDQ    Y7, Y3, Y3
-	VPAND          constantsY<>+224(SB), Y8, Y7
-	VPSLLW         $0x02, Y4, Y10
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	PREFETCHT1     1152(BX)
+	VBROADCASTI128 96(R10)(CX*2), Y5
+	VBROADCASTI128 96(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 160(R10)(CX*2), Y6
+	VBROADCASTI128 160(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x02, Y6, Y10
 	VPAND          constantsY<>+384(SB), Y10, Y10
-	VPOR           Y10, Y7, Y7
-	VPBROADCASTD   272(DX), Y10
-	VPMADDUBSW     Y10, Y7, Y10
-	VPAND          constantsY<>+224(SB), Y6, Y7
-	VPSLLW         $0x02, Y2, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   276(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPADDW         Y11, Y10, Y10
-	VPMADDWD       constantsY<>+192(SB), Y10, Y10
-	VPAND          constantsY<>+224(SB), Y9, Y7
-	VPSLLW         $0x02, Y5, Y11
-	VPAND          constantsY<>+384(SB), Y11, Y11
-	VPOR           Y11, Y7, Y7
-	VPBROADCASTD   280(DX), Y11
-	VPMADDUBSW     Y11, Y7, Y11
-	VPAND          constantsY<>+224(SB), Y3, Y7
-	VPSLLW         $0x02, Y1, Y12
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     1216(BX)
+	VBROADCASTI128 96(R11), Y6
+	VBROADCASTI128 96(R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 160(R11), Y10
+	VBROADCASTI128 160(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x02, Y10, Y12
 	VPAND          constantsY<>+384(SB), Y12, Y12
-	VPOR           Y12, Y7, Y7
-	VPBROADCASTD   284(DX), Y12
-	VPMADDUBSW     Y12, Y7, Y12
-	VPADDW         Y12, Y11, Y11
-	VPMADDWD       constantsY<>+192(SB), Y11, Y11
-	VPADDD         Y11, Y10, Y10
-	VMOVDQU        Y10, 288(SP)
-	VPSRLW         $0x04, Y8, Y7
-	VPAND          constantsY<>+224(SB), Y7, Y7
-	VPSRLW         $0x02, Y4, Y4
-	VPAND          constantsY<>+384(SB), Y4, Y4
-	VPOR           Y4, Y7, Y7
-	VPBROADCASTD   368(DX), Y4
-	VPMADDUBSW     Y4, Y7, Y4
+	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
-	VPAND          constantsY<>+224(SB), Y6, Y6
-	VPSRLW         $0x02, Y2, Y2
-	VPAND          constantsY<>+384(SB), Y2, Y2
-	VPOR           Y2, Y6, Y6
-	VPBROADCASTD   372(DX), Y2
-	VPMADDUBSW     Y2, Y6, Y2
-	VPADDW         Y2, Y4, Y4
-	VPMADDWD       constantsY<>+192(SB), Y4, Y4
-	VPSRLW         $0x04, Y9, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y5, Y5
-	VPOR           Y5, Y2, Y2
-	VPBROADCASTD   376(DX), Y5
-	VPMADDUBSW     Y5, Y2, Y5
-	VPSRLW         $0x04, Y3, Y2
-	VPAND          constantsY<>+224(SB), Y2, Y2
-	VPSRLW         $0x02, Y1, Y1
-	VPAND          constantsY<>+384(SB), Y1, Y1
-	VPOR           Y1, Y2, Y2
-	VPBROADCASTD   380(DX), Y1
-	VPMADDUBSW     Y1, Y2, Y1
-	VPADDW         Y1, Y5, Y5
-	VPMADDWD       constantsY<>+192(SB), Y5, Y5
-	VPADDD         Y5, Y4, Y4
-	VMOVDQU        Y4, 416(SP)
-	VMOVDQU        192(SP), Y2
-	VPBROADCASTD   196(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        64(SP), Y3
-	VPSLLD         $0x18, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 256(SP)
+	VMOVDQU        Y3, 384(SP)
+	VBROADCASTI128 224(DX), Y3
+	VBROADCASTI128 320(DX), Y4
+	PREFETCHT1     1280(BX)
+	VBROADCASTI128 80(R10), Y5
+	VBROADCASTI128 80(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 176(R10), Y6
+	VBROADCASTI128 176(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x04, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	VBROADCASTI128 80(R10)(CX*1), Y6
+	VBROADCASTI128 80(R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 176(R10)(CX*1), Y8
+	VBROADCASTI128 176(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x04, Y8, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	PREFETCHT1     1344(BX)
+	VBROADCASTI128 80(R10)(CX*2), Y5
+	VBROADCASTI128 80(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 176(R10)(CX*2), Y6
+	VBROADCASTI128 176(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x04, Y6, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     1408(BX)
+	VBROADCASTI128 80(R11), Y6
+	VBROADCASTI128 80(R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 176(R11), Y10
+	VBROADCASTI128 176(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x04, Y10, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPOR           Y12, Y11, Y11
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 224(SP)
+	VMOVDQU        Y3, 352(SP)
+	VBROADCASTI128 272(DX), Y3
+	VBROADCASTI128 368(DX), Y4
+	PREFETCHT1     1472(BX)
+	VBROADCASTI128 112(R10), Y5
+	VBROADCASTI128 112(R11)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 176(R10), Y6
+	VBROADCASTI128 176(R11)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPAND          Y1, Y5, Y7
+	VPSLLW         $0x02, Y6, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y7, Y7
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     1536(BX)
+	VBROADCASTI128 112(R10)(CX*1), Y6
+	VBROADCASTI128 112(R11)(CX*2), Y8
+	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 176(R10)(CX*1), Y8
+	VBROADCASTI128 176(R11)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y1, Y6, Y9
+	VPSLLW         $0x02, Y8, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y9, Y7, Y8
+	VPUNPCKHDQ     Y9, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	VPMADDWD       Y2, Y8, Y8
+	VPUNPCKLDQ     Y6, Y5, Y7
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y7, Y7
+	VPMADDWD       Y2, Y7, Y7
+	PREFETCHT1     1600(BX)
+	VBROADCASTI128 112(R10)(CX*2), Y5
+	VBROADCASTI128 112(R12), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 176(R10)(CX*2), Y6
+	VBROADCASTI128 176(R12), Y9
+	VPBLENDD       $0xf0, Y9, Y6, Y6
+	VPAND          Y1, Y5, Y9
+	VPSLLW         $0x02, Y6, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y1, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VPMADDUBSW     Y3, Y9, Y9
+	VPMADDUBSW     Y4, Y5, Y5
+	PREFETCHT1     1664(BX)
+	VBROADCASTI128 112(R11), Y6
+	VBROADCASTI128 112(R12)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y6, Y6
+	VBROADCASTI128 176(R11), Y10
+	VBROADCASTI128 176(R12)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y10, Y10
+	VPAND          Y1, Y6, Y11
+	VPSLLW         $0x02, Y10, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPOR           Y12, Y11, Y11
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y1, Y6, Y6
+	VPSRLW         $0x02, Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPOR           Y10, Y6, Y6
+	VPMADDUBSW     Y3, Y11, Y11
+	VPMADDUBSW     Y4, Y6, Y6
+	VPUNPCKLDQ     Y11, Y9, Y3
+	VPUNPCKHDQ     Y11, Y9, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y2, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y2, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y8, Y5
+	VPUNPCKHQDQ    Y3, Y8, Y3
+	VPADDD         Y3, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y3
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        Y5, 288(SP)
+	VMOVDQU        Y3, 416(SP)
+	VMOVDQU        192(SP), Y3
+	VPBROADCASTD   196(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        64(SP), Y5
+	VPSLLD         $0x18, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   192(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   192(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        224(SP), Y2
-	VPBROADCASTD   200(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        64(SP), Y3
-	VPSLLD         $0x10, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        224(SP), Y3
+	VPBROADCASTD   200(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        64(SP), Y5
+	VPSLLD         $0x10, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   192(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   192(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        256(SP), Y2
-	VPBROADCASTD   244(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        64(SP), Y3
-	VPSLLD         $0x08, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        256(SP), Y3
+	VPBROADCASTD   244(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        64(SP), Y5
+	VPSLLD         $0x08, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   240(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   240(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        288(SP), Y2
-	VPBROADCASTD   248(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        64(SP), Y3
-	VPSLLD         $0x00, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        288(SP), Y3
+	VPBROADCASTD   248(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        64(SP), Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   240(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   240(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        320(SP), Y2
-	VPBROADCASTD   292(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x18, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        320(SP), Y3
+	VPBROADCASTD   292(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        96(SP), Y5
+	VPSLLD         $0x18, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   288(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   288(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        352(SP), Y2
-	VPBROADCASTD   296(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x10, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        352(SP), Y3
+	VPBROADCASTD   296(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        96(SP), Y5
+	VPSLLD         $0x10, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   288(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   288(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        384(SP), Y2
-	VPBROADCASTD   340(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x08, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        384(SP), Y3
+	VPBROADCASTD   340(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        96(SP), Y5
+	VPSLLD         $0x08, Y5, Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   336(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   336(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
-	VMOVDQU        416(SP), Y2
-	VPBROADCASTD   344(DX), Y1
-	VPADDD         Y1, Y2, Y2
-	VMOVDQU        96(SP), Y3
-	VPSLLD         $0x00, Y3, Y3
-	VPSRAD         $0x18, Y3, Y3
+	VFMADD231PS    Y5, Y3, Y0
+	VMOVDQU        416(SP), Y3
+	VPBROADCASTD   344(DX), Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        96(SP), Y5
+	VPSRAD         $0x18, Y5, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VBROADCASTSS   336(DX), Y4
+	VMULPS         Y4, Y5, Y5
 	VCVTDQ2PS      Y3, Y3
-	VMULPS         128(SP), Y3, Y3
-	VBROADCASTSS   336(DX), Y1
-	VMULPS         Y1, Y3, Y3
-	VCVTDQ2PS      Y2, Y2
-	VFMADD231PS    Y3, Y2, Y0
+	VFMADD231PS    Y5, Y3, Y0
+	ADDQ           $+1680, BX
 	ADDQ           $+384, DX
 	ADDQ           $+210, R10
 	ADDQ           $+210, R11
@@ -22342,7 +22458,15 @@ DATA constantsY<>+528(SB)/4, $0x3f3f3f3f
 DATA constantsY<>+532(SB)/4, $0x3f3f3f3f
 DATA constantsY<>+536(SB)/4, $0x3f3f3f3f
 DATA constantsY<>+540(SB)/4, $0x3f3f3f3f
-GLOBL constantsY<>(SB), RODATA|NOPTR, $544
+DATA constantsY<>+544(SB)/4, $0x000000ff
+DATA constantsY<>+548(SB)/4, $0x000000ff
+DATA constantsY<>+552(SB)/4, $0x000000ff
+DATA constantsY<>+556(SB)/4, $0x000000ff
+DATA constantsY<>+560(SB)/4, $0x000000ff
+DATA constantsY<>+564(SB)/4, $0x000000ff
+DATA constantsY<>+568(SB)/4, $0x000000ff
+DATA constantsY<>+572(SB)/4, $0x000000ff
+GLOBL constantsY<>(SB), RODATA|NOPTR, $576
 
 DATA levelsY<>+0(SB)/1, $0x01
 DATA levelsY<>+1(SB)/1, $0x18

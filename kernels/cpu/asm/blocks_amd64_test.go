@@ -54,6 +54,7 @@ func BenchmarkBlocked(b *testing.B) {
 				s := quickest(b, func() { k.Unpack[c](n/per, per, &w[0], &bytes[0]) })
 				b.ReportMetric(s*1e9/n, "ns/block")
 			})
+			benchRows(b, fmt.Sprintf("%s/rows/%d", name, c), k, c, per, x, y, bytes)
 			if k.Row[c] == nil {
 				continue
 			}
@@ -64,6 +65,26 @@ func BenchmarkBlocked(b *testing.B) {
 			})
 		}
 	}
+}
+
+// benchRows times what reads a panel of rows, of 16 blocks each.
+func benchRows(b *testing.B, name string, k Kernels, c Coding, per int, x []byte, y []float32, bytes []byte) {
+	if k.UnpackRows[c] == nil {
+		return
+	}
+	const n = 16
+	size := map[Coding]int{Q8_0: 34, Q4_0: 18, Q4K: 144, Q6K: 210}[c]
+	stride := n / per * size
+	w := make([]byte, Panel*stride)
+	b.Run(name+"/unpack", func(b *testing.B) {
+		s := quickest(b, func() { k.UnpackRows[c](n/per, &w[0], stride, &bytes[0]) })
+		b.ReportMetric(s*1e9/n, "ns/block")
+	})
+	b.Run(name+"/row", func(b *testing.B) {
+		s := quickest(b, func() { k.RowTimesRows[c](n/per, &x[0], &w[0], stride, &y[0], nil) })
+		b.ReportMetric(s*1e9/n, "ns/block")
+		b.ReportMetric(float64(len(w))/s/1e9, "GB/s")
+	})
 }
 
 // What packed weights become, and blocks of activations, is what the Go loops make

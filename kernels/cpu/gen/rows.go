@@ -33,6 +33,7 @@ type fileRows struct {
 	at     []Register // thirds of the rows
 	stride Register
 	room   []Mem // vectors in memory
+	masks  map[uint32]VecVirtual
 }
 
 // The places in room: of halves, the first four are scales as they are stored.
@@ -44,7 +45,7 @@ const (
 )
 
 func (s isa) fileRows(c rowCoding, at []Register, stride Register) *fileRows {
-	r := &fileRows{isa: s, rowCoding: c, at: at, stride: stride}
+	r := &fileRows{isa: s, rowCoding: c, at: at, stride: stride, masks: map[uint32]VecVirtual{}}
 	vectors := map[scaling]int{small: roomSums, halves: roomSums + 8}[c.scales]
 	if vectors == 0 {
 		return r
@@ -62,13 +63,21 @@ func (r *fileRows) from(i, disp int) Mem {
 	return m
 }
 
+// pair gives 16 bytes of row i in the lower half of a vector, and of row i+4:
+// inserting a half that is in memory takes twice as long as this.
+func (r *fileRows) pair(i, disp int) VecVirtual {
+	v, w := r.reg(), r.reg()
+	VBROADCASTI128(r.from(i, disp), v)
+	VBROADCASTI128(r.from(i+4, disp), w)
+	VPBLENDD(Imm(0xf0), w, v, v)
+	return v
+}
+
 // words gives four vectors: word i of 16 bytes of every row.
 func (r *fileRows) words(disp int) (w [4]VecVirtual) {
 	var q [4]VecVirtual
 	for i := range q {
-		q[i] = r.reg()
-		VBROADCASTI128(r.from(i, disp), q[i]) // as quick as half of it, and of a whole register
-		VINSERTI128(Imm(1), r.from(i+4, disp), q[i], q[i])
+		q[i] = r.pair(i, disp)
 	}
 	var low, high [2]VecVirtual
 	for i := range low {
@@ -86,27 +95,48 @@ func (r *fileRows) words(disp int) (w [4]VecVirtual) {
 	return w
 }
 
+// hold keeps masks in registers, since reading memory is what there is much of.
+func (r *fileRows) hold(masks ...uint32) {
+	for _, m := range masks {
+		r.masks[m] = r.all(r.bits(m))
+	}
+}
+
 // bitsOf gives the bits of mask, of v shifted to the right by n.
 func (r *fileRows) bitsOf(v VecVirtual, n int, mask uint32) VecVirtual {
+	var m Op = r.bits(mask).Mem
+	if held, ok := r.masks[mask]; ok {
+		m = held
+	}
 	t := r.moved(v, n)
-	if t != v {
-		VPAND(r.bits(mask).Mem, t, t)
+	if t == v {
+		t = r.reg()
+		VPAND(m, v, t)
 		return t
 	}
-	t = r.reg()
-	VPAND(r.bits(mask).Mem, v, t)
+	VPAND(m, t, t)
 	return t
 }
 
 // half gives the number, f16, at a place of every row.
 func (r *fileRows) half(disp int) VecVirtual {
-	v := r.reg()
-	r.zero(v)
-	for i := range r.lanes() {
-		VPINSRW(Imm(uint64(i)), r.from(i, disp), v.AsX(), v.AsX())
+	words, doubles, quads := VPUNPCKLWD, VPUNPCKLDQ, VPUNPCKLQDQ
+	if disp+16 > r.size { // the last of 16 bytes
+		disp -= 14
+		words, doubles, quads = VPUNPCKHWD, VPUNPCKHDQ, VPUNPCKHQDQ
 	}
-	VCVTPH2PS(v.AsX(), v)
-	return v
+	var v [4]VecVirtual
+	for i := range v {
+		v[i] = XMM()
+		VMOVDQU(r.from(2*i, disp), v[i])
+		words(r.from(2*i+1, disp), v[i], v[i])
+	}
+	doubles(v[1], v[0], v[0])
+	doubles(v[3], v[2], v[2])
+	quads(v[2], v[0], v[0])
+	y := r.reg()
+	VCVTPH2PS(v[0], y)
+	return y
 }
 
 // halfOf gives the number, f16, in the low bits of the words of v.
@@ -158,8 +188,12 @@ func (r *fileRows) scale(b, h int) (scale, low VecVirtual) {
 		var v [2]VecVirtual
 		for i := range v {
 			v[i] = r.kept(roomScales + b/4*2 + i)
-			VPSLLD(Imm(uint64(24-8*(b%4))), v[i], v[i])
-			VPSRLD(Imm(24), v[i], v[i])
+			if b%4 > 0 {
+				VPSRLD(Imm(uint64(b%4*8)), v[i], v[i])
+			}
+			if b%4 < 3 {
+				VPAND(r.bits(0xff).Mem, v[i], v[i])
+			}
 			VCVTDQ2PS(v[i], v[i])
 			VMULPS(r.room[roomD+i], v[i], v[i])
 		}
@@ -167,73 +201,15 @@ func (r *fileRows) scale(b, h int) (scale, low VecVirtual) {
 	case halves:
 		i := 2*b + h
 		v := r.kept(roomScales + i/4)
-		VPSLLD(Imm(uint64(24-8*(i%4))), v, v)
+		if i%4 < 3 {
+			VPSLLD(Imm(uint64(24-i%4*8)), v, v)
+		}
 		VPSRAD(Imm(24), v, v)
 		VCVTDQ2PS(v, v)
 		VMULPS(r.room[roomD], v, v)
 		return v, nil
 	}
 	return r.half(0), nil
-}
-
-// codes calls f with the codes of every group of every block, in a register of
-// its own, and done for the blocks in order when all of their groups were.
-func (r *fileRows) codes(f func(b, g int, v VecVirtual), done func(b int)) {
-	const low = 0x0f0f0f0f
-	switch r.rowCoding.name {
-	case "Q8_0":
-		for p := range 2 {
-			for i, v := range r.words(2 + 16*p) {
-				f(0, 4*p+i, v)
-			}
-		}
-		done(0)
-	case "Q4_0":
-		w := r.words(2)
-		for i, v := range w {
-			f(0, i, r.bitsOf(v, 0, low))
-			f(0, 4+i, r.bitsOf(v, 4, low))
-		}
-		done(0)
-	case "Q4K":
-		for pair := range 4 {
-			for p := range 2 {
-				for i, v := range r.words(16 + 32*pair + 16*p) {
-					f(2*pair, 4*p+i, r.bitsOf(v, 0, low))
-					f(2*pair+1, 4*p+i, r.bitsOf(v, 4, low))
-				}
-			}
-			done(2 * pair)
-			done(2*pair + 1)
-		}
-	case "Q6K":
-		for part := range 2 {
-			r.sixes(4*part, f)
-			for b := range 4 {
-				done(4*part + b)
-			}
-		}
-	}
-}
-
-// sixes reads four blocks of q6_k: the low bits of a byte belong to one of the
-// first two, the high ones to one of the others, and pairs of bits are those of
-// one block each.
-func (r *fileRows) sixes(first int, f func(b, g int, v VecVirtual)) {
-	for p := range 2 {
-		upper := r.words(128 + first*8 + 16*p)
-		for side := range 2 {
-			codes := r.words(first*16 + 32*side + 16*p)
-			for n := range 2 {
-				for i, v := range codes {
-					b := 2*n + side
-					code := r.bitsOf(v, 4*n, 0x0f0f0f0f)
-					VPOR(r.bitsOf(upper[i], 2*b-4, 0x30303030), code, code)
-					f(first+b, 4*p+i, code)
-				}
-			}
-		}
-	}
 }
 
 // advance goes to the next super-block.

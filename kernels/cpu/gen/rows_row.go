@@ -8,68 +8,6 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-// eachRows goes through a panel of rows: begin for as many as a vector has
-// lanes, each for their n super-blocks, and end. The offset is that of the rows in a vector
-// of the panel's floats, in bytes.
-func (s isa) eachRows(c rowCoding, w, stride Register, begin func(offset Register, r *fileRows), each, end func()) {
-	offset, left := GP64(), GP64()
-	XORQ(offset, offset)
-	Label("group")
-	first := GP64()
-	MOVQ(w, first)
-	r := s.fileRows(c, thirds(first, stride, s.lanes()), stride)
-	LEAQ(Mem{Base: w, Index: stride, Scale: 8}, w)
-	Load(Param("n"), left)
-	begin(offset, r)
-	TESTQ(left, left)
-	JE(LabelRef("end"))
-	Label("super")
-	each()
-	r.advance()
-	DECQ(left)
-	JNE(LabelRef("super"))
-	Label("end")
-	end()
-	ADDQ(imm(s.bytes), offset)
-	CMPQ(offset, imm(4*panel))
-	JNE(LabelRef("group"))
-	VZEROUPPER()
-	RET()
-}
-
-// unpackRows makes of rows what unpack makes of panels.
-func (s isa) unpackRows(c rowCoding) {
-	name := "UnpackRows" + c.name + s.suffix
-	TEXT(name, NOSPLIT, "func(n int, w *byte, stride int, dst *byte)")
-	Doc(fmt.Sprintf("%s is the UnpackRows of that coding.", name))
-	Pragma("noescape")
-	w, stride, dst := Load(Param("w"), GP64()), Load(Param("stride"), GP64()), GP64()
-	room := c.kind.scales() + 32*panel
-	var r *fileRows
-	s.eachRows(c, w, stride, func(offset Register, of *fileRows) {
-		r = of
-		Load(Param("dst"), dst)
-		ADDQ(offset, dst)
-	}, func() {
-		r.begin()
-		r.codes(func(b, g int, v VecVirtual) {
-			if c.kind.signed {
-				VPXOR(s.bits(0x80808080).Mem, v, v)
-			}
-			VMOVDQU(v, Mem{Base: dst, Disp: b*room + c.kind.scales() + 4*panel*g})
-		}, func(b int) {
-			for h := range c.kind.halves {
-				scale, low := r.scale(b, h)
-				VMOVUPS(scale, Mem{Base: dst, Disp: b*room + 4*panel*h})
-				if low != nil {
-					VMOVUPS(low, Mem{Base: dst, Disp: b*room + 4*panel*(c.kind.halves+h)})
-				}
-			}
-		})
-		ADDQ(imm(c.per*room), dst)
-	}, func() {})
-}
-
 // rowTimesRows is one row of activations times a panel of rows.
 func (s isa) rowTimesRows(c rowCoding) {
 	name := "RowTimesRows" + c.name + s.suffix
@@ -81,19 +19,16 @@ func (s isa) rowTimesRows(c rowCoding) {
 	var sums rowSums
 	var at Register
 	s.eachRows(c, w, stride, func(offset Register, r *fileRows) {
-		sums = rowSums{fileRows: r, x: x, acc: s.reg(), of: map[[2]int]*rowSum{}}
+		sums = rowSums{fileRows: r, x: x, ahead: ahead, acc: s.reg()}
 		s.zero(sums.acc)
+		r.hold(0x0f0f0f0f, 0x00010001)
 		MOVQ(w, ahead) // the rows that follow
 		Load(Param("x"), x)
 		at = offset
 	}, func() {
-		bytes := s.lanes() * c.size
-		for line := 0; line < bytes; line += 64 {
-			PREFETCHT1(Mem{Base: ahead, Disp: line})
-		}
-		ADDQ(imm(bytes), ahead)
 		sums.begin()
-		sums.codes(sums.add, sums.done)
+		sums.super()
+		ADDQ(imm(s.lanes()*c.size), ahead)
 		ADDQ(imm(c.per*blockX), x)
 	}, func() {
 		TESTQ(bias, bias)
@@ -104,79 +39,190 @@ func (s isa) rowTimesRows(c rowCoding) {
 	})
 }
 
-// rowSums adds up the products of one row of activations with rows, for each block and half.
+// rowSums adds up the products of one row of activations with rows. What belongs to
+// a row lies side by side until it was multiplied: fewer numbers then change places.
 type rowSums struct {
 	*fileRows
-	x   Register
-	acc VecVirtual
-	of  map[[2]int]*rowSum
+	x, ahead Register
+	acc      VecVirtual
+	asked    int // times that ask was called for a super-block
 }
 
-// rowSum is a sum of products of whole numbers: pairs of them in i16 as long as
-// that is exact, and the whole.
-type rowSum struct {
-	pairs, whole VecVirtual
-	held, groups int
+// ask asks for a share of as much as a super-block of all rows takes, where what
+// follows the rows lies: a few lines at a time, since processors wait for few.
+func (a *rowSums) ask() {
+	times := map[int]int{1: 4, 8: 16}[a.per] // in all
+	if a.scales == halves {
+		times = 32
+	}
+	lines := (a.lanes()*a.size + 63) / 64
+	for l := a.asked * lines / times; l < (a.asked+1)*lines/times; l++ {
+		PREFETCHT1(Mem{Base: a.ahead, Disp: 64 * l})
+	}
+	a.asked++
+}
+
+// place is half h of block b.
+type place struct{ b, h int }
+
+// rowProduct is codes of 16 inputs of two rows, as pair has them, for place number
+// to, times those activations.
+type rowProduct struct {
+	to    int
+	codes VecVirtual
+	x     VecVirtual
 }
 
 func (a *rowSums) activations(b, disp int) Mem { return Mem{Base: a.x, Disp: b*blockX + disp} }
 
-// add adds the products of group g of block b.
-func (a *rowSums) add(b, g int, v VecVirtual) {
-	key := [2]int{b, g / 4 * (a.kind.halves - 1)}
-	s := a.of[key]
-	if s == nil {
-		s = &rowSum{}
-		a.of[key] = s
-	}
-	t := a.reg()
-	VPBROADCASTD(a.activations(b, 16+4*g), t)
-	if a.kind.signed {
-		VPSIGNB(v, t, t)
-		VPABSB(v, v)
-	}
-	VPMADDUBSW(t, v, t)
-	if s.held == 0 {
-		s.pairs = t
-	} else {
-		VPADDW(t, s.pairs, s.pairs)
-	}
-	s.groups++
-	all := s.groups == 8/a.kind.halves
-	if s.held++; s.held < a.exact() && !all {
-		return
-	}
-	s.held = 0
-	VPMADDWD(a.bits(0x00010001).Mem, s.pairs, s.pairs)
-	if s.whole == nil {
-		s.whole = s.pairs
-	} else {
-		VPADDD(s.pairs, s.whole, s.whole)
-	}
-	if all && a.kind.halves == 2 {
-		a.keep(roomSums+2*(b%4)+key[1], s.whole)
+// inputs gives activations 16p to 16p+15 of block b twice.
+func (a *rowSums) inputs(b, p int) VecVirtual {
+	v := a.reg()
+	VBROADCASTI128(a.activations(b, 16+16*p), v)
+	return v
+}
+
+// super adds a super-block.
+func (a *rowSums) super() {
+	const low = 0x0f0f0f0f
+	switch a.rowCoding.name {
+	case "Q8_0":
+		x := [2]VecVirtual{a.inputs(0, 0), a.inputs(0, 1)}
+		a.add(place{}, a.sums(1, func(i int) []rowProduct {
+			return []rowProduct{{0, a.pair(i, 2), x[0]}, {0, a.pair(i, 18), x[1]}}
+		})[0])
+	case "Q4_0":
+		x := [2]VecVirtual{a.inputs(0, 0), a.inputs(0, 1)}
+		a.add(place{}, a.sums(1, func(i int) []rowProduct {
+			v := a.pair(i, 2)
+			return []rowProduct{{0, a.bitsOf(v, 0, low), x[0]}, {0, a.bitsOf(v, 4, low), x[1]}}
+		})[0])
+	case "Q4K":
+		for b := 0; b < 8; b += 2 {
+			x := [2][2]VecVirtual{{a.inputs(b, 0), a.inputs(b+1, 0)}, {a.inputs(b, 1), a.inputs(b+1, 1)}}
+			sums := a.sums(2, func(i int) (list []rowProduct) {
+				for p := range 2 {
+					v := a.pair(i, 16+16*b+16*p)
+					list = append(list, rowProduct{0, a.bitsOf(v, 0, low), x[p][0]}, rowProduct{1, a.bitsOf(v, 4, low), x[p][1]})
+				}
+				return list
+			})
+			a.add(place{b: b}, sums[0])
+			a.add(place{b: b + 1}, sums[1])
+		}
+	case "Q6K":
+		a.sixes(0)
+		a.sixes(4)
 	}
 }
 
-// done adds the sums of block b, times their scales, and what code 0 stands for.
-func (a *rowSums) done(b int) {
-	for h := range a.kind.halves {
-		t, sum := a.reg(), a.of[[2]int{b, h}].whole
-		if a.kind.halves == 2 {
-			sum = a.kept(roomSums + 2*(b%4) + h)
+// sixes adds four blocks of q6_k: see codesOfSixes.
+func (a *rowSums) sixes(first int) {
+	for h := range 2 {
+		for side := range 2 {
+			x := [2]VecVirtual{a.inputs(first+side, h), a.inputs(first+side+2, h)}
+			sums := a.sums(2, func(i int) (list []rowProduct) {
+				v, upper := a.pair(i, 16*first+32*side+16*h), a.pair(i, 128+8*first+16*h)
+				for n := range 2 {
+					code := a.bitsOf(v, 4*n, 0x0f0f0f0f)
+					VPOR(a.bitsOf(upper, 2*(2*n+side)-4, 0x30303030), code, code)
+					list = append(list, rowProduct{n, code, x[n]})
+				}
+				return list
+			})
+			for n, v := range sums {
+				a.keep(roomSums+2*(2*n+side)+h, v)
+			}
 		}
-		if !a.kind.least && !a.kind.signed {
-			VPBROADCASTD(a.activations(b, 4+4*h), t)
-			VPADDD(t, sum, sum)
+	}
+	for b := range 4 {
+		for h := range 2 {
+			a.add(place{first + b, h}, a.kept(roomSums+2*b+h))
 		}
-		scale, low := a.scale(b, h)
-		VBROADCASTSS(a.activations(b, 0), t)
-		VMULPS(t, scale, scale)
-		VCVTDQ2PS(sum, sum)
-		VFMADD231PS(scale, sum, a.acc)
-		if low != nil {
-			VBROADCASTSS(a.activations(b, 4+4*h), t)
-			VFMADD231PS(t, low, a.acc)
+	}
+}
+
+// sums gives, for so many places, the sums of the products of rows i and i+4.
+func (a *rowSums) sums(places int, products func(i int) []rowProduct) []VecVirtual {
+	var halves [2][]VecVirtual // of rows 0, 1, 4 and 5, and the others
+	for two := range halves {
+		rows := [2][]VecVirtual{make([]VecVirtual, places), make([]VecVirtual, places)}
+		for i := range rows {
+			a.ask()
+			for _, p := range products(2*two + i) {
+				v := a.multiplied(p)
+				if sum := rows[i][p.to]; sum == nil {
+					rows[i][p.to] = v
+				} else {
+					a.plusWhole(v, sum, a.exact() > 1)
+				}
+			}
 		}
+		for n := range places {
+			v := a.folded(VPUNPCKLDQ, VPUNPCKHDQ, rows[0][n], rows[1][n], a.exact() > 1)
+			if a.exact() == 2 {
+				VPMADDWD(a.masks[0x00010001], v, v)
+			}
+			halves[two] = append(halves[two], v)
+		}
+	}
+	for n, v := range halves[0] {
+		v = a.folded(VPUNPCKLQDQ, VPUNPCKHQDQ, v, halves[1][n], a.exact() > 2)
+		if a.exact() > 2 {
+			VPMADDWD(a.masks[0x00010001], v, v)
+		}
+		halves[0][n] = v
+	}
+	return halves[0]
+}
+
+// multiplied gives sums of two products in i16, or, if more would not fit, of
+// four in i32.
+func (a *rowSums) multiplied(p rowProduct) VecVirtual {
+	if !a.kind.signed {
+		VPMADDUBSW(p.x, p.codes, p.codes)
+		return p.codes
+	}
+	t := a.reg()
+	VPSIGNB(p.codes, p.x, t)
+	VPABSB(p.codes, p.codes)
+	VPMADDUBSW(t, p.codes, t)
+	VPMADDWD(a.masks[0x00010001], t, t)
+	return t
+}
+
+// plusWhole adds v to sum, in i16 or i32.
+func (a *rowSums) plusWhole(v, sum VecVirtual, short bool) {
+	if short {
+		VPADDW(v, sum, sum)
+	} else {
+		VPADDD(v, sum, sum)
+	}
+}
+
+// folded adds what low and high give of two vectors.
+func (a *rowSums) folded(low, high func(...Op), v, w VecVirtual, short bool) VecVirtual {
+	l, h := a.reg(), a.reg()
+	low(w, v, l)
+	high(w, v, h)
+	a.plusWhole(h, l, short)
+	return l
+}
+
+// add adds the sums of a place, times their scales, and what code 0 stands for.
+func (a *rowSums) add(at place, sum VecVirtual) {
+	t := a.reg()
+	if !a.kind.least && !a.kind.signed {
+		VPBROADCASTD(a.activations(at.b, 4+4*at.h), t)
+		VPADDD(t, sum, sum)
+	}
+	scale, low := a.scale(at.b, at.h)
+	VBROADCASTSS(a.activations(at.b, 0), t)
+	VMULPS(t, scale, scale)
+	VCVTDQ2PS(sum, sum)
+	VFMADD231PS(scale, sum, a.acc)
+	if low != nil {
+		VBROADCASTSS(a.activations(at.b, 4+4*at.h), t)
+		VFMADD231PS(t, low, a.acc)
 	}
 }

@@ -207,8 +207,8 @@ func (p *blockProduct) bound() {
 }
 
 // rowPart is how many bytes of weights a part of one row's product has at most.
-// Processors take a while to fetch ahead at full speed.
-const rowPart = 160 << 10
+// Processors take a while to fetch ahead at full speed, and nothing asks for the first rows of a part.
+const rowPart = 640 << 10
 
 // guided returns where each of some parts of n units begins, and n: parts of at
 // most size, smaller ones at the end, so that no thread waits long for the last.

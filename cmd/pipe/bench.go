@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -130,6 +131,8 @@ func (f *benchFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sc
 	if err != nil {
 		return err
 	}
+	schema.Forget()
+	debug.FreeOSMemory() // as pipe run does: what evaluating documents took is not what a run has
 	if batch {
 		return &schema.Error{Pos: doc.Pipeline.Pos, Msg: "continues several texts at once, and pipe bench measures one: give one prompt; pipe plan says how long a token of several takes"}
 	}

@@ -309,6 +309,20 @@ func TestBlockLayouts(t *testing.T) {
 			t.Errorf("%v: %d bytes in panels, %d in rows", d, got, w.Bytes())
 		}
 	}
+	for tier, b := range backends(t, 1) {
+		for d, inRows := range map[ir.DType]bool{ir.Q8_0: true, ir.Q4_0: true, ir.Q4_K: true, ir.Q6_K: true, ir.Q5_K: false, ir.NF4: false} {
+			want := BN32
+			if tier == "avx512" { // by what else the processor has
+				continue
+			}
+			if inRows && tier == "avx2" { // as files have them, so that they are mapped
+				want = ""
+			}
+			if l := b.Layout("linear", op.LinearAttr{}, 1, ir.T(d, 96, 512)); l != want {
+				t.Errorf("%s: a weight in %v is to be laid out as %q, want %q", tier, d, l, want)
+			}
+		}
+	}
 	if l := b.Layout("linear", op.LinearAttr{Transpose: true}, 1, w); l != "" {
 		t.Errorf("a transposed weight is to be laid out as %q", l)
 	}

@@ -130,4 +130,3 @@ func (r *fileRows) sixes(first int, f func(b, g int, v VecVirtual)) {
 		}
 	}
 }
-

@@ -22,8 +22,8 @@ const (
 	dotPlace   = "VPDPBUSD"
 	dotName    = "VDPBF16PS"
 	dotOpcode  = 0x52
-	dotPlace2  = "AVX512VNNI"
-	dotFeature = "AVX512BF16"
+	placeNeeds = "AVX512VNNI"
+	dotNeeds   = "AVX512BF16"
 )
 
 var dotLine = regexp.MustCompile(`(?m)^\t` + dotPlace + `\s+Z(\d+), Z(\d+), Z(\d+)$`)
@@ -42,7 +42,7 @@ func encodePairs(file string) error {
 		b := evexF3(dotOpcode, r[2], r[1], r[0])
 		return fmt.Sprintf("\t// %s Z%d, Z%d, Z%d\n\tLONG $0x%02x%02x%02x%02x\n\tWORD $0x%02x%02x", dotName, r[0], r[1], r[2], b[3], b[2], b[1], b[0], b[5], b[4])
 	})
-	out = strings.ReplaceAll(out, dotPlace2, dotFeature)
+	out = strings.ReplaceAll(out, placeNeeds, dotNeeds)
 	if strings.Contains(out, dotPlace) {
 		return fmt.Errorf("%s: %s has operands other than vectors of 512 bits", file, dotPlace)
 	}

@@ -24,6 +24,9 @@ func TestLimits(t *testing.T) {
 	if best.byteAdds != nil && l.ByteOPs < l.FLOPs {
 		t.Errorf("%v multiply-adds of bytes a second, and %v of floats", l.ByteOPs, l.FLOPs)
 	}
+	if (best.pairAdds != nil) != (l.HalfFLOPs > 0) {
+		t.Errorf("%v multiply-adds of bf16 a second", l.HalfFLOPs)
+	}
 	if n := b.Allocated(); n != 0 {
 		t.Errorf("%d bytes are not freed", n)
 	}

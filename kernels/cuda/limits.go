@@ -27,8 +27,22 @@ type limitParams struct {
 	step            uint32
 }
 
-// Limits measures the device: multiply-adds of f32, and of bf16 by mma on tensor
-// cores, that wait for nothing; reading, copying and STREAM's triad; and what a
+// limit is a kernel that only computes.
+type limit struct {
+	file, kernel string
+	room         int
+	rounds       uint64  // at first
+	each         float64 // operations of a thread in a round
+}
+
+var (
+	limitFMA   = limit{"limits", "limit_fma", 0, 16, 2 * limitChains}
+	limitHalf  = limit{"limits", "limit_half", 0, 16, 4096 * limitChains / warp}
+	limitWGMMA = limit{"limits_wgmma", "limit_wgmma", 33 << 10, 1, 8 * 64 * 192 * 16 / 128}
+)
+
+// Limits measures the device: multiply-adds of f32, and of bf16 on tensor cores (by wgmma
+// where products go by it), that wait for nothing; reading, copying and STREAM's triad; and what a
 // kernel takes at least in a graph.
 func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 	n := max(1, b.device.Multiprocessors)
@@ -44,24 +58,32 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 	}
 	p := &limitParams{to: at[0], from: at[1], other: at[2]}
 	g := grid{driver.Dim{X: n * limitBlocks, Y: 1, Z: 1}, limitThreads}
-	threads := float64(n * limitBlocks * limitThreads)
+	threads, half := float64(n*limitBlocks*limitThreads), limitHalf
+	if b.device.Capability() == wgmmaCapability {
+		good, err := b.proven("bf16", "kk")
+		if err != nil {
+			return l, err
+		}
+		if good {
+			half = limitWGMMA
+		}
+	}
 	for _, m := range []struct {
-		to     *float64
-		kernel string
-		each   float64 // operations of a round
-	}{{&l.FLOPs, "limit_fma", threads * 2 * limitChains}, {&l.HalfFLOPs, "limit_half", threads / warp * 4096 * limitChains}} {
+		to *float64
+		limit
+	}{{&l.FLOPs, limitFMA}, {&l.HalfFLOPs, half}} {
 		seconds := 0.0
-		for p.n = 16; seconds < limitTime.Seconds() && p.n < 1<<30; p.n *= 2 {
-			if seconds, err = b.quickest(ctx, m.kernel, g, p); err != nil {
+		for p.n = m.rounds; seconds < limitTime.Seconds() && p.n < 1<<30; p.n *= 2 {
+			if seconds, err = b.quickest(ctx, m.limit, g, p); err != nil {
 				return l, err
 			}
-			*m.to = m.each * float64(p.n) / seconds
+			*m.to = threads * m.each * float64(p.n) / seconds
 		}
 	}
 	p.n = uint64(n) * limitBytes / 16
 	for i, to := range []*float64{&l.Read, &l.Copy, &l.Triad} {
 		p.step = uint32(i)
-		seconds, err := b.quickest(ctx, "limit_stream", g, p)
+		seconds, err := b.quickest(ctx, limit{file: "limits", kernel: "limit_stream"}, g, p)
 		if err != nil {
 			return l, err
 		}
@@ -82,8 +104,8 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 const warp = 32
 
 // quickest is the seconds of a kernel, of some runs.
-func (b *Backend) quickest(ctx context.Context, kernel string, g grid, p *limitParams) (float64, error) {
-	step, err := launch(b, "limits", kernel, g, p)
+func (b *Backend) quickest(ctx context.Context, k limit, g grid, p *limitParams) (float64, error) {
+	step, err := launchRoom(b, k.file, k.kernel, g, k.room, p)
 	if err != nil {
 		return 0, err
 	}

@@ -10,7 +10,27 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
+	"pipe.dev/kernels/cuda/driver"
 )
+
+// Where products go by wgmma, it is what tensor cores are measured by.
+func TestLimitsWGMMA(t *testing.T) {
+	b := openAs(t, "capability=90")
+	b.wgmma.good["bf16kk"] = true
+	p := &limitParams{n: 1}
+	buf, err := b.Alloc(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer buf.Free()
+	p.to = buf.(*buffer).at
+	if seconds, err := b.quickest(t.Context(), limitWGMMA, grid{driver.Dim{X: 1, Y: 1, Z: 1}, limitThreads}, p); err != nil || seconds <= 0 {
+		t.Error(seconds, err)
+	}
+	if l, err := b.Limits(t.Context()); err != nil || l.HalfFLOPs <= 0 || b.functions["limit_half"] != nil {
+		t.Errorf("bf16 on tensor cores: %v operations/s, not by wgmma (%v)", l.HalfFLOPs, err)
+	}
+}
 
 // The device is measured, and steps on it, without waits between them; an
 // interruption ends it.

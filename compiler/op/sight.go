@@ -36,8 +36,16 @@ func floorDiv(a, b int) int {
 // that is all of it, or unknown.
 func (t *Table) SightOf(n *ir.Node, input, axis int) (Sight, bool) {
 	d, ok := t.Lookup(n.Op)
+	if !ok {
+		return Sight{}, false
+	}
+	return d.sight(n, input, axis)
+}
+
+// sight is SightOf for a node of d.
+func (d *Def) sight(n *ir.Node, input, axis int) (Sight, bool) {
 	switch {
-	case !ok || axis < 0:
+	case axis < 0:
 	case d.Sees != nil:
 		return d.Sees(n, input, axis)
 	case d.Rows && input == 0 && n.In[0].Type().Rank() == n.Types[0].Rank() && axis < n.Types[0].Rank()-1:

@@ -24,5 +24,6 @@ func New() (*Table, error) {
 		[]Def{codebook(), codebookTrain()},
 		[]Def{positions(), rope(), ropeTable(), rotate(), attention(), attentionGrad(), latentAttention(), cacheAppend(), memory(), distanceBuckets(), noiseSchedule()},
 		[]Def{crossEntropy(), linearCrossEntropy(), linearCrossEntropyGrad()},
+		plusDefs(),
 	)...)
 }

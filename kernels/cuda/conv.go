@@ -20,6 +20,7 @@ type convParams struct {
 	groups, rows, channels, back  uint32
 	size, out, kernel             [3]uint32
 	stride, dilation, before      [3]int32
+	plus                          driver.Pointer
 }
 
 // fewRows is below how many channels of a group a tile would be mostly empty.
@@ -67,11 +68,13 @@ func convEnd(attr any) (act string, ok bool) {
 // conv makes the kernel of a convolution, or of its adjoint, and of layers of them.
 //
 //	x [batch, in, spatial...]   w [out, in/groups, kernel...]   bias [out]   y [batch, out, spatial...]
-func conv(back bool) maker {
+func conv(back bool, add plus) maker {
 	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		act, ok := convEnd(attr)
 		code, known := activations[act]
-		return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
+		in, same := add.types(in, out)
+		return kernel{inPlace: add.inPlace(nil), bind: func(args kernels.Args) (kernels.Step, error) {
+			args, z := add.args(args)
 			x, w, y, bias := args.In[0], args.In[1], args.Out[0], kernels.Tensor{}
 			if len(args.In) > 2 {
 				bias = args.In[2]
@@ -80,11 +83,11 @@ func conv(back bool) maker {
 			if err != nil {
 				return nil, err
 			}
-			at, err := b.pointers(y, x, w, bias)
+			at, err := b.pointers(y, x, w, bias, z)
 			if err != nil || y.Len() == 0 {
 				return nothing, err
 			}
-			p := &convParams{y: at[0], x: at[1], w: at[2], bias: at[3], batch: uint64(x.Shape[0]), activation: code,
+			p := &convParams{y: at[0], x: at[1], w: at[2], bias: at[3], plus: at[4], batch: uint64(x.Shape[0]), activation: code,
 				xCode: codes[x.DType], wCode: codes[w.DType], yCode: codes[y.DType], biasCode: codes[bias.DType]}
 			if err := p.geometry(a, x.Shape[2:], y.Shape[2:], w.Shape[2:]); err != nil {
 				return nil, err
@@ -96,7 +99,7 @@ func conv(back bool) maker {
 				p.rows, p.channels, p.wRow, p.wChannel, p.back = p.channels, p.rows, p.wChannel, p.wRow, 1
 			}
 			return b.convolve(p, x.DType, w.DType)
-		}}, ok && known && canConvolve(in, out)
+		}}, ok && known && same && canConvolve(in, out)
 	}
 }
 

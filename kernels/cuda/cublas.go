@@ -78,7 +78,7 @@ func (b *Backend) matmulSpace(attr any, in, out []ir.Type) int64 {
 }
 
 // blasProduct returns the step of a product by cuBLASLt, whose sizes, strides,
-// activation and batch are set in p; nil if it goes by the kernels: for activations,
+// activation and batch are set in p, and what it is added to, before all is rounded; nil if it goes by the kernels: for activations,
 // whose numbers the library does not promise (nor that a NaN passes them), for a bias
 // of another type, for batches that lie in several axes, and where the library has no
 // algorithm.
@@ -94,7 +94,7 @@ func (b *Backend) blasProduct(p *matmulParams, x, w, bias, y, scratch kernels.Te
 	z := cublas.Product{M: int64(p.m), N: int64(p.n), K: int64(p.k), Batch: int64(p.batch.n), Type: blasTypes[x.DType], Out: blasTypes[y.DType], TF32: tf32,
 		A: cublas.Matrix{At: at[1], Row: p.aRow, Column: p.aColumn, Batch: p.batch.stride[0][0]},
 		B: cublas.Matrix{At: at[2], Row: p.bRow, Column: p.bColumn, Batch: p.batch.stride[1][0]},
-		Y: at[0], Bias: at[3], Workspace: at[4]}
+		Y: at[0], Bias: at[3], Plus: p.plus, Workspace: at[4]}
 	if z.Batch > 1 && z.B.Batch == 0 && z.A.Column == 1 && z.A.Batch == z.M*z.A.Row { // rows of all the batch lie one after the other
 		z.M, z.Batch = z.M*z.Batch, 1
 	}

@@ -19,6 +19,7 @@ type matmulParams struct {
 	experts                       uint64
 	expertApart                   int64
 	every, expertCode             uint32
+	plus                          driver.Pointer
 }
 
 // tile and largeTile are what a block of source/matmul.cu computes, in both
@@ -36,7 +37,8 @@ func (p *matmulParams) fills(depth int) bool {
 }
 
 // product returns the step of a product whose sizes, strides, batch and second
-// weight are set, of f32 with f32 perhaps in tf32. The tile changes no bit.
+// weight are set, and what it is added to, of f32 with f32 perhaps in tf32. The tile
+// changes no bit.
 func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor, tf32 bool) (kernels.Step, error) {
 	at, err := b.pointers(y, x, w, bias)
 	if err != nil || y.Len() == 0 {
@@ -67,26 +69,39 @@ func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor, tf32 bo
 // matmul is the matrix product in the last two axes.
 //
 //	a [..., m, k]   b [..., k, n]   y [..., m, n]
-func matmul(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-	a, ok := attr.(op.MatMulAttr)
-	ok = ok && len(in) == 2 && stored(in[0].DType) && stored(in[1].DType) && stored(out[0].DType)
-	return kernel{bind: func(args kernels.Args) (kernels.Step, error) {
-		x, w, y := args.In[0], args.In[1], args.Out[0]
-		lead := len(y.Shape) - 2
-		p := &matmulParams{m: uint64(y.Shape[lead]), n: uint64(y.Shape[lead+1])}
-		var k int
-		k, p.aRow, p.aColumn = lastTwo(x.Shape, a.TransA)
-		_, p.bColumn, p.bRow = lastTwo(w.Shape, !a.TransB)
-		p.k = uint64(k)
-		var err error
-		if p.batch, err = walk2(y.Shape[:lead], batchStrides(x.Shape, y.Shape), batchStrides(w.Shape, y.Shape)); err != nil {
-			return nil, err
+func matmul(add plus) maker {
+	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+		a, ok := attr.(op.MatMulAttr)
+		in, same := add.types(in, out)
+		ok = ok && same && len(in) == 2 && stored(in[0].DType) && stored(in[1].DType) && stored(out[0].DType)
+		scratch := func(attr any, in, out []ir.Type) int64 {
+			in, _ = add.types(in, out)
+			return b.matmulSpace(attr, in, out)
 		}
-		if step, err := b.blasProduct(p, x, w, kernels.Tensor{}, y, args.Scratch, a.TF32); step != nil || err != nil {
-			return step, err
-		}
-		return b.product(p, x, w, kernels.Tensor{}, y, a.TF32)
-	}, scratch: b.matmulSpace}, ok
+		return kernel{bind: func(args kernels.Args) (kernels.Step, error) { return b.bindMatMul(a, add, args) }, scratch: scratch, inPlace: add.inPlace(nil)}, ok
+	}
+}
+
+func (b *Backend) bindMatMul(a op.MatMulAttr, add plus, args kernels.Args) (kernels.Step, error) {
+	args, z := add.args(args)
+	x, w, y := args.In[0], args.In[1], args.Out[0]
+	lead := len(y.Shape) - 2
+	p := &matmulParams{m: uint64(y.Shape[lead]), n: uint64(y.Shape[lead+1])}
+	var k int
+	k, p.aRow, p.aColumn = lastTwo(x.Shape, a.TransA)
+	_, p.bColumn, p.bRow = lastTwo(w.Shape, !a.TransB)
+	p.k = uint64(k)
+	var err error
+	if p.plus, err = b.pointer(z); err != nil {
+		return nil, err
+	}
+	if p.batch, err = walk2(y.Shape[:lead], batchStrides(x.Shape, y.Shape), batchStrides(w.Shape, y.Shape)); err != nil {
+		return nil, err
+	}
+	if step, err := b.blasProduct(p, x, w, kernels.Tensor{}, y, args.Scratch, a.TF32); step != nil || err != nil {
+		return step, err
+	}
+	return b.product(p, x, w, kernels.Tensor{}, y, a.TF32)
 }
 
 // lastTwo gives the columns of a matrix in the last two axes, and how far rows
@@ -113,9 +128,11 @@ func batchStrides(shape, y []int) []int {
 // linear is y = act(x Wᵀ + b).
 //
 //	x [..., in]   weight [out, in], or [in, out] if it is transposed   y [..., out]
-func linear(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-	a, ok := attr.(op.LinearAttr)
-	return rowProduct{b: b, out: a.OutFeatures, act: a.Act, transpose: a.Transpose, bias: a.Bias, tf32: a.TF32}.kernel(in, out, ok)
+func linear(add plus) maker {
+	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+		a, ok := attr.(op.LinearAttr)
+		return rowProduct{b: b, out: a.OutFeatures, act: a.Act, transpose: a.Transpose, bias: a.Bias, tf32: a.TF32, plus: add}.kernel(in, out, ok)
+	}
 }
 
 // gatedLinear is y = act(x Gᵀ) * (x Uᵀ).
@@ -143,19 +160,22 @@ type rowProduct struct {
 	transpose, bias     bool
 	two, halves, second bool // two weights, or one that is two, of which the gate is the second
 	tf32                bool // see op.AllowTF32
+	plus                plus
 }
 
 func (r rowProduct) kernel(in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
 	_, known := activations[r.act]
-	ok = ok && known && len(in[0].Shape) > 0 && stored(out[0].DType)
+	in, same := r.plus.types(in, out)
+	ok = ok && known && same && len(in[0].Shape) > 0 && stored(out[0].DType)
 	for _, t := range in {
 		ok = ok && stored(t.DType)
 	}
-	return kernel{bind: r.bind, scratch: r.space}, ok
+	return kernel{bind: r.bind, scratch: r.space, inPlace: r.plus.inPlace(nil)}, ok
 }
 
 // space is the scratch of the product, where it goes by cuBLASLt.
 func (r rowProduct) space(_ any, in, out []ir.Type) int64 {
+	in, _ = r.plus.types(in, out)
 	width := in[0].Sizes()[len(in[0].Shape)-1]
 	if r.two || r.halves || width == 0 {
 		return 0
@@ -164,6 +184,7 @@ func (r rowProduct) space(_ any, in, out []ir.Type) int64 {
 }
 
 func (r rowProduct) bind(args kernels.Args) (kernels.Step, error) {
+	args, z := r.plus.args(args)
 	x, w, y, bias := args.In[0], args.In[1], args.Out[0], kernels.Tensor{}
 	width := x.Shape[len(x.Shape)-1]
 	p := &matmulParams{n: uint64(r.out), k: uint64(width), aRow: int64(width), aColumn: 1, batch: walk[strides2]{n: 1}}
@@ -174,6 +195,9 @@ func (r rowProduct) bind(args kernels.Args) (kernels.Step, error) {
 		bias = args.In[2]
 	}
 	var err error
+	if p.plus, err = r.b.pointer(z); err != nil {
+		return nil, err
+	}
 	switch {
 	case r.two:
 		p.up, err = r.b.pointer(args.In[2])

@@ -143,6 +143,7 @@ type normGradParams struct {
 	code, w           uint32
 	center, team      uint32
 	eps, offset       float32
+	plus              driver.Pointer
 }
 
 // normParts is how many rows a team adds up in turn: as few as leave threads
@@ -154,10 +155,12 @@ func normParts(rows int, t team) int {
 
 // gradKernel makes the kernel of the gradients of a norm of rows: x, weight, which
 // may be left out, and dy give dx, and dweight and dbias as many as there are.
-func (s norm) gradKernel(b *Backend, in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
-	ok = ok && len(in) == 3 && len(out) <= 3 && len(in[0].Shape) > 0 && stored(in[0].DType) && in[2].DType == in[0].DType && (stored(in[1].DType) || in[1].DType == ir.Invalid)
-	return kernel{inPlace: func(i int) bool { return i != 1 }, bind: func(args kernels.Args) (kernels.Step, error) { return s.bindGrad(b, args) },
+func (s norm) gradKernel(b *Backend, add plus, in, out []ir.Type, ok bool) (kernels.Kernel, bool) {
+	in, same := add.types(in, out)
+	ok = ok && same && len(in) == 3 && len(out) <= 3 && len(in[0].Shape) > 0 && stored(in[0].DType) && in[2].DType == in[0].DType && (stored(in[1].DType) || in[1].DType == ir.Invalid)
+	return kernel{inPlace: add.inPlace(func(i int) bool { return i != 1 }), bind: func(args kernels.Args) (kernels.Step, error) { return s.bindGrad(b, add, args) },
 		scratch: func(_ any, in, out []ir.Type) int64 {
+			in, _ = add.types(in, out)
 			rows, n := rowsOf(in[0].Sizes())
 			count := 0
 			for _, whole := range []bool{false, true} { // it is not known yet how tensors lie
@@ -177,8 +180,9 @@ func rowsOf(shape []int) (rows, n int) {
 	return rows, n
 }
 
-func (s norm) bindGrad(b *Backend, args kernels.Args) (kernels.Step, error) {
-	all := append(slices.Clone(args.In), args.Out[0], args.Scratch)
+func (s norm) bindGrad(b *Backend, add plus, args kernels.Args) (kernels.Step, error) {
+	args, z := add.args(args)
+	all := append(slices.Clone(args.In), args.Out[0], z, args.Scratch)
 	at, err := b.pointers(all...)
 	if err != nil {
 		return nil, err
@@ -187,9 +191,9 @@ func (s norm) bindGrad(b *Backend, args kernels.Args) (kernels.Step, error) {
 	if n == 0 {
 		return nothing, nil
 	}
-	t := teamOf(n, inQuads(at[:4], all[:4]))
+	t := teamOf(n, inQuads(at[:5], all[:5]))
 	each := normParts(rows, t)
-	p := &normGradParams{x: at[0], weight: at[1], dy: at[2], dx: at[3], sums: at[4], rows: uint64(rows), n: uint64(n), each: uint64(each), results: uint32(len(args.Out) - 1),
+	p := &normGradParams{x: at[0], weight: at[1], dy: at[2], dx: at[3], plus: at[4], sums: at[5], rows: uint64(rows), n: uint64(n), each: uint64(each), results: uint32(len(args.Out) - 1),
 		code: codes[args.In[0].DType], w: codes[args.In[1].DType], team: uint32(t.threads)}
 	p.center, p.eps, p.offset = s.code()
 	run := nothing
@@ -201,7 +205,7 @@ func (s norm) bindGrad(b *Backend, args kernels.Args) (kernels.Step, error) {
 	if len(args.Out) == 1 {
 		return run, nil
 	}
-	end, err := b.join(args.Out[1:], at[4], parts(rows, each))
+	end, err := b.join(args.Out[1:], at[5], parts(rows, each))
 	return sequence([]kernels.Step{run, end}), err
 }
 
@@ -225,12 +229,16 @@ func (b *Backend) join(results []kernels.Tensor, sums driver.Pointer, count int)
 	return launch(b, "norm", "join", grid{driver.Dim{X: parts(n*len(results), 32), Y: 1, Z: 1}, 256}, p)
 }
 
-func rmsNormGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-	a, ok := attr.(op.RMSNormAttr)
-	return norm{eps: a.Eps, plusOne: a.PlusOne}.gradKernel(b, in, out, ok)
+func rmsNormGrad(add plus) maker {
+	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+		a, ok := attr.(op.RMSNormAttr)
+		return norm{eps: a.Eps, plusOne: a.PlusOne}.gradKernel(b, add, in, out, ok)
+	}
 }
 
-func layerNormGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
-	a, ok := attr.(op.LayerNormAttr)
-	return norm{eps: a.Eps, center: true}.gradKernel(b, in, out, ok)
+func layerNormGrad(add plus) maker {
+	return func(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
+		a, ok := attr.(op.LayerNormAttr)
+		return norm{eps: a.Eps, center: true}.gradKernel(b, add, in, out, ok)
+	}
 }

@@ -1,5 +1,7 @@
 package cuda
 
+import "pipe.dev/compiler/op"
+
 // table lists the kernels by op.
 func table() map[string]maker {
 	t := map[string]maker{
@@ -33,8 +35,8 @@ func table() map[string]maker {
 
 		"rms_norm":        rmsNorm,
 		"layer_norm":      layerNorm,
-		"rms_norm_grad":   rmsNormGrad,
-		"layer_norm_grad": layerNormGrad,
+		"rms_norm_grad":   rmsNormGrad(false),
+		"layer_norm_grad": layerNormGrad(false),
 		"group_norm":      groupNorm,
 		"group_norm_grad": groupNormGrad,
 
@@ -64,8 +66,8 @@ func table() map[string]maker {
 		"elementwise":     chainOp,
 		"elementwise_sum": sumOp,
 
-		"matmul": matmul,
-		"linear": linear,
+		"matmul": matmul(false),
+		"linear": linear(false),
 
 		"gated_linear":  gatedLinear,
 		"gated_halves":  gatedHalves,
@@ -91,8 +93,12 @@ func table() map[string]maker {
 	}
 	for _, name := range []string{"conv", "conv_transpose"} {
 		for _, axes := range []string{"", "1d", "2d", "3d"} {
-			t[name+axes] = conv(name == "conv_transpose")
+			t[name+axes] = conv(name == "conv_transpose", false)
+			t[name+axes+op.Plus] = conv(name == "conv_transpose", true)
 		}
+	}
+	for name, m := range map[string]maker{"matmul": matmul(true), "linear": linear(true), "rms_norm_grad": rmsNormGrad(true), "layer_norm_grad": layerNormGrad(true)} {
+		t[name+op.Plus] = m
 	}
 	for name := range floats {
 		t[name] = elementwiseOp(name)

@@ -31,15 +31,23 @@ type Matrix struct {
 	Batch       int64
 }
 
-// Product is y = a b + bias, row-major: a [batch, m, k], b [batch, k, n], bias
-// [n], y [batch, m, n]. Sums are of f32, rounded once.
+// Product is y = a b + bias + plus, row-major: a [batch, m, k], b [batch, k, n], bias
+// [n], y and plus [batch, m, n]. Sums are of f32, rounded once.
 type Product struct {
 	M, N, K, Batch int64
 	Type, Out      DType // of a and b, and of y and the bias
 	TF32           bool  // f32 may be rounded to tf32
 	A, B           Matrix
-	Y, Bias        driver.Pointer // no bias is 0
+	Y, Bias, Plus  driver.Pointer // no bias, or nothing that is added, is 0
 	Workspace      driver.Pointer // of Workspace bytes
+}
+
+// before is what the product is added to, or y, which then counts as nothing.
+func (p Product) before() driver.Pointer {
+	if p.Plus != 0 {
+		return p.Plus
+	}
+	return p.Y
 }
 
 // attributes, as cublasLt.h numbers them.
@@ -123,7 +131,11 @@ func (h *Handle) Bind(p Product, s *driver.Stream) (*Bound, error) {
 	}
 	runtime.AddCleanup(x, descriptors.free, x.made)
 	at := func(p *float32) uintptr { return uintptr(unsafe.Pointer(p)) }
-	x.args = []uintptr{h.handle, x.made.desc, at(&h.one[0]), uintptr(p.B.At), x.made.b, uintptr(p.A.At), x.made.a, at(&h.one[1]), uintptr(p.Y), x.made.y,
+	factor := &h.one[1]
+	if p.Plus != 0 {
+		factor = &h.one[0]
+	}
+	x.args = []uintptr{h.handle, x.made.desc, at(&h.one[0]), uintptr(p.B.At), x.made.b, uintptr(p.A.At), x.made.a, at(factor), uintptr(p.before()), x.made.y,
 		uintptr(p.Y), x.made.y, uintptr(unsafe.Pointer(&x.found.algorithm)), uintptr(p.Workspace), Workspace, s.Handle()}
 	return x, nil
 }
@@ -196,7 +208,7 @@ func (x *Bound) prefer(p Product) error {
 	}
 	err := errors.Join(set(lib, symPreferenceSet, d.preferences, preferenceWorkspace, uint64(Workspace)),
 		set(lib, symPreferenceSet, d.preferences, preferenceReduction, uint32(reductionF32)))
-	for i, at := range []driver.Pointer{p.B.At, p.A.At, p.Y, p.Y} {
+	for i, at := range []driver.Pointer{p.B.At, p.A.At, p.before(), p.Y} {
 		err = errors.Join(err, set(lib, symPreferenceSet, d.preferences, preferenceAlignment+i, uint32(alignment(at))))
 	}
 	return err

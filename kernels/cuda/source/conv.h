@@ -15,6 +15,7 @@ struct Conv {
 	u32 back;
 	u32 size[3], out[3], kernel[3]; // of x, of the result
 	i32 stride[3], dilation[3], before[3];
+	const void *plus; // what the result is added to, as it lies and of its type; may be left out, and be y
 };
 
 // View says what some positions of the result see: position i of count lies at
@@ -85,6 +86,7 @@ DEV void put(const Conv &p, const View &v, u32 group, u32 row, u64 sample, const
 	UNROLL for (u32 a = 0; a < 3; a++) at = at * p.out[a] + (u32)(v.start[a] + position[a] * v.step[a]);
 	if (p.bias) sum = sum + load_float(p.bias, p.bias_type, channel);
 	if (p.activation) sum = activate(p.activation, sum);
+	if (p.plus) sum = joined(p.plus, p.y_type, (i64)at, sum);
 	store_float(p.y, p.y_type, at, sum);
 }
 

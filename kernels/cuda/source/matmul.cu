@@ -63,7 +63,7 @@ template <u32 Each, bool gated> __attribute__((always_inline)) DEV void finish(c
 			u64 c = start + spot(tid() % 16, j);
 			if (r >= p.m || c >= p.n) continue;
 			float v = finished(p, c, room[256 * j + tid()], gated ? room_up[256 * j + tid()] : 0.0f);
-			store_float(p.y, p.y_type, (z * p.m + r) * p.n + c, v);
+			put_one(p, (z * p.m + r) * p.n + c, v);
 		}
 	}
 }

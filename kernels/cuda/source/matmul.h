@@ -15,6 +15,7 @@ struct MatMul {
 	u64 experts;           // others than these have no product, and nothing is written
 	i64 expert_apart;      // how far they are apart in b
 	u32 every, expert_type;
+	const void *plus; // what the result is added to, as it lies and of its type; may be left out, and be y
 };
 
 // of_expert moves the place of b to the expert's; false if there is none.
@@ -32,4 +33,11 @@ DEV float finished(const MatMul &p, u64 c, float v, float up) {
 	if (p.activation) v = activate(p.activation, v);
 	if (p.up) v = v * (p.up_bias ? up + load_float(p.up_bias, p.bias_type, c) : up);
 	return v;
+}
+
+// put_one stores element i of the result, of which v is what finished gave. Every kernel of
+// products ends so, or with what gives the same.
+DEV void put_one(const MatMul &p, u64 i, float v) {
+	if (p.plus) v = joined(p.plus, p.y_type, (i64)i, v);
+	store_float(p.y, p.y_type, (i64)i, v);
 }

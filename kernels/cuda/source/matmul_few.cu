@@ -79,7 +79,7 @@ template <bool along> __attribute__((always_inline)) DEV void multiply(const Mat
 		wait_copies<0>();
 		sync();
 		if (r < p.m && c < columns && first + c < p.n)
-			store_float(p.y, p.y_type, (i64)((z * p.m + r) * p.n + first + c), finished(p, first + c, sum, p.up ? up[r][c + columns] : 0.0f));
+			put_one(p, (z * p.m + r) * p.n + first + c, finished(p, first + c, sum, p.up ? up[r][c + columns] : 0.0f));
 		sync();
 	}
 }

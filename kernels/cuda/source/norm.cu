@@ -122,6 +122,7 @@ struct NormGrad {
 	u32 type, weight_type;
 	u32 center, team;
 	float eps, offset;
+	const void *plus; // what dx is added to, of its type; may be left out, and be dx
 };
 
 // norm_grad_held gives, with z the normalised row and g = dy weight,
@@ -167,6 +168,11 @@ template <u32 Q> ALWAYS void norm_grad_held(const NormGrad &p) {
 				dw[q][k] += g[q][k] * z, db[q][k] += g[q][k];
 				out[k] = scale * (h - mean - z * dot);
 			}
+			if (p.plus) {
+				load4(w, p.plus, p.type, start + i);
+#pragma unroll
+				for (u32 k = 0; k < 4; k++) out[k] = w[k] + rounded(p.type, out[k]);
+			}
 			store4(p.dx, p.type, start + i, out);
 		}
 	}
@@ -209,7 +215,9 @@ KERNEL(norm_grad_long, NormGrad) {
 			if (p.weight) h *= load_float(p.weight, p.weight_type, i) + p.offset;
 			if (p.results > 0) dw[i] += g * z;
 			if (p.results > 1) db[i] += g;
-			store_float(p.dx, p.type, start + i, scale * (h - mean - z * dot));
+			float out = scale * (h - mean - z * dot);
+			if (p.plus) out = joined(p.plus, p.type, (i64)(start + i), out);
+			store_float(p.dx, p.type, start + i, out);
 		}
 	}
 }

@@ -34,6 +34,19 @@ DEV void store_float(void *p, u32 type, i64 i, float v) {
 	((float *)p)[i] = v;
 }
 
+// rounded is v as a tensor of a type has it.
+DEV float rounded(u32 type, float v) {
+	switch (type) {
+	case BF16: return bf16_value(bf16_of(v));
+	case F16: return f16_value(f16_of(v));
+	}
+	return v;
+}
+
+// joined is what is stored for v in a tensor of a type where v is added to element i of
+// z, another of that type: the bits of v stored, and then added.
+DEV float joined(const void *z, u32 type, i64 i, float v) { return load_float(z, type, i) + rounded(type, v); }
+
 // load_whole reads element i of a tensor of whole numbers.
 DEV i64 load_whole(const void *p, u32 type, i64 i) {
 	switch (type) {

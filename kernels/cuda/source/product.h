@@ -18,6 +18,7 @@
 #pragma once
 #include "matmul.h"
 #include "product_tf32.h"
+#include "row.h"
 
 static constexpr u32 Deep = 32, Stages = 4, Piece = 512;
 
@@ -194,6 +195,17 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> DEV void ad
 	}
 }
 
+// join_four is joined for n of four neighbours of the result.
+DEV void join_four(const MatMul &p, u64 i, float *v, u32 n) {
+	u32 size = p.y_type == F32 ? 4 : 2;
+	float z[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+	if (n == 4 && ((u64)p.plus + i * size) % (4 * size) == 0)
+		load4(z, p.plus, p.y_type, i);
+	else
+		for (u32 j = 0; j < n; j++) z[j] = load_float(p.plus, p.y_type, (i64)(i + j));
+	for (u32 j = 0; j < n; j++) v[j] = z[j] + rounded(p.y_type, v[j]);
+}
+
 // put_four stores n of four neighbours of the result.
 DEV void put_four(const MatMul &p, u64 i, const float *v, u32 n) {
 	bool wide = p.y_type == F32, together = n == 4 && ((u64)p.y + i * (wide ? 4 : 2)) % (wide ? 16 : 8) == 0;
@@ -220,7 +232,9 @@ template <u32 Tile> DEV void put_tile(const MatMul &p, u64 z, float *tile, u64 r
 		if (p.bias || p.activation || p.up)
 #pragma nounroll
 			for (u32 j = 0; j < n; j++) v[j] = finished(p, column + c + j, v[j], p.up ? v[j + Tile / 2] : 0.0f);
-		put_four(p, (z * p.m + row + r) * p.n + column + c, v, n);
+		u64 i = (z * p.m + row + r) * p.n + column + c;
+		if (p.plus) join_four(p, i, v, n);
+		put_four(p, i, v, n);
 	}
 }
 

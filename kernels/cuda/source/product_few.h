@@ -95,7 +95,7 @@ template <u32 Groups, u32 Rights> DEV void put_few(const MatMul &p, u64 z, const
 		u32 r = e / columns, c = e % columns;
 		if (r >= p.m || column + c >= p.n) continue;
 		const float *v = parts + r * F::Apart + c;
-		store_float(p.y, p.y_type, (i64)((z * p.m + r) * p.n + column + c), finished(p, column + c, *v, p.up ? v[columns] : 0.0f));
+		put_one(p, (z * p.m + r) * p.n + column + c, finished(p, column + c, *v, p.up ? v[columns] : 0.0f));
 	}
 	sync();
 }

@@ -95,7 +95,7 @@ static float rounded(const Product &p, float v) {
 	return __builtin_bit_cast(float, (u + 0x1000) & 0xffffe000);
 }
 
-static void multiply(const Product &p, float alpha, u64 a, u64 b, u64 y) {
+static void multiply(const Product &p, float alpha, u64 a, u64 b, float beta, u64 c, u64 y) {
 	for (int z = 0; z < p.c.batch; z++)
 		for (u64 j = 0; j < p.c.columns; j++)
 			for (u64 i = 0; i < p.c.rows; i++) {
@@ -104,6 +104,7 @@ static void multiply(const Product &p, float alpha, u64 a, u64 b, u64 y) {
 					sum = __builtin_fmaf(rounded(p, value(a, p.a.type, z * p.a.offset + (p.d.trans_a ? i * p.a.lead + l : l * p.a.lead + i))),
 						rounded(p, value(b, p.b.type, z * p.b.offset + (p.d.trans_b ? l * p.b.lead + j : j * p.b.lead + l))), sum);
 				sum *= alpha;
+				if (beta != 0) sum += beta * value(c, p.c.type, z * p.c.offset + j * p.c.lead + i);
 				if (p.d.epilogue & 4) sum += value(p.d.bias, p.c.type, i);
 				if (p.d.epilogue & 2) sum = sum > 0 ? sum : 0;
 				keep(y, p.c.type, z * p.c.offset + j * p.c.lead + i, sum);
@@ -177,17 +178,18 @@ int cublasLtMatmul(void *h, Desc *d, const float *alpha, u64 a, Layout *la, u64 
 	if (h != (void *)&chosen || !entered()) return NotInitialized;
 	auto i = chosen.find(algorithm->number);
 	Product x = {*d, *la, *lb, *ly};
-	if (i == chosen.end() || !(i->second == x) || lc != ly || c != y || size < used_workspace || *beta != 0) return InvalidValue;
+	if (i == chosen.end() || !(i->second == x) || lc != ly || size < used_workspace) return InvalidValue;
 	u64 at[4] = {a, b, c, y};
+	if (c != y && *beta == 0) return InvalidValue;
 	for (int k = 0; k < 4; k++)
 		if (at[k] % algorithm->align[k]) return InvalidValue;
-	if (!reachable(a, x.a.bytes()) || !reachable(b, x.b.bytes()) || !reachable(y, x.c.bytes()) || !reachable(workspace, used_workspace)) return ExecutionFailed;
+	if (!reachable(a, x.a.bytes()) || !reachable(b, x.b.bytes()) || !reachable(c, x.c.bytes()) || !reachable(y, x.c.bytes()) || !reachable(workspace, used_workspace)) return ExecutionFailed;
 	if (x.d.epilogue & 4 && !reachable(x.d.bias, bytes_of(x.c.type) * x.c.rows)) return ExecutionFailed;
 	count("products");
-	float by = *alpha;
+	float by = *alpha, more = *beta;
 	return enqueue(stream, [=] {
 		memset((void *)workspace, 0xee, used_workspace);
-		multiply(x, by, a, b, y);
+		multiply(x, by, a, b, more, c, y);
 		return 0;
 	}) ? ExecutionFailed : Okay;
 }

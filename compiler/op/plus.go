@@ -18,12 +18,12 @@ func plusDefs() []Def {
 	return []Def{
 		plus(matmul(), "odd", "trans_a", "trans_b", "wide", "batch", "grouped heads"),
 		plus(linear(), "bias", "transpose", "gelu", "single row", "many rows"),
-		plus(conv(), "depthwise", "two axes strided", "many channels"),
+		plus(conv(), "depthwise", "two axes", "many channels"),
 		plus(convTranspose(), "stride with rest", "two axes"),
 		plus(convLayer(1), "bias", "depthwise"),
 		plus(convLayer(2), "bias", "gelu", "same"),
 		plus(rmsNormGrad(), "odd", "heads", "narrow"),
-		plus(layerNormGrad(), "odd", "plain", "many rows"),
+		plus(layerNormGrad(), "odd", "many rows"),
 	}
 }
 

@@ -198,12 +198,14 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> DEV void ad
 // join_four is joined for n of four neighbours of the result.
 DEV void join_four(const MatMul &p, u64 i, float *v, u32 n) {
 	u32 size = p.y_type == F32 ? 4 : 2;
-	float z[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-	if (n == 4 && ((u64)p.plus + i * size) % (4 * size) == 0)
+	if (n == 4 && ((u64)p.plus + i * size) % (4 * size) == 0) {
+		float z[4];
 		load4(z, p.plus, p.y_type, i);
-	else
-		for (u32 j = 0; j < n; j++) z[j] = load_float(p.plus, p.y_type, (i64)(i + j));
-	for (u32 j = 0; j < n; j++) v[j] = z[j] + rounded(p.y_type, v[j]);
+#pragma unroll
+		for (u32 j = 0; j < 4; j++) v[j] = z[j] + rounded(p.y_type, v[j]);
+		return;
+	}
+	for (u32 j = 0; j < n; j++) v[j] = joined(p.plus, p.y_type, (i64)(i + j), v[j]);
 }
 
 // put_four stores n of four neighbours of the result.

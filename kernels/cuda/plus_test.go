@@ -29,6 +29,7 @@ func TestPlusBits(t *testing.T) {
 		{"tiles", "matmul", op.MatMulAttr{}, []ir.Type{ir.T(bf, 70, 40), ir.T(bf, 40, 36)}},
 		{"tiles that end within four", "matmul", op.MatMulAttr{}, []ir.Type{ir.T(hf, 35, 40), ir.T(hf, 40, 35)}},
 		{"widened", "matmul", op.MatMulAttr{TransA: true, Wide: true}, []ir.Type{ir.T(bf, 70, 36), ir.T(bf, 70, 40)}},
+		{"tf32", "matmul", op.MatMulAttr{TF32: true}, []ir.Type{ir.T(f, 37, 40), ir.T(f, 40, 21)}},
 		{"one row", "linear", linear, []ir.Type{ir.T(f, 1, 40), ir.T(bf, 35, 40), ir.T(f, 35)}},
 		{"some rows", "linear", linear, []ir.Type{ir.T(f, 20, 40), ir.T(hf, 35, 40), ir.T(f, 35)}},
 		{"tiles", "linear", linear, []ir.Type{ir.T(f, 66, 40), ir.T(bf, 35, 40), ir.T(f, 35)}},

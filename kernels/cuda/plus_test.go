@@ -14,15 +14,19 @@ import (
 // What a kernel adds to what it has computed has the bits of the result of the op before,
 // stored and then added: for each form of products and of convolutions, and for norms.
 func TestPlusBits(t *testing.T) {
-	b, r := open(t), rand.New(rand.NewPCG(7, 8))
+	r := rand.New(rand.NewPCG(7, 8))
+	oldest, newest := open(t), openAs(t, "capability=90")
 	bf, hf, f := ir.BF16, ir.F16, ir.F32
 	linear, eps := op.LinearAttr{OutFeatures: 35, Bias: true, Act: "silu"}, op.RMSNormAttr{Eps: 1e-6}
 	conv := op.ConvLayerAttr{OutChannels: 19, Kernel: "3", Padding: "1", Groups: 1, Bias: true}
+	wgmma := "wgmma"
 	for _, c := range []struct {
 		name, op string
 		attr     any
 		in       []ir.Type
 	}{
+		{wgmma, "matmul", op.MatMulAttr{TransB: true}, []ir.Type{ir.T(bf, 70, 256), ir.T(bf, 259, 256)}},
+		{wgmma, "matmul", op.MatMulAttr{Wide: true}, []ir.Type{ir.T(hf, 9, 256), ir.T(hf, 256, 264)}},
 		{"few rows", "matmul", op.MatMulAttr{}, []ir.Type{ir.T(f, 3, 40), ir.T(f, 40, 21)}},
 		{"tiles", "matmul", op.MatMulAttr{TransB: true}, []ir.Type{ir.T(f, 37, 40), ir.T(f, 21, 40)}},
 		{"few rows", "matmul", op.MatMulAttr{}, []ir.Type{ir.T(bf, 3, 40), ir.T(bf, 40, 21)}},
@@ -40,6 +44,10 @@ func TestPlusBits(t *testing.T) {
 		{"one by one", "rms_norm_grad", eps, []ir.Type{ir.T(hf, 5, 35), ir.T(f, 35), ir.T(hf, 5, 35)}},
 		{"in quads", "layer_norm_grad", op.LayerNormAttr{Eps: 1e-6, Affine: true}, []ir.Type{ir.T(f, 5, 72), ir.T(f, 72), ir.T(f, 5, 72)}},
 	} {
+		b := oldest
+		if c.name == wgmma {
+			b = newest
+		}
 		table, err := op.New()
 		if err != nil {
 			t.Fatal(err)

@@ -172,7 +172,12 @@ template <u32 Groups, u32 N> __attribute__((always_inline)) DEV void put_sums(co
 			if (p.bias || p.activation)
 #pragma nounroll
 				for (u32 j = 0; j < n; j++) v[j] = finished(p, c + j, v[j], 0.0f);
-			put_eight(p, (z * p.m + row + r) * p.n + c, v, n);
+			u64 i = (z * p.m + row + r) * p.n + c;
+			if (p.plus) {
+				join_four(p, i, v, n < 4 ? n : 4);
+				if (n > 4) join_four(p, i + 4, v + 4, n - 4);
+			}
+			put_eight(p, i, v, n);
 		}
 		sync_warp();
 	}

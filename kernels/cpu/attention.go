@@ -70,9 +70,21 @@ func bindAttention(b *Backend, at op.AttentionAttr, a kernels.Args) (kernels.Ste
 	if few, ok := newFew(s); ok {
 		return few.withDocuments(room, few.step()), nil
 	}
-	s.blocks = parts(s.seq*s.share, s.height)
+	s.balance()
 	s.place(wide, panels)
 	return s.withDocuments(room, b.step(s.batch*s.groups*s.blocks, s.part)), nil
+}
+
+// partsOf is how many parts there are for each thread, where there are rows enough, and leastRows
+// how many rows a part has then.
+const partsOf, leastRows = 4, 96
+
+// balance divides the rows of a group into blocks.
+func (s *attention) balance() {
+	rows, wanted := s.seq*s.share, parts(partsOf*len(s.b.local), s.batch*s.groups)
+	least := max(leastRows, parts(rows, wanted))
+	s.height = min(s.height, multiple(least, s.b.asm.Rows))
+	s.blocks = parts(rows, s.height)
 }
 
 func (s *attention) place(wide, panels int) {

@@ -259,6 +259,9 @@ func bindConv(b *Backend, adjoint bool, act func([]float32), a kernels.Args) (ke
 	} else {
 		c.a = c.w.f32()
 	}
+	if p, ok := newPlanes(c); ok {
+		return sequence(append(steps, b.step(c.batch*c.groups, p.part))...), nil
+	}
 	if c.direct() {
 		c.divideLines()
 		return sequence(append(steps, b.step(parts(c.units, c.perPart), c.lines))...), nil

@@ -28,10 +28,17 @@ func convUses() []op.Case {
 		a.Size, a.Kernel = size, kernel
 		return a
 	}
+	plane := func(before, after, dilation op.Ints) op.ConvAttr { // each of three channels by itself
+		return op.ConvAttr{Stride: "1,1", Before: before, After: after, Dilation: dilation, Groups: 3}
+	}
 	return []op.Case{
 		{Name: "conv", In: f([]int{2, 128, 45}, []int{401, 128, 8}), Attr: one},
 		{Name: "conv", In: f([]int{3, 20, 13, 11}, []int{150, 10, 3, 3}), Attr: strided},
 		{Name: "conv", In: f([]int{1, 3, 5000}, []int{3, 1, 8}), Attr: op.ConvAttr{Stride: "1", Before: "3", After: "4", Dilation: "1", Groups: 3}},
+		{Name: "conv", In: f([]int{2, 3, 27, 31}, []int{3, 1, 3, 3}), Attr: plane("1,1", "1,1", "1,1")},
+		{Name: "conv", In: f([]int{1, 3, 90, 27}, []int{3, 1, 5, 3}), Attr: plane("4,2", "4,2", "2,2")},
+		{Name: "conv", In: f([]int{1, 3, 24, 29}, []int{3, 1, 4, 2}), Attr: plane("1,0", "2,1", "1,1")},
+		{Name: "conv_transpose", In: f([]int{1, 3, 25, 33}, []int{3, 1, 3, 7}), Attr: with(plane("1,3", "1,3", "1,1"), "25,33", "")},
 		{Name: "conv_transpose", In: f([]int{2, 401, 45}, []int{401, 128, 8}), Attr: with(one, "45", "")},
 		{Name: "conv_transpose", In: f([]int{3, 150, 7, 5}, []int{150, 10, 3, 3}), Attr: with(strided, "13,11", "")},
 		{Name: "conv_weight_grad", In: f([]int{2, 40, 300}, []int{2, 301, 300}), Attr: with(one, "", "8")},

@@ -164,7 +164,7 @@ def work(a, pipe, folder):
     config, past, tokens = (LLAMA_8B | TINY, 16, 4) if small else (LLAMA_8B, 512, 64)
     model = f"{folder}/llama"
     yield Work("a token of a model of 8B after 512, bf16", "tokens/s", 1,
-               pipe.document(["models", 0, "decode", "seconds"], "pipelines/complete.cue", "--prompt", str(past), "--tokens", str(tokens), "--repeat", "1", *sets({"model": model})),
+               pipe.document(["models", 0, "decode", "seconds"], "pipelines/complete.cue", "--prompt", str(past), "--tokens", str(tokens), "--repeat", "1", *sets({"model": model, "models.llm.precision": "bf16"})),
                ["decode", model, past, tokens, not small], (None, None), 60, False, before=["write_llama", model, config, "models/tiny-llama/tokenizer.json"])
     config, batch, seq, steps = (LLAMA_1B | TINY, 2, 16, 2) if small else (LLAMA_1B, 4, 2048, 5)
     values = {f"model.config.{k}": v for k, v in config.items() if k != "model_type"}
@@ -175,7 +175,7 @@ def work(a, pipe, folder):
     config, model = (TINY_UNET, f"{folder}/unet") if small else (UNET, f"{folder}/unet")
     files = {"model": model} | {k: f"{model}.inputs.safetensors" for k in ("sample", "timestep", "encoder_hidden_states")}
     yield Work("Stable Diffusion's U-Net, two samples, f16", "ms", 1e3,
-               pipe.document(["calls", 0, "seconds"], "benchmarks/unet.cue", "--repeat", "2" if small else "5", *sets(files)),
+               pipe.document(["calls", 0, "seconds"], "benchmarks/unet.cue", "--repeat", "2" if small else "5", *sets(files | {"models.model.precision": "f16"})),
                ["unet", model, config], (1.0, 1.0), 60, before=["write_unet", model, config])
 
 

@@ -47,6 +47,9 @@ type Options struct {
 	// TF32 says that products of f32 with f32 may be of numbers rounded to tf32,
 	// see op.AllowTF32: those of the model, and of its gradients.
 	TF32 bool
+	// Precision is the type in which a program without training computes, bf16 or f16; else f32.
+	// Weights of two axes and more should be stored in it.
+	Precision ir.DType
 	// Training, if set, makes a program that learns, of an entry without cache.
 	Training *Training
 	// Trace, if set, sees the graph after elaboration and after every pass.

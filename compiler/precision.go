@@ -12,6 +12,9 @@ import (
 // the model's output to f32. Tables of positions, and what is made of weights
 // alone, stay as they are until they meet activations.
 //
+// So may a program that does not learn, whose weights are in that type already (Options.Weight): what only
+// its outputs read is computed in f32, and outputs and states have the types that they had. Angles are f32 in any case.
+//
 // Where products of f32 may be rounded to tf32, those of the model may.
 func precision(c *context, g *ir.Graph) (*ir.Graph, error) {
 	if c.opt.TF32 {
@@ -21,11 +24,14 @@ func precision(c *context, g *ir.Graph) (*ir.Graph, error) {
 		}
 	}
 	t := c.opt.Training
+	if t == nil && narrowType(c.opt.Precision) {
+		return narrowed(c, g)
+	}
 	if t == nil || !t.narrow() || t.Phase == Update {
 		return g, nil
 	}
 	narrow := func(g *ir.Graph) (*ir.Graph, error) {
-		p := &narrower{table: c.table, to: t.Precision, flows: activations(g)}
+		p := &narrower{table: c.table, to: t.Precision, flows: activations(g), wide: wideNodes(c.table, g, false)}
 		return rewrite(c.table, g, p.node)
 	}
 	var err error
@@ -47,10 +53,76 @@ func allowTF32(g *ir.Graph) {
 // narrow reports whether activations are narrower than f32.
 func (t *Training) narrow() bool { return narrowType(t.Precision) }
 
+// narrowed is a program without training that computes in Options.Precision.
+func narrowed(c *context, g *ir.Graph) (*ir.Graph, error) {
+	p := &narrower{table: c.table, to: c.opt.Precision, flows: activations(g), wide: wideNodes(c.table, g, true)}
+	for i, n := range g.Nodes {
+		if n.Op == "cache_append" { // it has the type of the cache
+			p.flows[i] = false
+		}
+	}
+	out, err := rewrite(c.table, g, p.node)
+	if err != nil {
+		return nil, err
+	}
+	b := op.NewBuilder(c.table)
+	b.Graph = out
+	for i, o := range out.Outputs {
+		b.Pos = o.Value.Node.Pos
+		out.Outputs[i].Value = b.Cast(o.Value, g.Outputs[i].Value.Type().DType)
+	}
+	for _, s := range out.States {
+		if s.Next.Valid() {
+			b.Pos = s.Next.Node.Pos
+			s.Next = b.Cast(s.Next, s.Read.Type().DType)
+		}
+	}
+	return out, b.Err()
+}
+
+// wideNodes finds what is computed in f32: sines and cosines with what leads to them alone by elementwise ops and views, since an angle
+// of hundreds, as of the step of a diffusion, has no digits left in 8 bits; and, if outputs says so, what nothing but
+// outputs read, the choice of rows and other views between.
+func wideNodes(t *op.Table, g *ir.Graph, outputs bool) []bool {
+	const angle, output, other = 1, 2, 4
+	readers := make([]int, len(g.Nodes))
+	for _, o := range g.Outputs {
+		readers[o.Value.Node.ID] |= output
+	}
+	for _, s := range g.States {
+		if s.Next.Valid() {
+			readers[s.Next.Node.ID] |= other
+		}
+	}
+	wide := make([]bool, len(g.Nodes))
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		n, to := g.Nodes[i], other
+		d, ok := t.Lookup(n.Op)
+		view := ok && d.View
+		switch by := readers[i]; {
+		case n.Op == "sin" || n.Op == "cos":
+			wide[i], to = true, angle
+		case by == angle && (view || elementwise(n.Op)):
+			wide[i], to = true, angle
+		case by == output && n.Op != ir.OpScan:
+			if wide[i] = outputs; view || n.Op == "pick" {
+				to = output
+			}
+		}
+		for _, v := range n.In {
+			if v.Valid() {
+				readers[v.Node.ID] |= to
+			}
+		}
+	}
+	return wide
+}
+
 type narrower struct {
 	table *op.Table
 	to    ir.DType
 	flows []bool // of old nodes: whether they are activations
+	wide  []bool // of old nodes: whether they are computed as before
 }
 
 // activations finds the nodes that depend on an input, and on a weight or a
@@ -85,11 +157,14 @@ func (p *narrower) node(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 	}
 	in = append([]ir.Value{}, in...)
 	if n.Op == ir.OpScan { // what is carried over many steps stays wide
-		for i, v := range in {
-			in[i] = r.Cast(v, n.In[i].Type().DType)
-		}
+		in = asBefore(r, n, in)
 		ports = 0
 	}
+	if p.wide[n.ID] {
+		return r.Apply(n.Op, n.Attr, asBefore(r, n, in)...)
+	}
+	before := in
+	in = append([]ir.Value{}, in...)
 	for i, v := range in[:ports] {
 		if v.Valid() && p.flows[n.In[i].Node.ID] {
 			in[i] = p.cast(r, v)
@@ -101,11 +176,25 @@ func (p *narrower) node(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 				in[i] = p.cast(r, v)
 			}
 		}
+		if _, err := d.Infer(typesOf(in), n.Attr); err != nil { // as of weights in blocks, whose products are of f32
+			in = asBefore(r, n, before)
+		}
 	}
 	out := r.Apply(n.Op, n.Attr, in...)
 	if r.Err() == nil && p.flows[n.ID] {
 		for i, v := range out {
 			out[i] = p.cast(r, v)
+		}
+	}
+	return out
+}
+
+// asBefore are inputs of n in the types that they had.
+func asBefore(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
+	out := make([]ir.Value, len(in))
+	for i, v := range in {
+		if out[i] = v; v.Valid() && r.Err() == nil {
+			out[i] = r.Cast(v, n.In[i].Type().DType)
 		}
 	}
 	return out

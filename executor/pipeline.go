@@ -185,7 +185,12 @@ func (p *Pipeline) open() error {
 				return err
 			}
 		}
-		o := model.Options{Name: name, Tokenizer: words, Dir: dir, Arch: arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt, Weights: weights, TF32: ref.TF32,
+		computes, tf32, err := model.ParsePrecision(ref.Precision)
+		if err != nil {
+			return err
+		}
+		o := model.Options{Name: name, Tokenizer: words, Dir: dir, Arch: arch, Adapter: adapted, Scale: ref.Scale, Context: ref.Context, Cache: cache, CacheAt: ref.CacheAt,
+			Weights: weights, Precision: computes, TF32: tf32,
 			Backend: p.opt.Backend, Host: p.opt.Host, Offload: offload(ref), Compile: p.opt.Compile, Warn: p.opt.Warn}
 		if p.opt.Progress != nil {
 			o.Progress = func(done, total int64) { p.opt.Progress(ref.Name, done, total) }

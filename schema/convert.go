@@ -69,7 +69,12 @@ func (c *converter) pipeline(o *object) *Pipeline {
 		pos, _ := c.pos("models."+name, cue.Str("models"), cue.Str(name))
 		cache, _ := c.pos("models."+name+".cache", cue.Str("models"), cue.Str(name), cue.Str("cache"))
 		offload, _ := c.pos("models."+name+".offload", cue.Str("models"), cue.Str(name), cue.Str("offload"))
-		p.Models = append(p.Models, ModelRef{Offload: wordOrNumber(m.get("offload")), OffloadAt: offload, Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), As: m.text("as"), Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), TF32: m.text("precision") == "tf32", Adapter: m.text("adapter"), Scale: amount(m.get("adapter_scale")), Tokenizer: m.text("tokenizer"), Pos: pos})
+		ref := ModelRef{
+			Name: name, From: c.here(m.text("from")), Arch: c.arch(m, name), As: m.text("as"), Tokenizer: m.text("tokenizer"), Pos: pos,
+			Context: m.int("context"), Cache: m.text("cache"), CacheAt: cache, Weights: c.formats(m, name), Adapter: m.text("adapter"), Scale: amount(m.get("adapter_scale")),
+			Offload: wordOrNumber(m.get("offload")), OffloadAt: offload, Precision: m.text("precision"),
+		}
+		p.Models = append(p.Models, ref)
 	}
 	if f := o.object("folder"); len(f.keys) > 0 {
 		p.Folder = &Folder{Path: c.here(f.text("path")), Classes: f.texts("classes")}

@@ -68,7 +68,7 @@ type ModelRef struct {
 	Adapter   string  // path of a folder in PEFT's form, or of a file of adapters of several models; "" for none
 	Scale     float64 // a further factor of the adapter
 	Tokenizer string  // path of the tokenizer; "" for that of the folder
-	TF32      bool    // products of f32 with f32 may be of numbers rounded to tf32
+	Precision string  // that it computes in: "f32", "tf32", "bf16" or "f16"
 	Offload   string  // which layers stay on the host: "auto", a number, or "" for none
 	OffloadAt ir.Pos
 	Pos       ir.Pos

@@ -18,8 +18,8 @@ type chatFlags struct {
 	context, maxTokens, seed   int
 	temperature, topP, penalty float64
 	topK                       int
-	offload                    string
-	layers                     model.Offload // that offload asks for
+	offload, precision         string
+	options                    model.Options // that these ask for
 }
 
 func chatCommand(c *console) *cobra.Command {
@@ -43,9 +43,13 @@ func chatCommand(c *console) *cobra.Command {
 			if f.seed < 0 || f.context < 0 || f.topK < 0 || f.temperature < 0 || f.penalty <= 0 || f.topP <= 0 || f.topP > 1 {
 				return usagef(cmd, "--seed, --context, --top-k and --temperature want at least 0, --repetition-penalty more than 0, --top-p more than 0 and at most 1")
 			}
-			if f.layers, err = parseOffload(f.offload); err != nil {
+			if f.options.Offload, err = parseOffload(f.offload); err != nil {
 				return usagef(cmd, "%v", err)
 			}
+			if f.options.Precision, f.options.TF32, err = model.ParsePrecision(f.precision); err != nil {
+				return usagef(cmd, "--precision: %v", err)
+			}
+			f.options.Cache = f.options.Precision
 			e, err := f.open(cmd)
 			if err != nil {
 				return err
@@ -57,6 +61,7 @@ func chatCommand(c *console) *cobra.Command {
 	f.addDevice(cmd)
 	cmd.Flags().StringVar(&f.mem, "mem", "", "memory it may use, as 500MiB or 2GB; by default what is available")
 	cmd.Flags().StringVar(&f.offload, "offload", "none", "layers that stay on the processor, where the device has memory of its own: none, auto (as few as make the model fit) or the first so many")
+	cmd.Flags().StringVar(&f.precision, "precision", "f32", "what the model computes in: f32, tf32 (products on a GPU), bf16 or f16 (its cache too)")
 	cmd.Flags().StringVar(&f.system, "system", "", "what the model is to be: its system prompt")
 	cmd.Flags().StringVar(&f.template, "template", "", "a file with a chat template, instead of the model's own")
 	cmd.Flags().IntVar(&f.context, "context", 4096, "positions of the key/value cache; at most as many as the model was trained on; 0 means all of these")
@@ -98,8 +103,10 @@ func parseOffload(text string) (o model.Offload, err error) {
 func openTalk(ctx context.Context, c *console, e *engine, f chatFlags, path string) (*talk, error) {
 	bar := newProgress(c)
 	defer bar.stop()
-	m, err := model.Open(model.Options{Name: path, Dir: path, Backend: e.backend, Host: e.host, Offload: f.layers, Compile: e.compile(nil),
-		Progress: func(done, total int64) { bar.update("weights", done, total) }})
+	o := f.options
+	o.Name, o.Dir, o.Backend, o.Host, o.Compile = path, path, e.backend, e.host, e.compile(nil)
+	o.Progress = func(done, total int64) { bar.update("weights", done, total) }
+	m, err := model.Open(o)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"pipe.dev/compiler/op"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/sampler"
+	"pipe.dev/executor/tensorfile/tensortest"
 	"pipe.dev/kernels/cpu"
 	"pipe.dev/kernels/cuda"
 	"pipe.dev/kernels/cuda/emulator"
@@ -22,6 +23,12 @@ import (
 
 // onCUDA opens a model of the golden folders on the emulated device.
 func onCUDA(t *testing.T, name string, off Offload) (m *Model, library string) {
+	t.Helper()
+	return onCUDAAs(t, Options{Dir: filepath.Join(golden, "arch", name), Offload: off})
+}
+
+// onCUDAAs opens a model as o says on the emulated device.
+func onCUDAAs(t *testing.T, o Options) (m *Model, library string) {
 	t.Helper()
 	library = emulator.Library(t, "../../kernels/cuda")
 	device, err := cuda.New(cuda.Options{Library: library})
@@ -38,14 +45,15 @@ func onCUDA(t *testing.T, name string, off Offload) (m *Model, library string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err = Open(Options{Name: "models.test", Dir: filepath.Join(golden, "arch", name), Backend: device, Host: host, Offload: off,
-		Compile: func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
-			o := compiler.Options{Entry: e, Target: device, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout}
-			if e.Side == plan.Front {
-				o.Target = host
-			}
-			return compiler.Compile(m, table, o)
-		}})
+	o.Name, o.Backend, o.Host = "models.test", device, host
+	o.Compile = func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
+		o := compiler.Options{Entry: e, Target: device, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Precision: w.Precision}
+		if e.Side == plan.Front {
+			o.Target = host
+		}
+		return compiler.Compile(m, table, o)
+	}
+	m, err = Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,5 +213,31 @@ func TestBatchCUDA(t *testing.T) {
 		if got := greedyBatch(t, m, prompts, most, 2); !slices.EqualFunc(got, want, slices.Equal) {
 			t.Errorf("%+v: %v, want %v", off, got, want)
 		}
+	}
+}
+
+// Models in 16 bits are as near to their values on the device as on the processor.
+func TestRoundedOnCUDA(t *testing.T) {
+	for _, name := range []string{"unet_condition", "autoencoder_kl", "clip_text"} {
+		dir := filepath.Join(golden, "pictures", name)
+		values := tensortest.Read(t, filepath.Join(dir, "values.safetensors"))
+		m, _ := onCUDAAs(t, Options{Dir: filepath.Join(dir, "model"), Precision: ir.F16})
+		compared := 0
+		for _, have := range callOpened(t, m, called(values), nil) {
+			if want, ok := values["out."+have.Name]; ok {
+				compared++
+				if d := distance(have.Float64s(), want.Float64s()); !(d <= 0.002) {
+					t.Errorf("%s: %s is off by %.5f of its length", name, have.Name, d)
+				}
+			}
+		}
+		if compared == 0 {
+			t.Errorf("%s: nothing was compared", name)
+		}
+	}
+	want := expected(t, filepath.Join(golden, "arch", "llama31"))
+	m, _ := onCUDAAs(t, Options{Dir: filepath.Join(golden, "arch", "llama31"), Precision: ir.BF16})
+	if d := distance(forwardLogits(t, m, want["ids"]), want["logits"].Float64s()); !(d <= 0.0286) { // that of transformers
+		t.Errorf("llama31: logits are off by %.5f of their length", d)
 	}
 }

@@ -38,11 +38,12 @@ type Compile func(m *schema.Model, e plan.Entry, w Weights) (Program, error)
 
 // Weights say what weights there are for an architecture.
 type Weights struct {
-	DType   func(path string) (ir.DType, bool)            // in which a weight is stored
-	Blocks  func(path string, t ir.Type) (ir.DType, bool) // or in blocks, where these can be read of weights like t
-	Layout  func(path string) (ir.Layout, bool)           // in which it lies already; may be nil
-	Adapter *adapter.Adapter                              // nil if there is none
-	TF32    bool                                          // whether products with those in f32 may be of numbers rounded to tf32
+	DType     func(path string) (ir.DType, bool)            // in which a weight is stored
+	Blocks    func(path string, t ir.Type) (ir.DType, bool) // or in blocks, where these can be read of weights like t
+	Layout    func(path string) (ir.Layout, bool)           // in which it lies already; may be nil
+	Adapter   *adapter.Adapter                              // nil if there is none
+	Precision ir.DType                                      // that the model computes in
+	TF32      bool                                          // whether products with those in f32 may be of numbers rounded to tf32
 }
 
 // Options say which model to open and how to run it.
@@ -57,7 +58,8 @@ type Options struct {
 	Cache     ir.DType
 	CacheAt   ir.Pos // where the document says so
 	Weights   Formats
-	TF32      bool // products of f32 with f32 may be of numbers rounded to tf32
+	Precision ir.DType // that it computes in, F32, BF16 or F16; Invalid is F32
+	TF32      bool     // products of f32 with f32 may be of numbers rounded to tf32
 	Backend   kernels.Backend
 	Host      kernels.Backend // where layers may stay, if the device has memory of its own; else nil
 	Offload   Offload
@@ -159,7 +161,7 @@ func (m *Model) program(e plan.Entry) (Program, error) {
 	if p, ok := m.programs[key]; ok {
 		return p, nil
 	}
-	p, err := m.opt.Compile(m.arch, e, Weights{DType: m.weight, Blocks: m.blocks, Layout: m.layout(e), Adapter: m.adapter, TF32: m.opt.TF32})
+	p, err := m.opt.Compile(m.arch, e, Weights{DType: m.weight, Blocks: m.blocks, Layout: m.layout(e), Adapter: m.adapter, Precision: m.opt.Precision, TF32: m.opt.TF32})
 	if cache := (*plan.CacheError)(nil); errors.As(err, &cache) && m.opt.CacheAt.Line > 0 {
 		return nil, &schema.Error{Pos: m.opt.CacheAt, Msg: err.Error()} // the document can be changed, what asks for the cache cannot
 	}
@@ -199,10 +201,13 @@ func (m *Model) want(plans ...*plan.Plan) {
 	}
 }
 
-// weight is the element type in which a weight stays. What the checkpoint has
-// and no kernel reads becomes f32.
+// weight is the element type in which a weight stays, or of a model that computes in
+// 16 bits becomes. What the checkpoint has and no kernel reads becomes f32.
 func (m *Model) weight(path string) (ir.DType, bool) {
 	t, ok := m.ckpt.Lookup(m.tensorName(path))
+	if d := m.opt.Precision; ok && (d == ir.BF16 || d == ir.F16) && len(t.Shape) > 1 && t.DType.Float() {
+		return d, true
+	}
 	if !ok || t.DType != ir.BF16 && t.DType != ir.F16 {
 		return ir.F32, true
 	}

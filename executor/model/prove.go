@@ -24,9 +24,7 @@ func (m *Model) prove() error {
 			return []ir.DType{to, from}
 		case to.Blocked() && from == to:
 			return []ir.DType{to}
-		case to == ir.F32:
-			return []ir.DType{to, ir.BF16, ir.F16, ir.F64}
-		case to.Blocked():
+		case to == ir.F32, to == ir.BF16, to == ir.F16, to.Blocked():
 			return []ir.DType{ir.F32, ir.BF16, ir.F16, ir.F64}
 		}
 		return []ir.DType{to}

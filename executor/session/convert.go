@@ -14,29 +14,44 @@ import (
 )
 
 // convert changes the element type of a tensor, where a plan stores it in
-// another than the checkpoint: to f32, rounded to nearest even, or to blocks
+// another than the checkpoint: to f32, bf16 or f16, rounded to nearest even, or to blocks
 // of quantised weights.
 func convert(from ir.DType, to ir.Type, data []byte) ([]byte, error) {
 	if from.Blocked() && to.DType == ir.F32 {
 		return decode(from, data)
 	}
 	read := reader(from)
-	if read == nil || to.DType != ir.F32 && !to.DType.Blocked() {
+	if read == nil || to.DType != ir.F32 && !narrow(to.DType) && !to.DType.Blocked() {
 		return nil, fmt.Errorf("%v cannot be read as %v", from, to.DType)
 	}
 	if to.DType.Blocked() {
 		return quantise(from.Size(), read, to, data)
 	}
-	return appendF32(make([]byte, 0, len(data)/from.Size()*4), read, from.Size(), data), nil
+	return appendAs(make([]byte, 0, len(data)/from.Size()*to.DType.Size()), to.DType, read, from.Size(), data)
 }
 
-// appendF32 appends elements of size bytes as f32.
-func appendF32(out []byte, read func(b []byte) float32, size int, data []byte) []byte {
-	for ; len(data) >= size; data = data[size:] {
-		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(read(data)))
+// appendAs appends elements of size bytes as f32, bf16 or f16. A number beyond f16 is an error.
+func appendAs(out []byte, to ir.DType, read func(b []byte) float32, size int, data []byte) ([]byte, error) {
+	for i := 0; len(data) >= size; data, i = data[size:], i+1 {
+		switch v := read(data); to {
+		case ir.BF16:
+			out = binary.LittleEndian.AppendUint16(out, half.F32ToBF16(v))
+		case ir.F16:
+			if v > maxF16 || v < -maxF16 {
+				return nil, fmt.Errorf("element %d is %v, and f16 ends at %v", i, v, maxF16)
+			}
+			out = binary.LittleEndian.AppendUint16(out, half.F32ToF16(v))
+		default:
+			out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
+		}
 	}
-	return out
+	return out, nil
 }
+
+func narrow(d ir.DType) bool { return d == ir.BF16 || d == ir.F16 }
+
+// maxF16 is the greatest number of f16.
+const maxF16 = 65504
 
 // decode writes what blocks stand for.
 func decode(from ir.DType, data []byte) ([]byte, error) {

@@ -42,7 +42,12 @@ func TestQuantise(t *testing.T) {
 	if _, err := convert(ir.I32, ir.T(ir.Q8_0, 3, 64), files[ir.F32]); err == nil {
 		t.Error("whole numbers were quantised")
 	}
-	if _, err := convert(ir.F32, ir.T(ir.BF16, 3, 64), files[ir.F32]); err == nil {
-		t.Error("f32 was read as bf16")
+	for _, from := range []ir.DType{ir.F64, ir.BF16} {
+		if got, err := convert(from, ir.T(ir.BF16, 3, 64), files[from]); err != nil || !bytes.Equal(got, files[ir.BF16]) {
+			t.Errorf("%v as bf16: %v", from, err)
+		}
+	}
+	if _, err := convert(ir.F32, ir.T(ir.F16, 3, 64), files[ir.F32]); err == nil || err.Error() != "element 40 is 1e+09, and f16 ends at 65504" {
+		t.Errorf("a weight beyond f16: %v", err)
 	}
 }

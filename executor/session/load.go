@@ -82,7 +82,7 @@ func finite(t checkpoint.Tensor, name string, data []byte, before int) error {
 }
 
 // StreamBytes are read of a row-major weight at a time, where it is copied or converted
-// to f32: a file goes to a device through no more memory.
+// to another type: a file goes to a device through no more memory.
 const StreamBytes = 4 << 20
 
 // stream copies a row-major weight to the device piece by piece, and gives the pages of
@@ -94,12 +94,13 @@ func (s *Store) stream(c *checkpoint.Checkpoint, t checkpoint.Tensor, name strin
 	}
 	size, read := t.DType.Size(), reader(t.DType)
 	native := t.DType == st.Type.DType
-	if !native && (read == nil || st.Type.DType != ir.F32) {
-		return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v cannot be read as %v", name, t.DType, st.Type.DType)}
+	to := st.Type.DType
+	if !native && (read == nil || to != ir.F32 && !narrow(to)) {
+		return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v cannot be read as %v", name, t.DType, to)}
 	}
-	var wide []byte // a piece as f32
+	var other []byte // a piece as elements of the plan's type
 	if !native {
-		wide = make([]byte, 0, min(StreamBytes, len(data))/size*4)
+		other = make([]byte, 0, min(StreamBytes, len(data))/size*to.Size())
 	}
 	for from := 0; from < len(data); {
 		piece := data[from:min(from+StreamBytes, len(data))]
@@ -108,8 +109,10 @@ func (s *Store) stream(c *checkpoint.Checkpoint, t checkpoint.Tensor, name strin
 		}
 		out := piece
 		if !native {
-			wide = appendF32(wide[:0], read, size, piece)
-			out = wide
+			if other, err = appendAs(other[:0], to, read, size, piece); err != nil {
+				return &checkpoint.Error{File: t.File, Msg: fmt.Sprintf("tensor %q: %v", name, err)}
+			}
+			out = other
 		}
 		if err := b.Write(at, out); err != nil {
 			return fmt.Errorf("%s: %w", st.Path, err)

@@ -7,7 +7,8 @@ import (
 // recast lets the backward pass of a narrow training make anew what the forward
 // pass made wide of something narrow: casts, and elementwise ops of one narrow
 // tensor, as the sigmoid of a gate or what a norm divides. So only narrow
-// tensors are kept between the two, and no second set of weights.
+// tensors are kept between the two. Narrow weights are kept, too, as long as a
+// step: to make them again would read wide ones; remat does where memory is short.
 func recast(c *context, g *ir.Graph) (*ir.Graph, error) {
 	if t := c.opt.Training; t == nil || !t.narrow() || t.Phase != Step && t.Phase != Accumulate {
 		return g, nil
@@ -44,13 +45,10 @@ func recast(c *context, g *ir.Graph) (*ir.Graph, error) {
 	})
 }
 
-// remakes reports whether n makes a wide tensor of a single narrow one, or casts
-// a weight, so that it costs less to make again than to keep.
+// remakes reports whether n makes a wide tensor of a single narrow one, so that it
+// costs less to make again than to keep.
 func remakes(n *ir.Node) bool {
 	t := n.Types[0]
-	if n.Op == "cast" && n.In[0].Node.Op == ir.OpState {
-		return true
-	}
 	if t.DType != ir.F32 || n.Op != "cast" && n.Op != "elementwise" && !elementwise(n.Op) {
 		return false
 	}

@@ -2,13 +2,15 @@ package compiler
 
 import (
 	"container/heap"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 )
 
 // schedule orders the nodes of a bound graph so that little memory is in use
-// at a time: of the nodes that are ready, the one that frees most goes first.
-// The document's order stays where that is no better.
+// at a time: of the nodes that are ready, the one that frees most goes first, and
+// what is made of states alone, as the narrow form of a weight, just before what
+// reads it. The document's order stays where that is no better.
 func schedule(c *context, g *ir.Graph) (*ir.Graph, error) {
 	order := c.leastMemory(g)
 	if c.peak(g, order) >= c.peak(g, g.Nodes) {
@@ -26,9 +28,17 @@ func schedule(c *context, g *ir.Graph) (*ir.Graph, error) {
 func (c *context) leastMemory(g *ir.Graph) []*ir.Node {
 	users := make([][]int, len(g.Nodes))
 	waits := make([]int, len(g.Nodes))
+	late, before := c.lateNodes(g), make([][]*ir.Node, len(g.Nodes)) // before: the late ones that must come before a node
+	readers := map[*ir.Node][]int{}                                  // of states
 	edge := func(from, to int) {
-		users[from] = append(users[from], to)
-		waits[to]++
+		switch {
+		case late[to] || g.Nodes[from].Op == ir.OpState:
+		case late[from]:
+			before[to] = append(before[to], g.Nodes[from])
+		default:
+			users[from] = append(users[from], to)
+			waits[to]++
+		}
 	}
 	reads := map[ir.Value]int{}
 	for i, n := range g.Nodes {
@@ -36,12 +46,13 @@ func (c *context) leastMemory(g *ir.Graph) []*ir.Node {
 			if v.Valid() {
 				edge(v.Node.ID, i)
 				reads[v]++
+				if v.Node.Op == ir.OpState {
+					readers[v.Node] = append(readers[v.Node], i)
+				}
 			}
 		}
-	}
-	for i, n := range g.Nodes {
-		for _, before := range c.waits[n] {
-			edge(before.ID, i)
+		for _, first := range c.waits[n] {
+			edge(first.ID, i)
 		}
 	}
 	for _, s := range g.States { // who reads a state goes before who writes it
@@ -49,7 +60,7 @@ func (c *context) leastMemory(g *ir.Graph) []*ir.Node {
 			continue
 		}
 		writer := s.Next.Node.ID
-		for _, i := range users[s.Read.Node.ID] {
+		for _, i := range readers[s.Read.Node] {
 			if i < writer {
 				edge(i, writer)
 			}
@@ -58,20 +69,34 @@ func (c *context) leastMemory(g *ir.Graph) []*ir.Node {
 	q := &readyQueue{gain: func(n *ir.Node) int64 {
 		gain := -c.bytesOf(n)
 		for _, v := range n.In {
-			if v.Valid() && reads[v] == 1 && v.Node.Op != ir.OpState && v.Node.Op != ir.OpInput {
+			switch {
+			case !v.Valid() || v.Node.Op == ir.OpState || v.Node.Op == ir.OpInput:
+			case late[v.Node.ID] && reads[v] > 1: // it is made then
+				gain -= v.Type().Bytes()
+			case !late[v.Node.ID] && reads[v] == 1:
 				gain += v.Type().Bytes()
 			}
 		}
 		return gain
 	}}
+	order := make([]*ir.Node, 0, len(g.Nodes))
 	for i, n := range g.Nodes {
-		if waits[i] == 0 {
+		switch {
+		case late[i]:
+		case n.Op == ir.OpState:
+			order = append(order, n)
+		case waits[i] == 0:
 			heap.Push(q, n)
 		}
 	}
-	order := make([]*ir.Node, 0, len(g.Nodes))
+	made := make([]bool, len(g.Nodes))
 	for q.Len() > 0 {
 		n := heap.Pop(q).(*ir.Node)
+		for _, first := range before[n.ID] {
+			if !made[first.ID] {
+				order, made[first.ID] = append(order, first), true
+			}
+		}
 		order = append(order, n)
 		for _, v := range n.In {
 			if v.Valid() {
@@ -85,6 +110,25 @@ func (c *context) leastMemory(g *ir.Graph) []*ir.Node {
 		}
 	}
 	return order
+}
+
+// lateNodes marks what needs nothing but states: it can be made at any time, and takes
+// memory from then on.
+func (c *context) lateNodes(g *ir.Graph) []bool {
+	late := make([]bool, len(g.Nodes))
+	for i, n := range g.Nodes {
+		late[i] = n.Op != ir.OpState && n.Op != ir.OpInput && !c.isView(n) &&
+			!slices.ContainsFunc(n.In, func(v ir.Value) bool { return v.Valid() && v.Node.Op != ir.OpState })
+	}
+	for _, o := range g.Outputs {
+		late[o.Value.Node.ID] = false
+	}
+	for _, s := range g.States {
+		if s.Next.Valid() {
+			late[s.Next.Node.ID] = false
+		}
+	}
+	return late
 }
 
 // readyQueue gives the node that frees most, and of equals the first one.

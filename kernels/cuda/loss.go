@@ -15,8 +15,8 @@ import (
 //	dx = dl W     dweight += dlᵀ x
 //
 // Products are those of the op matmul, 2 rows dim classes operations each; a chunk
-// is as long as mostLogits allow, for each but the first writes, reads and adds up
-// a tensor of the weight's size.
+// is as long as mostLogits allow, and each but the first reads and writes a tensor of the
+// weight's size, to which its product is added.
 //
 //	x, dx [rows, dim]   weight, dweight [classes, dim], or [dim, classes]   targets [rows]   dy, loss f32 [rows]
 type linearLoss struct {
@@ -30,7 +30,7 @@ type linearLoss struct {
 
 	// scratch, a piece each
 	logits, dl  kernels.Tensor // of a chunk; dl are logits unless it is narrow
-	sum, more   kernels.Tensor // f32: dweight of the chunks so far, and of one
+	sum         kernels.Tensor // f32: dweight of the chunks so far
 	room        kernels.Tensor // of products
 	wantDX, all bool           // gradients: any, that of the weight
 }
@@ -101,7 +101,6 @@ func (s *linearLoss) place(scratch kernels.Tensor) int64 {
 		s.dl = cut(s.x.DType, n, s.classes)
 	}
 	if s.all && n < s.rows {
-		s.more = cut(ir.F32, s.dw.Shape...)
 		if s.sum = s.dw; s.dw.DType != ir.F32 {
 			s.sum = cut(ir.F32, s.dw.Shape...)
 		}
@@ -129,16 +128,17 @@ func (s *linearLoss) products(lo, n int, first bool) []call {
 	if !s.all {
 		return out
 	}
-	to, a, b := s.dw, dl, x
+	name, to, in := "matmul", s.dw, []kernels.Tensor{dl, x}
 	if s.at.Transpose {
-		a, b = x, dl
+		in = []kernels.Tensor{x, dl}
 	}
 	if n < s.rows {
-		if to = s.sum; !first {
-			to = s.more
-		}
+		to = s.sum
 	}
-	return append(out, call{"matmul", op.MatMulAttr{TransA: true, TF32: s.at.TF32}, []kernels.Tensor{a, b}, to})
+	if !first { // where it lies
+		name, in = name+op.Plus, append([]kernels.Tensor{s.sum}, in...)
+	}
+	return append(out, call{name, op.MatMulAttr{TransA: true, TF32: s.at.TF32}, in, to})
 }
 
 // sliceRows are rows from one on of a tensor, as [n, width].
@@ -195,16 +195,10 @@ func (s *linearLoss) bindChunk(lo, n int, bad driver.Pointer) (steps []kernels.S
 			steps = append(steps, step)
 		}
 	}
-	if !s.all || lo == 0 {
+	if !s.all || lo == 0 || lo+n < s.rows || s.dw.DType == ir.F32 {
 		return steps, nil
 	}
-	to, at := s.sum, op.ElementwiseAttr{Expr: "x0 x1 add"}
-	if lo+n == s.rows {
-		if to = s.dw; to.DType != ir.F32 {
-			at.DType = to.DType.String()
-		}
-	}
-	step, err := (&call{"elementwise", at, []kernels.Tensor{s.sum, s.more}, to}).bind(s.b, kernels.Tensor{})
+	step, err := (&call{"cast", nil, []kernels.Tensor{s.sum}, s.dw}).bind(s.b, kernels.Tensor{})
 	return append(steps, step), err
 }
 

@@ -108,22 +108,27 @@ func gradExpertLinear(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value {
 	if at.Transpose {
 		from, to = dy[0], x
 	}
-	dw := b.Apply("expert_linear_grad", ExpertGradAttr{Experts: at.Experts}, from, idx, to)[0]
+	dw := b.Apply("expert_linear_grad", ExpertGradAttr{Experts: at.Experts, TF32: at.TF32}, from, idx, to)[0]
 	return []ir.Value{dx, {}, b.Cast(dw, w.Type().DType)}
 }
 
 // ExpertGradAttr is the number of experts.
-type ExpertGradAttr struct{ Experts int }
+type ExpertGradAttr struct {
+	Experts int
+	TF32    bool // see AllowTF32
+}
 
 // expertLinearGrad: x [..., in] or [..., k, in], chosen [..., k], dy likewise
 // [..., k, out] or [..., out] -> f32 [experts, out, in].
 func expertLinearGrad() Def {
 	c := func(name string, x, dy []int, idx ...int) Case {
-		return Case{Name: name, In: []ir.Type{ir.T(ir.F32, x...), ir.T(ir.I32, idx...), ir.T(ir.F32, dy...)}, Attr: ExpertGradAttr{4},
+		return Case{Name: name, In: []ir.Type{ir.T(ir.F32, x...), ir.T(ir.I32, idx...), ir.T(ir.F32, dy...)}, Attr: ExpertGradAttr{Experts: 4},
 			Low: -1, High: 1, Bounds: map[int][2]float64{1: {0, 3}}, Tol: 1e-5}
 	}
 	none := c("none among them", []int{7, 3, 5}, []int{7, 3, 6}, 7, 3)
 	none.Bounds = map[int][2]float64{1: {-1, 3}}
+	rounded := c("tf32", []int{40, 35}, []int{40, 2, 33}, 40, 2)
+	rounded.Attr, rounded.Tol = ExpertGradAttr{Experts: 4, TF32: true}, tf32Tol(40)
 	large := c("large", []int{512, 512}, []int{512, 2, 1024}, 512, 2)
 	large.Large = true
 	return Def{Name: "expert_linear_grad", Doc: "dw[e] = the sum of dy xᵀ over the vectors of expert e.", Attr: ExpertGradAttr{},
@@ -163,7 +168,7 @@ func expertLinearGrad() Def {
 			return 2 * int64(in[1].Elems()) * int64(lastDim(in[0]).N) * int64(lastDim(in[2]).N)
 		},
 		Cases: []Case{c("", []int{5, 3}, []int{5, 2, 6}, 5, 2), c("own vectors", []int{2, 3, 2, 33}, []int{2, 3, 2, 17}, 2, 3, 2),
-			c("shared result", []int{3, 2, 35}, []int{3, 5}, 3, 2), c("panels", []int{9, 64}, []int{9, 1, 40}, 9, 1), none, large},
+			c("shared result", []int{3, 2, 35}, []int{3, 5}, 3, 2), c("panels", []int{9, 64}, []int{9, 1, 40}, 9, 1), none, rounded, large},
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // expertLinearGrad is dw[e] = the sum of dy xᵀ over the rows of expert e, in their
-// order: on tensor cores where x and dy are of one type of 16 bits, in tiles of as many rows and
+// order: on tensor cores where x and dy are of one type of 16 bits, or may be rounded to tf32, in tiles of as many rows and
 // columns as large products have.
 //
 //	x [..., in] or [..., k, in]   chosen [..., k]   dy [..., k, out] or [..., out]   dw f32 [experts, out, in]
@@ -18,7 +18,7 @@ func expertLinearGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, 
 	a, ok := attr.(op.ExpertGradAttr)
 	ok = ok && len(in) == 3 && stored(in[0].DType) && isIndex(in[1]) && stored(in[2].DType) && out[0].DType == ir.F32
 	return kernel{
-		bind:    func(args kernels.Args) (kernels.Step, error) { return b.expertGrad(a.Experts, args) },
+		bind:    func(args kernels.Args) (kernels.Step, error) { return b.expertGrad(a, args) },
 		scratch: func(_ any, in, _ []ir.Type) int64 { return expertLists(a.Experts, int(in[1].Elems())) },
 	}, ok
 }
@@ -26,7 +26,18 @@ func expertLinearGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, 
 // expertLists are the bytes of where the rows of each expert begin, and of the rows.
 func expertLists(experts, m int) int64 { return 4 * int64(experts+1+m) }
 
-func (b *Backend) expertGrad(experts int, args kernels.Args) (kernels.Step, error) {
+// gradFamily names the kernels on tensor cores: "" where there are none.
+func gradFamily(a op.ExpertGradAttr, x, dy ir.DType) string {
+	switch {
+	case x != dy || x == ir.F32 && !a.TF32:
+		return ""
+	case x == ir.F32:
+		return "tf32"
+	}
+	return x.String()
+}
+
+func (b *Backend) expertGrad(a op.ExpertGradAttr, args kernels.Args) (kernels.Step, error) {
 	type order struct {
 		starts, rows, chosen, bad driver.Pointer
 		m, experts                uint64
@@ -37,7 +48,7 @@ func (b *Backend) expertGrad(experts int, args kernels.Args) (kernels.Step, erro
 		experts, out, in, dyShare, xShare uint64
 		dyCode, xCode                     uint32
 	}
-	x, chosen, dy, y := args.In[0], args.In[1], args.In[2], args.Out[0]
+	experts, x, chosen, dy, y := a.Experts, args.In[0], args.In[1], args.In[2], args.Out[0]
 	if y.Len() == 0 {
 		return nothing, nil
 	}
@@ -62,8 +73,8 @@ func (b *Backend) expertGrad(experts int, args kernels.Args) (kernels.Step, erro
 		},
 		func() (kernels.Step, error) {
 			side, name, file, room := 64, "expert_grad", "experts", 0
-			if x.DType == dy.DType && x.DType != ir.F32 {
-				side, name, file, room = largeTile, name+"_"+x.DType.String(), "expert_grad_tensor", forms.largeTile.room(x.DType.String())
+			if family := gradFamily(a, x.DType, dy.DType); family != "" {
+				side, name, file, room = largeTile, name+"_"+family, "expert_grad_tensor", forms.largeTile.room(family)
 			}
 			blocks := driver.Dim{X: parts(rows, side) * parts(columns, side), Y: min(experts, 65535), Z: 1}
 			return launchRoom(b, file, name, grid{blocks, 256}, room, g)

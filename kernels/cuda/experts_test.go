@@ -120,7 +120,7 @@ func TestExpertOutOfRange(t *testing.T) {
 }
 
 // Gradients of experts' weights by tensor cores have the bits of those by FMA of the same
-// numbers, in pieces of 512 rows.
+// numbers, in pieces of 512 rows; so have those in tf32, which holds them.
 func TestExpertGradTensor(t *testing.T) {
 	b := open(t)
 	defer noConflicts(t)()
@@ -137,19 +137,19 @@ func TestExpertGradTensor(t *testing.T) {
 					chosen[i] = 0
 				}
 			}
-			run := func(d ir.DType, from, to int) []float64 {
+			run := func(d ir.DType, tf32 bool, from, to int) []float64 {
 				n := to - from
 				in := []ir.Type{ir.T(d, n, c.in), ir.T(ir.I32, n, c.choices), ir.T(d, n, c.choices, c.out)}
 				data := [][]float64{x[from*c.in : to*c.in], chosen[from*c.choices : to*c.choices], dy[from*c.choices*c.out : to*c.choices*c.out]}
-				return compute(t, b, "expert_linear_grad", op.ExpertGradAttr{Experts: c.experts}, in, []ir.Type{ir.T(ir.F32, c.experts, c.out, c.in)}, data)[0]
+				return compute(t, b, "expert_linear_grad", op.ExpertGradAttr{Experts: c.experts, TF32: tf32}, in, []ir.Type{ir.T(ir.F32, c.experts, c.out, c.in)}, data)[0]
 			}
-			got, want := run(d, 0, c.tokens), run(ir.F32, 0, min(c.tokens, 512))
+			got, want := run(d, false, 0, c.tokens), run(ir.F32, false, 0, min(c.tokens, 512))
 			if c.tokens > 512 {
-				for i, v := range run(ir.F32, 512, c.tokens) {
+				for i, v := range run(ir.F32, false, 512, c.tokens) {
 					want[i] = float64(float32(want[i]) + float32(v))
 				}
 			}
-			if !slices.Equal(got, want) {
+			if !slices.Equal(got, want) || !slices.Equal(run(ir.F32, true, 0, c.tokens), want) {
 				t.Errorf("%v %+v: not the sums in f32 of the same numbers", d, c)
 			}
 		}

@@ -55,9 +55,6 @@ func (p packing) superBytes() int { return p.Head(p.per) + p.per*p.Body() }
 // panelBytes returns the bytes of a panel of k inputs.
 func (p packing) panelBytes(k int) int { return k / p.format.Block * p.superBytes() }
 
-// rowBytes returns the bytes of a row of a weight as files have it.
-func (p *blockProduct) rowBytes() int { return p.k / p.format.Block * p.format.Bytes }
-
 // packedAtOnce is about how many bytes of a panel are written column after column:
 // they stay in the first-level cache, and rows are read in stretches.
 const packedAtOnce = 16 << 10

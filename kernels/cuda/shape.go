@@ -3,6 +3,7 @@ package cuda
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -26,8 +27,49 @@ func (b *Backend) move(bytes int, shape []int, to, from driver.Pointer, toStride
 	if p.walk, err = walk2(shape, toStrides, fromStrides); err != nil || p.walk.n == 0 {
 		return nothing, err
 	}
+	if t := p.turned(); t != nil {
+		g := grid{driver.Dim{X: parts(int(t.high), edge) * parts(int(t.wide), edge), Y: 1, Z: min(int(t.batch.n), 65535)}, 256}
+		return launch(b, "copy", "turn", g, t)
+	}
 	p.widen()
 	return launch(b, "copy", "copy", overElements(int(p.walk.n)), p)
+}
+
+// turnParams is Turn of source/copy.cu.
+type turnParams struct {
+	to, from           driver.Pointer
+	high, wide         uint64
+	toApart, fromApart int64
+	bytes              uint32
+	batch              walk[strides2]
+}
+
+// edge is that of a tile of source/copy.cu.
+const edge = 32
+
+// turned is the copy as one of matrices that are transposed, which goes tile by tile; nil
+// where no other axis than the last lies together in what is read, or either is short.
+func (p *copyParams) turned() *turnParams {
+	w, last := &p.walk, int(p.walk.rank)-1
+	if last < 1 || p.bytes > 8 || w.stride[0][last] != 1 || w.stride[1][last] < 2 || w.size[last] < edge/2 {
+		return nil
+	}
+	i := slices.Index(w.stride[1][:last], 1)
+	if i < 0 || w.size[i] < edge/2 {
+		return nil
+	}
+	t := &turnParams{to: p.to, from: p.from, high: uint64(w.size[i]), wide: uint64(w.size[last]), toApart: w.stride[0][i], fromApart: w.stride[1][last], bytes: p.bytes}
+	t.batch.n = 1
+	for k := range last {
+		if k == i {
+			continue
+		}
+		r := t.batch.rank
+		t.batch.size[r], t.batch.stride[0][r], t.batch.stride[1][r] = w.size[k], w.stride[0][k], w.stride[1][k]
+		t.batch.n *= uint64(w.size[k])
+		t.batch.rank++
+	}
+	return t
 }
 
 // widen takes elements that lie together on both sides as one of up to 16 bytes.

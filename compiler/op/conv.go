@@ -16,6 +16,7 @@ type ConvAttr struct {
 	Size                            Dims // of conv_transpose: the spatial sizes of its result
 	Kernel                          Ints // of conv_weight_grad: the sizes of the kernel
 	Wide                            bool // of conv_weight_grad: the result is f32, whatever the operands are
+	TF32                            bool // see AllowTF32
 }
 
 // convolution is a ConvAttr as lists.

@@ -20,6 +20,7 @@ type ConvLayerAttr struct {
 	Groups      int  `cue:"groups: int & >0 | *1" doc:"groups of channels that do not mix; as many as x has channels is depthwise"`
 	Bias        bool `cue:"bias: bool | *true" doc:"add a bias"`
 	Act         string
+	TF32        bool   // see AllowTF32
 	Algorithm   string // how it is computed, "" or Winograd, set by the compiler for known sizes: see the pass convolve
 }
 
@@ -34,6 +35,7 @@ type ConvTransposeLayerAttr struct {
 	Groups        int  `cue:"groups: int & >0 | *1" doc:"groups of channels that do not mix"`
 	Bias          bool `cue:"bias: bool | *true" doc:"add a bias"`
 	Act           string
+	TF32          bool // see AllowTF32
 }
 
 // perAxis spreads a list of one number over n axes; an empty one is fallback.
@@ -84,7 +86,7 @@ func (a ConvLayerAttr) settled(x ir.Type, n int) (ConvAttr, []int, error) {
 		}
 		before, after = c.same(spatial(x), kernel)
 	}
-	return ConvAttr{Stride: MakeInts(stride...), Before: MakeInts(before...), After: MakeInts(after...), Dilation: MakeInts(dilation...), Groups: a.Groups}, kernel, nil
+	return ConvAttr{Stride: MakeInts(stride...), Before: MakeInts(before...), After: MakeInts(after...), Dilation: MakeInts(dilation...), Groups: a.Groups, TF32: a.TF32}, kernel, nil
 }
 
 // same is the padding with which a result has size/stride positions, rounded up.
@@ -219,7 +221,7 @@ func (a ConvTransposeLayerAttr) settled(x ir.Type, n int) (ConvAttr, []int, erro
 		}
 	}
 	return ConvAttr{Stride: MakeInts(stride...), Before: MakeInts(before...), After: MakeInts(after...), Dilation: MakeInts(dilation...),
-		Groups: a.Groups, Size: MakeDims(size...)}, kernel, nil
+		Groups: a.Groups, Size: MakeDims(size...), TF32: a.TF32}, kernel, nil
 }
 
 // convTransposeLayer: x [batch, in, spatial...], weight [in, out/groups,

@@ -24,6 +24,12 @@ func AllowTF32(attr any, in []ir.Type) any {
 	case LinearAttr:
 		a.TF32 = in[1].DType == ir.F32
 		return a
+	case ConvLayerAttr:
+		a.TF32 = in[1].DType == ir.F32
+		return a
+	case ConvTransposeLayerAttr:
+		a.TF32 = in[1].DType == ir.F32
+		return a
 	case ExpertLinearAttr:
 		a.TF32 = len(in) > 2 && in[2].DType == ir.F32
 		return a

@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -98,13 +99,14 @@ func conv(back bool, add plus) maker {
 			if back {
 				p.rows, p.channels, p.wRow, p.wChannel, p.back = p.channels, p.rows, p.wChannel, p.wRow, 1
 			}
-			return b.convolve(p, x.DType, w.DType)
+			return b.convolve(p, p.family(x.DType, w.DType, a.TF32))
 		}}, ok && known && same && canConvolve(in, out)
 	}
 }
 
-// convolve returns the step of a convolution whose parameter is settled.
-func (b *Backend) convolve(p *convParams, x, w ir.DType) (kernels.Step, error) {
+// convolve returns the step of a convolution whose parameter is settled, by a kernel
+// of a family.
+func (b *Backend) convolve(p *convParams, family string) (kernels.Step, error) {
 	columns, phases := int(p.batch), 1
 	for i := range p.out {
 		n := int(p.out[i])
@@ -121,25 +123,32 @@ func (b *Backend) convolve(p *convParams, x, w ir.DType) (kernels.Step, error) {
 	if p.rows < fewRows {
 		return launch(b, "conv", "conv_few", grid{driver.Dim{X: parts(columns, 256), Y: int(p.rows), Z: z}, 256}, p)
 	}
-	if family := p.family(x, w); family != "" {
+	if family != "" {
 		const channels, positions = 128, 64
+		space := 4 * channels * (positions + 8)
+		if strings.HasSuffix(family, "tf32") { // two stages of 32
+			space = 2 * 32 * 4 * (channels + positions + 8)
+		}
 		g := grid{driver.Dim{X: parts(columns, positions), Y: parts(int(p.rows), channels), Z: z}, 256}
-		return launchRoom(b, "conv_tensor", "conv_"+family, g, 4*channels*(positions+8), p)
+		return launchRoom(b, "conv_tensor", "conv_"+family, g, space, p)
 	}
 	return launch(b, "conv", "conv", grid{driver.Dim{X: parts(columns, tile), Y: parts(int(p.rows), tile), Z: z}, 256}, p)
 }
 
 // family names the kernel of source/conv_tensor.cu for element types: "" where
-// there is none.
-func (p *convParams) family(x, w ir.DType) string {
+// there is none. f32 with f32 has one where it may be rounded to tf32.
+func (p *convParams) family(x, w ir.DType, tf32 bool) string {
 	const mostTaps = 64
 	name := ""
 	if p.back != 0 {
 		name = "back_"
 	}
+	rounded := tf32 && x == ir.F32 && w == ir.F32
 	switch half := w == ir.BF16 || w == ir.F16; {
-	case !half || p.kernel[0]*p.kernel[1]*p.kernel[2] > mostTaps:
+	case !half && !rounded || p.kernel[0]*p.kernel[1]*p.kernel[2] > mostTaps:
 		return ""
+	case rounded:
+		return name + "tf32"
 	case x == w:
 		return name + w.String()
 	case x == ir.F32:
@@ -172,12 +181,17 @@ func gradSizes(dy, dw []int, groups int) (rows, columns, positions int) {
 	return dw[0] / groups, prod(dw[1:]), dy[0] * prod(dy[2:])
 }
 
-// gradKernel names the kernel for element types, and how many rows its tiles have.
-func gradKernel(x, dy ir.DType) (file, name string, high int) {
-	if x == dy && x != ir.F32 {
-		return "conv_grad_tensor", "conv_weight_grad_" + x.String(), 128
+// gradKernel names the kernel for element types, how many rows its tiles have, and the
+// shared memory of a block.
+func gradKernel(x, dy ir.DType, tf32 bool) (file, name string, high, space int) {
+	const stages, deep = 2, 32
+	switch {
+	case x == dy && x != ir.F32:
+		return "conv_grad_tensor", "conv_weight_grad_" + x.String(), 128, stages * deep * 2 * (128 + tile)
+	case x == dy && tf32:
+		return "conv_grad_tensor", "conv_weight_grad_tf32", 128, stages * deep * 4 * (128 + tile)
 	}
-	return "conv", "conv_weight_grad", tile
+	return "conv", "conv_weight_grad", tile, 0
 }
 
 // convWeightGrad is the gradient of the weight of a convolution.
@@ -187,7 +201,7 @@ func convWeightGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bo
 	a, ok := attr.(op.ConvAttr)
 	scratch := func(_ any, in, out []ir.Type) int64 {
 		rows, columns, positions := gradSizes(in[1].Sizes(), out[0].Sizes(), a.Groups)
-		_, _, high := gradKernel(in[0].DType, in[1].DType)
+		_, _, high, _ := gradKernel(in[0].DType, in[1].DType, a.TF32)
 		if count, _ := gradParts(high, rows, columns, a.Groups, positions); count > 1 && rows >= fewRows {
 			return 4 * int64(count) * int64(out[0].Elems())
 		}
@@ -208,10 +222,10 @@ func convWeightGrad(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bo
 		if rows < fewRows {
 			return launch(b, "conv", "conv_weight_grad_few", grid{driver.Dim{X: columns, Y: rows, Z: a.Groups}, 256}, p)
 		}
-		file, name, high := gradKernel(x.DType, dy.DType)
+		file, name, high, space := gradKernel(x.DType, dy.DType, a.TF32)
 		count, length := gradParts(high, rows, columns, a.Groups, positions)
 		p.parts, p.length = uint32(count), uint64(length)
-		step, err := launch(b, file, name, grid{driver.Dim{X: parts(columns, tile), Y: parts(rows, high), Z: a.Groups * count}, 256}, p)
+		step, err := launchRoom(b, file, name, grid{driver.Dim{X: parts(columns, tile), Y: parts(rows, high), Z: a.Groups * count}, 256}, space, p)
 		if err != nil || count == 1 {
 			return step, err
 		}

@@ -1,4 +1,5 @@
-// Gradients of the weights of convolutions on tensor cores, of x and dy in 16 bits:
+// Gradients of the weights of convolutions on tensor cores, of x and dy in 16 bits, or
+// in f32 and rounded to tf32:
 // the sum over the positions of a part, in their order, in steps of 16 and one chain.
 //
 // A tile of 128 channels of dy and 64 of x's channels and taps does 2·128·64
@@ -8,6 +9,11 @@
 #include "product.h"
 
 static constexpr u32 Rows = 128, Columns = 64, GradThreads = 256, Each = 8;
+
+// spot is where a tile has place k of a row.
+template <class T> DEV u32 spot(u32 row, u32 k) {
+	return sizeof(T) == 4 ? 16 * lies_tf32<true, 8>(row, k / 4) + k % 4 * 4 : 16 * lies<4>(row, k / 8) + k % 8 * 2;
+}
 
 // Column is what a column of the tile sees: where, from what a position sees first.
 struct Column {
@@ -28,13 +34,13 @@ DEV void lay_columns(const Conv &c, const View &v, Column *to, u32 start, u32 ta
 }
 
 // fetch reads elements of x for one position and every eighth column.
-DEV void fetch(u32 *to, const Conv &c, const View &v, const Column *columns, u32 group, u64 k, u64 end, u32 area, u64 volume) {
+template <class T> DEV void fetch(u32 *to, const Conv &c, const View &v, const Column *columns, u32 group, u64 k, u64 end, u32 area, u64 volume) {
 	i32 base[3];
 	i64 at = 0;
 	bool there = k < end;
 	digits((u32)(k % area), v.count, base);
 	UNROLL for (u32 a = 0; a < 3; a++) base[a] = base[a] * v.walk[a] + v.from[a], at = at * c.size[a] + base[a];
-	const u16 *from = (const u16 *)c.x + (i64)((k / area * c.groups + group) * c.channels * volume) + at;
+	const T *from = (const T *)c.x + (i64)((k / area * c.groups + group) * c.channels * volume) + at;
 #pragma unroll
 	for (u32 i = 0; i < Each; i++) {
 		const Column &column = columns[tid() / Deep + 8 * i];
@@ -44,33 +50,45 @@ DEV void fetch(u32 *to, const Conv &c, const View &v, const Column *columns, u32
 	}
 }
 
-DEV void keep(u8 *to, const u32 *from) {
+template <class T> DEV void keep(u8 *to, const u32 *from) {
 	u32 k = tid() % Deep;
 #pragma unroll
-	for (u32 i = 0; i < Each; i++) *(u16 *)(to + 16 * lies<4>(tid() / Deep + 8 * i, k / 8) + k % 8 * 2) = (u16)from[i];
+	for (u32 i = 0; i < Each; i++) *(T *)(to + spot<T>(tid() / Deep + 8 * i, k)) = (T)from[i];
 }
 
-// bring_rows asks for dy: 8 positions lie together where a sample has a multiple of
-// them, else they come one by one.
-DEV void bring_rows(u8 *to, const Grad &p, u32 group, u32 top, u64 k, u64 end, u32 area) {
-	bool whole = area % 8 == 0 && at_sixteen(p.dy);
+// bring_rows asks for dy: 8 positions (4 of f32) lie together where a sample has a
+// multiple of them, else they come one by one.
+template <class T> DEV void bring_rows(u8 *to, const Grad &p, u32 group, u32 top, u64 k, u64 end, u32 area) {
+	constexpr u32 Few = 16 / sizeof(T), Pieces = Deep / Few;
+	bool whole = area % Few == 0 && at_sixteen(p.dy);
 #pragma unroll
-	for (u32 i = 0; i < Rows * Deep / 8 / GradThreads; i++) {
-		u32 e = tid() + GradThreads * i, r = e / 4, piece = e % 4;
-		u64 first = k + piece * 8;
-		auto at = [&](u64 n) { return (const u16 *)p.dy + ((n / area * p.conv.groups + group) * p.conv.rows + top + r) * area + n % area; };
+	for (u32 i = 0; i < Rows * Pieces / GradThreads; i++) {
+		u32 e = tid() + GradThreads * i, r = e / Pieces, piece = e % Pieces;
+		u64 first = k + piece * Few;
+		auto at = [&](u64 n) { return (const T *)p.dy + ((n / area * p.conv.groups + group) * p.conv.rows + top + r) * area + n % area; };
 		bool there = top + r < p.conv.rows && first < end;
-		u8 *spot = to + 16 * lies<4>(r, piece);
+		T *to_piece = (T *)(to + spot<T>(r, piece * Few));
 		if (whole) {
-			copy_async<16>(spot, there ? at(first) : (const u16 *)p.dy, there ? 16 : 0);
+			copy_async<16>(to_piece, there ? at(first) : (const T *)p.dy, there ? 16 : 0);
 			continue;
 		}
 #pragma nounroll
-		for (u32 j = 0; j < 8; j++) ((u16 *)spot)[j] = there && first + j < end ? *at(first + j) : 0;
+		for (u32 j = 0; j < Few; j++) to_piece[j] = there && first + j < end ? *at(first + j) : 0;
 	}
 }
 
 template <u32 type> DEV void add_products(float (*sum)[4][4], const u8 *left, const u8 *right, u32 row, u32 column) {
+	if constexpr (type == F32) {
+#pragma unroll 2
+		for (u32 k = 0; k < Deep; k += 8) {
+			u32 a[2][4], b[2][4];
+#pragma unroll
+			for (u32 i = 0; i < 2; i++) left_tf32<true, Rows>(a[i], left, row + 16 * i, k), right_tf32<true, Columns>(b[i], right, column + 16 * i, k);
+#pragma unroll
+			for (u32 i = 0; i < 8; i++) mma_tf32(sum[i / 4][i % 4], a[i / 4], b[i % 4 / 2] + i % 2 * 2);
+		}
+		return;
+	}
 #pragma unroll
 	for (u32 k = 0; k < Deep; k += 16) {
 		u32 a[2][4], b[4][2];
@@ -85,9 +103,9 @@ template <u32 type> DEV void add_products(float (*sum)[4][4], const u8 *left, co
 	}
 }
 
-template <u32 type> __attribute__((always_inline)) DEV void weight_grad(const Grad &p) {
-	constexpr u32 Left = Rows * Deep * 2, Right = Columns * Deep * 2;
-	SHARED __attribute__((aligned(16))) u8 stages[2][Left + Right];
+template <u32 type, class T> __attribute__((always_inline)) DEV void weight_grad(const Grad &p) {
+	constexpr u32 Left = Rows * Deep * sizeof(T), Right = Columns * Deep * sizeof(T);
+	u8 *stages = room();
 	SHARED View v;
 	SHARED Column columns[Columns];
 	const Conv &c = p.conv;
@@ -102,16 +120,17 @@ template <u32 type> __attribute__((always_inline)) DEV void weight_grad(const Gr
 	u32 x[Each];
 	u64 steps = first < end ? (end - first + Deep - 1) / Deep : 0;
 	for (u64 s = 0; steps; s++) { // what comes next is read while what came before is multiplied
-		u8 *next = stages[s % 2];
+		u8 *next = stages + s % 2 * (Left + Right);
 		u64 k = first + s * Deep;
 		if (s < steps) {
-			fetch(x, c, v, columns, group, k + tid() % Deep, end, area, volume);
-			bring_rows(next, p, group, top, k, end, area);
+			fetch<T>(x, c, v, columns, group, k + tid() % Deep, end, area, volume);
+			bring_rows<T>(next, p, group, top, k, end, area);
 		}
 		commit_copies();
-		if (s) add_products<type>(sum, stages[(s - 1) % 2], stages[(s - 1) % 2] + Left, row, column);
+		const u8 *stage = stages + (s + 1) % 2 * (Left + Right);
+		if (s) add_products<type>(sum, stage, stage + Left, row, column);
 		if (s == steps) break;
-		keep(next + Left, x);
+		keep<T>(next + Left, x);
 		wait_copies<0>();
 		sync();
 	}
@@ -129,5 +148,6 @@ template <u32 type> __attribute__((always_inline)) DEV void weight_grad(const Gr
 	}
 }
 
-KERNEL(conv_weight_grad_bf16, Grad) { weight_grad<BF16>(p); }
-KERNEL(conv_weight_grad_f16, Grad) { weight_grad<F16>(p); }
+KERNEL(conv_weight_grad_bf16, Grad) { weight_grad<BF16, u16>(p); }
+KERNEL(conv_weight_grad_f16, Grad) { weight_grad<F16, u16>(p); }
+KERNEL(conv_weight_grad_tf32, Grad) { weight_grad<F32, u32>(p); }

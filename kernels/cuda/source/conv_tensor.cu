@@ -1,4 +1,4 @@
-// Convolutions with 16-bit weights on tensor cores, as products of matrices that are
+// Convolutions with 16-bit weights, or with f32 rounded to tf32, on tensor cores, as products of matrices that are
 // never laid out, see conv.cu: the sum goes over channels and taps in their order,
 // in steps of 16 and one chain, so a sample is the same in any company.
 //
@@ -13,8 +13,8 @@
 static constexpr u32 Channels = 128, Positions = 64, ConvThreads = 256, MostTaps = 64, Each = 8;
 
 // Rows of x in f32, and of the result, are as far apart as keeps lanes in banks of
-// their own.
-static constexpr u32 WidePitch = Positions + 4, PutPitch = Positions + 8;
+// their own; in tf32 a lane reads every fourth.
+static constexpr u32 WidePitch = Positions + 4, PutPitch = Positions + 8, RoundPitch = Positions + 8;
 
 // Taps is where taps lie: in x from where a position sees the first, and in w.
 struct Taps {
@@ -65,13 +65,13 @@ template <u32 bytes> DEV void fetch(u32 *to, Gather *g, const Taps &taps, u32 co
 	}
 }
 
-template <bool wide> DEV void keep(u8 *to, const u32 *from) {
+template <bool wide, u32 Pitch> DEV void keep(u8 *to, const u32 *from) {
 	u32 column = tid() % Positions;
 #pragma unroll
 	for (u32 i = 0; i < Each; i++) {
 		u32 k = tid() / Positions + 4 * i;
 		if (wide)
-			((u32 *)to)[k * WidePitch + column] = from[i];
+			((u32 *)to)[k * Pitch + column] = from[i];
 		else
 			*(u16 *)(to + 16 * lies<8>(k, column / 8) + column % 8 * 2) = (u16)from[i];
 	}
@@ -79,9 +79,9 @@ template <bool wide> DEV void keep(u8 *to, const u32 *from) {
 
 // fetch_weights and keep_weights bring weights of an adjoint, whose neighbours along
 // k lie apart: every eighth row for one of k.
-DEV void fetch_weights(u32 *to, const Conv &p, const Taps &taps, u32 count, u64 k, u64 length, u32 group, u32 top) {
+template <class T> DEV void fetch_weights(u32 *to, const Conv &p, const Taps &taps, u32 count, u64 k, u64 length, u32 group, u32 top) {
 	u64 at = k + tid() % Deep;
-	const u16 *from = (const u16 *)p.w + p.w_group * group;
+	const T *from = (const T *)p.w + p.w_group * group;
 	if (at < length) from += at / count * p.w_channel + taps.weight[at % count];
 #pragma unroll
 	for (u32 i = 0; i < 2 * Each; i++) {
@@ -90,14 +90,42 @@ DEV void fetch_weights(u32 *to, const Conv &p, const Taps &taps, u32 count, u64 
 	}
 }
 
-DEV void keep_weights(u8 *to, const u32 *from) {
+template <class T> DEV void keep_weights(u8 *to, const u32 *from) {
 	u32 k = tid() % Deep;
 #pragma unroll
-	for (u32 i = 0; i < 2 * Each; i++) *(u16 *)(to + 16 * lies<4>(tid() / Deep + 8 * i, k / 8) + k % 8 * 2) = (u16)from[i];
+	for (u32 i = 0; i < 2 * Each; i++) {
+		u32 row = tid() / Deep + 8 * i;
+		if (sizeof(T) == 4)
+			*(u32 *)(to + 16 * lies_tf32<true, 8>(row, k / 4) + k % 4 * 4) = from[i];
+		else
+			*(u16 *)(to + 16 * lies<4>(row, k / 8) + k % 8 * 2) = (u16)from[i];
+	}
+}
+
+// add_rounded is add_products of f32 in tf32.
+__attribute__((always_inline)) DEV void add_rounded(float (*sum)[4][4], const u8 *left, const u8 *right, u32 row, u32 column) {
+	u32 g = tid() % Warp / 4, t = tid() % 4;
+#pragma unroll 2
+	for (u32 k = 0; k < Deep; k += 8) {
+		u32 a[2][4];
+#pragma unroll
+		for (u32 f = 0; f < 2; f++) left_tf32<true, Channels>(a[f], left, row + 16 * f, k);
+#pragma unroll
+		for (u32 j = 0; j < 4; j++) {
+			const u32 *at = (const u32 *)right + (k + t) * RoundPitch + column + j * 8 + g;
+			u32 b[2] = {tf32_of(f32_bits(at[0])), tf32_of(f32_bits(at[4 * RoundPitch]))};
+#pragma unroll
+			for (u32 f = 0; f < 2; f++) mma_tf32(sum[f][j], a[f], b);
+		}
+	}
 }
 
 // add_products adds what a stage has; a warp has 32 channels and 32 positions.
 template <u32 type, bool wide> __attribute__((always_inline)) DEV void add_products(float (*sum)[4][4], const u8 *left, const u8 *right, u32 row, u32 column) {
+	if constexpr (type == F32) {
+		add_rounded(sum, left, right, row, column);
+		return;
+	}
 	u32 g = tid() % Warp / 4, t = tid() % 4;
 #pragma unroll wide ? 1 : 2
 	for (u32 k = 0; k < Deep; k += 16) {
@@ -143,7 +171,14 @@ DEV void put_sums(const Conv &p, const View &v, const float (*sum)[4][4], u32 gr
 }
 
 template <u32 type, bool wide, bool back> __attribute__((always_inline)) DEV void convolve(const Conv &p) {
-	constexpr u32 Bytes = wide ? 4 : 2, Left = Channels * Deep * 2, Right = wide ? Deep * WidePitch * 4 : Deep * Positions * 2;
+	constexpr bool tf32 = type == F32;
+	constexpr u32 Bytes = wide ? 4 : 2, Pitch = tf32 ? RoundPitch : WidePitch, Left = Channels * Deep * (tf32 ? 4 : 2), Right = wide ? Deep * Pitch * 4 : Deep * Positions * 2;
+	using Weight = decltype([] {
+		if constexpr (tf32)
+			return (u32)0;
+		else
+			return (u16)0;
+	}());
 	SHARED View v;
 	SHARED Taps taps;
 	u32 group = block_z() % p.groups, top = block_y() * Channels;
@@ -157,17 +192,17 @@ template <u32 type, bool wide, bool back> __attribute__((always_inline)) DEV voi
 	float sum[2][4][4] = {};
 	if (steps) {
 		Gather g = gather<Bytes>(p, v, start + tid() % Positions, group, area, count, volume);
-		Side w = {(const u8 *)p.w + p.w_group * group * 2, nullptr, (i64)p.w_row, top, p.rows, k, Channels};
-		w.whole = at_sixteen(w.from) && w.apart % 8 == 0;
+		Side w = {(const u8 *)p.w + p.w_group * group * sizeof(Weight), nullptr, (i64)p.w_row, top, p.rows, k, Channels};
+		w.whole = at_sixteen(w.from) && w.apart % (16 / sizeof(Weight)) == 0;
 		u32 x[Each], weights[back ? 2 * Each : 1];
 		for (u64 s = 0;; s++) { // what comes next is read while what came before is multiplied
 			u8 *next = room() + s % 2 * (Left + Right);
 			if (s < steps) {
 				fetch<Bytes>(x, &g, taps, count, p.channels, volume);
 				if (back)
-					fetch_weights(weights, p, taps, count, s * Deep, k, group, top);
+					fetch_weights<Weight>(weights, p, taps, count, s * Deep, k, group, top);
 				else
-					bring<Channels, Deep, true, 2, ConvThreads>(next, w, s * Deep, tid());
+					bring<Channels, Deep, true, sizeof(Weight), ConvThreads, tf32>(next, w, s * Deep, tid());
 			}
 			commit_copies();
 			if (s) {
@@ -175,8 +210,8 @@ template <u32 type, bool wide, bool back> __attribute__((always_inline)) DEV voi
 				add_products<type, wide>(sum, stage, stage + Left, row, column);
 			}
 			if (s == steps) break;
-			keep<wide>(next + Left, x);
-			if (back) keep_weights(next, weights);
+			keep<wide, Pitch>(next + Left, x);
+			if (back) keep_weights<Weight>(next, weights);
 			wait_copies<0>();
 			sync();
 		}
@@ -189,7 +224,9 @@ KERNEL_TWICE(256, conv_bf16, Conv) { convolve<BF16, false, false>(p); }
 KERNEL_TWICE(256, conv_f16, Conv) { convolve<F16, false, false>(p); }
 KERNEL_TWICE(256, conv_wide_bf16, Conv) { convolve<BF16, true, false>(p); }
 KERNEL_TWICE(256, conv_wide_f16, Conv) { convolve<F16, true, false>(p); }
+KERNEL_TWICE(256, conv_tf32, Conv) { convolve<F32, true, false>(p); }
 KERNEL(conv_back_bf16, Conv) { convolve<BF16, false, true>(p); }
 KERNEL(conv_back_f16, Conv) { convolve<F16, false, true>(p); }
 KERNEL(conv_back_wide_bf16, Conv) { convolve<BF16, true, true>(p); }
 KERNEL(conv_back_wide_f16, Conv) { convolve<F16, true, true>(p); }
+KERNEL(conv_back_tf32, Conv) { convolve<F32, true, true>(p); }

@@ -124,6 +124,7 @@ func convLayerCases(n int) []Case {
 			c("", ConvLayerAttr{OutChannels: 4, Kernel: "3", Padding: "1", Groups: 1}, []int{1, 3, 5, 6}, []int{4, 3, 3, 3}),
 			c("bias", ConvLayerAttr{OutChannels: 4, Kernel: "3,2", Stride: "2", Padding: "0,1,1,0", Groups: 2, Bias: true}, []int{2, 6, 6, 7}, []int{4, 3, 3, 2}, []int{4}),
 			c("gelu", ConvLayerAttr{OutChannels: 33, Kernel: "1", Groups: 1, Bias: true, Act: "gelu"}, []int{2, 5, 3, 7}, []int{33, 5, 1, 1}, []int{33}),
+			rounded(c("tf32", ConvLayerAttr{OutChannels: 9, Kernel: "3", Padding: "1", Groups: 1, Bias: true, Act: "silu", TF32: true}, []int{2, 5, 4, 7}, []int{9, 5, 3, 3}, []int{9}), 45),
 			c("same", ConvLayerAttr{OutChannels: 3, Kernel: "4,3", Dilation: "1,2", Same: true, Groups: 1, Bias: true}, []int{1, 2, 6, 7}, []int{3, 2, 4, 3}, []int{3}),
 			loose(c("winograd", ConvLayerAttr{OutChannels: 19, Kernel: "3", Padding: "1", Groups: 1, Bias: true, Act: "silu", Algorithm: Winograd}, []int{2, 35, 13, 22}, []int{19, 35, 3, 3}, []int{19})),
 			c("winograd of few", ConvLayerAttr{OutChannels: 3, Kernel: "3", Padding: "0,2,1,0", Groups: 1, Algorithm: Winograd}, []int{1, 2, 4, 6}, []int{3, 2, 3, 3}),
@@ -167,5 +168,11 @@ func loose(c Case) Case {
 
 func large(c Case) Case {
 	c.Large, c.Tol = true, 1e-4
+	return c
+}
+
+// rounded has the tolerance of sums of k products in tf32.
+func rounded(c Case, k int) Case {
+	c.Tol = tf32Tol(k)
 	return c
 }

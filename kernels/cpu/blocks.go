@@ -182,11 +182,13 @@ func (p *blockProduct) multiply() kernels.Step {
 	panel := p.panelBytes(p.k)/40 + p.k*p.rows*asm.Panel/100
 	group := min(panels, max(1, shortPart/max(panel, 1)))
 	groups := parts(panels, group)
-	if p.m == 1 && !slices.ContainsFunc(p.w, func(w weight) bool { return !p.byRow(w) }) {
+	if p.m <= fewRows && !slices.ContainsFunc(p.w, func(w weight) bool { return !p.byRow(w) }) {
 		from := guided(panels, max(1, rowPart/max(1, p.panelBytes(p.k))), p.b.Threads())
 		return p.b.step(len(from)-1, func(worker, id int) {
 			for panel := from[id]; panel < from[id+1]; panel++ {
-				p.row(p.b.local[worker], p.w, 0, panel)
+				for row := range p.m {
+					p.row(p.b.local[worker], p.w, row, panel)
+				}
 			}
 		})
 	}
@@ -205,6 +207,10 @@ func (p *blockProduct) bound() {
 	p.rows = max(1, min(p.m, maxBlock, secondCache/2/max(1, p.blocks*asm.BlockX)))
 	p.supers = max(1, unpacked/(p.per*p.Kind().Unpacked()))
 }
+
+// fewRows is how many rows are multiplied one by one: unpacking a panel takes longer
+// than going through it so often.
+const fewRows = 3
 
 // rowPart is how many bytes of weights a part of one row's product has at most.
 // Processors take a while to fetch ahead at full speed, and nothing asks for the first rows of a part.

@@ -64,9 +64,8 @@ func bindExpertBlocks(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (ker
 	byRow := p.byRow(experts[0][0])
 	multiply := r.each(parts(n, asm.Panel), func(worker, e, panel int) {
 		from, to := r.start[e], r.start[e+1]
-		if to-from == 1 && byRow {
+		for few := to - from; byRow && few <= fewRows && from < to; from++ {
 			p.row(b.local[worker], experts[e], from, panel)
-			return
 		}
 		for ; from < to; from += p.rows {
 			p.tiles(b.local[worker], experts[e], from, min(p.rows, to-from), panel)

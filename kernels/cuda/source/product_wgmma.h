@@ -9,10 +9,12 @@
 // last group of warps brings lines of 64 elements through a ring in shared memory,
 // while the others multiply: each 64 rows by all columns of the tile. A tile of
 // 128 x 192, of which a thread has 96 sums of a piece and 96 of those before, does
-// 77 operations for each byte that it reads: 590 TFLOP/s of an H200 if its second
-// cache feeds 7.7 TB/s. For 16 of k both groups read (64 + 192) 32 bytes of shared
-// memory, and 320 32 are written: 208 cycles of 128 bytes, where the tensor cores
-// multiply for 192. So 600 TFLOP/s are the most, and 500 to 550 expected.
+// 77 operations for each byte that it reads: 420 TFLOP/s of an H200 if its second
+// cache feeds 5.5 TB/s, 590 if it feeds the 7.7 that tiles of others without multicast
+// show. For 16 of k both groups read (64 + 192) 32 bytes of shared memory, and 320 32
+// are written: 208 cycles of 128 bytes, where the tensor cores multiply for 192. After
+// a piece its sums are added to the total, 3 to 4% of the time if both groups do it at
+// once. So 420 to 550 TFLOP/s are expected, the fewer where tiles don't fill rounds.
 //
 // Copies are cp.async and not TMA's: they need no description of a tensor by the
 // driver, and take any batch, edge or expert as the other kernels do. They cost the

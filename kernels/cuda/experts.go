@@ -154,7 +154,9 @@ func (e experts) bind(a kernels.Args) (kernels.Step, error) {
 		if p.batch, err = walk2([]int{m / share, share}, []int{width, 0}, []int{0, 0}); err == nil {
 			steps, err = appended(steps, []func() (kernels.Step, error){
 				func() (kernels.Step, error) { return e.b.moveRows(move) },
-				func() (kernels.Step, error) { return e.b.product(p, x, w, kernels.Tensor{}, y, e.attr.TF32) }})
+				func() (kernels.Step, error) {
+					return e.b.product(p, x, w, kernels.Tensor{}, y, ways{tf32: e.attr.TF32})
+				}})
 		}
 	}
 	if err != nil {
@@ -191,7 +193,7 @@ func (e experts) grouped(p *matmulParams, move moveRows, s spread, a kernels.Arg
 		},
 		func() (kernels.Step, error) { return e.b.moveRows(to) },
 		func() (kernels.Step, error) {
-			return e.b.product(p, part(1, x.DType, p.k), w, kernels.Tensor{}, part(2, y.DType, p.n), e.attr.TF32)
+			return e.b.product(p, part(1, x.DType, p.k), w, kernels.Tensor{}, part(2, y.DType, p.n), ways{tf32: e.attr.TF32})
 		},
 		func() (kernels.Step, error) { return e.b.moveRows(back) },
 	})

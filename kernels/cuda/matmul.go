@@ -36,19 +36,23 @@ func (p *matmulParams) fills(depth int) bool {
 	return parts(int(p.n), largeTile)*parts(int(p.m), largeTile)*depth >= largeBlocks && (p.expert == 0 || p.m > tile)
 }
 
+// ways is how a product may go: of f32 with f32 in tf32, and of 16 bits by wgmma.
+type ways struct{ tf32, async bool }
+
 // product returns the step of a product whose sizes, strides, batch and second
-// weight are set, and what it is added to, of f32 with f32 perhaps in tf32. The tile
-// changes no bit.
-func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor, tf32 bool) (kernels.Step, error) {
+// weight are set, and what it is added to. The tile changes no bit.
+func (b *Backend) product(p *matmulParams, x, w, bias, y kernels.Tensor, may ways) (kernels.Step, error) {
 	at, err := b.pointers(y, x, w, bias)
 	if err != nil || y.Len() == 0 {
 		return nothing, err
 	}
 	p.y, p.a, p.b, p.bias = at[0], at[1], at[2], at[3]
 	p.aCode, p.bCode, p.yCode, p.biasCode = codes[x.DType], codes[w.DType], codes[y.DType], codes[bias.DType]
-	if family := p.family(x.DType, w.DType, tf32); family != "" {
-		if step, err := b.asyncProduct(p, family); step != nil || err != nil {
-			return step, err
+	if family := p.family(x.DType, w.DType, may.tf32); family != "" {
+		if may.async {
+			if step, err := b.asyncProduct(p, family); step != nil || err != nil {
+				return step, err
+			}
 		}
 		return b.onTensorCores(p, family, formOf(p))
 	}
@@ -101,7 +105,7 @@ func (b *Backend) bindMatMul(a op.MatMulAttr, add plus, args kernels.Args) (kern
 	if step, err := b.blasProduct(p, x, w, kernels.Tensor{}, y, args.Scratch, a.TF32); step != nil || err != nil {
 		return step, err
 	}
-	return b.product(p, x, w, kernels.Tensor{}, y, a.TF32)
+	return b.product(p, x, w, kernels.Tensor{}, y, ways{tf32: a.TF32, async: true})
 }
 
 // lastTwo gives the columns of a matrix in the last two axes, and how far rows
@@ -219,7 +223,7 @@ func (r rowProduct) bind(args kernels.Args) (kernels.Step, error) {
 	if step, err := r.b.blasProduct(p, x, w, bias, y, args.Scratch, r.tf32); step != nil || err != nil {
 		return step, err
 	}
-	return r.b.product(p, x, w, bias, y, r.tf32)
+	return r.b.product(p, x, w, bias, y, ways{tf32: r.tf32})
 }
 
 // piece is n elements of a tensor from one on; none of none.

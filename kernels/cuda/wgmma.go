@@ -72,7 +72,8 @@ func (p *matmulParams) asyncLies() string {
 }
 
 // asyncProduct returns the step of a product by wgmma; nil where it goes by mma. Which of
-// them does not depend on the number of rows, since the bits do on it.
+// them does not depend on the number of rows, since the bits do on it. It is asked for products of the op
+// matmul, as trainings have them: layers of pipelines are for few rows, too, of which mma keeps memory busier.
 func (b *Backend) asyncProduct(p *matmulParams, family string) (kernels.Step, error) {
 	if b.device.Capability() != wgmmaCapability || family != "bf16" && family != "f16" || p.up != 0 || min(p.n, p.k) < leastAsync {
 		return nil, nil

@@ -13,6 +13,7 @@ import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/cases"
 	"pipe.dev/kernels/cuda/driver"
 	"pipe.dev/kernels/cuda/emulator"
 )
@@ -105,6 +106,45 @@ func TestWGMMAFormsAlike(t *testing.T) {
 	}
 }
 
+// What becomes of sums, a bias, an activation and the rounding to bf16, is what becomes of those of mma.
+func TestWGMMAEnds(t *testing.T) {
+	b, r := openAs(t, "capability=90"), rand.New(rand.NewPCG(11, 12))
+	const m, n, k = 70, 200, 64
+	tensor := func(shape ...int) kernels.Tensor {
+		data := make([]byte, 0, 2*prod(shape))
+		for range prod(shape) { // whole numbers, whose sums are exact
+			data = append(data, cases.Encode(ir.BF16, []float64{float64(r.IntN(9) - 4)})...)
+		}
+		return put(t, b, ir.BF16, "", data, shape...)
+	}
+	y := put(t, b, ir.BF16, "", nil, m, n)
+	at, err := b.pointers(y, tensor(m, k), tensor(n, k), tensor(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bf := codes[ir.BF16]
+	p := matmulParams{y: at[0], a: at[1], b: at[2], bias: at[3], m: m, n: n, k: k, aRow: k, aColumn: 1, bRow: 1, bColumn: k, batch: walk[strides2]{n: 1},
+		aCode: bf, bCode: bf, yCode: bf, biasCode: bf, activation: activations["silu"]}
+	var out [3][]byte
+	for i, bind := range []func() (kernels.Step, error){
+		func() (kernels.Step, error) { return b.onTensorCores(&p, "bf16", forms.tile) },
+		func() (kernels.Step, error) { return b.async(&asyncParams{matmulParams: p}, "bf16", "kk", asyncForms.large) },
+		func() (kernels.Step, error) { return b.async(&asyncParams{matmulParams: p}, "bf16", "kk", asyncForms.small) },
+	} {
+		step, err := bind()
+		if err == nil {
+			err = step(t.Context())
+		}
+		out[i] = make([]byte, 2*m*n)
+		if err == nil {
+			err = y.Buffer.Read(0, out[i])
+		}
+		if err != nil || !bytes.Equal(out[i], out[0]) {
+			t.Errorf("form %d: other bits (%v)", i, err)
+		}
+	}
+}
+
 // narrowOp runs an op on tensors of bf16, and returns what it gives, bf16 too: inputs are of such shapes, the
 // second of i32 below 3 if it is expert_linear's.
 func narrowOp(t *testing.T, b *Backend, name string, attr any, shapes [][]int, shape ...int) []byte {
@@ -147,10 +187,10 @@ func narrowOp(t *testing.T, b *Backend, name string, attr any, shapes [][]int, s
 	return raw
 }
 
-// linearOf runs a linear layer with bias and activation.
+// linearOf runs a linear layer, as trainings have it.
 func linearOf(t *testing.T, b *Backend, m, n, k int) []byte {
 	t.Helper()
-	return narrowOp(t, b, "linear", op.LinearAttr{OutFeatures: n, Bias: true, Act: "silu"}, [][]int{{m, k}, {n, k}, {n}}, m, n)
+	return narrowOp(t, b, "matmul", op.MatMulAttr{TransB: true}, [][]int{{m, k}, {n, k}}, m, n)
 }
 
 // Ops whose products go by wgmma have the bits of mma in the emulator, in whatever way operands lie.
@@ -169,12 +209,13 @@ func TestWGMMAOps(t *testing.T) {
 		out    []int
 		kernel string
 	}{
-		"weights across":         {"linear", op.LinearAttr{OutFeatures: 256, Transpose: true}, [][]int{{2, 3, 256}, {256, 256}}, []int{2, 3, 256}, "kn_64"},
+		"weights across":         {"matmul", op.MatMulAttr{}, [][]int{{6, 256}, {256, 256}}, []int{6, 256}, "kn_64"},
+		"a pipeline's layer":     {"linear", op.LinearAttr{OutFeatures: 256}, [][]int{{70, 256}, {256, 256}}, []int{70, 256}, ""},
 		"gradient of weights":    {"matmul", op.MatMulAttr{TransA: true}, [][]int{{256, 72}, {256, 264}}, []int{72, 264}, "mn_128"},
 		"batch, one for all":     {"matmul", op.MatMulAttr{TransB: true}, [][]int{{3, 5, 256}, {1, 256, 256}}, []int{3, 5, 256}, "kk_64"},
 		"batch":                  {"matmul", op.MatMulAttr{}, [][]int{{2, 66, 256}, {2, 256, 256}}, []int{2, 66, 256}, "kn_128"},
-		"experts, few rows":      {"expert_linear", op.ExpertLinearAttr{Experts: 3, OutFeatures: 256}, [][]int{{4, 256}, {4, 1}, {3, 256, 256}}, []int{4, 1, 256}, "kk_64"},
-		"experts, rows together": {"expert_linear", op.ExpertLinearAttr{Experts: 3, OutFeatures: 256}, [][]int{{40, 256}, {40, 1}, {3, 256, 256}}, []int{40, 1, 256}, "kk_64"},
+		"experts, few rows":      {"expert_linear", op.ExpertLinearAttr{Experts: 3, OutFeatures: 256}, [][]int{{4, 256}, {4, 1}, {3, 256, 256}}, []int{4, 1, 256}, ""},
+		"experts, rows together": {"expert_linear", op.ExpertLinearAttr{Experts: 3, OutFeatures: 256}, [][]int{{40, 256}, {40, 1}, {3, 256, 256}}, []int{40, 1, 256}, ""},
 		"both across":            {"matmul", op.MatMulAttr{TransA: true, TransB: true}, [][]int{{256, 8}, {256, 256}}, []int{8, 256}, ""},
 		"few columns":            {"matmul", op.MatMulAttr{}, [][]int{{8, 256}, {256, 248}}, []int{8, 248}, ""},
 		"few terms":              {"matmul", op.MatMulAttr{}, [][]int{{8, 248}, {248, 256}}, []int{8, 256}, ""},

@@ -128,8 +128,12 @@ func TestWGMMAEnds(t *testing.T) {
 	var out [3][]byte
 	for i, bind := range []func() (kernels.Step, error){
 		func() (kernels.Step, error) { return b.onTensorCores(&p, "bf16", forms.tile) },
-		func() (kernels.Step, error) { return b.async(&asyncParams{matmulParams: p}, "bf16", "kk", asyncForms.large) },
-		func() (kernels.Step, error) { return b.async(&asyncParams{matmulParams: p}, "bf16", "kk", asyncForms.small) },
+		func() (kernels.Step, error) {
+			return b.async(&asyncParams{matmulParams: p}, "bf16", "kk", asyncForms.large)
+		},
+		func() (kernels.Step, error) {
+			return b.async(&asyncParams{matmulParams: p}, "bf16", "kk", asyncForms.small)
+		},
 	} {
 		step, err := bind()
 		if err == nil {

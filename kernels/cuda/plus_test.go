@@ -19,7 +19,8 @@ func TestPlusBits(t *testing.T) {
 	bf, hf, f := ir.BF16, ir.F16, ir.F32
 	linear, eps := op.LinearAttr{OutFeatures: 35, Bias: true, Act: "silu"}, op.RMSNormAttr{Eps: 1e-6}
 	conv := op.ConvLayerAttr{OutChannels: 19, Kernel: "3", Padding: "1", Groups: 1, Bias: true}
-	wgmma := "wgmma"
+	wgmma, rounded := "wgmma", conv
+	rounded.TF32 = true
 	for _, c := range []struct {
 		name, op string
 		attr     any
@@ -39,6 +40,7 @@ func TestPlusBits(t *testing.T) {
 		{"tiles", "linear", linear, []ir.Type{ir.T(f, 66, 40), ir.T(bf, 35, 40), ir.T(f, 35)}},
 		{"fma", "conv2d", conv, []ir.Type{ir.T(f, 1, 9, 5, 7), ir.T(f, 19, 9, 3, 3), ir.T(f, 19)}},
 		{"tensor cores", "conv2d", conv, []ir.Type{ir.T(f, 2, 9, 5, 7), ir.T(hf, 19, 9, 3, 3), ir.T(f, 19)}},
+		{"tf32", "conv2d", rounded, []ir.Type{ir.T(f, 2, 9, 5, 7), ir.T(f, 19, 9, 3, 3), ir.T(f, 19)}},
 		{"narrow", "conv2d", conv, []ir.Type{ir.T(bf, 2, 9, 5, 7), ir.T(bf, 19, 9, 3, 3), ir.T(f, 19)}},
 		{"in quads", "rms_norm_grad", eps, []ir.Type{ir.T(bf, 5, 72), ir.T(f, 72), ir.T(bf, 5, 72)}},
 		{"one by one", "rms_norm_grad", eps, []ir.Type{ir.T(hf, 5, 35), ir.T(f, 35), ir.T(hf, 5, 35)}},

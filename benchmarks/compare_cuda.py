@@ -143,6 +143,7 @@ def large(pipe):
     for n in (4096, 8192):
         yield Work(f"product {n} x {n} x {n}, bf16", "TFLOP/s", 2e-12 * n ** 3, pipe.kernel(f"matmul/large {n}/bf16"), ["product", n, "bfloat16"], (0.7, 0.95))
     yield Work("product 4096 x 4096 x 4096, f32", "TFLOP/s", 2e-12 * 4096 ** 3, pipe.kernel("matmul/large 4096/f32"), ["product", 4096, "float32"], (None, None))
+    yield Work("product 4096 x 4096 x 4096, f32 in tf32", "TFLOP/s", 2e-12 * 4096 ** 3, pipe.kernel("matmul/large 4096 tf32/f32"), ["product", 4096, "tf32"], (None, None))
     flops = 2e-12 * 8 * 16 * 4096 ** 2 * 128
     shape = [8, 4096, 16, 128]
     yield Work("causal attention, 8 x 16 heads of 128, 4096 tokens, bf16", "TFLOP/s", flops, pipe.kernel("attention/large 4096 causal/bf16"),

@@ -75,9 +75,14 @@ def graphed(f):
 
 def product(n, dtype):
     import torch
-    a, b = (torch.rand(n, n, device=device()).mul_(2).sub_(1).to(getattr(torch, dtype)) for _ in range(2))
+    kind = torch.float32 if dtype == "tf32" else getattr(torch, dtype)
+    a, b = (torch.rand(n, n, device=device()).mul_(2).sub_(1).to(kind) for _ in range(2))
     out = torch.empty_like(a)
-    return calls(lambda: torch.mm(a, b, out=out))
+    torch.backends.cuda.matmul.allow_tf32 = dtype == "tf32"
+    try:
+        return calls(lambda: torch.mm(a, b, out=out))
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def attention(batch, seq, heads, size, backward):

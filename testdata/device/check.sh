@@ -54,7 +54,7 @@ export -f tests scripts sanitize times taken
 export bin log
 
 ops='TestKernels' some='TestKernels/(matmul|linear|attention|attention_grad|softmax|layer_norm|group_norm|conv2d|scatter_add|sort)$'
-speed='^(matmul/large (4096|8192)/(f32|bf16)|(attention|attention_grad)/large 4096 causal/bf16|(softmax|layer_norm|gelu|add)/large.*/(f32|bf16)|linear/(large row|quantised row)/.*)$'
+speed='^(matmul/large (4096|8192)/(f32|bf16)|matmul/large 4096 tf32/f32|(attention|attention_grad)/large 4096 causal/bf16|(softmax|layer_norm|gelu|add)/large.*/(f32|bf16)|linear/(large row|quantised row)/.*)$'
 same='Test(TilesAlike|LargeProduct|TensorFormsAlike|WGMMA|MMA|TF32|LoadMatrices|Copies|Attention|Conv|Block|Planes|ChainBits|Long|Norm|GroupSlices|Loss|Reduce|Index)'
 products='^matmul/large (4096|8192)/(f32|bf16)$'
 learn='TestScript/(cuda_train|cuda_signals|cuda_blocks|cuda_diffusion)$'

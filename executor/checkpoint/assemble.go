@@ -119,9 +119,9 @@ func (t Tensor) checkPairs() error {
 }
 
 // apart returns the rows of a tensor in the order in which each head has the
-// first rows of all pairs before the second ones.
-func (t Tensor) apart(data []byte) []byte {
-	out := make([]byte, len(data))
+// first rows of all pairs before the second ones, in room if that is large enough.
+func (t Tensor) apart(data, room []byte) []byte {
+	out := slices.Grow(room[:0], len(data))[:len(data)]
 	row := len(data) / t.Shape[0]
 	size := t.Shape[0] / t.Heads
 	for i := range t.Shape[0] {

@@ -8,7 +8,11 @@ import (
 // View returns the bytes of a tensor, little-endian, outermost axis first.
 // They must not be written to, may be at any alignment, and are valid until
 // Close. Those of a tensor whose form is another in its file are a copy.
-func (c *Checkpoint) View(name string) ([]byte, error) {
+func (c *Checkpoint) View(name string) ([]byte, error) { return c.ViewInto(name, nil) }
+
+// ViewInto is View for who has room for a copy, of a tensor with Heads, and
+// uses it for one copy at a time.
+func (c *Checkpoint) ViewInto(name string, room []byte) ([]byte, error) {
 	if Stacked(name) {
 		return c.viewStack(name)
 	}
@@ -35,9 +39,15 @@ func (c *Checkpoint) View(name string) ([]byte, error) {
 		return nil, FileError(t.File, fmt.Errorf("tensor %q: %w", name, err))
 	}
 	if t.Heads > 0 {
-		return t.apart(b), nil
+		return t.apart(b, room), nil
 	}
 	return b, nil
+}
+
+// InFile reports whether the view of a tensor is the memory of its file, and no copy.
+func (c *Checkpoint) InFile(name string) bool {
+	t, ok := c.Lookup(name)
+	return ok && t.Heads == 0 && c.made[name] == nil
 }
 
 // Release tells the system that the pages of a tensor are not needed any more,

@@ -53,7 +53,32 @@ func (m *Model) Read(ctx context.Context) error {
 			return err
 		}
 	}
+	m.spare()
 	return nil
+}
+
+// spare gives back the pages of mapped tables of which a run reads a few rows alone: these are read
+// again as they are asked for.
+func (m *Model) spare() {
+	for _, s := range m.sides() {
+		plans := m.onSide(m.plans, s)
+		whole := map[string]bool{}
+		for _, p := range plans {
+			for _, step := range p.Steps {
+				for _, in := range step.In {
+					if in.State >= 0 && (step.Op != "embedding" || step.Loop != nil) {
+						whole[p.States[in.State].Path] = true
+					}
+				}
+			}
+		}
+		for _, st := range m.stored(plans) {
+			if s.store.Mapped(st.Path) && !whole[st.Path] {
+				c, name := m.source(st.Path)
+				c.Release(name)
+			}
+		}
+	}
 }
 
 // Rehearse binds the plans of the device without memory: it returns the bytes of its memory

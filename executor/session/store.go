@@ -27,6 +27,7 @@ type Store struct {
 	bytes   int64
 	room    kernels.Buffer   // of several states, or nil
 	places  map[string]int64 // where in it each lies that is still to be loaded
+	copied  []byte           // room for a tensor that is no part of its file as it is
 }
 
 type held struct {

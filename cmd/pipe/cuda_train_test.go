@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -72,6 +73,7 @@ func TestTrainCUDA(t *testing.T) {
 	set("") // the peak begins anew
 	beside := count("beside")
 	whole := train(t, file, t.TempDir(), "--device", "cuda")
+	kernels := count("kernels")
 	if n := count("beside") - beside; n < 4*2 {
 		t.Errorf("%d copies were made beside what was computed", n)
 	}
@@ -96,7 +98,7 @@ func TestTrainCUDA(t *testing.T) {
 		}
 	}
 	runs := t.TempDir()
-	set("lose=1000")
+	set(fmt.Sprintf("lose=%d", kernels*3/4))
 	code, out, errs = pipeCommand("run", file, "--runs", runs, "--quiet", "--device", "cuda")
 	if code != exitBug || out != "" || !strings.Contains(errs, "the CUDA device is lost") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("a lost device: exit code %d, %s%s", code, out, errs)

@@ -55,7 +55,7 @@ func Set(path, settings string) error {
 
 // Count returns how often the process called the library at path to do something:
 // "launches" of kernels, "graphs" launched, "waits" for a stream, "products" of cuBLASLt, copies
-// to the device "beside" work that another stream still had; how often ldmatrix met "conflicts" of banks; and, in bytes, how much of
+// to the device "beside" work that another stream still had; how many "kernels" have run since Set; how often ldmatrix met "conflicts" of banks; and, in bytes, how much of
 // the device's memory is "allocated" and was at the "peak" since Set, and how much host memory was ever "pinned".
 // Why a kernel failed is counted by the words that are printed of it. The driver of a device, at "", counts nothing.
 func Count(path, what string) (uint64, error) {

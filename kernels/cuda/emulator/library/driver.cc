@@ -184,7 +184,7 @@ void emulator_set(const char *text) {
 // a graph or waits for a stream.
 u64 emulator_count(const char *what) {
 	std::lock_guard<std::recursive_mutex> guard(lock);
-	return what == std::string("conflicts") ? conflicts : counts[what];
+	return what == std::string("conflicts") ? conflicts : what == std::string("kernels") ? launches : counts[what];
 }
 
 int cuInit(u32) { return settings["devices"] ? Success : NoDevice; }

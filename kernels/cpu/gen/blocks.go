@@ -84,30 +84,19 @@ func (s isa) prefetch() {
 
 // peakBytes is the most multiply-adds of bytes the machine can do.
 func (s isa) peakBytes() {
-	TEXT("PeakBytes"+s.suffix, NOSPLIT, "func(n int)")
-	Doc(fmt.Sprintf("PeakBytes%s adds n times 10 independent sums of %d products of bytes.", s.suffix, s.bytes))
-	n, x, ones := Load(Param("n"), GP64()), s.reg(), s.reg()
-	s.zero(x)
-	s.zero(ones)
-	acc, t := make([]VecVirtual, 10), s.reg()
-	for i := range acc {
-		acc[i] = s.reg()
-		s.zero(acc[i])
-	}
-	Label("loop")
-	for i := range acc {
+	var t VecVirtual
+	s.peakOf("PeakBytes", fmt.Sprintf("adds n times 10 independent sums of %d products of bytes.", s.bytes), func(x, ones, acc VecVirtual) {
 		if s.bytes == 64 {
-			VPDPBUSD(x, ones, acc[i])
-			continue
+			VPDPBUSD(x, ones, acc)
+			return
+		}
+		if t == nil {
+			t = s.reg()
 		}
 		VPMADDUBSW(x, ones, t)
 		VPMADDWD(ones, t, t)
-		VPADDD(t, acc[i], acc[i])
-	}
-	DECQ(n)
-	JNE(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
+		VPADDD(t, acc, acc)
+	})
 }
 
 // blocksTile is a tile of m rows over blocks that were unpacked. Of AVX2 each

@@ -173,8 +173,14 @@ func imm(n int) Op {
 
 // peak is the most multiply-adds the machine can do, for benchmarks.
 func (s isa) peak() {
-	TEXT("Peak"+s.suffix, NOSPLIT, "func(n int)")
-	Doc(fmt.Sprintf("Peak%s executes n times 10 independent vector multiply-adds of %d lanes.", s.suffix, s.lanes()))
+	s.peakOf("Peak", fmt.Sprintf("executes n times 10 independent vector multiply-adds of %d lanes.", s.lanes()),
+		func(x, y, acc VecVirtual) { VFMADD231PS(x, y, acc) })
+}
+
+// peakOf repeats an instruction that adds to acc, 10 at once.
+func (s isa) peakOf(name, does string, add func(x, y, acc VecVirtual)) {
+	TEXT(name+s.suffix, NOSPLIT, "func(n int)")
+	Doc(name + s.suffix + " " + does)
 	n := Load(Param("n"), GP64())
 	x, y := s.reg(), s.reg()
 	s.zero(x)
@@ -186,7 +192,7 @@ func (s isa) peak() {
 	}
 	Label("loop")
 	for i := range acc {
-		VFMADD231PS(x, y, acc[i])
+		add(x, y, acc[i])
 	}
 	DECQ(n)
 	JNE(LabelRef("loop"))

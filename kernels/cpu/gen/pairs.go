@@ -185,22 +185,5 @@ func (s isa) swap() {
 
 // peakPairs is the most multiply-adds of bf16 the machine can do.
 func (s isa) peakPairs() {
-	TEXT("PeakPairs"+s.suffix, NOSPLIT, "func(n int)")
-	Doc(fmt.Sprintf("PeakPairs%s adds n times 10 independent sums of %d products of bf16.", s.suffix, s.bytes/2))
-	n, x, y := Load(Param("n"), GP64()), s.reg(), s.reg()
-	s.zero(x)
-	s.zero(y)
-	acc := make([]VecVirtual, 10)
-	for i := range acc {
-		acc[i] = s.reg()
-		s.zero(acc[i])
-	}
-	Label("loop")
-	for i := range acc {
-		dotPairs(x, y, acc[i])
-	}
-	DECQ(n)
-	JNE(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
+	s.peakOf("PeakPairs", fmt.Sprintf("adds n times 10 independent sums of %d products of bf16.", s.bytes/2), dotPairs)
 }

@@ -82,7 +82,7 @@ func narrowed(c *context, g *ir.Graph) (*ir.Graph, error) {
 
 // wideNodes finds what is computed in f32: sines and cosines with what leads to them alone by elementwise ops and views, since an angle
 // of hundreds, as of the step of a diffusion, has no digits left in 8 bits; and, if outputs says so, what nothing but
-// outputs read, the choice of rows and other views between.
+// outputs read, the choice of rows, elementwise ops (as a cap of logits) and views between.
 func wideNodes(t *op.Table, g *ir.Graph, outputs bool) []bool {
 	const angle, output, other = 1, 2, 4
 	readers := make([]int, len(g.Nodes))
@@ -105,7 +105,7 @@ func wideNodes(t *op.Table, g *ir.Graph, outputs bool) []bool {
 		case by == angle && (view || elementwise(n.Op)):
 			wide[i], to = true, angle
 		case by == output && n.Op != ir.OpScan:
-			if wide[i] = outputs; view || n.Op == "pick" {
+			if wide[i] = outputs; view || elementwise(n.Op) || n.Op == "pick" {
 				to = output
 			}
 		}

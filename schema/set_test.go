@@ -165,3 +165,21 @@ func TestSetElement(t *testing.T) {
 		}
 	}
 }
+
+// Caches have the type that a model computes in, unless the document says otherwise.
+func TestPrecisionOfCaches(t *testing.T) {
+	for want, set := range map[string][]string{
+		"f32":  {"models.llm.precision=tf32"},
+		"bf16": {"models.llm.precision=bf16"},
+		"f16":  {"models.llm.precision=f16"},
+		"q8_0": {"models.llm.precision=bf16", "models.llm.cache=q8_0"},
+	} {
+		d, err := Load("../pipelines/complete.cue", Options{Set: set, Unset: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := d.Pipeline.Models[0].Cache; have != want {
+			t.Errorf("%v: a cache of %s, want %s", set, have, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package learn
 import (
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/train"
+	"pipe.dev/executor/model"
 )
 
 // LossScaleAttr says how the loss of a model in f16 is scaled.
@@ -23,11 +24,8 @@ type EMAAttr struct {
 func (d *decoder) precision(r *Recipe) {
 	r.Precision = ir.F32
 	if s, ok := d.fields["precision"].(string); ok {
-		if r.TF32 = s == "tf32"; r.TF32 {
-			return
-		}
 		var err error
-		if r.Precision, err = ir.ParseDType(s); err != nil {
+		if r.Precision, r.TF32, err = model.ParsePrecision(s); err != nil {
 			d.fail("precision", err)
 		}
 	}

@@ -39,6 +39,11 @@ func TestGGUF(t *testing.T) {
 			if err := m.Load(context.Background()); err != nil {
 				t.Fatal(err)
 			}
+			for _, st := range m.stored(m.plans) { // copies are memory of the model's own, which is counted
+				if from, name := m.source(st.Path); m.device.store.Mapped(st.Path) && !from.InFile(name) {
+					t.Errorf("%s is a copy, and said to lie in the file", st.Path)
+				}
+			}
 			outs, err := m.Run(context.Background(), p, map[string]tensorfile.Tensor{"ids": want["ids"]})
 			if err != nil {
 				t.Fatal(err)

@@ -32,6 +32,9 @@ func TestRounded(t *testing.T) {
 			for _, to := range []ir.DType{ir.BF16, ir.F16} {
 				m, _ := openAs(t, Options{Dir: dir, Precision: to}, 2, "")
 				got := forwardLogits(t, m, want["ids"])
+				if !slices.ContainsFunc(got, func(v float64) bool { return math.Float32bits(float32(v))&0x1fff != 0 }) {
+					t.Errorf("%v: logits are rounded, too", to)
+				}
 				ours, limit := distance(got, want["logits"].Float64s()), 0.01
 				if e := errors[to.String()]; e != nil {
 					limit = *e

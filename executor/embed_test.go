@@ -22,6 +22,12 @@ const goldenEmbed = "../testdata/golden/embed/"
 // embedding runs pipelines/embed.cue and returns its vectors and its table.
 func embedding(t *testing.T, model string, texts []string, set ...string) (tensorfile.Tensor, string, error) {
 	t.Helper()
+	return embeddingBy(t, options(t), model, texts, set...)
+}
+
+// embeddingBy is embedding on the devices that o names.
+func embeddingBy(t *testing.T, o Options, model string, texts []string, set ...string) (tensorfile.Tensor, string, error) {
+	t.Helper()
 	list, err := json.Marshal(texts)
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +36,7 @@ func embedding(t *testing.T, model string, texts []string, set ...string) (tenso
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Prepare(doc.Pipeline, options(t))
+	p, err := Prepare(doc.Pipeline, o)
 	if err != nil {
 		return tensorfile.Tensor{}, "", err
 	}

@@ -29,10 +29,9 @@ part: pipeline.#Pipeline & {
 }
 `
 
-// TestOffload: where a model does not fit, as few layers as are needed stay on the host, and
-// that becomes part of the document; logits are the same but for rounding. What the host lacks
-// is told, too.
-func TestOffload(t *testing.T) {
+// besideHost are options where layers may be left on a host of portable kernels.
+func besideHost(t *testing.T) Options {
+	t.Helper()
 	o := options(t)
 	host, err := cpu.New(cpu.Options{Threads: 1, Tier: "generic"})
 	if err != nil {
@@ -52,6 +51,14 @@ func TestOffload(t *testing.T) {
 		}
 		return compiler.Compile(m, table, c)
 	}
+	return o
+}
+
+// TestOffload: where a model does not fit, as few layers as are needed stay on the host, and
+// that becomes part of the document; logits are the same but for rounding. What the host lacks
+// is told, too.
+func TestOffload(t *testing.T) {
+	o := besideHost(t)
 	fitted := func(text string, limit, memory int64) (*Pipeline, error) {
 		t.Helper()
 		o.HostMemory = memory
@@ -100,5 +107,20 @@ func TestOffload(t *testing.T) {
 	}
 	if _, err = fitted(oneModel, 1000, 1<<40); !errors.As(err, &fit) || fit.Host {
 		t.Errorf("too little on the device: %v", err)
+	}
+}
+
+// TestOffloadEmbed: vectors of texts of several lengths, which go through an encoder in batches, are those of
+// sentence-transformers, however many of its layers stay on the host.
+func TestOffloadEmbed(t *testing.T) {
+	want, texts := goldenVectors(t, "encoder.safetensors")
+	for _, layers := range []string{"0", "1", "2"} {
+		got, _, err := embeddingBy(t, besideHost(t), goldenEmbed+"encoder", texts, "models.encoder.offload="+layers, "nodes.vectors.positions=20")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := away(t, got, want["folder"]); !(d < 1e-5) {
+			t.Errorf("%s layers on the host: vectors differ by %.2g", layers, d)
+		}
 	}
 }

@@ -154,17 +154,5 @@ func (g *Graph) AddState(s State, t Type) *State {
 	return &s
 }
 
-// Blocks lists the layers of stacks that nodes lie in, in the order of the graph.
-func (g *Graph) Blocks() []string {
-	var list []string
-	seen := map[string]bool{"": true}
-	for _, n := range g.Nodes {
-		if b := n.Pos.Block; !seen[b] {
-			list, seen[b] = append(list, b), true
-		}
-	}
-	return list
-}
-
 // InputName returns the name of an input node.
 func (n *Node) InputName() string { return n.Attr.(InputAttr).Name }

@@ -17,9 +17,12 @@ func Crossing(i int) string { return fmt.Sprint(crossing, i) }
 func (p Port) Crosses() bool { return strings.HasPrefix(p.Name, crossing) }
 
 // Join makes one of the plans of both sides of a cut: the front runs, what crosses
-// is copied, and the back runs.
+// is copied, and the back runs, if anything is left to it.
 func Join(front, back *Plan) (*Plan, error) {
 	p := &Plan{Name: back.Name, Backend: front.Backend + "+" + back.Backend, Sizes: maps.Clone(back.Sizes), Parts: []*Plan{front, back}}
+	if len(back.Inputs)+len(back.Outputs)+len(back.Steps) == 0 {
+		p.Backend, p.Parts = front.Backend, p.Parts[:1]
+	}
 	for _, part := range p.Parts {
 		p.Steps = append(p.Steps, part.Steps...)
 		for _, in := range part.Inputs {

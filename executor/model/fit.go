@@ -55,7 +55,7 @@ func Fit(models []*Model, limit int64) error {
 // advice finds what would fit.
 func (m *Model) advice(need, limit int64) string {
 	smaller := m.smaller(need, limit)
-	if layers, _, cut := m.Layers(); m.opt.Host != nil && layers > 0 && !cut && !m.opt.Offload.Auto && m.Start() == nil {
+	if layers, _, cut := m.Layers(); m.opt.Host != nil && layers > 0 && !cut && !m.opt.Offload.Auto {
 		return fmt.Sprintf("layers may stay on the host (%s); %s", m.option("offload", "auto"), smaller)
 	}
 	return smaller

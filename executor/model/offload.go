@@ -28,16 +28,12 @@ type madeOf struct {
 
 // cutAsAsked cuts the model where the document says so. A device that shares the
 // memory of the host has nothing to gain.
-func (m *Model) cutAsAsked() error {
+func (m *Model) cutAsAsked() {
 	o := m.opt.Offload
 	if m.opt.Host == nil || !o.Auto && !o.Cut {
-		return nil
-	}
-	if m.Start() != nil {
-		return &schema.Error{Pos: o.At, Msg: "a model that makes text of a source can't be cut: set offload to \"none\""}
+		return
 	}
 	m.cut, m.layers = o.Cut, o.Layers
-	return nil
 }
 
 // cutPlan makes the plans of both sides for sizes.
@@ -50,17 +46,14 @@ func (m *Model) cutPlan(e plan.Entry, sizes map[string]int) (*plan.Plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	n := len(whole.Graph().Blocks())
-	if n == 0 {
-		return nil, m.uncut("can't be: the model has no stack of layers, as op.#Repeat makes")
-	}
-	if m.layers > n {
-		return nil, m.uncut(fmt.Sprintf("is %d, and the model has a stack of %d layers", m.layers, n))
+	layers, err := m.layersOf(e, whole.Graph())
+	if err != nil {
+		return nil, err
 	}
 	var parts [2]*plan.Plan
 	for i, side := range [...]plan.Side{plan.Front, plan.Back} {
 		of := e
-		of.Side, of.Layers = side, m.layers
+		of.Side, of.Layers = side, layers
 		program, err := m.program(of)
 		if err != nil {
 			return nil, m.uncut(fmt.Sprintf("can't be: %v", err))
@@ -81,6 +74,43 @@ func (m *Model) cutPlan(e plan.Entry, sizes map[string]int) (*plan.Plan, error) 
 	p.Sizes = maps.Clone(sizes)
 	m.joined[key], m.made[p] = p, madeOf{e, sizes}
 	return p, nil
+}
+
+// stack lists the layers of all that an entry is a part of: one that reads a source, or makes
+// text of one, is of a model whose encoder comes first.
+func (m *Model) stack(e plan.Entry) ([]string, error) {
+	if m.Start() != nil && e.Cache != ir.Invalid {
+		e = plan.Entry{Name: "forward"}
+	}
+	program, err := m.program(e)
+	if err != nil {
+		return nil, err
+	}
+	return program.Graph().Blocks(), nil
+}
+
+// layersOf is how many of the layers of an entry's graph are left on the host.
+func (m *Model) layersOf(e plan.Entry, g *ir.Graph) (int, error) {
+	stack, err := m.stack(e)
+	if err != nil {
+		return 0, err
+	}
+	if len(stack) == 0 {
+		return 0, m.uncut("can't be: the model has no stack of layers, as op.#Repeat makes")
+	}
+	if m.layers > len(stack) {
+		return 0, m.uncut(fmt.Sprintf("is %d, and the model has a stack of %d layers", m.layers, len(stack)))
+	}
+	own, n := g.Blocks(), 0
+	for i, b := range own {
+		if !slices.Contains(stack[:m.layers], b) {
+			continue
+		}
+		if n++; n != i+1 {
+			return 0, m.uncut(fmt.Sprintf("can't be: %s comes before %s where a source is read or text is made, and behind it in the model", own[n-1], b))
+		}
+	}
+	return n, nil
 }
 
 // uncut says at the line that asks for a cut why there can't be one.
@@ -107,8 +137,10 @@ func (m *Model) Offload(layers int) error {
 		m.plans = append(m.plans, made)
 		m.asked[made], now[p] = m.asked[p], made
 	}
-	for i, p := range m.text {
-		m.text[i] = now[p]
+	for _, list := range [][]*plan.Plan{m.text, m.sources} {
+		for i, p := range list {
+			list[i] = now[p]
+		}
 	}
 	for _, of := range []map[decode.Shape]*plan.Plan{m.batchPlans(), m.beamPlans()} {
 		for shape, p := range of {
@@ -150,8 +182,8 @@ func (m *Model) Offloads() bool { return m.opt.Host != nil && m.opt.Offload.Auto
 // cut is false for a model that lies on the device as a whole.
 func (m *Model) Layers() (layers, host int, cut bool) {
 	for _, p := range m.plans {
-		if program, err := m.program(m.made[p].entry); err == nil {
-			layers = max(layers, len(program.Graph().Blocks()))
+		if stack, err := m.stack(m.made[p].entry); err == nil {
+			layers = max(layers, len(stack))
 		}
 	}
 	return layers, m.layers, m.cut
@@ -213,11 +245,13 @@ func (m *Model) Placed() []Layer {
 func (m *Model) inOrder(list []Layer, host bool) []Layer {
 	var order []string
 	for _, p := range m.plans {
-		if program, err := m.program(m.made[p].entry); err == nil {
-			for _, b := range program.Graph().Blocks() {
-				if !slices.Contains(order, b) {
-					order = append(order, b)
-				}
+		stack, err := m.stack(m.made[p].entry)
+		if err != nil {
+			continue
+		}
+		for _, b := range stack {
+			if !slices.Contains(order, b) {
+				order = append(order, b)
 			}
 		}
 	}

@@ -58,13 +58,17 @@ func anyLength(g *ir.Graph) bool {
 }
 
 // layout gives those of the weights that a program which reads a source shares
-// with the one that makes text of it, whose plans were made before.
+// with the one that makes text of it, whose plans were made before, on the same side of a cut.
 func (m *Model) layout(e plan.Entry) func(path string) (ir.Layout, bool) {
 	if !e.Encode {
 		return nil
 	}
+	at := &m.device
+	if e.Side == plan.Front {
+		at = &m.host
+	}
 	lie := map[string]ir.Layout{}
-	for _, p := range m.all() {
+	for _, p := range m.onSide(m.plans, at) {
 		for _, s := range p.States {
 			if s.Kind == ir.Weight {
 				lie[s.Path] = s.Layout

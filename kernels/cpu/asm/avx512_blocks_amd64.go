@@ -264,6 +264,46 @@ func UnpackQ2KZ(n int, per int, w *byte, dst *byte)
 //go:noescape
 func RowQ2KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
+// UnpackRowsQ8_0Z is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ8_0Z(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ8_0Z is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ8_0Z(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ4_0Z is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ4_0Z(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ4_0Z is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ4_0Z(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ4KZ is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ4KZ(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ4KZ is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ4KZ(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ6KZ is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ6KZ(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ6KZ is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ6KZ(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
 // UnpackNF4Z is the UnpackNF4 of that instruction set.
 //
 //go:noescape

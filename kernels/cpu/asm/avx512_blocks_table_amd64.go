@@ -45,5 +45,17 @@ func blockedZ() Blocked {
 			Q3K:   RowQ3KZ,
 			Q2K:   RowQ2KZ,
 		},
+		UnpackRows: [Codings]UnpackRows{
+			Q8_0: UnpackRowsQ8_0Z,
+			Q4_0: UnpackRowsQ4_0Z,
+			Q4K:  UnpackRowsQ4KZ,
+			Q6K:  UnpackRowsQ6KZ,
+		},
+		RowTimesRows: [Codings]RowTimesRows{
+			Q8_0: RowTimesRowsQ8_0Z,
+			Q4_0: RowTimesRowsQ4_0Z,
+			Q4K:  RowTimesRowsQ4KZ,
+			Q6K:  RowTimesRowsQ6KZ,
+		},
 	}
 }

@@ -54,10 +54,8 @@ func (s isa) quantised() {
 		s.rowOf(c)
 	}
 	for _, c := range rowCodings() {
-		if s.bytes == 32 {
-			s.unpackRows(c)
-			s.rowTimesRows(c)
-		}
+		s.unpackRows(c)
+		s.rowTimesRows(c)
 	}
 	s.unpackNF4()
 	s.prefetch()

@@ -32,8 +32,10 @@ type fileRows struct {
 	rowCoding
 	at     []Register // thirds of the rows
 	stride Register
-	room   []Mem // vectors in memory
+	room   []Mem        // vectors in memory, of AVX2
+	places []VecVirtual // the same in registers, of AVX-512
 	masks  map[uint32]VecVirtual
+	fourth [4]Op // masks of the quarters of a vector but the first, of AVX-512
 }
 
 // The places in room: of halves, the first four are scales as they are stored.
@@ -46,6 +48,16 @@ const (
 
 func (s isa) fileRows(c rowCoding, at []Register, stride Register) *fileRows {
 	r := &fileRows{isa: s, rowCoding: c, at: at, stride: stride, masks: map[uint32]VecVirtual{}}
+	if s.bytes == 64 {
+		r.places = make([]VecVirtual, roomSums)
+		for i := 1; i < len(r.fourth); i++ {
+			bits := GP32()
+			r.fourth[i] = K()
+			MOVL(U32(0xf<<(4*i)), bits)
+			KMOVW(bits, r.fourth[i])
+		}
+		return r
+	}
 	vectors := map[scaling]int{small: roomSums, halves: roomSums + 8}[c.scales]
 	if vectors == 0 {
 		return r
@@ -63,10 +75,18 @@ func (r *fileRows) from(i, disp int) Mem {
 	return m
 }
 
-// pair gives 16 bytes of row i in the lower half of a vector, and of row i+4:
-// inserting a half that is in memory takes twice as long as this.
+// pair gives 16 bytes of row i in the first quarter or half of a vector, and of row i+4 and
+// so on in the others: inserting a half that is in memory takes twice as long as what AVX2 does.
 func (r *fileRows) pair(i, disp int) VecVirtual {
-	v, w := r.reg(), r.reg()
+	v := r.reg()
+	if r.bytes == 64 {
+		VBROADCASTI32X4(r.from(i, disp), v)
+		for q := 1; q < len(r.fourth); q++ {
+			VBROADCASTI32X4(r.from(i+4*q, disp), r.fourth[q], v)
+		}
+		return v
+	}
+	w := r.reg()
 	VBROADCASTI128(r.from(i, disp), v)
 	VBROADCASTI128(r.from(i+4, disp), w)
 	VPBLENDD(Imm(0xf0), w, v, v)
@@ -102,24 +122,52 @@ func (r *fileRows) hold(masks ...uint32) {
 	}
 }
 
+// mask is a mask, in a register if it is held there.
+func (r *fileRows) mask(m uint32) Op {
+	if held, ok := r.masks[m]; ok {
+		return held
+	}
+	return r.bits(m)
+}
+
 // bitsOf gives the bits of mask, of v shifted to the right by n.
 func (r *fileRows) bitsOf(v VecVirtual, n int, mask uint32) VecVirtual {
-	var m Op = r.bits(mask).Mem
-	if held, ok := r.masks[mask]; ok {
-		m = held
+	return r.and(r.moved(v, n), r.mask(mask))
+}
+
+// unsigned makes bytes with a sign 128 more.
+func (r *fileRows) unsigned(v VecVirtual) VecVirtual {
+	if !r.kind.signed {
+		return v
 	}
-	t := r.moved(v, n)
-	if t == v {
-		t = r.reg()
-		VPAND(m, v, t)
-		return t
+	return r.xor(v, r.mask(0x80808080))
+}
+
+// with puts the bits of mask, of plane shifted by n, beside those of v.
+func (r *fileRows) with(v, plane VecVirtual, n int, mask uint32) {
+	if r.bytes == 64 {
+		VPTERNLOGD(Imm(0xf8), r.masks[mask], r.moved(plane, n), v) // v | plane & mask
+		return
 	}
-	VPAND(m, t, t)
-	return t
+	VPOR(r.bitsOf(plane, n, mask), v, v)
 }
 
 // half gives the number, f16, at a place of every row.
 func (r *fileRows) half(disp int) VecVirtual {
+	y := r.reg()
+	if r.bytes == 64 {
+		low, high := r.eight(0, disp), r.eight(8, disp)
+		both := YMM()
+		VINSERTI128(Imm(1), high, low.AsY(), both)
+		VCVTPH2PS(both, y)
+		return y
+	}
+	VCVTPH2PS(r.eight(0, disp), y)
+	return y
+}
+
+// eight gives the words at a place of eight rows from row first on.
+func (r *fileRows) eight(first, disp int) VecVirtual {
 	words, doubles, quads := VPUNPCKLWD, VPUNPCKLDQ, VPUNPCKLQDQ
 	if disp+16 > r.size { // the last of 16 bytes
 		disp -= 14
@@ -128,19 +176,23 @@ func (r *fileRows) half(disp int) VecVirtual {
 	var v [4]VecVirtual
 	for i := range v {
 		v[i] = XMM()
-		VMOVDQU(r.from(2*i, disp), v[i])
-		words(r.from(2*i+1, disp), v[i], v[i])
+		VMOVDQU(r.from(first+2*i, disp), v[i])
+		words(r.from(first+2*i+1, disp), v[i], v[i])
 	}
 	doubles(v[1], v[0], v[0])
 	doubles(v[3], v[2], v[2])
 	quads(v[2], v[0], v[0])
-	y := r.reg()
-	VCVTPH2PS(v[0], y)
-	return y
+	return v[0]
 }
 
 // halfOf gives the number, f16, in the low bits of the words of v.
 func (r *fileRows) halfOf(v VecVirtual) VecVirtual {
+	if r.bytes == 64 {
+		words, out := YMM(), r.reg()
+		VPMOVDW(v, words)
+		VCVTPH2PS(words, out)
+		return out
+	}
 	VPACKUSDW(v, v, v)
 	VPERMQ(Imm(0x08), v, v)
 	VCVTPH2PS(v.AsX(), v)
@@ -154,14 +206,12 @@ func (r *fileRows) begin() {
 		w := r.words(0)
 		r.keep(roomD, r.halfOf(r.bitsOf(w[0], 0, 0xffff)))
 		VPSRLD(Imm(16), w[0], w[0])
-		m := r.halfOf(w[0])
-		VXORPS(r.bits(1<<31).Mem, m, m)
-		r.keep(roomM, m)
+		r.keep(roomM, r.xor(r.halfOf(w[0]), r.bits(1<<31)))
 		// Scale and minimum i have a byte each below 4; above, 4 bits of a byte
 		// and 2 of those below.
 		for i := range 2 {
 			rest := r.bitsOf(w[3], 4*i, 0x0f0f0f0f)
-			VPOR(r.bitsOf(w[1+i], 2, 0x30303030), rest, rest)
+			r.with(rest, w[1+i], 2, 0x30303030)
 			r.keep(roomScales+2+i, rest)
 			r.keep(roomScales+i, r.bitsOf(w[1+i], 0, 0x3f3f3f3f))
 		}
@@ -173,12 +223,32 @@ func (r *fileRows) begin() {
 	}
 }
 
-func (r *fileRows) keep(place int, v VecVirtual) { VMOVDQU(v, r.room[place]) }
+func (r *fileRows) keep(place int, v VecVirtual) {
+	if r.bytes == 64 {
+		r.places[place] = v
+		return
+	}
+	VMOVDQU(v, r.room[place])
+}
 
+// kept is what was kept at a place, in a register of its own if it is in memory.
 func (r *fileRows) kept(place int) VecVirtual {
+	if r.bytes == 64 {
+		return r.places[place]
+	}
 	v := r.reg()
 	VMOVDQU(r.room[place], v)
 	return v
+}
+
+// times makes floats of the whole numbers v and multiplies them by those kept at a place.
+func (r *fileRows) times(v VecVirtual, place int) {
+	VCVTDQ2PS(v, v)
+	if r.bytes == 64 {
+		VMULPS(r.places[place], v, v)
+		return
+	}
+	VMULPS(r.room[place], v, v)
 }
 
 // scale gives the scale of half h of block b, and the weight of code 0.
@@ -189,24 +259,22 @@ func (r *fileRows) scale(b, h int) (scale, low VecVirtual) {
 		for i := range v {
 			v[i] = r.kept(roomScales + b/4*2 + i)
 			if b%4 > 0 {
-				VPSRLD(Imm(uint64(b%4*8)), v[i], v[i])
+				v[i] = r.shift(VPSRLD, uint64(b%4*8), v[i])
 			}
 			if b%4 < 3 {
-				VPAND(r.bits(0xff).Mem, v[i], v[i])
+				v[i] = r.and(v[i], r.bits(0xff))
 			}
-			VCVTDQ2PS(v[i], v[i])
-			VMULPS(r.room[roomD+i], v[i], v[i])
+			r.times(v[i], roomD+i)
 		}
 		return v[0], v[1]
 	case halves:
 		i := 2*b + h
 		v := r.kept(roomScales + i/4)
 		if i%4 < 3 {
-			VPSLLD(Imm(uint64(24-i%4*8)), v, v)
+			v = r.shift(VPSLLD, uint64(24-i%4*8), v)
 		}
-		VPSRAD(Imm(24), v, v)
-		VCVTDQ2PS(v, v)
-		VMULPS(r.room[roomD], v, v)
+		v = r.shift(VPSRAD, 24, v)
+		r.times(v, roomD)
 		return v, nil
 	}
 	return r.half(0), nil

@@ -15,22 +15,30 @@ func (s isa) rowTimesRows(c rowCoding) {
 	Doc(fmt.Sprintf("%s is the RowTimesRows of that coding.", name))
 	Pragma("noescape")
 	w, stride, x, ahead := Load(Param("w"), GP64()), Load(Param("stride"), GP64()), GP64(), GP64()
-	y, bias := Load(Param("y"), GP64()), Load(Param("bias"), GP64())
 	var sums rowSums
 	var at Register
 	s.eachRows(c, w, stride, func(offset Register, r *fileRows) {
 		sums = rowSums{fileRows: r, x: x, ahead: ahead, acc: s.reg()}
 		s.zero(sums.acc)
-		r.hold(0x0f0f0f0f, 0x00010001)
+		if s.bytes == 64 {
+			r.hold(c.bitMasks()...)
+		} else {
+			r.hold(0x0f0f0f0f, 0x00010001)
+		}
 		MOVQ(w, ahead) // the rows that follow
 		Load(Param("x"), x)
 		at = offset
 	}, func() {
 		sums.begin()
-		sums.super()
+		if s.bytes == 64 {
+			sums.fours()
+		} else {
+			sums.super()
+		}
 		ADDQ(imm(s.lanes()*c.size), ahead)
 		ADDQ(imm(c.per*blockX), x)
 	}, func() {
+		y, bias := Load(Param("y"), GP64()), Load(Param("bias"), GP64())
 		TESTQ(bias, bias)
 		JE(LabelRef("write"))
 		VADDPS(Mem{Base: bias, Index: at, Scale: 1}, sums.acc, sums.acc)
@@ -51,15 +59,19 @@ type rowSums struct {
 // ask asks for a share of as much as a super-block of all rows takes, where what
 // follows the rows lies: a few lines at a time, since processors wait for few.
 func (a *rowSums) ask() {
-	times := map[int]int{1: 4, 8: 16}[a.per] // in all
-	if a.scales == halves {
-		times = 32
-	}
-	lines := (a.lanes()*a.size + 63) / 64
+	lines, times := (a.lanes()*a.size+63)/64, a.times()
 	for l := a.asked * lines / times; l < (a.asked+1)*lines/times; l++ {
 		PREFETCHT1(Mem{Base: a.ahead, Disp: 64 * l})
 	}
 	a.asked++
+}
+
+// times is how often ask is called for a super-block.
+func (a *rowSums) times() int {
+	if a.scales == halves {
+		return 32
+	}
+	return map[int]int{1: 4, 8: 16}[a.per]
 }
 
 // place is half h of block b.
@@ -125,7 +137,7 @@ func (a *rowSums) sixes(first int) {
 				v, upper := a.pair(i, 16*first+32*side+16*h), a.pair(i, 128+8*first+16*h)
 				for n := range 2 {
 					code := a.bitsOf(v, 4*n, 0x0f0f0f0f)
-					VPOR(a.bitsOf(upper, 2*(2*n+side)-4, 0x30303030), code, code)
+					a.with(code, upper, 2*(2*n+side)-4, 0x30303030)
 					list = append(list, rowProduct{n, code, x[n]})
 				}
 				return list
@@ -212,7 +224,7 @@ func (a *rowSums) folded(low, high func(...Op), v, w VecVirtual, short bool) Vec
 // add adds the sums of a place, times their scales, and what code 0 stands for.
 func (a *rowSums) add(at place, sum VecVirtual) {
 	t := a.reg()
-	if !a.kind.least && !a.kind.signed {
+	if a.bytes == 32 && !a.kind.least && !a.kind.signed {
 		VPBROADCASTD(a.activations(at.b, 4+4*at.h), t)
 		VPADDD(t, sum, sum)
 	}

@@ -18,7 +18,9 @@ func (s isa) eachRows(c rowCoding, w, stride Register, begin func(offset Registe
 	first := GP64()
 	MOVQ(w, first)
 	r := s.fileRows(c, thirds(first, stride, s.lanes()), stride)
-	LEAQ(Mem{Base: w, Index: stride, Scale: 8}, w)
+	for range s.lanes() / 8 {
+		LEAQ(Mem{Base: w, Index: stride, Scale: 8}, w)
+	}
 	Load(Param("n"), left)
 	begin(offset, r)
 	TESTQ(left, left)
@@ -50,14 +52,11 @@ func (s isa) unpackRows(c rowCoding) {
 		r = of
 		Load(Param("dst"), dst)
 		ADDQ(offset, dst)
-		r.hold(0x0f0f0f0f, 0x30303030)
+		r.hold(c.bitMasks()...)
 	}, func() {
 		r.begin()
 		r.codes(func(b, g int, v VecVirtual) {
-			if c.kind.signed {
-				VPXOR(s.bits(0x80808080).Mem, v, v)
-			}
-			VMOVDQU(v, Mem{Base: dst, Disp: b*room + c.kind.scales() + 4*panel*g})
+			s.put(r.unsigned(v), Mem{Base: dst, Disp: b*room + c.kind.scales() + 4*panel*g})
 		}, func(b int) {
 			for h := range c.kind.halves {
 				scale, low := r.scale(b, h)
@@ -69,6 +68,14 @@ func (s isa) unpackRows(c rowCoding) {
 		})
 		ADDQ(imm(c.per*room), dst)
 	}, func() {})
+}
+
+// bitMasks are those that codes takes.
+func (c rowCoding) bitMasks() []uint32 {
+	if c.kind.signed {
+		return []uint32{0x80808080}
+	}
+	return []uint32{0x0f0f0f0f, 0x30303030}
 }
 
 // codes calls f with the codes of every group of every block, in a register of
@@ -123,7 +130,7 @@ func (r *fileRows) sixes(first int, f func(b, g int, v VecVirtual)) {
 				for i, v := range codes {
 					b := 2*n + side
 					code := r.bitsOf(v, 4*n, 0x0f0f0f0f)
-					VPOR(r.bitsOf(upper[i], 2*b-4, 0x30303030), code, code)
+					r.with(code, upper[i], 2*b-4, 0x30303030)
 					f(first+b, 4*p+i, code)
 				}
 			}

@@ -90,9 +90,6 @@ func (s isa) blocksTable() string {
 		b.WriteString("\t\t},\n")
 	}
 	for _, f := range []string{"UnpackRows", "RowTimesRows"} {
-		if s.bytes == 64 {
-			break
-		}
 		fmt.Fprintf(&b, "\t\t%s: [Codings]%s{\n", f, f)
 		for _, c := range rowCodings() {
 			fmt.Fprintf(&b, "\t\t\t%s: %s%s%s,\n", c.name, f, c.name, s.suffix)

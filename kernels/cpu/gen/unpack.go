@@ -117,6 +117,14 @@ func (s isa) move(m Mem, dst VecVirtual) {
 	}
 }
 
+func (s isa) put(v VecVirtual, m Mem) {
+	if s.bytes == 64 {
+		VMOVDQU32(v, m)
+	} else {
+		VMOVDQU(v, m)
+	}
+}
+
 // moved gives the bits of v shifted to the right by n, or to the left.
 func (s isa) moved(v VecVirtual, n int) VecVirtual {
 	if n == 0 {
@@ -354,12 +362,7 @@ func (s isa) unpack(c coding) {
 				}
 			}
 			r.codes(j, func(g int, v VecVirtual) {
-				to := Mem{Base: dst, Disp: c.kind.scales() + 4*panel*g + s.bytes*j}
-				if s.bytes == 64 {
-					VMOVDQU32(v, to)
-				} else {
-					VMOVDQU(v, to)
-				}
+				s.put(v, Mem{Base: dst, Disp: c.kind.scales() + 4*panel*g + s.bytes*j})
 			})
 		}
 		ADDQ(imm(c.kind.scales()+32*panel), dst)

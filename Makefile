@@ -83,6 +83,13 @@ bench: build
 	./pipe bench kernels
 	go test -run '^$$' -bench . -skip '^BenchmarkKernels$$' -benchmem ./...
 
+# Kernels of AVX-512 on processors that are not at hand, reckoned by LLVM 19 (llvm-mca): cycles a turn of their loops, and a byte.
+.PHONY: cycles
+cycles:
+	go test -c -o asm.test ./kernels/cpu/asm
+	$(PYTHON) benchmarks/cycles.py asm.test RowTimesRowsQ8_0Z=544 RowTimesRowsQ4_0Z=288 RowTimesRowsQ4KZ=2304 RowTimesRowsQ6KZ=3360
+	rm asm.test
+
 fuzz:
 	for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 		go test -run '^$$' -fuzz "^$$f$$" -fuzzminimizetime 10x -fuzztime 20s $$p || exit 1; done; done

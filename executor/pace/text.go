@@ -25,7 +25,7 @@ type Options struct {
 	Tokens  int   // to make after a prompt, if the context has room for them
 	Past    int   // the length of that prompt; 0 means the longest that leaves room
 	Repeat  int   // measurements of each thing
-	// Progress is told what is measured next; it may be nil.
+	// Progress is told what is measured next, and, while the model is still open, that the last was; it may be nil.
 	Progress func(what string, done, total int)
 	Now      func() time.Time // the clock; nil is the system's
 }
@@ -94,6 +94,9 @@ func Measure(ctx context.Context, o Options) (t *Text, err error) {
 		if err := part(ctx); err != nil {
 			return m.text, err
 		}
+	}
+	if m.Progress != nil {
+		m.Progress("tokens", m.Repeat, m.Repeat)
 	}
 	return m.text, nil
 }

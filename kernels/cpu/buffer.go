@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math/bits"
+	"sync"
 	"unsafe"
 
 	"pipe.dev/kernels"
@@ -16,6 +17,8 @@ type buffer struct {
 	own   bool   // data was allocated, and may be written
 	pages []byte // the mapping to give back, if data lies in one of its own
 	slab  *slab  // or what it lies in
+
+	sparse sync.Once // see filling
 }
 
 // mapFrom is the size in bytes from which memory comes from the operating

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"context"
 	"encoding/binary"
 	"math"
 
@@ -46,7 +47,7 @@ func cacheAppend(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 			}
 		})
 		if cache.p == y.p {
-			return write, nil
+			return sequence(reaches(args.Out[0], y, past, seq), write), nil
 		}
 		keep := b.blocks(y.n, func(i, j int) { copy(y.bytes(i, j), cache.bytes(i, j)) })
 		if y.dtype.Blocked() {
@@ -54,6 +55,22 @@ func cacheAppend(b *Backend, _ any, in, out []ir.Type) (kernels.Kernel, bool) {
 		}
 		return sequence(keep, write), nil
 	}}, ok
+}
+
+// reaches is the step before rows past[b] to past[b]+seq-1 of a cache y are written.
+func reaches(t kernels.Tensor, y vec, past *pasts, seq int) kernels.Step {
+	bytes := y.n
+	if !y.dtype.Blocked() {
+		bytes *= y.dtype.Size()
+	}
+	batch, ctx := t.Shape[0], t.Shape[1]
+	f := t.Buffer.(*buffer).fill(y.p, batch, ctx, bytes)
+	return func(context.Context) error {
+		for z := range batch {
+			f.reach(z, past.of(z), past.of(z)+seq)
+		}
+		return nil
+	}
 }
 
 // keeps reports whether a cache may be of type t [batch, ctx, groups, d].

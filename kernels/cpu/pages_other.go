@@ -8,3 +8,7 @@ func allocPages(int) ([]byte, error) { return nil, nil }
 func freePages([]byte) error { return nil }
 
 func releasePages([]byte) {}
+
+func splitPages([]byte) bool { return false }
+
+func joinPages([]byte) {}

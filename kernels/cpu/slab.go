@@ -26,6 +26,8 @@ type slab struct {
 	data  []byte // from the first whole large page on
 	used  int
 	live  int // allocations
+
+	ordinary ordinaryPages // see filling
 }
 
 // slabs are those of a backend.
@@ -40,7 +42,7 @@ func newSlab(n int) (*slab, error) {
 		return nil, err
 	}
 	skip := -int(uintptr(unsafe.Pointer(&pages[0]))) & (largePage - 1)
-	return &slab{pages: pages, data: pages[skip : skip+n]}, nil
+	return &slab{pages: pages, data: pages[skip : skip+n], ordinary: make(ordinaryPages, n/largePage)}, nil
 }
 
 // take returns n zeroed bytes at the beginning of a page, and the slab that they

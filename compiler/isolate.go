@@ -12,7 +12,7 @@ const segmentsPort = 5
 // gets an input "segments" [batch, seq], the number of the document at each
 // position, which every attention over the row reads.
 func isolate(c *context, g *ir.Graph) (*ir.Graph, error) {
-	if c.opt.Training == nil || !c.opt.Training.Isolate || c.opt.Training.Phase == Update {
+	if c.opt.Training == nil || !c.opt.Training.Isolate || !c.opt.Training.Phase.computes() {
 		return g, nil
 	}
 	var segments ir.Value

@@ -24,6 +24,9 @@ type Training struct {
 	// zero value is F32. Weights that change, and what the optimizer keeps,
 	// stay f32.
 	Precision ir.DType
+	// Apart has the weights change on another device than the one that makes their gradients: the phases are Begin and
+	// Accumulate, on the one, and Update, on the other, which leaves the sums as they are.
+	Apart     bool
 	LossScale *train.LossScale // of gradients that are narrow; nil is none
 	Average   *train.Average   // of the weights that change; nil is none
 	Balance   *train.Balance   // of what experts get, by their biases; nil is none
@@ -55,7 +58,8 @@ type Phase string
 
 // The phases. A step is either Step, or Accumulate for each micro-batch and
 // then Update; both give the same, since sums are added and divided by the
-// counts of all micro-batches. All but Update have outputs "loss" (the sum)
+// counts of all micro-batches. Sums begin anew in Update, or, where that is apart, in Begin, which comes first and has no
+// inputs nor outputs. All but these have outputs "loss" (the sum)
 // and "count", outputs "mean/NAME", those of each of several losses, and
 // "measure/NAME", what is measured besides, which may have an axis; Step and Update have the output
 // "grad_norm" and the inputs "lr" and "step", scalars, the step counting from 1. Where a loss
@@ -65,10 +69,14 @@ type Phase string
 // norm, is an output too: its name is the weight's after GradSquare.
 const (
 	Step       Phase = "step"
+	Begin      Phase = "begin"
 	Accumulate Phase = "accumulate"
 	Update     Phase = "update"
 	Evaluate   Phase = "evaluate"
 )
+
+// computes reports whether a phase computes the model.
+func (p Phase) computes() bool { return p != Begin && p != Update }
 
 // GradSquare is what the names of the outputs for the weights begin with.
 const GradSquare = "grad_square/"
@@ -91,6 +99,9 @@ func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
 	case Accumulate:
 		sum, count := l.forward(l.hasGradient)
 		l.accumulate(l.gradients(sum, count), count)
+	case Begin:
+		l.readWeights()
+		l.begin(l.allSums())
 	case Update:
 		l.fromSums()
 	default:

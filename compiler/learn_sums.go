@@ -30,14 +30,25 @@ func (l *learner) accumulate(grads []ir.Value, count ir.Value) {
 	}
 }
 
-// fromSums updates by what was accumulated, and begins the sums anew.
-func (l *learner) fromSums() {
+// allSums are the states that anything is added up in.
+func (l *learner) allSums() []*ir.State {
+	sums, count := l.sums()
+	return append(append(sums, count), l.loadSums()...)
+}
+
+// readWeights gives a phase without a model its weights.
+func (l *learner) readWeights() {
 	for _, s := range l.old.States {
 		if s.Kind == ir.Weight {
 			made := l.Graph.AddState(ir.State{Path: s.Path, Kind: s.Kind, Pos: s.Pos, Init: s.Init, Statistic: s.Statistic}, s.Read.Type())
 			l.trained(made)
 		}
 	}
+}
+
+// fromSums updates by what was accumulated, and begins the sums anew.
+func (l *learner) fromSums() {
+	l.readWeights()
 	sums, count := l.sums()
 	grads := make([]ir.Value, len(sums))
 	for i, s := range sums {
@@ -50,11 +61,18 @@ func (l *learner) fromSums() {
 		read[i] = s.Read
 	}
 	l.balance(read)
+	if !l.t.Apart {
+		l.begin(append(append(sums, count), loads...))
+	}
+}
+
+// begin sets sums to 0.
+func (l *learner) begin(sums []*ir.State) {
 	if l.Err() != nil {
 		return
 	}
 	l.Pos = ir.Pos{Path: "begin"}
-	for _, s := range append(append(sums, count), loads...) {
+	for _, s := range sums {
 		s.Next = l.Fill(0, ir.F32, s.Read.Type().Shape...)
 	}
 }

@@ -27,7 +27,7 @@ func precision(c *context, g *ir.Graph) (*ir.Graph, error) {
 	if t == nil && narrowType(c.opt.Precision) {
 		return narrowed(c, g)
 	}
-	if t == nil || !t.narrow() || t.Phase == Update {
+	if t == nil || !t.narrow() || !t.Phase.computes() {
 		return g, nil
 	}
 	narrow := func(g *ir.Graph) (*ir.Graph, error) {

@@ -102,7 +102,7 @@ func TestOffload(t *testing.T) {
 	}
 	_, err = fitted(oneModel, limit, 1000)
 	var fit *model.FitError
-	if !errors.As(err, &fit) || !fit.Host || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "of the host's memory (layers that stay there ") {
+	if !errors.As(err, &fit) || !fit.Host || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "of the host's memory (what stays there ") {
 		t.Errorf("too little on the host: %v", err)
 	}
 	if _, err = fitted(oneModel, 1000, 1<<40); !errors.As(err, &fit) || fit.Host {

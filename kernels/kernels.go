@@ -22,6 +22,12 @@ type Buffer interface {
 	Free() error
 }
 
+// Direct is a Buffer in the machine's memory.
+type Direct interface {
+	// Bytes is that memory, which is the buffer's until it is freed.
+	Bytes() []byte
+}
+
 // Mover is a Buffer that copies within itself without the host.
 type Mover interface {
 	// Move copies n bytes from one place to another, behind all steps that were called

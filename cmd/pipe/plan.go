@@ -101,7 +101,10 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 		for _, p := range r.Plans() {
 			report.plans = append(report.plans, modelPlan{"model", p})
 		}
-		report.peak = r.PeakBytes()
+		report.peak, report.host = r.PeakBytes(), r.HostBytes()
+		if report.host > 0 {
+			report.notes = append(report.notes, fmt.Sprintf("the optimizer stays on the host: %d bytes (%s) of its memory; %s cross in a step", report.host, model.Size(report.host), model.Size(r.CrossingBytes())))
+		}
 		fits := r.Fit(e.limit)
 		defer c.warn(fits) // after the plan was shown
 		if f.time && f.after == "" && fits == nil {
@@ -205,7 +208,7 @@ type planReport struct {
 	Document, Name, Hash string
 	device               string
 	plans                []modelPlan
-	peak                 int64
+	peak, host           int64 // bytes of the device, and of what stays on the host of a training
 	times                []*forecast
 	memory               []executor.Moment
 	chosen               []executor.Choice
@@ -284,6 +287,7 @@ func (r *planReport) json() any {
 		Name     string       `json:"name"`
 		Hash     string       `json:"hash"`
 		Peak     int64        `json:"peak_bytes"`
+		Host     int64        `json:"host_bytes,omitempty"` // of a training whose optimizer stays there
 		FLOPs    int64        `json:"flops"`
 		Memory   []memoryJSON `json:"memory,omitempty"`
 		Chosen   []string     `json:"chosen,omitempty"`
@@ -293,7 +297,7 @@ func (r *planReport) json() any {
 		Times    []*forecast  `json:"times,omitempty"`
 		Plans    []summary    `json:"plans"`
 		Steps    []step       `json:"steps"`
-	}{r.Document, r.Name, r.Hash, r.peak, r.flops(), momentsJSON(r.memory), nil, r.notes, r.layersJSON(), r.beyondJSON(), r.times, []summary{}, []step{}}
+	}{r.Document, r.Name, r.Hash, r.peak, r.host, r.flops(), momentsJSON(r.memory), nil, r.notes, r.layersJSON(), r.beyondJSON(), r.times, []summary{}, []step{}}
 	for _, made := range r.chosen {
 		out.Chosen = append(out.Chosen, made.What)
 	}

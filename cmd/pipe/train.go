@@ -23,8 +23,13 @@ import (
 // compileTraining returns what compiles the phases of a recipe.
 func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Compile {
 	return func(m *schema.Model, r *learn.Recipe, p *learn.Part, phase string, rows int, weight func(string) (ir.DType, bool)) (learn.Program, error) {
+		apart := e.host != nil && r.Steps.Offload == "optimizer"
+		target := e.backend
+		if apart && phase == "update" {
+			target = e.host
+		}
 		t := &compiler.Training{
-			Phase: compiler.Phase(phase), Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
+			Phase: compiler.Phase(phase), Apart: apart, Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
 			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Learns: r.Changes, Decays: r.Decays, Rate: r.RateOf, Norm: r.Norm,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
 			Seed: r.Seed, Precision: r.Precision, LossScale: r.LossScale, Average: r.Average, Balance: r.Balance,
@@ -39,7 +44,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 			}}
 		}
 		return compiler.Compile(m, e.ops, compiler.Options{
-			Entry: plan.Entry{Name: phase}, Target: e.backend, Weight: weight, Trace: trace, Training: t,
+			Entry: plan.Entry{Name: phase}, Target: target, Weight: weight, Trace: trace, Training: t,
 			Sizes: map[string]int{"batch": rows}, TF32: r.TF32,
 		})
 	}
@@ -52,7 +57,7 @@ func (e *engine) weights(m *schema.Model, losses []objectives.Term) ([]*ir.State
 
 // trainOptions are what surrounds a recipe.
 func (e *engine) trainOptions(c *console, root string, trace func(pass string, g *ir.Graph)) learn.Options {
-	return learn.Options{Backend: e.backend, Memory: e.limit, Compile: e.compileTraining(trace), Weights: e.weights, Forward: e.compile(nil), Root: root, Version: thisBuild().Version,
+	return learn.Options{Backend: e.backend, Host: e.host, Memory: e.limit, HostMemory: e.memory, Compile: e.compileTraining(trace), Weights: e.weights, Forward: e.compile(nil), Root: root, Version: thisBuild().Version,
 		Warn: func(err error) { c.log.Warn(err.Error()) }}
 }
 

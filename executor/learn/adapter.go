@@ -148,7 +148,7 @@ func (m *Member) loadAdapter(t *Trainer, list []plan.State) error {
 	if err := c.Prove(wants, func(tensor string) bool { _, ok := m.from.LayerOf(tensor); return !ok }); err != nil {
 		return err
 	}
-	return t.store.Load(c, name, list, nil)
+	return t.loadStates(c, name, list)
 }
 
 // merged is a weight with its adapter merged into it, or nil if it is not
@@ -197,7 +197,7 @@ func (t *Trainer) magnitudes(list []plan.State) error {
 	for _, m := range list {
 		s := weights[m.Path]
 		data := make([]byte, s.Type.Bytes())
-		if err := t.store.Read(s.Path, data); err != nil {
+		if err := t.readState(s.Path, data); err != nil {
 			return err
 		}
 		w := tensorfile.Tensor{Type: s.Type, Data: data}.Float64s()
@@ -209,7 +209,7 @@ func (t *Trainer) magnitudes(list []plan.State) error {
 		for i, sum := range norms {
 			norms[i] = math.Sqrt(sum)
 		}
-		if err := t.store.New(m, tensorfile.AppendFloats(nil, ir.F32, norms...)); err != nil {
+		if err := t.newState(m, tensorfile.AppendFloats(nil, ir.F32, norms...)); err != nil {
 			return err
 		}
 	}

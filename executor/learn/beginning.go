@@ -63,7 +63,7 @@ func (b *beginning) load(t *Trainer, weights []plan.State) error {
 	if err := b.weights.Prove(wanted(weights, name), ignore); err != nil {
 		return err
 	}
-	return t.store.Load(b.weights, name, weights, nil)
+	return t.loadStates(b.weights, name, weights)
 }
 
 // checkBeginnings wants parts that begin as files do to have weights.

@@ -78,7 +78,7 @@ func (t *Trainer) gradientDistributions(step int, update *plan.Plan, part string
 // distribution gives the values of a state times a factor.
 func (t *Trainer) distribution(step int, tag string, s plan.State, factor float64) error {
 	data := make([]byte, s.Type.Bytes())
-	if err := t.store.Read(s.Path, data); err != nil {
+	if err := t.readState(s.Path, data); err != nil {
 		return err
 	}
 	elems := s.Type.Elems()

@@ -242,7 +242,7 @@ func (r *Run) trainer(found *journal.Checkpoint) (*Trainer, error) {
 	} else if r.eval != nil {
 		eval, c.EvalData = r.evalLoader, r.eval.Name()
 	}
-	t, err := New(r.opt.Backend, r.plans, c, loader, eval)
+	t, err := New(Devices{r.opt.Backend, r.opt.Host}, r.plans, c, loader, eval)
 	if err != nil {
 		loader.Close()
 		return nil, err
@@ -255,7 +255,7 @@ func (r *Run) trainer(found *journal.Checkpoint) (*Trainer, error) {
 		err = r.weights(t, t.states(ir.Weight))
 	}
 	if err == nil {
-		err = t.Bind(r.opt.Backend)
+		err = t.Bind()
 	}
 	if err != nil {
 		loader.Close()

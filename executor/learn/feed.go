@@ -18,6 +18,9 @@ import (
 // feed runs one batch, and returns the sum of its losses and their count. number is what
 // the batch was filled ahead under, if it was; beside, if it is not nil, is called while the device is at it.
 func (t *Trainer) feed(ctx context.Context, s *session.Session, b *data.Batch, number int64, beside func() error) (sum, count float64, err error) {
+	if err := t.toDevice(s.Plan()); err != nil {
+		return 0, 0, err
+	}
 	there, err := t.ahead.take(s, number)
 	if err != nil {
 		return 0, 0, err

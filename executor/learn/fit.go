@@ -23,6 +23,7 @@ type phasePlan struct {
 	sizes   map[string]int
 	plan    *plan.Plan
 	replace func(*plan.Plan)
+	host    bool // it runs there
 }
 
 // remat lets plans compute values anew as the recipe says.
@@ -59,7 +60,7 @@ func (r *Run) within(limit int64) ([]*plan.Plan, error) {
 	room := limit - r.StateBytes() - r.aheadBytes()
 	for _, x := range r.phases {
 		p := x.plan
-		if p.WorkBytes > room {
+		if p.WorkBytes > room && !x.host {
 			var err error
 			if p, err = x.program.PlanWithin(x.sizes, room); err != nil {
 				return nil, err
@@ -70,24 +71,46 @@ func (r *Run) within(limit int64) ([]*plan.Plan, error) {
 	return list, nil
 }
 
-// PeakBytes is what training will allocate: all states, one work arena, and room for the
+// PeakBytes is what training will allocate on the device: all states, one work arena, and room for the
 // inputs of a batch that is copied beside what is computed.
 func (r *Run) PeakBytes() int64 { return r.StateBytes() + r.WorkBytes() + r.aheadBytes() }
 
-func (r *Run) aheadBytes() int64 { return session.AheadBytes(r.opt.Backend, r.Plans()) }
+func (r *Run) aheadBytes() int64 { return session.AheadBytes(r.opt.Backend, r.plans.on(false)) }
 
 // StateBytes is the memory of weights, moments and sums of gradients.
 func (r *Run) StateBytes() int64 {
-	return session.StateBytes(r.opt.Backend, session.Largest(r.Plans()))
+	return session.StateBytes(r.opt.Backend, session.Largest(r.plans.on(false)))
 }
 
 // WorkBytes is the size of the work arena.
-func (r *Run) WorkBytes() int64 {
+func (r *Run) WorkBytes() int64 { return workBytes(r.plans.on(false)) }
+
+func workBytes(plans []*plan.Plan) int64 {
 	var most int64
-	for _, p := range r.Plans() {
+	for _, p := range plans {
 		most = max(most, p.WorkBytes)
 	}
 	return most
+}
+
+// HostBytes is what an optimizer will allocate that stays on the host: weights in f32, what it keeps of them, the sums of
+// gradients that it reads, and its work arena. It is 0 where there is none.
+func (r *Run) HostBytes() int64 {
+	host := r.plans.on(true)
+	if len(host) == 0 {
+		return 0
+	}
+	return session.StateBytes(r.opt.Host, session.Largest(host)) + workBytes(host)
+}
+
+// CrossingBytes is what is copied between host and device in a step of all parts: sums of gradients to the host, what
+// has changed to the device.
+func (r *Run) CrossingBytes() int64 {
+	var sum int64
+	for _, s := range sharedStates(r.plans) {
+		sum += s.bytes
+	}
+	return sum
 }
 
 // Fit returns a *model.FitError if training needs more than limit bytes.
@@ -97,7 +120,7 @@ func (r *Run) Fit(limit int64) error {
 			return &model.FitError{Name: c.member.Path(), Weights: c.weights, Work: c.work, Need: need, Limit: limit, Advice: "smaller pictures would need less"}
 		}
 	}
-	beyond, err := session.Rehearse(r.opt.Backend, r.Plans())
+	beyond, err := session.Rehearse(r.opt.Backend, r.plans.on(false))
 	if err != nil {
 		return err
 	}
@@ -106,17 +129,24 @@ func (r *Run) Fit(limit int64) error {
 		return &model.FitError{Name: r.Recipe.Name, Weights: r.StateBytes(), Work: r.WorkBytes(), Need: need, Limit: limit,
 			Advice: r.advice(limit) + fmt.Sprintf("; --mem %s is enough", model.Size(need))}
 	}
+	if need := r.HostBytes(); r.opt.HostMemory > 0 && need > r.opt.HostMemory {
+		host := r.plans.on(true)
+		return &model.FitError{Name: r.Recipe.Name, Weights: need - workBytes(host), Need: need, Limit: r.opt.HostMemory, Host: true,
+			Advice: "an optimizer that keeps less would need less"}
+	}
 	return nil
 }
 
 // advice says what would need less memory than the recipe does.
 func (r *Run) advice(limit int64) string {
 	if plans, err := r.within(limit); r.Recipe.Steps.Remat == "none" && err == nil {
-		var work int64
-		for _, p := range plans {
-			work = max(work, p.WorkBytes)
+		var device []*plan.Plan
+		for i, p := range plans {
+			if !r.phases[i].host {
+				device = append(device, p)
+			}
 		}
-		if r.StateBytes()+work+r.aheadBytes() <= limit {
+		if r.StateBytes()+workBytes(device)+r.aheadBytes() <= limit {
 			return "it would fit with --set train.remat=auto, or with a smaller batch and accumulate"
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"pipe.dev/executor/data"
 	"pipe.dev/executor/gauge"
 	"pipe.dev/executor/session"
+	"pipe.dev/kernels"
 )
 
 // Forecast is how long a run will take, without what saving takes.
@@ -121,7 +122,7 @@ func (r *Run) gauge(ctx context.Context, budget time.Duration, train, eval *batc
 		want(p.Evaluate, eval)
 	}
 	t := &Trainer{}
-	list, err := gauge.Measure(ctx, r.opt.Backend, plans, gauge.Options{Budget: budget, Feed: func(s *session.Session) error {
+	feed := func(s *session.Session) error {
 		for _, in := range s.Plan().Inputs {
 			var err error
 			switch in.Name {
@@ -137,12 +138,26 @@ func (r *Run) gauge(ctx context.Context, budget time.Duration, train, eval *batc
 			}
 		}
 		return nil
-	}})
-	found := map[*plan.Plan]gauge.Estimate{}
-	for _, e := range list {
-		found[e.Plan] = e
 	}
-	return found, err
+	found := map[*plan.Plan]gauge.Estimate{}
+	for _, at := range []struct {
+		backend kernels.Backend
+		host    bool
+	}{{r.opt.Backend, false}, {r.opt.Host, true}} {
+		own := slices.DeleteFunc(slices.Clone(plans), func(p *plan.Plan) bool { return r.plans.onHost(p) != at.host })
+		if len(own) == 0 {
+			continue
+		}
+		share := budget * time.Duration(len(own)) / time.Duration(len(plans))
+		list, err := gauge.Measure(ctx, at.backend, own, gauge.Options{Budget: share, Feed: feed})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			found[e.Plan] = e
+		}
+	}
+	return found, nil
 }
 
 // forecast adds up what was found for each plan.

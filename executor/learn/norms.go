@@ -125,7 +125,7 @@ func (t *Trainer) singular(list []plan.State) error {
 			continue
 		}
 		data := make([]byte, s.Type.Bytes())
-		if err := t.store.Read(s.Path, data); err != nil {
+		if err := t.readState(s.Path, data); err != nil {
 			return err
 		}
 		u, v := singularVectors(tensorfile.Tensor{Type: s.Type, Data: data}.Float64s(), s.Type.Shape[0].N)
@@ -133,7 +133,7 @@ func (t *Trainer) singular(list []plan.State) error {
 			s      plan.State
 			values []float64
 		}{{left, u}, {vectors[paths[1]], v}} {
-			if err := t.store.New(x.s, tensorfile.AppendFloats(nil, x.s.Type.DType, x.values...)); err != nil {
+			if err := t.newState(x.s, tensorfile.AppendFloats(nil, x.s.Type.DType, x.values...)); err != nil {
 				return err
 			}
 		}

@@ -31,16 +31,18 @@ func (r *Run) compile(evaluate bool) error {
 // partPlans makes the plans of one part, for every length of rows.
 func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
 	plans := func(phase string) (map[int]*plan.Plan, error) { return r.phasePlans(p, phase) }
-	if r.Recipe.Accumulates() {
+	if r.Recipe.Accumulates() || r.apart() {
 		made.Accumulate, err = plans("accumulate")
 		if err != nil {
 			return made, err
 		}
-		update, err := plans("update")
-		if err != nil {
-			return made, err
+		if r.apart() {
+			if made.Begin, err = r.onePlan(p, "begin"); err != nil {
+				return made, err
+			}
 		}
-		for _, made.Update = range update { // there is one
+		if made.Update, err = r.onePlan(p, "update"); err != nil {
+			return made, err
 		}
 	} else if made.Step, err = plans("step"); err != nil {
 		return made, err
@@ -51,13 +53,23 @@ func (r *Run) partPlans(p *Part, evaluate bool) (made PartPlans, err error) {
 	return made, err
 }
 
+// apart reports whether weights change on the host.
+func (r *Run) apart() bool { return r.opt.Host != nil && r.Recipe.Steps.Offload == "optimizer" }
+
+// onePlan makes the plan of a phase that reads no batch.
+func (r *Run) onePlan(p *Part, phase string) (*plan.Plan, error) {
+	list, err := r.phasePlans(p, phase)
+	return list[0], err
+}
+
 // phasePlans makes the plans of one phase: of text, for every length of rows, of
 // examples, for every number of them.
 func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 	batch := r.Recipe.Batch
 	lengths := []int{batch.Seq}
+	alone := phase == "update" || phase == "begin"
 	switch {
-	case phase == "update":
+	case alone:
 		lengths = []int{0}
 	case r.evalExamples != nil && phase == "evaluate":
 		var err error
@@ -74,7 +86,7 @@ func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 	for i, n := range lengths {
 		sizes := map[string]int{"batch": batch.Batch, "seq": n}
 		switch {
-		case phase == "update":
+		case alone:
 			sizes = map[string]int{} // nothing of a batch is left, once shapes are known
 		case r.Recipe.ofNumbers():
 			sizes = r.exampleSizes(n)
@@ -89,7 +101,7 @@ func (r *Run) phasePlans(p *Part, phase string) (map[int]*plan.Plan, error) {
 			return nil, err
 		}
 		out[n].Name = planName(p.Name, phase, r.sizeName(n), len(lengths) > 1)
-		r.phases = append(r.phases, phasePlan{program, sizes, out[n], func(p *plan.Plan) { out[n] = p }})
+		r.phases = append(r.phases, phasePlan{program, sizes, out[n], func(p *plan.Plan) { out[n] = p }, phase == "update" && r.apart()})
 	}
 	return out, nil
 }

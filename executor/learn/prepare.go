@@ -12,19 +12,22 @@ import (
 )
 
 // Compile makes the program of one phase of a part of a recipe: "step",
-// "accumulate", "update" or "evaluate".
+// "accumulate", "update" or "evaluate", or "begin" where updates are apart.
 type Compile func(m *schema.Model, r *Recipe, p *Part, phase string, rows int, weight func(path string) (ir.DType, bool)) (Program, error)
 
 // Options are what surrounds a recipe.
 type Options struct {
 	Backend kernels.Backend
+	Host    kernels.Backend // where an optimizer may stay, if the device has memory of its own; else nil
 	Compile Compile
 	Weights Weights
 	Forward model.Compile // of models whose results are computed once, before training; nil computes nothing
 	Memory  int64         // bytes that the run may use, for remat: "auto"
-	Root    string        // folder of runs
-	Version string        // of pipe, noted in the run
-	Warn    func(error)   // is told of skipped rows and of checkpoints that are damaged; may be nil
+	// HostMemory is how many bytes an optimizer may take on the host; 0 is any number.
+	HostMemory int64
+	Root       string      // folder of runs
+	Version    string      // of pipe, noted in the run
+	Warn       func(error) // is told of skipped rows and of checkpoints that are damaged; may be nil
 	// Progress is told how far a task is that takes long before training; may be nil.
 	Progress func(task string, done, total int64)
 }

@@ -50,7 +50,7 @@ func (t *Trainer) saveStates(file func(string, func(io.Writer) error) error, nam
 	called := namesIn(states)
 	for _, s := range states {
 		d := checkpoint.Data{Name: called(s.Path), Type: s.Type, Bytes: make([]byte, s.Type.Bytes())}
-		if err := t.store.Read(s.Path, d.Bytes); err != nil {
+		if err := t.readState(s.Path, d.Bytes); err != nil {
 			return err
 		}
 		if i := checkpoint.FirstNaN(s.Type.DType, d.Bytes); i >= 0 { // a checkpoint that holds it is of no use
@@ -127,9 +127,9 @@ func (t *Trainer) restoreStates(file string, states []plan.State) error {
 			return err
 		}
 		if s.Kind == ir.Weight {
-			err = t.store.New(s, data)
+			err = t.newState(s, data)
 		} else {
-			err = t.store.Write(s.Path, data)
+			err = t.home(s.Path).Write(s.Path, data)
 		}
 		if err != nil {
 			return err
@@ -139,11 +139,11 @@ func (t *Trainer) restoreStates(file string, states []plan.State) error {
 }
 
 // states lists the states of one kind of all plans, once each. One changes if
-// any plan changes it.
+// any plan changes it. Those on both sides are as the host has them.
 func (t *Trainer) states(k ir.Kind) []plan.State {
 	var list []plan.State
 	at := map[string]int{}
-	for _, p := range t.plans.all() {
+	for _, p := range append(t.plans.on(true), t.plans.on(false)...) {
 		for _, s := range p.States {
 			if s.Kind != k {
 				continue

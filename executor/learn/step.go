@@ -89,6 +89,9 @@ func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r resul
 	r = result{rate: turn.Rate(n), terms: map[string]float64{}, measures: map[string]float64{}}
 	var sum, count float64
 	var last *session.Session
+	if err := t.begin(ctx, p); err != nil {
+		return r, err
+	}
 	full := slices.DeleteFunc(slices.Clone(t.batch), func(b data.Batch) bool { return b.Trained == 0 })
 	for i := range full {
 		b := &full[i]
@@ -117,6 +120,9 @@ func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r resul
 	}
 	step := last
 	if p.Update != nil {
+		if err := t.toHost(p.Update); err != nil {
+			return r, err
+		}
 		if err := t.gradientDistributions(t.step+1, p.Update, turn.Name, count); err != nil {
 			return r, err
 		}
@@ -124,7 +130,7 @@ func (t *Trainer) turn(ctx context.Context, part int, turn Turn, n int) (r resul
 		if err := t.scalars(last, r.rate, n); err != nil {
 			return r, err
 		}
-		if err := last.Run(ctx); err != nil {
+		if err := t.update(ctx, p); err != nil {
 			return r, err
 		}
 	}

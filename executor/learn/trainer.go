@@ -22,11 +22,11 @@ import (
 type Plans []PartPlans
 
 // PartPlans are the programs of one part. Step takes a whole batch at once;
-// otherwise Accumulate takes each micro-batch, and Update makes the step. All
-// but Update are by the length of rows, or the number of examples. Evaluate may be nil.
+// otherwise Accumulate takes each micro-batch, and Update makes the step. Where that runs on
+// the host, Begin makes sums 0 on the device before the first. Those of batches are by the length of rows, or the number of examples. Evaluate may be nil.
 type PartPlans struct {
 	Step, Accumulate, Evaluate map[int]*plan.Plan
-	Update                     *plan.Plan
+	Begin, Update              *plan.Plan
 }
 
 // all lists those that there are.
@@ -38,8 +38,10 @@ func (p Plans) all() []*plan.Plan {
 				list = append(list, m[n])
 			}
 		}
-		if x.Update != nil {
-			list = append(list, x.Update)
+		for _, p := range []*plan.Plan{x.Begin, x.Update} {
+			if p != nil {
+				list = append(list, p)
+			}
 		}
 		for _, n := range slices.Sorted(maps.Keys(x.Evaluate)) {
 			list = append(list, x.Evaluate[n])
@@ -123,8 +125,10 @@ type Event struct {
 type Trainer struct {
 	cfg      Config
 	plans    Plans
-	store    *session.Store
-	arena    kernels.Buffer
+	device   side
+	host     side               // of updates that are apart
+	onHost   map[string]bool    // the states there
+	shared   map[string]*shared // those on both sides
 	sessions map[*plan.Plan]*session.Session
 	train    Loader
 	eval     func() (Loader, error) // a loader of all evaluation batches; nil if there is none
@@ -143,29 +147,32 @@ type Trainer struct {
 	raw     []byte
 }
 
+// Devices are where a training computes.
+type Devices struct {
+	Backend kernels.Backend
+	Host    kernels.Backend // of updates that are apart; else it is not used
+}
+
 // New makes a trainer of the plans: states that are no weights are zero, and
-// weights must be put into Store before it is bound.
-func New(b kernels.Backend, p Plans, c Config, train Loader, eval func() (Loader, error)) (*Trainer, error) {
-	t := &Trainer{cfg: c, plans: p, store: session.NewStore(b), sessions: map[*plan.Plan]*session.Session{}, train: train, eval: eval,
+// weights must be put into it before it is bound.
+func New(on Devices, p Plans, c Config, train Loader, eval func() (Loader, error)) (*Trainer, error) {
+	t := &Trainer{cfg: c, plans: p, sessions: map[*plan.Plan]*session.Session{}, train: train, eval: eval, onHost: map[string]bool{}, shared: sharedStates(p),
 		skips: make([]skips, len(p)), batch: make([]data.Batch, c.Accumulate), spare: make([]data.Batch, c.Accumulate)}
 	if train != nil {
 		t.at = train.Position()
 	}
-	var work int64
-	if err := t.store.Room(session.Largest(p.all())); err != nil {
-		return nil, errors.Join(err, t.Close())
-	}
-	for _, x := range p.all() {
-		work = max(work, x.WorkBytes)
-		if err := t.store.Reserve(x.States); err != nil {
-			return nil, errors.Join(err, t.Close())
+	device, host := p.on(false), p.on(true)
+	err := t.device.open(on.Backend, device, func(path string) bool { return t.shared[path] != nil })
+	if err == nil && len(host) > 0 {
+		for _, s := range session.Largest(host) {
+			t.onHost[s.Path] = true
 		}
+		err = t.host.open(on.Host, host, func(string) bool { return false })
 	}
-	var err error
-	if t.arena, err = b.Alloc(work); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	to, err := session.NewAhead(b, p.all())
+	to, err := session.NewAhead(on.Backend, device)
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -176,9 +183,13 @@ func New(b kernels.Backend, p Plans, c Config, train Loader, eval func() (Loader
 }
 
 // Bind resolves the kernels, now that the weights are there.
-func (t *Trainer) Bind(b kernels.Backend) error {
+func (t *Trainer) Bind() error {
 	for _, p := range t.plans.all() {
-		s, err := session.Bind(b, p, t.store, t.arena)
+		at := &t.device
+		if t.plans.onHost(p) {
+			at = &t.host
+		}
+		s, err := session.Bind(at.backend, p, at.store, at.arena)
 		if err != nil {
 			return err
 		}
@@ -187,24 +198,21 @@ func (t *Trainer) Bind(b kernels.Backend) error {
 	return nil
 }
 
-// Store holds weights and what the optimizer keeps.
-func (t *Trainer) Store() *session.Store { return t.store }
-
-// Bytes is the memory that the trainer has allocated.
+// Bytes is the memory of the device that the trainer has allocated.
 func (t *Trainer) Bytes() int64 {
-	sum := t.store.Bytes() + t.arena.Size()
+	sum := t.device.bytes()
 	if t.ahead != nil {
 		sum += t.ahead.to.Bytes()
 	}
 	return sum
 }
 
+// HostBytes is what it has allocated on the host beside the device.
+func (t *Trainer) HostBytes() int64 { return t.host.bytes() }
+
 // Close gives the memory back.
 func (t *Trainer) Close() error {
-	err := t.store.Free()
-	if t.arena != nil {
-		err = errors.Join(err, t.arena.Free())
-	}
+	err := errors.Join(t.device.close(), t.host.close())
 	if t.ahead != nil {
 		err = errors.Join(err, t.ahead.to.Free())
 	}

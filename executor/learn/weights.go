@@ -77,7 +77,7 @@ func (t *Trainer) Initialise(weights []plan.State, seed uint64, std func(path st
 		if err != nil {
 			return err
 		}
-		if err := t.store.New(s, data); err != nil {
+		if err := t.newState(s, data); err != nil {
 			return err
 		}
 	}
@@ -160,7 +160,7 @@ func (r *Run) load(t *Trainer, m *Member, read []plan.State) error {
 	if err := m.base.Prove(wanted(read, name), ignore); err != nil {
 		return err
 	}
-	return t.store.Load(m.base, name, read, nil)
+	return t.loadStates(m.base, name, read)
 }
 
 // wanted are the tensors that weights are read from.

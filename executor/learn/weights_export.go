@@ -110,7 +110,7 @@ func (r *Run) read(t *Trainer, s plan.State, dst []byte) error {
 	if s.Changes && !s.Statistic && r.Recipe.Average != nil && r.Recipe.ExportAverage {
 		path = train.AverageOf(path)
 	}
-	return t.store.Read(path, dst)
+	return t.readState(path, dst)
 }
 
 func (r *Run) floatsOf(t *Trainer, s plan.State) ([]float64, error) {

@@ -18,7 +18,7 @@ type FitError struct {
 	Values               int64  // bytes of what flows between stages, if that is counted
 	Need, Limit          int64  // bytes, of all models together
 	Advice               string // what would fit
-	Host                 bool   // of the host's memory, not the device's; then Weights are those of layers that stay there
+	Host                 bool   // of the host's memory, not the device's; then Weights are of what stays there
 }
 
 func (e *FitError) Error() string {
@@ -27,7 +27,7 @@ func (e *FitError) Error() string {
 		values = ", values " + Size(e.Values)
 	}
 	if e.Host {
-		return fmt.Sprintf("%s needs %s of the host's memory (layers that stay there %s%s) and %s are available: %s", e.Name, Size(e.Need), Size(e.Weights), values, Size(e.Limit), e.Advice)
+		return fmt.Sprintf("%s needs %s of the host's memory (what stays there %s%s) and %s are available: %s", e.Name, Size(e.Need), Size(e.Weights), values, Size(e.Limit), e.Advice)
 	}
 	return fmt.Sprintf("%s needs %s (weights %s, cache %s, work %s%s) and %s are allowed: %s",
 		e.Name, Size(e.Need), Size(e.Weights), Size(e.Cache), Size(e.Work), values, Size(e.Limit), e.Advice)

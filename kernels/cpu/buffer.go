@@ -77,6 +77,9 @@ func littleEndian() bool {
 
 func (u *buffer) Size() int64 { return u.size }
 
+// Bytes is the memory; what is mapped must not be written.
+func (u *buffer) Bytes() []byte { return u.data }
+
 func (u *buffer) check(what string, offset int64, n int) error {
 	if u.data == nil && u.size > 0 {
 		return fmt.Errorf("cpu: %s of a buffer that was freed", what)

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"pipe.dev/executor/learn"
+	"pipe.dev/kernels/cpu"
+	"pipe.dev/schema"
+)
+
+// apartRun trains with updates on a processor of portable kernels, which stands for the host beside a device, until a
+// step; 0 is to the end. It says where the run is.
+func apartRun(t *testing.T, file, runs string, until int, set ...string) (folder string) {
+	t.Helper()
+	doc, err := schema.Load(file, schema.Options{Set: append(set, "train.offload=optimizer")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := (&engineFlags{device: "cpu", threads: 1}).open(&cobra.Command{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.close()
+	host, err := cpu.New(cpu.Options{Threads: 2, Tier: "generic"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.host = host
+	r, err := learn.Prepare(doc, e.trainOptions(newConsole(strings.NewReader(""), io.Discard, io.Discard), runs, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Fit(e.limit); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	err = r.Execute(ctx, learn.Hear{Begin: func(f string, _ learn.Event) { folder = f }, Saved: func(string) {}, Step: func(ev learn.Event) {
+		if d, h := e.backend.(*cpu.Backend).Allocated(), host.Allocated(); d != r.PeakBytes() || h != r.HostBytes() || h == 0 {
+			t.Errorf("%d and %d bytes are allocated, %d and %d were said", d, h, r.PeakBytes(), r.HostBytes())
+		}
+		if ev.Step == until {
+			cancel()
+		}
+	}})
+	if err != nil && !(until > 0 && errors.Is(err, context.Canceled)) {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// sameRows compares the metrics of two runs but for what memory and time they took.
+func sameRows(t *testing.T, got, want string) {
+	t.Helper()
+	a, b := rowsOf(t, got), rowsOf(t, want)
+	if len(a) != len(b) || len(b) == 0 {
+		t.Fatalf("%d rows, want %d", len(a), len(b))
+	}
+	for i, row := range b {
+		for name, x := range row {
+			if name != "memory" && a[i][name] != x && !math.IsNaN(x) {
+				t.Errorf("row %d: %s is %v, want %v", i, name, a[i][name], x)
+			}
+		}
+	}
+}
+
+// TestOptimizerApart: where the optimizer stays on the host, a training has the bits of one that is all on a
+// processor: of micro-batches or not, in narrow types, with averages that evaluations read, a loss scale, several losses with
+// optimizers of their own, adapters and statistics; a run that was interrupted goes on to the same bits, and both sides hold what was said.
+func TestOptimizerApart(t *testing.T) {
+	small := []string{"steps: 60", "steps: 6", "log_every: 5", "log_every: 1", "every: 30, batches: 4", "every: 2, batches: 2", "num_hidden_layers:       2", "num_hidden_layers: 1"}
+	with := func(change ...string) string { return tinyRecipe(t, append(change, small...)...) }
+	for name, c := range map[string]struct {
+		file string
+		set  []string
+	}{
+		"plain":      {with(), nil},
+		"accumulate": {with("clip_norm: 1", "accumulate: 3, clip_norm: 1"), nil},
+		"bf16":       {with("eval: {", "precision: \"bf16\"\n\teval: {"), nil},
+		"f16": {with("clip_norm: 1", "accumulate: 2, clip_norm: 1",
+			"eval: {", "precision: \"f16\", loss_scale: {init: 1e8, interval: 2}, ema: decay: 0.9\n\teval: {"), nil},
+		"adapter": {with("model: config: {", "model: adapter: {rank: 2, alpha: 4, dropout: 0.2, dora: true}\n\tmodel: config: {",
+			"optimizer: {name: \"adamw\"", "optimizer: {name: \"adafactor\""), nil},
+		"two": {"../../recipes/gan.cue", []string{"train.steps=5", "train.log_every=1", "batch.batch=8", "data.train=[{files: [\"../../recipes/data/ring.csv\"], format: \"columns\", columns: points: [\"x\", \"y\"]}]"}},
+		"experts": {"../../recipes/tiny-moe.cue", []string{"train.steps=3", "train.log_every=1", "batch.batch=2", "eval.every=0", "data.eval=[]", "data.train=[{files: [\"../../LICENSE\"], kind: \"text\"}]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var flags []string
+			for _, s := range c.set {
+				flags = append(flags, "--set", s)
+			}
+			whole := train(t, c.file, t.TempDir(), flags...).Run
+			runs := t.TempDir()
+			got := apartRun(t, c.file, runs, 2, c.set...)
+			if _, err := os.Stat(filepath.Join(got, "model")); !os.IsNotExist(err) {
+				t.Fatal("the run was not interrupted", err)
+			}
+			got = apartRun(t, c.file, runs, 0, c.set...)
+			sameRows(t, got, whole)
+			if !bytes.Equal(weightsOf(t, got), weightsOf(t, whole)) {
+				t.Error("the model has other weights")
+			}
+		})
+	}
+}

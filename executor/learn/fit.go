@@ -104,10 +104,14 @@ func (r *Run) HostBytes() int64 {
 }
 
 // CrossingBytes is what is copied between host and device in a step of all parts: sums of gradients to the host, what
-// has changed to the device.
+// has changed to the device, but for what evaluations alone read.
 func (r *Run) CrossingBytes() int64 {
 	var sum int64
-	for _, s := range sharedStates(r.plans) {
+	steps := slices.Clone(r.plans)
+	for i := range steps {
+		steps[i].Evaluate = nil
+	}
+	for _, s := range sharedStates(steps) {
 		sum += s.bytes
 	}
 	return sum
@@ -150,5 +154,24 @@ func (r *Run) advice(limit int64) string {
 			return "it would fit with --set train.remat=auto, or with a smaller batch and accumulate"
 		}
 	}
+	for _, remat := range []string{r.Recipe.Steps.Remat, "auto"} {
+		if r.fitsApart(remat, limit) {
+			if remat != r.Recipe.Steps.Remat {
+				return "it would fit with an optimizer on the host and layers that are computed anew (--set train.offload=optimizer --set train.remat=auto)"
+			}
+			return "it would fit with an optimizer on the host (--set train.offload=optimizer)"
+		}
+	}
 	return "a smaller batch with accumulate would need less"
+}
+
+// fitsApart reports whether the run would fit if its optimizer stayed on the host.
+func (r *Run) fitsApart(remat string, limit int64) bool {
+	if r.opt.Host == nil || r.apart() {
+		return false
+	}
+	recipe, other := *r.Recipe, *r
+	recipe.Steps.Offload, recipe.Steps.Remat = "optimizer", remat
+	other.Recipe, other.opt.Memory, other.plans, other.phases = &recipe, limit, nil, nil
+	return other.compile(r.holdsOut()) == nil && other.PeakBytes() <= limit && (r.opt.HostMemory == 0 || other.HostBytes() <= r.opt.HostMemory)
 }

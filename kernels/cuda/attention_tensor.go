@@ -89,11 +89,19 @@ func (b *Backend) bindTensor(p *attentionParams, args kernels.Args) (kernels.Ste
 	if !ok || p.q.quads < f.quads || min(p.k.quads, p.v.quads) < 2 || p.y%8 != 0 {
 		return nil, false, nil
 	}
+	if step, err := b.asyncAttention(p, in[0].DType); step != nil || err != nil {
+		return step, true, err
+	}
 	if f.split.tiles > 0 {
 		step, err := b.bindSplit(f.split, p, args.Scratch)
 		return step, true, err
 	}
-	blocks := int(p.batch*p.groups) * parts(int(p.seq*p.share), f.rows)
-	step, err := launchRoom(b, f.file, f.kernel, grid{driver.Dim{X: blocks, Y: 1, Z: 1}, tensorThreads}, f.room, p)
+	step, err := b.attendTiles(f, p)
 	return step, true, err
+}
+
+// attendTiles returns the step by tiles of many rows.
+func (b *Backend) attendTiles(f tensorForm, p *attentionParams) (kernels.Step, error) {
+	blocks := int(p.batch*p.groups) * parts(int(p.seq*p.share), f.rows)
+	return launchRoom(b, f.file, f.kernel, grid{driver.Dim{X: blocks, Y: 1, Z: 1}, tensorThreads}, f.room, p)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
@@ -40,8 +41,10 @@ func (b *Backend) Facts() map[string]string {
 	f := map[string]string{"device": b.Name(), "gpu": b.device.Name, "driver": b.device.Version(), "products": "pipe"}
 	b.wgmma.Lock()
 	defer b.wgmma.Unlock()
-	for _, good := range b.wgmma.good {
-		if !good {
+	for name, good := range b.wgmma.good {
+		if !good && strings.HasPrefix(name, ofAttention) {
+			f["attention"] = "pipe without wgmma"
+		} else if !good {
 			f["products"] = "pipe without wgmma"
 		}
 	}

@@ -104,24 +104,31 @@ func (b *Backend) async(p *asyncParams, family, lies string, f asyncForm) (kerne
 }
 
 // proven reports whether products by wgmma of a type that lie so give what they must on
-// this device, which is tried when the first is bound. Where they do not, that is told once.
+// this device.
 func (b *Backend) proven(family, lies string) (bool, error) {
+	t := &trial{b: b, family: family, lies: lies}
+	return b.tried(family+lies, fmt.Sprintf("products of %s by wgmma (%s)", family, lies), t)
+}
+
+// tried runs a trial when the first of its name is asked for. Where it goes wrong, that is told once.
+func (b *Backend) tried(name, what string, t interface {
+	run() (why string, err error)
+	free()
+}) (bool, error) {
 	b.wgmma.Lock()
 	defer b.wgmma.Unlock()
-	if good, tried := b.wgmma.good[family+lies]; tried {
+	if good, tried := b.wgmma.good[name]; tried {
 		return good, nil
 	}
-	t := &trial{b: b, family: family, lies: lies}
 	defer t.free()
 	why, err := t.run()
 	if err != nil {
-		return false, fmt.Errorf("cuda: trying products by wgmma: %w", err)
+		return false, fmt.Errorf("cuda: trying %s: %w", what, err)
 	}
 	if why != "" {
-		fmt.Fprintf(b.wgmma.warn, "pipe: on %s (driver %s) products of %s by wgmma (%s) %s; they go by mma.sync, at half the speed. Please report this.\n",
-			b.device.Name, b.device.Version(), family, lies, why)
+		fmt.Fprintf(b.wgmma.warn, "pipe: on %s (driver %s) %s %s; mma.sync is taken, at half the speed. Please report this.\n", b.device.Name, b.device.Version(), what, why)
 	}
-	b.wgmma.good[family+lies] = why == ""
+	b.wgmma.good[name] = why == ""
 	return why == "", nil
 }
 
@@ -133,7 +140,10 @@ type trial struct {
 	held         []kernels.Buffer
 }
 
-const trialRows, trialColumns, trialTerms = 136, 200, 584
+const (
+	trialRows, trialColumns, trialTerms = 136, 200, 584
+	trialSums                           = 4 * trialRows * trialColumns // bytes
+)
 
 func (t *trial) free() {
 	for _, u := range t.held {
@@ -181,7 +191,7 @@ func (t *trial) forms(value func() float32, mma bool) (out [][]byte, why string,
 		p.bRow, p.bColumn = trialColumns, 1
 	}
 	if mma {
-		got, why, err := t.product(func(y, _ driver.Pointer) (kernels.Step, error) {
+		got, why, err := t.product(trialSums, func(y, _ driver.Pointer) (kernels.Step, error) {
 			p.y = y
 			return t.b.onTensorCores(&p, t.family, forms.tile)
 		})
@@ -191,7 +201,7 @@ func (t *trial) forms(value func() float32, mma bool) (out [][]byte, why string,
 		out = append(out, got)
 	}
 	for _, f := range []asyncForm{asyncForms.large, asyncForms.small} {
-		got, why, err := t.product(func(y, late driver.Pointer) (kernels.Step, error) {
+		got, why, err := t.product(trialSums, func(y, late driver.Pointer) (kernels.Step, error) {
 			p.y = y
 			return t.b.async(&asyncParams{p, late}, t.family, t.lies, f)
 		})
@@ -229,15 +239,14 @@ func (t *trial) alloc(n int) (*buffer, error) {
 	return u.(*buffer), nil
 }
 
-// product runs a step that writes to y, and says late if it waited too long. A kernel that the driver
+// product runs a step that writes n bytes to y, and says late if it waited too long. A kernel that the driver
 // does not take is what is wrong, and no error.
-func (t *trial) product(bind func(y, late driver.Pointer) (kernels.Step, error)) (y []byte, why string, err error) {
-	const n = 4 * trialRows * trialColumns
+func (t *trial) product(n int, bind func(y, late driver.Pointer) (kernels.Step, error)) (y []byte, why string, err error) {
 	u, err := t.alloc(n + 16)
 	if err != nil {
 		return nil, "", err
 	}
-	step, err := bind(u.at, u.at+n)
+	step, err := bind(u.at, u.at+driver.Pointer(n))
 	if err != nil {
 		return nil, fmt.Sprintf("can't be: %v", err), nil
 	}
@@ -246,10 +255,10 @@ func (t *trial) product(bind func(y, late driver.Pointer) (kernels.Step, error))
 		err = u.Read(0, y)
 	}
 	if err == nil {
-		err = u.Read(n, late)
+		err = u.Read(int64(n), late)
 	}
 	if late[0] != 0 {
-		why = "wait for what never comes"
+		why = "waited for what never came"
 	}
 	return y, why, err
 }

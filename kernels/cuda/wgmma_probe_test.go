@@ -91,6 +91,42 @@ func TestWGMMA(t *testing.T) {
 	}
 }
 
+// So is one of an operand in registers, where each warp has 16 rows as mma lays them out.
+func TestWGMMAHeld(t *testing.T) {
+	b, r := openAs(t, "capability=90"), rand.New(rand.NewPCG(11, 12))
+	var x, w [128][16]float64
+	for i := range w {
+		for k := range 16 {
+			x[i][k], w[i][k] = float64(r.IntN(19)-9), float64(r.IntN(19)-9)
+		}
+	}
+	image := make([]byte, 4*8192)
+	lay(image[8192:], 128, false, func(row, k int) float64 { return w[row][k] })
+	for i := range 128 * 8 {
+		thread, word, e := i/8, i/2%4, i%2
+		row, k := thread/32*16+thread%32/4+word%2*8, word/2*8+thread%4*2+e
+		binary.LittleEndian.PutUint16(image[2*i:], half.F32ToBF16(float32(x[row][k])))
+	}
+	sums, err := probeAsync(t, b, "held", 0, image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range sums {
+		thread, place := i/96, i%96
+		if place >= 64 {
+			continue
+		}
+		row, column := thread/32*16+thread%32/4+place/2%2*8, place/4*8+thread%4*2+place%2
+		want := 0.0
+		for k := range 16 {
+			want += x[row][k] * w[column][k]
+		}
+		if got != want {
+			t.Fatalf("row %d, column %d is %v, want %v", row, column, got, want)
+		}
+	}
+}
+
 // The emulator refuses what is undefined, and says why.
 func TestWGMMARefuses(t *testing.T) {
 	if *device {
@@ -111,8 +147,13 @@ func TestWGMMARefuses(t *testing.T) {
 		"wgmma reads beyond the shared memory of the launch",
 		"a barrier that mbarrier.init did not make",
 		"a descriptor whose stride is no multiple of its pattern",
+		"registers of an operand of wgmma change before it is waited for",
 	} {
-		_, err := probeAsync(t, b, "kk", what, make([]byte, 4*8192))
+		lies, form := "kk", what
+		if what == 9 {
+			lies, form = "held", 1
+		}
+		_, err := probeAsync(t, b, lies, form, make([]byte, 4*8192))
 		n, failed := emulator.Count(path, why)
 		if (err != nil) != (what > 0) || failed != nil || what > 0 && n != 1 {
 			t.Errorf("form %d: %v, and %d times %q (%v)", what, err, n, why, failed)

@@ -249,7 +249,7 @@ func TestWGMMAProves(t *testing.T) {
 		"right":                 {"", ""},
 		"another device":        {"capability=100", ""},
 		"lies otherwise":        {"wgmma_fault=1", "differ from those by mma.sync"},
-		"never arrives":         {"wgmma_fault=2", "wait for what never comes"},
+		"never arrives":         {"wgmma_fault=2", "waited for what never came"},
 		"a wrong sum":           {"wgmma_fault=3", "differ from those by mma.sync"},
 		"other bits in company": {"wgmma_fault=4", "have other bits in tiles of other sizes"},
 	} {
@@ -276,18 +276,23 @@ func TestWGMMAProves(t *testing.T) {
 	}
 }
 
-// TestWGMMATaken says which products of 16 bits are taken here: on a device that has wgmma, it.
+// TestWGMMATaken says how products and attention of 16 bits go here: on a device that has wgmma, by it.
 func TestWGMMATaken(t *testing.T) {
-	b, how := open(t), "mma.sync"
+	b := open(t)
 	var said strings.Builder
 	b.wgmma.warn = &said
 	linearOf(t, b, 9, 264, 256)
-	if b.wgmma.good["bf16kk"] {
-		how = "wgmma"
+	looking{dtype: ir.BF16, batch: 1, seq: 9, keys: 9, heads: 1, groups: 1, d: 128, dv: 128}.run(t, b)
+	how := func(name string) string {
+		if b.wgmma.good[name] {
+			return "wgmma"
+		}
+		return "mma.sync"
 	}
-	t.Logf("products of 16 bits go by %s on %s, capability %d.%d %s", how, b.device.Name, b.device.Major, b.device.Minor, strings.TrimSpace(said.String()))
-	if want := b.device.Capability() == wgmmaCapability; want != (how == "wgmma") {
-		t.Errorf("wgmma is taken: %v, want %v", !want, want)
+	products, attention := how("bf16kk"), how(fmt.Sprint(ofAttention, ir.BF16, 128))
+	t.Logf("products of 16 bits go by %s, attention by %s, on %s, capability %d.%d %s", products, attention, b.device.Name, b.device.Major, b.device.Minor, strings.TrimSpace(said.String()))
+	if want := b.device.Capability() == wgmmaCapability; want != (products == "wgmma") || want != (attention == "wgmma") {
+		t.Errorf("wgmma is taken for products: %v, attention: %v, want %v", products == "wgmma", attention == "wgmma", want)
 	}
 }
 

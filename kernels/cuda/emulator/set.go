@@ -35,7 +35,7 @@ func Own(t testing.TB, folder, settings string) string {
 // backward, 1 if blocks, warps and threads take their turns from the last to the first; guard, 1 if memory ends where nobody may
 // read (only before any is allocated);
 // wgmma_fault, what wgmma does wrong: 1, it takes one distance of a descriptor for the other, 2, some never arrive at a barrier, 3, a sum
-// is wrong, 4, it has other bits for few columns;
+// is wrong, 4, it has other bits for few columns, 5, in the second group of a block;
 // cublas_none, 1 for a cuBLASLt that has no algorithm. A command that a test starts reads
 // them from PIPE_EMULATOR.
 // The path "" is a device's own driver, which pretends nothing.

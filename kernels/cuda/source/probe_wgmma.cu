@@ -38,3 +38,24 @@ template <bool a_along, bool b_along> DEV void probe_async(const ProbeAsync &p) 
 KERNEL_OF(128, probe_wgmma_kk, ProbeAsync) { probe_async<true, true>(p); }
 KERNEL_OF(128, probe_wgmma_kn, ProbeAsync) { probe_async<true, false>(p); }
 KERNEL_OF(128, probe_wgmma_mn, ProbeAsync) { probe_async<false, false>(p); }
+
+// Of an a in registers: of each thread 16 bytes of x; b lies behind the first 8 KiB, as above.
+KERNEL_OF(128, probe_wgmma_held, ProbeAsync) {
+	u8 *b = room() + ((0 - shared_place(room())) & 1023);
+	for (u32 i = 0; i < 2 * 8192; i += 128 * 16) copy_async<16>(b + i + 16 * tid(), p.x + 8192 + i + 16 * tid(), 16);
+	commit_copies();
+	wait_copies<0>();
+	fence_async();
+	sync();
+	float sum[64] = {};
+	u32 a[4];
+#pragma unroll
+	for (u32 i = 0; i < 4; i++) a[i] = ((const u32 *)p.x)[4 * tid() + i];
+	fence_products();
+	wgmma_held<BF16, 128, false>(sum, a, described<false>(shared_place(b), 8192), 0);
+	commit_products();
+	if (p.what == 1) a[2] ^= 1;
+	wait_products<0, 128>(sum);
+#pragma unroll
+	for (u32 i = 0; i < 64; i++) p.y[tid() * 96 + i] = sum[i];
+}

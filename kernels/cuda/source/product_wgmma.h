@@ -54,12 +54,6 @@ template <u32 Groups, u32 N> struct Ring {
 	DEV_METHOD u32 turn() const { return count / T::Stages & 1; }
 };
 
-// one of a warp arrives for all of it.
-DEV void arrive_warp(Barrier *b) {
-	sync_warp();
-	if (tid() % Warp == 0) arrive(b);
-}
-
 // Lines is what a thread brings of an operand: of 64 lines by 64 elements every 16th line, and there the
 // same 16 bytes.
 struct Lines {

@@ -32,9 +32,11 @@ template <bool along> static constexpr u64 next_step = along ? 32 >> 4 : 2048 >>
 // Eight are operands of asm: of 8 sums from i on.
 #define EIGHT(i) "+f"(sum[i]), "+f"(sum[i + 1]), "+f"(sum[i + 2]), "+f"(sum[i + 3]), "+f"(sum[i + 4]), "+f"(sum[i + 5]), "+f"(sum[i + 6]), "+f"(sum[i + 7])
 #define SUMS_32 EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24)
-#define SUMS_96 SUMS_32, EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56), EIGHT(64), EIGHT(72), EIGHT(80), EIGHT(88)
+#define SUMS_64 SUMS_32, EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56)
+#define SUMS_96 SUMS_64, EIGHT(64), EIGHT(72), EIGHT(80), EIGHT(88)
 #define NAMES_32 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
-#define NAMES_96 NAMES_32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63,%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
+#define NAMES_64 NAMES_32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define NAMES_96 NAMES_64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
 
 // The last five are a, b, whether to keep the sums, and how a and b lie.
 #define WGMMA(columns, types, names, sums, a_at, b_at, keep_at, how_a, how_b)                                                     \
@@ -46,11 +48,15 @@ template <bool along> static constexpr u64 next_step = along ? 32 >> 4 : 2048 >>
 // wgmma begins to add a b to the sums, or if keep is 0 to nothing: BF16 or F16. What
 // it reads and writes is its own until wait_products says so.
 template <u32 type, u32 N, bool a_along, bool b_along> DEV void wgmma(float *sum, u64 a, u64 b, u32 keep) {
-	static_assert(N == 64 || N == 192);
+	static_assert(N == 64 || N == 128 || N == 192);
 	if constexpr (N == 64 && type == BF16)
 		WGMMA("64", "bf16.bf16", NAMES_32, SUMS_32, "32", "33", "34", "35", "36");
 	else if constexpr (N == 64)
 		WGMMA("64", "f16.f16", NAMES_32, SUMS_32, "32", "33", "34", "35", "36");
+	else if constexpr (N == 128 && type == BF16)
+		WGMMA("128", "bf16.bf16", NAMES_64, SUMS_64, "64", "65", "66", "67", "68");
+	else if constexpr (N == 128)
+		WGMMA("128", "f16.f16", NAMES_64, SUMS_64, "64", "65", "66", "67", "68");
 	else if constexpr (type == BF16)
 		WGMMA("192", "bf16.bf16", NAMES_96, SUMS_96, "96", "97", "98", "99", "100");
 	else
@@ -58,17 +64,42 @@ template <u32 type, u32 N, bool a_along, bool b_along> DEV void wgmma(float *sum
 }
 #undef WGMMA
 
+// The last seven are the four words of a, b, whether to keep the sums, and how b lies.
+#define WGMMA_HELD(columns, types, names, sums, a_at, b_at, keep_at, how_b)                                                       \
+	asm volatile("{.reg .pred keep; setp.ne.u32 keep, %" keep_at ", 0; wgmma.mma_async.sync.aligned.m64n" columns "k16.f32." types \
+				 " {" names "}, {" a_at "}, %" b_at ", keep, 1, 1, %" how_b ";}"                                                    \
+		: sums                                                                                                                      \
+		: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(keep), "n"(b_along ? 0 : 1))
+
+// wgmma_held is wgmma of an a in registers, which lies in each warp as mma's: a[0] row g, a[1]
+// row g + 8, from k = 2 t on; a[2], a[3] the same from k = 2 t + 8. They may not change before it is waited for.
+template <u32 type, u32 N, bool b_along> DEV void wgmma_held(float *sum, const u32 *a, u64 b, u32 keep) {
+	static_assert(N == 64 || N == 128);
+	if constexpr (N == 64 && type == BF16)
+		WGMMA_HELD("64", "bf16.bf16", NAMES_32, SUMS_32, "%32,%33,%34,%35", "36", "37", "38");
+	else if constexpr (N == 64)
+		WGMMA_HELD("64", "f16.f16", NAMES_32, SUMS_32, "%32,%33,%34,%35", "36", "37", "38");
+	else if constexpr (type == BF16)
+		WGMMA_HELD("128", "bf16.bf16", NAMES_64, SUMS_64, "%64,%65,%66,%67", "68", "69", "70");
+	else
+		WGMMA_HELD("128", "f16.f16", NAMES_64, SUMS_64, "%64,%65,%66,%67", "68", "69", "70");
+}
+#undef WGMMA_HELD
+
 // fence_products comes before wgmma where registers of sums, or what it reads of shared memory by them, was touched.
 DEV void fence_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 
 // commit_products makes a set of the wgmma since the last one; wait_products waits
 // until all sets but the latest `left` are done, of which N/2 sums are.
+// settled comes after it where some were left, of sums of those that are done: no sum is read before.
 DEV void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+template <u32 N> DEV void settled(float *sum) {
+#pragma unroll
+	for (u32 i = 0; i < N / 2; i++) asm volatile("" : "+f"(sum[i])::"memory");
+}
 template <u32 left, u32 N> DEV void wait_products(float *sum) {
 	asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(left) : "memory");
-	if constexpr (left == 0) // no sum is read before
-#pragma unroll
-		for (u32 i = 0; i < N / 2; i++) asm volatile("" : "+f"(sum[i])::"memory");
+	if constexpr (left == 0) settled<N>(sum);
 }
 
 // A Barrier in shared memory is passed each time that so many have arrived. Who
@@ -110,3 +141,9 @@ DEV void fence_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memo
 template <u32 n> DEV void more_registers() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(n)); }
 template <u32 n> DEV void less_registers() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(n)); }
 #endif
+
+// one of a warp arrives for all of it.
+DEV void arrive_warp(Barrier *b) {
+	sync_warp();
+	if (tid() % Warp == 0) arrive(b);
+}

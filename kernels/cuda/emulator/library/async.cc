@@ -7,10 +7,11 @@
 // Refused is what can be seen to be undefined: threads that do not call the same,
 // operands outside of shared memory, patterns that begin where they can't, wgmma
 // without wgmma.fence since registers were waited for, operands that cp.async
-// wrote and no fence.proxy.async followed, a barrier that is none, and products that
-// nobody waits for.
+// wrote and no fence.proxy.async followed, a barrier that is none, registers of an
+// operand that change before they are waited for, and products that nobody waits for.
 #include "queue.h"
 
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -18,8 +19,15 @@ namespace emulator {
 
 namespace {
 
+// Kept is a product that has begun: of an operand in registers, words of the thread, and
+// the two rows of its sums.
+struct Kept : AsyncProduct {
+	u32 words[4];
+	float rows[2][16];
+};
+
 struct Thread {
-	std::vector<AsyncProduct> products;
+	std::vector<Kept> products;
 	std::vector<u64> sets;    // of each product: which set it is of
 	u64 set = 0, issued = 0;  // sets and products so far
 	bool fenced = false;
@@ -74,13 +82,14 @@ u16 element(const Descriptor &d, bool transposed, u32 mn, u32 k) {
 }
 
 // compute adds up the sums that the thread has of a product, from the lowest k to the highest.
-void compute(const AsyncProduct &p) {
+void compute(const Kept &p) {
 	Descriptor a(p.a), b(p.b);
 	u64 fault = setting("wgmma_fault");
 	if (fault == 1) std::swap(b.leading, b.stride);
 	u32 me = thread.x % 128, g = me % 32 / 4 + me / 32 * 16, t = me % 4;
 	float left[2][16];
-	for (u32 i = 0; i < 32; i++) left[i / 16][i % 16] = p.value(element(a, p.a_transposed, g + i / 16 * 8, i % 16));
+	if (p.held && memcmp(p.held, p.words, sizeof p.words)) stray("registers of an operand of wgmma change before it is waited for");
+	for (u32 i = 0; i < 32; i++) left[i / 16][i % 16] = p.held ? p.rows[i / 16][i % 16] : p.value(element(a, p.a_transposed, g + i / 16 * 8, i % 16));
 	for (u32 j = 0; j < p.n / 4; j++) {
 		u32 at = j / 2 * 4 + j % 2;
 		float low = p.keep ? p.sum[at] : 0.0f, high = p.keep ? p.sum[at + 2] : 0.0f;
@@ -89,9 +98,20 @@ void compute(const AsyncProduct &p) {
 			low = __builtin_fmaf(left[0][k], right, low), high = __builtin_fmaf(left[1][k], right, high);
 		}
 		if (fault == 3 && j == 5) low += 1.0f;
+		if (fault == 5 && thread.x / 128 == 1) low += low * 0x1p-23f * (low * 4096 != __builtin_rintf(low * 4096));
 		if (fault == 4 && p.n == 64) high += high * 0x1p-23f * (high != __builtin_rintf(high));
 		p.sum[at] = low, p.sum[at + 2] = high;
 	}
+}
+
+// gather brings the rows of an operand in registers: of row 16 w + g the four threads 4 g on of warp w
+// have pairs of k, from 2 t and 2 t + 8, and next to each those of row g + 8.
+void gather(Kept &p) {
+	const u32 words[6] = {p.held[0], p.held[1], p.held[2], p.held[3]};
+	memcpy(p.words, words, sizeof p.words);
+	const Post *row = meet(WgmmaHeld, words) + thread.x % 32 / 4 * 4;
+	for (u32 h = 0; h < 2; h++)
+		for (u32 k = 0; k < 16; k++) p.rows[h][k] = p.value((u16)(row[k % 8 / 2].words[k / 8 * 2 + h] >> k % 2 * 16));
 }
 
 // same has all threads of a warp call what, with the same words.
@@ -115,18 +135,20 @@ void begin_async(u32 threads) {
 
 bool async_left() { return !all[thread.x].products.empty(); }
 
-void product_later(const AsyncProduct &p) {
+void product_later(const AsyncProduct &product) {
 	touched = true;
+	Kept p = {product, {}, {}};
 	Thread &me = all[thread.x];
-	u32 how = p.n | p.a_transposed << 16 | p.b_transposed << 17 | p.keep << 18;
+	u32 how = p.n | p.a_transposed << 16 | p.b_transposed << 17 | p.keep << 18 | (p.held != nullptr) << 19;
 	same(Wgmma, {(u32)p.a, (u32)(p.a >> 32), (u32)p.b, (u32)(p.b >> 32), how});
 	auto &issued = groups[thread.x / 128];
 	if (me.issued == issued.size()) issued.push_back({p.a, p.b, how});
 	const Issued &first = issued[me.issued++];
 	if (first.a != p.a || first.b != p.b || first.how != how) stray("the warps of a group call different wgmma");
 	if (!me.fenced) stray("wgmma without wgmma.fence since its registers were waited for");
-	for (u64 d : {p.a, p.b})
+	for (u64 d : {p.held ? p.b : p.a, p.b})
 		if (const char *wrong = Descriptor(d).wrong()) stray(wrong);
+	if (p.held) gather(p);
 	if (eager) return compute(p);
 	me.products.push_back(p), me.sets.push_back(me.set);
 }

@@ -34,7 +34,7 @@ void wait_block();
 u32 wait_exchange(u32 v, u32 m);
 
 // What the threads of a warp meet for.
-enum Meeting : u32 { MmaHalf = 1, MmaTF32 = 10, MmaI8, MmaU8, Matrices = 20, SyncWarp = 30, Wgmma = 40, WgmmaFence, WgmmaCommit, WgmmaWait, SetRegisters };
+enum Meeting : u32 { MmaHalf = 1, MmaTF32 = 10, MmaI8, MmaU8, Matrices = 20, SyncWarp = 30, Wgmma = 40, WgmmaFence, WgmmaCommit, WgmmaWait, SetRegisters, WgmmaHeld };
 
 // Post is what a thread shows the others of its warp.
 struct Post {
@@ -68,13 +68,14 @@ extern bool eager;
 extern bool backward;
 
 // AsyncProduct is a wgmma of the thread: its descriptors, the sums that the thread has, columns, whether sums
-// are kept, how operands lie, and what 16 bits of them are.
+// are kept, how operands lie, what 16 bits of them are, and the registers of a, if it lies there.
 struct AsyncProduct {
 	u64 a, b;
 	float *sum;
 	u32 n;
 	bool keep, a_transposed, b_transposed;
 	float (*value)(u16);
+	const u32 *held;
 };
 
 // See source/wgmma.h.

@@ -109,6 +109,8 @@ var passes = []pass{
 		why: "running statistics stay wide; their next values are no part of a loss"},
 	{name: "learn", run: learn, outer: true, after: []string{"precision", "statistics"},
 		why: "gradients are those of the document's ops, before any is changed or fused"},
+	{name: "copies", run: copies, outer: true, after: []string{"learn"},
+		why: "casts are seen as such before any is folded, shared or fused"},
 	{name: "narrow", run: narrow, outer: true, after: []string{"learn"},
 		why: "rows that nobody reads are dropped while layers are still whole ops"},
 	{name: "fold", run: fold, after: []string{"narrow"},

@@ -26,7 +26,10 @@ type Training struct {
 	Precision ir.DType
 	// Apart has the weights change on another device than the one that makes their gradients: the phases are Begin and
 	// Accumulate, on the one, and Update, on the other, which leaves the sums as they are.
-	Apart     bool
+	Apart bool
+	// Copied says of such a training which weights, and averages, of the model are copies, which may lie there as narrow as they are
+	// computed with; nil is none.
+	Copied    func(path string) bool
 	LossScale *train.LossScale // of gradients that are narrow; nil is none
 	Average   *train.Average   // of the weights that change; nil is none
 	Balance   *train.Balance   // of what experts get, by their biases; nil is none

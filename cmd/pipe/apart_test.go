@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/executor/learn"
 	"pipe.dev/kernels/cpu"
 	"pipe.dev/schema"
@@ -44,6 +45,9 @@ func apartRun(t *testing.T, file, runs string, until int, set ...string) (folder
 	if err := r.Fit(e.limit); err != nil {
 		t.Fatal(err)
 	}
+	if d := r.Recipe.Precision; d == ir.BF16 || d == ir.F16 {
+		narrowCopies(t, r, d)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	err = r.Execute(ctx, learn.Hear{Begin: func(f string, _ learn.Event) { folder = f }, Saved: func(string) {}, Step: func(ev learn.Event) {
@@ -60,8 +64,33 @@ func apartRun(t *testing.T, file, runs string, until int, set ...string) (folder
 	return folder
 }
 
-// sameRows compares the metrics of two runs but for what memory and time they took.
-func sameRows(t *testing.T, got, want string) {
+// narrowCopies: matrices, and their averages, lie on the device in the type that the model computes in, but for the
+// one that the loss has a gradient of, and in f32 on the host.
+func narrowCopies(t *testing.T, r *learn.Run, d ir.DType) {
+	t.Helper()
+	found := 0
+	for _, p := range r.Plans() {
+		for _, s := range p.States {
+			want := d
+			if p.Name == "update" || s.Path == "model.embed_tokens.weight" {
+				want = ir.F32
+			}
+			if s.Type.Rank() < 2 || s.Kind == ir.Gradient {
+				continue
+			}
+			if found++; s.Type.DType != want {
+				t.Errorf("%s: %s is %v, want %v", p.Name, s.Path, s.Type, want)
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d states of matrices are found", found)
+	}
+}
+
+// sameRows compares the metrics of two runs but for what memory and time they took. An evaluation may read weights that
+// were rounded on their way.
+func sameRows(t *testing.T, got, want string, narrow bool) {
 	t.Helper()
 	a, b := rowsOf(t, got), rowsOf(t, want)
 	if len(a) != len(b) || len(b) == 0 {
@@ -69,6 +98,9 @@ func sameRows(t *testing.T, got, want string) {
 	}
 	for i, row := range b {
 		for name, x := range row {
+			if narrow && name == "eval_loss" && math.Abs(a[i][name]-x) < 1e-2*x {
+				continue
+			}
 			if name != "memory" && a[i][name] != x && !math.IsNaN(x) {
 				t.Errorf("row %d: %s is %v, want %v", i, name, a[i][name], x)
 			}
@@ -139,7 +171,7 @@ func TestOptimizerApart(t *testing.T) {
 				t.Fatal("the run was not interrupted", err)
 			}
 			got = apartRun(t, c.file, runs, 0, c.set...)
-			sameRows(t, got, whole)
+			sameRows(t, got, whole, strings.Contains(name, "16"))
 			if !bytes.Equal(weightsOf(t, got), weightsOf(t, whole)) {
 				t.Error("the model has other weights")
 			}

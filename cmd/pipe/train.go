@@ -29,7 +29,7 @@ func (e *engine) compileTraining(trace func(pass string, g *ir.Graph)) learn.Com
 			target = e.host
 		}
 		t := &compiler.Training{
-			Phase: compiler.Phase(phase), Apart: apart, Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
+			Phase: compiler.Phase(phase), Apart: apart, Copied: r.Copied, Part: p.Name, Losses: p.Losses, Optimizer: p.Optimizer, OptimizerAttr: p.OptimizerAttr,
 			Trained: func(path string, _ []ir.Dim) bool { return r.Trained(p, path) }, Learns: r.Changes, Decays: r.Decays, Rate: r.RateOf, Norm: r.Norm,
 			ClipNorm: r.Steps.ClipNorm, ClipValue: r.Steps.ClipValue, Isolate: r.Isolates(),
 			Seed: r.Seed, Precision: r.Precision, LossScale: r.LossScale, Average: r.Average, Balance: r.Balance,

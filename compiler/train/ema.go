@@ -1,12 +1,20 @@
 package train
 
 import (
+	"strings"
+
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 )
 
 // AverageOf is the path of the state that holds the average of a weight.
-func AverageOf(weight string) string { return weight + "#ema" }
+func AverageOf(weight string) string { return weight + average }
+
+// IsAverage reports whether a state is the average of a weight.
+func IsAverage(path string) bool { return strings.HasSuffix(path, average) }
+
+// average ends the path of one.
+const average = "#ema"
 
 // Average is the exponential moving average of weights over the steps of a
 // training, which often is better than the last weights are.

@@ -2,14 +2,19 @@ package learn
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"runtime"
+	"sync"
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
 	"pipe.dev/executor/checkpoint"
 	"pipe.dev/executor/session"
 	"pipe.dev/kernels"
+	"pipe.dev/kernels/half"
 )
 
 // side is a device, and what a training holds there.
@@ -110,6 +115,24 @@ func sharedStates(p Plans) map[string]*shared {
 	return both
 }
 
+// widen finds weights whose copies one plan of the device has narrower than another, and asks for wide ones. It reports
+// whether there are any: then plans must be made anew.
+func (r *Run) widen() bool {
+	types, found := map[string]ir.DType{}, false
+	for _, p := range r.plans.on(false) {
+		for _, st := range p.States {
+			d, seen := types[st.Path]
+			if types[st.Path] = st.Type.DType; seen && d != st.Type.DType && !r.Recipe.wide[st.Path] {
+				if r.Recipe.wide == nil {
+					r.Recipe.wide = map[string]bool{}
+				}
+				r.Recipe.wide[st.Path], found = true, true
+			}
+		}
+	}
+	return found
+}
+
 // home is where a state is read and written from outside: the host, if it holds the state.
 func (t *Trainer) home(path string) *session.Store {
 	if t.host.store != nil && t.onHost[path] {
@@ -153,10 +176,46 @@ func (t *Trainer) toDevice(p *plan.Plan) error {
 		if err != nil {
 			return err
 		}
-		if err := to.Buffer.Write(to.Offset, from); err != nil {
+		if st.Type.DType == ir.F32 {
+			err = to.Buffer.Write(to.Offset, from)
+		} else {
+			err = t.narrowed(st.Type.DType, from, to)
+		}
+		if err != nil {
 			return err
 		}
 		s.stale = false
+	}
+	return nil
+}
+
+// narrowed writes numbers of f32 to the device as bf16 or f16, rounded as a cast does, a piece at a time.
+func (t *Trainer) narrowed(d ir.DType, from []byte, to kernels.Tensor) error {
+	round := half.F32ToBF16
+	if d == ir.F16 {
+		round = half.F32ToF16
+	}
+	const piece = 2 << 20 // numbers
+	if t.piece == nil {
+		t.piece = make([]byte, 2*piece)
+	}
+	for at := to.Offset; len(from) > 0; {
+		n := min(len(from)/4, piece)
+		runs := min(runtime.GOMAXPROCS(0), 1+n>>14)
+		var wait sync.WaitGroup
+		for r := range runs {
+			wait.Go(func() {
+				for i := r * n / runs; i < (r+1)*n/runs; i++ {
+					x := math.Float32frombits(binary.LittleEndian.Uint32(from[4*i:]))
+					binary.LittleEndian.PutUint16(t.piece[2*i:], round(x))
+				}
+			})
+		}
+		wait.Wait()
+		if err := to.Buffer.Write(at, t.piece[:2*n]); err != nil {
+			return err
+		}
+		from, at = from[4*n:], at+int64(2*n)
 	}
 	return nil
 }
@@ -183,7 +242,7 @@ func (t *Trainer) sides(path string) (host []byte, device kernels.Tensor, err er
 	h, ok := t.host.store.Tensor(path)
 	device, there := t.device.store.Tensor(path)
 	memory, direct := h.Buffer.(kernels.Direct)
-	if !ok || !there || !direct || h.DType != device.DType || h.Len() != device.Len() {
+	if !ok || !there || !direct || h.DType != ir.F32 || h.Len() != device.Len() {
 		return nil, device, fmt.Errorf("state %s can't cross from one device to the other", path)
 	}
 	n := int64(h.Len() * h.DType.Size())

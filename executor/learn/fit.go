@@ -171,7 +171,7 @@ func (r *Run) fitsApart(remat string, limit int64) bool {
 		return false
 	}
 	recipe, other := *r.Recipe, *r
-	recipe.Steps.Offload, recipe.Steps.Remat = "optimizer", remat
+	recipe.Steps.Offload, recipe.Steps.Remat, recipe.wide = "optimizer", remat, nil
 	other.Recipe, other.opt.Memory, other.plans, other.phases = &recipe, limit, nil, nil
 	return other.compile(r.holdsOut()) == nil && other.PeakBytes() <= limit && (r.opt.HostMemory == 0 || other.HostBytes() <= r.opt.HostMemory)
 }

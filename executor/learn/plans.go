@@ -14,18 +14,23 @@ func (r *Run) compile(evaluate bool) error {
 	if err := r.openBases(); err != nil {
 		return err
 	}
-	for i := range r.Recipe.Parts {
-		p := &r.Recipe.Parts[i]
-		if err := p.complete(); err != nil {
-			return err
+	for {
+		r.plans, r.phases = nil, nil
+		for i := range r.Recipe.Parts {
+			p := &r.Recipe.Parts[i]
+			if err := p.complete(); err != nil {
+				return err
+			}
+			made, err := r.partPlans(p, evaluate)
+			if err != nil {
+				return err
+			}
+			r.plans = append(r.plans, made)
 		}
-		made, err := r.partPlans(p, evaluate)
-		if err != nil {
-			return err
+		if !r.widen() {
+			return r.remat()
 		}
-		r.plans = append(r.plans, made)
 	}
-	return r.remat()
 }
 
 // partPlans makes the plans of one part, for every length of rows.

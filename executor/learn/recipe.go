@@ -89,6 +89,8 @@ type Recipe struct {
 	Rates     []Rate
 
 	ExportAverage bool // the finished model is the average
+
+	wide map[string]bool // weights whose copies are no narrower than they are
 }
 
 // Decode reads the fields of a recipe that the schema has validated.
@@ -255,6 +257,12 @@ func (m *ModelAttr) told(path string) bool {
 // Accumulates reports whether gradients are added up apart from the step.
 func (r *Recipe) Accumulates() bool {
 	return r.Steps.Accumulate > 1 || r.Steps.Histograms == "gradients"
+}
+
+// Copied says whether the device's copy of a weight, or of an average, may be as narrow as the model
+// computes with it, where the weight itself lies on the host.
+func (r *Recipe) Copied(path string) bool {
+	return !r.wide[path] && (r.Changes(path) || train.IsAverage(path))
 }
 
 // Trained says which weights a part changes.

@@ -129,6 +129,7 @@ type Trainer struct {
 	host     side               // of updates that are apart
 	onHost   map[string]bool    // the states there
 	shared   map[string]*shared // those on both sides
+	piece    []byte             // of one on its way that is made narrow
 	sessions map[*plan.Plan]*session.Session
 	train    Loader
 	eval     func() (Loader, error) // a loader of all evaluation batches; nil if there is none

@@ -17,6 +17,7 @@ const (
 	asyncThreads = 384
 	asyncLeast   = 33 // elements of a head at least: of fewer, half of what is multiplied would be zeros
 	asyncMost    = 128
+	asyncKept    = 32 << 20 // bytes of keys and values that a second cache of 50 MB keeps while others pass
 )
 
 // ofAttention begins the names of trials of attention.
@@ -25,7 +26,9 @@ const ofAttention = "attention "
 // asyncAttentionParams is AsyncForward of source/attention_wgmma.h.
 type asyncAttentionParams struct {
 	attentionParams
-	late driver.Pointer
+	late     driver.Pointer
+	together uint32
+	_        uint32
 }
 
 // asyncAttention returns the step of attention by wgmma; nil where it goes by mma. It is for scores that are products
@@ -42,15 +45,19 @@ func (b *Backend) asyncAttention(p *attentionParams, d ir.DType) (kernels.Step, 
 	if err != nil || !good {
 		return nil, err
 	}
-	return b.attendAsync(&asyncAttentionParams{attentionParams: *p}, d, width)
+	return b.attendAsync(&asyncAttentionParams{attentionParams: *p}, d, width, asyncSpread{b.device.Multiprocessors, asyncKept})
 }
 
+// asyncSpread is over how many blocks rows are spread at most, and how many bytes of keys and values they read at a time. It changes no bit.
+type asyncSpread struct{ blocks, kept int }
+
 // attendAsync returns the step by the kernel for heads of up to width elements.
-func (b *Backend) attendAsync(p *asyncAttentionParams, d ir.DType, width int) (kernels.Step, error) {
+func (b *Backend) attendAsync(p *asyncAttentionParams, d ir.DType, width int, over asyncSpread) (kernels.Step, error) {
 	stages := map[int]int{64: 8, 128: 5}[width]
-	room := 1024 + 2*asyncTile*width*(1+stages) + 8*(2*stages+2)
+	room := 1024 + 2*asyncTile*width*(1+stages) + 8*(2*stages+4)
 	blocks := int(p.batch*p.groups) * parts(int(p.seq*p.share), asyncTile)
-	g := grid{driver.Dim{X: blocks, Y: 1, Z: 1}, asyncThreads}
+	p.together = uint32(max(1, min(int(p.batch*p.groups), over.kept/(2*max(1, int(p.keys))*int(p.k.width+p.v.width)))))
+	g := grid{driver.Dim{X: min(blocks, max(1, over.blocks)), Y: 1, Z: 1}, asyncThreads}
 	return launchRoom(b, fmt.Sprint("attention_wgmma_", d), fmt.Sprintf("attention_wgmma_%v_%d", d, width), g, room, p)
 }
 
@@ -153,5 +160,5 @@ func (t *attentionTrial) byMMA(p *asyncAttentionParams) (kernels.Step, error) {
 }
 
 func (t *attentionTrial) byWGMMA(p *asyncAttentionParams) (kernels.Step, error) {
-	return t.b.attendAsync(p, t.dtype, t.width)
+	return t.b.attendAsync(p, t.dtype, t.width, asyncSpread{2, asyncKept}) // one of them takes rows twice
 }

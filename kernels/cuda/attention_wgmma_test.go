@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
+	"pipe.dev/kernels"
 )
 
 // looking is a call of attention without a past, as trainings, encoders and networks of pictures have it. What a sequence
@@ -176,6 +178,33 @@ func TestAttentionWGMMAAlone(t *testing.T) {
 	whole := behind.run(t, b)[0][256*line:]
 	behind.documents = slices.Concat(slices.Repeat([]int32{3}, 250), slices.Repeat([]int32{1}, 6), slices.Repeat([]int32{2}, 40))
 	same("behind another document", behind.run(t, b)[0][256*line:], whole)
+}
+
+// Rows have the same bits however they are spread over blocks.
+func TestAttentionWGMMASpread(t *testing.T) {
+	b, r := openAs(t, "capability=90"), rand.New(rand.NewPCG(3, 4))
+	a := &attentionTrial{trial: trial{b: b, family: "bf16"}, dtype: ir.BF16, width: 64}
+	defer a.free()
+	normal := func() float32 { return float32(r.NormFloat64()) }
+	if err := a.fill(normal, normal, normal); err != nil {
+		t.Fatal(err)
+	}
+	var want []byte
+	for _, over := range []asyncSpread{{9, 1 << 30}, {9, 1}, {1, 1 << 30}, {2, 40 << 10}, {3, 1}, {5, 40 << 10}} {
+		got, why, err := a.attend(1, 0, trialText, func(p *asyncAttentionParams) (kernels.Step, error) {
+			p.heads, p.groups, p.seq, p.keys, p.scale = 2, 2, 150, 150, 0.1 // 4 blocks of rows; keys and values of a group are 34 KB
+			return b.attendAsync(p, a.dtype, a.width, over)
+		})
+		if err != nil || why != "" {
+			t.Fatal(why, err)
+		}
+		if want == nil {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("spread %v: other bits", over)
+		}
+	}
 }
 
 // Attention goes by wgmma where there is no past and scores are products times a number, whatever the number of rows.

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"pipe.dev/executor"
-	"pipe.dev/executor/learn"
 	"pipe.dev/executor/model"
 	"pipe.dev/executor/pace"
 	"pipe.dev/kernels/bench"
@@ -185,14 +185,16 @@ func openPipeline(ctx context.Context, e *engine, doc *schema.Document, i int) (
 
 // recipe measures steps and evaluations of a recipe.
 func (f *benchFlags) recipe(cmd *cobra.Command, c *console, e *engine, doc *schema.Document) error {
-	r, err := learn.Prepare(doc, e.trainOptions(c, f.root, nil))
+	r, doc, chosen, err := e.fittedRecipe(doc, e.trainOptions(c, f.root, nil), func(more []string) (*schema.Document, error) {
+		return schema.Load(doc.File, schema.Options{Set: slices.Concat(f.set, more)})
+	})
+	if r != nil {
+		defer r.Close()
+	}
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	if err := r.Fit(e.limit); err != nil {
-		return err
-	}
+	sayChosen(c, chosen)
 	report := benchReport{Document: doc.File, Name: doc.Name, Hash: doc.Hash, Device: e.backend.Name()}
 	report.Memory.Predicted = r.PeakBytes()
 	bar := newProgress(c)

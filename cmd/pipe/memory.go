@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
+
 	"pipe.dev/executor"
+	"pipe.dev/executor/learn"
+	"pipe.dev/executor/model"
 	"pipe.dev/schema"
 )
 
@@ -34,13 +38,47 @@ func (e *engine) fitted(doc *schema.Document, o executor.Options, reload func(se
 	return p, doc, err
 }
 
+// optimizerChoice is made where a training fits if its optimizer stays on the host.
+var optimizerChoice = executor.Choice{What: "the optimizer stays on the host", Set: "train.offload=optimizer",
+	Cost: "weights change at the speed of the processor, and gradients cross to it in each step; results differ by rounding"}
+
+// fittedRecipe is fitted for a recipe, whose optimizer may stay on the host if it says so. The error of Fit
+// comes with the run, which is to be closed.
+func (e *engine) fittedRecipe(doc *schema.Document, o learn.Options, reload func(set []string) (*schema.Document, error)) (*learn.Run, *schema.Document, []executor.Choice, error) {
+	r, err := learn.Prepare(doc, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	err = r.Fit(e.limit)
+	var fit *model.FitError
+	if r.Recipe.Steps.Offload != "auto" || e.host == nil || err != nil && !errors.As(err, &fit) {
+		return r, doc, nil, err
+	}
+	set, chosen := "train.offload=none", []executor.Choice(nil)
+	if err != nil {
+		set, chosen = optimizerChoice.Set, []executor.Choice{optimizerChoice}
+	}
+	r.Close()
+	if doc, err = reload([]string{set}); err != nil {
+		return nil, nil, nil, documentError(err)
+	}
+	if r, err = learn.Prepare(doc, o); err != nil {
+		return nil, nil, nil, err
+	}
+	return r, doc, chosen, r.Fit(e.limit)
+}
+
 // choices says what was chosen so that a run fits, and what stages say of themselves.
 func choices(c *console, p *executor.Pipeline) {
-	for _, made := range p.Chosen() {
-		c.log.Info("to fit into memory", "choice", made.What, "cost", made.Cost)
-	}
+	sayChosen(c, p.Chosen())
 	for _, note := range p.Notes() {
 		c.log.Info(note)
+	}
+}
+
+func sayChosen(c *console, list []executor.Choice) {
+	for _, made := range list {
+		c.log.Info("to fit into memory", "choice", made.What, "cost", made.Cost)
 	}
 }
 

@@ -92,24 +92,10 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 		}
 	}
 	report := planReport{device: e.backend.Name(), Document: doc.File, Name: doc.Name, Hash: doc.Hash}
+	defer func() { c.warn(report.fits) }() // after the plan was shown
 	if doc.Recipe != nil {
-		r, err := learn.Prepare(doc, e.trainOptions(c, f.root, trace))
-		if err != nil {
+		if err := f.recipe(cmd, c, e, doc, trace, &report); err != nil {
 			return err
-		}
-		defer r.Close()
-		for _, p := range r.Plans() {
-			report.plans = append(report.plans, modelPlan{"model", p})
-		}
-		report.peak, report.host = r.PeakBytes(), r.HostBytes()
-		if report.host > 0 {
-			report.notes = append(report.notes, fmt.Sprintf("the optimizer stays on the host: %d bytes (%s) of its memory; %s cross in a step", report.host, model.Size(report.host), model.Size(r.CrossingBytes())))
-		}
-		fits := r.Fit(e.limit)
-		defer c.warn(fits) // after the plan was shown
-		if f.time && f.after == "" && fits == nil {
-			t, err := forecastRecipe(cmd.Context(), r, planBudget)
-			report.addTime(c, t, err)
 		}
 	} else if doc.Pipeline != nil {
 		if err := f.pipeline(cmd, c, e, doc, trace, &report); err != nil {
@@ -138,6 +124,36 @@ func (f *planFlags) plan(cmd *cobra.Command, c *console, e *engine, doc *schema.
 // load reads the document, or that of a picture, with more settings than the command line has.
 func (f *planFlags) load(more []string) (*schema.Document, error) {
 	return f.from.load(schema.Options{Set: slices.Concat(f.set, more)})
+}
+
+// recipe plans a training. Graphs are those of the document as it is, whether it fits or not.
+func (f *planFlags) recipe(cmd *cobra.Command, c *console, e *engine, doc *schema.Document, trace func(string, *ir.Graph), report *planReport) error {
+	if f.after != "" {
+		r, err := learn.Prepare(doc, e.trainOptions(c, f.root, trace))
+		if err == nil {
+			r.Close()
+		}
+		return err
+	}
+	r, doc, chosen, fits := e.fittedRecipe(doc, e.trainOptions(c, f.root, nil), f.load)
+	if r == nil {
+		return fits
+	}
+	defer r.Close()
+	report.fits = fits
+	for _, p := range r.Plans() {
+		report.plans = append(report.plans, modelPlan{"model", p})
+	}
+	report.Hash, report.chosen, report.peak, report.host = doc.Hash, chosen, r.PeakBytes(), r.HostBytes()
+	if report.host > 0 {
+		report.notes = append(report.notes, fmt.Sprintf("the optimizer stays on the host: %d bytes (%s) of its memory; %s cross in a step",
+			report.host, model.Size(report.host), model.Size(r.CrossingBytes())))
+	}
+	if f.time && fits == nil {
+		t, err := forecastRecipe(cmd.Context(), r, planBudget)
+		report.addTime(c, t, err)
+	}
+	return nil
 }
 
 // pipeline plans a pipeline, so that it fits into memory if there is a way.
@@ -215,6 +231,7 @@ type planReport struct {
 	notes                []string
 	layers               []modelLayers
 	beyond               []kernels.Beyond
+	fits                 error // why a training does not fit
 }
 
 func (r *planReport) addModel(m *model.Model) {

@@ -72,7 +72,7 @@ PIPE_CPU_TIER=generic, avx2, avx512 or avx512bf16 forces a tier of CPU kernels; 
 			}
 			defer e.close()
 			if doc.Recipe != nil {
-				return trainDocument(cmd, c, e, doc, root, asJSON)
+				return trainDocument(cmd, c, e, doc, root, asJSON, load)
 			}
 			from.made.Set = slices.Concat(from.made.Set, flags.set)
 			return runPipeline(cmd, e, &results{c: c, doc: doc, from: from, out: out, json: asJSON, values: map[string]any{}}, load)

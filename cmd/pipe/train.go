@@ -62,15 +62,15 @@ func (e *engine) trainOptions(c *console, root string, trace func(pass string, g
 }
 
 // trainDocument runs a recipe.
-func trainDocument(cmd *cobra.Command, c *console, e *engine, doc *schema.Document, root string, asJSON bool) error {
-	r, err := learn.Prepare(doc, e.trainOptions(c, root, nil))
+func trainDocument(cmd *cobra.Command, c *console, e *engine, doc *schema.Document, root string, asJSON bool, reload func([]string) (*schema.Document, error)) error {
+	r, doc, chosen, err := e.fittedRecipe(doc, e.trainOptions(c, root, nil), reload)
+	if r != nil {
+		defer r.Close()
+	}
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	if err := r.Fit(e.limit); err != nil {
-		return err
-	}
+	sayChosen(c, chosen)
 	w := &training{c: c, json: asJSON, steps: r.Recipe.Steps.Steps}
 	if !c.quiet {
 		if w.forecast, err = forecastRecipe(cmd.Context(), r, runBudget); err != nil {

@@ -33,7 +33,7 @@ type StepsAttr struct {
 	ClipNorm   float64  `cue:"clip_norm: number & >=0 | *0" doc:"bound of the norm of all gradients together; 0 is none"`
 	ClipValue  float64  `cue:"clip_value: number & >=0 | *0" doc:"bound of every element of the gradients; 0 is none"`
 	Remat      string   `cue:"remat: *\"none\" | \"block\" | \"auto\"" doc:"layers of which only what enters them is kept for the backward pass, which computes the rest anew: none, every one, or as few as make the run fit into memory; results have the same bits"`
-	Offload    string   `cue:"offload: *\"none\" | \"optimizer\"" doc:"what stays in the machine's memory where the device has memory of its own: the optimizer, that is its moments and the weights in f32, which the processor changes by the gradients of each step, while the device holds copies of the weights, and sums of gradients"`
+	Offload    string   `cue:"offload: *\"none\" | \"optimizer\" | \"auto\"" doc:"what stays in the machine's memory where the device has memory of its own: the optimizer, that is its moments and the weights in f32, which the processor changes by the gradients of each step, while the device holds copies of the weights, and sums of gradients; auto is that only if the run does not fit otherwise"`
 	Measures   []string `cue:"measures: [...string] | *[]" doc:"what is measured at each step besides the loss, as the objectives offer: \"load\""`
 	LogEvery   int      `cue:"log_every: int & >0 | *10" doc:"steps between lines of the log"`
 	Histograms string   `cue:"histograms: \"none\" | \"gradients\" | *\"weights\"" doc:"distributions for TensorBoard at evaluations and checkpoints: of the weights that change, or of their gradients too, for which there is room if accumulate is above 1, and is made otherwise"`

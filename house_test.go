@@ -37,7 +37,7 @@ var imports = []struct {
 	{"kernels/bench", []string{"kernels", "kernels/cases", "compiler/op", "compiler/ir"}, ""},
 	{"kernels/kerneltest", []string{"kernels", "kernels/bench", "kernels/cases", "compiler/op", "compiler/attr", "compiler/ir"}, ""},
 	{"kernels/cpu", []string{"kernels", "kernels/half", "kernels/quant", "kernels/cpu/*", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
-	{"kernels/cpu/*", []string{"kernels/cpu/*", "kernels/half"}, ""},
+	{"kernels/cpu/*", []string{"kernels/cpu/*", "kernels/half", "kernels/quant"}, ""},
 	{"kernels/cuda", []string{"kernels", "kernels/half", "kernels/quant", "kernels/cuda/cublas", "kernels/cuda/driver", "kernels/cuda/emit", "compiler/op", "compiler/attr", "compiler/ir"}, "attributes"},
 	{"kernels/cuda/driver", nil, "libcuda, opened at run time"},
 	{"kernels/cuda/cublas", []string{"kernels/cuda/driver"}, "cuBLASLt, opened at run time"},

@@ -21,15 +21,14 @@ func readsBlocks(name string) bool {
 }
 
 // blocksLayout is productLayout for weights in blocks.
-func (b *Backend) blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
-	p, ok := packingOf(weight.DType)
-	if ok && b.readsRows(p) {
+func blocksLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
+	if !packs(weight.DType) {
 		return ""
 	}
-	if experts, is := attr.(op.ExpertLinearAttr); is && ok && i == 2 && len(weight.Shape) == 3 && !experts.Transpose {
+	if experts, is := attr.(op.ExpertLinearAttr); is && weight.DType != ir.NF4 && i == 2 && len(weight.Shape) == 3 && !experts.Transpose {
 		return BN32
 	}
-	if !packs(weight.DType) || len(weight.Shape) != 2 {
+	if len(weight.Shape) != 2 {
 		return ""
 	}
 	a, _ := attr.(op.LinearAttr)
@@ -112,8 +111,8 @@ func (r rowProduct) bindBlocks(a kernels.Args) (kernels.Step, error) {
 	p.packing, _ = packingOf(a.In[1].DType)
 	for i := 1; i <= r.weights; i++ {
 		w := a.In[i]
-		if w.Layout != "" && w.Layout != BN32 {
-			return nil, fmt.Errorf("weight is in layout %q, want %q or row-major", w.Layout, BN32)
+		if err := p.reads(w); err != nil {
+			return nil, err
 		}
 		if err := checkWeight("weight", w, r.out, k); err != nil {
 			return nil, err
@@ -231,7 +230,7 @@ func guided(n, size, threads int) []int {
 func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
-	if width < asm.Panel && !weights[0].packed {
+	if width < asm.Panel && p.coding.InRows() {
 		p.tiles(local, weights, row, 1, panel)
 		return
 	}

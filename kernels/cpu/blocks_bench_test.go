@@ -62,3 +62,19 @@ func benchBlocks(b *testing.B, be *Backend, d ir.DType, m, n, k int) {
 	b.ReportMetric(float64(ir.T(d, n, k).Bytes())/least/1e9, "GB/s")
 	b.ReportMetric(2*float64(m)*float64(n)*float64(k)/least/1e9, "GFLOP/s")
 }
+
+// BenchmarkPackBlocks measures how fast weights are packed, in bytes of the file.
+func BenchmarkPackBlocks(b *testing.B) {
+	const out, in = 4096, 8192
+	be := open(b, Options{Threads: 2})
+	for _, d := range []ir.DType{ir.Q4_1, ir.Q5_0, ir.Q5_K, ir.Q3_K} {
+		p, _ := packingOf(d)
+		src, dst := make([]byte, out*in/p.format.Block*p.format.Bytes), make([]byte, out/32*p.panelBytes(in))
+		b.Run(d.String(), func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			for b.Loop() {
+				be.packBlocks(d, dst, src, out, in)
+			}
+		})
+	}
+}

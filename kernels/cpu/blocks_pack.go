@@ -2,8 +2,10 @@ package cpu
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"pipe.dev/compiler/ir"
+	"pipe.dev/kernels"
 	"pipe.dev/kernels/cpu/asm"
 	"pipe.dev/kernels/quant"
 )
@@ -22,7 +24,7 @@ type packing struct {
 	format quant.Format
 }
 
-// packingOf is the packing of a type, or false for one that is not packed.
+// packingOf is the packing of a type, or false for one that is not multiplied in bytes.
 func packingOf(d ir.DType) (packing, bool) {
 	c, ok := map[ir.DType]asm.Coding{
 		ir.Q8_0: asm.Q8_0, ir.Q4_0: asm.Q4_0, ir.Q5_0: asm.Q5_0, ir.IQ4_NL: asm.IQ4NL, ir.Q4_1: asm.Q4_1, ir.Q5_1: asm.Q5_1,
@@ -52,8 +54,21 @@ func (b *Backend) packBlocks(d ir.DType, dst, src []byte, out, in int) {
 // superBytes returns the bytes of a super-block of a panel.
 func (p packing) superBytes() int { return p.Head(p.per) + p.per*p.Body() }
 
-// panelBytes returns the bytes of a panel of k inputs.
-func (p packing) panelBytes(k int) int { return k / p.format.Block * p.superBytes() }
+// panelBytes returns the bytes of a panel of k inputs, or of the rows that take its place.
+func (p packing) panelBytes(k int) int {
+	if p.coding.InRows() {
+		return asm.Panel * k / p.format.Block * p.format.Bytes
+	}
+	return k / p.format.Block * p.superBytes()
+}
+
+// reads returns an error for a weight in a layout in which p does not read it.
+func (p packing) reads(w kernels.Tensor) error {
+	if w.Layout == "" || w.Layout == BN32 && packs(w.DType) {
+		return nil
+	}
+	return fmt.Errorf("weight of %v is in layout %q", w.DType, w.Layout)
+}
 
 // packedAtOnce is about how many bytes of a panel are written column after column:
 // they stay in the first-level cache, and rows are read in stretches.
@@ -63,7 +78,7 @@ const packedAtOnce = 16 << 10
 // supers blocks, lie one after another in src. Columns that are missing are zero.
 func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
 	columns := min(asm.Panel, out-n*asm.Panel)
-	column, size, row := p.columnOf(), p.superBytes(), supers*p.format.Bytes
+	size, row := p.superBytes(), supers*p.format.Bytes
 	some := max(1, packedAtOnce/size)
 	for from := lo; from < hi; from += some {
 		count := min(some, hi-from)
@@ -71,7 +86,9 @@ func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
 		clear(to)
 		for j := range columns {
 			blocks := src[(n*asm.Panel+j)*row+from*p.format.Bytes:][:count*p.format.Bytes]
-			column(to, blocks, size, j)
+			for i := range count {
+				p.column(to[i*size:(i+1)*size], blocks[i*p.format.Bytes:(i+1)*p.format.Bytes], j)
+			}
 		}
 	}
 }

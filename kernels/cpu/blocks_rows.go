@@ -4,15 +4,12 @@ import "pipe.dev/kernels/cpu/asm"
 
 // Weights in blocks as files have them, and what is read of any.
 
-// readsRows reports whether weights are read as they lie in files.
-func (b *Backend) readsRows(p packing) bool { return b.asm.UnpackRows[p.coding] != nil }
-
 // byRow reports whether one row is multiplied by w without unpacking it.
 func (p *blockProduct) byRow(w weight) bool {
-	if w.packed {
-		return p.b.asm.Row[p.coding] != nil
+	if p.coding.InRows() {
+		return p.b.asm.RowTimesRows[p.coding] != nil
 	}
-	return p.b.readsRows(p.packing)
+	return w.packed && p.b.asm.Row[p.coding] != nil
 }
 
 // rowBytes returns the bytes of a row of a weight as files have it.
@@ -46,22 +43,36 @@ func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) (to 
 		return nil, upcoming{}
 	}
 	room := vecOf(local[atPanel:atRest]).bytes(0, atRest-atPanel)
-	from, supers := room[len(room)/2:], p.k/p.format.Block
-	switch {
-	case w.packed:
+	if p.coding.InRows() {
+		return &room[0], p.unpackRows(room, w.bytes8(), panel, lo, hi)
+	}
+	from := room[len(room)/2:]
+	if w.packed {
 		from = w.bytes8()[panel*p.panelBytes(p.k)+lo*p.superBytes():]
 		rest := from[(hi-lo)*p.superBytes():]
 		next = upcoming{from: rest, stretches: 1, n: min(len(rest), (hi-lo)*p.superBytes())}
-	case p.b.readsRows(p.packing) && (panel+1)*asm.Panel <= p.n:
-		from = w.bytes8()[panel*asm.Panel*p.rowBytes()+lo*p.format.Bytes:]
-		if n := min(supers-hi, hi-lo); n > 0 {
-			next = upcoming{from[(hi-lo)*p.format.Bytes:], asm.Panel, n * p.format.Bytes, p.rowBytes()}
-		}
-		p.b.asm.UnpackRows[p.coding](hi-lo, &from[0], p.rowBytes(), &room[0])
-		return &room[0], next
-	default:
-		p.pack(from, w.bytes8(), p.n, supers, panel, lo, hi)
+	} else {
+		p.pack(from, w.bytes8(), p.n, p.k/p.format.Block, panel, lo, hi)
 	}
 	p.b.asm.Unpack[p.coding](hi-lo, p.per, &from[0], &room[0])
 	return &room[0], next
+}
+
+// unpackRows is unpack for weights in rows. Rows that the last panel lacks are zero.
+func (p *blockProduct) unpackRows(room, w []byte, panel, lo, hi int) (next upcoming) {
+	from, stride, some := w[panel*asm.Panel*p.rowBytes()+lo*p.format.Bytes:], p.rowBytes(), (hi-lo)*p.format.Bytes
+	rows := min(asm.Panel, p.n-panel*asm.Panel)
+	if n := min(p.k/p.format.Block-hi, hi-lo); n > 0 {
+		next = upcoming{from[some:], rows, n * p.format.Bytes, stride}
+	}
+	if rows < asm.Panel {
+		whole := room[len(room)/2:][:asm.Panel*some]
+		for i := range rows {
+			copy(whole[i*some:(i+1)*some], from[i*stride:])
+		}
+		clear(whole[rows*some:])
+		from, stride = whole, some
+	}
+	p.b.asm.UnpackRows[p.coding](hi-lo, &from[0], stride, &room[0])
+	return next
 }

@@ -13,8 +13,8 @@ import (
 	"pipe.dev/kernels/quant"
 )
 
-// packedTypes are the types in blocks that are read in panels.
-func packedTypes() (list []ir.DType) {
+// byteTypes are the types in blocks that are multiplied in bytes.
+func byteTypes() (list []ir.DType) {
 	for _, d := range ir.Blocked() {
 		if _, ok := packingOf(d); ok {
 			list = append(list, d)
@@ -196,7 +196,7 @@ func (c blockCase) run(t *testing.T, bs map[string]*Backend) {
 func TestBlockProduct(t *testing.T) {
 	for _, threads := range []int{1, 3} {
 		bs := backends(t, threads)
-		for _, d := range packedTypes() {
+		for _, d := range byteTypes() {
 			block, _ := d.Block()
 			for _, m := range []int{1, 2, 7} {
 				for _, k := range []int{0, block, 3 * block} {
@@ -219,7 +219,7 @@ func TestBlockProductNotFinite(t *testing.T) {
 		x[3], x[64+40], x[128] = float32(math.NaN()), float32(math.Inf(-1)), math.MaxFloat32
 		blocks, _ := blocksOf(t, r, ir.Q8_0, 32*64)
 		y := put(t, b, ir.F32, nil, "", 4, 32)
-		in := []kernels.Tensor{put(t, b, ir.F32, x, "", 4, 64), putBlocks(t, b, ir.Q8_0, blocks, BN32, 32, 64)}
+		in := []kernels.Tensor{put(t, b, ir.F32, x, "", 4, 64), putBlocks(t, b, ir.Q8_0, blocks, "", 32, 64)}
 		run(t, b, "linear", op.LinearAttr{OutFeatures: 32}, in, y)
 		for i, v := range get(t, y) {
 			if bad := math.IsNaN(float64(v)); bad != (i < 64) && i/32 != 2 {

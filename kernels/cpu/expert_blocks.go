@@ -31,9 +31,6 @@ func bindExpertBlocks(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (ker
 	}
 	w := args.In[2]
 	k, n := args.In[0].Shape[len(args.In[0].Shape)-1], a.OutFeatures
-	if w.Layout != "" && w.Layout != BN32 {
-		return nil, fmt.Errorf("weight is in layout %q, want %q or row-major", w.Layout, BN32)
-	}
 	if err := checkWeight("weight", w, a.Experts, n, k); err != nil {
 		return nil, err
 	}
@@ -49,6 +46,9 @@ func bindExpertBlocks(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (ker
 	x, y := room[:r.pairs*k], room[r.pairs*k:r.pairs*(k+n)]
 	p := &blockProduct{product: product{b: b, batch: 1, m: r.pairs, n: n, k: k, y: vecOf(y)}, blocks: k / asm.Block}
 	p.packing, _ = packingOf(w.DType)
+	if err := p.reads(w); err != nil {
+		return nil, err
+	}
 	if k%p.format.Block != 0 {
 		return nil, fmt.Errorf("rows of %d are no whole number of blocks of %d", k, p.format.Block)
 	}

@@ -22,7 +22,7 @@ const (
 // productLayout is the layout of weight input i of an op that multiplies by it.
 func (b *Backend) productLayout(name string, attr any, i int, weight ir.Type) ir.Layout {
 	if weight.DType.Blocked() {
-		return b.blocksLayout(name, attr, i, weight)
+		return blocksLayout(name, attr, i, weight)
 	}
 	if l := convLayout(name, attr, i, weight); l != "" {
 		return l

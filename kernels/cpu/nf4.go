@@ -10,8 +10,8 @@ import (
 
 // packs reports whether weights of a type in blocks are packed in panels.
 func packs(d ir.DType) bool {
-	_, ok := packingOf(d)
-	return ok || d == ir.NF4
+	p, ok := packingOf(d)
+	return ok && !p.coding.InRows() || d == ir.NF4
 }
 
 // nf4PanelBytes is the bytes of a panel of k inputs.

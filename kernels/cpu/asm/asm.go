@@ -77,16 +77,19 @@ type Kernels struct {
 	Windows
 }
 
-// Blocked is what concerns quantised weights.
+// Blocked is what concerns quantised weights. What multiplies one row is nil where nothing is quicker than
+// unpacking and tiles together.
 type Blocked struct {
 	Quantise  [Kinds]Quantise
 	Blocks    [Kinds][]Blocks // by height, from 1
-	Unpack    [Codings]Unpack
 	UnpackNF4 UnpackNF4
 	Prefetch  func(p *byte, lines int) // brings lines of 64 bytes, at least one, near the processor; p may be any address
-	Row       [Codings]Row             // nil where nothing is quicker than the others together
 
-	// Of weights as files have them, in rows; nil where they are packed.
+	// Of the codings in panels.
+	Unpack [Codings]Unpack
+	Row    [Codings]Row
+
+	// Of those in rows.
 	UnpackRows   [Codings]UnpackRows
 	RowTimesRows [Codings]RowTimesRows
 }

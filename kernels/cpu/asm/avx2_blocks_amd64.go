@@ -124,26 +124,6 @@ func BlocksLeastHalves3Y(n int, x *byte, ldx int, w *byte, y *float32, ldy int, 
 //go:noescape
 func BlocksLeastHalves4Y(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
 
-// UnpackQ8_0Y is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ8_0Y(n int, per int, w *byte, dst *byte)
-
-// RowQ8_0Y is the Row of that coding.
-//
-//go:noescape
-func RowQ8_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
-// UnpackQ4_0Y is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ4_0Y(n int, per int, w *byte, dst *byte)
-
-// RowQ4_0Y is the Row of that coding.
-//
-//go:noescape
-func RowQ4_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
 // UnpackQ5_0Y is the Unpack of that coding.
 //
 //go:noescape
@@ -194,16 +174,6 @@ func UnpackQ4GY(n int, per int, w *byte, dst *byte)
 //go:noescape
 func RowQ4GY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
-// UnpackQ4KY is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ4KY(n int, per int, w *byte, dst *byte)
-
-// RowQ4KY is the Row of that coding.
-//
-//go:noescape
-func RowQ4KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
 // UnpackQ5KY is the Unpack of that coding.
 //
 //go:noescape
@@ -213,16 +183,6 @@ func UnpackQ5KY(n int, per int, w *byte, dst *byte)
 //
 //go:noescape
 func RowQ5KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
-// UnpackQ6KY is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ6KY(n int, per int, w *byte, dst *byte)
-
-// RowQ6KY is the Row of that coding.
-//
-//go:noescape
-func RowQ6KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ3KY is the Unpack of that coding.
 //

@@ -12520,784 +12520,6 @@ write3:
 	VZEROUPPER
 	RET
 
-// func UnpackQ8_0Y(n int, per int, w *byte, dst *byte)
-// Requires: AVX, F16C
-TEXT ·UnpackQ8_0Y(SB), NOSPLIT, $0-32
-	MOVQ n+0(FP), AX
-	MOVQ per+8(FP), CX
-	MOVQ w+16(FP), CX
-	MOVQ dst+24(FP), DX
-
-super:
-	LEAQ      64(CX), BX
-	VCVTPH2PS (CX), Y0
-	VMOVUPS   Y0, (DX)
-	VMOVDQU   (BX), Y0
-	VMOVDQU   Y0, 128(DX)
-	VMOVDQU   128(BX), Y0
-	VMOVDQU   Y0, 256(DX)
-	VMOVDQU   256(BX), Y0
-	VMOVDQU   Y0, 384(DX)
-	VMOVDQU   384(BX), Y0
-	VMOVDQU   Y0, 512(DX)
-	VMOVDQU   512(BX), Y0
-	VMOVDQU   Y0, 640(DX)
-	VMOVDQU   640(BX), Y0
-	VMOVDQU   Y0, 768(DX)
-	VMOVDQU   768(BX), Y0
-	VMOVDQU   Y0, 896(DX)
-	VMOVDQU   896(BX), Y0
-	VMOVDQU   Y0, 1024(DX)
-	VCVTPH2PS 16(CX), Y0
-	VMOVUPS   Y0, 32(DX)
-	VMOVDQU   32(BX), Y0
-	VMOVDQU   Y0, 160(DX)
-	VMOVDQU   160(BX), Y0
-	VMOVDQU   Y0, 288(DX)
-	VMOVDQU   288(BX), Y0
-	VMOVDQU   Y0, 416(DX)
-	VMOVDQU   416(BX), Y0
-	VMOVDQU   Y0, 544(DX)
-	VMOVDQU   544(BX), Y0
-	VMOVDQU   Y0, 672(DX)
-	VMOVDQU   672(BX), Y0
-	VMOVDQU   Y0, 800(DX)
-	VMOVDQU   800(BX), Y0
-	VMOVDQU   Y0, 928(DX)
-	VMOVDQU   928(BX), Y0
-	VMOVDQU   Y0, 1056(DX)
-	VCVTPH2PS 32(CX), Y0
-	VMOVUPS   Y0, 64(DX)
-	VMOVDQU   64(BX), Y0
-	VMOVDQU   Y0, 192(DX)
-	VMOVDQU   192(BX), Y0
-	VMOVDQU   Y0, 320(DX)
-	VMOVDQU   320(BX), Y0
-	VMOVDQU   Y0, 448(DX)
-	VMOVDQU   448(BX), Y0
-	VMOVDQU   Y0, 576(DX)
-	VMOVDQU   576(BX), Y0
-	VMOVDQU   Y0, 704(DX)
-	VMOVDQU   704(BX), Y0
-	VMOVDQU   Y0, 832(DX)
-	VMOVDQU   832(BX), Y0
-	VMOVDQU   Y0, 960(DX)
-	VMOVDQU   960(BX), Y0
-	VMOVDQU   Y0, 1088(DX)
-	VCVTPH2PS 48(CX), Y0
-	VMOVUPS   Y0, 96(DX)
-	VMOVDQU   96(BX), Y0
-	VMOVDQU   Y0, 224(DX)
-	VMOVDQU   224(BX), Y0
-	VMOVDQU   Y0, 352(DX)
-	VMOVDQU   352(BX), Y0
-	VMOVDQU   Y0, 480(DX)
-	VMOVDQU   480(BX), Y0
-	VMOVDQU   Y0, 608(DX)
-	VMOVDQU   608(BX), Y0
-	VMOVDQU   Y0, 736(DX)
-	VMOVDQU   736(BX), Y0
-	VMOVDQU   Y0, 864(DX)
-	VMOVDQU   864(BX), Y0
-	VMOVDQU   Y0, 992(DX)
-	VMOVDQU   992(BX), Y0
-	VMOVDQU   Y0, 1120(DX)
-	ADDQ      $+1152, DX
-	ADDQ      $+1024, BX
-	MOVQ      BX, CX
-	DECQ      AX
-	JNE       super
-	VZEROUPPER
-	RET
-
-// func RowQ8_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowQ8_0Y(SB), NOSPLIT, $0-48
-	MOVQ   n+0(FP), AX
-	MOVQ   per+8(FP), CX
-	MOVQ   x+16(FP), CX
-	MOVQ   w+24(FP), DX
-	MOVQ   y+32(FP), BX
-	MOVQ   bias+40(FP), SI
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	TESTQ  AX, AX
-	JE     end
-
-super:
-	LEAQ         64(DX), DI
-	PREFETCHT0   4096(DI)
-	PREFETCHT0   4160(DI)
-	PREFETCHT0   4224(DI)
-	PREFETCHT0   4288(DI)
-	VMOVDQU      (DI), Y4
-	VPBROADCASTD 16(CX), Y5
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y5, Y4, Y5
-	VPMADDWD     constantsY<>+192(SB), Y5, Y5
-	VMOVDQU      128(DI), Y4
-	VPBROADCASTD 20(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      256(DI), Y4
-	VPBROADCASTD 24(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      384(DI), Y4
-	VPBROADCASTD 28(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      512(DI), Y4
-	VPBROADCASTD 32(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      640(DI), Y4
-	VPBROADCASTD 36(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      768(DI), Y4
-	VPBROADCASTD 40(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      896(DI), Y4
-	VPBROADCASTD 44(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VCVTPH2PS    (DX), Y4
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y4, Y6
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y6, Y5, Y0
-	PREFETCHT0   4352(DI)
-	PREFETCHT0   4416(DI)
-	PREFETCHT0   4480(DI)
-	PREFETCHT0   4544(DI)
-	VMOVDQU      32(DI), Y4
-	VPBROADCASTD 16(CX), Y5
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y5, Y4, Y5
-	VPMADDWD     constantsY<>+192(SB), Y5, Y5
-	VMOVDQU      160(DI), Y4
-	VPBROADCASTD 20(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      288(DI), Y4
-	VPBROADCASTD 24(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      416(DI), Y4
-	VPBROADCASTD 28(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      544(DI), Y4
-	VPBROADCASTD 32(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      672(DI), Y4
-	VPBROADCASTD 36(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      800(DI), Y4
-	VPBROADCASTD 40(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      928(DI), Y4
-	VPBROADCASTD 44(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VCVTPH2PS    16(DX), Y4
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y4, Y6
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y6, Y5, Y1
-	PREFETCHT0   4608(DI)
-	PREFETCHT0   4672(DI)
-	PREFETCHT0   4736(DI)
-	PREFETCHT0   4800(DI)
-	VMOVDQU      64(DI), Y4
-	VPBROADCASTD 16(CX), Y5
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y5, Y4, Y5
-	VPMADDWD     constantsY<>+192(SB), Y5, Y5
-	VMOVDQU      192(DI), Y4
-	VPBROADCASTD 20(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      320(DI), Y4
-	VPBROADCASTD 24(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      448(DI), Y4
-	VPBROADCASTD 28(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      576(DI), Y4
-	VPBROADCASTD 32(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      704(DI), Y4
-	VPBROADCASTD 36(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      832(DI), Y4
-	VPBROADCASTD 40(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      960(DI), Y4
-	VPBROADCASTD 44(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VCVTPH2PS    32(DX), Y4
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y4, Y6
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y6, Y5, Y2
-	PREFETCHT0   4864(DI)
-	PREFETCHT0   4928(DI)
-	PREFETCHT0   4992(DI)
-	PREFETCHT0   5056(DI)
-	VMOVDQU      96(DI), Y4
-	VPBROADCASTD 16(CX), Y5
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y5, Y5
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y5, Y4, Y5
-	VPMADDWD     constantsY<>+192(SB), Y5, Y5
-	VMOVDQU      224(DI), Y4
-	VPBROADCASTD 20(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      352(DI), Y4
-	VPBROADCASTD 24(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      480(DI), Y4
-	VPBROADCASTD 28(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      608(DI), Y4
-	VPBROADCASTD 32(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      736(DI), Y4
-	VPBROADCASTD 36(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      864(DI), Y4
-	VPBROADCASTD 40(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VMOVDQU      992(DI), Y4
-	VPBROADCASTD 44(CX), Y6
-	VPXOR        constantsY<>+160(SB), Y4, Y4
-	VPSIGNB      Y4, Y6, Y6
-	VPABSB       Y4, Y4
-	VPMADDUBSW   Y6, Y4, Y6
-	VPMADDWD     constantsY<>+192(SB), Y6, Y6
-	VPADDD       Y6, Y5, Y5
-	VCVTPH2PS    48(DX), Y4
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y4, Y6
-	VCVTDQ2PS    Y5, Y5
-	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         $0x30, CX
-	ADDQ         $+1024, DI
-	MOVQ         DI, DX
-	DECQ         AX
-	JNE          super
-
-end:
-	TESTQ  SI, SI
-	JE     write
-	VADDPS (SI), Y0, Y0
-	VADDPS 32(SI), Y1, Y1
-	VADDPS 64(SI), Y2, Y2
-	VADDPS 96(SI), Y3, Y3
-
-write:
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VZEROUPPER
-	RET
-
-// func UnpackQ4_0Y(n int, per int, w *byte, dst *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·UnpackQ4_0Y(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         w+16(FP), CX
-	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-
-super:
-	LEAQ      64(CX), BX
-	VCVTPH2PS (CX), Y1
-	VMOVUPS   Y1, (DX)
-	VMOVDQU   (BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 128(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 640(DX)
-	VMOVDQU   128(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 256(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 768(DX)
-	VMOVDQU   256(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 384(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 896(DX)
-	VMOVDQU   384(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 512(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1024(DX)
-	VCVTPH2PS 16(CX), Y1
-	VMOVUPS   Y1, 32(DX)
-	VMOVDQU   32(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 160(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 672(DX)
-	VMOVDQU   160(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 288(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 800(DX)
-	VMOVDQU   288(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 416(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 928(DX)
-	VMOVDQU   416(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 544(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1056(DX)
-	VCVTPH2PS 32(CX), Y1
-	VMOVUPS   Y1, 64(DX)
-	VMOVDQU   64(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 192(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 704(DX)
-	VMOVDQU   192(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 320(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 832(DX)
-	VMOVDQU   320(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 448(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 960(DX)
-	VMOVDQU   448(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 576(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1088(DX)
-	VCVTPH2PS 48(CX), Y1
-	VMOVUPS   Y1, 96(DX)
-	VMOVDQU   96(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 224(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 736(DX)
-	VMOVDQU   224(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 352(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 864(DX)
-	VMOVDQU   352(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 480(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 992(DX)
-	VMOVDQU   480(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 608(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1120(DX)
-	ADDQ      $+1152, DX
-	ADDQ      $+512, BX
-	MOVQ      BX, CX
-	DECQ      AX
-	JNE       super
-	VZEROUPPER
-	RET
-
-// func RowQ4_0Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowQ4_0Y(SB), NOSPLIT, $0-48
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+24(FP), DX
-	MOVQ         y+32(FP), BX
-	MOVQ         bias+40(FP), SI
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	TESTQ        AX, AX
-	JE           end
-
-super:
-	LEAQ         64(DX), DI
-	PREFETCHT0   4096(DI)
-	PREFETCHT0   4160(DI)
-	VMOVDQU      (DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      128(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      256(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      384(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    (DX), Y5
-	VPBROADCASTD 4(CX), Y6
-	VPADDD       Y6, Y7, Y7
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y5, Y6
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y1
-	PREFETCHT0   4224(DI)
-	PREFETCHT0   4288(DI)
-	VMOVDQU      32(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      160(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      288(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      416(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    16(DX), Y5
-	VPBROADCASTD 4(CX), Y6
-	VPADDD       Y6, Y7, Y7
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y5, Y6
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y2
-	PREFETCHT0   4352(DI)
-	PREFETCHT0   4416(DI)
-	VMOVDQU      64(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      192(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      320(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      448(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    32(DX), Y5
-	VPBROADCASTD 4(CX), Y6
-	VPADDD       Y6, Y7, Y7
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y5, Y6
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y3
-	PREFETCHT0   4480(DI)
-	PREFETCHT0   4544(DI)
-	VMOVDQU      96(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      224(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      352(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      480(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    48(DX), Y5
-	VPBROADCASTD 4(CX), Y6
-	VPADDD       Y6, Y7, Y7
-	VBROADCASTSS (CX), Y6
-	VMULPS       Y6, Y5, Y6
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y6, Y7, Y4
-	ADDQ         $0x30, CX
-	ADDQ         $+512, DI
-	MOVQ         DI, DX
-	DECQ         AX
-	JNE          super
-
-end:
-	TESTQ  SI, SI
-	JE     write
-	VADDPS (SI), Y1, Y1
-	VADDPS 32(SI), Y2, Y2
-	VADDPS 64(SI), Y3, Y3
-	VADDPS 96(SI), Y4, Y4
-
-write:
-	VMOVUPS Y1, (BX)
-	VMOVUPS Y2, 32(BX)
-	VMOVUPS Y3, 64(BX)
-	VMOVUPS Y4, 96(BX)
-	VZEROUPPER
-	RET
-
 // func UnpackQ5_0Y(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ5_0Y(SB), NOSPLIT, $0-32
@@ -13305,8 +12527,8 @@ TEXT ·UnpackQ5_0Y(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), CX
 	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+192(SB), Y1
 
 super:
 	LEAQ      64(CX), BX
@@ -13527,8 +12749,8 @@ TEXT ·RowQ5_0Y(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), DX
 	MOVQ         y+32(FP), BX
 	MOVQ         bias+40(FP), SI
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+192(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -13571,7 +12793,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      256(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -13603,7 +12825,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    (DX), Y6
 	VPBROADCASTD 4(CX), Y7
@@ -13646,7 +12868,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      288(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -13678,7 +12900,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    16(DX), Y6
 	VPBROADCASTD 4(CX), Y7
@@ -13720,7 +12942,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      320(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -13752,7 +12974,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    32(DX), Y6
 	VPBROADCASTD 4(CX), Y7
@@ -13795,7 +13017,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      352(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -13827,7 +13049,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    48(DX), Y6
 	VPBROADCASTD 4(CX), Y7
@@ -13865,7 +13087,7 @@ TEXT ·UnpackIQ4NLY(SB), NOSPLIT, $0-32
 	MOVQ           per+8(FP), CX
 	MOVQ           w+16(FP), CX
 	MOVQ           dst+24(FP), DX
-	VBROADCASTSS   constantsY<>+224(SB), Y0
+	VBROADCASTSS   constantsY<>+160(SB), Y0
 	VBROADCASTI128 levelsY<>+0(SB), Y1
 
 super:
@@ -14023,7 +13245,7 @@ TEXT ·RowIQ4NLY(SB), NOSPLIT, $0-48
 	MOVQ           w+24(FP), DX
 	MOVQ           y+32(FP), BX
 	MOVQ           bias+40(FP), SI
-	VBROADCASTSS   constantsY<>+224(SB), Y0
+	VBROADCASTSS   constantsY<>+160(SB), Y0
 	VBROADCASTI128 levelsY<>+0(SB), Y1
 	VXORPS         Y2, Y2, Y2
 	VXORPS         Y3, Y3, Y3
@@ -14040,80 +13262,80 @@ super:
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 16(CX), Y8
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y8, Y8
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y8, Y7, Y8
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 32(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      128(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 20(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 36(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      256(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 24(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 40(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      384(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 28(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 44(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VCVTPH2PS    (DX), Y6
 	VBROADCASTSS (CX), Y7
@@ -14126,80 +13348,80 @@ super:
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 16(CX), Y8
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y8, Y8
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y8, Y7, Y8
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 32(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      160(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 20(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 36(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      288(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 24(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 40(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      416(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 28(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 44(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VCVTPH2PS    16(DX), Y6
 	VBROADCASTSS (CX), Y7
@@ -14212,80 +13434,80 @@ super:
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 16(CX), Y8
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y8, Y8
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y8, Y7, Y8
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 32(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      192(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 20(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 36(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      320(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 24(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 40(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      448(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 28(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 44(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VCVTPH2PS    32(DX), Y6
 	VBROADCASTSS (CX), Y7
@@ -14298,80 +13520,80 @@ super:
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 16(CX), Y8
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y8, Y8
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y8, Y7, Y8
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 32(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      224(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 20(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 36(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      352(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 24(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 40(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VMOVDQU      480(DI), Y6
 	VPAND        Y0, Y6, Y7
 	VPSHUFB      Y7, Y1, Y7
 	VPBROADCASTD 28(CX), Y9
-	VPXOR        constantsY<>+160(SB), Y7, Y7
+	VPXOR        constantsY<>+256(SB), Y7, Y7
 	VPSIGNB      Y7, Y9, Y9
 	VPABSB       Y7, Y7
 	VPMADDUBSW   Y9, Y7, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPADDD       Y9, Y8, Y8
 	VPSRLW       $0x04, Y6, Y6
 	VPAND        Y0, Y6, Y6
 	VPSHUFB      Y6, Y1, Y6
 	VPBROADCASTD 44(CX), Y7
-	VPXOR        constantsY<>+160(SB), Y6, Y6
+	VPXOR        constantsY<>+256(SB), Y6, Y6
 	VPSIGNB      Y6, Y7, Y7
 	VPABSB       Y6, Y6
 	VPMADDUBSW   Y7, Y6, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPADDD       Y7, Y8, Y8
 	VCVTPH2PS    48(DX), Y6
 	VBROADCASTSS (CX), Y7
@@ -14407,7 +13629,7 @@ TEXT ·UnpackQ4_1Y(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), CX
 	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+160(SB), Y0
 
 super:
 	LEAQ      128(CX), BX
@@ -14540,7 +13762,7 @@ TEXT ·RowQ4_1Y(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), DX
 	MOVQ         y+32(FP), BX
 	MOVQ         bias+40(FP), SI
-	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+160(SB), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -14591,7 +13813,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    (DX), Y5
 	VCVTPH2PS    64(DX), Y6
 	VBROADCASTSS (CX), Y8
@@ -14641,7 +13863,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    16(DX), Y5
 	VCVTPH2PS    80(DX), Y6
 	VBROADCASTSS (CX), Y8
@@ -14691,7 +13913,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    32(DX), Y5
 	VCVTPH2PS    96(DX), Y6
 	VBROADCASTSS (CX), Y8
@@ -14741,7 +13963,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    48(DX), Y5
 	VCVTPH2PS    112(DX), Y6
 	VBROADCASTSS (CX), Y8
@@ -14779,8 +14001,8 @@ TEXT ·UnpackQ5_1Y(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), CX
 	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+192(SB), Y1
 
 super:
 	LEAQ      128(CX), BX
@@ -15009,8 +14231,8 @@ TEXT ·RowQ5_1Y(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), DX
 	MOVQ         y+32(FP), BX
 	MOVQ         bias+40(FP), SI
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+192(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -15053,7 +14275,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      256(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -15085,7 +14307,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    (DX), Y6
 	VCVTPH2PS    64(DX), Y7
@@ -15129,7 +14351,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      288(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -15161,7 +14383,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    16(DX), Y6
 	VCVTPH2PS    80(DX), Y7
@@ -15204,7 +14426,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      320(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -15236,7 +14458,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    32(DX), Y6
 	VCVTPH2PS    96(DX), Y7
@@ -15280,7 +14502,7 @@ super:
 	VPBROADCASTD 36(CX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      352(DI), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -15312,7 +14534,7 @@ super:
 	VPBROADCASTD 44(CX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    48(DX), Y6
 	VCVTPH2PS    112(DX), Y7
@@ -15351,7 +14573,7 @@ TEXT ·UnpackQ4GY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+160(SB), Y0
 	VBROADCASTSS constantsY<>+288(SB), Y1
 
 super:
@@ -15502,7 +14724,7 @@ TEXT ·RowQ4GY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+224(SB), Y0
+	VBROADCASTSS constantsY<>+160(SB), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -15556,7 +14778,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    (BX), Y5
 	VCVTPH2PS    64(BX), Y6
 	VMULPS       Y6, Y5, Y6
@@ -15609,7 +14831,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    16(BX), Y5
 	VCVTPH2PS    80(BX), Y6
 	VMULPS       Y6, Y5, Y6
@@ -15662,7 +14884,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    32(BX), Y5
 	VCVTPH2PS    96(BX), Y6
 	VMULPS       Y6, Y5, Y6
@@ -15715,7 +14937,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y5, Y6
 	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VCVTPH2PS    48(BX), Y5
 	VCVTPH2PS    112(BX), Y6
 	VMULPS       Y6, Y5, Y6
@@ -15751,525 +14973,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func UnpackQ4KY(n int, per int, w *byte, dst *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·UnpackQ4KY(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         w+16(FP), DX
-	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+288(SB), Y1
-	IMUL3Q       $0x30, CX, R8
-
-super:
-	LEAQ 128(DX), SI
-	MOVQ SI, R9
-	ADDQ R8, SI
-	MOVQ CX, DI
-
-block:
-	VCVTPH2PS    (DX), Y1
-	VCVTPH2PS    64(DX), Y2
-	VBROADCASTSS constantsY<>+288(SB), Y3
-	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    (R9), Y3
-	VPMOVZXBD    32(R9), Y4
-	VPSLLD       $0x04, Y4, Y5
-	VPSLLD       $0x02, Y4, Y4
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+320(SB), Y4, Y4
-	VPAND        constantsY<>+352(SB), Y3, Y6
-	VPOR         Y6, Y5, Y5
-	VPSRLD       $0x04, Y3, Y3
-	VPOR         Y3, Y4, Y3
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      Y5, (BX)
-	VMOVUPS      Y3, 128(BX)
-	VMOVDQU      (SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 256(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 768(BX)
-	VMOVDQU      128(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 384(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 896(BX)
-	VMOVDQU      256(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 512(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1024(BX)
-	VMOVDQU      384(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 640(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1152(BX)
-	VCVTPH2PS    16(DX), Y1
-	VCVTPH2PS    80(DX), Y2
-	VBROADCASTSS constantsY<>+288(SB), Y3
-	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    8(R9), Y3
-	VPMOVZXBD    40(R9), Y4
-	VPSLLD       $0x04, Y4, Y5
-	VPSLLD       $0x02, Y4, Y4
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+320(SB), Y4, Y4
-	VPAND        constantsY<>+352(SB), Y3, Y6
-	VPOR         Y6, Y5, Y5
-	VPSRLD       $0x04, Y3, Y3
-	VPOR         Y3, Y4, Y3
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      Y5, 32(BX)
-	VMOVUPS      Y3, 160(BX)
-	VMOVDQU      32(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 288(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 800(BX)
-	VMOVDQU      160(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 416(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 928(BX)
-	VMOVDQU      288(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 544(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1056(BX)
-	VMOVDQU      416(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 672(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1184(BX)
-	VCVTPH2PS    32(DX), Y1
-	VCVTPH2PS    96(DX), Y2
-	VBROADCASTSS constantsY<>+288(SB), Y3
-	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    16(R9), Y3
-	VPMOVZXBD    32(R9), Y4
-	VPSRLD       $0x00, Y4, Y5
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+320(SB), Y4, Y4
-	VPAND        constantsY<>+352(SB), Y3, Y6
-	VPOR         Y6, Y5, Y5
-	VPSRLD       $0x04, Y3, Y3
-	VPOR         Y3, Y4, Y3
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      Y5, 64(BX)
-	VMOVUPS      Y3, 192(BX)
-	VMOVDQU      64(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 320(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 832(BX)
-	VMOVDQU      192(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 448(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 960(BX)
-	VMOVDQU      320(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 576(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1088(BX)
-	VMOVDQU      448(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 704(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1216(BX)
-	VCVTPH2PS    48(DX), Y1
-	VCVTPH2PS    112(DX), Y2
-	VBROADCASTSS constantsY<>+288(SB), Y3
-	VXORPS       Y3, Y2, Y2
-	VPMOVZXBD    24(R9), Y3
-	VPMOVZXBD    40(R9), Y4
-	VPSRLD       $0x00, Y4, Y5
-	VPSRLD       $0x02, Y4, Y4
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+320(SB), Y4, Y4
-	VPAND        constantsY<>+352(SB), Y3, Y6
-	VPOR         Y6, Y5, Y5
-	VPSRLD       $0x04, Y3, Y3
-	VPOR         Y3, Y4, Y3
-	VCVTDQ2PS    Y5, Y5
-	VMULPS       Y1, Y5, Y5
-	VCVTDQ2PS    Y3, Y3
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      Y5, 96(BX)
-	VMOVUPS      Y3, 224(BX)
-	VMOVDQU      96(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 352(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 864(BX)
-	VMOVDQU      224(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 480(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 992(BX)
-	VMOVDQU      352(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 608(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1120(BX)
-	VMOVDQU      480(SI), Y1
-	VPAND        Y0, Y1, Y2
-	VMOVDQU      Y2, 736(BX)
-	VPSRLW       $0x04, Y1, Y1
-	VPAND        Y0, Y1, Y1
-	VMOVDQU      Y1, 1248(BX)
-	ADDQ         $+1280, BX
-	ADDQ         $+512, SI
-	ADDQ         $0x30, R9
-	DECQ         DI
-	JNE          block
-	MOVQ         SI, DX
-	DECQ         AX
-	JNE          super
-	VZEROUPPER
-	RET
-
-// func RowQ4KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowQ4KY(SB), NOSPLIT, $0-48
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         y+32(FP), SI
-	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	TESTQ        AX, AX
-	JE           end
-	IMUL3Q       $0x30, CX, R10
-
-super:
-	LEAQ 128(BX), R8
-	MOVQ R8, R11
-	ADDQ R10, R8
-	MOVQ CX, R9
-
-block:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
-	VMOVDQU      (R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      128(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      256(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      384(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    (BX), Y5
-	VCVTPH2PS    64(BX), Y6
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    (R11), Y8
-	VPMOVZXBD    32(R11), Y9
-	VPSLLD       $0x04, Y9, Y10
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+320(SB), Y9, Y9
-	VPAND        constantsY<>+352(SB), Y8, Y11
-	VPOR         Y11, Y10, Y10
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y9, Y8
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       Y5, Y10, Y10
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y5
-	VMULPS       Y5, Y10, Y5
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 4(DX), Y5
-	VFMADD231PS  Y5, Y8, Y1
-	PREFETCHT0   4224(R8)
-	PREFETCHT0   4288(R8)
-	VMOVDQU      32(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      160(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      288(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      416(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    16(BX), Y5
-	VCVTPH2PS    80(BX), Y6
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    8(R11), Y8
-	VPMOVZXBD    40(R11), Y9
-	VPSLLD       $0x04, Y9, Y10
-	VPSLLD       $0x02, Y9, Y9
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+320(SB), Y9, Y9
-	VPAND        constantsY<>+352(SB), Y8, Y11
-	VPOR         Y11, Y10, Y10
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y9, Y8
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       Y5, Y10, Y10
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y5
-	VMULPS       Y5, Y10, Y5
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y5, Y7, Y2
-	VBROADCASTSS 4(DX), Y5
-	VFMADD231PS  Y5, Y8, Y2
-	PREFETCHT0   4352(R8)
-	PREFETCHT0   4416(R8)
-	VMOVDQU      64(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      192(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      320(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      448(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    32(BX), Y5
-	VCVTPH2PS    96(BX), Y6
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    16(R11), Y8
-	VPMOVZXBD    32(R11), Y9
-	VPSRLD       $0x00, Y9, Y10
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+320(SB), Y9, Y9
-	VPAND        constantsY<>+352(SB), Y8, Y11
-	VPOR         Y11, Y10, Y10
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y9, Y8
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       Y5, Y10, Y10
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y5
-	VMULPS       Y5, Y10, Y5
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y5, Y7, Y3
-	VBROADCASTSS 4(DX), Y5
-	VFMADD231PS  Y5, Y8, Y3
-	PREFETCHT0   4480(R8)
-	PREFETCHT0   4544(R8)
-	VMOVDQU      96(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      224(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      352(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      480(R8), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(DX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
-	VCVTPH2PS    48(BX), Y5
-	VCVTPH2PS    112(BX), Y6
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y6, Y6
-	VPMOVZXBD    24(R11), Y8
-	VPMOVZXBD    40(R11), Y9
-	VPSRLD       $0x00, Y9, Y10
-	VPSRLD       $0x02, Y9, Y9
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+320(SB), Y9, Y9
-	VPAND        constantsY<>+352(SB), Y8, Y11
-	VPOR         Y11, Y10, Y10
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y9, Y8
-	VCVTDQ2PS    Y10, Y10
-	VMULPS       Y5, Y10, Y10
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y5
-	VMULPS       Y5, Y10, Y5
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y5, Y7, Y4
-	VBROADCASTSS 4(DX), Y5
-	VFMADD231PS  Y5, Y8, Y4
-	ADDQ         $0x30, DX
-	ADDQ         $+512, R8
-	ADDQ         $0x30, R11
-	DECQ         R9
-	JNE          block
-	MOVQ         R8, BX
-	DECQ         AX
-	JNE          super
-
-end:
-	TESTQ  DI, DI
-	JE     write
-	VADDPS (DI), Y1, Y1
-	VADDPS 32(DI), Y2, Y2
-	VADDPS 64(DI), Y3, Y3
-	VADDPS 96(DI), Y4, Y4
-
-write:
-	VMOVUPS Y1, (SI)
-	VMOVUPS Y2, 32(SI)
-	VMOVUPS Y3, 64(SI)
-	VMOVUPS Y4, 96(SI)
-	VZEROUPPER
-	RET
-
 // func UnpackQ5KY(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ5KY(SB), NOSPLIT, $0-32
@@ -16277,8 +14980,8 @@ TEXT ·UnpackQ5KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+192(SB), Y1
 	VBROADCASTSS constantsY<>+288(SB), Y2
 	IMUL3Q       $0x30, CX, R8
 
@@ -16581,8 +15284,8 @@ TEXT ·RowQ5KY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+256(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+192(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -16631,7 +15334,7 @@ block:
 	VPBROADCASTD 36(DX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      256(R8), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -16663,7 +15366,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    (BX), Y6
 	VCVTPH2PS    64(BX), Y7
@@ -16723,7 +15426,7 @@ block:
 	VPBROADCASTD 36(DX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      288(R8), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -16755,7 +15458,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    16(BX), Y6
 	VCVTPH2PS    80(BX), Y7
@@ -16814,7 +15517,7 @@ block:
 	VPBROADCASTD 36(DX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      320(R8), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -16846,7 +15549,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    32(BX), Y6
 	VCVTPH2PS    96(BX), Y7
@@ -16906,7 +15609,7 @@ block:
 	VPBROADCASTD 36(DX), Y8
 	VPMADDUBSW   Y8, Y7, Y8
 	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VMOVDQU      352(R8), Y7
 	VPAND        Y0, Y7, Y8
 	VPSLLW       $0x02, Y6, Y10
@@ -16938,7 +15641,7 @@ block:
 	VPBROADCASTD 44(DX), Y6
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPADDD       Y10, Y9, Y9
 	VCVTPH2PS    48(BX), Y6
 	VCVTPH2PS    112(BX), Y7
@@ -16989,659 +15692,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func UnpackQ6KY(n int, per int, w *byte, dst *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·UnpackQ6KY(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         w+16(FP), DX
-	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+384(SB), Y1
-
-super:
-	LEAQ 64(DX), SI
-	MOVQ CX, DI
-
-block:
-	VCVTPH2PS (DX), Y2
-	VPMOVSXBD (SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, (BX)
-	VPMOVSXBD 32(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, 128(BX)
-	VMOVDQU   576(SI), Y2
-	VMOVDQU   704(SI), Y3
-	VMOVDQU   64(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 256(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x04, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 768(BX)
-	VMOVDQU   192(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 384(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 896(BX)
-	VMOVDQU   320(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPAND     Y1, Y2, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 512(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1024(BX)
-	VMOVDQU   448(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSRLW    $0x02, Y2, Y2
-	VPAND     Y1, Y2, Y2
-	VPOR      Y2, Y5, Y5
-	VMOVDQU   Y5, 640(BX)
-	VPSRLW    $0x04, Y4, Y2
-	VPAND     Y0, Y2, Y2
-	VPSRLW    $0x02, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y2, Y2
-	VMOVDQU   Y2, 1152(BX)
-	VCVTPH2PS 16(DX), Y2
-	VPMOVSXBD 8(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, 32(BX)
-	VPMOVSXBD 40(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, 160(BX)
-	VMOVDQU   608(SI), Y2
-	VMOVDQU   736(SI), Y3
-	VMOVDQU   96(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 288(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x04, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 800(BX)
-	VMOVDQU   224(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 416(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 928(BX)
-	VMOVDQU   352(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPAND     Y1, Y2, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 544(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1056(BX)
-	VMOVDQU   480(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSRLW    $0x02, Y2, Y2
-	VPAND     Y1, Y2, Y2
-	VPOR      Y2, Y5, Y5
-	VMOVDQU   Y5, 672(BX)
-	VPSRLW    $0x04, Y4, Y2
-	VPAND     Y0, Y2, Y2
-	VPSRLW    $0x02, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y2, Y2
-	VMOVDQU   Y2, 1184(BX)
-	VCVTPH2PS 32(DX), Y2
-	VPMOVSXBD 16(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, 64(BX)
-	VPMOVSXBD 48(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, 192(BX)
-	VMOVDQU   640(SI), Y2
-	VMOVDQU   768(SI), Y3
-	VMOVDQU   128(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 320(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x04, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 832(BX)
-	VMOVDQU   256(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 448(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 960(BX)
-	VMOVDQU   384(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPAND     Y1, Y2, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 576(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1088(BX)
-	VMOVDQU   512(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSRLW    $0x02, Y2, Y2
-	VPAND     Y1, Y2, Y2
-	VPOR      Y2, Y5, Y5
-	VMOVDQU   Y5, 704(BX)
-	VPSRLW    $0x04, Y4, Y2
-	VPAND     Y0, Y2, Y2
-	VPSRLW    $0x02, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y2, Y2
-	VMOVDQU   Y2, 1216(BX)
-	VCVTPH2PS 48(DX), Y2
-	VPMOVSXBD 24(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, 96(BX)
-	VPMOVSXBD 56(SI), Y3
-	VCVTDQ2PS Y3, Y3
-	VMULPS    Y2, Y3, Y3
-	VMOVUPS   Y3, 224(BX)
-	VMOVDQU   672(SI), Y2
-	VMOVDQU   800(SI), Y3
-	VMOVDQU   160(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x04, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 352(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x04, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 864(BX)
-	VMOVDQU   288(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSLLW    $0x02, Y2, Y6
-	VPAND     Y1, Y6, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 480(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPSLLW    $0x02, Y3, Y5
-	VPAND     Y1, Y5, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 992(BX)
-	VMOVDQU   416(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPAND     Y1, Y2, Y6
-	VPOR      Y6, Y5, Y5
-	VMOVDQU   Y5, 608(BX)
-	VPSRLW    $0x04, Y4, Y4
-	VPAND     Y0, Y4, Y4
-	VPAND     Y1, Y3, Y5
-	VPOR      Y5, Y4, Y4
-	VMOVDQU   Y4, 1120(BX)
-	VMOVDQU   544(SI), Y4
-	VPAND     Y0, Y4, Y5
-	VPSRLW    $0x02, Y2, Y2
-	VPAND     Y1, Y2, Y2
-	VPOR      Y2, Y5, Y5
-	VMOVDQU   Y5, 736(BX)
-	VPSRLW    $0x04, Y4, Y2
-	VPAND     Y0, Y2, Y2
-	VPSRLW    $0x02, Y3, Y3
-	VPAND     Y1, Y3, Y3
-	VPOR      Y3, Y2, Y2
-	VMOVDQU   Y2, 1248(BX)
-	ADDQ      $+1280, BX
-	ADDQ      $+832, SI
-	DECQ      DI
-	JNE       block
-	MOVQ      SI, DX
-	DECQ      AX
-	JNE       super
-	VZEROUPPER
-	RET
-
-// func RowQ6KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowQ6KY(SB), NOSPLIT, $0-48
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         y+32(FP), SI
-	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+384(SB), Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	TESTQ        AX, AX
-	JE           end
-
-super:
-	LEAQ 64(BX), R8
-	MOVQ CX, R9
-
-block:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
-	PREFETCHT0   4224(R8)
-	VMOVDQU      576(R8), Y6
-	VMOVDQU      704(R8), Y7
-	VMOVDQU      64(R8), Y8
-	VPAND        Y0, Y8, Y9
-	VPSLLW       $0x04, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 16(DX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x04, Y7, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 32(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VMOVDQU      192(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPSLLW       $0x02, Y6, Y12
-	VPAND        Y1, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 20(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x02, Y7, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 36(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
-	VMOVDQU      320(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPAND        Y1, Y6, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 24(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPAND        Y1, Y7, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 40(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VMOVDQU      448(R8), Y8
-	VPAND        Y0, Y8, Y13
-	VPSRLW       $0x02, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y13, Y13
-	VPBROADCASTD 28(DX), Y6
-	VPMADDUBSW   Y6, Y13, Y6
-	VPADDW       Y6, Y12, Y12
-	VPMADDWD     constantsY<>+192(SB), Y12, Y12
-	VPADDD       Y12, Y10, Y10
-	VPSRLW       $0x04, Y8, Y6
-	VPAND        Y0, Y6, Y6
-	VPSRLW       $0x02, Y7, Y7
-	VPAND        Y1, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 44(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y11, Y11
-	VPMADDWD     constantsY<>+192(SB), Y11, Y11
-	VPADDD       Y11, Y9, Y9
-	VCVTPH2PS    (BX), Y6
-	VPBROADCASTD 4(DX), Y7
-	VPADDD       Y7, Y10, Y10
-	VPMOVSXBD    (R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y7, Y10, Y2
-	VPBROADCASTD 8(DX), Y7
-	VPADDD       Y7, Y9, Y9
-	VPMOVSXBD    32(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y2
-	PREFETCHT0   4288(R8)
-	PREFETCHT0   4352(R8)
-	PREFETCHT0   4416(R8)
-	VMOVDQU      608(R8), Y6
-	VMOVDQU      736(R8), Y7
-	VMOVDQU      96(R8), Y8
-	VPAND        Y0, Y8, Y9
-	VPSLLW       $0x04, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 16(DX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x04, Y7, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 32(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VMOVDQU      224(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPSLLW       $0x02, Y6, Y12
-	VPAND        Y1, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 20(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x02, Y7, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 36(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
-	VMOVDQU      352(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPAND        Y1, Y6, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 24(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPAND        Y1, Y7, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 40(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VMOVDQU      480(R8), Y8
-	VPAND        Y0, Y8, Y13
-	VPSRLW       $0x02, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y13, Y13
-	VPBROADCASTD 28(DX), Y6
-	VPMADDUBSW   Y6, Y13, Y6
-	VPADDW       Y6, Y12, Y12
-	VPMADDWD     constantsY<>+192(SB), Y12, Y12
-	VPADDD       Y12, Y10, Y10
-	VPSRLW       $0x04, Y8, Y6
-	VPAND        Y0, Y6, Y6
-	VPSRLW       $0x02, Y7, Y7
-	VPAND        Y1, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 44(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y11, Y11
-	VPMADDWD     constantsY<>+192(SB), Y11, Y11
-	VPADDD       Y11, Y9, Y9
-	VCVTPH2PS    16(BX), Y6
-	VPBROADCASTD 4(DX), Y7
-	VPADDD       Y7, Y10, Y10
-	VPMOVSXBD    8(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y7, Y10, Y3
-	VPBROADCASTD 8(DX), Y7
-	VPADDD       Y7, Y9, Y9
-	VPMOVSXBD    40(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y3
-	PREFETCHT0   4480(R8)
-	PREFETCHT0   4544(R8)
-	PREFETCHT0   4608(R8)
-	VMOVDQU      640(R8), Y6
-	VMOVDQU      768(R8), Y7
-	VMOVDQU      128(R8), Y8
-	VPAND        Y0, Y8, Y9
-	VPSLLW       $0x04, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 16(DX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x04, Y7, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 32(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VMOVDQU      256(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPSLLW       $0x02, Y6, Y12
-	VPAND        Y1, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 20(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x02, Y7, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 36(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
-	VMOVDQU      384(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPAND        Y1, Y6, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 24(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPAND        Y1, Y7, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 40(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VMOVDQU      512(R8), Y8
-	VPAND        Y0, Y8, Y13
-	VPSRLW       $0x02, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y13, Y13
-	VPBROADCASTD 28(DX), Y6
-	VPMADDUBSW   Y6, Y13, Y6
-	VPADDW       Y6, Y12, Y12
-	VPMADDWD     constantsY<>+192(SB), Y12, Y12
-	VPADDD       Y12, Y10, Y10
-	VPSRLW       $0x04, Y8, Y6
-	VPAND        Y0, Y6, Y6
-	VPSRLW       $0x02, Y7, Y7
-	VPAND        Y1, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 44(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y11, Y11
-	VPMADDWD     constantsY<>+192(SB), Y11, Y11
-	VPADDD       Y11, Y9, Y9
-	VCVTPH2PS    32(BX), Y6
-	VPBROADCASTD 4(DX), Y7
-	VPADDD       Y7, Y10, Y10
-	VPMOVSXBD    16(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y7, Y10, Y4
-	VPBROADCASTD 8(DX), Y7
-	VPADDD       Y7, Y9, Y9
-	VPMOVSXBD    48(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y4
-	PREFETCHT0   4672(R8)
-	PREFETCHT0   4736(R8)
-	PREFETCHT0   4800(R8)
-	PREFETCHT0   4864(R8)
-	VMOVDQU      672(R8), Y6
-	VMOVDQU      800(R8), Y7
-	VMOVDQU      160(R8), Y8
-	VPAND        Y0, Y8, Y9
-	VPSLLW       $0x04, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y9, Y9
-	VPBROADCASTD 16(DX), Y10
-	VPMADDUBSW   Y10, Y9, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x04, Y7, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 32(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VMOVDQU      288(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPSLLW       $0x02, Y6, Y12
-	VPAND        Y1, Y12, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 20(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPADDW       Y12, Y10, Y10
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPSLLW       $0x02, Y7, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 36(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y9, Y9
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
-	VMOVDQU      416(R8), Y8
-	VPAND        Y0, Y8, Y11
-	VPAND        Y1, Y6, Y12
-	VPOR         Y12, Y11, Y11
-	VPBROADCASTD 24(DX), Y12
-	VPMADDUBSW   Y12, Y11, Y12
-	VPSRLW       $0x04, Y8, Y8
-	VPAND        Y0, Y8, Y8
-	VPAND        Y1, Y7, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 40(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VMOVDQU      544(R8), Y8
-	VPAND        Y0, Y8, Y13
-	VPSRLW       $0x02, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y13, Y13
-	VPBROADCASTD 28(DX), Y6
-	VPMADDUBSW   Y6, Y13, Y6
-	VPADDW       Y6, Y12, Y12
-	VPMADDWD     constantsY<>+192(SB), Y12, Y12
-	VPADDD       Y12, Y10, Y10
-	VPSRLW       $0x04, Y8, Y6
-	VPAND        Y0, Y6, Y6
-	VPSRLW       $0x02, Y7, Y7
-	VPAND        Y1, Y7, Y7
-	VPOR         Y7, Y6, Y6
-	VPBROADCASTD 44(DX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPADDW       Y7, Y11, Y11
-	VPMADDWD     constantsY<>+192(SB), Y11, Y11
-	VPADDD       Y11, Y9, Y9
-	VCVTPH2PS    48(BX), Y6
-	VPBROADCASTD 4(DX), Y7
-	VPADDD       Y7, Y10, Y10
-	VPMOVSXBD    24(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y10, Y10
-	VFMADD231PS  Y7, Y10, Y5
-	VPBROADCASTD 8(DX), Y7
-	VPADDD       Y7, Y9, Y9
-	VPMOVSXBD    56(R8), Y8
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y6, Y8, Y8
-	VBROADCASTSS (DX), Y7
-	VMULPS       Y7, Y8, Y7
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y7, Y9, Y5
-	ADDQ         $0x30, DX
-	ADDQ         $+832, R8
-	DECQ         R9
-	JNE          block
-	MOVQ         R8, BX
-	DECQ         AX
-	JNE          super
-
-end:
-	TESTQ  DI, DI
-	JE     write
-	VADDPS (DI), Y2, Y2
-	VADDPS 32(DI), Y3, Y3
-	VADDPS 64(DI), Y4, Y4
-	VADDPS 96(DI), Y5, Y5
-
-write:
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
-	VMOVUPS Y4, 64(SI)
-	VMOVUPS Y5, 96(SI)
-	VZEROUPPER
-	RET
-
 // func UnpackQ3KY(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ3KY(SB), NOSPLIT, $0-32
@@ -17649,8 +15699,8 @@ TEXT ·UnpackQ3KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+416(SB), Y0
-	VBROADCASTSS constantsY<>+448(SB), Y1
+	VBROADCASTSS constantsY<>+384(SB), Y0
+	VBROADCASTSS constantsY<>+416(SB), Y1
 
 super:
 	LEAQ 64(DX), SI
@@ -17904,8 +15954,8 @@ TEXT ·RowQ3KY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+416(SB), Y0
-	VBROADCASTSS constantsY<>+448(SB), Y1
+	VBROADCASTSS constantsY<>+384(SB), Y0
+	VBROADCASTSS constantsY<>+416(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -17982,7 +16032,7 @@ block:
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
 	VCVTPH2PS    (BX), Y6
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPBROADCASTD 4(DX), Y7
 	VPADDD       Y7, Y9, Y9
 	VPMOVSXBD    (R8), Y8
@@ -17992,7 +16042,7 @@ block:
 	VMULPS       Y7, Y8, Y7
 	VCVTDQ2PS    Y9, Y9
 	VFMADD231PS  Y7, Y9, Y2
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPBROADCASTD 8(DX), Y7
 	VPADDD       Y7, Y10, Y10
 	VPMOVSXBD    32(R8), Y8
@@ -18067,7 +16117,7 @@ block:
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
 	VCVTPH2PS    16(BX), Y6
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPBROADCASTD 4(DX), Y7
 	VPADDD       Y7, Y9, Y9
 	VPMOVSXBD    8(R8), Y8
@@ -18077,7 +16127,7 @@ block:
 	VMULPS       Y7, Y8, Y7
 	VCVTDQ2PS    Y9, Y9
 	VFMADD231PS  Y7, Y9, Y3
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPBROADCASTD 8(DX), Y7
 	VPADDD       Y7, Y10, Y10
 	VPMOVSXBD    40(R8), Y8
@@ -18152,7 +16202,7 @@ block:
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
 	VCVTPH2PS    32(BX), Y6
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPBROADCASTD 4(DX), Y7
 	VPADDD       Y7, Y9, Y9
 	VPMOVSXBD    16(R8), Y8
@@ -18162,7 +16212,7 @@ block:
 	VMULPS       Y7, Y8, Y7
 	VCVTDQ2PS    Y9, Y9
 	VFMADD231PS  Y7, Y9, Y4
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPBROADCASTD 8(DX), Y7
 	VPADDD       Y7, Y10, Y10
 	VPMOVSXBD    48(R8), Y8
@@ -18237,7 +16287,7 @@ block:
 	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y10, Y10
 	VCVTPH2PS    48(BX), Y6
-	VPMADDWD     constantsY<>+192(SB), Y9, Y9
+	VPMADDWD     constantsY<>+224(SB), Y9, Y9
 	VPBROADCASTD 4(DX), Y7
 	VPADDD       Y7, Y9, Y9
 	VPMOVSXBD    24(R8), Y8
@@ -18247,7 +16297,7 @@ block:
 	VMULPS       Y7, Y8, Y7
 	VCVTDQ2PS    Y9, Y9
 	VFMADD231PS  Y7, Y9, Y5
-	VPMADDWD     constantsY<>+192(SB), Y10, Y10
+	VPMADDWD     constantsY<>+224(SB), Y10, Y10
 	VPBROADCASTD 8(DX), Y7
 	VPADDD       Y7, Y10, Y10
 	VPMOVSXBD    56(R8), Y8
@@ -18288,7 +16338,7 @@ TEXT ·UnpackQ2KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+416(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y0
 	VBROADCASTSS constantsY<>+288(SB), Y1
 
 super:
@@ -18507,7 +16557,7 @@ TEXT ·RowQ2KY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+416(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -18563,7 +16613,7 @@ block:
 	VCVTPH2PS    64(BX), Y6
 	VBROADCASTSS constantsY<>+288(SB), Y9
 	VXORPS       Y9, Y6, Y6
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPMOVZXBD    (R8), Y10
 	VPSRLD       $0x04, Y10, Y11
 	VPSLLD       $0x1c, Y10, Y10
@@ -18578,7 +16628,7 @@ block:
 	VFMADD231PS  Y9, Y7, Y1
 	VBROADCASTSS 4(DX), Y9
 	VFMADD231PS  Y9, Y11, Y1
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPMOVZXBD    32(R8), Y7
 	VPSRLD       $0x04, Y7, Y9
 	VPSLLD       $0x1c, Y7, Y7
@@ -18636,7 +16686,7 @@ block:
 	VCVTPH2PS    80(BX), Y6
 	VBROADCASTSS constantsY<>+288(SB), Y9
 	VXORPS       Y9, Y6, Y6
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPMOVZXBD    8(R8), Y10
 	VPSRLD       $0x04, Y10, Y11
 	VPSLLD       $0x1c, Y10, Y10
@@ -18651,7 +16701,7 @@ block:
 	VFMADD231PS  Y9, Y7, Y2
 	VBROADCASTSS 4(DX), Y9
 	VFMADD231PS  Y9, Y11, Y2
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPMOVZXBD    40(R8), Y7
 	VPSRLD       $0x04, Y7, Y9
 	VPSLLD       $0x1c, Y7, Y7
@@ -18709,7 +16759,7 @@ block:
 	VCVTPH2PS    96(BX), Y6
 	VBROADCASTSS constantsY<>+288(SB), Y9
 	VXORPS       Y9, Y6, Y6
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPMOVZXBD    16(R8), Y10
 	VPSRLD       $0x04, Y10, Y11
 	VPSLLD       $0x1c, Y10, Y10
@@ -18724,7 +16774,7 @@ block:
 	VFMADD231PS  Y9, Y7, Y3
 	VBROADCASTSS 4(DX), Y9
 	VFMADD231PS  Y9, Y11, Y3
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPMOVZXBD    48(R8), Y7
 	VPSRLD       $0x04, Y7, Y9
 	VPSLLD       $0x1c, Y7, Y7
@@ -18783,7 +16833,7 @@ block:
 	VCVTPH2PS    112(BX), Y6
 	VBROADCASTSS constantsY<>+288(SB), Y9
 	VXORPS       Y9, Y6, Y6
-	VPMADDWD     constantsY<>+192(SB), Y7, Y7
+	VPMADDWD     constantsY<>+224(SB), Y7, Y7
 	VPMOVZXBD    24(R8), Y10
 	VPSRLD       $0x04, Y10, Y11
 	VPSLLD       $0x1c, Y10, Y10
@@ -18798,7 +16848,7 @@ block:
 	VFMADD231PS  Y9, Y7, Y4
 	VBROADCASTSS 4(DX), Y9
 	VFMADD231PS  Y9, Y11, Y4
-	VPMADDWD     constantsY<>+192(SB), Y8, Y8
+	VPMADDWD     constantsY<>+224(SB), Y8, Y8
 	VPMOVZXBD    56(R8), Y7
 	VPSRLD       $0x04, Y7, Y9
 	VPSLLD       $0x1c, Y7, Y7
@@ -18854,7 +16904,7 @@ group:
 	MOVQ         n+0(FP), SI
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
-	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+256(SB), Y0
 	TESTQ        SI, SI
 	JE           end
 
@@ -18958,8 +17008,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS constantsY<>+160(SB), Y1
 	VBROADCASTSS constantsY<>+224(SB), Y1
-	VBROADCASTSS constantsY<>+192(SB), Y1
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -19098,8 +17148,8 @@ group:
 	MOVQ         n+0(FP), SI
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+384(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+448(SB), Y1
 	TESTQ        SI, SI
 	JE           end
 
@@ -19187,8 +17237,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+224(SB), Y1
-	VBROADCASTSS constantsY<>+192(SB), Y2
+	VBROADCASTSS constantsY<>+160(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -19304,8 +17354,8 @@ group:
 	MOVQ         n+0(FP), SI
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+384(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+448(SB), Y1
 	TESTQ        SI, SI
 	JE           end
 
@@ -19794,8 +17844,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+224(SB), Y1
-	VBROADCASTSS constantsY<>+192(SB), Y2
+	VBROADCASTSS constantsY<>+160(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -19835,7 +17885,7 @@ super:
 	VMOVDQU        Y5, 160(SP)
 	VPAND          Y1, Y3, Y5
 	VPSRLW         $0x02, Y4, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VMOVDQU        Y5, 64(SP)
 	VPAND          constantsY<>+512(SB), Y4, Y4
@@ -19843,7 +17893,7 @@ super:
 	VPSRLW         $0x04, Y3, Y3
 	VPAND          Y1, Y3, Y3
 	VPSRLW         $0x02, Y7, Y4
-	VPAND          constantsY<>+384(SB), Y4, Y4
+	VPAND          constantsY<>+448(SB), Y4, Y4
 	VPOR           Y4, Y3, Y3
 	VMOVDQU        Y3, 96(SP)
 	VPAND          constantsY<>+512(SB), Y7, Y3
@@ -20410,8 +18460,8 @@ group:
 	MOVQ         n+0(FP), SI
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
-	VBROADCASTSS constantsY<>+224(SB), Y0
-	VBROADCASTSS constantsY<>+384(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+448(SB), Y1
 	TESTQ        SI, SI
 	JE           end
 
@@ -21151,8 +19201,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+224(SB), Y1
-	VBROADCASTSS constantsY<>+192(SB), Y2
+	VBROADCASTSS constantsY<>+160(SB), Y1
+	VBROADCASTSS constantsY<>+224(SB), Y2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -21206,11 +19256,11 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21223,11 +19273,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21248,11 +19298,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21265,11 +19315,11 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21300,12 +19350,12 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21318,12 +19368,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21343,12 +19393,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21361,12 +19411,12 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21397,11 +19447,11 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21414,11 +19464,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21439,11 +19489,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21456,11 +19506,11 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21490,12 +19540,12 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21508,12 +19558,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21534,12 +19584,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21552,12 +19602,12 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21682,11 +19732,11 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21699,11 +19749,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21724,11 +19774,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21740,11 +19790,11 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21775,12 +19825,12 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21793,12 +19843,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21819,12 +19869,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21837,12 +19887,12 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21873,11 +19923,11 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21889,11 +19939,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21914,11 +19964,11 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21931,11 +19981,11 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -21966,12 +20016,12 @@ super:
 	VPBLENDD       $0xf0, Y7, Y6, Y6
 	VPAND          Y1, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
 	VPMADDUBSW     Y4, Y5, Y5
@@ -21984,12 +20034,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y8, Y8
 	VPAND          Y1, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPAND          constantsY<>+448(SB), Y8, Y8
 	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y6, Y6
@@ -22010,12 +20060,12 @@ super:
 	VPBLENDD       $0xf0, Y9, Y6, Y6
 	VPAND          Y1, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
 	VPSRLW         $0x04, Y5, Y5
 	VPAND          Y1, Y5, Y5
 	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPAND          constantsY<>+448(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
 	VPMADDUBSW     Y4, Y5, Y5
@@ -22028,12 +20078,12 @@ super:
 	VPBLENDD       $0xf0, Y11, Y10, Y10
 	VPAND          Y1, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+384(SB), Y12, Y12
+	VPAND          constantsY<>+448(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
 	VPSRLW         $0x04, Y6, Y6
 	VPAND          Y1, Y6, Y6
 	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+384(SB), Y10, Y10
+	VPAND          constantsY<>+448(SB), Y10, Y10
 	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
 	VPMADDUBSW     Y4, Y6, Y6
@@ -22361,38 +20411,38 @@ DATA constantsY<>+144(SB)/4, $0x3f800000
 DATA constantsY<>+148(SB)/4, $0x3f800000
 DATA constantsY<>+152(SB)/4, $0x3f800000
 DATA constantsY<>+156(SB)/4, $0x3f800000
-DATA constantsY<>+160(SB)/4, $0x80808080
-DATA constantsY<>+164(SB)/4, $0x80808080
-DATA constantsY<>+168(SB)/4, $0x80808080
-DATA constantsY<>+172(SB)/4, $0x80808080
-DATA constantsY<>+176(SB)/4, $0x80808080
-DATA constantsY<>+180(SB)/4, $0x80808080
-DATA constantsY<>+184(SB)/4, $0x80808080
-DATA constantsY<>+188(SB)/4, $0x80808080
-DATA constantsY<>+192(SB)/4, $0x00010001
-DATA constantsY<>+196(SB)/4, $0x00010001
-DATA constantsY<>+200(SB)/4, $0x00010001
-DATA constantsY<>+204(SB)/4, $0x00010001
-DATA constantsY<>+208(SB)/4, $0x00010001
-DATA constantsY<>+212(SB)/4, $0x00010001
-DATA constantsY<>+216(SB)/4, $0x00010001
-DATA constantsY<>+220(SB)/4, $0x00010001
-DATA constantsY<>+224(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+228(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+232(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+236(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+240(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+244(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+248(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+252(SB)/4, $0x0f0f0f0f
-DATA constantsY<>+256(SB)/4, $0x10101010
-DATA constantsY<>+260(SB)/4, $0x10101010
-DATA constantsY<>+264(SB)/4, $0x10101010
-DATA constantsY<>+268(SB)/4, $0x10101010
-DATA constantsY<>+272(SB)/4, $0x10101010
-DATA constantsY<>+276(SB)/4, $0x10101010
-DATA constantsY<>+280(SB)/4, $0x10101010
-DATA constantsY<>+284(SB)/4, $0x10101010
+DATA constantsY<>+160(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+164(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+168(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+172(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+176(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+180(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+184(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+188(SB)/4, $0x0f0f0f0f
+DATA constantsY<>+192(SB)/4, $0x10101010
+DATA constantsY<>+196(SB)/4, $0x10101010
+DATA constantsY<>+200(SB)/4, $0x10101010
+DATA constantsY<>+204(SB)/4, $0x10101010
+DATA constantsY<>+208(SB)/4, $0x10101010
+DATA constantsY<>+212(SB)/4, $0x10101010
+DATA constantsY<>+216(SB)/4, $0x10101010
+DATA constantsY<>+220(SB)/4, $0x10101010
+DATA constantsY<>+224(SB)/4, $0x00010001
+DATA constantsY<>+228(SB)/4, $0x00010001
+DATA constantsY<>+232(SB)/4, $0x00010001
+DATA constantsY<>+236(SB)/4, $0x00010001
+DATA constantsY<>+240(SB)/4, $0x00010001
+DATA constantsY<>+244(SB)/4, $0x00010001
+DATA constantsY<>+248(SB)/4, $0x00010001
+DATA constantsY<>+252(SB)/4, $0x00010001
+DATA constantsY<>+256(SB)/4, $0x80808080
+DATA constantsY<>+260(SB)/4, $0x80808080
+DATA constantsY<>+264(SB)/4, $0x80808080
+DATA constantsY<>+268(SB)/4, $0x80808080
+DATA constantsY<>+272(SB)/4, $0x80808080
+DATA constantsY<>+276(SB)/4, $0x80808080
+DATA constantsY<>+280(SB)/4, $0x80808080
+DATA constantsY<>+284(SB)/4, $0x80808080
 DATA constantsY<>+288(SB)/4, $0x80000000
 DATA constantsY<>+292(SB)/4, $0x80000000
 DATA constantsY<>+296(SB)/4, $0x80000000
@@ -22417,30 +20467,30 @@ DATA constantsY<>+368(SB)/4, $0x0000000f
 DATA constantsY<>+372(SB)/4, $0x0000000f
 DATA constantsY<>+376(SB)/4, $0x0000000f
 DATA constantsY<>+380(SB)/4, $0x0000000f
-DATA constantsY<>+384(SB)/4, $0x30303030
-DATA constantsY<>+388(SB)/4, $0x30303030
-DATA constantsY<>+392(SB)/4, $0x30303030
-DATA constantsY<>+396(SB)/4, $0x30303030
-DATA constantsY<>+400(SB)/4, $0x30303030
-DATA constantsY<>+404(SB)/4, $0x30303030
-DATA constantsY<>+408(SB)/4, $0x30303030
-DATA constantsY<>+412(SB)/4, $0x30303030
-DATA constantsY<>+416(SB)/4, $0x03030303
-DATA constantsY<>+420(SB)/4, $0x03030303
-DATA constantsY<>+424(SB)/4, $0x03030303
-DATA constantsY<>+428(SB)/4, $0x03030303
-DATA constantsY<>+432(SB)/4, $0x03030303
-DATA constantsY<>+436(SB)/4, $0x03030303
-DATA constantsY<>+440(SB)/4, $0x03030303
-DATA constantsY<>+444(SB)/4, $0x03030303
-DATA constantsY<>+448(SB)/4, $0x04040404
-DATA constantsY<>+452(SB)/4, $0x04040404
-DATA constantsY<>+456(SB)/4, $0x04040404
-DATA constantsY<>+460(SB)/4, $0x04040404
-DATA constantsY<>+464(SB)/4, $0x04040404
-DATA constantsY<>+468(SB)/4, $0x04040404
-DATA constantsY<>+472(SB)/4, $0x04040404
-DATA constantsY<>+476(SB)/4, $0x04040404
+DATA constantsY<>+384(SB)/4, $0x03030303
+DATA constantsY<>+388(SB)/4, $0x03030303
+DATA constantsY<>+392(SB)/4, $0x03030303
+DATA constantsY<>+396(SB)/4, $0x03030303
+DATA constantsY<>+400(SB)/4, $0x03030303
+DATA constantsY<>+404(SB)/4, $0x03030303
+DATA constantsY<>+408(SB)/4, $0x03030303
+DATA constantsY<>+412(SB)/4, $0x03030303
+DATA constantsY<>+416(SB)/4, $0x04040404
+DATA constantsY<>+420(SB)/4, $0x04040404
+DATA constantsY<>+424(SB)/4, $0x04040404
+DATA constantsY<>+428(SB)/4, $0x04040404
+DATA constantsY<>+432(SB)/4, $0x04040404
+DATA constantsY<>+436(SB)/4, $0x04040404
+DATA constantsY<>+440(SB)/4, $0x04040404
+DATA constantsY<>+444(SB)/4, $0x04040404
+DATA constantsY<>+448(SB)/4, $0x30303030
+DATA constantsY<>+452(SB)/4, $0x30303030
+DATA constantsY<>+456(SB)/4, $0x30303030
+DATA constantsY<>+460(SB)/4, $0x30303030
+DATA constantsY<>+464(SB)/4, $0x30303030
+DATA constantsY<>+468(SB)/4, $0x30303030
+DATA constantsY<>+472(SB)/4, $0x30303030
+DATA constantsY<>+476(SB)/4, $0x30303030
 DATA constantsY<>+480(SB)/4, $0x0000ffff
 DATA constantsY<>+484(SB)/4, $0x0000ffff
 DATA constantsY<>+488(SB)/4, $0x0000ffff

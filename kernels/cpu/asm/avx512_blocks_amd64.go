@@ -144,26 +144,6 @@ func BlocksLeastHalves5Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, 
 //go:noescape
 func BlocksLeastHalves6Z(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
 
-// UnpackQ8_0Z is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ8_0Z(n int, per int, w *byte, dst *byte)
-
-// RowQ8_0Z is the Row of that coding.
-//
-//go:noescape
-func RowQ8_0Z(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
-// UnpackQ4_0Z is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ4_0Z(n int, per int, w *byte, dst *byte)
-
-// RowQ4_0Z is the Row of that coding.
-//
-//go:noescape
-func RowQ4_0Z(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
 // UnpackQ5_0Z is the Unpack of that coding.
 //
 //go:noescape
@@ -214,16 +194,6 @@ func UnpackQ4GZ(n int, per int, w *byte, dst *byte)
 //go:noescape
 func RowQ4GZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
-// UnpackQ4KZ is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ4KZ(n int, per int, w *byte, dst *byte)
-
-// RowQ4KZ is the Row of that coding.
-//
-//go:noescape
-func RowQ4KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
 // UnpackQ5KZ is the Unpack of that coding.
 //
 //go:noescape
@@ -233,16 +203,6 @@ func UnpackQ5KZ(n int, per int, w *byte, dst *byte)
 //
 //go:noescape
 func RowQ5KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
-// UnpackQ6KZ is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ6KZ(n int, per int, w *byte, dst *byte)
-
-// RowQ6KZ is the Row of that coding.
-//
-//go:noescape
-func RowQ6KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ3KZ is the Unpack of that coding.
 //

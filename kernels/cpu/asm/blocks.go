@@ -4,14 +4,14 @@ package asm
 // in blocks of 32, so that the product of two blocks is one of whole numbers,
 // which is exact.
 //
-// Weights lie in panels of 32 columns: for each super-block of inputs a head,
+// Weights of the codings that most files have lie in rows, as package quant has them. Those of
+// the others lie in panels of 32 columns: for each super-block of inputs a head,
 // then the bodies of its blocks of 32. A head is 32 scales, f16, and 32 more
 // where Scales says so, and what that has for each block. A body is the scales of the block in whole numbers,
-// where Scales says so, and then the codes in planes of 4, 2 and 1 bits, or
-// bytes. All planes hold four inputs of a column, then those of the next: a
+// where Scales says so, and then the codes in planes of 4, 2 and 1 bits. All planes
+// hold four inputs of a column, then those of the next: a
 // group, g of 0 to 7, is four inputs of 32 columns, 128 bytes.
 //
-//	bytes       [8][32][4]: groups 0 to 7
 //	4 bits      [4][32][4]: of group g the low bits, of group g+4 the high ones
 //	2 bits      [2][32][4]: of group 4p+r bits 2r and 2r+1 of plane p
 //	1 bit       [32][4]: of group g bit g
@@ -20,26 +20,29 @@ const (
 	BlockX = 16 + Block // bytes of a block of a row of activations
 )
 
-// Coding is a way in which weights are coded in a panel.
+// Coding is a way in which weights are coded.
 type Coding int
 
 // The codings: those of package quant by their names, and groups with a scale
 // and a zero.
 const (
-	Q8_0 Coding = iota
+	Q8_0 Coding = iota // in rows
 	Q4_0
-	Q5_0
+	Q4K
+	Q6K
+	Q5_0 // in panels, as are those that follow
 	IQ4NL
 	Q4_1
 	Q5_1
 	Q4G
-	Q4K
 	Q5K
-	Q6K
 	Q3K
 	Q2K
 	Codings // their number
 )
+
+// InRows reports whether weights are read in rows.
+func (c Coding) InRows() bool { return c < Q5_0 }
 
 // Scales says what scales there are.
 type Scales int
@@ -65,9 +68,9 @@ type Packing struct {
 // whole numbers and 128 more.
 func PackingOf(c Coding) Packing {
 	return [Codings]Packing{
-		Q8_0: {8, Plain, 7}, Q4_0: {4, Plain, 3}, Q5_0: {5, Plain, 4}, IQ4NL: {4, Plain, 7},
-		Q4_1: {4, Least, 0}, Q5_1: {5, Least, 0}, Q4G: {4, Zero, 0},
-		Q4K: {4, Small, 0}, Q5K: {5, Small, 0}, Q6K: {6, Halves, 5}, Q3K: {3, Halves, 2}, Q2K: {2, LeastOf, 0},
+		Q8_0: {8, Plain, 7}, Q4_0: {4, Plain, 3}, Q4K: {4, Small, 0}, Q6K: {6, Halves, 5},
+		Q5_0: {5, Plain, 4}, IQ4NL: {4, Plain, 7}, Q4_1: {4, Least, 0}, Q5_1: {5, Least, 0}, Q4G: {4, Zero, 0},
+		Q5K: {5, Small, 0}, Q3K: {3, Halves, 2}, Q2K: {2, LeastOf, 0},
 	}[c]
 }
 

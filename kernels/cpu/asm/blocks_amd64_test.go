@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"pipe.dev/kernels/quant"
 )
 
 // quickest times f, whose runs are so short that few are disturbed, and returns the
@@ -23,7 +25,7 @@ func quickest(b *testing.B, f func()) float64 {
 }
 
 // What products with quantised weights are made of, in the first-level cache:
-// tiles, unpacking, one row over packed weights, quantising activations.
+// tiles, unpacking, one row over weights, quantising activations.
 func BenchmarkBlocked(b *testing.B) {
 	const n = 16 // blocks
 	x, y, bytes, floats := make([]byte, 64*n*BlockX), make([]float32, 64*Panel), make([]byte, n*2048), make([]float32, n*Block)
@@ -45,46 +47,103 @@ func BenchmarkBlocked(b *testing.B) {
 			})
 		}
 		for c := range Codings {
+			if c.InRows() {
+				benchRows(b, fmt.Sprintf("%s/%d", name, c), k, c, x, y, bytes)
+				continue
+			}
 			p, per := PackingOf(c), 8
 			if p.Scales < Zero {
 				per = 1
 			}
 			w := make([]byte, n/per*p.Head(per)+n*p.Body())
-			b.Run(fmt.Sprintf("%s/unpack/%d", name, c), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%d/unpack", name, c), func(b *testing.B) {
 				s := quickest(b, func() { k.Unpack[c](n/per, per, &w[0], &bytes[0]) })
 				b.ReportMetric(s*1e9/n, "ns/block")
 			})
-			benchRows(b, fmt.Sprintf("%s/rows/%d", name, c), k, c, per, x, y, bytes)
 			if k.Row[c] == nil {
 				continue
 			}
-			b.Run(fmt.Sprintf("%s/row/%d", name, c), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%s/%d/row", name, c), func(b *testing.B) {
 				s := quickest(b, func() { k.Row[c](n/per, per, &x[0], &w[0], &y[0], nil) })
 				b.ReportMetric(s*1e9/n, "ns/block")
-				b.ReportMetric(float64(n/per*(p.Head(per)+per*p.Body()))/s/1e9, "GB/s")
+				b.ReportMetric(float64(len(w))/s/1e9, "GB/s")
 			})
 		}
 	}
 }
 
 // benchRows times what reads a panel of rows, of 16 blocks each.
-func benchRows(b *testing.B, name string, k Kernels, c Coding, per int, x []byte, y []float32, bytes []byte) {
-	if k.UnpackRows[c] == nil {
-		return
-	}
+func benchRows(b *testing.B, name string, k Kernels, c Coding, x []byte, y []float32, bytes []byte) {
 	const n = 16
-	size := map[Coding]int{Q8_0: 34, Q4_0: 18, Q4K: 144, Q6K: 210}[c]
-	stride := n / per * size
+	f := formatOf(b, c)
+	supers := n * Block / f.Block
+	stride := supers * f.Bytes
 	w := make([]byte, Panel*stride)
 	b.Run(name+"/unpack", func(b *testing.B) {
-		s := quickest(b, func() { k.UnpackRows[c](n/per, &w[0], stride, &bytes[0]) })
+		s := quickest(b, func() { k.UnpackRows[c](supers, &w[0], stride, &bytes[0]) })
 		b.ReportMetric(s*1e9/n, "ns/block")
 	})
+	if k.RowTimesRows[c] == nil {
+		return
+	}
 	b.Run(name+"/row", func(b *testing.B) {
-		s := quickest(b, func() { k.RowTimesRows[c](n/per, &x[0], &w[0], stride, &y[0], nil) })
+		s := quickest(b, func() { k.RowTimesRows[c](supers, &x[0], &w[0], stride, &y[0], nil) })
 		b.ReportMetric(s*1e9/n, "ns/block")
 		b.ReportMetric(float64(len(w))/s/1e9, "GB/s")
 	})
+}
+
+// formatOf is the format of a coding in rows.
+func formatOf(t testing.TB, c Coding) quant.Format {
+	f, err := quant.Lookup(map[Coding]string{Q8_0: "q8_0", Q4_0: "q4_0", Q4K: "q4_k", Q6K: "q6_k"}[c])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// Rows of blocks become bytes, and a row of activations is multiplied by them, as the Go loops say.
+func TestRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	generic := Generic()
+	for name, k := range tiers(t) {
+		for c := range Q5_0 {
+			f, p := formatOf(t, c), PackingOf(c)
+			for _, n := range []int{0, 1, 3} {
+				what, blocks, size := fmt.Sprintf("%s: %d of %s", name, n, f.Name), n*f.Block/Block, p.Kind().Unpacked()
+				w := append(blocksOf(r, f, n), 0)
+				got, want := make([]byte, blocks*size+1), make([]byte, blocks*size+1)
+				k.UnpackRows[c](n, &w[0], n*f.Bytes, &got[0])
+				generic.UnpackRows[c](n, &w[0], n*f.Bytes, &want[0])
+				if i := differ(got, want); i >= 0 {
+					t.Fatalf("%s: byte %d of a block of %d is %d, want %d", what, i%size, size, got[i], want[i])
+				}
+				if k.RowTimesRows[c] == nil {
+					continue
+				}
+				x, row, bias := random(r, n*f.Block+1), make([]byte, blocks*BlockX+1), random(r, Panel)
+				generic.Quantise[p.Kind()](blocks, &x[0], &row[0], p.Shift)
+				y, sums := make([]float32, Panel), make([]float32, Panel)
+				for _, from := range []*float32{nil, &bias[0]} {
+					k.RowTimesRows[c](n, &row[0], &w[0], n*f.Bytes, &y[0], from)
+					generic.Blocks[p.Kind()][1](blocks, &row[0], 0, &want[0], &sums[0], Panel, from, 0)
+					sameBits(t, what, y, sums)
+				}
+			}
+		}
+	}
+}
+
+// blocksOf makes Panel rows of n blocks of a format, of random bits but for numbers of f16, which are finite.
+func blocksOf(r *rand.Rand, f quant.Format, n int) []byte {
+	w := make([]byte, Panel*n*f.Bytes)
+	for i := range w {
+		w[i] = byte(r.Uint32())
+		if at := i % f.Bytes; at == 209 || f.Bytes < 210 && (at == 1 || at == 3) {
+			w[i] &= 0xa7
+		}
+	}
+	return w
 }
 
 // What packed weights become, and blocks of activations, is what the Go loops make
@@ -93,7 +152,7 @@ func TestUnpack(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
 	generic := Generic()
 	for name, k := range tiers(t) {
-		for c := range Codings {
+		for c := Q5_0; c < Codings; c++ {
 			p, n, per := PackingOf(c), 3, 8
 			if p.Scales < Zero {
 				per = 1

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"pipe.dev/kernels/half"
+	"pipe.dev/kernels/quant"
 )
 
 // Codes gives the code of input k and column j from a body's planes.
@@ -19,16 +20,12 @@ func (p Packing) Codes(planes []byte, k, j int) int {
 		return int(planes[g/per*128+at] >> (g % per * bits) & (1<<bits - 1))
 	}
 	switch p.Bits {
-	case 8:
-		return int(planes[g*128+at])
-	case 4, 2:
-		return low(p.Bits)
 	case 3:
 		return low(2) | int(planes[256+at]>>g&1)<<2
 	case 5:
 		return low(4) | int(planes[512+at]>>g&1)<<4
 	}
-	return low(4) | int(planes[512+g/4*128+at]>>(g%4*2)&3)<<4 // 6
+	return low(p.Bits)
 }
 
 // levels are the codes of IQ4NL plus 128.
@@ -95,6 +92,47 @@ func (p Packing) scale(f16 func(i int) float32, whole []byte, h, j int) (scale, 
 		return d * float32(s&15), -float32(f16(1) * float32(s>>4))
 	}
 	return d, 0
+}
+
+// unpackRows reads what package quant says of blocks.
+func unpackRows(c Coding) UnpackRows {
+	p := PackingOf(c)
+	f, err := quant.Lookup([...]string{Q8_0: "q8_0", Q4_0: "q4_0", Q4K: "q4_k", Q6K: "q6_k"}[c])
+	if err != nil {
+		panic(err) // there are these formats
+	}
+	return func(n int, w *byte, stride int, dst *byte) {
+		per, size := f.Block/Block, p.Kind().Unpacked()
+		for s := range n {
+			for j := range Panel {
+				block := unsafe.Slice(at(w, j*stride+s*f.Bytes), f.Bytes)
+				parts := f.Parts(block)
+				for b := range per {
+					codes := f.Codes(block, b)
+					p.put(unsafe.Slice(at(dst, (s*per+b)*size), size), j, b, &parts, &codes)
+				}
+			}
+		}
+	}
+}
+
+// put writes block b of row j of Panel.
+func (p Packing) put(dst []byte, j, b int, parts *quant.Parts, codes *[8]uint32) {
+	le, halves := binary.LittleEndian, p.Kind().Halves()
+	float := func(i int, v float32) { le.PutUint32(dst[4*(i*Panel+j):], math.Float32bits(v)) }
+	for h := range halves {
+		d, i := half.F16ToF32(parts.D), b*halves+h // of the scales
+		if p.Scales != Plain {
+			d *= float32(parts.Scale[i])
+		}
+		float(h, d)
+		if p.Scales == Small {
+			float(halves+h, -float32(half.F16ToF32(parts.M)*float32(parts.Least[i])))
+		}
+	}
+	for g, v := range codes {
+		le.PutUint32(dst[len(dst)-Block*Panel+4*(g*Panel+j):], v)
+	}
 }
 
 func quantise(kind Kind) Quantise {

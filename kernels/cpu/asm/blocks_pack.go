@@ -9,11 +9,6 @@ func (p Packing) Put(planes []byte, j int, c *[8]uint32) {
 	put := func(offset int, v uint32) { le.PutUint32(planes[offset+4*j:], v) }
 	const ones = 0x01010101
 	switch p.Bits {
-	case 8:
-		for g, v := range c {
-			put(128*g, v)
-		}
-		return
 	case 2, 3:
 		for q := range 2 {
 			g := c[4*q : 4*q+4]
@@ -29,11 +24,6 @@ func (p Packing) Put(planes []byte, j int, c *[8]uint32) {
 		put(256, bitOf(c, 2))
 	case 5:
 		put(512, bitOf(c, 4))
-	case 6:
-		for q := range 2 {
-			g := c[4*q : 4*q+4]
-			put(512+128*q, g[0]>>4&(3*ones)|g[1]>>4&(3*ones)<<2|g[2]>>4&(3*ones)<<4|g[3]>>4&(3*ones)<<6)
-		}
 	}
 }
 

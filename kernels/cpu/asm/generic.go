@@ -26,7 +26,11 @@ func Generic() Kernels {
 	k.UnpackNF4 = unpackNF4
 	k.Prefetch = func(*byte, int) {}
 	for c := range Codings {
-		k.Unpack[c] = unpack(c)
+		if c.InRows() {
+			k.UnpackRows[c] = unpackRows(c)
+		} else {
+			k.Unpack[c] = unpack(c)
+		}
 	}
 	for s := range k.Gemv {
 		st := Storage(s)

@@ -53,7 +53,7 @@ func (s isa) quantised() {
 		s.unpack(c)
 		s.rowOf(c)
 	}
-	for _, c := range rowCodings() {
+	for _, c := range rowCodings {
 		s.unpackRows(c)
 		s.rowTimesRows(c)
 	}

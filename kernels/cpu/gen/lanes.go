@@ -119,6 +119,44 @@ func (s isa) abs(x VecVirtual) VecVirtual { return s.and(x, s.bits(0x7fffffff)) 
 // withSign is x with the sign of y; x has none.
 func (s isa) withSign(x, y VecVirtual) VecVirtual { return s.or(x, s.and(y, s.bits(0x80000000))) }
 
+func (s isa) masked(a Op, b, dst VecVirtual) {
+	if s.bytes == 64 {
+		VPANDD(a, b, dst)
+	} else {
+		VPAND(a, b, dst)
+	}
+}
+
+func (s isa) move(m Mem, dst VecVirtual) {
+	if s.bytes == 64 {
+		VMOVDQU32(m, dst)
+	} else {
+		VMOVDQU(m, dst)
+	}
+}
+
+func (s isa) put(v VecVirtual, m Mem) {
+	if s.bytes == 64 {
+		VMOVDQU32(v, m)
+	} else {
+		VMOVDQU(v, m)
+	}
+}
+
+// moved gives the bits of v shifted to the right by n, or to the left.
+func (s isa) moved(v VecVirtual, n int) VecVirtual {
+	if n == 0 {
+		return v
+	}
+	out := s.reg()
+	if n > 0 {
+		VPSRLW(Imm(uint64(n)), v, out)
+	} else {
+		VPSLLW(Imm(uint64(-n)), v, out)
+	}
+	return out
+}
+
 // Comparisons that are false for NaN, except unordered.
 const (
 	equal     = 0x00

@@ -16,14 +16,9 @@ type rowCoding struct {
 }
 
 // rowCodings are those that most files have.
-func rowCodings() (list []rowCoding) {
-	sizes := map[string][2]int{"Q8_0": {34, 1}, "Q4_0": {18, 1}, "Q4K": {144, 8}, "Q6K": {210, 8}}
-	for _, c := range codings {
-		if size, ok := sizes[c.name]; ok {
-			list = append(list, rowCoding{c, size[0], size[1]})
-		}
-	}
-	return list
+var rowCodings = []rowCoding{
+	{coding{"Q8_0", 8, plain, kinds[0], false}, 34, 1}, {coding{"Q4_0", 4, plain, kinds[1], false}, 18, 1},
+	{coding{"Q4K", 4, small, kinds[3], false}, 144, 8}, {coding{"Q6K", 6, halves, kinds[2], false}, 210, 8},
 }
 
 // fileRows reads blocks of neighbouring rows, which lie stride bytes apart.

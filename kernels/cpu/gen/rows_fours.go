@@ -31,13 +31,12 @@ func (a *rowSums) fours() {
 }
 
 // first is what a sum begins with: the part of the offset of codes, or nothing, as
-// also the second half of a sum that has one scale.
+// also the second half of a sum that has one scale. (Clearing a register would read it, to avo.)
 func (a *rowSums) first(at place) VecVirtual {
-	v := a.reg()
 	if a.kind.least || at.h >= a.kind.halves {
-		a.zero(v)
-	} else {
-		VPBROADCASTD(a.activations(at.b, 4+4*at.h), v)
+		return a.copyOf(a.none)
 	}
+	v := a.reg()
+	VPBROADCASTD(a.activations(at.b, 4+4*at.h), v)
 	return v
 }

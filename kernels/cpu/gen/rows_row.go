@@ -21,6 +21,9 @@ func (s isa) rowTimesRows(c rowCoding) {
 		sums = rowSums{fileRows: r, x: x, ahead: ahead, acc: s.reg()}
 		s.zero(sums.acc)
 		if s.bytes == 64 {
+			sums.none = s.copyOf(sums.acc)
+		}
+		if s.bytes == 64 {
 			r.hold(c.bitMasks()...)
 		} else {
 			r.hold(0x0f0f0f0f, 0x00010001)
@@ -53,7 +56,8 @@ type rowSums struct {
 	*fileRows
 	x, ahead Register
 	acc      VecVirtual
-	asked    int // times that ask was called for a super-block
+	none     VecVirtual // zeros, of AVX-512
+	asked    int        // times that ask was called for a super-block
 }
 
 // ask asks for a share of as much as a super-block of all rows takes, where what

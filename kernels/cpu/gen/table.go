@@ -82,20 +82,24 @@ func (s isa) blocksTable() string {
 		b.WriteString("},\n")
 	}
 	b.WriteString("\t\t},\n")
-	for _, f := range []string{"Unpack", "Row"} {
+	list := func(f string, names []string) {
 		fmt.Fprintf(&b, "\t\t%s: [Codings]%s{\n", f, f)
-		for _, c := range codings {
-			fmt.Fprintf(&b, "\t\t\t%s: %s%s%s,\n", c.name, f, c.name, s.suffix)
+		for _, c := range names {
+			fmt.Fprintf(&b, "\t\t\t%s: %s%s%s,\n", c, f, c, s.suffix)
 		}
 		b.WriteString("\t\t},\n")
 	}
-	for _, f := range []string{"UnpackRows", "RowTimesRows"} {
-		fmt.Fprintf(&b, "\t\t%s: [Codings]%s{\n", f, f)
-		for _, c := range rowCodings() {
-			fmt.Fprintf(&b, "\t\t\t%s: %s%s%s,\n", c.name, f, c.name, s.suffix)
-		}
-		b.WriteString("\t\t},\n")
+	var inPanels, inRows []string
+	for _, c := range codings {
+		inPanels = append(inPanels, c.name)
 	}
+	for _, c := range rowCodings {
+		inRows = append(inRows, c.name)
+	}
+	list("Unpack", inPanels)
+	list("Row", inPanels)
+	list("UnpackRows", inRows)
+	list("RowTimesRows", inRows)
 	b.WriteString("\t}\n}\n")
 	return b.String()
 }

@@ -18,7 +18,7 @@ const (
 	leastOf
 )
 
-// coding is asm.Coding with its packing.
+// coding is asm.Coding.
 type coding struct {
 	name   string
 	width  int
@@ -27,11 +27,11 @@ type coding struct {
 	levels bool
 }
 
+// codings are those in panels.
 var codings = []coding{
-	{"Q8_0", 8, plain, kinds[0], false}, {"Q4_0", 4, plain, kinds[1], false}, {"Q5_0", 5, plain, kinds[1], false},
-	{"IQ4NL", 4, plain, kinds[0], true}, {"Q4_1", 4, least, kinds[3], false}, {"Q5_1", 5, least, kinds[3], false},
-	{"Q4G", 4, zero, kinds[3], false}, {"Q4K", 4, small, kinds[3], false}, {"Q5K", 5, small, kinds[3], false},
-	{"Q6K", 6, halves, kinds[2], false}, {"Q3K", 3, halves, kinds[2], false}, {"Q2K", 2, leastOf, kinds[4], false},
+	{"Q5_0", 5, plain, kinds[1], false}, {"IQ4NL", 4, plain, kinds[0], true}, {"Q4_1", 4, least, kinds[3], false},
+	{"Q5_1", 5, least, kinds[3], false}, {"Q4G", 4, zero, kinds[3], false}, {"Q5K", 5, small, kinds[3], false},
+	{"Q3K", 3, halves, kinds[2], false}, {"Q2K", 2, leastOf, kinds[4], false},
 }
 
 // smallBytes is asm.SmallBytes.
@@ -68,7 +68,7 @@ func (s isa) reader(c coding, head, body Register) *reader {
 	r := &reader{isa: s, coding: c, head: head, body: body, masks: map[uint32]VecVirtual{}}
 	add := func(m uint32) { r.masks[m] = s.all(s.bits(m)) }
 	switch c.width {
-	case 4, 5, 6:
+	case 4, 5:
 		add(0x0f0f0f0f)
 	case 2, 3:
 		add(0x03030303)
@@ -76,8 +76,6 @@ func (s isa) reader(c coding, head, body Register) *reader {
 	switch c.width {
 	case 5:
 		add(0x10101010)
-	case 6:
-		add(0x30303030)
 	case 3:
 		add(0x04040404)
 	}
@@ -99,44 +97,6 @@ func (s isa) writeLevels() {
 	for i, v := range []byte{1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241} {
 		DATA(i, U8(v))
 	}
-}
-
-func (s isa) masked(a Op, b, dst VecVirtual) {
-	if s.bytes == 64 {
-		VPANDD(a, b, dst)
-	} else {
-		VPAND(a, b, dst)
-	}
-}
-
-func (s isa) move(m Mem, dst VecVirtual) {
-	if s.bytes == 64 {
-		VMOVDQU32(m, dst)
-	} else {
-		VMOVDQU(m, dst)
-	}
-}
-
-func (s isa) put(v VecVirtual, m Mem) {
-	if s.bytes == 64 {
-		VMOVDQU32(v, m)
-	} else {
-		VMOVDQU(v, m)
-	}
-}
-
-// moved gives the bits of v shifted to the right by n, or to the left.
-func (s isa) moved(v VecVirtual, n int) VecVirtual {
-	if n == 0 {
-		return v
-	}
-	out := s.reg()
-	if n > 0 {
-		VPSRLW(Imm(uint64(n)), v, out)
-	} else {
-		VPSLLW(Imm(uint64(-n)), v, out)
-	}
-	return out
 }
 
 // with puts the bits of mask, of plane shifted by n, beside those of v.
@@ -164,16 +124,11 @@ func (r *reader) at(offset, j int) Mem {
 
 // codes calls f with the codes of every group, for vector j of columns.
 func (r *reader) codes(j int, f func(g int, v VecVirtual)) {
-	switch r.width {
-	case 8:
-		for g := range 8 {
-			f(g, r.plane(128*g, j))
-		}
-	case 2, 3:
+	if r.width < 4 {
 		r.pairs(j, f)
-	default:
-		r.nibbles(j, f)
+		return
 	}
+	r.nibbles(j, f)
 }
 
 // pairs reads planes of two bits, and a third bit.
@@ -195,116 +150,26 @@ func (r *reader) pairs(j int, f func(g int, v VecVirtual)) {
 	}
 }
 
-// nibbles reads planes of four bits, and a fifth and sixth bit.
+// nibbles reads planes of four bits, and a fifth bit.
 func (r *reader) nibbles(j int, f func(g int, v VecVirtual)) {
-	var upper []VecVirtual
-	for p := range r.width - 4 {
-		upper = append(upper, r.plane(512+128*p, j))
+	var fifth VecVirtual
+	if r.width == 5 {
+		fifth = r.plane(512, j)
 	}
 	for k := range 4 {
 		four := r.plane(128*k, j)
 		for half := range 2 {
 			g, v := k+4*half, r.reg()
 			r.masked(r.masks[0x0f0f0f0f], r.moved(four, 4*half), v)
-			switch {
-			case r.coding.levels:
+			if r.coding.levels {
 				VPSHUFB(v, r.values, v)
-			case r.width == 5:
-				r.with(v, upper[0], g-4, 0x10101010)
-			case r.width == 6:
-				r.with(v, upper[half], 2*k-4, 0x30303030)
+			}
+			if r.width == 5 {
+				r.with(v, fifth, g-4, 0x10101010)
 			}
 			f(g, v)
 		}
 	}
-}
-
-// number is vector j of number i of the head.
-func (r *reader) number(i, j int) VecVirtual {
-	v := r.reg()
-	VCVTPH2PS(Mem{Base: r.head, Disp: 2*panel*i + 2*r.lanes()*j}, v)
-	return v
-}
-
-func (r *reader) negate(v VecVirtual) { VXORPS(r.sign(), v, v) }
-
-// sign is a register with the signs; AVX2 has none to keep it in.
-func (r *reader) sign() VecVirtual {
-	if r.bytes == 32 {
-		return r.all(r.isa.bits(1 << 31))
-	}
-	if _, ok := r.masks[1<<31]; !ok {
-		r.masks[1<<31] = r.all(r.isa.bits(1 << 31))
-	}
-	return r.masks[1<<31]
-}
-
-// inner gives the numbers of the head as scale takes them: the first, and the
-// second or what code 0 stands for.
-func (r *reader) inner(j int) (d, m VecVirtual) {
-	d = r.number(0, j)
-	switch r.scales {
-	case plain, halves:
-		return d, nil
-	case zero:
-		m = r.number(1, j)
-		VMULPS(m, d, m)
-		r.negate(m)
-		return d, m
-	case least:
-		return d, r.number(1, j)
-	}
-	m = r.number(1, j)
-	r.negate(m)
-	return d, m
-}
-
-// scale gives the scale of half h of a block, and the weight of code 0.
-func (r *reader) scale(h, j int, d, m VecVirtual) (scale, low VecVirtual) {
-	whole := func(row int, signed bool) VecVirtual {
-		v, from := r.reg(), Mem{Base: r.body, Disp: panel*row + r.lanes()*j}
-		if signed {
-			VPMOVSXBD(from, v)
-		} else {
-			VPMOVZXBD(from, v)
-		}
-		return v
-	}
-	times := func(v, x VecVirtual) VecVirtual {
-		VCVTDQ2PS(v, v)
-		VMULPS(x, v, v)
-		return v
-	}
-	switch r.scales {
-	case small:
-		low, high, s, t := r.reg(), r.reg(), r.reg(), r.reg()
-		VPMOVZXBD(Mem{Base: r.small, Disp: r.lanes() * j}, low)
-		VPMOVZXBD(Mem{Base: r.small, Disp: panel + r.lanes()*j%16}, high)
-		shifted := func(left int, dst VecVirtual) {
-			if left > 0 {
-				VPSLLD(Imm(uint64(left)), high, dst)
-			} else {
-				VPSRLD(Imm(uint64(-left)), high, dst)
-			}
-		}
-		upper := r.lanes() * j / 16 * 4 // place of the bits of these columns
-		shifted(4-upper, s)
-		shifted(2-upper, t)
-		s, t = r.and(s, r.isa.bits(0x30)), r.and(t, r.isa.bits(0x30))
-		s = r.or(s, r.and(low, r.isa.bits(0xf)))
-		VPSRLD(Imm(4), low, low)
-		t = r.or(t, low)
-		return times(s, d), times(t, m)
-	case halves:
-		return times(whole(h, true), d), nil
-	case leastOf:
-		v, t := whole(h, false), r.reg()
-		VPSRLD(Imm(4), v, t)
-		VPSLLD(Imm(28), v, v)
-		VPSRLD(Imm(28), v, v)
-		return times(v, d), times(t, m)
-	}
-	return d, m
 }
 
 // supers goes through n super-blocks, and calls each for every block.

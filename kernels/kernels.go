@@ -203,6 +203,7 @@ type Clock interface {
 type Limits struct {
 	FLOPs             float64 // float32 multiply-adds a second, each counted as two
 	HalfFLOPs         float64 // the same of 16-bit floats, summed in float32; 0 if they are no quicker
+	HalfBF16          bool    // HalfFLOPs are of bf16 alone
 	ByteOPs           float64 // multiply-adds of bytes a second, each counted as two; 0 if it has none for these
 	Read, Copy, Triad float64 // bytes a second of memory beyond the caches, read and written together
 	Launch            float64 // seconds that a kernel takes at least, among others of a run; 0 if that is nothing

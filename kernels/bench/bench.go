@@ -20,11 +20,11 @@ import (
 
 // Case is a kernel with types to measure it on.
 type Case struct {
-	Op, Case, Type string // of the table: "linear", "large row", "bf16 weights"
-	FLOPs          int64  // by the op's cost
-	Read, Written  int64  // bytes of the inputs, and of the outputs
-	Bytes          bool   // multiplies bytes: weights in blocks
-	Half           bool   // multiplies 16-bit floats
+	Op, Case, Type string   // of the table: "linear", "large row", "bf16 weights"
+	FLOPs          int64    // by the op's cost
+	Read, Written  int64    // bytes of the inputs, and of the outputs
+	Bytes          bool     // multiplies bytes: weights in blocks
+	Half           ir.DType // BF16 or F16, if it multiplies these
 
 	of      op.Case
 	in, out []ir.Type
@@ -58,7 +58,7 @@ func List(be kernels.Backend, table *op.Table) ([]Case, error) {
 				x := Case{Op: d.Name, Case: cases.Label(c.Name), Type: typeName(v), of: c, in: v.In, out: out, kernel: k}
 				x.FLOPs = table.FLOPs(node(d.Name, c.Attr, v.In, out))
 				x.Bytes = slices.ContainsFunc(v.In, func(t ir.Type) bool { return t.DType.Blocked() })
-				x.Half = halves(v.In)
+				x.Half = half(v.In)
 				x.Read, x.Written = bytesOf(v.In), bytesOf(out)
 				if experts, ok := c.Attr.(op.ExpertLinearAttr); ok { // those that are chosen alone
 					x.Read += experts.Read(v.In[2].Bytes(), int64(v.In[1].Elems())) - v.In[2].Bytes()
@@ -79,18 +79,19 @@ func typeName(v cases.Variant) string {
 	return v.In[max(i, 0)].DType.String()
 }
 
-// halves reports whether all floats among types have 16 bits.
-func halves(types []ir.Type) bool {
-	some := false
+// half is the type of all floats among types, if that has 16 bits.
+func half(types []ir.Type) ir.DType {
+	d := ir.Invalid
 	for _, t := range types {
-		if t.DType.Float() {
-			some = true
-			if t.DType.Size() != 2 {
-				return false
-			}
+		if !t.DType.Float() {
+			continue
 		}
+		if t.DType.Size() != 2 || d != ir.Invalid && t.DType != d {
+			return ir.Invalid
+		}
+		d = t.DType
 	}
-	return some
+	return d
 }
 
 // node stands for a call, for the table's cost of it.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/op"
 	"pipe.dev/kernels"
 	"pipe.dev/kernels/bench"
@@ -149,6 +150,17 @@ func TestRoofline(t *testing.T) {
 	r := bench.Result{Case: &bench.Case{FLOPs: 1000, Read: 20, Bytes: true}, Seconds: bench.Summary{Median: 5}}
 	if s := bench.Of(r, l); s.Peak != 0.5 || s.Limit != bench.ByCompute {
 		t.Errorf("bytes: %+v", s)
+	}
+	for _, c := range []struct {
+		d    ir.DType
+		only bool // bf16
+		peak float64
+	}{{ir.Invalid, false, 2}, {ir.BF16, true, 0.5}, {ir.F16, false, 0.5}, {ir.F16, true, 2}} {
+		l := kernels.Limits{FLOPs: 100, HalfFLOPs: 400, HalfBF16: c.only, Read: 20, Triad: 12, Copy: 10}
+		r := bench.Result{Case: &bench.Case{FLOPs: 1000, Read: 20, Half: c.d}, Seconds: bench.Summary{Median: 5}}
+		if s := bench.Of(r, l); s.Peak != c.peak {
+			t.Errorf("%v, bf16 alone %v: %v of the peak, want %v", c.d, c.only, s.Peak, c.peak)
+		}
 	}
 	if s := bench.Of(bench.Result{Case: &bench.Case{}}, fake); s != (bench.Share{}) {
 		t.Errorf("of nothing: %+v", s)

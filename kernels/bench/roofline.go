@@ -3,6 +3,7 @@ package bench
 import (
 	"slices"
 
+	"pipe.dev/compiler/ir"
 	"pipe.dev/kernels"
 )
 
@@ -66,7 +67,7 @@ func Of(r Result, l kernels.Limits) Share {
 	if r.Bytes && l.ByteOPs > 0 {
 		peak = l.ByteOPs
 	}
-	if r.Half && l.HalfFLOPs > 0 {
+	if l.HalfFLOPs > 0 && (r.Half == ir.BF16 || r.Half == ir.F16 && !l.HalfBF16) {
 		peak = l.HalfFLOPs
 	}
 	s.Peak, s.Bandwidth = s.FLOPs/peak, s.Bytes/Bandwidth(l, r.Read, r.Written)

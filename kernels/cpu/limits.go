@@ -74,6 +74,7 @@ func (b *Backend) Limits(ctx context.Context) (l kernels.Limits, err error) {
 		list = append(list, measured{&l.ByteOPs, fmas * float64(best.byteLanes), adds(best.byteAdds)})
 	}
 	if best.pairAdds != nil {
+		l.HalfBF16 = true
 		list = append(list, measured{&l.HalfFLOPs, fmas * float64(best.pairLanes), adds(best.pairAdds)})
 	}
 	for _, m := range list {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -131,8 +130,7 @@ func (f *benchFlags) pipeline(cmd *cobra.Command, c *console, e *engine, doc *sc
 	if err != nil {
 		return err
 	}
-	schema.Forget()
-	debug.FreeOSMemory() // as pipe run does: what evaluating documents took is not what a run has
+	settle()
 	if batch {
 		return &schema.Error{Pos: doc.Pipeline.Pos, Msg: "continues several texts at once, and pipe bench measures one: give one prompt; pipe plan says how long a token of several takes"}
 	}
@@ -171,6 +169,7 @@ func openPipeline(ctx context.Context, e *engine, doc *schema.Document, i int) (
 	if err != nil {
 		return nil, nil, err
 	}
+	settle() // as pipe run does
 	for _, m := range p.Models() {
 		if len(m.Plans()) == 0 {
 			continue

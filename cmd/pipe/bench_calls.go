@@ -52,6 +52,7 @@ func (f *benchFlags) calls(ctx context.Context, c *console, e *engine, doc *sche
 	defer p.Close()
 	bar := newProgress(c)
 	defer bar.stop()
+	settle() // as pipe run does
 	for i, m := range p.Models() {
 		if len(m.Plans()) == 0 {
 			continue

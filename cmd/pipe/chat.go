@@ -124,6 +124,7 @@ func openTalk(ctx context.Context, c *console, e *engine, f chatFlags, path stri
 		c.log.Info("layers on the host", "layers", host, "of", layers)
 	}
 	if err == nil {
+		settle()
 		err = m.Load(ctx)
 	}
 	if err == nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -114,8 +113,7 @@ func runPipeline(cmd *cobra.Command, e *engine, w *results, load func(set []stri
 	}
 	w.doc = doc
 	choices(w.c, p)
-	schema.Forget()
-	debug.FreeOSMemory() // what evaluating documents took, before weights are read
+	settle()
 	w.start = time.Now()
 	if err := p.Run(cmd.Context(), w.emit); err != nil {
 		w.cut()

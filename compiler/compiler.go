@@ -36,6 +36,9 @@ type Options struct {
 	// can read blocks and its rows are whole ones; else, and where it is nil
 	// or says false, Weight decides.
 	Blocks func(path string, t ir.Type) (ir.DType, bool)
+	// Pairs gives the number of heads whose rows a weight's file has as pairs of
+	// neighbours; nil, or false, means that it has them as the document does.
+	Pairs func(path string) (heads int, ok bool)
 	// Layout gives the layout in which a weight lies for another program of the
 	// model that shares it; nil, or false, means that this one may choose.
 	Layout func(path string) (ir.Layout, bool)
@@ -95,6 +98,8 @@ var passes = []pass{
 		why: "each side of a cut is a program of its own, for its own device"},
 	{name: "adapt", run: adapt, outer: true, after: []string{"cut"},
 		why: "an adapter is a part of the model, and of what learns"},
+	{name: "pairs", run: pairs, outer: true, after: []string{"adapt"},
+		why: "what an adapter adds has the document's order"},
 	{name: "isolate", run: isolate, outer: true,
 		why: "what a query sees is a part of the model that learns"},
 	{name: "pad", run: pad, outer: true,

@@ -23,7 +23,7 @@ func (p *placer) states() {
 	slices.SortFunc(sorted, func(a, b *ir.State) int { return cmp.Compare(a.Path, b.Path) })
 	for _, s := range sorted {
 		t := s.Read.Type()
-		made := plan.State{Path: s.Path, Kind: s.Kind, Type: t, Init: s.Init, Pos: s.Pos, Bytes: t.Bytes(), Changes: s.Changes || s.Next.Valid(), Statistic: s.Statistic}
+		made := plan.State{Path: s.Path, Kind: s.Kind, Type: t, Init: s.Init, Pos: s.Pos, Bytes: t.Bytes(), Changes: s.Changes || s.Next.Valid(), Statistic: s.Statistic, Pairs: s.Pairs}
 		stays := s.Kind == ir.Weight && !s.Next.Valid() && p.last[s.Read] < len(p.g.Nodes)
 		if stays && p.c.opt.Training == nil { // all phases of a training read the same memory
 			made.Layout = p.layout(s.Read, readers[s.Read])

@@ -154,7 +154,7 @@ func (e *engine) compile(trace func(pass string, g *ir.Graph)) model.Compile {
 		if entry.Side == plan.Front {
 			target = e.host
 		}
-		o := compiler.Options{Entry: entry, Target: target, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Precision: w.Precision, TF32: w.TF32, Trace: trace}
+		o := compiler.Options{Entry: entry, Target: target, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Pairs: w.Pairs, Precision: w.Precision, TF32: w.TF32, Trace: trace}
 		o.Adapter = adapterOf(w.Adapter)
 		return compiler.Compile(m, e.ops, o)
 	}

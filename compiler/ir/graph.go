@@ -113,6 +113,9 @@ type State struct {
 	Changes bool
 	// Statistic says that it is a weight of which the data decide, not a gradient.
 	Statistic bool
+	// Pairs says that it is a weight whose file has rows of heads as pairs of
+	// neighbours, and that it is read so.
+	Pairs bool
 }
 
 // Output is a named result of the graph.

@@ -179,12 +179,14 @@ type RopeAttr struct {
 	ShortFactors    Floats  `cue:"short_factors: [...number & >0] | *[]" doc:"longrope: what divides the frequency of each pair within the trained length"`
 	LongFactors     Floats  `cue:"long_factors: [...number & >0] | *[]" doc:"longrope: what divides it where sequences may get longer"`
 	Length          Dims    // how long sequences may get; set where scaling goes by it
+	Apart           bool    // see RotateAttr
 }
 
 // RotateAttr says how elements pair up.
 type RotateAttr struct {
 	Dim         int // how many elements of a head are turned, from the first
 	Interleaved bool
+	Apart       bool // pairs that are neighbours in x are halves in y
 }
 
 // AttentionAttr describes softmax(scale q kᵀ + mask) v for grouped heads.

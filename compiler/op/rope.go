@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -180,8 +181,8 @@ func rope() Def {
 		},
 		Lower: func(b *Builder, n *ir.Node) []ir.Value {
 			at := n.Attr.(RopeAttr)
-			rotate := RotateAttr{Dim: at.Dim, Interleaved: at.Interleaved}
-			at.Interleaved = false // the angles are the same
+			rotate := RotateAttr{Dim: at.Dim, Interleaved: at.Interleaved, Apart: at.Apart}
+			at.Interleaved, at.Apart = false, false // the angles are the same
 			t := b.Apply("rope_table", at, n.In[1])
 			return b.Apply("rotate", rotate, n.In[0], t[0], t[1])
 		},
@@ -245,6 +246,9 @@ func rotate() Def {
 			if at.Dim <= 0 || at.Dim%2 != 0 {
 				return nil, fmt.Errorf("dim is %d; want an even number", at.Dim)
 			}
+			if at.Apart && !at.Interleaved {
+				return nil, errors.New("only pairs that are neighbours can be written apart")
+			}
 			if err := wantHeads(x, at.Dim); err != nil {
 				return nil, err
 			}
@@ -259,12 +263,34 @@ func rotate() Def {
 		Lower: inWide(lowerRotate),
 		Flat:  []int{1, 2},
 		Grad: func(b *Builder, n *ir.Node, dy []ir.Value) []ir.Value { // turned back
-			return append(b.Apply("rotate", n.Attr, dy[0], n.In[1], b.Neg(n.In[2])), ir.Value{}, ir.Value{})
+			at := n.Attr.(RotateAttr)
+			apart := at.Apart
+			if apart {
+				at.Interleaved, at.Apart = false, false
+			}
+			dx := b.Apply("rotate", at, dy[0], n.In[1], b.Neg(n.In[2]))[0]
+			if apart {
+				dx = neighbours(b, dx, at.Dim)
+			}
+			return []ir.Value{dx, {}, {}}
 		},
 		Cost: func(in, out []ir.Type, attr any) int64 { return 3 * int64(in[0].Elems()) },
 		Cases: []Case{c("", RotateAttr{Dim: 8}, 2, 3, 2, 8), c("partial", RotateAttr{Dim: 4}, 1, 5, 3, 7), c("interleaved", RotateAttr{Dim: 6, Interleaved: true}, 2, 3, 1, 6),
-			c("interleaved partial", RotateAttr{Dim: 4, Interleaved: true}, 1, 2, 3, 9), c("one head", RotateAttr{Dim: 34}, 1, 1, 1, 34), large},
+			c("interleaved partial", RotateAttr{Dim: 4, Interleaved: true}, 1, 2, 3, 9),
+			c("apart", RotateAttr{Dim: 8, Interleaved: true, Apart: true}, 2, 3, 2, 8), c("apart partial", RotateAttr{Dim: 6, Interleaved: true, Apart: true}, 1, 2, 3, 9), c("one head", RotateAttr{Dim: 34}, 1, 1, 1, 34), large},
 	}
+}
+
+// neighbours returns x, of whose last axis the first dim elements are halves of pairs, with the two
+// of a pair side by side.
+func neighbours(b *Builder, x ir.Value, dim int) ir.Value {
+	t := x.Type()
+	half := append(slices.Clone(t.Shape[:3]), ir.D(2), ir.D(dim/2))
+	y := b.Reshape(b.Transpose(b.Reshape(b.Slice(x, 3, 0, dim), half...), 0, 1, 2, 4, 3), replaced(t.Shape, 3, ir.D(dim))...)
+	if d := t.Shape[3].N; dim < d {
+		y = b.Concat(3, y, b.Slice(x, 3, dim, d))
+	}
+	return y
 }
 
 func lowerRotate(b *Builder, n *ir.Node, x ir.Value) ir.Value {
@@ -281,8 +307,11 @@ func lowerRotate(b *Builder, n *ir.Node, x ir.Value) ir.Value {
 		pair := append(slices.Clone(flat), ir.D(1))
 		z := b.Reshape(b.Slice(x, 3, 0, at.Dim), append(slices.Clone(flat), ir.D(2))...)
 		y1, y2 := turn(b.Reshape(b.Slice(z, 4, 0, 1), flat...), b.Reshape(b.Slice(z, 4, 1, 2), flat...))
-		y := b.Concat(4, b.Reshape(y1, pair...), b.Reshape(y2, pair...))
-		parts = []ir.Value{b.Reshape(y, replaced(t.Shape, 3, ir.D(at.Dim))...)}
+		parts = []ir.Value{y1, y2}
+		if !at.Apart {
+			y := b.Concat(4, b.Reshape(y1, pair...), b.Reshape(y2, pair...))
+			parts = []ir.Value{b.Reshape(y, replaced(t.Shape, 3, ir.D(at.Dim))...)}
+		}
 	} else {
 		y1, y2 := turn(b.Slice(x, 3, 0, half), b.Slice(x, 3, half, at.Dim))
 		parts = []ir.Value{y1, y2}

@@ -53,8 +53,8 @@ type State struct {
 	// Changes says that a run of this plan, or of another of the same model,
 	// changes it.
 	Changes bool
-	// Statistic is that of ir.State.
-	Statistic bool
+	// Statistic and Pairs are those of ir.State.
+	Statistic, Pairs bool
 }
 
 // Port is a named input or output.

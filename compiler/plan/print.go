@@ -61,6 +61,9 @@ func (p *Plan) body() string {
 		if s.Layout != "" {
 			layout = " as " + string(s.Layout)
 		}
+		if s.Pairs {
+			layout += " in pairs"
+		}
 		fmt.Fprintf(&b, "%s %s %v%s %d\n", s.Kind, s.Path, s.Type, layout, s.Bytes)
 	}
 	for _, in := range p.Inputs {

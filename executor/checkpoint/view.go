@@ -16,6 +16,15 @@ func (c *Checkpoint) ViewInto(name string, room []byte) ([]byte, error) {
 	if Stacked(name) {
 		return c.viewStack(name)
 	}
+	b, err := c.ViewPairs(name)
+	if t, ok := c.Lookup(name); err == nil && ok && t.Heads > 0 && t.Bytes > 0 {
+		return t.apart(b, room), nil
+	}
+	return b, err
+}
+
+// ViewPairs is View with rows in the order of the file: of a tensor with Heads, as pairs.
+func (c *Checkpoint) ViewPairs(name string) ([]byte, error) {
 	t, ok := c.Lookup(name)
 	if !ok {
 		return nil, errorf(c.path, "has no tensor %q%s", name, suggestion(name, c.names()))
@@ -38,16 +47,14 @@ func (c *Checkpoint) ViewInto(name string, room []byte) ([]byte, error) {
 	if err != nil {
 		return nil, FileError(t.File, fmt.Errorf("tensor %q: %w", name, err))
 	}
-	if t.Heads > 0 {
-		return t.apart(b, room), nil
-	}
 	return b, nil
 }
 
-// InFile reports whether the view of a tensor is the memory of its file, and no copy.
-func (c *Checkpoint) InFile(name string) bool {
+// InFile reports whether the view of a tensor is the memory of its file, and no copy; asPairs says
+// that it is that of ViewPairs.
+func (c *Checkpoint) InFile(name string, asPairs bool) bool {
 	t, ok := c.Lookup(name)
-	return ok && t.Heads == 0 && c.made[name] == nil
+	return ok && (t.Heads == 0 || asPairs) && c.made[name] == nil
 }
 
 // Release tells the system that the pages of a tensor are not needed any more,

@@ -47,7 +47,7 @@ func onCUDAAs(t *testing.T, o Options) (m *Model, library string) {
 	}
 	o.Name, o.Backend, o.Host = "models.test", device, host
 	o.Compile = func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
-		o := compiler.Options{Entry: e, Target: device, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Precision: w.Precision}
+		o := compiler.Options{Entry: e, Target: device, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Pairs: w.Pairs, Precision: w.Precision}
 		if e.Side == plan.Front {
 			o.Target = host
 		}

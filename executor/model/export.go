@@ -19,7 +19,7 @@ func (m *Model) Arch() *schema.Model { return m.arch }
 // values of the nodes in take as results, too. The headers of its weights are
 // proven; WriteWeight then gives their values.
 func (m *Model) Graph(take []string) (*ir.Graph, error) {
-	p, err := m.program(plan.Entry{Name: "forward", Take: take})
+	p, err := m.programOf(plan.Entry{Name: "forward", Take: take}, nil)
 	if err != nil {
 		return nil, err
 	}

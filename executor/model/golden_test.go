@@ -84,7 +84,7 @@ func compiled(t testing.TB, be *cpu.Backend) Compile {
 		t.Fatal(err)
 	}
 	return func(m *schema.Model, e plan.Entry, w Weights) (Program, error) {
-		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Precision: w.Precision}
+		o := compiler.Options{Entry: e, Target: be, Weight: w.DType, Blocks: w.Blocks, Layout: w.Layout, Pairs: w.Pairs, Precision: w.Precision}
 		if a := w.Adapter; a != nil {
 			o.Adapter = &compiler.Adapter{Fixed: true, Layer: func(path string) (compiler.AdaptedLayer, bool) {
 				l, ok := a.Layer(path)

@@ -41,6 +41,7 @@ type Weights struct {
 	DType     func(path string) (ir.DType, bool)            // in which a weight is stored
 	Blocks    func(path string, t ir.Type) (ir.DType, bool) // or in blocks, where these can be read of weights like t
 	Layout    func(path string) (ir.Layout, bool)           // in which it lies already; may be nil
+	Pairs     func(path string) (heads int, ok bool)        // whose rows its file has as pairs of neighbours; may be nil
 	Adapter   *adapter.Adapter                              // nil if there is none
 	Precision ir.DType                                      // that the model computes in
 	TF32      bool                                          // whether products with those in f32 may be of numbers rounded to tf32
@@ -154,12 +155,15 @@ func (m *Model) Trained() int { return m.arch.Context }
 func (m *Model) Plans() []*plan.Plan { return m.plans }
 
 // program compiles an entry once.
-func (m *Model) program(e plan.Entry) (Program, error) {
-	key := fmt.Sprintf("%+v", e)
+func (m *Model) program(e plan.Entry) (Program, error) { return m.programOf(e, m.pairs) }
+
+// programOf is program for weights that a file has in another order than the document; pairs may be nil.
+func (m *Model) programOf(e plan.Entry, pairs func(path string) (int, bool)) (Program, error) {
+	key := fmt.Sprintf("%+v %t", e, pairs != nil)
 	if p, ok := m.programs[key]; ok {
 		return p, nil
 	}
-	p, err := m.opt.Compile(m.arch, e, Weights{DType: m.weight, Blocks: m.blocks, Layout: m.layout(e), Adapter: m.adapter, Precision: m.opt.Precision, TF32: m.opt.TF32})
+	p, err := m.opt.Compile(m.arch, e, Weights{DType: m.weight, Blocks: m.blocks, Layout: m.layout(e), Pairs: pairs, Adapter: m.adapter, Precision: m.opt.Precision, TF32: m.opt.TF32})
 	if cache := (*plan.CacheError)(nil); errors.As(err, &cache) && m.opt.CacheAt.Line > 0 {
 		return nil, &schema.Error{Pos: m.opt.CacheAt, Msg: err.Error()} // the document can be changed, what asks for the cache cannot
 	}
@@ -225,6 +229,12 @@ func (m *Model) blocks(path string, like ir.Type) (ir.DType, bool) {
 		return t.DType, true
 	}
 	return d, d != ir.Invalid
+}
+
+// pairs is the number of heads whose rows the file of a weight has as pairs of neighbours.
+func (m *Model) pairs(path string) (heads int, ok bool) {
+	t, ok := m.ckpt.Lookup(m.tensorName(path))
+	return t.Heads, ok && t.Heads > 0
 }
 
 // tensorName is the checkpoint's name for a weight.

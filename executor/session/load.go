@@ -39,15 +39,18 @@ func (s *Store) load(c *checkpoint.Checkpoint, name string, st plan.State) error
 	if !ok {
 		return &checkpoint.Error{File: c.Path(), Msg: fmt.Sprintf("has no tensor %q", name)}
 	}
-	data, err := c.ViewInto(name, s.copied)
+	var data []byte
+	var err error
+	if st.Pairs {
+		data, err = c.ViewPairs(name)
+	} else if data, err = c.ViewInto(name, s.copied); err == nil && t.Heads > 0 {
+		s.copied = data
+	}
 	if err != nil {
 		return err
 	}
-	if t.Heads > 0 {
-		s.copied = data
-	}
 	native := t.DType == st.Type.DType
-	if st.Layout == "" && native && !st.Changes && c.InFile(name) { // what training changes needs memory of its own
+	if st.Layout == "" && native && !st.Changes && c.InFile(name, st.Pairs) { // what training changes needs memory of its own
 		if b, ok := s.backend.Map(data); ok {
 			s.hold(st, b, true)
 			return finite(t, name, data, 0)

@@ -74,6 +74,9 @@ func tensor(p *plan.Plan, store *Store, arena kernels.Buffer, at plan.Place) (ke
 	if t.Layout != st.Layout || t.DType != st.Type.DType {
 		return t, fmt.Errorf("state %s was loaded as %v %q, plan %s reads %v %q", st.Path, t.DType, t.Layout, p.Name, st.Type.DType, st.Layout)
 	}
+	if store.states[st.Path].pairs != st.Pairs {
+		return t, fmt.Errorf("state %s was loaded with its rows in another order than plan %s reads", st.Path, p.Name)
+	}
 	if room := t.Buffer.Size() - t.Offset; st.Bytes > room {
 		return t, fmt.Errorf("state %s has %d bytes, plan %s reads %d", st.Path, room, p.Name, st.Bytes)
 	}

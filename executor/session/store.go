@@ -35,6 +35,7 @@ type held struct {
 	bytes  int64
 	mapped bool // lies in a file's pages, not in memory of our own
 	shared bool // lies in the room of several
+	pairs  bool // has rows as its file has them
 }
 
 // NewStore returns an empty store.
@@ -140,7 +141,7 @@ func (s *Store) allocate(st plan.State) error {
 func (s *Store) hold(st plan.State, b kernels.Buffer, mapped bool) {
 	s.states[st.Path] = held{
 		tensor: kernels.Tensor{Buffer: b, DType: st.Type.DType, Shape: st.Type.Sizes(), Layout: st.Layout},
-		bytes:  st.Bytes, mapped: mapped,
+		bytes:  st.Bytes, mapped: mapped, pairs: st.Pairs,
 	}
 	s.bytes += taken(s.backend, st)
 }

@@ -93,7 +93,7 @@ func (b *Backend) angles(local []float32, cos, sin []float32, freq []float64, po
 }
 
 // rotate turns pairs (x1, x2) to (x1 cos - x2 sin, x2 cos + x1 sin), which are
-// halves of the first Dim elements, or neighbours there.
+// halves of the first Dim elements, or neighbours there, or neighbours that become halves.
 //
 //	x, y [batch, seq, heads, d]   cos, sin [batch, seq, dim/2]
 //
@@ -129,12 +129,28 @@ func rotate(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 				for at := r * heads * d; at < (r+1)*heads*d; at += d {
 					from := x.tile(local[2*maxHead:3*maxHead], at, d)
 					to := y.room(local[3*maxHead:4*maxHead], at, d)
-					b.turn(to, from, c, s, a.Interleaved)
+					if a.Apart {
+						from = halves(local[4*maxHead:5*maxHead], from, a.Dim)
+					}
+					b.turn(to, from, c, s, a.Interleaved && !a.Apart)
 					y.done(to, at)
 				}
 			}
 		}), nil
 	}}, ok
+}
+
+// halves returns a copy of x in which the first elements of the pairs, neighbours among the first dim, come
+// before the second ones.
+func halves(room, x []float32, dim int) []float32 {
+	y := room[:len(x)]
+	h := dim / 2
+	first, second := y[:h], y[h:dim]
+	for i := range first {
+		first[i], second[i] = x[2*i], x[2*i+1]
+	}
+	copy(y[dim:], x[dim:])
+	return y
 }
 
 // maxHead is the most elements a head may have.

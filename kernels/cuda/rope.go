@@ -46,7 +46,7 @@ func rotate(b *Backend, attr any, in, out []ir.Type) (kernels.Kernel, bool) {
 		heads, d, dim, interleaved, code, tableCode uint32
 	}
 	a, ok := attr.(op.RotateAttr)
-	ok = ok && len(in) == 3 && len(in[0].Shape) == 4 && in[0].DType == out[0].DType && in[1].DType == in[2].DType
+	ok = ok && !a.Apart && len(in) == 3 && len(in[0].Shape) == 4 && in[0].DType == out[0].DType && in[1].DType == in[2].DType
 	for _, t := range in {
 		ok = ok && stored(t.DType)
 	}

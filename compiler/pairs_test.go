@@ -1,0 +1,59 @@
+package compiler
+
+import (
+	"strings"
+	"testing"
+
+	"pipe.dev/compiler/ir"
+	"pipe.dev/compiler/op"
+	"pipe.dev/schema"
+)
+
+// Ropes read neighbours where weights have them, and all else stays: where there is another number of heads,
+// and what an adapter changes.
+func TestPairs(t *testing.T) {
+	m, err := schema.LoadModel("../testdata/golden/arch/llama")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, o := newContext(t)
+	o.Entry = Entry{Name: "step", Cache: ir.F32, Last: true}
+	const q, k = "model.layers.1.self_attn.q_proj.weight", "model.layers.1.self_attn.k_proj.weight"
+	heads := map[string]int{q: 4, k: 2}
+	adapter := &Adapter{Fixed: true, Layer: func(path string) (AdaptedLayer, bool) {
+		return AdaptedLayer{Rank: 2, Scale: 1}, strings.HasSuffix(q, path+".weight")
+	}}
+	for name, c := range map[string]struct {
+		heads   map[string]int
+		adapter *Adapter
+		found   int
+	}{
+		"both":          {heads, nil, 2},
+		"none":          {nil, nil, 0},
+		"queries alone": {map[string]int{q: 4}, nil, 1},
+		"keys alone":    {map[string]int{k: 2}, nil, 1},
+		"other heads":   {map[string]int{q: 4, k: 4}, nil, 1},
+		"an adapter":    {heads, adapter, 1},
+	} {
+		o.Adapter = c.adapter
+		o.Pairs = func(path string) (int, bool) { n, ok := c.heads[path]; return n, ok }
+		p, err := Compile(m, table, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		weights, turned := 0, 0
+		for _, s := range p.Graph().States {
+			if s.Pairs {
+				weights++
+			}
+		}
+		for _, n := range p.Graph().Nodes {
+			if a, ok := n.Attr.(op.RotateAttr); ok && a.Interleaved && a.Apart {
+				turned++
+			}
+		}
+		if weights != c.found || turned != c.found {
+			t.Errorf("%s: %d weights are in pairs and %d rotations are of neighbours, want %d", name, weights, turned, c.found)
+		}
+	}
+}

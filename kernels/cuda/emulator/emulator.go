@@ -2,14 +2,14 @@
 // g++ compiles them, behind functions of the driver's names. The same file has the
 // functions of libcublasLt, and lies beside itself under that name too.
 //
-// Kernels that the backend writes as text are done as that text says, instruction
-// by instruction.
+// Kernels that the backend writes as text are done as that text says, instruction by instruction, warp by
+// warp; and so are all others by the setting ptx=1, from the PTX that is committed. Then every access is checked, too: whether
+// memory is allocated, whether an address is a multiple of what is read there, and whether two threads are at one place of
+// shared memory, or two blocks at one of the device's, one of them writes, and neither waited for the other.
 //
 // It shows that kernels compute what they should and that the backend calls the
-// driver as it must; threads take turns, in an order that tests can turn round (see Set), which shows most races.
-// It shows nothing of what only a GPU can: whether NVIDIA's
-// compiler takes the PTX, speed, other races between threads that run at once. It is
-// no part of the product.
+// driver as it must. It shows nothing of what only a GPU can: what NVIDIA's compiler makes of the PTX, in which order
+// tensor cores add, and speed. It is no part of the product.
 package emulator
 
 import (

@@ -32,6 +32,8 @@ func Own(t testing.TB, folder, settings string) string {
 // capability of the device, as 80; memory in bytes, code the bytes of it that a module takes and graph those of each
 // kernel of a graph; lose, the kernels after which
 // the device is lost, lose_copies, the copies after which it is; eager, 1 if cp.async copies at once and not when it is waited for;
+// ptx, 1 if kernels run as their PTX says and not as g++ compiled them; report, 1 if the device goes on after what a kernel
+// did wrong was printed;
 // backward, 1 if blocks, warps and threads take their turns from the last to the first; guard, 1 if memory ends where nobody may
 // read (only before any is allocated);
 // wgmma_fault, what wgmma does wrong: 1, it takes one distance of a descriptor for the other, 2, some never arrive at a barrier, 3, a sum

@@ -313,8 +313,8 @@ DEV bool meet(const Row *rows, const i32 *documents, u32 *flag) {
 	if (tid() < Tile) {
 		bool any = false;
 		for (u32 i = 0; i < Tile; i++) any = any || rows[i].own == documents[tid()];
-		if (any) *flag = 1;
+		if (any) add_up(flag, 1);
 	}
 	sync();
-	return *flag;
+	return *flag != 0;
 }

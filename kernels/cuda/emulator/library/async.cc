@@ -74,10 +74,11 @@ struct Descriptor {
 };
 
 // element reads 16 bits of an operand.
-u16 element(const Descriptor &d, bool transposed, u32 mn, u32 k) {
+u16 element(const Descriptor &d, bool transposed, u32 mn, u32 k, bool noted) {
 	u32 at = d.place(transposed, mn, k) - room_begins;
 	if (at + 2 > room_bytes) stray("wgmma reads beyond the shared memory of the launch");
 	if (writer[at / 16] && !gave_up) stray("wgmma reads what cp.async wrote, and no fence.proxy.async came between");
+	if (by_warps && noted) product_reads(thread.x, at);
 	return *(const u16 *)(room + at);
 }
 
@@ -88,34 +89,39 @@ void compute(const Kept &p) {
 	if (fault == 1) std::swap(b.leading, b.stride);
 	u32 me = thread.x % 128, g = me % 32 / 4 + me / 32 * 16, t = me % 4;
 	float left[2][16];
-	if (p.held && memcmp(p.held, p.words, sizeof p.words)) stray("registers of an operand of wgmma change before it is waited for");
-	for (u32 i = 0; i < 32; i++) left[i / 16][i % 16] = p.held ? p.rows[i / 16][i % 16] : p.value(element(a, p.a_transposed, g + i / 16 * 8, i % 16));
+	for (u32 i = 0; p.held && i < 4; i++)
+		if (p.word(i, 0) != p.words[i]) stray("registers of an operand of wgmma change before it is waited for");
+	for (u32 i = 0; i < 32; i++) left[i / 16][i % 16] = p.held ? p.rows[i / 16][i % 16] : p.value(element(a, p.a_transposed, g + i / 16 * 8, i % 16, true));
 	for (u32 j = 0; j < p.n / 4; j++) {
 		u32 at = j / 2 * 4 + j % 2;
-		float low = p.keep ? p.sum[at] : 0.0f, high = p.keep ? p.sum[at + 2] : 0.0f;
+		float low = p.keep ? p.at(at) : 0.0f, high = p.keep ? p.at(at + 2) : 0.0f;
 		for (u32 k = 0; k < 16; k++) {
-			float right = p.value(element(b, p.b_transposed, j / 2 * 8 + 2 * t + j % 2, k));
+			float right = p.value(element(b, p.b_transposed, j / 2 * 8 + 2 * t + j % 2, k, me % 32 < 4));
 			low = __builtin_fmaf(left[0][k], right, low), high = __builtin_fmaf(left[1][k], right, high);
 		}
 		if (fault == 3 && j == 5) low += 1.0f;
 		if (fault == 5 && thread.x / 128 == 1) low += low * 0x1p-23f * (low * 4096 != __builtin_rintf(low * 4096));
 		if (fault == 4 && p.n == 64) high += high * 0x1p-23f * (high != __builtin_rintf(high));
-		p.sum[at] = low, p.sum[at + 2] = high;
+		p.at(at) = low, p.at(at + 2) = high;
 	}
 }
 
 // gather brings the rows of an operand in registers: of row 16 w + g the four threads 4 g on of warp w
 // have pairs of k, from 2 t and 2 t + 8, and next to each those of row g + 8.
 void gather(Kept &p) {
-	const u32 words[6] = {p.held[0], p.held[1], p.held[2], p.held[3]};
+	const u32 words[6] = {p.word(0, 0), p.word(1, 0), p.word(2, 0), p.word(3, 0)}, first = thread.x % 32 / 4 * 4;
 	memcpy(p.words, words, sizeof p.words);
-	const Post *row = meet(WgmmaHeld, words) + thread.x % 32 / 4 * 4;
+	const Post *row = by_warps ? nullptr : meet(WgmmaHeld, words) + first;
 	for (u32 h = 0; h < 2; h++)
-		for (u32 k = 0; k < 16; k++) p.rows[h][k] = p.value((u16)(row[k % 8 / 2].words[k / 8 * 2 + h] >> k % 2 * 16));
+		for (u32 k = 0; k < 16; k++) {
+			u32 lane = k % 8 / 2, which = k / 8 * 2 + h, word = row ? row[lane].words[which] : p.word(which, (i32)(first + lane) - (i32)(thread.x % 32));
+			p.rows[h][k] = p.value((u16)(word >> k % 2 * 16));
+		}
 }
 
 // same has all threads of a warp call what, with the same words.
 void same(u32 what, const u32 (&words)[6]) {
+	if (by_warps) return;
 	const Post *posts = meet(what, words);
 	for (u32 i = 0; i < 6; i++)
 		if (posts[(thread.x + 1) % 32].words[i] != words[i]) stray("threads of a warp call wgmma with different operands");
@@ -187,12 +193,12 @@ void make_barrier(u64 *b, u32 count) {
 	*b = magic | (u64)count << 16 | count;
 }
 
-static void check(const u64 *b) {
+void check_barrier(const u64 *b) {
 	if (*b >> 48 != magic >> 48) stray("a barrier that mbarrier.init did not make");
 }
 
 void arrive(u64 *b) {
-	check(b);
+	check_barrier(b);
 	if (setting("wgmma_fault") == 2 && thread.x % 128 == 96) return;
 	u64 count = *b >> 16 & 0xffff;
 	if (--*b & 0xffff) return;
@@ -202,7 +208,7 @@ void arrive(u64 *b) {
 bool barrier_passed(const u64 *b, u32 parity) { return (*b >> 32 & 1) != parity; }
 
 void wait_barrier(u64 *b, u32 parity, u32 *late) {
-	check(b);
+	check_barrier(b);
 	while (!barrier_passed(b, parity) && !(late && *late)) wait_gate(b, parity, late);
 }
 

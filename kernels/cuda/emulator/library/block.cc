@@ -1,7 +1,7 @@
 // Blocks of threads on one thread of the processor: each is a stack that is
 // switched to, and left where it waits for others. A wait that can't end is
 // found, as where the threads of a block part before sync.
-#include "emulator.h"
+#include "ptx.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,7 +13,7 @@ namespace emulator {
 
 Dim3 thread, block, block_size, grid_size;
 const char *why;
-bool eager, backward, gave_up;
+bool eager, backward, gave_up, by_warps;
 alignas(1024) u8 room[most_room];
 u32 room_bytes;
 u64 conflicts;
@@ -101,6 +101,7 @@ u32 wait_exchange(u32 v, u32 m) {
 }
 
 void stray(const char *reason) {
+	if (by_warps) throw Fault{reason};
 	why = reason;
 	leave(Stray);
 }
@@ -134,6 +135,7 @@ static void copy(const Copy &c) {
 	memcpy(c.to, c.from, c.n);
 	memset((u8 *)c.to + c.n, 0, c.bytes - c.n);
 	wrote_shared(c.to, c.bytes);
+	if (by_warps) copy_landed(now, (u32)((u8 *)c.to - room), c.bytes);
 }
 
 void copy_later(void *to, const void *from, u32 bytes, u32 n) {
@@ -163,11 +165,15 @@ static void start(Fiber &f) {
 	f.sp = top;
 }
 
+void be(u32 t) {
+	now = t;
+	thread = {t % block_size.x, t / block_size.x % block_size.y, t / block_size.x / block_size.y};
+}
+
 static void resume(u32 t) {
 	Fiber &f = fibers[t];
 	if (f.state == Fresh) start(f);
-	now = t;
-	thread = {t % block_size.x, t / block_size.x % block_size.y, t / block_size.x / block_size.y};
+	be(t);
 	emulator_swap(&scheduler, f.sp);
 	if (f.state == Done) stacks.push_back(f.stack);
 }
@@ -203,11 +209,16 @@ static bool give_up() {
 	return any;
 }
 
-static bool run_block(u32 n) {
+void fresh_block(u32 n) {
+	fibers.resize(n);
 	for (auto &f : fibers) f = Fiber();
 	blocks++, gave_up = false;
 	memset(room, 0xff, room_bytes);
 	begin_async(n);
+}
+
+static bool run_block(u32 n) {
+	fresh_block(n);
 	for (;;) {
 		bool ran = false;
 		for (u32 i = 0, warps = (n + 31) / 32; i < warps; i++) {

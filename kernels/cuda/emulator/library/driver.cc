@@ -59,15 +59,17 @@ struct Event {
 
 struct Module {
 	std::string ptx;
-	Text *text = nullptr; // of kernels that nobody compiled
+	const Text *text = nullptr; // of kernels that run as PTX
 	u64 held = 0;         // bytes of the device's memory, as the setting "code" has them
 };
 
 struct Function {
 	Entry *entry;
-	Written written = {};
+	const Body *body = nullptr;
 	u64 room = 48 << 10; // that a launch may ask for
-	u64 bytes() const { return entry ? entry->bytes : written.code->bytes; }
+	u64 bytes() const { return entry ? entry->bytes : body->bytes; }
+	u32 most_threads() const { return entry ? 1024 : body->most_threads; }
+	u32 shared() const { return entry ? 0 : body->shared; }
 };
 
 struct Graph {
@@ -88,9 +90,18 @@ static Graph *captured;
 static bool spoiled; // who records has waited
 static std::map<std::string, u64> counts; // see emulator.Count
 
-bool inside(u64 p, u64 n) {
+u64 era;
+
+bool allocation(u64 p, u64 n, u64 &low, u64 &high) {
 	auto i = allocations.upper_bound(p);
-	return i != allocations.begin() && (--i, p + n <= i->first + i->second);
+	if (i == allocations.begin()) return false;
+	--i, low = i->first, high = i->first + i->second;
+	return p + n <= high;
+}
+
+bool inside(u64 p, u64 n) {
+	u64 low, high;
+	return allocation(p, n, low, high);
 }
 
 // A wait for a stream that is recorded ends the recording.
@@ -228,7 +239,7 @@ int cuMemAlloc_v2(u64 *p, u64 n) {
 	if (!q) return OutOfMemory;
 	memset(q, 0xff, n);
 	*p = (u64)q;
-	allocations[*p] = n;
+	allocations[*p] = n, era++;
 	used += n;
 	counts["allocated"] = used;
 	counts["peak"] = std::max(counts["peak"], used);
@@ -242,7 +253,7 @@ int cuMemFree_v2(u64 p) {
 	int failed = drain_all();
 	u64 n = i->second;
 	counts["allocated"] = used -= n;
-	allocations.erase(i);
+	allocations.erase(i), era++;
 	if (settings["guard"]) munmap((void *)(p / page * page), (n + p % page + page - 1) / page * page + page);
 	else n < large ? free((void *)p) : (void)munmap((void *)p, n);
 	return failed;
@@ -252,7 +263,7 @@ int cuMemHostAlloc(void **p, u64 n, u32) {
 	ENTER;
 	*p = calloc(1, n);
 	if (!*p) return OutOfMemory;
-	allocations[(u64)*p] = n;
+	allocations[(u64)*p] = n, era++;
 	counts["pinned"] += n;
 	return Success;
 }
@@ -260,6 +271,7 @@ int cuMemHostAlloc(void **p, u64 n, u32) {
 int cuMemFreeHost(void *p) {
 	ENTER;
 	int failed = drain_all();
+	era++;
 	if (!allocations.erase((u64)p)) return Invalid;
 	free(p);
 	return failed;
@@ -286,8 +298,9 @@ int cuMemsetD8Async(u64 p, u8 v, u64 n, Stream *s) {
 	return inside(p, n) ? put(s, [=] { return memset((void *)p, v, n), Success; }) : Invalid;
 }
 
-// compiled reports whether the kernels of a module are in the library.
+// compiled reports whether the kernels of a module are in the library, and are to run from there.
 static bool compiled(const char *image) {
+	if (settings["ptx"]) return false;
 	const char *at = strstr(image, ".entry ");
 	if (!at) return true;
 	std::string name(at + 7, strcspn(at + 7, "("));
@@ -309,7 +322,7 @@ int cuModuleLoadDataEx(Module **m, const char *image, u32 n, const int *keys, vo
 		wrong = (*m)->text->error;
 		if (wrong.empty()) return Success;
 		used -= (*m)->held;
-		delete (*m)->text, delete *m;
+		delete *m;
 	}
 	for (u32 i = 0; i < n; i++)
 		if (keys[i] == 5) snprintf((char *)values[i], 1024, "ptxas application ptx input, line 1; fatal: %s", wrong.c_str());
@@ -320,16 +333,15 @@ int cuModuleUnload(Module *m) {
 	std::lock_guard<std::recursive_mutex> guard(lock);
 	drain_all();
 	used -= m->held;
-	return delete m->text, delete m, Success;
+	return delete m, Success;
 }
 
 // A kernel must be in the PTX and in the library, with a parameter of one size.
 int cuModuleGetFunction(Function **f, Module *m, const char *name) {
 	ENTER;
 	if (m->text) {
-		auto i = m->text->codes.find(name);
-		if (i == m->text->codes.end() || i->second.entry_param.empty()) return NotFound;
-		return *f = new Function{nullptr, {m->text, &i->second}}, Success;
+		auto i = m->text->kernels.find(name);
+		return i == m->text->kernels.end() ? NotFound : (*f = new Function{nullptr, i->second.get(), (48u << 10) - i->second->shared}, Success);
 	}
 	std::string key = std::string(".entry ") + name + "(";
 	size_t at = m->ptx.find(key);
@@ -343,7 +355,7 @@ int cuModuleGetFunction(Function **f, Module *m, const char *name) {
 }
 
 int cuFuncSetAttribute(Function *f, int what, int n) {
-	if (what != 8 || n < 0 || (u32)n > shared_most()) return Invalid;
+	if (what != 8 || n < 0 || (u32)n + f->shared() > shared_most()) return Invalid;
 	return f->room = n, Success;
 }
 
@@ -410,20 +422,19 @@ int cuEventElapsedTime(float *ms, Event *a, Event *b) {
 
 int cuLaunchKernel(Function *f, u32 gx, u32 gy, u32 gz, u32 bx, u32 by, u32 bz, u32 shared, Stream *s, void **params, void **) {
 	ENTER;
-	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > 1024 || shared > f->room || gy > 65535 || gz > 65535) return Invalid;
+	if (!gx || !gy || !gz || !bx || !by || !bz || bx * by * bz > f->most_threads() || shared > f->room || gy > 65535 || gz > 65535) return Invalid;
 	Entry *e = f->entry;
-	Written written = f->written;
+	const Body *body = f->body;
 	std::string args((const char *)params[0], f->bytes()); // as they are now
 	Dim3 grid = {gx, gy, gz}, block = {bx, by, bz};
 	counts["launches"]++;
 	return put(s, [=] {
 		if (launches++ >= settings["lose"]) return (int)Illegal;
-		Written w = {written.text, written.code, args.data()};
 		room_bytes = shared;
-		if (e ? run_grid(e->run, args.data(), grid, block) : run_grid(run_written, &w, grid, block)) return (int)Success;
+		if (e ? run_grid(e->run, args.data(), grid, block) : run_text(*body, args.data(), grid, block, shared)) return (int)Success;
 		counts[why]++;
-		fprintf(stderr, "emulator: kernel %s: %s\n", e ? e->name : "of text", why);
-		return (int)LaunchFailed;
+		fprintf(stderr, "emulator: kernel %s: %s\n", e ? e->name : body->name.c_str(), why);
+		return settings["report"] ? (int)Success : (int)LaunchFailed;
 	});
 }
 

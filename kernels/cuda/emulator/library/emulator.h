@@ -4,6 +4,7 @@
 typedef unsigned char u8;
 typedef signed char i8;
 typedef unsigned short u16;
+typedef short i16;
 typedef unsigned int u32;
 typedef int i32;
 typedef unsigned long long u64;
@@ -63,6 +64,12 @@ void commit_copies();
 void wait_copies(u32 left);
 extern bool eager;
 
+// Kernels that are run as PTX go warp by warp: threads meet by themselves there, and copy_landed is told what copies for a
+// thread wrote in shared memory, product_reads where a wgmma for it reads 16 bits.
+extern bool by_warps;
+void copy_landed(u32 thread, u32 at, u32 bytes);
+void product_reads(u32 thread, u32 at);
+
 // By the setting backward=1 blocks, warps and threads take their turns from the last to the first: what depends on
 // the order, since somebody does not wait, then has other results.
 extern bool backward;
@@ -75,7 +82,11 @@ struct AsyncProduct {
 	u32 n;
 	bool keep, a_transposed, b_transposed;
 	float (*value)(u16);
-	const u32 *held;
+	const u32 *held = nullptr;
+	const u32 *places = nullptr; // of the sums, and of what is held, if they do not lie one after the other; those of a warp's other threads lie beside then
+	float &at(u32 i) const { return sum[places ? places[i] : i]; }
+	const u32 *held_places = nullptr;
+	u32 word(u32 i, i32 beside) const { return held_places ? held[(i64)held_places[i] + beside] : held[i]; }
 };
 
 // See source/wgmma.h.
@@ -96,6 +107,7 @@ void begin_async(u32 threads);
 bool async_left();
 void wrote_shared(const void *to, u32 bytes);
 bool barrier_passed(const u64 *b, u32 parity);
+void check_barrier(const u64 *b);
 void wait_gate(const u64 *b, u32 parity, u32 *late);
 extern bool gave_up; // somebody did, in this block
 
@@ -104,6 +116,10 @@ extern bool gave_up; // somebody did, in this block
 const u32 most_room = 227 << 10, room_begins = 1 << 10;
 extern u8 room[most_room];
 extern u32 room_bytes;
+
+// be makes a thread the one that runs; fresh_block makes all of a block, and its shared memory, as they begin.
+void be(u32 t);
+void fresh_block(u32 threads);
 
 // inside reports whether memory of the device is allocated.
 bool inside(u64 p, u64 n);

@@ -1,275 +1,210 @@
-// One thread of a kernel that is text.
-#include "thread.h"
+// Warps of PTX, which take turns. Threads of a warp that are at different places go one group after the
+// other, the one that is furthest behind first, until they meet.
 #include "ptx.h"
 
-#include <cmath>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 namespace emulator {
 
+u64 events;
+
 namespace {
 
-const std::map<std::string, Run> runs = {{"mov", Run::Mov}, {"cvta", Run::Mov}, {"add", Run::Add}, {"sub", Run::Sub}, {"mul", Run::Mul}, {"mad", Run::Mad}, {"fma", Run::Fma}, {"div", Run::Div}, {"rem", Run::Rem},
-	{"rcp", Run::Rcp}, {"sqrt", Run::Sqrt}, {"neg", Run::Neg}, {"abs", Run::Abs}, {"not", Run::Not}, {"and", Run::And}, {"or", Run::Or}, {"xor", Run::Xor}, {"shl", Run::Shl}, {"shr", Run::Shr}, {"bfe", Run::Bfe},
-	{"setp", Run::Setp}, {"selp", Run::Selp}, {"cvt", Run::Cvt}, {"ld", Run::Ld}, {"st", Run::St}, {"bra", Run::Bra}, {"ret", Run::Ret}, {"call", Run::Call}, {"shfl", Run::Shuffle}};
+std::vector<Warp> warps;
+u32 size;   // threads of a block
 
-const std::map<std::string, Test> tests = {{"eq", Test::Eq}, {"ne", Test::Ne}, {"lt", Test::Lt}, {"le", Test::Le}, {"gt", Test::Gt}, {"ge", Test::Ge}, {"nan", Test::Nan}};
+u32 all_of(const Warp &w) {
+	u32 n = size - w.first;
+	return n >= 32 ? ~0u : (1u << n) - 1;
+}
 
-bool is_float(Kind k) { return k == Kind::F32 || k == Kind::F64; }
-
-} // namespace
-
-// prepare finds what an instruction does. A product or sum of floats must say
-// how it rounds, or the assembler could make one of both.
-bool prepare(Instruction &x) {
-	auto r = runs.find(x.op);
-	if (r == runs.end()) return false;
-	x.run = r->second;
-	bool rounds = x.how.find(".rn") != std::string::npos;
-	switch (x.run) {
-	case Run::Add: case Run::Sub: case Run::Mul: case Run::Fma: case Run::Div: case Run::Rcp: case Run::Sqrt:
-		if (is_float(x.to) && !rounds) return false;
-		if (x.how.find(".hi") != std::string::npos) return false;
-		if (x.how == ".wide") x.run = Run::Wide;
-		return true;
-	case Run::Mad: return x.how == ".lo";
-	case Run::Setp: {
-		std::string how = x.how.substr(1);
-		if (x.kinds == 1 && how.size() == 3 && how.back() == 'u') x.unordered = true, how.pop_back();
-		auto t = tests.find(how);
-		return t != tests.end() && (x.test = t->second, true);
-	}
-	case Run::Mov:
-		if (x.op == "mov" && x.operands.size() == 3) {
-			bool part = x.text.find('{') < x.text.find(','), words = x.to == Kind::U64;
-			x.run = words ? part ? Run::PartWords : Run::JoinWords : part ? Run::Part : Run::Join;
-		}
-		return true;
-	case Run::Shuffle: return x.how == ".sync.bfly";
-	}
+// choose takes the group of threads to go on with; false if there is none. Who asks goes after others, for whom it may wait.
+bool choose(Warp &w) {
+	if (w.now.mask) w.others.push_back(w.now);
+	auto &g = w.others;
+	for (size_t i = 0; i < g.size(); i++) // who is at one place goes on together
+		for (size_t j = g.size() - 1; j > i; j--)
+			if (g[i].pc == g[j].pc) g[i].mask |= g[j].mask, g[i].held = false, g[i].asking &= g[j].asking, g.erase(g.begin() + j);
+	auto least = g.end();
+	for (auto i = g.begin(); i != g.end(); i++)
+		if (!i->held && !i->asking && (least == g.end() || i->pc < least->pc)) least = i;
+	if (least == g.end()) return w.now = {}, false;
+	w.now = *least;
+	g.erase(least);
 	return true;
 }
 
-namespace {
-
-template <class T> T as(u64 v) {
-	T t;
-	memcpy(&t, &v, sizeof t);
-	return t;
-}
-
-template <class T> u64 raw(T t) {
-	u64 v = 0;
-	memcpy(&v, &t, sizeof t);
-	return v;
-}
-
-u32 size_of(Kind k) {
-	switch (k) {
-	case Kind::Pred: return 1;
-	case Kind::U16: case Kind::F16: case Kind::BF16: return 2;
-	case Kind::U32: case Kind::S32: case Kind::F32: return 4;
+void branch(Warp &w, const Op &o) {
+	Group &g = w.now;
+	u32 taken = w.active, rest = g.mask & ~taken;
+	if (!taken) {
+		g.pc++;
+	} else if (!rest) {
+		g.pc = o.target;
+	} else {
+		w.others.push_back({taken, o.target});
+		g.mask = rest, g.pc++;
 	}
-	return 8;
 }
 
-template <class T> bool compare(const Instruction &x, T a, T b) {
-	bool odd = a != a || b != b;
-	if (x.test == Test::Nan) return odd;
-	if (odd) return x.unordered;
-	switch (x.test) {
-	case Test::Eq: return a == b;
-	case Test::Ne: return a != b;
-	case Test::Lt: return a < b;
-	case Test::Le: return a <= b;
-	case Test::Gt: return a > b;
+void end(Warp &w) {
+	LANES(w.active, i) {
+		be(w.first + i);
+		if (async_left()) throw Fault{"a thread ends, and has wgmma that it never waited for"};
 	}
-	return a >= b;
+	w.live &= ~w.active, w.now.mask &= ~w.active, w.now.pc++, events++;
 }
 
-template <class T> T float_done(const Instruction &x, T a, T b, T c) {
-	switch (x.run) {
-	case Run::Add: return a + b;
-	case Run::Sub: return a - b;
-	case Run::Mul: return a * b;
-	case Run::Fma: return std::fma(a, b, c);
-	case Run::Div: return a / b;
-	case Run::Rcp: return (T)1 / a;
-	case Run::Sqrt: return std::sqrt(a);
-	case Run::Neg: return -a;
-	}
-	return std::fabs(a);
-}
-
-// whole_done is for T with its sign or without. The operators of bits are so, too.
-template <class T> T whole_done(const Instruction &x, T a, T b, T c) {
-	const u64 bits = 8 * sizeof(T), by = (u64)b;
-	switch (x.run) {
-	case Run::Add: return a + b;
-	case Run::Sub: return a - b;
-	case Run::Mul: return a * b;
-	case Run::Mad: return a * b + c;
-	case Run::Div: return a / b;
-	case Run::Rem: return a % b;
-	case Run::Neg: return -a;
-	case Run::Abs: return a < 0 ? -a : a;
-	case Run::Not: return ~a;
-	case Run::And: return a & b;
-	case Run::Or: return a | b;
-	case Run::Xor: return a ^ b;
-	case Run::Shl: return (u32)by >= bits ? 0 : a << (u32)by;
-	case Run::Shr: return (u32)by >= bits ? (a < 0 ? -1 : 0) : a >> (u32)by;
-	case Run::Bfe: return a >> (u32)by & (T)((1ull << (u32)c) - 1);
-	}
-	abort();
-}
-
-// number is a register read as a double.
-double number(Kind k, u64 v) {
-	switch (k) {
-	case Kind::F16: return f16_value((u16)v);
-	case Kind::BF16: return as<float>((u64)(u32)v << 16);
-	case Kind::F32: return as<float>(v);
-	}
-	return as<double>(v);
-}
-
-u16 bf16_rounded(float f) {
-	u32 u = raw(f);
-	return f != f ? 0x7fff : (u16)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-u64 converted(const Instruction &x, u64 v) {
-	bool from_float = is_float(x.from) || x.from == Kind::F16 || x.from == Kind::BF16;
-	bool to_float = is_float(x.to) || x.to == Kind::F16 || x.to == Kind::BF16;
-	if (from_float && to_float) {
-		double d = number(x.from, v);
-		if (x.how == ".rmi") d = std::floor(d);
-		switch (x.to) {
-		case Kind::F16: return f16_of((float)d);
-		case Kind::BF16: return bf16_rounded((float)d);
-		case Kind::F32: return raw((float)d);
-		}
-		return raw(d);
-	}
-	if (from_float) return x.to == Kind::S32 ? raw((i32)number(x.from, v)) : raw((i64)number(x.from, v));
-	i64 s = x.from == Kind::S32 ? (i64)as<i32>(v) : x.from == Kind::U32 ? (i64)as<u32>(v) : x.from == Kind::U16 ? (i64)as<u16>(v) : as<i64>(v);
-	if (!to_float) return size_of(x.to) == 8 ? raw(s) : size_of(x.to) == 4 ? raw((u32)s) : raw((u16)s);
-	bool big = x.from == Kind::U64;
-	return x.to == Kind::F32 ? raw(big ? (float)(u64)s : (float)s) : raw(big ? (double)(u64)s : (double)s);
-}
-
-// Thread is a call of a function.
-struct Thread {
-	const Text &text;
-	const Body &code;
-	const void *args;
-	std::vector<u64> r;
-	std::vector<u64> local;
-
-	Thread(const Text &t, const Body &c, const void *a) : text(t), code(c), args(a), r(c.registers), local(c.local_bytes / 8) {}
-
-	u64 get(const Operand &o) {
-		switch (o.is) {
-		case Operand::Register: return r[o.value];
-		case Operand::Special: return (u64[]){tid(), threads(), block_x(), blocks_x()}[o.value];
-		case Operand::Entry: return (u64)args;
-		case Operand::Local: return (u64)local.data() + o.value;
-		}
-		return o.value;
-	}
-
-	// move is ld and st; a parameter of a function is a register.
-	void move(const Instruction &x, bool load) {
-		const Operand &where = x.operands[load ? x.lanes : 0];
-		bool parameter = x.how.substr(0, 6) == ".param" && where.is == Operand::Register;
-		u8 *p = (u8 *)(get(where) + where.offset);
-		for (int i = 0; i < x.lanes; i++) {
-			const Operand &o = x.operands[load ? i : i + 1];
-			u32 n = size_of(x.to);
-			if (parameter && load) r[o.value] = r[where.value];
-			else if (parameter) r[where.value] = get(o);
-			else if (load) r[o.value] = 0, memcpy(&r[o.value], p + i * n, n);
-			else {
-				u64 v = get(o);
-				memcpy(p + i * n, &v, n);
+// go runs a warp until it waits for others or has ended.
+void go(Warp &w) {
+	const Op *code = w.body->code.data();
+	for (;;) {
+		Group &g = w.now;
+		if ((!g.mask || g.held || g.asking || !w.others.empty()) && !choose(w)) {
+			bool asks = false;
+			for (auto &o : w.others) asks |= o.asking, o.asking = false;
+			if (asks) {
+				w.state = Warp::Asking;
+				return;
 			}
+			if (w.live) throw Fault{"not all threads of a warp are at the same mma or ldmatrix"};
+			w.state = Warp::Done;
+			return;
 		}
-	}
-
-	u64 computed(const Instruction &x) {
-		const auto &o = x.operands;
-		u64 a = get(o[1]), b = o.size() > 2 ? get(o[2]) : 0, c = o.size() > 3 ? get(o[3]) : 0;
-		switch (x.run) {
-		case Run::Mov: return a;
-		case Run::Join: return (u16)a | (u64)(u16)b << 16;
-		case Run::JoinWords: return (u32)a | b << 32;
-		case Run::Shuffle: return wait_exchange((u32)a, (u32)b);
-		case Run::Wide: return x.to == Kind::S32 ? raw((i64)as<i32>(a) * as<i32>(b)) : raw((u64)as<u32>(a) * as<u32>(b));
-		case Run::Selp: return c ? a : b;
-		case Run::Cvt: return converted(x, a);
-		case Run::Setp:
-			switch (x.to) {
-			case Kind::F32: return compare(x, as<float>(a), as<float>(b));
-			case Kind::F64: return compare(x, as<double>(a), as<double>(b));
-			case Kind::S32: return compare(x, as<i32>(a), as<i32>(b));
-			case Kind::U32: return compare(x, as<u32>(a), as<u32>(b));
-			case Kind::S64: return compare(x, as<i64>(a), as<i64>(b));
-			}
-			return compare(x, a, b);
-		}
-		switch (x.to) {
-		case Kind::Pred: return whole_done<u64>(x, a, b, c) & 1;
-		case Kind::F32: return raw(float_done(x, as<float>(a), as<float>(b), as<float>(c)));
-		case Kind::F64: return raw(float_done(x, as<double>(a), as<double>(b), as<double>(c)));
-		case Kind::S32: return raw(whole_done(x, as<i32>(a), as<i32>(b), as<i32>(c)));
-		case Kind::U32: return raw(whole_done(x, as<u32>(a), as<u32>(b), as<u32>(c)));
-		case Kind::S64: return raw(whole_done(x, as<i64>(a), as<i64>(b), as<i64>(c)));
-		}
-		return whole_done(x, a, b, c);
-	}
-
-	void call(const Instruction &x) {
-		const Body &f = text.codes.at(x.label);
-		Thread t(text, f, nullptr);
-		for (size_t i = 1; i < x.operands.size(); i++) t.r[f.inputs[i]] = r[x.operands[i].value];
-		t.run();
-		r[x.operands[0].value] = t.r[f.inputs[0]];
-	}
-
-	void run() {
-		for (size_t at = 0; at < code.body.size(); at++) {
-			const Instruction &x = code.body[at];
-			if (x.guard >= 0 && (r[x.guard] != 0) == x.unless) continue;
-			switch (x.run) {
-			case Run::Ret: return;
-			case Run::Bra: at = x.target - 1; break;
-			case Run::Call: call(x); break;
-			case Run::Ld: move(x, true); break;
-			case Run::St: move(x, false); break;
-			case Run::Part: {
-				u64 v = get(x.operands[2]);
-				r[x.operands[0].value] = (u16)v, r[x.operands[1].value] = (u16)(v >> 16);
+		const Op &o = code[g.pc];
+		w.active = g.mask;
+		if (o.guarded) w.active &= o.unless ? ~*(u32 *)(w.file + o.guard) : *(u32 *)(w.file + o.guard);
+		switch (o.turn) {
+		case Turn::Plain:
+			if (w.active) o.run(w, o);
+			g.pc++;
+			break;
+		case Turn::Branch: branch(w, o); break;
+		case Turn::Exit: w.active ? end(w) : (void)g.pc++; break;
+		case Turn::Together:
+		case Turn::Block:
+			if (g.mask != w.live || w.active != g.mask) { // others come yet
+				g.held = true;
 				break;
 			}
-			case Run::PartWords: {
-				u64 v = get(x.operands[2]);
-				r[x.operands[0].value] = (u32)v, r[x.operands[1].value] = v >> 32;
-				break;
+			if (o.turn == Turn::Block) {
+				w.state = Warp::AtBlock, g.pc++, events++;
+				return;
 			}
-			default: r[x.operands[0].value] = computed(x);
-			}
+			if (w.live != ~0u && w.live != all_of(w)) throw Fault{"not all threads of a warp are at the same mma or ldmatrix"};
+			o.run(w, o);
+			g.pc++;
+			break;
+		case Turn::Ask:
+			w.asked = true;
+			if (w.active) o.run(w, o);
+			g.pc++;
+			w.asked ? (void)events++ : (void)(g.asking = true);
+			break;
 		}
 	}
-};
+}
+
+void explain(const Warp &w, const Fault &f) {
+	const Body &b = *w.body;
+	u32 pc = w.now.pc < b.code.size() ? w.now.pc : 0;
+	fprintf(stderr, "emulator: %s: block %u %u %u, warp %u, threads %08x, at: %s\n", f.why, block.x, block.y, block.z, w.index, w.active, b.lines[b.code[pc].line].c_str());
+	if (getenv("PIPE_EMULATOR_TRACE"))
+		for (u32 i = pc > 12 ? pc - 12 : 0; i < pc; i++) fprintf(stderr, "emulator:   %s\n", b.lines[b.code[i].line].c_str());
+}
+
+void begin_warp(Warp &w, u32 shared_begins) {
+	w.live = all_of(w), w.now = {w.live, 0}, w.others.clear(), w.state = Warp::Ready;
+	const Dim3 d[] = {block_size, block, grid_size};
+	for (u32 i = 0; i < 32; i++) {
+		u32 t = w.first + i;
+		Dim3 me = {t % block_size.x, t / block_size.x % block_size.y, t / block_size.x / block_size.y};
+		auto set = [&](u32 which, u32 v) {
+			if (w.body->special[which]) ((u32 *)(w.file + w.body->special[which]))[i] = v;
+		};
+		set(TidX, me.x), set(TidY, me.y), set(TidZ, me.z), set(Lane, i);
+		for (u32 k = 0; k < 3; k++) set(NtidX + 3 * k, d[k].x), set(NtidY + 3 * k, d[k].y), set(NtidZ + 3 * k, d[k].z);
+		for (auto &f : w.body->fixed) {
+			u64 v = f.after_shared ? shared_begins + f.value : f.value;
+			memcpy(w.file + f.place.at + i * f.place.size, &v, f.place.size);
+		}
+	}
+}
+
+void run_block(u32 shared_begins) {
+	fresh_block(size);
+	race_begin((u32)warps.size());
+	for (auto &w : warps) begin_warp(w, shared_begins);
+	for (u32 idle = 0;;) {
+		u64 before = events;
+		u32 done = 0, waiting = 0, count = (u32)warps.size();
+		for (u32 i = 0; i < count; i++) {
+			Warp &w = warps[backward ? count - 1 - i : i];
+			if (w.state == Warp::Asking) w.state = Warp::Ready;
+			if (w.state == Warp::Ready) try {
+					go(w);
+				} catch (const Fault &f) {
+					explain(w, f);
+					throw;
+				}
+			done += w.state == Warp::Done, waiting += w.state == Warp::AtBlock && w.live == all_of(w);
+		}
+		if (done == count) return;
+		if (waiting == count) {
+			race_block(count);
+			for (auto &w : warps) w.state = Warp::Ready;
+			continue;
+		}
+		if (events != before) {
+			idle = 0;
+			continue;
+		}
+		gave_up = true, clock_now += 1000000000; // who waits for a time only
+		if (++idle > 16) throw Fault{"threads of a block wait for ever"};
+	}
+}
 
 } // namespace
 
-void run_written(const void *args) {
-	auto w = (const Written *)args;
-	Thread(*w->text, *w->code, w->args).run();
+void product_reads(u32 thread, u32 at) { race_access(warps[thread / 32], thread % 32, at, 2, Access::Read); }
+
+void copy_landed(u32 thread, u32 at, u32 n) { race_copy(warps[thread / 32], thread % 32, at, n, true); }
+
+bool run_text(const Body &k, const void *args, Dim3 grid, Dim3 threads, u32 shared) {
+	static std::vector<u64> files, locals;
+	grid_size = grid, block_size = threads, size = threads.x * threads.y * threads.z;
+	u32 begins = (k.shared + k.dynamic_align - 1) / k.dynamic_align * k.dynamic_align, count = (size + 31) / 32;
+	room_bytes = shared ? begins + shared : k.shared;
+	warps.assign(count, Warp());
+	if (files.size() < count * (k.file / 8ull) + 8) files.resize(count * (k.file / 8ull) + 8);
+	locals.assign(size * (k.local + 7ull) / 8 + 32, ~0ull);
+	memset(files.data(), 0xff, files.size() * 8);
+	for (u32 i = 0; i < count; i++) {
+		Warp &w = warps[i];
+		w.body = &k, w.args = args, w.first = 32 * i, w.index = i;
+		w.file = (u8 *)(((u64)files.data() + 63) & ~63ull) + (u64)i * k.file;
+		w.local = (u8 *)locals.data() + 32ull * i * k.local;
+	}
+	u64 all = (u64)grid.x * grid.y * grid.z;
+	by_warps = true;
+	blocks_begin();
+	try {
+		for (u64 i = 0; i < all; i++) {
+			u64 b = backward ? all - 1 - i : i;
+			block = {(u32)(b % grid.x), (u32)(b / grid.x % grid.y), (u32)(b / grid.x / grid.y)};
+			blocks_next((u32)b);
+			run_block(room_begins + begins);
+		}
+	} catch (const Fault &f) {
+		why = f.why;
+		by_warps = false;
+		return false;
+	}
+	by_warps = false;
+	return true;
 }
 
 } // namespace emulator

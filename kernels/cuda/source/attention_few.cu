@@ -80,9 +80,9 @@ template <u32 R> DEV __attribute__((always_inline)) void few(const Split &p) {
 		lay(lines, a.v, a, z, group, j, to);
 		u32 row = tid() / 16, column = tid() % 16;
 		float top, total;
-		if (tid() < Warp * ((R + 1) / 2)) { // whole warps: beside one row it is done once more
+		if (tid() < Warp * ((R + 1) / 2)) { // whole warps: beside one row are zeros
 			u32 own = row < R ? row : 0;
-			f32x4 w = weights[own * (Tile / 4) + column];
+			f32x4 w = row < R ? weights[own * (Tile / 4) + column] : f32x4{};
 			float s[4] = {w[0], w[1], w[2], w[3]};
 			weigh(a, z, rows[own], documents + 4 * column, j + 4 * column, s, &top, &total);
 			if (row < R) weights[row * (Tile / 4) + column] = f32x4{s[0], s[1], s[2], s[3]};

@@ -52,7 +52,7 @@ void blocks_begin() {
 void blocks_next(u32 number) { block_now = number + 1; }
 
 void blocks_access(Warp &w, u32 lane, u64 p, u32 n, Access how) {
-	Memory *m = n < unit || how == Access::Atomic ? nullptr : memory_of(p);
+	Memory *m = n < unit || how == Access::Atomic || gave_up ? nullptr : memory_of(p);
 	if (!m) return;
 	for (u64 i = (p - m->low) / unit, end = (p + n - m->low) / unit; i < end && i < m->places.size(); i++) {
 		Spot &c = m->places[i];

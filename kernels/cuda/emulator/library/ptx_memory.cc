@@ -63,7 +63,7 @@ namespace {
 template <class T> void load(Warp &w, const Op &o) {
 	u32 count = (u32)o.list.size();
 	LANES(w.active, i) {
-		const u8 *p = host(w, o, i, count * sizeof(T), Access::Read);
+		const u8 *p = host(w, o, i, count * sizeof(T), o.mode ? Access::Atomic : Access::Read);
 		for (u32 k = 0; k < count; k++) {
 			T v;
 			memcpy(&v, p + k * sizeof(T), sizeof(T));
@@ -76,7 +76,7 @@ template <class T> void load(Warp &w, const Op &o) {
 
 template <class T> void store_one(Warp &w, const Op &o, u32 i) {
 	u32 count = (u32)o.list.size();
-	u8 *p = host(w, o, i, count * sizeof(T), Access::Write);
+	u8 *p = host(w, o, i, count * sizeof(T), o.mode ? Access::Atomic : Access::Write);
 	for (u32 k = 0; k < count; k++) memcpy(p + k * sizeof(T), w.file + o.list[k].at + i * o.list[k].size, sizeof(T));
 }
 
@@ -198,6 +198,7 @@ bool translate_memory(Scope &s, Body &b, const Source &x, Op &o) {
 	}
 	if ((n != "ld" && n != "st") || x.operands.size() != 2) return false;
 	bool loads = n == "ld";
+	o.mode = x.has("volatile"); // meant to meet others
 	address(s, b, x.operands[loads][0], o);
 	for (auto &word : x.operands[!loads]) o.list.push_back(place_of(s, b, word, t));
 	u32 lanes = x.has("v4") ? 4 : x.has("v2") ? 2 : 1;

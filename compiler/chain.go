@@ -151,7 +151,7 @@ func (e *expression) checked(c *context) *expression {
 	for _, n := range e.roots {
 		types = append(types, n.Types[0])
 	}
-	if _, ok := c.opt.Target.Kernel(e.op, e.attr, typesOf(e.leaves), types); !ok {
+	if _, ok := c.opt.Target.Kernel(e.op, e.attr, ir.TypesOf(e.leaves), types); !ok {
 		return nil
 	}
 	return e

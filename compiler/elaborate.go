@@ -261,7 +261,7 @@ func (e *elaborator) params(at *instance, d *op.Def, attr any, in []ir.Value) ([
 	if d.Params == nil {
 		return in, nil
 	}
-	params, err := d.Params(typesOf(in), attr)
+	params, err := d.Params(ir.TypesOf(in), attr)
 	if err != nil {
 		return nil, err
 	}

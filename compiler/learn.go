@@ -161,7 +161,7 @@ func (l *learner) forGradients(g *ir.Graph) {
 			continue
 		}
 		n.Attr = d.ForGrad(n.Attr)
-		types, err := d.Infer(typesOf(n.In), n.Attr)
+		types, err := d.Infer(ir.TypesOf(n.In), n.Attr)
 		if err != nil {
 			l.Fail(&op.Error{Pos: n.Pos, Op: n.Op, Err: err})
 			return

@@ -41,7 +41,7 @@ func (c *context) hasKernel(n *ir.Node) bool {
 }
 
 func (c *context) kernel(n *ir.Node) (kernels.Kernel, bool) {
-	return c.opt.Target.Kernel(n.Op, n.Attr, typesOf(n.In), n.Types)
+	return c.opt.Target.Kernel(n.Op, n.Attr, ir.TypesOf(n.In), n.Types)
 }
 
 // isView reports whether a node's output is its first input's memory under

@@ -101,7 +101,7 @@ func (p *placer) node(i int, n *ir.Node) error {
 	if !ok {
 		return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("%s has no kernel for %v", p.c.opt.Target.Name(), n.Types[0])}
 	}
-	s := step{node: n, size: kernels.Scratch(k, n.Attr, typesOf(n.In), n.Types, p.layouts(n))}
+	s := step{node: n, size: kernels.Scratch(k, n.Attr, ir.TypesOf(n.In), n.Types, p.layouts(n))}
 	if s.size > 0 {
 		s.scratch = p.block(s.size, i, i)
 	}

@@ -102,7 +102,7 @@ func (f *meetings) fits(m *meeting) bool {
 	if len(n.Types) > 1 && z.ID >= n.ID || chainable(z) && f.uses[z.ID][m.z.Out] == 1 && f.by[z] == nil {
 		return false
 	}
-	in := append([]ir.Type{n.Types[0]}, typesOf(n.In)...)
+	in := append([]ir.Type{n.Types[0]}, ir.TypesOf(n.In)...)
 	_, ok := f.c.opt.Target.Kernel(n.Op+op.Plus, n.Attr, in, n.Types)
 	return ok
 }

@@ -46,7 +46,7 @@ func precision(c *context, g *ir.Graph) (*ir.Graph, error) {
 // allowTF32 gives the ops of g the permission; the bodies of scans stay exact.
 func allowTF32(g *ir.Graph) {
 	for _, n := range g.Nodes {
-		n.Attr = op.AllowTF32(n.Attr, typesOf(n.In))
+		n.Attr = op.AllowTF32(n.Attr, ir.TypesOf(n.In))
 	}
 }
 
@@ -170,13 +170,13 @@ func (p *narrower) node(r *rewriter, n *ir.Node, in []ir.Value) []ir.Value {
 			in[i] = p.cast(r, v)
 		}
 	}
-	if _, err := d.Infer(typesOf(in), n.Attr); err != nil { // it wants all of one type
+	if _, err := d.Infer(ir.TypesOf(in), n.Attr); err != nil { // it wants all of one type
 		for i, v := range in[:ports] {
 			if v.Valid() {
 				in[i] = p.cast(r, v)
 			}
 		}
-		if _, err := d.Infer(typesOf(in), n.Attr); err != nil { // as of weights in blocks, whose products are of f32
+		if _, err := d.Infer(ir.TypesOf(in), n.Attr); err != nil { // as of weights in blocks, whose products are of f32
 			in = asBefore(r, n, before)
 		}
 	}

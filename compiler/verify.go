@@ -26,7 +26,7 @@ func verify(t *op.Table, g *ir.Graph) error {
 				return err
 			}
 		}
-		types, err := d.Infer(typesOf(n.In), n.Attr)
+		types, err := d.Infer(ir.TypesOf(n.In), n.Attr)
 		if err != nil {
 			return &op.Error{Pos: n.Pos, Op: n.Op, Err: err}
 		}
@@ -40,14 +40,4 @@ func verify(t *op.Table, g *ir.Graph) error {
 		}
 	}
 	return nil
-}
-
-func typesOf(vs []ir.Value) []ir.Type {
-	out := make([]ir.Type, len(vs))
-	for i, v := range vs {
-		if v.Valid() {
-			out[i] = v.Type()
-		}
-	}
-	return out
 }

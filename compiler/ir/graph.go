@@ -38,6 +38,17 @@ func (v Value) Valid() bool { return v.Node != nil }
 // Type returns the value's type.
 func (v Value) Type() Type { return v.Node.Types[v.Out] }
 
+// TypesOf are those of values; that of one which was left out is the zero Type.
+func TypesOf(vs []Value) []Type {
+	out := make([]Type, len(vs))
+	for i, v := range vs {
+		if v.Valid() {
+			out[i] = v.Type()
+		}
+	}
+	return out
+}
+
 func (v Value) String() string {
 	if v.Node == nil {
 		return "none"

@@ -43,7 +43,7 @@ func (b *Builder) Apply(name string, attr any, in ...ir.Value) []ir.Value {
 		b.Fail(&Error{Pos: b.Pos, Op: name, Err: fmt.Errorf("unknown op")})
 		return bad
 	}
-	types, err := d.Infer(typesOf(in), attr)
+	types, err := d.Infer(ir.TypesOf(in), attr)
 	if err != nil {
 		b.Fail(&Error{Pos: b.Pos, Op: name, Err: err})
 		return b.broken(name, bad)
@@ -62,7 +62,7 @@ func (b *Builder) Meaning(d *Def, attr any, in ...ir.Value) []ir.Value {
 	if b.err != nil {
 		return b.broken(d.Name, bad)
 	}
-	types, err := d.Infer(typesOf(in), attr)
+	types, err := d.Infer(ir.TypesOf(in), attr)
 	if err != nil {
 		b.Fail(&Error{Pos: b.Pos, Op: d.Name, Err: err})
 		return b.broken(d.Name, bad)
@@ -100,13 +100,3 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Position is the line that asked for the node.
 func (e *Error) Position() ir.Pos { return e.Pos }
-
-func typesOf(vs []ir.Value) []ir.Type {
-	out := make([]ir.Type, len(vs))
-	for i, v := range vs {
-		if v.Valid() {
-			out[i] = v.Type()
-		}
-	}
-	return out
-}

@@ -70,7 +70,7 @@ func (b *Builder) expression(n *ir.Node) []ir.Value {
 		b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: err})
 		return slices.Repeat(n.In[:1], len(n.Types))
 	}
-	shape, err := elementwiseShape(typesOf(n.In))
+	shape, err := elementwiseShape(ir.TypesOf(n.In))
 	if err != nil {
 		b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: err})
 	}

@@ -85,7 +85,7 @@ func (t *Table) eval(n *ir.Node, values map[ir.Value][]float64, inputs, states m
 	for i, v := range n.In {
 		in[i] = values[v]
 	}
-	return t.Reference(n.Op, n.Attr, in, typesOf(n.In))
+	return t.Reference(n.Op, n.Attr, in, ir.TypesOf(n.In))
 }
 
 // Reference computes the outputs of one op in float64: by Ref, or by its

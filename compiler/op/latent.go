@@ -61,7 +61,7 @@ func latentAttention() Def {
 		},
 		Lower: func(b *Builder, n *ir.Node) []ir.Value {
 			at := n.Attr.(LatentAttentionAttr)
-			s, err := latentSizes(at, typesOf(n.In))
+			s, err := latentSizes(at, ir.TypesOf(n.In))
 			if err != nil {
 				b.Fail(&Error{Pos: n.Pos, Op: n.Op, Err: err})
 				return []ir.Value{n.In[0]}

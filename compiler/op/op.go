@@ -183,7 +183,7 @@ func (t *Table) FLOPs(n *ir.Node) int64 {
 		return 0
 	}
 	if d.Cost != nil {
-		return d.Cost(typesOf(n.In), n.Types, n.Attr)
+		return d.Cost(ir.TypesOf(n.In), n.Types, n.Attr)
 	}
 	var sum int64
 	for _, out := range n.Types {

@@ -124,7 +124,7 @@ func scanSteps(in []ir.Type, at ScanAttr) (ir.Dim, error) {
 // lowerScan writes the body for each step.
 func lowerScan(b *Builder, n *ir.Node) []ir.Value {
 	at := n.Attr.(ScanAttr)
-	steps, err := scanSteps(typesOf(n.In), at)
+	steps, err := scanSteps(ir.TypesOf(n.In), at)
 	if err == nil && !steps.Known() {
 		err = fmt.Errorf("there are %v steps; want a number", steps)
 	}

@@ -258,7 +258,7 @@ func (x *exporter) translate(n *ir.Node) error {
 		return nil
 	}
 	row, ok := exports[n.Op]
-	if !ok || row.fits != nil && !row.fits(n.Attr, typesOf(n.In), n.Types) {
+	if !ok || row.fits != nil && !row.fits(n.Attr, ir.TypesOf(n.In), n.Types) {
 		return &op.Error{Pos: n.Pos, Op: n.Op, Err: fmt.Errorf("ONNX has no operation for it")}
 	}
 	in := make([]string, len(n.In))

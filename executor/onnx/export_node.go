@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"pipe.dev/compiler/ir"
 )
 
 // step is a node that is to be written.
@@ -80,14 +79,4 @@ func (x *exporter) body(name string) encoded {
 		m.part(12, v)
 	}
 	return m
-}
-
-func typesOf(vs []ir.Value) []ir.Type {
-	out := make([]ir.Type, len(vs))
-	for i, v := range vs {
-		if v.Valid() {
-			out[i] = v.Type()
-		}
-	}
-	return out
 }

@@ -165,7 +165,7 @@ func runLowered(be kernels.Backend, table *op.Table, d *op.Def, c op.Case, in []
 	out := b.Apply(d.Name, c.Attr, args...)
 	low := op.NewBuilder(table)
 	at := low.Lowered(b.Graph, func(n *ir.Node) bool {
-		_, ok := be.Kernel(n.Op, n.Attr, typesOf(n.In), n.Types)
+		_, ok := be.Kernel(n.Op, n.Attr, ir.TypesOf(n.In), n.Types)
 		return ok
 	})
 	if err := errors.Join(b.Err(), low.Err()); err != nil {
@@ -191,7 +191,7 @@ func runLowered(be kernels.Backend, table *op.Table, d *op.Def, c op.Case, in []
 
 // runNode computes one node of a lowered graph from the bytes of its inputs.
 func runNode(be kernels.Backend, table *op.Table, n *ir.Node, values map[ir.Value][]byte) error {
-	in := typesOf(n.In)
+	in := ir.TypesOf(n.In)
 	k, ok := be.Kernel(n.Op, n.Attr, in, n.Types)
 	if !ok {
 		if d, _ := table.Lookup(n.Op); d.View {
@@ -214,14 +214,4 @@ func runNode(be kernels.Backend, table *op.Table, n *ir.Node, values map[ir.Valu
 		values[ir.Value{Node: n, Out: i}] = out[i]
 	}
 	return errors.Join(err, b.free())
-}
-
-func typesOf(vs []ir.Value) []ir.Type {
-	out := make([]ir.Type, len(vs))
-	for i, v := range vs {
-		if v.Valid() {
-			out[i] = v.Type()
-		}
-	}
-	return out
 }

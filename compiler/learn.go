@@ -101,7 +101,8 @@ func learn(c *context, g *ir.Graph) (*ir.Graph, error) {
 		l.balance(l.loads())
 	case Accumulate:
 		sum, count := l.forward(l.hasGradient)
-		l.accumulate(l.gradients(sum, count), count)
+		sums, all := l.sums() // before the gradients that are added to them
+		l.accumulate(l.gradients(sum, count), count, sums, all)
 	case Begin:
 		l.readWeights()
 		l.begin(l.allSums())

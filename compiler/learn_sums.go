@@ -11,13 +11,12 @@ func (l *learner) sums() (grads []*ir.State, count *ir.State) {
 	return grads, l.Graph.AddState(ir.State{Path: "#count", Kind: ir.Gradient, Init: "zeros"}, ir.T(ir.F32))
 }
 
-// accumulate adds the gradients and the count of a micro-batch.
-func (l *learner) accumulate(grads []ir.Value, count ir.Value) {
+// accumulate adds the gradients and the count of a micro-batch to what there is.
+func (l *learner) accumulate(grads []ir.Value, count ir.Value, sums []*ir.State, all *ir.State) {
 	if l.Err() != nil {
 		return
 	}
 	l.Pos = ir.Pos{Path: "accumulate"}
-	sums, all := l.sums()
 	for i, s := range sums {
 		s.Next = l.Add(s.Read, l.Cast(grads[i], ir.F32))
 	}

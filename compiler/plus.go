@@ -74,7 +74,7 @@ func (f *meetings) find(add *ir.Node) {
 		if made.Out > 0 || !add.In[side].Type().Equal(add.Types[0]) || !m.z.Type().Equal(add.Types[0]) || !f.fits(m) {
 			continue
 		}
-		if len(m.made.Types) > 1 { // others may read its other results before the addition
+		if m.z.Node.ID < m.made.ID { // as soon as may be, so that what it is made of need not wait
 			m.at = m.made
 			f.by[m.made] = m
 		}

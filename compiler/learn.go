@@ -241,12 +241,14 @@ func (l *learner) gradients(sum, count ir.Value) []ir.Value {
 		xs[i] = s.Read
 	}
 	grads := l.Grad(sum, l.seed(sum, count), xs...)
+	narrow := len(l.Graph.Nodes)
 	for i, g := range grads {
 		grads[i] = l.wideGradient(g)
 		if !g.Valid() && l.Err() == nil { // the loss does not depend on it
 			grads[i] = l.Fill(0, xs[i].Type().DType, xs[i].Type().Shape...)
 		}
 	}
+	l.Graph.Hoist(narrow)
 	return l.unscale(grads, count)
 }
 

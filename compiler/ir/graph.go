@@ -1,6 +1,9 @@
 package ir
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Pos says which line of which document asked for a node.
 type Pos struct {
@@ -152,6 +155,31 @@ func (g *Graph) Add(n *Node) []Value {
 		out[i] = Value{Node: n, Out: i}
 	}
 	return out
+}
+
+// Hoist moves the nodes from a place on to where they can be computed first: right behind what they read.
+func (g *Graph) Hoist(from int) {
+	behind := make([][]*Node, from+1) // what goes behind each of the nodes before, and before them all
+	at := make([]int, len(g.Nodes))   // 1 more than the node that one goes behind
+	for i := range from {
+		at[i] = i + 1
+	}
+	for i, n := range g.Nodes[from:] {
+		for _, v := range n.In {
+			if v.Valid() {
+				at[from+i] = max(at[from+i], at[v.Node.ID])
+			}
+		}
+		behind[at[from+i]] = append(behind[at[from+i]], n)
+	}
+	nodes := slices.Clone(behind[0])
+	for i, n := range g.Nodes[:from] {
+		nodes = append(append(nodes, n), behind[i+1]...)
+	}
+	g.Nodes = nodes
+	for i, n := range nodes {
+		n.ID = i
+	}
 }
 
 // AddInput appends an input called name.

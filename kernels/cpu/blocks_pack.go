@@ -52,7 +52,7 @@ func (b *Backend) packBlocks(d ir.DType, dst, src []byte, out, in int) {
 }
 
 // superBytes returns the bytes of a super-block of a panel.
-func (p packing) superBytes() int { return p.Head(p.per) + p.per*p.Body() }
+func (p packing) superBytes() int { return p.Head() + p.per*p.Body() }
 
 // panelBytes returns the bytes of a panel of k inputs, or of the rows that take its place.
 func (p packing) panelBytes(k int) int {
@@ -101,10 +101,8 @@ func (p packing) column(to, block []byte, j int) {
 		binary.LittleEndian.PutUint16(to[2*asm.Panel+2*j:], parts.M)
 	}
 	for b := range p.per {
-		body := to[p.Head(p.per)+b*p.Body():][:p.Body()]
+		body := to[p.Head()+b*p.Body():][:p.Body()]
 		switch p.Scales {
-		case asm.Small:
-			asm.PutSmall(to[4*asm.Panel+b*asm.SmallBytes:], j, byte(parts.Scale[b]), parts.Least[b])
 		case asm.Halves:
 			body[j], body[asm.Panel+j] = byte(parts.Scale[2*b]), byte(parts.Scale[2*b+1])
 		case asm.LeastOf:

@@ -89,7 +89,7 @@ func TestBlockLayouts(t *testing.T) {
 		}
 	}
 	for tier, b := range backends(t, 1) {
-		for d, inRows := range map[ir.DType]bool{ir.Q8_0: true, ir.Q4_0: true, ir.Q4_K: true, ir.Q6_K: true, ir.Q5_K: false, ir.NF4: false} {
+		for d, inRows := range map[ir.DType]bool{ir.Q8_0: true, ir.Q4_0: true, ir.Q4_K: true, ir.Q6_K: true, ir.Q4_1: true, ir.Q5_K: true, ir.Q5_0: false, ir.NF4: false} {
 			want := BN32
 			if inRows { // as files have them, so that they are mapped
 				want = ""

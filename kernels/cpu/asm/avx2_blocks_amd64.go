@@ -144,16 +144,6 @@ func UnpackIQ4NLY(n int, per int, w *byte, dst *byte)
 //go:noescape
 func RowIQ4NLY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
-// UnpackQ4_1Y is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ4_1Y(n int, per int, w *byte, dst *byte)
-
-// RowQ4_1Y is the Row of that coding.
-//
-//go:noescape
-func RowQ4_1Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
 // UnpackQ5_1Y is the Unpack of that coding.
 //
 //go:noescape
@@ -173,16 +163,6 @@ func UnpackQ4GY(n int, per int, w *byte, dst *byte)
 //
 //go:noescape
 func RowQ4GY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
-// UnpackQ5KY is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ5KY(n int, per int, w *byte, dst *byte)
-
-// RowQ5KY is the Row of that coding.
-//
-//go:noescape
-func RowQ5KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ3KY is the Unpack of that coding.
 //
@@ -224,6 +204,16 @@ func UnpackRowsQ4_0Y(n int, w *byte, stride int, dst *byte)
 //go:noescape
 func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
 
+// UnpackRowsQ4_1Y is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ4_1Y(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ4_1Y is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
 // UnpackRowsQ4KY is the UnpackRows of that coding.
 //
 //go:noescape
@@ -233,6 +223,16 @@ func UnpackRowsQ4KY(n int, w *byte, stride int, dst *byte)
 //
 //go:noescape
 func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ5KY is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ5KY(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ5KY is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
 
 // UnpackRowsQ6KY is the UnpackRows of that coding.
 //

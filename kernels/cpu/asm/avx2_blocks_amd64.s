@@ -13622,378 +13622,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func UnpackQ4_1Y(n int, per int, w *byte, dst *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·UnpackQ4_1Y(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         w+16(FP), CX
-	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-
-super:
-	LEAQ      128(CX), BX
-	VCVTPH2PS (CX), Y1
-	VCVTPH2PS 64(CX), Y2
-	VMOVUPS   Y1, (DX)
-	VMOVUPS   Y2, 128(DX)
-	VMOVDQU   (BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 256(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 768(DX)
-	VMOVDQU   128(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 384(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 896(DX)
-	VMOVDQU   256(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 512(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1024(DX)
-	VMOVDQU   384(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 640(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1152(DX)
-	VCVTPH2PS 16(CX), Y1
-	VCVTPH2PS 80(CX), Y2
-	VMOVUPS   Y1, 32(DX)
-	VMOVUPS   Y2, 160(DX)
-	VMOVDQU   32(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 288(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 800(DX)
-	VMOVDQU   160(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 416(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 928(DX)
-	VMOVDQU   288(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 544(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1056(DX)
-	VMOVDQU   416(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 672(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1184(DX)
-	VCVTPH2PS 32(CX), Y1
-	VCVTPH2PS 96(CX), Y2
-	VMOVUPS   Y1, 64(DX)
-	VMOVUPS   Y2, 192(DX)
-	VMOVDQU   64(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 320(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 832(DX)
-	VMOVDQU   192(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 448(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 960(DX)
-	VMOVDQU   320(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 576(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1088(DX)
-	VMOVDQU   448(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 704(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1216(DX)
-	VCVTPH2PS 48(CX), Y1
-	VCVTPH2PS 112(CX), Y2
-	VMOVUPS   Y1, 96(DX)
-	VMOVUPS   Y2, 224(DX)
-	VMOVDQU   96(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 352(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 864(DX)
-	VMOVDQU   224(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 480(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 992(DX)
-	VMOVDQU   352(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 608(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1120(DX)
-	VMOVDQU   480(BX), Y1
-	VPAND     Y0, Y1, Y2
-	VMOVDQU   Y2, 736(DX)
-	VPSRLW    $0x04, Y1, Y1
-	VPAND     Y0, Y1, Y1
-	VMOVDQU   Y1, 1248(DX)
-	ADDQ      $+1280, DX
-	ADDQ      $+512, BX
-	MOVQ      BX, CX
-	DECQ      AX
-	JNE       super
-	VZEROUPPER
-	RET
-
-// func RowQ4_1Y(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowQ4_1Y(SB), NOSPLIT, $0-48
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+24(FP), DX
-	MOVQ         y+32(FP), BX
-	MOVQ         bias+40(FP), SI
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	TESTQ        AX, AX
-	JE           end
-
-super:
-	LEAQ         128(DX), DI
-	PREFETCHT0   4096(DI)
-	PREFETCHT0   4160(DI)
-	VMOVDQU      (DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      128(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      256(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      384(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+224(SB), Y7, Y7
-	VCVTPH2PS    (DX), Y5
-	VCVTPH2PS    64(DX), Y6
-	VBROADCASTSS (CX), Y8
-	VMULPS       Y8, Y5, Y8
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y8, Y7, Y1
-	VBROADCASTSS 4(CX), Y8
-	VFMADD231PS  Y8, Y6, Y1
-	PREFETCHT0   4224(DI)
-	PREFETCHT0   4288(DI)
-	VMOVDQU      32(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      160(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      288(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      416(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+224(SB), Y7, Y7
-	VCVTPH2PS    16(DX), Y5
-	VCVTPH2PS    80(DX), Y6
-	VBROADCASTSS (CX), Y8
-	VMULPS       Y8, Y5, Y8
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y8, Y7, Y2
-	VBROADCASTSS 4(CX), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	PREFETCHT0   4352(DI)
-	PREFETCHT0   4416(DI)
-	VMOVDQU      64(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      192(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      320(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      448(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+224(SB), Y7, Y7
-	VCVTPH2PS    32(DX), Y5
-	VCVTPH2PS    96(DX), Y6
-	VBROADCASTSS (CX), Y8
-	VMULPS       Y8, Y5, Y8
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y8, Y7, Y3
-	VBROADCASTSS 4(CX), Y8
-	VFMADD231PS  Y8, Y6, Y3
-	PREFETCHT0   4480(DI)
-	PREFETCHT0   4544(DI)
-	VMOVDQU      96(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 16(CX), Y7
-	VPMADDUBSW   Y7, Y6, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 32(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      224(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 20(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 36(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      352(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 24(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 40(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VMOVDQU      480(DI), Y5
-	VPAND        Y0, Y5, Y6
-	VPBROADCASTD 28(CX), Y8
-	VPMADDUBSW   Y8, Y6, Y8
-	VPADDW       Y8, Y7, Y7
-	VPSRLW       $0x04, Y5, Y5
-	VPAND        Y0, Y5, Y5
-	VPBROADCASTD 44(CX), Y6
-	VPMADDUBSW   Y6, Y5, Y6
-	VPADDW       Y6, Y7, Y7
-	VPMADDWD     constantsY<>+224(SB), Y7, Y7
-	VCVTPH2PS    48(DX), Y5
-	VCVTPH2PS    112(DX), Y6
-	VBROADCASTSS (CX), Y8
-	VMULPS       Y8, Y5, Y8
-	VCVTDQ2PS    Y7, Y7
-	VFMADD231PS  Y8, Y7, Y4
-	VBROADCASTSS 4(CX), Y8
-	VFMADD231PS  Y8, Y6, Y4
-	ADDQ         $0x30, CX
-	ADDQ         $+512, DI
-	MOVQ         DI, DX
-	DECQ         AX
-	JNE          super
-
-end:
-	TESTQ  SI, SI
-	JE     write
-	VADDPS (SI), Y1, Y1
-	VADDPS 32(SI), Y2, Y2
-	VADDPS 64(SI), Y3, Y3
-	VADDPS 96(SI), Y4, Y4
-
-write:
-	VMOVUPS Y1, (BX)
-	VMOVUPS Y2, 32(BX)
-	VMOVUPS Y3, 64(BX)
-	VMOVUPS Y4, 96(BX)
-	VZEROUPPER
-	RET
-
 // func UnpackQ5_1Y(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ5_1Y(SB), NOSPLIT, $0-32
@@ -14973,725 +14601,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func UnpackQ5KY(n int, per int, w *byte, dst *byte)
-// Requires: AVX, AVX2, F16C
-TEXT ·UnpackQ5KY(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         w+16(FP), DX
-	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+192(SB), Y1
-	VBROADCASTSS constantsY<>+288(SB), Y2
-	IMUL3Q       $0x30, CX, R8
-
-super:
-	LEAQ 128(DX), SI
-	MOVQ SI, R9
-	ADDQ R8, SI
-	MOVQ CX, DI
-
-block:
-	VCVTPH2PS    (DX), Y2
-	VCVTPH2PS    64(DX), Y3
-	VBROADCASTSS constantsY<>+288(SB), Y4
-	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    (R9), Y4
-	VPMOVZXBD    32(R9), Y5
-	VPSLLD       $0x04, Y5, Y6
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        constantsY<>+320(SB), Y6, Y6
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+352(SB), Y4, Y7
-	VPOR         Y7, Y6, Y6
-	VPSRLD       $0x04, Y4, Y4
-	VPOR         Y4, Y5, Y4
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      Y4, 128(BX)
-	VMOVDQU      512(SI), Y2
-	VMOVDQU      (SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x04, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 256(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPAND        Y1, Y2, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 768(BX)
-	VMOVDQU      128(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x03, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 384(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x01, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 896(BX)
-	VMOVDQU      256(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x02, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 512(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x02, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 1024(BX)
-	VMOVDQU      384(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x01, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 640(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x03, Y2, Y2
-	VPAND        Y1, Y2, Y2
-	VPOR         Y2, Y3, Y3
-	VMOVDQU      Y3, 1152(BX)
-	VCVTPH2PS    16(DX), Y2
-	VCVTPH2PS    80(DX), Y3
-	VBROADCASTSS constantsY<>+288(SB), Y4
-	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    8(R9), Y4
-	VPMOVZXBD    40(R9), Y5
-	VPSLLD       $0x04, Y5, Y6
-	VPSLLD       $0x02, Y5, Y5
-	VPAND        constantsY<>+320(SB), Y6, Y6
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+352(SB), Y4, Y7
-	VPOR         Y7, Y6, Y6
-	VPSRLD       $0x04, Y4, Y4
-	VPOR         Y4, Y5, Y4
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y6, 32(BX)
-	VMOVUPS      Y4, 160(BX)
-	VMOVDQU      544(SI), Y2
-	VMOVDQU      32(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x04, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 288(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPAND        Y1, Y2, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 800(BX)
-	VMOVDQU      160(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x03, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 416(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x01, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 928(BX)
-	VMOVDQU      288(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x02, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 544(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x02, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 1056(BX)
-	VMOVDQU      416(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x01, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 672(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x03, Y2, Y2
-	VPAND        Y1, Y2, Y2
-	VPOR         Y2, Y3, Y3
-	VMOVDQU      Y3, 1184(BX)
-	VCVTPH2PS    32(DX), Y2
-	VCVTPH2PS    96(DX), Y3
-	VBROADCASTSS constantsY<>+288(SB), Y4
-	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    16(R9), Y4
-	VPMOVZXBD    32(R9), Y5
-	VPSRLD       $0x00, Y5, Y6
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        constantsY<>+320(SB), Y6, Y6
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+352(SB), Y4, Y7
-	VPOR         Y7, Y6, Y6
-	VPSRLD       $0x04, Y4, Y4
-	VPOR         Y4, Y5, Y4
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y6, 64(BX)
-	VMOVUPS      Y4, 192(BX)
-	VMOVDQU      576(SI), Y2
-	VMOVDQU      64(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x04, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 320(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPAND        Y1, Y2, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 832(BX)
-	VMOVDQU      192(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x03, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 448(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x01, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 960(BX)
-	VMOVDQU      320(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x02, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 576(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x02, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 1088(BX)
-	VMOVDQU      448(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x01, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 704(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x03, Y2, Y2
-	VPAND        Y1, Y2, Y2
-	VPOR         Y2, Y3, Y3
-	VMOVDQU      Y3, 1216(BX)
-	VCVTPH2PS    48(DX), Y2
-	VCVTPH2PS    112(DX), Y3
-	VBROADCASTSS constantsY<>+288(SB), Y4
-	VXORPS       Y4, Y3, Y3
-	VPMOVZXBD    24(R9), Y4
-	VPMOVZXBD    40(R9), Y5
-	VPSRLD       $0x00, Y5, Y6
-	VPSRLD       $0x02, Y5, Y5
-	VPAND        constantsY<>+320(SB), Y6, Y6
-	VPAND        constantsY<>+320(SB), Y5, Y5
-	VPAND        constantsY<>+352(SB), Y4, Y7
-	VPOR         Y7, Y6, Y6
-	VPSRLD       $0x04, Y4, Y4
-	VPOR         Y4, Y5, Y4
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VCVTDQ2PS    Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y6, 96(BX)
-	VMOVUPS      Y4, 224(BX)
-	VMOVDQU      608(SI), Y2
-	VMOVDQU      96(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x04, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 352(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPAND        Y1, Y2, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 864(BX)
-	VMOVDQU      224(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x03, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 480(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x01, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 992(BX)
-	VMOVDQU      352(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x02, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 608(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x02, Y2, Y4
-	VPAND        Y1, Y4, Y4
-	VPOR         Y4, Y3, Y3
-	VMOVDQU      Y3, 1120(BX)
-	VMOVDQU      480(SI), Y3
-	VPAND        Y0, Y3, Y4
-	VPSLLW       $0x01, Y2, Y5
-	VPAND        Y1, Y5, Y5
-	VPOR         Y5, Y4, Y4
-	VMOVDQU      Y4, 736(BX)
-	VPSRLW       $0x04, Y3, Y3
-	VPAND        Y0, Y3, Y3
-	VPSRLW       $0x03, Y2, Y2
-	VPAND        Y1, Y2, Y2
-	VPOR         Y2, Y3, Y3
-	VMOVDQU      Y3, 1248(BX)
-	ADDQ         $+1280, BX
-	ADDQ         $+640, SI
-	ADDQ         $0x30, R9
-	DECQ         DI
-	JNE          block
-	MOVQ         SI, DX
-	DECQ         AX
-	JNE          super
-	VZEROUPPER
-	RET
-
-// func RowQ5KY(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowQ5KY(SB), NOSPLIT, $0-48
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         y+32(FP), SI
-	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+192(SB), Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
-	TESTQ        AX, AX
-	JE           end
-	IMUL3Q       $0x30, CX, R10
-
-super:
-	LEAQ 128(BX), R8
-	MOVQ R8, R11
-	ADDQ R10, R8
-	MOVQ CX, R9
-
-block:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
-	VMOVDQU      512(R8), Y6
-	VMOVDQU      (R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x04, Y6, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 16(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPAND        Y1, Y6, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 32(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VMOVDQU      128(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x03, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 20(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x01, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 36(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+224(SB), Y9, Y9
-	VMOVDQU      256(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x02, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 24(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x02, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 40(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y10, Y10
-	VMOVDQU      384(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x01, Y6, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 28(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x03, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y7, Y6
-	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+224(SB), Y10, Y10
-	VPADDD       Y10, Y9, Y9
-	VCVTPH2PS    (BX), Y6
-	VCVTPH2PS    64(BX), Y7
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    (R11), Y8
-	VPMOVZXBD    32(R11), Y10
-	VPSLLD       $0x04, Y10, Y11
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        constantsY<>+320(SB), Y11, Y11
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+352(SB), Y8, Y12
-	VPOR         Y12, Y11, Y11
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y10, Y8
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       Y6, Y11, Y11
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y11, Y6
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y8, Y2
-	PREFETCHT0   4224(R8)
-	PREFETCHT0   4288(R8)
-	PREFETCHT0   4352(R8)
-	VMOVDQU      544(R8), Y6
-	VMOVDQU      32(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x04, Y6, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 16(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPAND        Y1, Y6, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 32(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VMOVDQU      160(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x03, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 20(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x01, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 36(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+224(SB), Y9, Y9
-	VMOVDQU      288(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x02, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 24(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x02, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 40(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y10, Y10
-	VMOVDQU      416(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x01, Y6, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 28(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x03, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y7, Y6
-	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+224(SB), Y10, Y10
-	VPADDD       Y10, Y9, Y9
-	VCVTPH2PS    16(BX), Y6
-	VCVTPH2PS    80(BX), Y7
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    8(R11), Y8
-	VPMOVZXBD    40(R11), Y10
-	VPSLLD       $0x04, Y10, Y11
-	VPSLLD       $0x02, Y10, Y10
-	VPAND        constantsY<>+320(SB), Y11, Y11
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+352(SB), Y8, Y12
-	VPOR         Y12, Y11, Y11
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y10, Y8
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       Y6, Y11, Y11
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y11, Y6
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y3
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y8, Y3
-	PREFETCHT0   4416(R8)
-	PREFETCHT0   4480(R8)
-	VMOVDQU      576(R8), Y6
-	VMOVDQU      64(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x04, Y6, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 16(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPAND        Y1, Y6, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 32(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VMOVDQU      192(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x03, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 20(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x01, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 36(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+224(SB), Y9, Y9
-	VMOVDQU      320(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x02, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 24(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x02, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 40(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y10, Y10
-	VMOVDQU      448(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x01, Y6, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 28(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x03, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y7, Y6
-	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+224(SB), Y10, Y10
-	VPADDD       Y10, Y9, Y9
-	VCVTPH2PS    32(BX), Y6
-	VCVTPH2PS    96(BX), Y7
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    16(R11), Y8
-	VPMOVZXBD    32(R11), Y10
-	VPSRLD       $0x00, Y10, Y11
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        constantsY<>+320(SB), Y11, Y11
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+352(SB), Y8, Y12
-	VPOR         Y12, Y11, Y11
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y10, Y8
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       Y6, Y11, Y11
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y11, Y6
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y4
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y8, Y4
-	PREFETCHT0   4544(R8)
-	PREFETCHT0   4608(R8)
-	PREFETCHT0   4672(R8)
-	VMOVDQU      608(R8), Y6
-	VMOVDQU      96(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x04, Y6, Y9
-	VPAND        Y1, Y9, Y9
-	VPOR         Y9, Y8, Y8
-	VPBROADCASTD 16(DX), Y9
-	VPMADDUBSW   Y9, Y8, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPAND        Y1, Y6, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 32(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VMOVDQU      224(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x03, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 20(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPADDW       Y10, Y9, Y9
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x01, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 36(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y9, Y9
-	VPMADDWD     constantsY<>+224(SB), Y9, Y9
-	VMOVDQU      352(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x02, Y6, Y10
-	VPAND        Y1, Y10, Y10
-	VPOR         Y10, Y8, Y8
-	VPBROADCASTD 24(DX), Y10
-	VPMADDUBSW   Y10, Y8, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x02, Y6, Y8
-	VPAND        Y1, Y8, Y8
-	VPOR         Y8, Y7, Y7
-	VPBROADCASTD 40(DX), Y8
-	VPMADDUBSW   Y8, Y7, Y8
-	VPADDW       Y8, Y10, Y10
-	VMOVDQU      480(R8), Y7
-	VPAND        Y0, Y7, Y8
-	VPSLLW       $0x01, Y6, Y11
-	VPAND        Y1, Y11, Y11
-	VPOR         Y11, Y8, Y8
-	VPBROADCASTD 28(DX), Y11
-	VPMADDUBSW   Y11, Y8, Y11
-	VPADDW       Y11, Y10, Y10
-	VPSRLW       $0x04, Y7, Y7
-	VPAND        Y0, Y7, Y7
-	VPSRLW       $0x03, Y6, Y6
-	VPAND        Y1, Y6, Y6
-	VPOR         Y6, Y7, Y7
-	VPBROADCASTD 44(DX), Y6
-	VPMADDUBSW   Y6, Y7, Y6
-	VPADDW       Y6, Y10, Y10
-	VPMADDWD     constantsY<>+224(SB), Y10, Y10
-	VPADDD       Y10, Y9, Y9
-	VCVTPH2PS    48(BX), Y6
-	VCVTPH2PS    112(BX), Y7
-	VBROADCASTSS constantsY<>+288(SB), Y8
-	VXORPS       Y8, Y7, Y7
-	VPMOVZXBD    24(R11), Y8
-	VPMOVZXBD    40(R11), Y10
-	VPSRLD       $0x00, Y10, Y11
-	VPSRLD       $0x02, Y10, Y10
-	VPAND        constantsY<>+320(SB), Y11, Y11
-	VPAND        constantsY<>+320(SB), Y10, Y10
-	VPAND        constantsY<>+352(SB), Y8, Y12
-	VPOR         Y12, Y11, Y11
-	VPSRLD       $0x04, Y8, Y8
-	VPOR         Y8, Y10, Y8
-	VCVTDQ2PS    Y11, Y11
-	VMULPS       Y6, Y11, Y11
-	VCVTDQ2PS    Y8, Y8
-	VMULPS       Y7, Y8, Y8
-	VBROADCASTSS (DX), Y6
-	VMULPS       Y6, Y11, Y6
-	VCVTDQ2PS    Y9, Y9
-	VFMADD231PS  Y6, Y9, Y5
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         $0x30, DX
-	ADDQ         $+640, R8
-	ADDQ         $0x30, R11
-	DECQ         R9
-	JNE          block
-	MOVQ         R8, BX
-	DECQ         AX
-	JNE          super
-
-end:
-	TESTQ  DI, DI
-	JE     write
-	VADDPS (DI), Y2, Y2
-	VADDPS 32(DI), Y3, Y3
-	VADDPS 64(DI), Y4, Y4
-	VADDPS 96(DI), Y5, Y5
-
-write:
-	VMOVUPS Y2, (SI)
-	VMOVUPS Y3, 32(SI)
-	VMOVUPS Y4, 64(SI)
-	VMOVUPS Y5, 96(SI)
-	VZEROUPPER
-	RET
-
 // func UnpackQ3KY(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackQ3KY(SB), NOSPLIT, $0-32
@@ -15699,8 +14608,8 @@ TEXT ·UnpackQ3KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+384(SB), Y0
-	VBROADCASTSS constantsY<>+416(SB), Y1
+	VBROADCASTSS constantsY<>+320(SB), Y0
+	VBROADCASTSS constantsY<>+352(SB), Y1
 
 super:
 	LEAQ 64(DX), SI
@@ -15954,8 +14863,8 @@ TEXT ·RowQ3KY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+384(SB), Y0
-	VBROADCASTSS constantsY<>+416(SB), Y1
+	VBROADCASTSS constantsY<>+320(SB), Y0
+	VBROADCASTSS constantsY<>+352(SB), Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
@@ -16338,7 +15247,7 @@ TEXT ·UnpackQ2KY(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsY<>+384(SB), Y0
+	VBROADCASTSS constantsY<>+320(SB), Y0
 	VBROADCASTSS constantsY<>+288(SB), Y1
 
 super:
@@ -16557,7 +15466,7 @@ TEXT ·RowQ2KY(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsY<>+384(SB), Y0
+	VBROADCASTSS constantsY<>+320(SB), Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -17008,8 +15917,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+160(SB), Y1
 	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -17022,72 +15931,72 @@ super:
 	VBROADCASTI128 2(R8), Y4
 	VBROADCASTI128 2(R9)(CX*1), Y5
 	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VBROADCASTI128 18(R8), Y5
+	VPSIGNB        Y4, Y2, Y5
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y5, Y4, Y5
+	VPMADDWD       Y1, Y5, Y5
+	VBROADCASTI128 18(R8), Y4
 	VBROADCASTI128 18(R9)(CX*1), Y6
-	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPBLENDD       $0xf0, Y6, Y4, Y4
+	VPSIGNB        Y4, Y3, Y6
+	VPABSB         Y4, Y4
+	VPMADDUBSW     Y6, Y4, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPADDD         Y6, Y5, Y5
+	PREFETCHT1     64(BX)
+	VBROADCASTI128 2(R8)(CX*1), Y4
+	VBROADCASTI128 2(R9)(CX*2), Y6
+	VPBLENDD       $0xf0, Y6, Y4, Y4
 	VPSIGNB        Y4, Y2, Y6
 	VPABSB         Y4, Y4
 	VPMADDUBSW     Y6, Y4, Y6
 	VPMADDWD       Y1, Y6, Y6
-	VPSIGNB        Y5, Y3, Y4
-	VPABSB         Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y4
-	VPMADDWD       Y1, Y4, Y4
-	VPADDD         Y4, Y6, Y6
-	PREFETCHT1     64(BX)
-	VBROADCASTI128 2(R8)(CX*1), Y4
-	VBROADCASTI128 2(R9)(CX*2), Y5
-	VPBLENDD       $0xf0, Y5, Y4, Y4
-	VBROADCASTI128 18(R8)(CX*1), Y5
+	VBROADCASTI128 18(R8)(CX*1), Y4
 	VBROADCASTI128 18(R9)(CX*2), Y7
-	VPBLENDD       $0xf0, Y7, Y5, Y5
-	VPSIGNB        Y4, Y2, Y7
+	VPBLENDD       $0xf0, Y7, Y4, Y4
+	VPSIGNB        Y4, Y3, Y7
 	VPABSB         Y4, Y4
 	VPMADDUBSW     Y7, Y4, Y7
 	VPMADDWD       Y1, Y7, Y7
-	VPSIGNB        Y5, Y3, Y4
-	VPABSB         Y5, Y5
-	VPMADDUBSW     Y4, Y5, Y4
-	VPMADDWD       Y1, Y4, Y4
-	VPADDD         Y4, Y7, Y7
-	VPUNPCKLDQ     Y7, Y6, Y4
-	VPUNPCKHDQ     Y7, Y6, Y5
+	VPADDD         Y7, Y6, Y6
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDD         Y5, Y4, Y4
 	PREFETCHT1     128(BX)
 	VBROADCASTI128 2(R8)(CX*2), Y5
 	VBROADCASTI128 2(R10), Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VBROADCASTI128 18(R8)(CX*2), Y6
+	VPSIGNB        Y5, Y2, Y6
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y6, Y5, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VBROADCASTI128 18(R8)(CX*2), Y5
 	VBROADCASTI128 18(R10), Y7
-	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPSIGNB        Y5, Y2, Y7
+	VPBLENDD       $0xf0, Y7, Y5, Y5
+	VPSIGNB        Y5, Y3, Y7
 	VPABSB         Y5, Y5
 	VPMADDUBSW     Y7, Y5, Y7
 	VPMADDWD       Y1, Y7, Y7
-	VPSIGNB        Y6, Y3, Y5
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y5, Y6, Y5
-	VPMADDWD       Y1, Y5, Y5
-	VPADDD         Y5, Y7, Y7
+	VPADDD         Y7, Y6, Y6
 	PREFETCHT1     192(BX)
 	PREFETCHT1     256(BX)
 	VBROADCASTI128 2(R9), Y5
-	VBROADCASTI128 2(R10)(CX*1), Y6
-	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VBROADCASTI128 18(R9), Y6
-	VBROADCASTI128 18(R10)(CX*1), Y8
-	VPBLENDD       $0xf0, Y8, Y6, Y6
+	VBROADCASTI128 2(R10)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y5, Y5
 	VPSIGNB        Y5, Y2, Y2
 	VPABSB         Y5, Y5
 	VPMADDUBSW     Y2, Y5, Y2
 	VPMADDWD       Y1, Y2, Y2
-	VPSIGNB        Y6, Y3, Y3
-	VPABSB         Y6, Y6
-	VPMADDUBSW     Y3, Y6, Y3
+	VBROADCASTI128 18(R9), Y5
+	VBROADCASTI128 18(R10)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y5, Y5
+	VPSIGNB        Y5, Y3, Y3
+	VPABSB         Y5, Y5
+	VPMADDUBSW     Y3, Y5, Y3
 	VPMADDWD       Y1, Y3, Y3
 	VPADDD         Y3, Y2, Y2
-	VPUNPCKLDQ     Y2, Y7, Y3
-	VPUNPCKHDQ     Y2, Y7, Y2
+	VPUNPCKLDQ     Y2, Y6, Y3
+	VPUNPCKHDQ     Y2, Y6, Y2
 	VPADDD         Y2, Y3, Y3
 	VPUNPCKLQDQ    Y3, Y4, Y2
 	VPUNPCKHQDQ    Y3, Y4, Y3
@@ -17149,7 +16058,7 @@ group:
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
 	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+448(SB), Y1
+	VBROADCASTSS constantsY<>+384(SB), Y1
 	TESTQ        SI, SI
 	JE           end
 
@@ -17237,8 +16146,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+160(SB), Y1
-	VBROADCASTSS constantsY<>+224(SB), Y2
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -17250,20 +16159,20 @@ super:
 	VBROADCASTI128 2(R8), Y5
 	VBROADCASTI128 2(R9)(CX*1), Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
-	VPAND          Y1, Y5, Y6
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VPAND          Y2, Y5, Y6
 	VPMADDUBSW     Y3, Y6, Y6
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	VPADDW         Y5, Y6, Y6
 	PREFETCHT1     (BX)
 	VBROADCASTI128 2(R8)(CX*1), Y5
 	VBROADCASTI128 2(R9)(CX*2), Y7
 	VPBLENDD       $0xf0, Y7, Y5, Y5
-	VPAND          Y1, Y5, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
+	VPAND          Y2, Y5, Y7
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	VPADDW         Y5, Y7, Y7
 	VPUNPCKLDQ     Y7, Y6, Y5
@@ -17273,29 +16182,29 @@ super:
 	VBROADCASTI128 2(R8)(CX*2), Y6
 	VBROADCASTI128 2(R10), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y6, Y7
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VPAND          Y2, Y6, Y7
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPADDW         Y6, Y7, Y7
 	PREFETCHT1     128(BX)
 	VBROADCASTI128 2(R9), Y6
 	VBROADCASTI128 2(R10)(CX*1), Y8
 	VPBLENDD       $0xf0, Y8, Y6, Y6
-	VPAND          Y1, Y6, Y8
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
+	VPAND          Y2, Y6, Y8
 	VPMADDUBSW     Y3, Y8, Y8
-	VPMADDUBSW     Y4, Y6, Y6
-	VPADDW         Y6, Y8, Y8
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPADDW         Y3, Y8, Y8
 	VPUNPCKLDQ     Y8, Y7, Y3
 	VPUNPCKHDQ     Y8, Y7, Y4
 	VPADDW         Y4, Y3, Y3
 	VPUNPCKLQDQ    Y3, Y5, Y4
 	VPUNPCKHQDQ    Y3, Y5, Y3
 	VPADDW         Y3, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
 	VPBROADCASTD   4(DX), Y3
 	VPADDD         Y3, Y4, Y4
 	VMOVDQU        (R8), X3
@@ -17337,6 +16246,235 @@ write:
 	VZEROUPPER
 	RET
 
+// func UnpackRowsQ4_1Y(n int, w *byte, stride int, dst *byte)
+// Requires: AVX, AVX2, F16C
+TEXT ·UnpackRowsQ4_1Y(SB), NOSPLIT, $0-32
+	MOVQ w+8(FP), AX
+	MOVQ stride+16(FP), CX
+	XORQ BX, BX
+
+group:
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y1
+	TESTQ        SI, SI
+	JE           end
+
+super:
+	VBROADCASTI128 (DI), Y1
+	VBROADCASTI128 (R8)(CX*1), Y2
+	VPBLENDD       $0xf0, Y2, Y1, Y1
+	VBROADCASTI128 (DI)(CX*1), Y2
+	VBROADCASTI128 (R8)(CX*2), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 (DI)(CX*2), Y3
+	VBROADCASTI128 (R9), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 (R8), Y4
+	VBROADCASTI128 (R9)(CX*1), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VPUNPCKLDQ     Y2, Y1, Y1
+	VPUNPCKLDQ     Y4, Y3, Y3
+	VPUNPCKLQDQ    Y3, Y1, Y1
+	VPAND          constantsY<>+416(SB), Y1, Y2
+	VPACKUSDW      Y2, Y2, Y2
+	VPERMQ         $0x08, Y2, Y2
+	VCVTPH2PS      X2, Y2
+	VPSRLD         $0x10, Y1, Y1
+	VPACKUSDW      Y1, Y1, Y1
+	VPERMQ         $0x08, Y1, Y1
+	VCVTPH2PS      X1, Y1
+	VBROADCASTI128 4(DI), Y3
+	VBROADCASTI128 4(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 4(DI)(CX*1), Y4
+	VBROADCASTI128 4(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 4(DI)(CX*2), Y5
+	VBROADCASTI128 4(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 4(R8), Y6
+	VBROADCASTI128 4(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        Y5, 256(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        Y5, 768(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        Y5, 384(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 896(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        Y4, 512(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        Y4, 1024(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        Y4, 640(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        Y3, 1152(DX)
+	VMOVUPS        Y2, (DX)
+	VMOVUPS        Y1, 128(DX)
+	ADDQ           $+1280, DX
+	ADDQ           $0x14, DI
+	ADDQ           $0x14, R8
+	ADDQ           $0x14, R9
+	DECQ           SI
+	JNE            super
+
+end:
+	ADDQ $0x20, BX
+	CMPQ BX, $+128
+	JNE  group
+	VZEROUPPER
+	RET
+
+// func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowTimesRowsQ4_1Y(SB), NOSPLIT, $0-48
+	MOVQ w+16(FP), AX
+	MOVQ stride+24(FP), CX
+	XORQ SI, SI
+
+group:
+	MOVQ         AX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (R9)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), DI
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y2
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        DI, DI
+	JE           end
+
+super:
+	VBROADCASTI128 (R8), Y3
+	VBROADCASTI128 (R9)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 (R8)(CX*1), Y4
+	VBROADCASTI128 (R9)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 (R8)(CX*2), Y5
+	VBROADCASTI128 (R10), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 (R9), Y6
+	VBROADCASTI128 (R10)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y5, Y3, Y3
+	VPAND          constantsY<>+416(SB), Y3, Y4
+	VPACKUSDW      Y4, Y4, Y4
+	VPERMQ         $0x08, Y4, Y4
+	VCVTPH2PS      X4, Y4
+	VPSRLD         $0x10, Y3, Y3
+	VPACKUSDW      Y3, Y3, Y3
+	VPERMQ         $0x08, Y3, Y3
+	VCVTPH2PS      X3, Y3
+	VBROADCASTI128 16(DX), Y5
+	VBROADCASTI128 32(DX), Y6
+	VBROADCASTI128 4(R8), Y7
+	VBROADCASTI128 4(R9)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          Y2, Y7, Y8
+	VPMADDUBSW     Y5, Y8, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y7
+	VPADDW         Y7, Y8, Y8
+	PREFETCHT1     (BX)
+	VBROADCASTI128 4(R8)(CX*1), Y7
+	VBROADCASTI128 4(R9)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VPAND          Y2, Y7, Y9
+	VPMADDUBSW     Y5, Y9, Y9
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y6, Y7, Y7
+	VPADDW         Y7, Y9, Y9
+	VPUNPCKLDQ     Y9, Y8, Y7
+	VPUNPCKHDQ     Y9, Y8, Y8
+	VPADDW         Y8, Y7, Y7
+	PREFETCHT1     64(BX)
+	VBROADCASTI128 4(R8)(CX*2), Y8
+	VBROADCASTI128 4(R10), Y9
+	VPBLENDD       $0xf0, Y9, Y8, Y8
+	VPAND          Y2, Y8, Y9
+	VPMADDUBSW     Y5, Y9, Y9
+	VPSRLW         $0x04, Y8, Y8
+	VPAND          Y2, Y8, Y8
+	VPMADDUBSW     Y6, Y8, Y8
+	VPADDW         Y8, Y9, Y9
+	PREFETCHT1     128(BX)
+	VBROADCASTI128 4(R9), Y8
+	VBROADCASTI128 4(R10)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y8, Y8
+	VPAND          Y2, Y8, Y10
+	VPMADDUBSW     Y5, Y10, Y10
+	VPSRLW         $0x04, Y8, Y5
+	VPAND          Y2, Y5, Y5
+	VPMADDUBSW     Y6, Y5, Y5
+	VPADDW         Y5, Y10, Y10
+	VPUNPCKLDQ     Y10, Y9, Y5
+	VPUNPCKHDQ     Y10, Y9, Y6
+	VPADDW         Y6, Y5, Y5
+	VPUNPCKLQDQ    Y5, Y7, Y6
+	VPUNPCKHQDQ    Y5, Y7, Y5
+	VPADDW         Y5, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VBROADCASTSS   (DX), Y5
+	VMULPS         Y5, Y4, Y4
+	VCVTDQ2PS      Y6, Y6
+	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTSS   4(DX), Y5
+	VFMADD231PS    Y5, Y3, Y0
+	ADDQ           $+160, BX
+	ADDQ           $0x30, DX
+	ADDQ           $0x14, R8
+	ADDQ           $0x14, R9
+	ADDQ           $0x14, R10
+	DECQ           DI
+	JNE            super
+
+end:
+	MOVQ   y+32(FP), DX
+	MOVQ   bias+40(FP), BX
+	TESTQ  BX, BX
+	JE     write
+	VADDPS (BX)(SI*1), Y0, Y0
+
+write:
+	VMOVUPS Y0, (DX)(SI*1)
+	ADDQ    $0x20, SI
+	CMPQ    SI, $+128
+	JNE     group
+	VZEROUPPER
+	RET
+
 // func UnpackRowsQ4KY(n int, w *byte, stride int, dst *byte)
 // Requires: AVX, AVX2, F16C
 TEXT ·UnpackRowsQ4KY(SB), NOSPLIT, $192-32
@@ -17355,7 +16493,7 @@ group:
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
 	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+448(SB), Y1
+	VBROADCASTSS constantsY<>+384(SB), Y1
 	TESTQ        SI, SI
 	JE           end
 
@@ -17380,7 +16518,7 @@ super:
 	VPUNPCKHQDQ    Y3, Y6, Y3
 	VPUNPCKLQDQ    Y4, Y2, Y6
 	VPUNPCKHQDQ    Y4, Y2, Y2
-	VPAND          constantsY<>+480(SB), Y5, Y4
+	VPAND          constantsY<>+416(SB), Y5, Y4
 	VPACKUSDW      Y4, Y4, Y4
 	VPERMQ         $0x08, Y4, Y4
 	VCVTPH2PS      X4, Y4
@@ -17396,7 +16534,7 @@ super:
 	VPAND          Y1, Y5, Y5
 	VPOR           Y5, Y4, Y4
 	VMOVDQU        Y4, 64(SP)
-	VPAND          constantsY<>+512(SB), Y3, Y3
+	VPAND          constantsY<>+448(SB), Y3, Y3
 	VMOVDQU        Y3, (SP)
 	VPSRLW         $0x04, Y2, Y2
 	VPAND          Y0, Y2, Y2
@@ -17404,7 +16542,7 @@ super:
 	VPAND          Y1, Y3, Y3
 	VPOR           Y3, Y2, Y2
 	VMOVDQU        Y2, 96(SP)
-	VPAND          constantsY<>+512(SB), Y6, Y2
+	VPAND          constantsY<>+448(SB), Y6, Y2
 	VMOVDQU        Y2, 32(SP)
 	VBROADCASTI128 16(DI), Y2
 	VBROADCASTI128 16(R8)(CX*1), Y3
@@ -17487,23 +16625,23 @@ super:
 	VPAND          Y0, Y2, Y2
 	VMOVDQU        Y2, 2432(DX)
 	VMOVDQU        (SP), Y2
-	VPAND          constantsY<>+544(SB), Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y2
 	VCVTDQ2PS      Y2, Y2
 	VMULPS         128(SP), Y2, Y2
 	VMOVDQU        32(SP), Y3
-	VPAND          constantsY<>+544(SB), Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
 	VCVTDQ2PS      Y3, Y3
 	VMULPS         160(SP), Y3, Y3
 	VMOVUPS        Y2, (DX)
 	VMOVUPS        Y3, 128(DX)
 	VMOVDQU        (SP), Y2
 	VPSRLD         $0x08, Y2, Y2
-	VPAND          constantsY<>+544(SB), Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y2
 	VCVTDQ2PS      Y2, Y2
 	VMULPS         128(SP), Y2, Y2
 	VMOVDQU        32(SP), Y3
 	VPSRLD         $0x08, Y3, Y3
-	VPAND          constantsY<>+544(SB), Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
 	VCVTDQ2PS      Y3, Y3
 	VMULPS         160(SP), Y3, Y3
 	VMOVUPS        Y2, 1280(DX)
@@ -17590,12 +16728,12 @@ super:
 	VMOVDQU        Y2, 4992(DX)
 	VMOVDQU        (SP), Y2
 	VPSRLD         $0x10, Y2, Y2
-	VPAND          constantsY<>+544(SB), Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y2
 	VCVTDQ2PS      Y2, Y2
 	VMULPS         128(SP), Y2, Y2
 	VMOVDQU        32(SP), Y3
 	VPSRLD         $0x10, Y3, Y3
-	VPAND          constantsY<>+544(SB), Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
 	VCVTDQ2PS      Y3, Y3
 	VMULPS         160(SP), Y3, Y3
 	VMOVUPS        Y2, 2560(DX)
@@ -17691,23 +16829,23 @@ super:
 	VPAND          Y0, Y2, Y2
 	VMOVDQU        Y2, 7552(DX)
 	VMOVDQU        64(SP), Y2
-	VPAND          constantsY<>+544(SB), Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y2
 	VCVTDQ2PS      Y2, Y2
 	VMULPS         128(SP), Y2, Y2
 	VMOVDQU        96(SP), Y3
-	VPAND          constantsY<>+544(SB), Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
 	VCVTDQ2PS      Y3, Y3
 	VMULPS         160(SP), Y3, Y3
 	VMOVUPS        Y2, 5120(DX)
 	VMOVUPS        Y3, 5248(DX)
 	VMOVDQU        64(SP), Y2
 	VPSRLD         $0x08, Y2, Y2
-	VPAND          constantsY<>+544(SB), Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y2
 	VCVTDQ2PS      Y2, Y2
 	VMULPS         128(SP), Y2, Y2
 	VMOVDQU        96(SP), Y3
 	VPSRLD         $0x08, Y3, Y3
-	VPAND          constantsY<>+544(SB), Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
 	VCVTDQ2PS      Y3, Y3
 	VMULPS         160(SP), Y3, Y3
 	VMOVUPS        Y2, 6400(DX)
@@ -17794,12 +16932,12 @@ super:
 	VMOVDQU        Y2, 10112(DX)
 	VMOVDQU        64(SP), Y2
 	VPSRLD         $0x10, Y2, Y2
-	VPAND          constantsY<>+544(SB), Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y2
 	VCVTDQ2PS      Y2, Y2
 	VMULPS         128(SP), Y2, Y2
 	VMOVDQU        96(SP), Y3
 	VPSRLD         $0x10, Y3, Y3
-	VPAND          constantsY<>+544(SB), Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
 	VCVTDQ2PS      Y3, Y3
 	VMULPS         160(SP), Y3, Y3
 	VMOVUPS        Y2, 7680(DX)
@@ -17844,8 +16982,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+160(SB), Y1
-	VBROADCASTSS constantsY<>+224(SB), Y2
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -17872,7 +17010,7 @@ super:
 	VPUNPCKHQDQ    Y4, Y7, Y4
 	VPUNPCKLQDQ    Y5, Y3, Y7
 	VPUNPCKHQDQ    Y5, Y3, Y3
-	VPAND          constantsY<>+480(SB), Y6, Y5
+	VPAND          constantsY<>+416(SB), Y6, Y5
 	VPACKUSDW      Y5, Y5, Y5
 	VPERMQ         $0x08, Y5, Y5
 	VCVTPH2PS      X5, Y5
@@ -17883,20 +17021,20 @@ super:
 	VCVTPH2PS      X6, Y6
 	VPXOR          constantsY<>+288(SB), Y6, Y5
 	VMOVDQU        Y5, 160(SP)
-	VPAND          Y1, Y3, Y5
+	VPAND          Y2, Y3, Y5
 	VPSRLW         $0x02, Y4, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
 	VPOR           Y6, Y5, Y5
 	VMOVDQU        Y5, 64(SP)
-	VPAND          constantsY<>+512(SB), Y4, Y4
+	VPAND          constantsY<>+448(SB), Y4, Y4
 	VMOVDQU        Y4, (SP)
 	VPSRLW         $0x04, Y3, Y3
-	VPAND          Y1, Y3, Y3
+	VPAND          Y2, Y3, Y3
 	VPSRLW         $0x02, Y7, Y4
-	VPAND          constantsY<>+448(SB), Y4, Y4
+	VPAND          constantsY<>+384(SB), Y4, Y4
 	VPOR           Y4, Y3, Y3
 	VMOVDQU        Y3, 96(SP)
-	VPAND          constantsY<>+512(SB), Y7, Y3
+	VPAND          constantsY<>+448(SB), Y7, Y3
 	VMOVDQU        Y3, 32(SP)
 	VBROADCASTI128 16(DX), Y3
 	VBROADCASTI128 64(DX), Y4
@@ -17906,38 +17044,38 @@ super:
 	VBROADCASTI128 16(R8), Y7
 	VBROADCASTI128 16(R9)(CX*1), Y8
 	VPBLENDD       $0xf0, Y8, Y7, Y7
-	VPAND          Y1, Y7, Y8
+	VPAND          Y2, Y7, Y8
+	VPMADDUBSW     Y3, Y8, Y8
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 32(R8), Y9
 	VBROADCASTI128 32(R9)(CX*1), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
-	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPMADDUBSW     Y3, Y8, Y8
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y9, Y10
 	VPMADDUBSW     Y5, Y10, Y10
 	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y2, Y9, Y9
 	VPMADDUBSW     Y6, Y9, Y9
 	VPADDW         Y9, Y7, Y7
 	PREFETCHT1     64(BX)
 	VBROADCASTI128 16(R8)(CX*1), Y9
 	VBROADCASTI128 16(R9)(CX*2), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
+	VPAND          Y2, Y9, Y10
+	VPMADDUBSW     Y3, Y10, Y10
 	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
+	VPAND          Y2, Y9, Y9
+	VPMADDUBSW     Y4, Y9, Y9
 	VBROADCASTI128 32(R8)(CX*1), Y11
 	VBROADCASTI128 32(R9)(CX*2), Y12
 	VPBLENDD       $0xf0, Y12, Y11, Y11
-	VPAND          Y1, Y11, Y12
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y1, Y11, Y11
-	VPMADDUBSW     Y3, Y10, Y10
-	VPMADDUBSW     Y4, Y9, Y9
+	VPAND          Y2, Y11, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y2, Y11, Y11
 	VPMADDUBSW     Y6, Y11, Y11
 	VPADDW         Y11, Y9, Y9
 	VPUNPCKLDQ     Y10, Y8, Y11
@@ -17950,84 +17088,84 @@ super:
 	VBROADCASTI128 16(R8)(CX*2), Y7
 	VBROADCASTI128 16(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y7, Y7
-	VPAND          Y1, Y7, Y9
+	VPAND          Y2, Y7, Y9
+	VPMADDUBSW     Y3, Y9, Y9
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 32(R8)(CX*2), Y10
 	VBROADCASTI128 32(R10), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPMADDUBSW     Y3, Y9, Y9
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y9, Y9
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y2, Y10, Y10
 	VPMADDUBSW     Y6, Y10, Y10
 	VPADDW         Y10, Y7, Y7
 	PREFETCHT1     192(BX)
 	VBROADCASTI128 16(R9), Y10
 	VBROADCASTI128 16(R10)(CX*1), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VBROADCASTI128 32(R9), Y13
-	VBROADCASTI128 32(R10)(CX*1), Y14
-	VPBLENDD       $0xf0, Y14, Y13, Y13
-	VPAND          Y1, Y13, Y14
-	VPSRLW         $0x04, Y13, Y13
-	VPAND          Y1, Y13, Y13
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y3, Y12, Y12
-	VPMADDUBSW     Y4, Y10, Y10
-	VPMADDUBSW     Y5, Y14, Y14
-	VPADDW         Y14, Y12, Y12
-	VPMADDUBSW     Y6, Y13, Y13
-	VPADDW         Y13, Y10, Y10
-	VPUNPCKLDQ     Y12, Y9, Y3
-	VPUNPCKHDQ     Y12, Y9, Y4
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y2, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VBROADCASTI128 32(R9), Y4
+	VBROADCASTI128 32(R10)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y4, Y4
+	VPAND          Y2, Y4, Y10
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y12, Y12
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPMADDUBSW     Y6, Y4, Y4
 	VPADDW         Y4, Y3, Y3
-	VPUNPCKLDQ     Y10, Y7, Y4
-	VPUNPCKHDQ     Y10, Y7, Y5
+	VPUNPCKLDQ     Y12, Y9, Y4
+	VPUNPCKHDQ     Y12, Y9, Y5
 	VPADDW         Y5, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y11, Y5
-	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPUNPCKLDQ     Y3, Y7, Y5
+	VPUNPCKHDQ     Y3, Y7, Y3
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y8, Y3
-	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPUNPCKLQDQ    Y4, Y11, Y3
+	VPUNPCKHQDQ    Y4, Y11, Y4
 	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VMOVDQU        (SP), Y4
-	VPAND          constantsY<>+544(SB), Y4, Y6
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLQDQ    Y5, Y8, Y4
+	VPUNPCKHQDQ    Y5, Y8, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VMOVDQU        (SP), Y5
+	VPAND          constantsY<>+480(SB), Y5, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         128(SP), Y6, Y6
-	VMOVDQU        32(SP), Y4
-	VPAND          constantsY<>+544(SB), Y4, Y7
+	VMOVDQU        32(SP), Y5
+	VPAND          constantsY<>+480(SB), Y5, Y7
 	VCVTDQ2PS      Y7, Y7
 	VMULPS         160(SP), Y7, Y7
-	VBROADCASTSS   (DX), Y4
-	VMULPS         Y4, Y6, Y6
-	VCVTDQ2PS      Y5, Y5
-	VFMADD231PS    Y6, Y5, Y0
-	VBROADCASTSS   4(DX), Y4
-	VFMADD231PS    Y4, Y7, Y0
-	VMOVDQU        (SP), Y4
-	VPSRLD         $0x08, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y5
+	VBROADCASTSS   (DX), Y5
+	VMULPS         Y5, Y6, Y6
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y6, Y3, Y0
+	VBROADCASTSS   4(DX), Y5
+	VFMADD231PS    Y5, Y7, Y0
+	VMOVDQU        (SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y5
 	VCVTDQ2PS      Y5, Y5
 	VMULPS         128(SP), Y5, Y5
-	VMOVDQU        32(SP), Y4
-	VPSRLD         $0x08, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y6
+	VMOVDQU        32(SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         160(SP), Y6, Y6
-	VBROADCASTSS   48(DX), Y4
-	VMULPS         Y4, Y5, Y5
-	VCVTDQ2PS      Y3, Y3
-	VFMADD231PS    Y5, Y3, Y0
-	VBROADCASTSS   52(DX), Y4
-	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTSS   48(DX), Y3
+	VMULPS         Y3, Y5, Y5
+	VCVTDQ2PS      Y4, Y4
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   52(DX), Y3
+	VFMADD231PS    Y3, Y6, Y0
 	VBROADCASTI128 112(DX), Y3
 	VBROADCASTI128 160(DX), Y4
 	VBROADCASTI128 128(DX), Y5
@@ -18036,38 +17174,38 @@ super:
 	VBROADCASTI128 48(R8), Y7
 	VBROADCASTI128 48(R9)(CX*1), Y8
 	VPBLENDD       $0xf0, Y8, Y7, Y7
-	VPAND          Y1, Y7, Y8
+	VPAND          Y2, Y7, Y8
+	VPMADDUBSW     Y3, Y8, Y8
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 64(R8), Y9
 	VBROADCASTI128 64(R9)(CX*1), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
-	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPMADDUBSW     Y3, Y8, Y8
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y9, Y10
 	VPMADDUBSW     Y5, Y10, Y10
 	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y2, Y9, Y9
 	VPMADDUBSW     Y6, Y9, Y9
 	VPADDW         Y9, Y7, Y7
 	PREFETCHT1     320(BX)
 	VBROADCASTI128 48(R8)(CX*1), Y9
 	VBROADCASTI128 48(R9)(CX*2), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
+	VPAND          Y2, Y9, Y10
+	VPMADDUBSW     Y3, Y10, Y10
 	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
+	VPAND          Y2, Y9, Y9
+	VPMADDUBSW     Y4, Y9, Y9
 	VBROADCASTI128 64(R8)(CX*1), Y11
 	VBROADCASTI128 64(R9)(CX*2), Y12
 	VPBLENDD       $0xf0, Y12, Y11, Y11
-	VPAND          Y1, Y11, Y12
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y1, Y11, Y11
-	VPMADDUBSW     Y3, Y10, Y10
-	VPMADDUBSW     Y4, Y9, Y9
+	VPAND          Y2, Y11, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y2, Y11, Y11
 	VPMADDUBSW     Y6, Y11, Y11
 	VPADDW         Y11, Y9, Y9
 	VPUNPCKLDQ     Y10, Y8, Y11
@@ -18080,19 +17218,19 @@ super:
 	VBROADCASTI128 48(R8)(CX*2), Y7
 	VBROADCASTI128 48(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y7, Y7
-	VPAND          Y1, Y7, Y9
+	VPAND          Y2, Y7, Y9
+	VPMADDUBSW     Y3, Y9, Y9
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 64(R8)(CX*2), Y10
 	VBROADCASTI128 64(R10), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPMADDUBSW     Y3, Y9, Y9
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y9, Y9
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y2, Y10, Y10
 	VPMADDUBSW     Y6, Y10, Y10
 	VPADDW         Y10, Y7, Y7
 	PREFETCHT1     448(BX)
@@ -18100,65 +17238,65 @@ super:
 	VBROADCASTI128 48(R9), Y10
 	VBROADCASTI128 48(R10)(CX*1), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VBROADCASTI128 64(R9), Y13
-	VBROADCASTI128 64(R10)(CX*1), Y14
-	VPBLENDD       $0xf0, Y14, Y13, Y13
-	VPAND          Y1, Y13, Y14
-	VPSRLW         $0x04, Y13, Y13
-	VPAND          Y1, Y13, Y13
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y3, Y12, Y12
-	VPMADDUBSW     Y4, Y10, Y10
-	VPMADDUBSW     Y5, Y14, Y14
-	VPADDW         Y14, Y12, Y12
-	VPMADDUBSW     Y6, Y13, Y13
-	VPADDW         Y13, Y10, Y10
-	VPUNPCKLDQ     Y12, Y9, Y3
-	VPUNPCKHDQ     Y12, Y9, Y4
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y2, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VBROADCASTI128 64(R9), Y4
+	VBROADCASTI128 64(R10)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y4, Y4
+	VPAND          Y2, Y4, Y10
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y12, Y12
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPMADDUBSW     Y6, Y4, Y4
 	VPADDW         Y4, Y3, Y3
-	VPUNPCKLDQ     Y10, Y7, Y4
-	VPUNPCKHDQ     Y10, Y7, Y5
+	VPUNPCKLDQ     Y12, Y9, Y4
+	VPUNPCKHDQ     Y12, Y9, Y5
 	VPADDW         Y5, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y11, Y5
-	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPUNPCKLDQ     Y3, Y7, Y5
+	VPUNPCKHDQ     Y3, Y7, Y3
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y8, Y3
-	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPUNPCKLQDQ    Y4, Y11, Y3
+	VPUNPCKHQDQ    Y4, Y11, Y4
 	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VMOVDQU        (SP), Y4
-	VPSRLD         $0x10, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y6
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLQDQ    Y5, Y8, Y4
+	VPUNPCKHQDQ    Y5, Y8, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VMOVDQU        (SP), Y5
+	VPSRLD         $0x10, Y5, Y5
+	VPAND          constantsY<>+480(SB), Y5, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         128(SP), Y6, Y6
-	VMOVDQU        32(SP), Y4
-	VPSRLD         $0x10, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y7
+	VMOVDQU        32(SP), Y5
+	VPSRLD         $0x10, Y5, Y5
+	VPAND          constantsY<>+480(SB), Y5, Y7
 	VCVTDQ2PS      Y7, Y7
 	VMULPS         160(SP), Y7, Y7
-	VBROADCASTSS   96(DX), Y4
-	VMULPS         Y4, Y6, Y6
-	VCVTDQ2PS      Y5, Y5
-	VFMADD231PS    Y6, Y5, Y0
-	VBROADCASTSS   100(DX), Y4
-	VFMADD231PS    Y4, Y7, Y0
-	VMOVDQU        (SP), Y4
-	VPSRLD         $0x18, Y4, Y5
+	VBROADCASTSS   96(DX), Y5
+	VMULPS         Y5, Y6, Y6
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y6, Y3, Y0
+	VBROADCASTSS   100(DX), Y5
+	VFMADD231PS    Y5, Y7, Y0
+	VMOVDQU        (SP), Y3
+	VPSRLD         $0x18, Y3, Y5
 	VCVTDQ2PS      Y5, Y5
 	VMULPS         128(SP), Y5, Y5
-	VMOVDQU        32(SP), Y4
-	VPSRLD         $0x18, Y4, Y6
+	VMOVDQU        32(SP), Y3
+	VPSRLD         $0x18, Y3, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         160(SP), Y6, Y6
-	VBROADCASTSS   144(DX), Y4
-	VMULPS         Y4, Y5, Y5
-	VCVTDQ2PS      Y3, Y3
-	VFMADD231PS    Y5, Y3, Y0
-	VBROADCASTSS   148(DX), Y4
-	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTSS   144(DX), Y3
+	VMULPS         Y3, Y5, Y5
+	VCVTDQ2PS      Y4, Y4
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   148(DX), Y3
+	VFMADD231PS    Y3, Y6, Y0
 	VBROADCASTI128 208(DX), Y3
 	VBROADCASTI128 256(DX), Y4
 	VBROADCASTI128 224(DX), Y5
@@ -18167,38 +17305,38 @@ super:
 	VBROADCASTI128 80(R8), Y7
 	VBROADCASTI128 80(R9)(CX*1), Y8
 	VPBLENDD       $0xf0, Y8, Y7, Y7
-	VPAND          Y1, Y7, Y8
+	VPAND          Y2, Y7, Y8
+	VPMADDUBSW     Y3, Y8, Y8
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 96(R8), Y9
 	VBROADCASTI128 96(R9)(CX*1), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
-	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPMADDUBSW     Y3, Y8, Y8
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y9, Y10
 	VPMADDUBSW     Y5, Y10, Y10
 	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y2, Y9, Y9
 	VPMADDUBSW     Y6, Y9, Y9
 	VPADDW         Y9, Y7, Y7
 	PREFETCHT1     640(BX)
 	VBROADCASTI128 80(R8)(CX*1), Y9
 	VBROADCASTI128 80(R9)(CX*2), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
+	VPAND          Y2, Y9, Y10
+	VPMADDUBSW     Y3, Y10, Y10
 	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
+	VPAND          Y2, Y9, Y9
+	VPMADDUBSW     Y4, Y9, Y9
 	VBROADCASTI128 96(R8)(CX*1), Y11
 	VBROADCASTI128 96(R9)(CX*2), Y12
 	VPBLENDD       $0xf0, Y12, Y11, Y11
-	VPAND          Y1, Y11, Y12
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y1, Y11, Y11
-	VPMADDUBSW     Y3, Y10, Y10
-	VPMADDUBSW     Y4, Y9, Y9
+	VPAND          Y2, Y11, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y2, Y11, Y11
 	VPMADDUBSW     Y6, Y11, Y11
 	VPADDW         Y11, Y9, Y9
 	VPUNPCKLDQ     Y10, Y8, Y11
@@ -18211,84 +17349,84 @@ super:
 	VBROADCASTI128 80(R8)(CX*2), Y7
 	VBROADCASTI128 80(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y7, Y7
-	VPAND          Y1, Y7, Y9
+	VPAND          Y2, Y7, Y9
+	VPMADDUBSW     Y3, Y9, Y9
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 96(R8)(CX*2), Y10
 	VBROADCASTI128 96(R10), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPMADDUBSW     Y3, Y9, Y9
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y9, Y9
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y2, Y10, Y10
 	VPMADDUBSW     Y6, Y10, Y10
 	VPADDW         Y10, Y7, Y7
 	PREFETCHT1     768(BX)
 	VBROADCASTI128 80(R9), Y10
 	VBROADCASTI128 80(R10)(CX*1), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VBROADCASTI128 96(R9), Y13
-	VBROADCASTI128 96(R10)(CX*1), Y14
-	VPBLENDD       $0xf0, Y14, Y13, Y13
-	VPAND          Y1, Y13, Y14
-	VPSRLW         $0x04, Y13, Y13
-	VPAND          Y1, Y13, Y13
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y3, Y12, Y12
-	VPMADDUBSW     Y4, Y10, Y10
-	VPMADDUBSW     Y5, Y14, Y14
-	VPADDW         Y14, Y12, Y12
-	VPMADDUBSW     Y6, Y13, Y13
-	VPADDW         Y13, Y10, Y10
-	VPUNPCKLDQ     Y12, Y9, Y3
-	VPUNPCKHDQ     Y12, Y9, Y4
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y2, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VBROADCASTI128 96(R9), Y4
+	VBROADCASTI128 96(R10)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y4, Y4
+	VPAND          Y2, Y4, Y10
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y12, Y12
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPMADDUBSW     Y6, Y4, Y4
 	VPADDW         Y4, Y3, Y3
-	VPUNPCKLDQ     Y10, Y7, Y4
-	VPUNPCKHDQ     Y10, Y7, Y5
+	VPUNPCKLDQ     Y12, Y9, Y4
+	VPUNPCKHDQ     Y12, Y9, Y5
 	VPADDW         Y5, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y11, Y5
-	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPUNPCKLDQ     Y3, Y7, Y5
+	VPUNPCKHDQ     Y3, Y7, Y3
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y8, Y3
-	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPUNPCKLQDQ    Y4, Y11, Y3
+	VPUNPCKHQDQ    Y4, Y11, Y4
 	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VMOVDQU        64(SP), Y4
-	VPAND          constantsY<>+544(SB), Y4, Y6
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLQDQ    Y5, Y8, Y4
+	VPUNPCKHQDQ    Y5, Y8, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VMOVDQU        64(SP), Y5
+	VPAND          constantsY<>+480(SB), Y5, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         128(SP), Y6, Y6
-	VMOVDQU        96(SP), Y4
-	VPAND          constantsY<>+544(SB), Y4, Y7
+	VMOVDQU        96(SP), Y5
+	VPAND          constantsY<>+480(SB), Y5, Y7
 	VCVTDQ2PS      Y7, Y7
 	VMULPS         160(SP), Y7, Y7
-	VBROADCASTSS   192(DX), Y4
-	VMULPS         Y4, Y6, Y6
-	VCVTDQ2PS      Y5, Y5
-	VFMADD231PS    Y6, Y5, Y0
-	VBROADCASTSS   196(DX), Y4
-	VFMADD231PS    Y4, Y7, Y0
-	VMOVDQU        64(SP), Y4
-	VPSRLD         $0x08, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y5
+	VBROADCASTSS   192(DX), Y5
+	VMULPS         Y5, Y6, Y6
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y6, Y3, Y0
+	VBROADCASTSS   196(DX), Y5
+	VFMADD231PS    Y5, Y7, Y0
+	VMOVDQU        64(SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y5
 	VCVTDQ2PS      Y5, Y5
 	VMULPS         128(SP), Y5, Y5
-	VMOVDQU        96(SP), Y4
-	VPSRLD         $0x08, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y6
+	VMOVDQU        96(SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         160(SP), Y6, Y6
-	VBROADCASTSS   240(DX), Y4
-	VMULPS         Y4, Y5, Y5
-	VCVTDQ2PS      Y3, Y3
-	VFMADD231PS    Y5, Y3, Y0
-	VBROADCASTSS   244(DX), Y4
-	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTSS   240(DX), Y3
+	VMULPS         Y3, Y5, Y5
+	VCVTDQ2PS      Y4, Y4
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   244(DX), Y3
+	VFMADD231PS    Y3, Y6, Y0
 	VBROADCASTI128 304(DX), Y3
 	VBROADCASTI128 352(DX), Y4
 	VBROADCASTI128 320(DX), Y5
@@ -18297,38 +17435,38 @@ super:
 	VBROADCASTI128 112(R8), Y7
 	VBROADCASTI128 112(R9)(CX*1), Y8
 	VPBLENDD       $0xf0, Y8, Y7, Y7
-	VPAND          Y1, Y7, Y8
+	VPAND          Y2, Y7, Y8
+	VPMADDUBSW     Y3, Y8, Y8
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 128(R8), Y9
 	VBROADCASTI128 128(R9)(CX*1), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
-	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
-	VPMADDUBSW     Y3, Y8, Y8
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y9, Y10
 	VPMADDUBSW     Y5, Y10, Y10
 	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          Y2, Y9, Y9
 	VPMADDUBSW     Y6, Y9, Y9
 	VPADDW         Y9, Y7, Y7
 	PREFETCHT1     896(BX)
 	VBROADCASTI128 112(R8)(CX*1), Y9
 	VBROADCASTI128 112(R9)(CX*2), Y10
 	VPBLENDD       $0xf0, Y10, Y9, Y9
-	VPAND          Y1, Y9, Y10
+	VPAND          Y2, Y9, Y10
+	VPMADDUBSW     Y3, Y10, Y10
 	VPSRLW         $0x04, Y9, Y9
-	VPAND          Y1, Y9, Y9
+	VPAND          Y2, Y9, Y9
+	VPMADDUBSW     Y4, Y9, Y9
 	VBROADCASTI128 128(R8)(CX*1), Y11
 	VBROADCASTI128 128(R9)(CX*2), Y12
 	VPBLENDD       $0xf0, Y12, Y11, Y11
-	VPAND          Y1, Y11, Y12
-	VPSRLW         $0x04, Y11, Y11
-	VPAND          Y1, Y11, Y11
-	VPMADDUBSW     Y3, Y10, Y10
-	VPMADDUBSW     Y4, Y9, Y9
+	VPAND          Y2, Y11, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y11, Y11
+	VPAND          Y2, Y11, Y11
 	VPMADDUBSW     Y6, Y11, Y11
 	VPADDW         Y11, Y9, Y9
 	VPUNPCKLDQ     Y10, Y8, Y11
@@ -18341,19 +17479,19 @@ super:
 	VBROADCASTI128 112(R8)(CX*2), Y7
 	VBROADCASTI128 112(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y7, Y7
-	VPAND          Y1, Y7, Y9
+	VPAND          Y2, Y7, Y9
+	VPMADDUBSW     Y3, Y9, Y9
 	VPSRLW         $0x04, Y7, Y7
-	VPAND          Y1, Y7, Y7
+	VPAND          Y2, Y7, Y7
+	VPMADDUBSW     Y4, Y7, Y7
 	VBROADCASTI128 128(R8)(CX*2), Y10
 	VBROADCASTI128 128(R10), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VPMADDUBSW     Y3, Y9, Y9
-	VPMADDUBSW     Y4, Y7, Y7
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y5, Y12, Y12
 	VPADDW         Y12, Y9, Y9
+	VPSRLW         $0x04, Y10, Y10
+	VPAND          Y2, Y10, Y10
 	VPMADDUBSW     Y6, Y10, Y10
 	VPADDW         Y10, Y7, Y7
 	PREFETCHT1     1024(BX)
@@ -18361,70 +17499,1764 @@ super:
 	VBROADCASTI128 112(R9), Y10
 	VBROADCASTI128 112(R10)(CX*1), Y12
 	VPBLENDD       $0xf0, Y12, Y10, Y10
-	VPAND          Y1, Y10, Y12
-	VPSRLW         $0x04, Y10, Y10
-	VPAND          Y1, Y10, Y10
-	VBROADCASTI128 128(R9), Y13
-	VBROADCASTI128 128(R10)(CX*1), Y14
-	VPBLENDD       $0xf0, Y14, Y13, Y13
-	VPAND          Y1, Y13, Y14
-	VPSRLW         $0x04, Y13, Y13
-	VPAND          Y1, Y13, Y13
+	VPAND          Y2, Y10, Y12
 	VPMADDUBSW     Y3, Y12, Y12
-	VPMADDUBSW     Y4, Y10, Y10
-	VPMADDUBSW     Y5, Y14, Y14
-	VPADDW         Y14, Y12, Y12
-	VPMADDUBSW     Y6, Y13, Y13
-	VPADDW         Y13, Y10, Y10
-	VPUNPCKLDQ     Y12, Y9, Y3
-	VPUNPCKHDQ     Y12, Y9, Y4
+	VPSRLW         $0x04, Y10, Y3
+	VPAND          Y2, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VBROADCASTI128 128(R9), Y4
+	VBROADCASTI128 128(R10)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y4, Y4
+	VPAND          Y2, Y4, Y10
+	VPMADDUBSW     Y5, Y10, Y10
+	VPADDW         Y10, Y12, Y12
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPMADDUBSW     Y6, Y4, Y4
 	VPADDW         Y4, Y3, Y3
-	VPUNPCKLDQ     Y10, Y7, Y4
-	VPUNPCKHDQ     Y10, Y7, Y5
+	VPUNPCKLDQ     Y12, Y9, Y4
+	VPUNPCKHDQ     Y12, Y9, Y5
 	VPADDW         Y5, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y11, Y5
-	VPUNPCKHQDQ    Y3, Y11, Y3
+	VPUNPCKLDQ     Y3, Y7, Y5
+	VPUNPCKHDQ     Y3, Y7, Y3
 	VPADDW         Y3, Y5, Y5
-	VPMADDWD       Y2, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y8, Y3
-	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPUNPCKLQDQ    Y4, Y11, Y3
+	VPUNPCKHQDQ    Y4, Y11, Y4
 	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VMOVDQU        64(SP), Y4
-	VPSRLD         $0x10, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y6
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLQDQ    Y5, Y8, Y4
+	VPUNPCKHQDQ    Y5, Y8, Y5
+	VPADDW         Y5, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VMOVDQU        64(SP), Y5
+	VPSRLD         $0x10, Y5, Y5
+	VPAND          constantsY<>+480(SB), Y5, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         128(SP), Y6, Y6
-	VMOVDQU        96(SP), Y4
-	VPSRLD         $0x10, Y4, Y4
-	VPAND          constantsY<>+544(SB), Y4, Y7
+	VMOVDQU        96(SP), Y5
+	VPSRLD         $0x10, Y5, Y5
+	VPAND          constantsY<>+480(SB), Y5, Y7
 	VCVTDQ2PS      Y7, Y7
 	VMULPS         160(SP), Y7, Y7
-	VBROADCASTSS   288(DX), Y4
-	VMULPS         Y4, Y6, Y6
-	VCVTDQ2PS      Y5, Y5
-	VFMADD231PS    Y6, Y5, Y0
-	VBROADCASTSS   292(DX), Y4
-	VFMADD231PS    Y4, Y7, Y0
-	VMOVDQU        64(SP), Y4
-	VPSRLD         $0x18, Y4, Y5
+	VBROADCASTSS   288(DX), Y5
+	VMULPS         Y5, Y6, Y6
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y6, Y3, Y0
+	VBROADCASTSS   292(DX), Y5
+	VFMADD231PS    Y5, Y7, Y0
+	VMOVDQU        64(SP), Y3
+	VPSRLD         $0x18, Y3, Y5
 	VCVTDQ2PS      Y5, Y5
 	VMULPS         128(SP), Y5, Y5
-	VMOVDQU        96(SP), Y4
-	VPSRLD         $0x18, Y4, Y6
+	VMOVDQU        96(SP), Y3
+	VPSRLD         $0x18, Y3, Y6
 	VCVTDQ2PS      Y6, Y6
 	VMULPS         160(SP), Y6, Y6
-	VBROADCASTSS   336(DX), Y4
-	VMULPS         Y4, Y5, Y5
-	VCVTDQ2PS      Y3, Y3
-	VFMADD231PS    Y5, Y3, Y0
-	VBROADCASTSS   340(DX), Y4
-	VFMADD231PS    Y4, Y6, Y0
+	VBROADCASTSS   336(DX), Y3
+	VMULPS         Y3, Y5, Y5
+	VCVTDQ2PS      Y4, Y4
+	VFMADD231PS    Y5, Y4, Y0
+	VBROADCASTSS   340(DX), Y3
+	VFMADD231PS    Y3, Y6, Y0
 	ADDQ           $+1152, BX
 	ADDQ           $+384, DX
 	ADDQ           $+144, R8
 	ADDQ           $+144, R9
 	ADDQ           $+144, R10
+	DECQ           DI
+	JNE            super
+
+end:
+	MOVQ   y+32(FP), DX
+	MOVQ   bias+40(FP), BX
+	TESTQ  BX, BX
+	JE     write
+	VADDPS (BX)(SI*1), Y0, Y0
+
+write:
+	VMOVUPS Y0, (DX)(SI*1)
+	ADDQ    $0x20, SI
+	CMPQ    SI, $+128
+	JNE     group
+	VZEROUPPER
+	RET
+
+// func UnpackRowsQ5KY(n int, w *byte, stride int, dst *byte)
+// Requires: AVX, AVX2, F16C
+TEXT ·UnpackRowsQ5KY(SB), NOSPLIT, $448-32
+	MOVQ w+8(FP), AX
+	MOVQ stride+16(FP), CX
+	XORQ BX, BX
+
+group:
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsY<>+160(SB), Y0
+	VBROADCASTSS constantsY<>+384(SB), Y1
+	VBROADCASTSS constantsY<>+192(SB), Y2
+	TESTQ        SI, SI
+	JE           end
+
+super:
+	VBROADCASTI128 (DI), Y3
+	VBROADCASTI128 (R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 (DI)(CX*1), Y4
+	VBROADCASTI128 (R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 (DI)(CX*2), Y5
+	VBROADCASTI128 (R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 (R8), Y6
+	VBROADCASTI128 (R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          constantsY<>+416(SB), Y6, Y5
+	VPACKUSDW      Y5, Y5, Y5
+	VPERMQ         $0x08, Y5, Y5
+	VCVTPH2PS      X5, Y5
+	VMOVDQU        Y5, 128(SP)
+	VPSRLD         $0x10, Y6, Y6
+	VPACKUSDW      Y6, Y6, Y6
+	VPERMQ         $0x08, Y6, Y6
+	VCVTPH2PS      X6, Y6
+	VPXOR          constantsY<>+288(SB), Y6, Y5
+	VMOVDQU        Y5, 160(SP)
+	VPAND          Y0, Y3, Y5
+	VPSRLW         $0x02, Y4, Y6
+	VPAND          Y1, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 64(SP)
+	VPAND          constantsY<>+448(SB), Y4, Y4
+	VMOVDQU        Y4, (SP)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VPSRLW         $0x02, Y7, Y4
+	VPAND          Y1, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 96(SP)
+	VPAND          constantsY<>+448(SB), Y7, Y3
+	VMOVDQU        Y3, 32(SP)
+	VBROADCASTI128 16(DI), Y3
+	VBROADCASTI128 16(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 16(DI)(CX*1), Y4
+	VBROADCASTI128 16(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 16(DI)(CX*2), Y5
+	VBROADCASTI128 16(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 16(R8), Y6
+	VBROADCASTI128 16(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VMOVDQU        Y6, 192(SP)
+	VMOVDQU        Y4, 224(SP)
+	VMOVDQU        Y7, 256(SP)
+	VMOVDQU        Y3, 288(SP)
+	VBROADCASTI128 32(DI), Y3
+	VBROADCASTI128 32(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 32(DI)(CX*1), Y4
+	VBROADCASTI128 32(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 32(DI)(CX*2), Y5
+	VBROADCASTI128 32(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 32(R8), Y6
+	VBROADCASTI128 32(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VMOVDQU        Y6, 320(SP)
+	VMOVDQU        Y4, 352(SP)
+	VMOVDQU        Y7, 384(SP)
+	VMOVDQU        Y3, 416(SP)
+	VBROADCASTI128 48(DI), Y3
+	VBROADCASTI128 48(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 48(DI)(CX*1), Y4
+	VBROADCASTI128 48(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 48(DI)(CX*2), Y5
+	VBROADCASTI128 48(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 48(R8), Y6
+	VBROADCASTI128 48(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        192(SP), Y8
+	VPSLLW         $0x04, Y8, Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 256(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        192(SP), Y6
+	VPSLLW         $0x03, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 1536(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        224(SP), Y6
+	VPSLLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 384(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        224(SP), Y5
+	VPSLLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 1664(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        256(SP), Y5
+	VPSLLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 512(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        256(SP), Y5
+	VPSLLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 1792(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        288(SP), Y5
+	VPSLLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 640(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        288(SP), Y4
+	VPSLLW         $0x03, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 1920(DX)
+	VBROADCASTI128 64(DI), Y3
+	VBROADCASTI128 64(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 64(DI)(CX*1), Y4
+	VBROADCASTI128 64(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 64(DI)(CX*2), Y5
+	VBROADCASTI128 64(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 64(R8), Y6
+	VBROADCASTI128 64(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        320(SP), Y8
+	VPSLLW         $0x04, Y8, Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 768(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        320(SP), Y6
+	VPSLLW         $0x03, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 2048(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        352(SP), Y6
+	VPSLLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 896(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        352(SP), Y5
+	VPSLLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 2176(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        384(SP), Y5
+	VPSLLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 1024(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        384(SP), Y5
+	VPSLLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 2304(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        416(SP), Y5
+	VPSLLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 1152(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        416(SP), Y4
+	VPSLLW         $0x03, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 2432(DX)
+	VMOVDQU        (SP), Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        32(SP), Y4
+	VPAND          constantsY<>+480(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, (DX)
+	VMOVUPS        Y4, 128(DX)
+	VMOVDQU        (SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        32(SP), Y4
+	VPSRLD         $0x08, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, 1280(DX)
+	VMOVUPS        Y4, 1408(DX)
+	VBROADCASTI128 80(DI), Y3
+	VBROADCASTI128 80(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 80(DI)(CX*1), Y4
+	VBROADCASTI128 80(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 80(DI)(CX*2), Y5
+	VBROADCASTI128 80(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 80(R8), Y6
+	VBROADCASTI128 80(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        192(SP), Y8
+	VPSLLW         $0x02, Y8, Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 2816(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        192(SP), Y6
+	VPSLLW         $0x01, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 4096(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        224(SP), Y6
+	VPSLLW         $0x02, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 2944(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        224(SP), Y5
+	VPSLLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 4224(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        256(SP), Y5
+	VPSLLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 3072(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        256(SP), Y5
+	VPSLLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 4352(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        288(SP), Y5
+	VPSLLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 3200(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        288(SP), Y4
+	VPSLLW         $0x01, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 4480(DX)
+	VBROADCASTI128 96(DI), Y3
+	VBROADCASTI128 96(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 96(DI)(CX*1), Y4
+	VBROADCASTI128 96(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 96(DI)(CX*2), Y5
+	VBROADCASTI128 96(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 96(R8), Y6
+	VBROADCASTI128 96(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        320(SP), Y8
+	VPSLLW         $0x02, Y8, Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 3328(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        320(SP), Y6
+	VPSLLW         $0x01, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 4608(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        352(SP), Y6
+	VPSLLW         $0x02, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 3456(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        352(SP), Y5
+	VPSLLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 4736(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        384(SP), Y5
+	VPSLLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 3584(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        384(SP), Y5
+	VPSLLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 4864(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        416(SP), Y5
+	VPSLLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 3712(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        416(SP), Y4
+	VPSLLW         $0x01, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 4992(DX)
+	VMOVDQU        (SP), Y3
+	VPSRLD         $0x10, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        32(SP), Y4
+	VPSRLD         $0x10, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, 2560(DX)
+	VMOVUPS        Y4, 2688(DX)
+	VMOVDQU        (SP), Y3
+	VPSRLD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        32(SP), Y4
+	VPSRLD         $0x18, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, 3840(DX)
+	VMOVUPS        Y4, 3968(DX)
+	VBROADCASTI128 112(DI), Y3
+	VBROADCASTI128 112(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 112(DI)(CX*1), Y4
+	VBROADCASTI128 112(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 112(DI)(CX*2), Y5
+	VBROADCASTI128 112(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 112(R8), Y6
+	VBROADCASTI128 112(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        192(SP), Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 5376(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        192(SP), Y6
+	VPSRLW         $0x01, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 6656(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        224(SP), Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 5504(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        224(SP), Y5
+	VPSRLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 6784(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        256(SP), Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 5632(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        256(SP), Y5
+	VPSRLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 6912(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        288(SP), Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 5760(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        288(SP), Y4
+	VPSRLW         $0x01, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 7040(DX)
+	VBROADCASTI128 128(DI), Y3
+	VBROADCASTI128 128(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 128(DI)(CX*1), Y4
+	VBROADCASTI128 128(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 128(DI)(CX*2), Y5
+	VBROADCASTI128 128(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 128(R8), Y6
+	VBROADCASTI128 128(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        320(SP), Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 5888(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        320(SP), Y6
+	VPSRLW         $0x01, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 7168(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        352(SP), Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 6016(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        352(SP), Y5
+	VPSRLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 7296(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        384(SP), Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 6144(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        384(SP), Y5
+	VPSRLW         $0x01, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 7424(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        416(SP), Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 6272(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        416(SP), Y4
+	VPSRLW         $0x01, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 7552(DX)
+	VMOVDQU        64(SP), Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        96(SP), Y4
+	VPAND          constantsY<>+480(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, 5120(DX)
+	VMOVUPS        Y4, 5248(DX)
+	VMOVDQU        64(SP), Y3
+	VPSRLD         $0x08, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        96(SP), Y4
+	VPSRLD         $0x08, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, 6400(DX)
+	VMOVUPS        Y4, 6528(DX)
+	VBROADCASTI128 144(DI), Y3
+	VBROADCASTI128 144(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 144(DI)(CX*1), Y4
+	VBROADCASTI128 144(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 144(DI)(CX*2), Y5
+	VBROADCASTI128 144(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 144(R8), Y6
+	VBROADCASTI128 144(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        192(SP), Y8
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 7936(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        192(SP), Y6
+	VPSRLW         $0x03, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 9216(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        224(SP), Y6
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 8064(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        224(SP), Y5
+	VPSRLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 9344(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        256(SP), Y5
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 8192(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        256(SP), Y5
+	VPSRLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 9472(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        288(SP), Y5
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 8320(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        288(SP), Y4
+	VPSRLW         $0x03, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 9600(DX)
+	VBROADCASTI128 160(DI), Y3
+	VBROADCASTI128 160(R8)(CX*1), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 160(DI)(CX*1), Y4
+	VBROADCASTI128 160(R8)(CX*2), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 160(DI)(CX*2), Y5
+	VBROADCASTI128 160(R9), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VBROADCASTI128 160(R8), Y6
+	VBROADCASTI128 160(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VPUNPCKLDQ     Y4, Y3, Y7
+	VPUNPCKHDQ     Y4, Y3, Y3
+	VPUNPCKLDQ     Y6, Y5, Y4
+	VPUNPCKHDQ     Y6, Y5, Y5
+	VPUNPCKLQDQ    Y4, Y7, Y6
+	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPUNPCKLQDQ    Y5, Y3, Y7
+	VPUNPCKHQDQ    Y5, Y3, Y3
+	VPAND          Y0, Y6, Y5
+	VMOVDQU        320(SP), Y8
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          Y2, Y8, Y8
+	VPOR           Y8, Y5, Y5
+	VMOVDQU        Y5, 8448(DX)
+	VPSRLW         $0x04, Y6, Y5
+	VPAND          Y0, Y5, Y5
+	VMOVDQU        320(SP), Y6
+	VPSRLW         $0x03, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 9728(DX)
+	VPAND          Y0, Y4, Y5
+	VMOVDQU        352(SP), Y6
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPOR           Y6, Y5, Y5
+	VMOVDQU        Y5, 8576(DX)
+	VPSRLW         $0x04, Y4, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        352(SP), Y5
+	VPSRLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 9856(DX)
+	VPAND          Y0, Y7, Y4
+	VMOVDQU        384(SP), Y5
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 8704(DX)
+	VPSRLW         $0x04, Y7, Y4
+	VPAND          Y0, Y4, Y4
+	VMOVDQU        384(SP), Y5
+	VPSRLW         $0x03, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 9984(DX)
+	VPAND          Y0, Y3, Y4
+	VMOVDQU        416(SP), Y5
+	VPSRLW         $0x02, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 8832(DX)
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          Y0, Y3, Y3
+	VMOVDQU        416(SP), Y4
+	VPSRLW         $0x03, Y4, Y4
+	VPAND          Y2, Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VMOVDQU        Y3, 10112(DX)
+	VMOVDQU        64(SP), Y3
+	VPSRLD         $0x10, Y3, Y3
+	VPAND          constantsY<>+480(SB), Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        96(SP), Y4
+	VPSRLD         $0x10, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, 7680(DX)
+	VMOVUPS        Y4, 7808(DX)
+	VMOVDQU        64(SP), Y3
+	VPSRLD         $0x18, Y3, Y3
+	VCVTDQ2PS      Y3, Y3
+	VMULPS         128(SP), Y3, Y3
+	VMOVDQU        96(SP), Y4
+	VPSRLD         $0x18, Y4, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         160(SP), Y4, Y4
+	VMOVUPS        Y3, 8960(DX)
+	VMOVUPS        Y4, 9088(DX)
+	ADDQ           $+10240, DX
+	ADDQ           $+176, DI
+	ADDQ           $+176, R8
+	ADDQ           $+176, R9
+	DECQ           SI
+	JNE            super
+
+end:
+	ADDQ $0x20, BX
+	CMPQ BX, $+128
+	JNE  group
+	VZEROUPPER
+	RET
+
+// func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·RowTimesRowsQ5KY(SB), NOSPLIT, $448-48
+	MOVQ w+16(FP), AX
+	MOVQ stride+24(FP), CX
+	XORQ SI, SI
+
+group:
+	MOVQ         AX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (R9)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), DI
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        DI, DI
+	JE           end
+
+super:
+	VBROADCASTI128 (R8), Y2
+	VBROADCASTI128 (R9)(CX*1), Y3
+	VPBLENDD       $0xf0, Y3, Y2, Y2
+	VBROADCASTI128 (R8)(CX*1), Y3
+	VBROADCASTI128 (R9)(CX*2), Y4
+	VPBLENDD       $0xf0, Y4, Y3, Y3
+	VBROADCASTI128 (R8)(CX*2), Y4
+	VBROADCASTI128 (R10), Y5
+	VPBLENDD       $0xf0, Y5, Y4, Y4
+	VBROADCASTI128 (R9), Y5
+	VBROADCASTI128 (R10)(CX*1), Y6
+	VPBLENDD       $0xf0, Y6, Y5, Y5
+	VPUNPCKLDQ     Y3, Y2, Y6
+	VPUNPCKHDQ     Y3, Y2, Y2
+	VPUNPCKLDQ     Y5, Y4, Y3
+	VPUNPCKHDQ     Y5, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y6, Y5
+	VPUNPCKHQDQ    Y3, Y6, Y3
+	VPUNPCKLQDQ    Y4, Y2, Y6
+	VPUNPCKHQDQ    Y4, Y2, Y2
+	VPAND          constantsY<>+416(SB), Y5, Y4
+	VPACKUSDW      Y4, Y4, Y4
+	VPERMQ         $0x08, Y4, Y4
+	VCVTPH2PS      X4, Y4
+	VMOVDQU        Y4, 128(SP)
+	VPSRLD         $0x10, Y5, Y5
+	VPACKUSDW      Y5, Y5, Y5
+	VPERMQ         $0x08, Y5, Y5
+	VCVTPH2PS      X5, Y5
+	VPXOR          constantsY<>+288(SB), Y5, Y4
+	VMOVDQU        Y4, 160(SP)
+	VPAND          constantsY<>+160(SB), Y2, Y4
+	VPSRLW         $0x02, Y3, Y5
+	VPAND          constantsY<>+384(SB), Y5, Y5
+	VPOR           Y5, Y4, Y4
+	VMOVDQU        Y4, 64(SP)
+	VPAND          constantsY<>+448(SB), Y3, Y3
+	VMOVDQU        Y3, (SP)
+	VPSRLW         $0x04, Y2, Y2
+	VPAND          constantsY<>+160(SB), Y2, Y2
+	VPSRLW         $0x02, Y6, Y3
+	VPAND          constantsY<>+384(SB), Y3, Y3
+	VPOR           Y3, Y2, Y2
+	VMOVDQU        Y2, 96(SP)
+	VPAND          constantsY<>+448(SB), Y6, Y2
+	VMOVDQU        Y2, 32(SP)
+	VBROADCASTI128 16(DX), Y2
+	VBROADCASTI128 64(DX), Y3
+	VBROADCASTI128 32(DX), Y4
+	VBROADCASTI128 80(DX), Y5
+	PREFETCHT1     (BX)
+	VBROADCASTI128 48(R8), Y6
+	VBROADCASTI128 48(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8), Y7
+	VBROADCASTI128 16(R9)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y8
+	VPSLLW         $0x04, Y7, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y2, Y8, Y8
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSLLW         $0x03, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 64(R8), Y7
+	VBROADCASTI128 64(R9)(CX*1), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 32(R8), Y9
+	VBROADCASTI128 32(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPSLLW         $0x04, Y9, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y4, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSLLW         $0x03, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     64(BX)
+	VBROADCASTI128 48(R8)(CX*1), Y7
+	VBROADCASTI128 48(R9)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 16(R8)(CX*1), Y9
+	VBROADCASTI128 16(R9)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPSLLW         $0x04, Y9, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSLLW         $0x03, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y3, Y7, Y7
+	VBROADCASTI128 64(R8)(CX*1), Y9
+	VBROADCASTI128 64(R9)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y9, Y9
+	VBROADCASTI128 32(R8)(CX*1), Y11
+	VBROADCASTI128 32(R9)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y9, Y12
+	VPSLLW         $0x04, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y9, Y9
+	VPSLLW         $0x03, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPMADDUBSW     Y5, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	VPUNPCKLDQ     Y10, Y8, Y9
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y9, Y9
+	VPMADDWD       Y1, Y9, Y9
+	VPUNPCKLDQ     Y7, Y6, Y8
+	VPUNPCKHDQ     Y7, Y6, Y6
+	VPADDW         Y6, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
+	PREFETCHT1     128(BX)
+	PREFETCHT1     192(BX)
+	VBROADCASTI128 48(R8)(CX*2), Y6
+	VBROADCASTI128 48(R10), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8)(CX*2), Y7
+	VBROADCASTI128 16(R10), Y10
+	VPBLENDD       $0xf0, Y10, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y10
+	VPSLLW         $0x04, Y7, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSLLW         $0x03, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 64(R8)(CX*2), Y7
+	VBROADCASTI128 64(R10), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 32(R8)(CX*2), Y11
+	VBROADCASTI128 32(R10), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPSLLW         $0x04, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSLLW         $0x03, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     256(BX)
+	VBROADCASTI128 48(R9), Y7
+	VBROADCASTI128 48(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 16(R9), Y11
+	VBROADCASTI128 16(R10)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPSLLW         $0x04, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y2, Y12, Y12
+	VPSRLW         $0x04, Y7, Y2
+	VPAND          constantsY<>+160(SB), Y2, Y2
+	VPSLLW         $0x03, Y11, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y2, Y2
+	VPMADDUBSW     Y3, Y2, Y2
+	VBROADCASTI128 64(R9), Y3
+	VBROADCASTI128 64(R10)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y3, Y3
+	VBROADCASTI128 32(R9), Y7
+	VBROADCASTI128 32(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y3, Y11
+	VPSLLW         $0x04, Y7, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y11, Y11
+	VPMADDUBSW     Y4, Y11, Y11
+	VPADDW         Y11, Y12, Y12
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          constantsY<>+160(SB), Y3, Y3
+	VPSLLW         $0x03, Y7, Y4
+	VPAND          constantsY<>+192(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPMADDUBSW     Y5, Y3, Y3
+	VPADDW         Y3, Y2, Y2
+	VPUNPCKLDQ     Y12, Y10, Y3
+	VPUNPCKHDQ     Y12, Y10, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLDQ     Y2, Y6, Y4
+	VPUNPCKHDQ     Y2, Y6, Y2
+	VPADDW         Y2, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y9, Y2
+	VPUNPCKHQDQ    Y3, Y9, Y3
+	VPADDD         Y3, Y2, Y2
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        (SP), Y4
+	VPAND          constantsY<>+480(SB), Y4, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        32(SP), Y4
+	VPAND          constantsY<>+480(SB), Y4, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   (DX), Y4
+	VMULPS         Y4, Y5, Y5
+	VCVTDQ2PS      Y2, Y2
+	VFMADD231PS    Y5, Y2, Y0
+	VBROADCASTSS   4(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	VMOVDQU        (SP), Y2
+	VPSRLD         $0x08, Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         128(SP), Y4, Y4
+	VMOVDQU        32(SP), Y2
+	VPSRLD         $0x08, Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         160(SP), Y5, Y5
+	VBROADCASTSS   48(DX), Y2
+	VMULPS         Y2, Y4, Y4
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   52(DX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	VBROADCASTI128 112(DX), Y2
+	VBROADCASTI128 160(DX), Y3
+	VBROADCASTI128 128(DX), Y4
+	VBROADCASTI128 176(DX), Y5
+	PREFETCHT1     320(BX)
+	VBROADCASTI128 80(R8), Y6
+	VBROADCASTI128 80(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8), Y7
+	VBROADCASTI128 16(R9)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y8
+	VPSLLW         $0x02, Y7, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y2, Y8, Y8
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSLLW         $0x01, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 96(R8), Y7
+	VBROADCASTI128 96(R9)(CX*1), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 32(R8), Y9
+	VBROADCASTI128 32(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPSLLW         $0x02, Y9, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y4, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSLLW         $0x01, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     384(BX)
+	PREFETCHT1     448(BX)
+	VBROADCASTI128 80(R8)(CX*1), Y7
+	VBROADCASTI128 80(R9)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 16(R8)(CX*1), Y9
+	VBROADCASTI128 16(R9)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPSLLW         $0x02, Y9, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSLLW         $0x01, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y3, Y7, Y7
+	VBROADCASTI128 96(R8)(CX*1), Y9
+	VBROADCASTI128 96(R9)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y9, Y9
+	VBROADCASTI128 32(R8)(CX*1), Y11
+	VBROADCASTI128 32(R9)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y9, Y12
+	VPSLLW         $0x02, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y9, Y9
+	VPSLLW         $0x01, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPMADDUBSW     Y5, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	VPUNPCKLDQ     Y10, Y8, Y9
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y9, Y9
+	VPMADDWD       Y1, Y9, Y9
+	VPUNPCKLDQ     Y7, Y6, Y8
+	VPUNPCKHDQ     Y7, Y6, Y6
+	VPADDW         Y6, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
+	PREFETCHT1     512(BX)
+	VBROADCASTI128 80(R8)(CX*2), Y6
+	VBROADCASTI128 80(R10), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8)(CX*2), Y7
+	VBROADCASTI128 16(R10), Y10
+	VPBLENDD       $0xf0, Y10, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y10
+	VPSLLW         $0x02, Y7, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSLLW         $0x01, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 96(R8)(CX*2), Y7
+	VBROADCASTI128 96(R10), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 32(R8)(CX*2), Y11
+	VBROADCASTI128 32(R10), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPSLLW         $0x02, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSLLW         $0x01, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     576(BX)
+	PREFETCHT1     640(BX)
+	VBROADCASTI128 80(R9), Y7
+	VBROADCASTI128 80(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 16(R9), Y11
+	VBROADCASTI128 16(R10)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPSLLW         $0x02, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y2, Y12, Y12
+	VPSRLW         $0x04, Y7, Y2
+	VPAND          constantsY<>+160(SB), Y2, Y2
+	VPSLLW         $0x01, Y11, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y2, Y2
+	VPMADDUBSW     Y3, Y2, Y2
+	VBROADCASTI128 96(R9), Y3
+	VBROADCASTI128 96(R10)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y3, Y3
+	VBROADCASTI128 32(R9), Y7
+	VBROADCASTI128 32(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y3, Y11
+	VPSLLW         $0x02, Y7, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y11, Y11
+	VPMADDUBSW     Y4, Y11, Y11
+	VPADDW         Y11, Y12, Y12
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          constantsY<>+160(SB), Y3, Y3
+	VPSLLW         $0x01, Y7, Y4
+	VPAND          constantsY<>+192(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPMADDUBSW     Y5, Y3, Y3
+	VPADDW         Y3, Y2, Y2
+	VPUNPCKLDQ     Y12, Y10, Y3
+	VPUNPCKHDQ     Y12, Y10, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLDQ     Y2, Y6, Y4
+	VPUNPCKHDQ     Y2, Y6, Y2
+	VPADDW         Y2, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y9, Y2
+	VPUNPCKHQDQ    Y3, Y9, Y3
+	VPADDD         Y3, Y2, Y2
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        (SP), Y4
+	VPSRLD         $0x10, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        32(SP), Y4
+	VPSRLD         $0x10, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   96(DX), Y4
+	VMULPS         Y4, Y5, Y5
+	VCVTDQ2PS      Y2, Y2
+	VFMADD231PS    Y5, Y2, Y0
+	VBROADCASTSS   100(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	VMOVDQU        (SP), Y2
+	VPSRLD         $0x18, Y2, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         128(SP), Y4, Y4
+	VMOVDQU        32(SP), Y2
+	VPSRLD         $0x18, Y2, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         160(SP), Y5, Y5
+	VBROADCASTSS   144(DX), Y2
+	VMULPS         Y2, Y4, Y4
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   148(DX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	VBROADCASTI128 208(DX), Y2
+	VBROADCASTI128 256(DX), Y3
+	VBROADCASTI128 224(DX), Y4
+	VBROADCASTI128 272(DX), Y5
+	PREFETCHT1     704(BX)
+	VBROADCASTI128 112(R8), Y6
+	VBROADCASTI128 112(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8), Y7
+	VBROADCASTI128 16(R9)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y8
+	VPAND          constantsY<>+192(SB), Y7, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y2, Y8, Y8
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSRLW         $0x01, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 128(R8), Y7
+	VBROADCASTI128 128(R9)(CX*1), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 32(R8), Y9
+	VBROADCASTI128 32(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPAND          constantsY<>+192(SB), Y9, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y4, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSRLW         $0x01, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     768(BX)
+	VBROADCASTI128 112(R8)(CX*1), Y7
+	VBROADCASTI128 112(R9)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 16(R8)(CX*1), Y9
+	VBROADCASTI128 16(R9)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPAND          constantsY<>+192(SB), Y9, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSRLW         $0x01, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y3, Y7, Y7
+	VBROADCASTI128 128(R8)(CX*1), Y9
+	VBROADCASTI128 128(R9)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y9, Y9
+	VBROADCASTI128 32(R8)(CX*1), Y11
+	VBROADCASTI128 32(R9)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y9, Y12
+	VPAND          constantsY<>+192(SB), Y11, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y9, Y9
+	VPSRLW         $0x01, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPMADDUBSW     Y5, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	VPUNPCKLDQ     Y10, Y8, Y9
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y9, Y9
+	VPMADDWD       Y1, Y9, Y9
+	VPUNPCKLDQ     Y7, Y6, Y8
+	VPUNPCKHDQ     Y7, Y6, Y6
+	VPADDW         Y6, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
+	PREFETCHT1     832(BX)
+	PREFETCHT1     896(BX)
+	VBROADCASTI128 112(R8)(CX*2), Y6
+	VBROADCASTI128 112(R10), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8)(CX*2), Y7
+	VBROADCASTI128 16(R10), Y10
+	VPBLENDD       $0xf0, Y10, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y10
+	VPAND          constantsY<>+192(SB), Y7, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSRLW         $0x01, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 128(R8)(CX*2), Y7
+	VBROADCASTI128 128(R10), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 32(R8)(CX*2), Y11
+	VBROADCASTI128 32(R10), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPAND          constantsY<>+192(SB), Y11, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSRLW         $0x01, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     960(BX)
+	VBROADCASTI128 112(R9), Y7
+	VBROADCASTI128 112(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 16(R9), Y11
+	VBROADCASTI128 16(R10)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPAND          constantsY<>+192(SB), Y11, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y2, Y12, Y12
+	VPSRLW         $0x04, Y7, Y2
+	VPAND          constantsY<>+160(SB), Y2, Y2
+	VPSRLW         $0x01, Y11, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y2, Y2
+	VPMADDUBSW     Y3, Y2, Y2
+	VBROADCASTI128 128(R9), Y3
+	VBROADCASTI128 128(R10)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y3, Y3
+	VBROADCASTI128 32(R9), Y7
+	VBROADCASTI128 32(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y3, Y11
+	VPAND          constantsY<>+192(SB), Y7, Y13
+	VPOR           Y13, Y11, Y11
+	VPMADDUBSW     Y4, Y11, Y11
+	VPADDW         Y11, Y12, Y12
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          constantsY<>+160(SB), Y3, Y3
+	VPSRLW         $0x01, Y7, Y4
+	VPAND          constantsY<>+192(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPMADDUBSW     Y5, Y3, Y3
+	VPADDW         Y3, Y2, Y2
+	VPUNPCKLDQ     Y12, Y10, Y3
+	VPUNPCKHDQ     Y12, Y10, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLDQ     Y2, Y6, Y4
+	VPUNPCKHDQ     Y2, Y6, Y2
+	VPADDW         Y2, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y9, Y2
+	VPUNPCKHQDQ    Y3, Y9, Y3
+	VPADDD         Y3, Y2, Y2
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        64(SP), Y4
+	VPAND          constantsY<>+480(SB), Y4, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        96(SP), Y4
+	VPAND          constantsY<>+480(SB), Y4, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   192(DX), Y4
+	VMULPS         Y4, Y5, Y5
+	VCVTDQ2PS      Y2, Y2
+	VFMADD231PS    Y5, Y2, Y0
+	VBROADCASTSS   196(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	VMOVDQU        64(SP), Y2
+	VPSRLD         $0x08, Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         128(SP), Y4, Y4
+	VMOVDQU        96(SP), Y2
+	VPSRLD         $0x08, Y2, Y2
+	VPAND          constantsY<>+480(SB), Y2, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         160(SP), Y5, Y5
+	VBROADCASTSS   240(DX), Y2
+	VMULPS         Y2, Y4, Y4
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   244(DX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	VBROADCASTI128 304(DX), Y2
+	VBROADCASTI128 352(DX), Y3
+	VBROADCASTI128 320(DX), Y4
+	VBROADCASTI128 368(DX), Y5
+	PREFETCHT1     1024(BX)
+	VBROADCASTI128 144(R8), Y6
+	VBROADCASTI128 144(R9)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8), Y7
+	VBROADCASTI128 16(R9)(CX*1), Y8
+	VPBLENDD       $0xf0, Y8, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y8
+	VPSRLW         $0x02, Y7, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y8, Y8
+	VPMADDUBSW     Y2, Y8, Y8
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSRLW         $0x03, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 160(R8), Y7
+	VBROADCASTI128 160(R9)(CX*1), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 32(R8), Y9
+	VBROADCASTI128 32(R9)(CX*1), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPSRLW         $0x02, Y9, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y4, Y10, Y10
+	VPADDW         Y10, Y8, Y8
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSRLW         $0x03, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     1088(BX)
+	PREFETCHT1     1152(BX)
+	VBROADCASTI128 144(R8)(CX*1), Y7
+	VBROADCASTI128 144(R9)(CX*2), Y9
+	VPBLENDD       $0xf0, Y9, Y7, Y7
+	VBROADCASTI128 16(R8)(CX*1), Y9
+	VBROADCASTI128 16(R9)(CX*2), Y10
+	VPBLENDD       $0xf0, Y10, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y7, Y10
+	VPSRLW         $0x02, Y9, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSRLW         $0x03, Y9, Y9
+	VPAND          constantsY<>+192(SB), Y9, Y9
+	VPOR           Y9, Y7, Y7
+	VPMADDUBSW     Y3, Y7, Y7
+	VBROADCASTI128 160(R8)(CX*1), Y9
+	VBROADCASTI128 160(R9)(CX*2), Y11
+	VPBLENDD       $0xf0, Y11, Y9, Y9
+	VBROADCASTI128 32(R8)(CX*1), Y11
+	VBROADCASTI128 32(R9)(CX*2), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y9, Y12
+	VPSRLW         $0x02, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y9, Y9
+	VPAND          constantsY<>+160(SB), Y9, Y9
+	VPSRLW         $0x03, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y9, Y9
+	VPMADDUBSW     Y5, Y9, Y9
+	VPADDW         Y9, Y7, Y7
+	VPUNPCKLDQ     Y10, Y8, Y9
+	VPUNPCKHDQ     Y10, Y8, Y8
+	VPADDW         Y8, Y9, Y9
+	VPMADDWD       Y1, Y9, Y9
+	VPUNPCKLDQ     Y7, Y6, Y8
+	VPUNPCKHDQ     Y7, Y6, Y6
+	VPADDW         Y6, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
+	PREFETCHT1     1216(BX)
+	VBROADCASTI128 144(R8)(CX*2), Y6
+	VBROADCASTI128 144(R10), Y7
+	VPBLENDD       $0xf0, Y7, Y6, Y6
+	VBROADCASTI128 16(R8)(CX*2), Y7
+	VBROADCASTI128 16(R10), Y10
+	VPBLENDD       $0xf0, Y10, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y6, Y10
+	VPSRLW         $0x02, Y7, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y10, Y10
+	VPMADDUBSW     Y2, Y10, Y10
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          constantsY<>+160(SB), Y6, Y6
+	VPSRLW         $0x03, Y7, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y6, Y6
+	VPMADDUBSW     Y3, Y6, Y6
+	VBROADCASTI128 160(R8)(CX*2), Y7
+	VBROADCASTI128 160(R10), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 32(R8)(CX*2), Y11
+	VBROADCASTI128 32(R10), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPSRLW         $0x02, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y4, Y12, Y12
+	VPADDW         Y12, Y10, Y10
+	VPSRLW         $0x04, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y7, Y7
+	VPSRLW         $0x03, Y11, Y11
+	VPAND          constantsY<>+192(SB), Y11, Y11
+	VPOR           Y11, Y7, Y7
+	VPMADDUBSW     Y5, Y7, Y7
+	VPADDW         Y7, Y6, Y6
+	PREFETCHT1     1280(BX)
+	PREFETCHT1     1344(BX)
+	VBROADCASTI128 144(R9), Y7
+	VBROADCASTI128 144(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VBROADCASTI128 16(R9), Y11
+	VBROADCASTI128 16(R10)(CX*1), Y12
+	VPBLENDD       $0xf0, Y12, Y11, Y11
+	VPAND          constantsY<>+160(SB), Y7, Y12
+	VPSRLW         $0x02, Y11, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y12, Y12
+	VPMADDUBSW     Y2, Y12, Y12
+	VPSRLW         $0x04, Y7, Y2
+	VPAND          constantsY<>+160(SB), Y2, Y2
+	VPSRLW         $0x03, Y11, Y7
+	VPAND          constantsY<>+192(SB), Y7, Y7
+	VPOR           Y7, Y2, Y2
+	VPMADDUBSW     Y3, Y2, Y2
+	VBROADCASTI128 160(R9), Y3
+	VBROADCASTI128 160(R10)(CX*1), Y7
+	VPBLENDD       $0xf0, Y7, Y3, Y3
+	VBROADCASTI128 32(R9), Y7
+	VBROADCASTI128 32(R10)(CX*1), Y11
+	VPBLENDD       $0xf0, Y11, Y7, Y7
+	VPAND          constantsY<>+160(SB), Y3, Y11
+	VPSRLW         $0x02, Y7, Y13
+	VPAND          constantsY<>+192(SB), Y13, Y13
+	VPOR           Y13, Y11, Y11
+	VPMADDUBSW     Y4, Y11, Y11
+	VPADDW         Y11, Y12, Y12
+	VPSRLW         $0x04, Y3, Y3
+	VPAND          constantsY<>+160(SB), Y3, Y3
+	VPSRLW         $0x03, Y7, Y4
+	VPAND          constantsY<>+192(SB), Y4, Y4
+	VPOR           Y4, Y3, Y3
+	VPMADDUBSW     Y5, Y3, Y3
+	VPADDW         Y3, Y2, Y2
+	VPUNPCKLDQ     Y12, Y10, Y3
+	VPUNPCKHDQ     Y12, Y10, Y4
+	VPADDW         Y4, Y3, Y3
+	VPMADDWD       Y1, Y3, Y3
+	VPUNPCKLDQ     Y2, Y6, Y4
+	VPUNPCKHDQ     Y2, Y6, Y2
+	VPADDW         Y2, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLQDQ    Y3, Y9, Y2
+	VPUNPCKHQDQ    Y3, Y9, Y3
+	VPADDD         Y3, Y2, Y2
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
+	VPADDD         Y4, Y3, Y3
+	VMOVDQU        64(SP), Y4
+	VPSRLD         $0x10, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         128(SP), Y5, Y5
+	VMOVDQU        96(SP), Y4
+	VPSRLD         $0x10, Y4, Y4
+	VPAND          constantsY<>+480(SB), Y4, Y6
+	VCVTDQ2PS      Y6, Y6
+	VMULPS         160(SP), Y6, Y6
+	VBROADCASTSS   288(DX), Y4
+	VMULPS         Y4, Y5, Y5
+	VCVTDQ2PS      Y2, Y2
+	VFMADD231PS    Y5, Y2, Y0
+	VBROADCASTSS   292(DX), Y4
+	VFMADD231PS    Y4, Y6, Y0
+	VMOVDQU        64(SP), Y2
+	VPSRLD         $0x18, Y2, Y4
+	VCVTDQ2PS      Y4, Y4
+	VMULPS         128(SP), Y4, Y4
+	VMOVDQU        96(SP), Y2
+	VPSRLD         $0x18, Y2, Y5
+	VCVTDQ2PS      Y5, Y5
+	VMULPS         160(SP), Y5, Y5
+	VBROADCASTSS   336(DX), Y2
+	VMULPS         Y2, Y4, Y4
+	VCVTDQ2PS      Y3, Y3
+	VFMADD231PS    Y4, Y3, Y0
+	VBROADCASTSS   340(DX), Y2
+	VFMADD231PS    Y2, Y5, Y0
+	ADDQ           $+1408, BX
+	ADDQ           $+384, DX
+	ADDQ           $+176, R8
+	ADDQ           $+176, R9
+	ADDQ           $+176, R10
 	DECQ           DI
 	JNE            super
 
@@ -18461,7 +19293,7 @@ group:
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
 	VBROADCASTSS constantsY<>+160(SB), Y0
-	VBROADCASTSS constantsY<>+448(SB), Y1
+	VBROADCASTSS constantsY<>+384(SB), Y1
 	TESTQ        SI, SI
 	JE           end
 
@@ -19201,8 +20033,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+160(SB), Y1
-	VBROADCASTSS constantsY<>+224(SB), Y2
+	VBROADCASTSS constantsY<>+224(SB), Y1
+	VBROADCASTSS constantsY<>+160(SB), Y2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -19254,15 +20086,15 @@ super:
 	VBROADCASTI128 128(R8), Y6
 	VBROADCASTI128 128(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     (BX)
 	VBROADCASTI128 (R8)(CX*1), Y6
@@ -19271,24 +20103,24 @@ super:
 	VBROADCASTI128 128(R8)(CX*1), Y8
 	VBROADCASTI128 128(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	PREFETCHT1     64(BX)
 	VBROADCASTI128 (R8)(CX*2), Y5
 	VBROADCASTI128 (R10), Y6
@@ -19296,15 +20128,15 @@ super:
 	VBROADCASTI128 128(R8)(CX*2), Y6
 	VBROADCASTI128 128(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     128(BX)
 	VBROADCASTI128 (R9), Y6
@@ -19313,32 +20145,32 @@ super:
 	VBROADCASTI128 128(R9), Y10
 	VBROADCASTI128 128(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPAND          constantsY<>+384(SB), Y10, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 192(SP)
-	VMOVDQU        Y3, 320(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 192(SP)
+	VMOVDQU        Y4, 320(SP)
 	VBROADCASTI128 64(DX), Y3
 	VBROADCASTI128 160(DX), Y4
 	PREFETCHT1     192(BX)
@@ -19348,16 +20180,16 @@ super:
 	VBROADCASTI128 128(R8), Y6
 	VBROADCASTI128 128(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     256(BX)
 	VBROADCASTI128 32(R8)(CX*1), Y6
@@ -19366,41 +20198,41 @@ super:
 	VBROADCASTI128 128(R8)(CX*1), Y8
 	VBROADCASTI128 128(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	VBROADCASTI128 32(R8)(CX*2), Y5
 	VBROADCASTI128 32(R10), Y6
 	VPBLENDD       $0xf0, Y6, Y5, Y5
 	VBROADCASTI128 128(R8)(CX*2), Y6
 	VBROADCASTI128 128(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     320(BX)
 	VBROADCASTI128 32(R9), Y6
@@ -19409,33 +20241,33 @@ super:
 	VBROADCASTI128 128(R9), Y10
 	VBROADCASTI128 128(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPSRLW         $0x02, Y10, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 256(SP)
-	VMOVDQU        Y3, 384(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 256(SP)
+	VMOVDQU        Y4, 384(SP)
 	VBROADCASTI128 32(DX), Y3
 	VBROADCASTI128 128(DX), Y4
 	PREFETCHT1     384(BX)
@@ -19445,15 +20277,15 @@ super:
 	VBROADCASTI128 144(R8), Y6
 	VBROADCASTI128 144(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     448(BX)
 	VBROADCASTI128 16(R8)(CX*1), Y6
@@ -19462,24 +20294,24 @@ super:
 	VBROADCASTI128 144(R8)(CX*1), Y8
 	VBROADCASTI128 144(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	PREFETCHT1     512(BX)
 	VBROADCASTI128 16(R8)(CX*2), Y5
 	VBROADCASTI128 16(R10), Y6
@@ -19487,15 +20319,15 @@ super:
 	VBROADCASTI128 144(R8)(CX*2), Y6
 	VBROADCASTI128 144(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     576(BX)
 	VBROADCASTI128 16(R9), Y6
@@ -19504,32 +20336,32 @@ super:
 	VBROADCASTI128 144(R9), Y10
 	VBROADCASTI128 144(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPAND          constantsY<>+384(SB), Y10, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 224(SP)
-	VMOVDQU        Y3, 352(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 224(SP)
+	VMOVDQU        Y4, 352(SP)
 	VBROADCASTI128 80(DX), Y3
 	VBROADCASTI128 176(DX), Y4
 	VBROADCASTI128 48(R8), Y5
@@ -19538,16 +20370,16 @@ super:
 	VBROADCASTI128 144(R8), Y6
 	VBROADCASTI128 144(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     640(BX)
 	VBROADCASTI128 48(R8)(CX*1), Y6
@@ -19556,25 +20388,25 @@ super:
 	VBROADCASTI128 144(R8)(CX*1), Y8
 	VBROADCASTI128 144(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	PREFETCHT1     704(BX)
 	VBROADCASTI128 48(R8)(CX*2), Y5
 	VBROADCASTI128 48(R10), Y6
@@ -19582,16 +20414,16 @@ super:
 	VBROADCASTI128 144(R8)(CX*2), Y6
 	VBROADCASTI128 144(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     768(BX)
 	VBROADCASTI128 48(R9), Y6
@@ -19600,33 +20432,33 @@ super:
 	VBROADCASTI128 144(R9), Y10
 	VBROADCASTI128 144(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPSRLW         $0x02, Y10, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 288(SP)
-	VMOVDQU        Y3, 416(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 288(SP)
+	VMOVDQU        Y4, 416(SP)
 	VMOVDQU        192(SP), Y3
 	VPBROADCASTD   4(DX), Y4
 	VPADDD         Y4, Y3, Y3
@@ -19730,15 +20562,15 @@ super:
 	VBROADCASTI128 160(R8), Y6
 	VBROADCASTI128 160(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     896(BX)
 	VBROADCASTI128 64(R8)(CX*1), Y6
@@ -19747,24 +20579,24 @@ super:
 	VBROADCASTI128 160(R8)(CX*1), Y8
 	VBROADCASTI128 160(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	PREFETCHT1     960(BX)
 	VBROADCASTI128 64(R8)(CX*2), Y5
 	VBROADCASTI128 64(R10), Y6
@@ -19772,15 +20604,15 @@ super:
 	VBROADCASTI128 160(R8)(CX*2), Y6
 	VBROADCASTI128 160(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	VBROADCASTI128 64(R9), Y6
 	VBROADCASTI128 64(R10)(CX*1), Y10
@@ -19788,32 +20620,32 @@ super:
 	VBROADCASTI128 160(R9), Y10
 	VBROADCASTI128 160(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPAND          constantsY<>+384(SB), Y10, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 192(SP)
-	VMOVDQU        Y3, 320(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 192(SP)
+	VMOVDQU        Y4, 320(SP)
 	VBROADCASTI128 256(DX), Y3
 	VBROADCASTI128 352(DX), Y4
 	PREFETCHT1     1024(BX)
@@ -19823,16 +20655,16 @@ super:
 	VBROADCASTI128 160(R8), Y6
 	VBROADCASTI128 160(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     1088(BX)
 	VBROADCASTI128 96(R8)(CX*1), Y6
@@ -19841,25 +20673,25 @@ super:
 	VBROADCASTI128 160(R8)(CX*1), Y8
 	VBROADCASTI128 160(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	PREFETCHT1     1152(BX)
 	VBROADCASTI128 96(R8)(CX*2), Y5
 	VBROADCASTI128 96(R10), Y6
@@ -19867,16 +20699,16 @@ super:
 	VBROADCASTI128 160(R8)(CX*2), Y6
 	VBROADCASTI128 160(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     1216(BX)
 	VBROADCASTI128 96(R9), Y6
@@ -19885,33 +20717,33 @@ super:
 	VBROADCASTI128 160(R9), Y10
 	VBROADCASTI128 160(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPSRLW         $0x02, Y10, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 256(SP)
-	VMOVDQU        Y3, 384(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 256(SP)
+	VMOVDQU        Y4, 384(SP)
 	VBROADCASTI128 224(DX), Y3
 	VBROADCASTI128 320(DX), Y4
 	PREFETCHT1     1280(BX)
@@ -19921,15 +20753,15 @@ super:
 	VBROADCASTI128 176(R8), Y6
 	VBROADCASTI128 176(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x04, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	VBROADCASTI128 80(R8)(CX*1), Y6
 	VBROADCASTI128 80(R9)(CX*2), Y8
@@ -19937,24 +20769,24 @@ super:
 	VBROADCASTI128 176(R8)(CX*1), Y8
 	VBROADCASTI128 176(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x04, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	PREFETCHT1     1344(BX)
 	VBROADCASTI128 80(R8)(CX*2), Y5
 	VBROADCASTI128 80(R10), Y6
@@ -19962,15 +20794,15 @@ super:
 	VBROADCASTI128 176(R8)(CX*2), Y6
 	VBROADCASTI128 176(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x04, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     1408(BX)
 	VBROADCASTI128 80(R9), Y6
@@ -19979,32 +20811,32 @@ super:
 	VBROADCASTI128 176(R9), Y10
 	VBROADCASTI128 176(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x04, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPAND          constantsY<>+384(SB), Y10, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 224(SP)
-	VMOVDQU        Y3, 352(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 224(SP)
+	VMOVDQU        Y4, 352(SP)
 	VBROADCASTI128 272(DX), Y3
 	VBROADCASTI128 368(DX), Y4
 	PREFETCHT1     1472(BX)
@@ -20014,16 +20846,16 @@ super:
 	VBROADCASTI128 176(R8), Y6
 	VBROADCASTI128 176(R9)(CX*1), Y7
 	VPBLENDD       $0xf0, Y7, Y6, Y6
-	VPAND          Y1, Y5, Y7
+	VPAND          Y2, Y5, Y7
 	VPSLLW         $0x02, Y6, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
 	VPOR           Y8, Y7, Y7
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y7, Y7
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     1536(BX)
 	VBROADCASTI128 112(R8)(CX*1), Y6
@@ -20032,25 +20864,25 @@ super:
 	VBROADCASTI128 176(R8)(CX*1), Y8
 	VBROADCASTI128 176(R9)(CX*2), Y9
 	VPBLENDD       $0xf0, Y9, Y8, Y8
-	VPAND          Y1, Y6, Y9
+	VPAND          Y2, Y6, Y9
 	VPSLLW         $0x02, Y8, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y8, Y8
-	VPAND          constantsY<>+448(SB), Y8, Y8
-	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y6, Y6
+	VPAND          Y2, Y6, Y6
+	VPSRLW         $0x02, Y8, Y8
+	VPAND          constantsY<>+384(SB), Y8, Y8
+	VPOR           Y8, Y6, Y6
 	VPMADDUBSW     Y4, Y6, Y6
 	VPUNPCKLDQ     Y9, Y7, Y8
 	VPUNPCKHDQ     Y9, Y7, Y7
 	VPADDW         Y7, Y8, Y8
-	VPMADDWD       Y2, Y8, Y8
+	VPMADDWD       Y1, Y8, Y8
 	VPUNPCKLDQ     Y6, Y5, Y7
 	VPUNPCKHDQ     Y6, Y5, Y5
 	VPADDW         Y5, Y7, Y7
-	VPMADDWD       Y2, Y7, Y7
+	VPMADDWD       Y1, Y7, Y7
 	PREFETCHT1     1600(BX)
 	VBROADCASTI128 112(R8)(CX*2), Y5
 	VBROADCASTI128 112(R10), Y6
@@ -20058,16 +20890,16 @@ super:
 	VBROADCASTI128 176(R8)(CX*2), Y6
 	VBROADCASTI128 176(R10), Y9
 	VPBLENDD       $0xf0, Y9, Y6, Y6
-	VPAND          Y1, Y5, Y9
+	VPAND          Y2, Y5, Y9
 	VPSLLW         $0x02, Y6, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
+	VPAND          constantsY<>+384(SB), Y10, Y10
 	VPOR           Y10, Y9, Y9
-	VPSRLW         $0x04, Y5, Y5
-	VPAND          Y1, Y5, Y5
-	VPSRLW         $0x02, Y6, Y6
-	VPAND          constantsY<>+448(SB), Y6, Y6
-	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y3, Y9, Y9
+	VPSRLW         $0x04, Y5, Y5
+	VPAND          Y2, Y5, Y5
+	VPSRLW         $0x02, Y6, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y5, Y5
 	VPMADDUBSW     Y4, Y5, Y5
 	PREFETCHT1     1664(BX)
 	VBROADCASTI128 112(R9), Y6
@@ -20076,33 +20908,33 @@ super:
 	VBROADCASTI128 176(R9), Y10
 	VBROADCASTI128 176(R10)(CX*1), Y11
 	VPBLENDD       $0xf0, Y11, Y10, Y10
-	VPAND          Y1, Y6, Y11
+	VPAND          Y2, Y6, Y11
 	VPSLLW         $0x02, Y10, Y12
-	VPAND          constantsY<>+448(SB), Y12, Y12
+	VPAND          constantsY<>+384(SB), Y12, Y12
 	VPOR           Y12, Y11, Y11
-	VPSRLW         $0x04, Y6, Y6
-	VPAND          Y1, Y6, Y6
-	VPSRLW         $0x02, Y10, Y10
-	VPAND          constantsY<>+448(SB), Y10, Y10
-	VPOR           Y10, Y6, Y6
 	VPMADDUBSW     Y3, Y11, Y11
-	VPMADDUBSW     Y4, Y6, Y6
-	VPUNPCKLDQ     Y11, Y9, Y3
-	VPUNPCKHDQ     Y11, Y9, Y4
-	VPADDW         Y4, Y3, Y3
-	VPMADDWD       Y2, Y3, Y3
-	VPUNPCKLDQ     Y6, Y5, Y4
-	VPUNPCKHDQ     Y6, Y5, Y5
-	VPADDW         Y5, Y4, Y4
-	VPMADDWD       Y2, Y4, Y4
-	VPUNPCKLQDQ    Y3, Y8, Y5
-	VPUNPCKHQDQ    Y3, Y8, Y3
-	VPADDD         Y3, Y5, Y5
-	VPUNPCKLQDQ    Y4, Y7, Y3
-	VPUNPCKHQDQ    Y4, Y7, Y4
+	VPSRLW         $0x04, Y6, Y3
+	VPAND          Y2, Y3, Y3
+	VPSRLW         $0x02, Y10, Y6
+	VPAND          constantsY<>+384(SB), Y6, Y6
+	VPOR           Y6, Y3, Y3
+	VPMADDUBSW     Y4, Y3, Y3
+	VPUNPCKLDQ     Y11, Y9, Y4
+	VPUNPCKHDQ     Y11, Y9, Y6
+	VPADDW         Y6, Y4, Y4
+	VPMADDWD       Y1, Y4, Y4
+	VPUNPCKLDQ     Y3, Y5, Y6
+	VPUNPCKHDQ     Y3, Y5, Y3
+	VPADDW         Y3, Y6, Y6
+	VPMADDWD       Y1, Y6, Y6
+	VPUNPCKLQDQ    Y4, Y8, Y3
+	VPUNPCKHQDQ    Y4, Y8, Y4
 	VPADDD         Y4, Y3, Y3
-	VMOVDQU        Y5, 288(SP)
-	VMOVDQU        Y3, 416(SP)
+	VPUNPCKLQDQ    Y6, Y7, Y4
+	VPUNPCKHQDQ    Y6, Y7, Y5
+	VPADDD         Y5, Y4, Y4
+	VMOVDQU        Y3, 288(SP)
+	VMOVDQU        Y4, 416(SP)
 	VMOVDQU        192(SP), Y3
 	VPBROADCASTD   196(DX), Y4
 	VPADDD         Y4, Y3, Y3
@@ -20451,71 +21283,55 @@ DATA constantsY<>+304(SB)/4, $0x80000000
 DATA constantsY<>+308(SB)/4, $0x80000000
 DATA constantsY<>+312(SB)/4, $0x80000000
 DATA constantsY<>+316(SB)/4, $0x80000000
-DATA constantsY<>+320(SB)/4, $0x00000030
-DATA constantsY<>+324(SB)/4, $0x00000030
-DATA constantsY<>+328(SB)/4, $0x00000030
-DATA constantsY<>+332(SB)/4, $0x00000030
-DATA constantsY<>+336(SB)/4, $0x00000030
-DATA constantsY<>+340(SB)/4, $0x00000030
-DATA constantsY<>+344(SB)/4, $0x00000030
-DATA constantsY<>+348(SB)/4, $0x00000030
-DATA constantsY<>+352(SB)/4, $0x0000000f
-DATA constantsY<>+356(SB)/4, $0x0000000f
-DATA constantsY<>+360(SB)/4, $0x0000000f
-DATA constantsY<>+364(SB)/4, $0x0000000f
-DATA constantsY<>+368(SB)/4, $0x0000000f
-DATA constantsY<>+372(SB)/4, $0x0000000f
-DATA constantsY<>+376(SB)/4, $0x0000000f
-DATA constantsY<>+380(SB)/4, $0x0000000f
-DATA constantsY<>+384(SB)/4, $0x03030303
-DATA constantsY<>+388(SB)/4, $0x03030303
-DATA constantsY<>+392(SB)/4, $0x03030303
-DATA constantsY<>+396(SB)/4, $0x03030303
-DATA constantsY<>+400(SB)/4, $0x03030303
-DATA constantsY<>+404(SB)/4, $0x03030303
-DATA constantsY<>+408(SB)/4, $0x03030303
-DATA constantsY<>+412(SB)/4, $0x03030303
-DATA constantsY<>+416(SB)/4, $0x04040404
-DATA constantsY<>+420(SB)/4, $0x04040404
-DATA constantsY<>+424(SB)/4, $0x04040404
-DATA constantsY<>+428(SB)/4, $0x04040404
-DATA constantsY<>+432(SB)/4, $0x04040404
-DATA constantsY<>+436(SB)/4, $0x04040404
-DATA constantsY<>+440(SB)/4, $0x04040404
-DATA constantsY<>+444(SB)/4, $0x04040404
-DATA constantsY<>+448(SB)/4, $0x30303030
-DATA constantsY<>+452(SB)/4, $0x30303030
-DATA constantsY<>+456(SB)/4, $0x30303030
-DATA constantsY<>+460(SB)/4, $0x30303030
-DATA constantsY<>+464(SB)/4, $0x30303030
-DATA constantsY<>+468(SB)/4, $0x30303030
-DATA constantsY<>+472(SB)/4, $0x30303030
-DATA constantsY<>+476(SB)/4, $0x30303030
-DATA constantsY<>+480(SB)/4, $0x0000ffff
-DATA constantsY<>+484(SB)/4, $0x0000ffff
-DATA constantsY<>+488(SB)/4, $0x0000ffff
-DATA constantsY<>+492(SB)/4, $0x0000ffff
-DATA constantsY<>+496(SB)/4, $0x0000ffff
-DATA constantsY<>+500(SB)/4, $0x0000ffff
-DATA constantsY<>+504(SB)/4, $0x0000ffff
-DATA constantsY<>+508(SB)/4, $0x0000ffff
-DATA constantsY<>+512(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+516(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+520(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+524(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+528(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+532(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+536(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+540(SB)/4, $0x3f3f3f3f
-DATA constantsY<>+544(SB)/4, $0x000000ff
-DATA constantsY<>+548(SB)/4, $0x000000ff
-DATA constantsY<>+552(SB)/4, $0x000000ff
-DATA constantsY<>+556(SB)/4, $0x000000ff
-DATA constantsY<>+560(SB)/4, $0x000000ff
-DATA constantsY<>+564(SB)/4, $0x000000ff
-DATA constantsY<>+568(SB)/4, $0x000000ff
-DATA constantsY<>+572(SB)/4, $0x000000ff
-GLOBL constantsY<>(SB), RODATA|NOPTR, $576
+DATA constantsY<>+320(SB)/4, $0x03030303
+DATA constantsY<>+324(SB)/4, $0x03030303
+DATA constantsY<>+328(SB)/4, $0x03030303
+DATA constantsY<>+332(SB)/4, $0x03030303
+DATA constantsY<>+336(SB)/4, $0x03030303
+DATA constantsY<>+340(SB)/4, $0x03030303
+DATA constantsY<>+344(SB)/4, $0x03030303
+DATA constantsY<>+348(SB)/4, $0x03030303
+DATA constantsY<>+352(SB)/4, $0x04040404
+DATA constantsY<>+356(SB)/4, $0x04040404
+DATA constantsY<>+360(SB)/4, $0x04040404
+DATA constantsY<>+364(SB)/4, $0x04040404
+DATA constantsY<>+368(SB)/4, $0x04040404
+DATA constantsY<>+372(SB)/4, $0x04040404
+DATA constantsY<>+376(SB)/4, $0x04040404
+DATA constantsY<>+380(SB)/4, $0x04040404
+DATA constantsY<>+384(SB)/4, $0x30303030
+DATA constantsY<>+388(SB)/4, $0x30303030
+DATA constantsY<>+392(SB)/4, $0x30303030
+DATA constantsY<>+396(SB)/4, $0x30303030
+DATA constantsY<>+400(SB)/4, $0x30303030
+DATA constantsY<>+404(SB)/4, $0x30303030
+DATA constantsY<>+408(SB)/4, $0x30303030
+DATA constantsY<>+412(SB)/4, $0x30303030
+DATA constantsY<>+416(SB)/4, $0x0000ffff
+DATA constantsY<>+420(SB)/4, $0x0000ffff
+DATA constantsY<>+424(SB)/4, $0x0000ffff
+DATA constantsY<>+428(SB)/4, $0x0000ffff
+DATA constantsY<>+432(SB)/4, $0x0000ffff
+DATA constantsY<>+436(SB)/4, $0x0000ffff
+DATA constantsY<>+440(SB)/4, $0x0000ffff
+DATA constantsY<>+444(SB)/4, $0x0000ffff
+DATA constantsY<>+448(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+452(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+456(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+460(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+464(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+468(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+472(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+476(SB)/4, $0x3f3f3f3f
+DATA constantsY<>+480(SB)/4, $0x000000ff
+DATA constantsY<>+484(SB)/4, $0x000000ff
+DATA constantsY<>+488(SB)/4, $0x000000ff
+DATA constantsY<>+492(SB)/4, $0x000000ff
+DATA constantsY<>+496(SB)/4, $0x000000ff
+DATA constantsY<>+500(SB)/4, $0x000000ff
+DATA constantsY<>+504(SB)/4, $0x000000ff
+DATA constantsY<>+508(SB)/4, $0x000000ff
+GLOBL constantsY<>(SB), RODATA|NOPTR, $512
 
 DATA levelsY<>+0(SB)/1, $0x01
 DATA levelsY<>+1(SB)/1, $0x18

@@ -164,16 +164,6 @@ func UnpackIQ4NLZ(n int, per int, w *byte, dst *byte)
 //go:noescape
 func RowIQ4NLZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
-// UnpackQ4_1Z is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ4_1Z(n int, per int, w *byte, dst *byte)
-
-// RowQ4_1Z is the Row of that coding.
-//
-//go:noescape
-func RowQ4_1Z(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
 // UnpackQ5_1Z is the Unpack of that coding.
 //
 //go:noescape
@@ -193,16 +183,6 @@ func UnpackQ4GZ(n int, per int, w *byte, dst *byte)
 //
 //go:noescape
 func RowQ4GZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-
-// UnpackQ5KZ is the Unpack of that coding.
-//
-//go:noescape
-func UnpackQ5KZ(n int, per int, w *byte, dst *byte)
-
-// RowQ5KZ is the Row of that coding.
-//
-//go:noescape
-func RowQ5KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
 
 // UnpackQ3KZ is the Unpack of that coding.
 //
@@ -244,6 +224,16 @@ func UnpackRowsQ4_0Z(n int, w *byte, stride int, dst *byte)
 //go:noescape
 func RowTimesRowsQ4_0Z(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
 
+// UnpackRowsQ4_1Z is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ4_1Z(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ4_1Z is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ4_1Z(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
 // UnpackRowsQ4KZ is the UnpackRows of that coding.
 //
 //go:noescape
@@ -253,6 +243,16 @@ func UnpackRowsQ4KZ(n int, w *byte, stride int, dst *byte)
 //
 //go:noescape
 func RowTimesRowsQ4KZ(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+
+// UnpackRowsQ5KZ is the UnpackRows of that coding.
+//
+//go:noescape
+func UnpackRowsQ5KZ(n int, w *byte, stride int, dst *byte)
+
+// RowTimesRowsQ5KZ is the RowTimesRows of that coding.
+//
+//go:noescape
+func RowTimesRowsQ5KZ(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
 
 // UnpackRowsQ6KZ is the UnpackRows of that coding.
 //

@@ -6307,182 +6307,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func UnpackQ4_1Z(n int, per int, w *byte, dst *byte)
-// Requires: AVX, AVX512BW, AVX512F
-TEXT ·UnpackQ4_1Z(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         w+16(FP), CX
-	MOVQ         dst+24(FP), DX
-	VBROADCASTSS constantsZ<>+20(SB), Z0
-
-super:
-	LEAQ      128(CX), BX
-	VCVTPH2PS (CX), Z1
-	VCVTPH2PS 64(CX), Z2
-	VMOVUPS   Z1, (DX)
-	VMOVUPS   Z2, 128(DX)
-	VMOVDQU32 (BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 256(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 768(DX)
-	VMOVDQU32 128(BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 384(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 896(DX)
-	VMOVDQU32 256(BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 512(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 1024(DX)
-	VMOVDQU32 384(BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 640(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 1152(DX)
-	VCVTPH2PS 32(CX), Z1
-	VCVTPH2PS 96(CX), Z2
-	VMOVUPS   Z1, 64(DX)
-	VMOVUPS   Z2, 192(DX)
-	VMOVDQU32 64(BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 320(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 832(DX)
-	VMOVDQU32 192(BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 448(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 960(DX)
-	VMOVDQU32 320(BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 576(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 1088(DX)
-	VMOVDQU32 448(BX), Z1
-	VPANDD    Z0, Z1, Z2
-	VMOVDQU32 Z2, 704(DX)
-	VPSRLW    $0x04, Z1, Z1
-	VPANDD    Z0, Z1, Z1
-	VMOVDQU32 Z1, 1216(DX)
-	ADDQ      $+1280, DX
-	ADDQ      $+512, BX
-	MOVQ      BX, CX
-	DECQ      AX
-	JNE       super
-	VZEROUPPER
-	RET
-
-// func RowQ4_1Z(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI
-TEXT ·RowQ4_1Z(SB), NOSPLIT, $0-48
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+24(FP), DX
-	MOVQ         y+32(FP), BX
-	MOVQ         bias+40(FP), SI
-	VBROADCASTSS constantsZ<>+20(SB), Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	TESTQ        AX, AX
-	JE           end
-
-super:
-	LEAQ             128(DX), DI
-	VCVTPH2PS        (DX), Z3
-	VCVTPH2PS        64(DX), Z4
-	VCVTPH2PS        32(DX), Z5
-	VCVTPH2PS        96(DX), Z6
-	VPXORD           Z7, Z7, Z7
-	VPXORD           Z8, Z8, Z8
-	VMOVDQU32        (DI), Z9
-	VPANDD           Z0, Z9, Z10
-	VPDPBUSD.BCST    16(CX), Z10, Z7
-	VPSRLW           $0x04, Z9, Z9
-	VPANDD           Z0, Z9, Z9
-	VPDPBUSD.BCST    32(CX), Z9, Z8
-	VMOVDQU32        128(DI), Z9
-	VPANDD           Z0, Z9, Z10
-	VPDPBUSD.BCST    20(CX), Z10, Z7
-	VPSRLW           $0x04, Z9, Z9
-	VPANDD           Z0, Z9, Z9
-	VPDPBUSD.BCST    36(CX), Z9, Z8
-	VMOVDQU32        256(DI), Z9
-	VPANDD           Z0, Z9, Z10
-	VPDPBUSD.BCST    24(CX), Z10, Z7
-	VPSRLW           $0x04, Z9, Z9
-	VPANDD           Z0, Z9, Z9
-	VPDPBUSD.BCST    40(CX), Z9, Z8
-	VMOVDQU32        384(DI), Z9
-	VPANDD           Z0, Z9, Z10
-	VPDPBUSD.BCST    28(CX), Z10, Z7
-	VPSRLW           $0x04, Z9, Z9
-	VPANDD           Z0, Z9, Z9
-	VPDPBUSD.BCST    44(CX), Z9, Z8
-	VPADDD           Z8, Z7, Z7
-	VMULPS.BCST      (CX), Z3, Z3
-	VCVTDQ2PS        Z7, Z7
-	VFMADD231PS      Z3, Z7, Z1
-	VFMADD231PS.BCST 4(CX), Z4, Z1
-	VPXORD           Z11, Z11, Z11
-	VPXORD           Z12, Z12, Z12
-	VMOVDQU32        64(DI), Z3
-	VPANDD           Z0, Z3, Z4
-	VPDPBUSD.BCST    16(CX), Z4, Z11
-	VPSRLW           $0x04, Z3, Z3
-	VPANDD           Z0, Z3, Z3
-	VPDPBUSD.BCST    32(CX), Z3, Z12
-	VMOVDQU32        192(DI), Z3
-	VPANDD           Z0, Z3, Z4
-	VPDPBUSD.BCST    20(CX), Z4, Z11
-	VPSRLW           $0x04, Z3, Z3
-	VPANDD           Z0, Z3, Z3
-	VPDPBUSD.BCST    36(CX), Z3, Z12
-	VMOVDQU32        320(DI), Z3
-	VPANDD           Z0, Z3, Z4
-	VPDPBUSD.BCST    24(CX), Z4, Z11
-	VPSRLW           $0x04, Z3, Z3
-	VPANDD           Z0, Z3, Z3
-	VPDPBUSD.BCST    40(CX), Z3, Z12
-	VMOVDQU32        448(DI), Z3
-	VPANDD           Z0, Z3, Z4
-	VPDPBUSD.BCST    28(CX), Z4, Z11
-	VPSRLW           $0x04, Z3, Z3
-	VPANDD           Z0, Z3, Z3
-	VPDPBUSD.BCST    44(CX), Z3, Z12
-	VPADDD           Z12, Z11, Z11
-	VMULPS.BCST      (CX), Z5, Z3
-	VCVTDQ2PS        Z11, Z11
-	VFMADD231PS      Z3, Z11, Z2
-	VFMADD231PS.BCST 4(CX), Z6, Z2
-	ADDQ             $0x30, CX
-	ADDQ             $+512, DI
-	MOVQ             DI, DX
-	DECQ             AX
-	JNE              super
-
-end:
-	TESTQ  SI, SI
-	JE     write
-	VADDPS (SI), Z1, Z1
-	VADDPS 64(SI), Z2, Z2
-
-write:
-	VMOVUPS Z1, (BX)
-	VMOVUPS Z2, 64(BX)
-	VZEROUPPER
-	RET
-
 // func UnpackQ5_1Z(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·UnpackQ5_1Z(SB), NOSPLIT, $0-32
@@ -6921,328 +6745,6 @@ write:
 	VZEROUPPER
 	RET
 
-// func UnpackQ5KZ(n int, per int, w *byte, dst *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
-TEXT ·UnpackQ5KZ(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         w+16(FP), DX
-	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsZ<>+20(SB), Z0
-	VBROADCASTSS constantsZ<>+24(SB), Z1
-	VBROADCASTSS constantsZ<>+28(SB), Z2
-	IMUL3Q       $0x30, CX, R8
-
-super:
-	LEAQ 128(DX), SI
-	MOVQ SI, R9
-	ADDQ R8, SI
-	MOVQ CX, DI
-
-block:
-	VCVTPH2PS   (DX), Z3
-	VCVTPH2PS   64(DX), Z4
-	VXORPS      Z2, Z4, Z4
-	VPMOVZXBD   (R9), Z5
-	VPMOVZXBD   32(R9), Z6
-	VPSLLD      $0x04, Z6, Z7
-	VPSLLD      $0x02, Z6, Z6
-	VPANDD.BCST constantsZ<>+32(SB), Z7, Z7
-	VPANDD.BCST constantsZ<>+32(SB), Z6, Z6
-	VPANDD.BCST constantsZ<>+36(SB), Z5, Z8
-	VPORD       Z8, Z7, Z7
-	VPSRLD      $0x04, Z5, Z5
-	VPORD       Z5, Z6, Z5
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      Z3, Z7, Z7
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      Z4, Z5, Z5
-	VMOVUPS     Z7, (BX)
-	VMOVUPS     Z5, 128(BX)
-	VMOVDQU32   512(SI), Z3
-	VMOVDQU32   (SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x04, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 256(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPTERNLOGD  $0xf8, Z1, Z3, Z4
-	VMOVDQU32   Z4, 768(BX)
-	VMOVDQU32   128(SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x03, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 384(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPSRLW      $0x01, Z3, Z5
-	VPTERNLOGD  $0xf8, Z1, Z5, Z4
-	VMOVDQU32   Z4, 896(BX)
-	VMOVDQU32   256(SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x02, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 512(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPSRLW      $0x02, Z3, Z5
-	VPTERNLOGD  $0xf8, Z1, Z5, Z4
-	VMOVDQU32   Z4, 1024(BX)
-	VMOVDQU32   384(SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x01, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 640(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPSRLW      $0x03, Z3, Z3
-	VPTERNLOGD  $0xf8, Z1, Z3, Z4
-	VMOVDQU32   Z4, 1152(BX)
-	VCVTPH2PS   32(DX), Z3
-	VCVTPH2PS   96(DX), Z4
-	VXORPS      Z2, Z4, Z4
-	VPMOVZXBD   16(R9), Z5
-	VPMOVZXBD   32(R9), Z6
-	VPSRLD      $0x00, Z6, Z7
-	VPSRLD      $0x02, Z6, Z6
-	VPANDD.BCST constantsZ<>+32(SB), Z7, Z7
-	VPANDD.BCST constantsZ<>+32(SB), Z6, Z6
-	VPANDD.BCST constantsZ<>+36(SB), Z5, Z8
-	VPORD       Z8, Z7, Z7
-	VPSRLD      $0x04, Z5, Z5
-	VPORD       Z5, Z6, Z5
-	VCVTDQ2PS   Z7, Z7
-	VMULPS      Z3, Z7, Z7
-	VCVTDQ2PS   Z5, Z5
-	VMULPS      Z4, Z5, Z5
-	VMOVUPS     Z7, 64(BX)
-	VMOVUPS     Z5, 192(BX)
-	VMOVDQU32   576(SI), Z3
-	VMOVDQU32   64(SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x04, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 320(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPTERNLOGD  $0xf8, Z1, Z3, Z4
-	VMOVDQU32   Z4, 832(BX)
-	VMOVDQU32   192(SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x03, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 448(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPSRLW      $0x01, Z3, Z5
-	VPTERNLOGD  $0xf8, Z1, Z5, Z4
-	VMOVDQU32   Z4, 960(BX)
-	VMOVDQU32   320(SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x02, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 576(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPSRLW      $0x02, Z3, Z5
-	VPTERNLOGD  $0xf8, Z1, Z5, Z4
-	VMOVDQU32   Z4, 1088(BX)
-	VMOVDQU32   448(SI), Z4
-	VPANDD      Z0, Z4, Z5
-	VPSLLW      $0x01, Z3, Z6
-	VPTERNLOGD  $0xf8, Z1, Z6, Z5
-	VMOVDQU32   Z5, 704(BX)
-	VPSRLW      $0x04, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VPSRLW      $0x03, Z3, Z3
-	VPTERNLOGD  $0xf8, Z1, Z3, Z4
-	VMOVDQU32   Z4, 1216(BX)
-	ADDQ        $+1280, BX
-	ADDQ        $+640, SI
-	ADDQ        $0x30, R9
-	DECQ        DI
-	JNE         block
-	MOVQ        SI, DX
-	DECQ        AX
-	JNE         super
-	VZEROUPPER
-	RET
-
-// func RowQ5KZ(n int, per int, x *byte, w *byte, y *float32, bias *float32)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VNNI
-TEXT ·RowQ5KZ(SB), NOSPLIT, $0-48
-	MOVQ         n+0(FP), AX
-	MOVQ         per+8(FP), CX
-	MOVQ         x+16(FP), DX
-	MOVQ         w+24(FP), BX
-	MOVQ         y+32(FP), SI
-	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsZ<>+20(SB), Z0
-	VBROADCASTSS constantsZ<>+24(SB), Z1
-	VBROADCASTSS constantsZ<>+28(SB), Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	TESTQ        AX, AX
-	JE           end
-	IMUL3Q       $0x30, CX, R9
-
-super:
-	LEAQ      128(BX), R8
-	MOVQ      R8, R10
-	ADDQ      R9, R8
-	VCVTPH2PS (BX), Z5
-	VCVTPH2PS 64(BX), Z6
-	VXORPS    Z2, Z6, Z6
-	VCVTPH2PS 32(BX), Z7
-	VCVTPH2PS 96(BX), Z8
-	VXORPS    Z2, Z8, Z8
-	MOVQ      CX, BX
-
-block:
-	VPXORD           Z9, Z9, Z9
-	VPXORD           Z10, Z10, Z10
-	VMOVDQU32        512(R8), Z11
-	VMOVDQU32        (R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x04, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    16(DX), Z13, Z9
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPTERNLOGD       $0xf8, Z1, Z11, Z12
-	VPDPBUSD.BCST    32(DX), Z12, Z10
-	VMOVDQU32        128(R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x03, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    20(DX), Z13, Z9
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPSRLW           $0x01, Z11, Z13
-	VPTERNLOGD       $0xf8, Z1, Z13, Z12
-	VPDPBUSD.BCST    36(DX), Z12, Z10
-	VMOVDQU32        256(R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x02, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    24(DX), Z13, Z9
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPSRLW           $0x02, Z11, Z13
-	VPTERNLOGD       $0xf8, Z1, Z13, Z12
-	VPDPBUSD.BCST    40(DX), Z12, Z10
-	VMOVDQU32        384(R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x01, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    28(DX), Z13, Z9
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPSRLW           $0x03, Z11, Z11
-	VPTERNLOGD       $0xf8, Z1, Z11, Z12
-	VPDPBUSD.BCST    44(DX), Z12, Z10
-	VPADDD           Z10, Z9, Z9
-	VPMOVZXBD        (R10), Z11
-	VPMOVZXBD        32(R10), Z12
-	VPSLLD           $0x04, Z12, Z13
-	VPSLLD           $0x02, Z12, Z12
-	VPANDD.BCST      constantsZ<>+32(SB), Z13, Z13
-	VPANDD.BCST      constantsZ<>+32(SB), Z12, Z12
-	VPANDD.BCST      constantsZ<>+36(SB), Z11, Z14
-	VPORD            Z14, Z13, Z13
-	VPSRLD           $0x04, Z11, Z11
-	VPORD            Z11, Z12, Z11
-	VCVTDQ2PS        Z13, Z13
-	VMULPS           Z5, Z13, Z13
-	VCVTDQ2PS        Z11, Z11
-	VMULPS           Z6, Z11, Z11
-	VMULPS.BCST      (DX), Z13, Z12
-	VCVTDQ2PS        Z9, Z9
-	VFMADD231PS      Z12, Z9, Z3
-	VFMADD231PS.BCST 4(DX), Z11, Z3
-	VPXORD           Z15, Z15, Z15
-	VPXORD           Z16, Z16, Z16
-	VMOVDQU32        576(R8), Z11
-	VMOVDQU32        64(R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x04, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    16(DX), Z13, Z15
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPTERNLOGD       $0xf8, Z1, Z11, Z12
-	VPDPBUSD.BCST    32(DX), Z12, Z16
-	VMOVDQU32        192(R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x03, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    20(DX), Z13, Z15
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPSRLW           $0x01, Z11, Z13
-	VPTERNLOGD       $0xf8, Z1, Z13, Z12
-	VPDPBUSD.BCST    36(DX), Z12, Z16
-	VMOVDQU32        320(R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x02, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    24(DX), Z13, Z15
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPSRLW           $0x02, Z11, Z13
-	VPTERNLOGD       $0xf8, Z1, Z13, Z12
-	VPDPBUSD.BCST    40(DX), Z12, Z16
-	VMOVDQU32        448(R8), Z12
-	VPANDD           Z0, Z12, Z13
-	VPSLLW           $0x01, Z11, Z14
-	VPTERNLOGD       $0xf8, Z1, Z14, Z13
-	VPDPBUSD.BCST    28(DX), Z13, Z15
-	VPSRLW           $0x04, Z12, Z12
-	VPANDD           Z0, Z12, Z12
-	VPSRLW           $0x03, Z11, Z11
-	VPTERNLOGD       $0xf8, Z1, Z11, Z12
-	VPDPBUSD.BCST    44(DX), Z12, Z16
-	VPADDD           Z16, Z15, Z15
-	VPMOVZXBD        16(R10), Z11
-	VPMOVZXBD        32(R10), Z12
-	VPSRLD           $0x00, Z12, Z13
-	VPSRLD           $0x02, Z12, Z12
-	VPANDD.BCST      constantsZ<>+32(SB), Z13, Z13
-	VPANDD.BCST      constantsZ<>+32(SB), Z12, Z12
-	VPANDD.BCST      constantsZ<>+36(SB), Z11, Z14
-	VPORD            Z14, Z13, Z13
-	VPSRLD           $0x04, Z11, Z11
-	VPORD            Z11, Z12, Z11
-	VCVTDQ2PS        Z13, Z13
-	VMULPS           Z7, Z13, Z13
-	VCVTDQ2PS        Z11, Z11
-	VMULPS           Z8, Z11, Z11
-	VMULPS.BCST      (DX), Z13, Z12
-	VCVTDQ2PS        Z15, Z15
-	VFMADD231PS      Z12, Z15, Z4
-	VFMADD231PS.BCST 4(DX), Z11, Z4
-	ADDQ             $0x30, DX
-	ADDQ             $+640, R8
-	ADDQ             $0x30, R10
-	DECQ             BX
-	JNE              block
-	MOVQ             R8, BX
-	DECQ             AX
-	JNE              super
-
-end:
-	TESTQ  DI, DI
-	JE     write
-	VADDPS (DI), Z3, Z3
-	VADDPS 64(DI), Z4, Z4
-
-write:
-	VMOVUPS Z3, (SI)
-	VMOVUPS Z4, 64(SI)
-	VZEROUPPER
-	RET
-
 // func UnpackQ3KZ(n int, per int, w *byte, dst *byte)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·UnpackQ3KZ(SB), NOSPLIT, $0-32
@@ -7250,8 +6752,8 @@ TEXT ·UnpackQ3KZ(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsZ<>+40(SB), Z0
-	VBROADCASTSS constantsZ<>+44(SB), Z1
+	VBROADCASTSS constantsZ<>+32(SB), Z0
+	VBROADCASTSS constantsZ<>+36(SB), Z1
 
 super:
 	LEAQ 64(DX), SI
@@ -7375,8 +6877,8 @@ TEXT ·RowQ3KZ(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsZ<>+40(SB), Z0
-	VBROADCASTSS constantsZ<>+44(SB), Z1
+	VBROADCASTSS constantsZ<>+32(SB), Z0
+	VBROADCASTSS constantsZ<>+36(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
 	TESTQ        AX, AX
@@ -7524,7 +7026,7 @@ TEXT ·UnpackQ2KZ(SB), NOSPLIT, $0-32
 	MOVQ         per+8(FP), CX
 	MOVQ         w+16(FP), DX
 	MOVQ         dst+24(FP), BX
-	VBROADCASTSS constantsZ<>+40(SB), Z0
+	VBROADCASTSS constantsZ<>+32(SB), Z0
 	VBROADCASTSS constantsZ<>+28(SB), Z1
 
 super:
@@ -7645,7 +7147,7 @@ TEXT ·RowQ2KZ(SB), NOSPLIT, $0-48
 	MOVQ         w+24(FP), BX
 	MOVQ         y+32(FP), SI
 	MOVQ         bias+40(FP), DI
-	VBROADCASTSS constantsZ<>+40(SB), Z0
+	VBROADCASTSS constantsZ<>+32(SB), Z0
 	VBROADCASTSS constantsZ<>+28(SB), Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
@@ -7813,7 +7315,7 @@ group:
 	MOVQ         n+0(FP), SI
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
-	VBROADCASTSS constantsZ<>+48(SB), Z0
+	VBROADCASTSS constantsZ<>+40(SB), Z0
 	TESTQ        SI, SI
 	JE           end
 
@@ -7954,7 +7456,7 @@ group:
 	MOVQ         n+0(FP), DI
 	VPXORD       Z0, Z0, Z0
 	VMOVAPS      Z0, Z1
-	VBROADCASTSS constantsZ<>+48(SB), Z2
+	VBROADCASTSS constantsZ<>+40(SB), Z2
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -8122,7 +7624,7 @@ group:
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
 	VBROADCASTSS constantsZ<>+20(SB), Z0
-	VBROADCASTSS constantsZ<>+52(SB), Z1
+	VBROADCASTSS constantsZ<>+44(SB), Z1
 	TESTQ        SI, SI
 	JE           end
 
@@ -8244,7 +7746,7 @@ group:
 	VPXORD       Z0, Z0, Z0
 	VMOVAPS      Z0, Z1
 	VBROADCASTSS constantsZ<>+20(SB), Z2
-	VBROADCASTSS constantsZ<>+52(SB), Z3
+	VBROADCASTSS constantsZ<>+44(SB), Z3
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -8357,6 +7859,277 @@ write:
 	VZEROUPPER
 	RET
 
+// func UnpackRowsQ4_1Z(n int, w *byte, stride int, dst *byte)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·UnpackRowsQ4_1Z(SB), NOSPLIT, $0-32
+	MOVQ w+8(FP), AX
+	MOVQ stride+16(FP), CX
+	XORQ BX, BX
+
+group:
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (R9)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	MOVL         $0x000000f0, DX
+	KMOVW        DX, K1
+	MOVL         $0x00000f00, DX
+	KMOVW        DX, K2
+	MOVL         $0x0000f000, DX
+	KMOVW        DX, K3
+	LEAQ         (AX)(CX*8), AX
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsZ<>+20(SB), Z0
+	VBROADCASTSS constantsZ<>+44(SB), Z1
+	TESTQ        SI, SI
+	JE           end
+
+super:
+	VBROADCASTI32X4 (DI), Z1
+	VBROADCASTI32X4 (R8)(CX*1), K1, Z1
+	VBROADCASTI32X4 (R9)(CX*2), K2, Z1
+	VBROADCASTI32X4 (R11), K3, Z1
+	VBROADCASTI32X4 (DI)(CX*1), Z2
+	VBROADCASTI32X4 (R8)(CX*2), K1, Z2
+	VBROADCASTI32X4 (R10), K2, Z2
+	VBROADCASTI32X4 (R11)(CX*1), K3, Z2
+	VBROADCASTI32X4 (DI)(CX*2), Z3
+	VBROADCASTI32X4 (R9), K1, Z3
+	VBROADCASTI32X4 (R10)(CX*1), K2, Z3
+	VBROADCASTI32X4 (R11)(CX*2), K3, Z3
+	VBROADCASTI32X4 (R8), Z4
+	VBROADCASTI32X4 (R9)(CX*1), K1, Z4
+	VBROADCASTI32X4 (R10)(CX*2), K2, Z4
+	VBROADCASTI32X4 (R12), K3, Z4
+	VPUNPCKLDQ      Z2, Z1, Z1
+	VPUNPCKLDQ      Z4, Z3, Z3
+	VPUNPCKLQDQ     Z3, Z1, Z1
+	VPANDD.BCST     constantsZ<>+48(SB), Z1, Z2
+	VPMOVDW         Z2, Y2
+	VCVTPH2PS       Y2, Z2
+	VPSRLD          $0x10, Z1, Z1
+	VPMOVDW         Z1, Y1
+	VCVTPH2PS       Y1, Z1
+	VBROADCASTI32X4 4(DI), Z3
+	VBROADCASTI32X4 4(R8)(CX*1), K1, Z3
+	VBROADCASTI32X4 4(R9)(CX*2), K2, Z3
+	VBROADCASTI32X4 4(R11), K3, Z3
+	VBROADCASTI32X4 4(DI)(CX*1), Z4
+	VBROADCASTI32X4 4(R8)(CX*2), K1, Z4
+	VBROADCASTI32X4 4(R10), K2, Z4
+	VBROADCASTI32X4 4(R11)(CX*1), K3, Z4
+	VBROADCASTI32X4 4(DI)(CX*2), Z5
+	VBROADCASTI32X4 4(R9), K1, Z5
+	VBROADCASTI32X4 4(R10)(CX*1), K2, Z5
+	VBROADCASTI32X4 4(R11)(CX*2), K3, Z5
+	VBROADCASTI32X4 4(R8), Z6
+	VBROADCASTI32X4 4(R9)(CX*1), K1, Z6
+	VBROADCASTI32X4 4(R10)(CX*2), K2, Z6
+	VBROADCASTI32X4 4(R12), K3, Z6
+	VPUNPCKLDQ      Z4, Z3, Z7
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPUNPCKLQDQ     Z4, Z7, Z6
+	VPUNPCKHQDQ     Z4, Z7, Z4
+	VPUNPCKLQDQ     Z5, Z3, Z7
+	VPUNPCKHQDQ     Z5, Z3, Z3
+	VPANDD          Z0, Z6, Z5
+	VMOVDQU32       Z5, 256(DX)
+	VPSRLW          $0x04, Z6, Z5
+	VPANDD          Z0, Z5, Z5
+	VMOVDQU32       Z5, 768(DX)
+	VPANDD          Z0, Z4, Z5
+	VMOVDQU32       Z5, 384(DX)
+	VPSRLW          $0x04, Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VMOVDQU32       Z4, 896(DX)
+	VPANDD          Z0, Z7, Z4
+	VMOVDQU32       Z4, 512(DX)
+	VPSRLW          $0x04, Z7, Z4
+	VPANDD          Z0, Z4, Z4
+	VMOVDQU32       Z4, 1024(DX)
+	VPANDD          Z0, Z3, Z4
+	VMOVDQU32       Z4, 640(DX)
+	VPSRLW          $0x04, Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VMOVDQU32       Z3, 1152(DX)
+	VMOVUPS         Z2, (DX)
+	VMOVUPS         Z1, 128(DX)
+	ADDQ            $+1280, DX
+	ADDQ            $0x14, DI
+	ADDQ            $0x14, R8
+	ADDQ            $0x14, R9
+	ADDQ            $0x14, R10
+	ADDQ            $0x14, R11
+	ADDQ            $0x14, R12
+	DECQ            SI
+	JNE             super
+
+end:
+	ADDQ $0x40, BX
+	CMPQ BX, $+128
+	JNE  group
+	VZEROUPPER
+	RET
+
+// func RowTimesRowsQ4_1Z(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·RowTimesRowsQ4_1Z(SB), NOSPLIT, $0-48
+	MOVQ w+16(FP), AX
+	MOVQ stride+24(FP), CX
+	XORQ SI, SI
+
+group:
+	MOVQ         AX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (R9)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	LEAQ         (R12)(CX*2), R13
+	ADDQ         CX, R13
+	MOVL         $0x000000f0, DX
+	KMOVW        DX, K1
+	MOVL         $0x00000f00, DX
+	KMOVW        DX, K2
+	MOVL         $0x0000f000, DX
+	KMOVW        DX, K3
+	LEAQ         (AX)(CX*8), AX
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), DI
+	VPXORD       Z0, Z0, Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS constantsZ<>+20(SB), Z2
+	VBROADCASTSS constantsZ<>+44(SB), Z3
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        DI, DI
+	JE           end
+
+super:
+	VBROADCASTI32X4 (R8), Z3
+	VBROADCASTI32X4 (R9)(CX*1), K1, Z3
+	VBROADCASTI32X4 (R10)(CX*2), K2, Z3
+	VBROADCASTI32X4 (R12), K3, Z3
+	VBROADCASTI32X4 (R8)(CX*1), Z4
+	VBROADCASTI32X4 (R9)(CX*2), K1, Z4
+	VBROADCASTI32X4 (R11), K2, Z4
+	VBROADCASTI32X4 (R12)(CX*1), K3, Z4
+	VBROADCASTI32X4 (R8)(CX*2), Z5
+	VBROADCASTI32X4 (R10), K1, Z5
+	VBROADCASTI32X4 (R11)(CX*1), K2, Z5
+	VBROADCASTI32X4 (R12)(CX*2), K3, Z5
+	VBROADCASTI32X4 (R9), Z6
+	VBROADCASTI32X4 (R10)(CX*1), K1, Z6
+	VBROADCASTI32X4 (R11)(CX*2), K2, Z6
+	VBROADCASTI32X4 (R13), K3, Z6
+	VPUNPCKLDQ      Z4, Z3, Z3
+	VPUNPCKLDQ      Z6, Z5, Z5
+	VPUNPCKLQDQ     Z5, Z3, Z3
+	VPANDD.BCST     constantsZ<>+48(SB), Z3, Z4
+	VPMOVDW         Z4, Y4
+	VCVTPH2PS       Y4, Z4
+	VPSRLD          $0x10, Z3, Z3
+	VPMOVDW         Z3, Y3
+	VCVTPH2PS       Y3, Z3
+	VBROADCASTI32X4 4(R8), Z5
+	VBROADCASTI32X4 4(R9)(CX*1), K1, Z5
+	VBROADCASTI32X4 4(R10)(CX*2), K2, Z5
+	VBROADCASTI32X4 4(R12), K3, Z5
+	VBROADCASTI32X4 4(R8)(CX*1), Z6
+	VBROADCASTI32X4 4(R9)(CX*2), K1, Z6
+	VBROADCASTI32X4 4(R11), K2, Z6
+	VBROADCASTI32X4 4(R12)(CX*1), K3, Z6
+	VBROADCASTI32X4 4(R8)(CX*2), Z7
+	VBROADCASTI32X4 4(R10), K1, Z7
+	VBROADCASTI32X4 4(R11)(CX*1), K2, Z7
+	VBROADCASTI32X4 4(R12)(CX*2), K3, Z7
+	VBROADCASTI32X4 4(R9), Z8
+	VBROADCASTI32X4 4(R10)(CX*1), K1, Z8
+	VBROADCASTI32X4 4(R11)(CX*2), K2, Z8
+	VBROADCASTI32X4 4(R13), K3, Z8
+	VPUNPCKLDQ      Z6, Z5, Z9
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKLQDQ     Z6, Z9, Z8
+	VPUNPCKHQDQ     Z6, Z9, Z6
+	VPUNPCKLQDQ     Z7, Z5, Z9
+	VPUNPCKHQDQ     Z7, Z5, Z5
+	VPANDD          Z2, Z8, Z7
+	VMOVAPS         Z1, Z10
+	VPDPBUSD.BCST   16(DX), Z7, Z10
+	VPSRLW          $0x04, Z8, Z7
+	VPANDD          Z2, Z7, Z7
+	VMOVAPS         Z1, Z8
+	VPDPBUSD.BCST   32(DX), Z7, Z8
+	PREFETCHT1      (BX)
+	VPANDD          Z2, Z6, Z7
+	VPDPBUSD.BCST   20(DX), Z7, Z10
+	VPSRLW          $0x04, Z6, Z6
+	VPANDD          Z2, Z6, Z6
+	VPDPBUSD.BCST   36(DX), Z6, Z8
+	PREFETCHT1      64(BX)
+	VPANDD          Z2, Z9, Z6
+	VPDPBUSD.BCST   24(DX), Z6, Z10
+	VPSRLW          $0x04, Z9, Z6
+	VPANDD          Z2, Z6, Z6
+	VPDPBUSD.BCST   40(DX), Z6, Z8
+	PREFETCHT1      128(BX)
+	VPANDD          Z2, Z5, Z6
+	VPDPBUSD.BCST   28(DX), Z6, Z10
+	VPSRLW          $0x04, Z5, Z5
+	VPANDD          Z2, Z5, Z5
+	VPDPBUSD.BCST   44(DX), Z5, Z8
+	PREFETCHT1      192(BX)
+	PREFETCHT1      256(BX)
+	VPADDD          Z8, Z10, Z10
+	VBROADCASTSS    (DX), Z5
+	VMULPS          Z5, Z4, Z4
+	VCVTDQ2PS       Z10, Z10
+	VFMADD231PS     Z4, Z10, Z0
+	VBROADCASTSS    4(DX), Z5
+	VFMADD231PS     Z5, Z3, Z0
+	ADDQ            $+320, BX
+	ADDQ            $0x30, DX
+	ADDQ            $0x14, R8
+	ADDQ            $0x14, R9
+	ADDQ            $0x14, R10
+	ADDQ            $0x14, R11
+	ADDQ            $0x14, R12
+	ADDQ            $0x14, R13
+	DECQ            DI
+	JNE             super
+
+end:
+	MOVQ   y+32(FP), DX
+	MOVQ   bias+40(FP), BX
+	TESTQ  BX, BX
+	JE     write
+	VADDPS (BX)(SI*1), Z0, Z0
+
+write:
+	VMOVUPS Z0, (DX)(SI*1)
+	ADDQ    $0x40, SI
+	CMPQ    SI, $+128
+	JNE     group
+	VZEROUPPER
+	RET
+
 // func UnpackRowsQ4KZ(n int, w *byte, stride int, dst *byte)
 // Requires: AVX, AVX512BW, AVX512F
 TEXT ·UnpackRowsQ4KZ(SB), NOSPLIT, $0-32
@@ -8388,7 +8161,7 @@ group:
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
 	VBROADCASTSS constantsZ<>+20(SB), Z0
-	VBROADCASTSS constantsZ<>+52(SB), Z1
+	VBROADCASTSS constantsZ<>+44(SB), Z1
 	TESTQ        SI, SI
 	JE           end
 
@@ -8417,7 +8190,7 @@ super:
 	VPUNPCKHQDQ     Z3, Z6, Z3
 	VPUNPCKLQDQ     Z4, Z2, Z6
 	VPUNPCKHQDQ     Z4, Z2, Z2
-	VPANDD.BCST     constantsZ<>+56(SB), Z5, Z4
+	VPANDD.BCST     constantsZ<>+48(SB), Z5, Z4
 	VPMOVDW         Z4, Y4
 	VCVTPH2PS       Y4, Z4
 	VPSRLD          $0x10, Z5, Z5
@@ -8427,12 +8200,12 @@ super:
 	VPANDD          Z0, Z2, Z7
 	VPSRLW          $0x02, Z3, Z8
 	VPTERNLOGD      $0xf8, Z1, Z8, Z7
-	VPANDD.BCST     constantsZ<>+60(SB), Z3, Z3
+	VPANDD.BCST     constantsZ<>+52(SB), Z3, Z3
 	VPSRLW          $0x04, Z2, Z2
 	VPANDD          Z0, Z2, Z2
 	VPSRLW          $0x02, Z6, Z8
 	VPTERNLOGD      $0xf8, Z1, Z8, Z2
-	VPANDD.BCST     constantsZ<>+60(SB), Z6, Z6
+	VPANDD.BCST     constantsZ<>+52(SB), Z6, Z6
 	VBROADCASTI32X4 16(DI), Z8
 	VBROADCASTI32X4 16(R8)(CX*1), K1, Z8
 	VBROADCASTI32X4 16(R9)(CX*2), K2, Z8
@@ -8521,20 +8294,20 @@ super:
 	VPSRLW          $0x04, Z8, Z8
 	VPANDD          Z0, Z8, Z8
 	VMOVDQU32       Z8, 2432(DX)
-	VPANDD.BCST     constantsZ<>+64(SB), Z3, Z8
+	VPANDD.BCST     constantsZ<>+56(SB), Z3, Z8
 	VCVTDQ2PS       Z8, Z8
 	VMULPS          Z4, Z8, Z8
-	VPANDD.BCST     constantsZ<>+64(SB), Z6, Z9
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z9
 	VCVTDQ2PS       Z9, Z9
 	VMULPS          Z5, Z9, Z9
 	VMOVUPS         Z8, (DX)
 	VMOVUPS         Z9, 128(DX)
 	VPSRLD          $0x08, Z3, Z8
-	VPANDD.BCST     constantsZ<>+64(SB), Z8, Z8
+	VPANDD.BCST     constantsZ<>+56(SB), Z8, Z8
 	VCVTDQ2PS       Z8, Z8
 	VMULPS          Z4, Z8, Z8
 	VPSRLD          $0x08, Z6, Z9
-	VPANDD.BCST     constantsZ<>+64(SB), Z9, Z9
+	VPANDD.BCST     constantsZ<>+56(SB), Z9, Z9
 	VCVTDQ2PS       Z9, Z9
 	VMULPS          Z5, Z9, Z9
 	VMOVUPS         Z8, 1280(DX)
@@ -8628,11 +8401,11 @@ super:
 	VPANDD          Z0, Z8, Z8
 	VMOVDQU32       Z8, 4992(DX)
 	VPSRLD          $0x10, Z3, Z8
-	VPANDD.BCST     constantsZ<>+64(SB), Z8, Z8
+	VPANDD.BCST     constantsZ<>+56(SB), Z8, Z8
 	VCVTDQ2PS       Z8, Z8
 	VMULPS          Z4, Z8, Z8
 	VPSRLD          $0x10, Z6, Z9
-	VPANDD.BCST     constantsZ<>+64(SB), Z9, Z9
+	VPANDD.BCST     constantsZ<>+56(SB), Z9, Z9
 	VCVTDQ2PS       Z9, Z9
 	VMULPS          Z5, Z9, Z9
 	VMOVUPS         Z8, 2560(DX)
@@ -8733,20 +8506,20 @@ super:
 	VPSRLW          $0x04, Z3, Z3
 	VPANDD          Z0, Z3, Z3
 	VMOVDQU32       Z3, 7552(DX)
-	VPANDD.BCST     constantsZ<>+64(SB), Z7, Z3
+	VPANDD.BCST     constantsZ<>+56(SB), Z7, Z3
 	VCVTDQ2PS       Z3, Z3
 	VMULPS          Z4, Z3, Z3
-	VPANDD.BCST     constantsZ<>+64(SB), Z2, Z6
+	VPANDD.BCST     constantsZ<>+56(SB), Z2, Z6
 	VCVTDQ2PS       Z6, Z6
 	VMULPS          Z5, Z6, Z6
 	VMOVUPS         Z3, 5120(DX)
 	VMOVUPS         Z6, 5248(DX)
 	VPSRLD          $0x08, Z7, Z3
-	VPANDD.BCST     constantsZ<>+64(SB), Z3, Z3
+	VPANDD.BCST     constantsZ<>+56(SB), Z3, Z3
 	VCVTDQ2PS       Z3, Z3
 	VMULPS          Z4, Z3, Z3
 	VPSRLD          $0x08, Z2, Z6
-	VPANDD.BCST     constantsZ<>+64(SB), Z6, Z6
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z6
 	VCVTDQ2PS       Z6, Z6
 	VMULPS          Z5, Z6, Z6
 	VMOVUPS         Z3, 6400(DX)
@@ -8840,11 +8613,11 @@ super:
 	VPANDD          Z0, Z3, Z3
 	VMOVDQU32       Z3, 10112(DX)
 	VPSRLD          $0x10, Z7, Z3
-	VPANDD.BCST     constantsZ<>+64(SB), Z3, Z3
+	VPANDD.BCST     constantsZ<>+56(SB), Z3, Z3
 	VCVTDQ2PS       Z3, Z3
 	VMULPS          Z4, Z3, Z3
 	VPSRLD          $0x10, Z2, Z6
-	VPANDD.BCST     constantsZ<>+64(SB), Z6, Z6
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z6
 	VCVTDQ2PS       Z6, Z6
 	VMULPS          Z5, Z6, Z6
 	VMOVUPS         Z3, 7680(DX)
@@ -8905,7 +8678,7 @@ group:
 	VPXORD       Z0, Z0, Z0
 	VMOVAPS      Z0, Z1
 	VBROADCASTSS constantsZ<>+20(SB), Z2
-	VBROADCASTSS constantsZ<>+52(SB), Z3
+	VBROADCASTSS constantsZ<>+44(SB), Z3
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -8936,7 +8709,7 @@ super:
 	VPUNPCKHQDQ     Z5, Z8, Z5
 	VPUNPCKLQDQ     Z6, Z4, Z8
 	VPUNPCKHQDQ     Z6, Z4, Z4
-	VPANDD.BCST     constantsZ<>+56(SB), Z7, Z6
+	VPANDD.BCST     constantsZ<>+48(SB), Z7, Z6
 	VPMOVDW         Z6, Y6
 	VCVTPH2PS       Y6, Z6
 	VPSRLD          $0x10, Z7, Z7
@@ -8946,12 +8719,12 @@ super:
 	VPANDD          Z2, Z4, Z9
 	VPSRLW          $0x02, Z5, Z10
 	VPTERNLOGD      $0xf8, Z3, Z10, Z9
-	VPANDD.BCST     constantsZ<>+60(SB), Z5, Z5
+	VPANDD.BCST     constantsZ<>+52(SB), Z5, Z5
 	VPSRLW          $0x04, Z4, Z4
 	VPANDD          Z2, Z4, Z4
 	VPSRLW          $0x02, Z8, Z10
 	VPTERNLOGD      $0xf8, Z3, Z10, Z4
-	VPANDD.BCST     constantsZ<>+60(SB), Z8, Z8
+	VPANDD.BCST     constantsZ<>+52(SB), Z8, Z8
 	VBROADCASTI32X4 16(R8), Z10
 	VBROADCASTI32X4 16(R9)(CX*1), K1, Z10
 	VBROADCASTI32X4 16(R10)(CX*2), K2, Z10
@@ -9054,10 +8827,10 @@ super:
 	PREFETCHT1      448(BX)
 	PREFETCHT1      512(BX)
 	VPADDD          Z17, Z15, Z15
-	VPANDD.BCST     constantsZ<>+64(SB), Z5, Z11
+	VPANDD.BCST     constantsZ<>+56(SB), Z5, Z11
 	VCVTDQ2PS       Z11, Z11
 	VMULPS          Z6, Z11, Z11
-	VPANDD.BCST     constantsZ<>+64(SB), Z8, Z12
+	VPANDD.BCST     constantsZ<>+56(SB), Z8, Z12
 	VCVTDQ2PS       Z12, Z12
 	VMULPS          Z7, Z12, Z12
 	VBROADCASTSS    (DX), Z10
@@ -9068,11 +8841,11 @@ super:
 	VFMADD231PS     Z10, Z12, Z0
 	VPADDD          Z14, Z13, Z13
 	VPSRLD          $0x08, Z5, Z10
-	VPANDD.BCST     constantsZ<>+64(SB), Z10, Z11
+	VPANDD.BCST     constantsZ<>+56(SB), Z10, Z11
 	VCVTDQ2PS       Z11, Z11
 	VMULPS          Z6, Z11, Z11
 	VPSRLD          $0x08, Z8, Z10
-	VPANDD.BCST     constantsZ<>+64(SB), Z10, Z12
+	VPANDD.BCST     constantsZ<>+56(SB), Z10, Z12
 	VCVTDQ2PS       Z12, Z12
 	VMULPS          Z7, Z12, Z12
 	VBROADCASTSS    48(DX), Z10
@@ -9184,11 +8957,11 @@ super:
 	PREFETCHT1      1088(BX)
 	VPADDD          Z17, Z15, Z15
 	VPSRLD          $0x10, Z5, Z10
-	VPANDD.BCST     constantsZ<>+64(SB), Z10, Z11
+	VPANDD.BCST     constantsZ<>+56(SB), Z10, Z11
 	VCVTDQ2PS       Z11, Z11
 	VMULPS          Z6, Z11, Z11
 	VPSRLD          $0x10, Z8, Z10
-	VPANDD.BCST     constantsZ<>+64(SB), Z10, Z12
+	VPANDD.BCST     constantsZ<>+56(SB), Z10, Z12
 	VCVTDQ2PS       Z12, Z12
 	VMULPS          Z7, Z12, Z12
 	VBROADCASTSS    96(DX), Z10
@@ -9312,10 +9085,10 @@ super:
 	PREFETCHT1      1600(BX)
 	PREFETCHT1      1664(BX)
 	VPADDD          Z15, Z13, Z13
-	VPANDD.BCST     constantsZ<>+64(SB), Z9, Z8
+	VPANDD.BCST     constantsZ<>+56(SB), Z9, Z8
 	VCVTDQ2PS       Z8, Z8
 	VMULPS          Z6, Z8, Z8
-	VPANDD.BCST     constantsZ<>+64(SB), Z4, Z10
+	VPANDD.BCST     constantsZ<>+56(SB), Z4, Z10
 	VCVTDQ2PS       Z10, Z10
 	VMULPS          Z7, Z10, Z10
 	VBROADCASTSS    192(DX), Z5
@@ -9326,11 +9099,11 @@ super:
 	VFMADD231PS     Z5, Z10, Z0
 	VPADDD          Z12, Z11, Z11
 	VPSRLD          $0x08, Z9, Z5
-	VPANDD.BCST     constantsZ<>+64(SB), Z5, Z8
+	VPANDD.BCST     constantsZ<>+56(SB), Z5, Z8
 	VCVTDQ2PS       Z8, Z8
 	VMULPS          Z6, Z8, Z8
 	VPSRLD          $0x08, Z4, Z5
-	VPANDD.BCST     constantsZ<>+64(SB), Z5, Z10
+	VPANDD.BCST     constantsZ<>+56(SB), Z5, Z10
 	VCVTDQ2PS       Z10, Z10
 	VMULPS          Z7, Z10, Z10
 	VBROADCASTSS    240(DX), Z5
@@ -9442,11 +9215,11 @@ super:
 	PREFETCHT1      2240(BX)
 	VPADDD          Z15, Z13, Z13
 	VPSRLD          $0x10, Z9, Z5
-	VPANDD.BCST     constantsZ<>+64(SB), Z5, Z8
+	VPANDD.BCST     constantsZ<>+56(SB), Z5, Z8
 	VCVTDQ2PS       Z8, Z8
 	VMULPS          Z6, Z8, Z8
 	VPSRLD          $0x10, Z4, Z5
-	VPANDD.BCST     constantsZ<>+64(SB), Z5, Z10
+	VPANDD.BCST     constantsZ<>+56(SB), Z5, Z10
 	VCVTDQ2PS       Z10, Z10
 	VMULPS          Z7, Z10, Z10
 	VBROADCASTSS    288(DX), Z5
@@ -9476,6 +9249,1489 @@ super:
 	ADDQ            $+144, R11
 	ADDQ            $+144, R12
 	ADDQ            $+144, R13
+	DECQ            DI
+	JNE             super
+
+end:
+	MOVQ   y+32(FP), DX
+	MOVQ   bias+40(FP), BX
+	TESTQ  BX, BX
+	JE     write
+	VADDPS (BX)(SI*1), Z0, Z0
+
+write:
+	VMOVUPS Z0, (DX)(SI*1)
+	ADDQ    $0x40, SI
+	CMPQ    SI, $+128
+	JNE     group
+	VZEROUPPER
+	RET
+
+// func UnpackRowsQ5KZ(n int, w *byte, stride int, dst *byte)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·UnpackRowsQ5KZ(SB), NOSPLIT, $0-32
+	MOVQ w+8(FP), AX
+	MOVQ stride+16(FP), CX
+	XORQ BX, BX
+
+group:
+	MOVQ         AX, DI
+	LEAQ         (DI)(CX*2), R8
+	ADDQ         CX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (R9)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	MOVL         $0x000000f0, DX
+	KMOVW        DX, K1
+	MOVL         $0x00000f00, DX
+	KMOVW        DX, K2
+	MOVL         $0x0000f000, DX
+	KMOVW        DX, K3
+	LEAQ         (AX)(CX*8), AX
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), SI
+	MOVQ         dst+24(FP), DX
+	ADDQ         BX, DX
+	VBROADCASTSS constantsZ<>+20(SB), Z0
+	VBROADCASTSS constantsZ<>+44(SB), Z1
+	VBROADCASTSS constantsZ<>+24(SB), Z2
+	TESTQ        SI, SI
+	JE           end
+
+super:
+	VBROADCASTI32X4 (DI), Z3
+	VBROADCASTI32X4 (R8)(CX*1), K1, Z3
+	VBROADCASTI32X4 (R9)(CX*2), K2, Z3
+	VBROADCASTI32X4 (R11), K3, Z3
+	VBROADCASTI32X4 (DI)(CX*1), Z4
+	VBROADCASTI32X4 (R8)(CX*2), K1, Z4
+	VBROADCASTI32X4 (R10), K2, Z4
+	VBROADCASTI32X4 (R11)(CX*1), K3, Z4
+	VBROADCASTI32X4 (DI)(CX*2), Z5
+	VBROADCASTI32X4 (R9), K1, Z5
+	VBROADCASTI32X4 (R10)(CX*1), K2, Z5
+	VBROADCASTI32X4 (R11)(CX*2), K3, Z5
+	VBROADCASTI32X4 (R8), Z6
+	VBROADCASTI32X4 (R9)(CX*1), K1, Z6
+	VBROADCASTI32X4 (R10)(CX*2), K2, Z6
+	VBROADCASTI32X4 (R12), K3, Z6
+	VPUNPCKLDQ      Z4, Z3, Z7
+	VPUNPCKHDQ      Z4, Z3, Z3
+	VPUNPCKLDQ      Z6, Z5, Z4
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPUNPCKLQDQ     Z4, Z7, Z6
+	VPUNPCKHQDQ     Z4, Z7, Z4
+	VPUNPCKLQDQ     Z5, Z3, Z7
+	VPUNPCKHQDQ     Z5, Z3, Z3
+	VPANDD.BCST     constantsZ<>+48(SB), Z6, Z5
+	VPMOVDW         Z5, Y5
+	VCVTPH2PS       Y5, Z5
+	VPSRLD          $0x10, Z6, Z6
+	VPMOVDW         Z6, Y6
+	VCVTPH2PS       Y6, Z6
+	VPXORD.BCST     constantsZ<>+28(SB), Z6, Z6
+	VPANDD          Z0, Z3, Z8
+	VPSRLW          $0x02, Z4, Z9
+	VPTERNLOGD      $0xf8, Z1, Z9, Z8
+	VPANDD.BCST     constantsZ<>+52(SB), Z4, Z4
+	VPSRLW          $0x04, Z3, Z3
+	VPANDD          Z0, Z3, Z3
+	VPSRLW          $0x02, Z7, Z9
+	VPTERNLOGD      $0xf8, Z1, Z9, Z3
+	VPANDD.BCST     constantsZ<>+52(SB), Z7, Z7
+	VBROADCASTI32X4 16(DI), Z9
+	VBROADCASTI32X4 16(R8)(CX*1), K1, Z9
+	VBROADCASTI32X4 16(R9)(CX*2), K2, Z9
+	VBROADCASTI32X4 16(R11), K3, Z9
+	VBROADCASTI32X4 16(DI)(CX*1), Z10
+	VBROADCASTI32X4 16(R8)(CX*2), K1, Z10
+	VBROADCASTI32X4 16(R10), K2, Z10
+	VBROADCASTI32X4 16(R11)(CX*1), K3, Z10
+	VBROADCASTI32X4 16(DI)(CX*2), Z11
+	VBROADCASTI32X4 16(R9), K1, Z11
+	VBROADCASTI32X4 16(R10)(CX*1), K2, Z11
+	VBROADCASTI32X4 16(R11)(CX*2), K3, Z11
+	VBROADCASTI32X4 16(R8), Z12
+	VBROADCASTI32X4 16(R9)(CX*1), K1, Z12
+	VBROADCASTI32X4 16(R10)(CX*2), K2, Z12
+	VBROADCASTI32X4 16(R12), K3, Z12
+	VPUNPCKLDQ      Z10, Z9, Z13
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPUNPCKLDQ      Z12, Z11, Z10
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKLQDQ     Z10, Z13, Z12
+	VPUNPCKHQDQ     Z10, Z13, Z10
+	VPUNPCKLQDQ     Z11, Z9, Z13
+	VPUNPCKHQDQ     Z11, Z9, Z9
+	VBROADCASTI32X4 32(DI), Z11
+	VBROADCASTI32X4 32(R8)(CX*1), K1, Z11
+	VBROADCASTI32X4 32(R9)(CX*2), K2, Z11
+	VBROADCASTI32X4 32(R11), K3, Z11
+	VBROADCASTI32X4 32(DI)(CX*1), Z14
+	VBROADCASTI32X4 32(R8)(CX*2), K1, Z14
+	VBROADCASTI32X4 32(R10), K2, Z14
+	VBROADCASTI32X4 32(R11)(CX*1), K3, Z14
+	VBROADCASTI32X4 32(DI)(CX*2), Z15
+	VBROADCASTI32X4 32(R9), K1, Z15
+	VBROADCASTI32X4 32(R10)(CX*1), K2, Z15
+	VBROADCASTI32X4 32(R11)(CX*2), K3, Z15
+	VBROADCASTI32X4 32(R8), Z16
+	VBROADCASTI32X4 32(R9)(CX*1), K1, Z16
+	VBROADCASTI32X4 32(R10)(CX*2), K2, Z16
+	VBROADCASTI32X4 32(R12), K3, Z16
+	VPUNPCKLDQ      Z14, Z11, Z17
+	VPUNPCKHDQ      Z14, Z11, Z11
+	VPUNPCKLDQ      Z16, Z15, Z14
+	VPUNPCKHDQ      Z16, Z15, Z15
+	VPUNPCKLQDQ     Z14, Z17, Z16
+	VPUNPCKHQDQ     Z14, Z17, Z14
+	VPUNPCKLQDQ     Z15, Z11, Z17
+	VPUNPCKHQDQ     Z15, Z11, Z11
+	VBROADCASTI32X4 48(DI), Z15
+	VBROADCASTI32X4 48(R8)(CX*1), K1, Z15
+	VBROADCASTI32X4 48(R9)(CX*2), K2, Z15
+	VBROADCASTI32X4 48(R11), K3, Z15
+	VBROADCASTI32X4 48(DI)(CX*1), Z18
+	VBROADCASTI32X4 48(R8)(CX*2), K1, Z18
+	VBROADCASTI32X4 48(R10), K2, Z18
+	VBROADCASTI32X4 48(R11)(CX*1), K3, Z18
+	VBROADCASTI32X4 48(DI)(CX*2), Z19
+	VBROADCASTI32X4 48(R9), K1, Z19
+	VBROADCASTI32X4 48(R10)(CX*1), K2, Z19
+	VBROADCASTI32X4 48(R11)(CX*2), K3, Z19
+	VBROADCASTI32X4 48(R8), Z20
+	VBROADCASTI32X4 48(R9)(CX*1), K1, Z20
+	VBROADCASTI32X4 48(R10)(CX*2), K2, Z20
+	VBROADCASTI32X4 48(R12), K3, Z20
+	VPUNPCKLDQ      Z18, Z15, Z21
+	VPUNPCKHDQ      Z18, Z15, Z15
+	VPUNPCKLDQ      Z20, Z19, Z18
+	VPUNPCKHDQ      Z20, Z19, Z19
+	VPUNPCKLQDQ     Z18, Z21, Z20
+	VPUNPCKHQDQ     Z18, Z21, Z18
+	VPUNPCKLQDQ     Z19, Z15, Z21
+	VPUNPCKHQDQ     Z19, Z15, Z15
+	VPANDD          Z0, Z20, Z19
+	VPSLLW          $0x04, Z12, Z22
+	VPTERNLOGD      $0xf8, Z2, Z22, Z19
+	VMOVDQU32       Z19, 256(DX)
+	VPSRLW          $0x04, Z20, Z19
+	VPANDD          Z0, Z19, Z19
+	VPSLLW          $0x03, Z12, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 1536(DX)
+	VPANDD          Z0, Z18, Z19
+	VPSLLW          $0x04, Z10, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 384(DX)
+	VPSRLW          $0x04, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x03, Z10, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 1664(DX)
+	VPANDD          Z0, Z21, Z18
+	VPSLLW          $0x04, Z13, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 512(DX)
+	VPSRLW          $0x04, Z21, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x03, Z13, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 1792(DX)
+	VPANDD          Z0, Z15, Z18
+	VPSLLW          $0x04, Z9, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 640(DX)
+	VPSRLW          $0x04, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSLLW          $0x03, Z9, Z18
+	VPTERNLOGD      $0xf8, Z2, Z18, Z15
+	VMOVDQU32       Z15, 1920(DX)
+	VBROADCASTI32X4 64(DI), Z15
+	VBROADCASTI32X4 64(R8)(CX*1), K1, Z15
+	VBROADCASTI32X4 64(R9)(CX*2), K2, Z15
+	VBROADCASTI32X4 64(R11), K3, Z15
+	VBROADCASTI32X4 64(DI)(CX*1), Z18
+	VBROADCASTI32X4 64(R8)(CX*2), K1, Z18
+	VBROADCASTI32X4 64(R10), K2, Z18
+	VBROADCASTI32X4 64(R11)(CX*1), K3, Z18
+	VBROADCASTI32X4 64(DI)(CX*2), Z19
+	VBROADCASTI32X4 64(R9), K1, Z19
+	VBROADCASTI32X4 64(R10)(CX*1), K2, Z19
+	VBROADCASTI32X4 64(R11)(CX*2), K3, Z19
+	VBROADCASTI32X4 64(R8), Z20
+	VBROADCASTI32X4 64(R9)(CX*1), K1, Z20
+	VBROADCASTI32X4 64(R10)(CX*2), K2, Z20
+	VBROADCASTI32X4 64(R12), K3, Z20
+	VPUNPCKLDQ      Z18, Z15, Z21
+	VPUNPCKHDQ      Z18, Z15, Z15
+	VPUNPCKLDQ      Z20, Z19, Z18
+	VPUNPCKHDQ      Z20, Z19, Z19
+	VPUNPCKLQDQ     Z18, Z21, Z20
+	VPUNPCKHQDQ     Z18, Z21, Z18
+	VPUNPCKLQDQ     Z19, Z15, Z21
+	VPUNPCKHQDQ     Z19, Z15, Z15
+	VPANDD          Z0, Z20, Z19
+	VPSLLW          $0x04, Z16, Z22
+	VPTERNLOGD      $0xf8, Z2, Z22, Z19
+	VMOVDQU32       Z19, 768(DX)
+	VPSRLW          $0x04, Z20, Z19
+	VPANDD          Z0, Z19, Z19
+	VPSLLW          $0x03, Z16, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 2048(DX)
+	VPANDD          Z0, Z18, Z19
+	VPSLLW          $0x04, Z14, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 896(DX)
+	VPSRLW          $0x04, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x03, Z14, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 2176(DX)
+	VPANDD          Z0, Z21, Z18
+	VPSLLW          $0x04, Z17, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 1024(DX)
+	VPSRLW          $0x04, Z21, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x03, Z17, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 2304(DX)
+	VPANDD          Z0, Z15, Z18
+	VPSLLW          $0x04, Z11, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 1152(DX)
+	VPSRLW          $0x04, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSLLW          $0x03, Z11, Z18
+	VPTERNLOGD      $0xf8, Z2, Z18, Z15
+	VMOVDQU32       Z15, 2432(DX)
+	VPANDD.BCST     constantsZ<>+56(SB), Z4, Z15
+	VCVTDQ2PS       Z15, Z15
+	VMULPS          Z5, Z15, Z15
+	VPANDD.BCST     constantsZ<>+56(SB), Z7, Z18
+	VCVTDQ2PS       Z18, Z18
+	VMULPS          Z6, Z18, Z18
+	VMOVUPS         Z15, (DX)
+	VMOVUPS         Z18, 128(DX)
+	VPSRLD          $0x08, Z4, Z15
+	VPANDD.BCST     constantsZ<>+56(SB), Z15, Z15
+	VCVTDQ2PS       Z15, Z15
+	VMULPS          Z5, Z15, Z15
+	VPSRLD          $0x08, Z7, Z18
+	VPANDD.BCST     constantsZ<>+56(SB), Z18, Z18
+	VCVTDQ2PS       Z18, Z18
+	VMULPS          Z6, Z18, Z18
+	VMOVUPS         Z15, 1280(DX)
+	VMOVUPS         Z18, 1408(DX)
+	VBROADCASTI32X4 80(DI), Z15
+	VBROADCASTI32X4 80(R8)(CX*1), K1, Z15
+	VBROADCASTI32X4 80(R9)(CX*2), K2, Z15
+	VBROADCASTI32X4 80(R11), K3, Z15
+	VBROADCASTI32X4 80(DI)(CX*1), Z18
+	VBROADCASTI32X4 80(R8)(CX*2), K1, Z18
+	VBROADCASTI32X4 80(R10), K2, Z18
+	VBROADCASTI32X4 80(R11)(CX*1), K3, Z18
+	VBROADCASTI32X4 80(DI)(CX*2), Z19
+	VBROADCASTI32X4 80(R9), K1, Z19
+	VBROADCASTI32X4 80(R10)(CX*1), K2, Z19
+	VBROADCASTI32X4 80(R11)(CX*2), K3, Z19
+	VBROADCASTI32X4 80(R8), Z20
+	VBROADCASTI32X4 80(R9)(CX*1), K1, Z20
+	VBROADCASTI32X4 80(R10)(CX*2), K2, Z20
+	VBROADCASTI32X4 80(R12), K3, Z20
+	VPUNPCKLDQ      Z18, Z15, Z21
+	VPUNPCKHDQ      Z18, Z15, Z15
+	VPUNPCKLDQ      Z20, Z19, Z18
+	VPUNPCKHDQ      Z20, Z19, Z19
+	VPUNPCKLQDQ     Z18, Z21, Z20
+	VPUNPCKHQDQ     Z18, Z21, Z18
+	VPUNPCKLQDQ     Z19, Z15, Z21
+	VPUNPCKHQDQ     Z19, Z15, Z15
+	VPANDD          Z0, Z20, Z19
+	VPSLLW          $0x02, Z12, Z22
+	VPTERNLOGD      $0xf8, Z2, Z22, Z19
+	VMOVDQU32       Z19, 2816(DX)
+	VPSRLW          $0x04, Z20, Z19
+	VPANDD          Z0, Z19, Z19
+	VPSLLW          $0x01, Z12, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 4096(DX)
+	VPANDD          Z0, Z18, Z19
+	VPSLLW          $0x02, Z10, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 2944(DX)
+	VPSRLW          $0x04, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x01, Z10, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 4224(DX)
+	VPANDD          Z0, Z21, Z18
+	VPSLLW          $0x02, Z13, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 3072(DX)
+	VPSRLW          $0x04, Z21, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x01, Z13, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 4352(DX)
+	VPANDD          Z0, Z15, Z18
+	VPSLLW          $0x02, Z9, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 3200(DX)
+	VPSRLW          $0x04, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSLLW          $0x01, Z9, Z18
+	VPTERNLOGD      $0xf8, Z2, Z18, Z15
+	VMOVDQU32       Z15, 4480(DX)
+	VBROADCASTI32X4 96(DI), Z15
+	VBROADCASTI32X4 96(R8)(CX*1), K1, Z15
+	VBROADCASTI32X4 96(R9)(CX*2), K2, Z15
+	VBROADCASTI32X4 96(R11), K3, Z15
+	VBROADCASTI32X4 96(DI)(CX*1), Z18
+	VBROADCASTI32X4 96(R8)(CX*2), K1, Z18
+	VBROADCASTI32X4 96(R10), K2, Z18
+	VBROADCASTI32X4 96(R11)(CX*1), K3, Z18
+	VBROADCASTI32X4 96(DI)(CX*2), Z19
+	VBROADCASTI32X4 96(R9), K1, Z19
+	VBROADCASTI32X4 96(R10)(CX*1), K2, Z19
+	VBROADCASTI32X4 96(R11)(CX*2), K3, Z19
+	VBROADCASTI32X4 96(R8), Z20
+	VBROADCASTI32X4 96(R9)(CX*1), K1, Z20
+	VBROADCASTI32X4 96(R10)(CX*2), K2, Z20
+	VBROADCASTI32X4 96(R12), K3, Z20
+	VPUNPCKLDQ      Z18, Z15, Z21
+	VPUNPCKHDQ      Z18, Z15, Z15
+	VPUNPCKLDQ      Z20, Z19, Z18
+	VPUNPCKHDQ      Z20, Z19, Z19
+	VPUNPCKLQDQ     Z18, Z21, Z20
+	VPUNPCKHQDQ     Z18, Z21, Z18
+	VPUNPCKLQDQ     Z19, Z15, Z21
+	VPUNPCKHQDQ     Z19, Z15, Z15
+	VPANDD          Z0, Z20, Z19
+	VPSLLW          $0x02, Z16, Z22
+	VPTERNLOGD      $0xf8, Z2, Z22, Z19
+	VMOVDQU32       Z19, 3328(DX)
+	VPSRLW          $0x04, Z20, Z19
+	VPANDD          Z0, Z19, Z19
+	VPSLLW          $0x01, Z16, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 4608(DX)
+	VPANDD          Z0, Z18, Z19
+	VPSLLW          $0x02, Z14, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z19
+	VMOVDQU32       Z19, 3456(DX)
+	VPSRLW          $0x04, Z18, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x01, Z14, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 4736(DX)
+	VPANDD          Z0, Z21, Z18
+	VPSLLW          $0x02, Z17, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 3584(DX)
+	VPSRLW          $0x04, Z21, Z18
+	VPANDD          Z0, Z18, Z18
+	VPSLLW          $0x01, Z17, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 4864(DX)
+	VPANDD          Z0, Z15, Z18
+	VPSLLW          $0x02, Z11, Z19
+	VPTERNLOGD      $0xf8, Z2, Z19, Z18
+	VMOVDQU32       Z18, 3712(DX)
+	VPSRLW          $0x04, Z15, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSLLW          $0x01, Z11, Z18
+	VPTERNLOGD      $0xf8, Z2, Z18, Z15
+	VMOVDQU32       Z15, 4992(DX)
+	VPSRLD          $0x10, Z4, Z15
+	VPANDD.BCST     constantsZ<>+56(SB), Z15, Z15
+	VCVTDQ2PS       Z15, Z15
+	VMULPS          Z5, Z15, Z15
+	VPSRLD          $0x10, Z7, Z18
+	VPANDD.BCST     constantsZ<>+56(SB), Z18, Z18
+	VCVTDQ2PS       Z18, Z18
+	VMULPS          Z6, Z18, Z18
+	VMOVUPS         Z15, 2560(DX)
+	VMOVUPS         Z18, 2688(DX)
+	VPSRLD          $0x18, Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VPSRLD          $0x18, Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z4, 3840(DX)
+	VMOVUPS         Z7, 3968(DX)
+	VBROADCASTI32X4 112(DI), Z4
+	VBROADCASTI32X4 112(R8)(CX*1), K1, Z4
+	VBROADCASTI32X4 112(R9)(CX*2), K2, Z4
+	VBROADCASTI32X4 112(R11), K3, Z4
+	VBROADCASTI32X4 112(DI)(CX*1), Z7
+	VBROADCASTI32X4 112(R8)(CX*2), K1, Z7
+	VBROADCASTI32X4 112(R10), K2, Z7
+	VBROADCASTI32X4 112(R11)(CX*1), K3, Z7
+	VBROADCASTI32X4 112(DI)(CX*2), Z15
+	VBROADCASTI32X4 112(R9), K1, Z15
+	VBROADCASTI32X4 112(R10)(CX*1), K2, Z15
+	VBROADCASTI32X4 112(R11)(CX*2), K3, Z15
+	VBROADCASTI32X4 112(R8), Z18
+	VBROADCASTI32X4 112(R9)(CX*1), K1, Z18
+	VBROADCASTI32X4 112(R10)(CX*2), K2, Z18
+	VBROADCASTI32X4 112(R12), K3, Z18
+	VPUNPCKLDQ      Z7, Z4, Z19
+	VPUNPCKHDQ      Z7, Z4, Z4
+	VPUNPCKLDQ      Z18, Z15, Z7
+	VPUNPCKHDQ      Z18, Z15, Z15
+	VPUNPCKLQDQ     Z7, Z19, Z18
+	VPUNPCKHQDQ     Z7, Z19, Z7
+	VPUNPCKLQDQ     Z15, Z4, Z19
+	VPUNPCKHQDQ     Z15, Z4, Z4
+	VPANDD          Z0, Z18, Z15
+	VPTERNLOGD      $0xf8, Z2, Z12, Z15
+	VMOVDQU32       Z15, 5376(DX)
+	VPSRLW          $0x04, Z18, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSRLW          $0x01, Z12, Z18
+	VPTERNLOGD      $0xf8, Z2, Z18, Z15
+	VMOVDQU32       Z15, 6656(DX)
+	VPANDD          Z0, Z7, Z15
+	VPTERNLOGD      $0xf8, Z2, Z10, Z15
+	VMOVDQU32       Z15, 5504(DX)
+	VPSRLW          $0x04, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x01, Z10, Z15
+	VPTERNLOGD      $0xf8, Z2, Z15, Z7
+	VMOVDQU32       Z7, 6784(DX)
+	VPANDD          Z0, Z19, Z7
+	VPTERNLOGD      $0xf8, Z2, Z13, Z7
+	VMOVDQU32       Z7, 5632(DX)
+	VPSRLW          $0x04, Z19, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x01, Z13, Z15
+	VPTERNLOGD      $0xf8, Z2, Z15, Z7
+	VMOVDQU32       Z7, 6912(DX)
+	VPANDD          Z0, Z4, Z7
+	VPTERNLOGD      $0xf8, Z2, Z9, Z7
+	VMOVDQU32       Z7, 5760(DX)
+	VPSRLW          $0x04, Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPSRLW          $0x01, Z9, Z7
+	VPTERNLOGD      $0xf8, Z2, Z7, Z4
+	VMOVDQU32       Z4, 7040(DX)
+	VBROADCASTI32X4 128(DI), Z4
+	VBROADCASTI32X4 128(R8)(CX*1), K1, Z4
+	VBROADCASTI32X4 128(R9)(CX*2), K2, Z4
+	VBROADCASTI32X4 128(R11), K3, Z4
+	VBROADCASTI32X4 128(DI)(CX*1), Z7
+	VBROADCASTI32X4 128(R8)(CX*2), K1, Z7
+	VBROADCASTI32X4 128(R10), K2, Z7
+	VBROADCASTI32X4 128(R11)(CX*1), K3, Z7
+	VBROADCASTI32X4 128(DI)(CX*2), Z15
+	VBROADCASTI32X4 128(R9), K1, Z15
+	VBROADCASTI32X4 128(R10)(CX*1), K2, Z15
+	VBROADCASTI32X4 128(R11)(CX*2), K3, Z15
+	VBROADCASTI32X4 128(R8), Z18
+	VBROADCASTI32X4 128(R9)(CX*1), K1, Z18
+	VBROADCASTI32X4 128(R10)(CX*2), K2, Z18
+	VBROADCASTI32X4 128(R12), K3, Z18
+	VPUNPCKLDQ      Z7, Z4, Z19
+	VPUNPCKHDQ      Z7, Z4, Z4
+	VPUNPCKLDQ      Z18, Z15, Z7
+	VPUNPCKHDQ      Z18, Z15, Z15
+	VPUNPCKLQDQ     Z7, Z19, Z18
+	VPUNPCKHQDQ     Z7, Z19, Z7
+	VPUNPCKLQDQ     Z15, Z4, Z19
+	VPUNPCKHQDQ     Z15, Z4, Z4
+	VPANDD          Z0, Z18, Z15
+	VPTERNLOGD      $0xf8, Z2, Z16, Z15
+	VMOVDQU32       Z15, 5888(DX)
+	VPSRLW          $0x04, Z18, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSRLW          $0x01, Z16, Z18
+	VPTERNLOGD      $0xf8, Z2, Z18, Z15
+	VMOVDQU32       Z15, 7168(DX)
+	VPANDD          Z0, Z7, Z15
+	VPTERNLOGD      $0xf8, Z2, Z14, Z15
+	VMOVDQU32       Z15, 6016(DX)
+	VPSRLW          $0x04, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x01, Z14, Z15
+	VPTERNLOGD      $0xf8, Z2, Z15, Z7
+	VMOVDQU32       Z7, 7296(DX)
+	VPANDD          Z0, Z19, Z7
+	VPTERNLOGD      $0xf8, Z2, Z17, Z7
+	VMOVDQU32       Z7, 6144(DX)
+	VPSRLW          $0x04, Z19, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x01, Z17, Z15
+	VPTERNLOGD      $0xf8, Z2, Z15, Z7
+	VMOVDQU32       Z7, 7424(DX)
+	VPANDD          Z0, Z4, Z7
+	VPTERNLOGD      $0xf8, Z2, Z11, Z7
+	VMOVDQU32       Z7, 6272(DX)
+	VPSRLW          $0x04, Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPSRLW          $0x01, Z11, Z7
+	VPTERNLOGD      $0xf8, Z2, Z7, Z4
+	VMOVDQU32       Z4, 7552(DX)
+	VPANDD.BCST     constantsZ<>+56(SB), Z8, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VPANDD.BCST     constantsZ<>+56(SB), Z3, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z4, 5120(DX)
+	VMOVUPS         Z7, 5248(DX)
+	VPSRLD          $0x08, Z8, Z4
+	VPANDD.BCST     constantsZ<>+56(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VPSRLD          $0x08, Z3, Z7
+	VPANDD.BCST     constantsZ<>+56(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z4, 6400(DX)
+	VMOVUPS         Z7, 6528(DX)
+	VBROADCASTI32X4 144(DI), Z4
+	VBROADCASTI32X4 144(R8)(CX*1), K1, Z4
+	VBROADCASTI32X4 144(R9)(CX*2), K2, Z4
+	VBROADCASTI32X4 144(R11), K3, Z4
+	VBROADCASTI32X4 144(DI)(CX*1), Z7
+	VBROADCASTI32X4 144(R8)(CX*2), K1, Z7
+	VBROADCASTI32X4 144(R10), K2, Z7
+	VBROADCASTI32X4 144(R11)(CX*1), K3, Z7
+	VBROADCASTI32X4 144(DI)(CX*2), Z15
+	VBROADCASTI32X4 144(R9), K1, Z15
+	VBROADCASTI32X4 144(R10)(CX*1), K2, Z15
+	VBROADCASTI32X4 144(R11)(CX*2), K3, Z15
+	VBROADCASTI32X4 144(R8), Z18
+	VBROADCASTI32X4 144(R9)(CX*1), K1, Z18
+	VBROADCASTI32X4 144(R10)(CX*2), K2, Z18
+	VBROADCASTI32X4 144(R12), K3, Z18
+	VPUNPCKLDQ      Z7, Z4, Z19
+	VPUNPCKHDQ      Z7, Z4, Z4
+	VPUNPCKLDQ      Z18, Z15, Z7
+	VPUNPCKHDQ      Z18, Z15, Z15
+	VPUNPCKLQDQ     Z7, Z19, Z18
+	VPUNPCKHQDQ     Z7, Z19, Z7
+	VPUNPCKLQDQ     Z15, Z4, Z19
+	VPUNPCKHQDQ     Z15, Z4, Z4
+	VPANDD          Z0, Z18, Z15
+	VPSRLW          $0x02, Z12, Z20
+	VPTERNLOGD      $0xf8, Z2, Z20, Z15
+	VMOVDQU32       Z15, 7936(DX)
+	VPSRLW          $0x04, Z18, Z15
+	VPANDD          Z0, Z15, Z15
+	VPSRLW          $0x03, Z12, Z12
+	VPTERNLOGD      $0xf8, Z2, Z12, Z15
+	VMOVDQU32       Z15, 9216(DX)
+	VPANDD          Z0, Z7, Z12
+	VPSRLW          $0x02, Z10, Z15
+	VPTERNLOGD      $0xf8, Z2, Z15, Z12
+	VMOVDQU32       Z12, 8064(DX)
+	VPSRLW          $0x04, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x03, Z10, Z10
+	VPTERNLOGD      $0xf8, Z2, Z10, Z7
+	VMOVDQU32       Z7, 9344(DX)
+	VPANDD          Z0, Z19, Z7
+	VPSRLW          $0x02, Z13, Z10
+	VPTERNLOGD      $0xf8, Z2, Z10, Z7
+	VMOVDQU32       Z7, 8192(DX)
+	VPSRLW          $0x04, Z19, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x03, Z13, Z10
+	VPTERNLOGD      $0xf8, Z2, Z10, Z7
+	VMOVDQU32       Z7, 9472(DX)
+	VPANDD          Z0, Z4, Z7
+	VPSRLW          $0x02, Z9, Z10
+	VPTERNLOGD      $0xf8, Z2, Z10, Z7
+	VMOVDQU32       Z7, 8320(DX)
+	VPSRLW          $0x04, Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPSRLW          $0x03, Z9, Z7
+	VPTERNLOGD      $0xf8, Z2, Z7, Z4
+	VMOVDQU32       Z4, 9600(DX)
+	VBROADCASTI32X4 160(DI), Z4
+	VBROADCASTI32X4 160(R8)(CX*1), K1, Z4
+	VBROADCASTI32X4 160(R9)(CX*2), K2, Z4
+	VBROADCASTI32X4 160(R11), K3, Z4
+	VBROADCASTI32X4 160(DI)(CX*1), Z7
+	VBROADCASTI32X4 160(R8)(CX*2), K1, Z7
+	VBROADCASTI32X4 160(R10), K2, Z7
+	VBROADCASTI32X4 160(R11)(CX*1), K3, Z7
+	VBROADCASTI32X4 160(DI)(CX*2), Z9
+	VBROADCASTI32X4 160(R9), K1, Z9
+	VBROADCASTI32X4 160(R10)(CX*1), K2, Z9
+	VBROADCASTI32X4 160(R11)(CX*2), K3, Z9
+	VBROADCASTI32X4 160(R8), Z10
+	VBROADCASTI32X4 160(R9)(CX*1), K1, Z10
+	VBROADCASTI32X4 160(R10)(CX*2), K2, Z10
+	VBROADCASTI32X4 160(R12), K3, Z10
+	VPUNPCKLDQ      Z7, Z4, Z12
+	VPUNPCKHDQ      Z7, Z4, Z4
+	VPUNPCKLDQ      Z10, Z9, Z7
+	VPUNPCKHDQ      Z10, Z9, Z9
+	VPUNPCKLQDQ     Z7, Z12, Z10
+	VPUNPCKHQDQ     Z7, Z12, Z7
+	VPUNPCKLQDQ     Z9, Z4, Z12
+	VPUNPCKHQDQ     Z9, Z4, Z4
+	VPANDD          Z0, Z10, Z9
+	VPSRLW          $0x02, Z16, Z13
+	VPTERNLOGD      $0xf8, Z2, Z13, Z9
+	VMOVDQU32       Z9, 8448(DX)
+	VPSRLW          $0x04, Z10, Z9
+	VPANDD          Z0, Z9, Z9
+	VPSRLW          $0x03, Z16, Z10
+	VPTERNLOGD      $0xf8, Z2, Z10, Z9
+	VMOVDQU32       Z9, 9728(DX)
+	VPANDD          Z0, Z7, Z9
+	VPSRLW          $0x02, Z14, Z10
+	VPTERNLOGD      $0xf8, Z2, Z10, Z9
+	VMOVDQU32       Z9, 8576(DX)
+	VPSRLW          $0x04, Z7, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x03, Z14, Z9
+	VPTERNLOGD      $0xf8, Z2, Z9, Z7
+	VMOVDQU32       Z7, 9856(DX)
+	VPANDD          Z0, Z12, Z7
+	VPSRLW          $0x02, Z17, Z9
+	VPTERNLOGD      $0xf8, Z2, Z9, Z7
+	VMOVDQU32       Z7, 8704(DX)
+	VPSRLW          $0x04, Z12, Z7
+	VPANDD          Z0, Z7, Z7
+	VPSRLW          $0x03, Z17, Z9
+	VPTERNLOGD      $0xf8, Z2, Z9, Z7
+	VMOVDQU32       Z7, 9984(DX)
+	VPANDD          Z0, Z4, Z7
+	VPSRLW          $0x02, Z11, Z9
+	VPTERNLOGD      $0xf8, Z2, Z9, Z7
+	VMOVDQU32       Z7, 8832(DX)
+	VPSRLW          $0x04, Z4, Z4
+	VPANDD          Z0, Z4, Z4
+	VPSRLW          $0x03, Z11, Z7
+	VPTERNLOGD      $0xf8, Z2, Z7, Z4
+	VMOVDQU32       Z4, 10112(DX)
+	VPSRLD          $0x10, Z8, Z4
+	VPANDD.BCST     constantsZ<>+56(SB), Z4, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VPSRLD          $0x10, Z3, Z7
+	VPANDD.BCST     constantsZ<>+56(SB), Z7, Z7
+	VCVTDQ2PS       Z7, Z7
+	VMULPS          Z6, Z7, Z7
+	VMOVUPS         Z4, 7680(DX)
+	VMOVUPS         Z7, 7808(DX)
+	VPSRLD          $0x18, Z8, Z4
+	VCVTDQ2PS       Z4, Z4
+	VMULPS          Z5, Z4, Z4
+	VPSRLD          $0x18, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VMULPS          Z6, Z3, Z3
+	VMOVUPS         Z4, 8960(DX)
+	VMOVUPS         Z3, 9088(DX)
+	ADDQ            $+10240, DX
+	ADDQ            $+176, DI
+	ADDQ            $+176, R8
+	ADDQ            $+176, R9
+	ADDQ            $+176, R10
+	ADDQ            $+176, R11
+	ADDQ            $+176, R12
+	DECQ            SI
+	JNE             super
+
+end:
+	ADDQ $0x40, BX
+	CMPQ BX, $+128
+	JNE  group
+	VZEROUPPER
+	RET
+
+// func RowTimesRowsQ5KZ(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, MMX+
+TEXT ·RowTimesRowsQ5KZ(SB), NOSPLIT, $0-48
+	MOVQ w+16(FP), AX
+	MOVQ stride+24(FP), CX
+	XORQ SI, SI
+
+group:
+	MOVQ         AX, R8
+	LEAQ         (R8)(CX*2), R9
+	ADDQ         CX, R9
+	LEAQ         (R9)(CX*2), R10
+	ADDQ         CX, R10
+	LEAQ         (R10)(CX*2), R11
+	ADDQ         CX, R11
+	LEAQ         (R11)(CX*2), R12
+	ADDQ         CX, R12
+	LEAQ         (R12)(CX*2), R13
+	ADDQ         CX, R13
+	MOVL         $0x000000f0, DX
+	KMOVW        DX, K1
+	MOVL         $0x00000f00, DX
+	KMOVW        DX, K2
+	MOVL         $0x0000f000, DX
+	KMOVW        DX, K3
+	LEAQ         (AX)(CX*8), AX
+	LEAQ         (AX)(CX*8), AX
+	MOVQ         n+0(FP), DI
+	VPXORD       Z0, Z0, Z0
+	VMOVAPS      Z0, Z1
+	VBROADCASTSS constantsZ<>+20(SB), Z2
+	VBROADCASTSS constantsZ<>+44(SB), Z3
+	VBROADCASTSS constantsZ<>+24(SB), Z4
+	MOVQ         AX, BX
+	MOVQ         x+8(FP), DX
+	TESTQ        DI, DI
+	JE           end
+
+super:
+	VBROADCASTI32X4 (R8), Z5
+	VBROADCASTI32X4 (R9)(CX*1), K1, Z5
+	VBROADCASTI32X4 (R10)(CX*2), K2, Z5
+	VBROADCASTI32X4 (R12), K3, Z5
+	VBROADCASTI32X4 (R8)(CX*1), Z6
+	VBROADCASTI32X4 (R9)(CX*2), K1, Z6
+	VBROADCASTI32X4 (R11), K2, Z6
+	VBROADCASTI32X4 (R12)(CX*1), K3, Z6
+	VBROADCASTI32X4 (R8)(CX*2), Z7
+	VBROADCASTI32X4 (R10), K1, Z7
+	VBROADCASTI32X4 (R11)(CX*1), K2, Z7
+	VBROADCASTI32X4 (R12)(CX*2), K3, Z7
+	VBROADCASTI32X4 (R9), Z8
+	VBROADCASTI32X4 (R10)(CX*1), K1, Z8
+	VBROADCASTI32X4 (R11)(CX*2), K2, Z8
+	VBROADCASTI32X4 (R13), K3, Z8
+	VPUNPCKLDQ      Z6, Z5, Z9
+	VPUNPCKHDQ      Z6, Z5, Z5
+	VPUNPCKLDQ      Z8, Z7, Z6
+	VPUNPCKHDQ      Z8, Z7, Z7
+	VPUNPCKLQDQ     Z6, Z9, Z8
+	VPUNPCKHQDQ     Z6, Z9, Z6
+	VPUNPCKLQDQ     Z7, Z5, Z9
+	VPUNPCKHQDQ     Z7, Z5, Z5
+	VPANDD.BCST     constantsZ<>+48(SB), Z8, Z7
+	VPMOVDW         Z7, Y7
+	VCVTPH2PS       Y7, Z7
+	VPSRLD          $0x10, Z8, Z8
+	VPMOVDW         Z8, Y8
+	VCVTPH2PS       Y8, Z8
+	VPXORD.BCST     constantsZ<>+28(SB), Z8, Z8
+	VPANDD          Z2, Z5, Z10
+	VPSRLW          $0x02, Z6, Z11
+	VPTERNLOGD      $0xf8, Z3, Z11, Z10
+	VPANDD.BCST     constantsZ<>+52(SB), Z6, Z6
+	VPSRLW          $0x04, Z5, Z5
+	VPANDD          Z2, Z5, Z5
+	VPSRLW          $0x02, Z9, Z11
+	VPTERNLOGD      $0xf8, Z3, Z11, Z5
+	VPANDD.BCST     constantsZ<>+52(SB), Z9, Z9
+	VBROADCASTI32X4 16(R8), Z11
+	VBROADCASTI32X4 16(R9)(CX*1), K1, Z11
+	VBROADCASTI32X4 16(R10)(CX*2), K2, Z11
+	VBROADCASTI32X4 16(R12), K3, Z11
+	VBROADCASTI32X4 16(R8)(CX*1), Z12
+	VBROADCASTI32X4 16(R9)(CX*2), K1, Z12
+	VBROADCASTI32X4 16(R11), K2, Z12
+	VBROADCASTI32X4 16(R12)(CX*1), K3, Z12
+	VBROADCASTI32X4 16(R8)(CX*2), Z13
+	VBROADCASTI32X4 16(R10), K1, Z13
+	VBROADCASTI32X4 16(R11)(CX*1), K2, Z13
+	VBROADCASTI32X4 16(R12)(CX*2), K3, Z13
+	VBROADCASTI32X4 16(R9), Z14
+	VBROADCASTI32X4 16(R10)(CX*1), K1, Z14
+	VBROADCASTI32X4 16(R11)(CX*2), K2, Z14
+	VBROADCASTI32X4 16(R13), K3, Z14
+	VPUNPCKLDQ      Z12, Z11, Z15
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKLDQ      Z14, Z13, Z12
+	VPUNPCKHDQ      Z14, Z13, Z13
+	VPUNPCKLQDQ     Z12, Z15, Z14
+	VPUNPCKHQDQ     Z12, Z15, Z12
+	VPUNPCKLQDQ     Z13, Z11, Z15
+	VPUNPCKHQDQ     Z13, Z11, Z11
+	VBROADCASTI32X4 32(R8), Z13
+	VBROADCASTI32X4 32(R9)(CX*1), K1, Z13
+	VBROADCASTI32X4 32(R10)(CX*2), K2, Z13
+	VBROADCASTI32X4 32(R12), K3, Z13
+	VBROADCASTI32X4 32(R8)(CX*1), Z16
+	VBROADCASTI32X4 32(R9)(CX*2), K1, Z16
+	VBROADCASTI32X4 32(R11), K2, Z16
+	VBROADCASTI32X4 32(R12)(CX*1), K3, Z16
+	VBROADCASTI32X4 32(R8)(CX*2), Z17
+	VBROADCASTI32X4 32(R10), K1, Z17
+	VBROADCASTI32X4 32(R11)(CX*1), K2, Z17
+	VBROADCASTI32X4 32(R12)(CX*2), K3, Z17
+	VBROADCASTI32X4 32(R9), Z18
+	VBROADCASTI32X4 32(R10)(CX*1), K1, Z18
+	VBROADCASTI32X4 32(R11)(CX*2), K2, Z18
+	VBROADCASTI32X4 32(R13), K3, Z18
+	VPUNPCKLDQ      Z16, Z13, Z19
+	VPUNPCKHDQ      Z16, Z13, Z13
+	VPUNPCKLDQ      Z18, Z17, Z16
+	VPUNPCKHDQ      Z18, Z17, Z17
+	VPUNPCKLQDQ     Z16, Z19, Z18
+	VPUNPCKHQDQ     Z16, Z19, Z16
+	VPUNPCKLQDQ     Z17, Z13, Z19
+	VPUNPCKHQDQ     Z17, Z13, Z13
+	VBROADCASTI32X4 48(R8), Z17
+	VBROADCASTI32X4 48(R9)(CX*1), K1, Z17
+	VBROADCASTI32X4 48(R10)(CX*2), K2, Z17
+	VBROADCASTI32X4 48(R12), K3, Z17
+	VBROADCASTI32X4 48(R8)(CX*1), Z20
+	VBROADCASTI32X4 48(R9)(CX*2), K1, Z20
+	VBROADCASTI32X4 48(R11), K2, Z20
+	VBROADCASTI32X4 48(R12)(CX*1), K3, Z20
+	VBROADCASTI32X4 48(R8)(CX*2), Z21
+	VBROADCASTI32X4 48(R10), K1, Z21
+	VBROADCASTI32X4 48(R11)(CX*1), K2, Z21
+	VBROADCASTI32X4 48(R12)(CX*2), K3, Z21
+	VBROADCASTI32X4 48(R9), Z22
+	VBROADCASTI32X4 48(R10)(CX*1), K1, Z22
+	VBROADCASTI32X4 48(R11)(CX*2), K2, Z22
+	VBROADCASTI32X4 48(R13), K3, Z22
+	VPUNPCKLDQ      Z20, Z17, Z23
+	VPUNPCKHDQ      Z20, Z17, Z17
+	VPUNPCKLDQ      Z22, Z21, Z20
+	VPUNPCKHDQ      Z22, Z21, Z21
+	VPUNPCKLQDQ     Z20, Z23, Z22
+	VPUNPCKHQDQ     Z20, Z23, Z20
+	VPUNPCKLQDQ     Z21, Z17, Z23
+	VPUNPCKHQDQ     Z21, Z17, Z17
+	VPANDD          Z2, Z22, Z21
+	VPSLLW          $0x04, Z14, Z24
+	VPTERNLOGD      $0xf8, Z4, Z24, Z21
+	VMOVAPS         Z1, Z24
+	VPDPBUSD.BCST   16(DX), Z21, Z24
+	VPSRLW          $0x04, Z22, Z21
+	VPANDD          Z2, Z21, Z21
+	VPSLLW          $0x03, Z14, Z22
+	VPTERNLOGD      $0xf8, Z4, Z22, Z21
+	VMOVAPS         Z1, Z22
+	VPDPBUSD.BCST   64(DX), Z21, Z22
+	VPANDD          Z2, Z20, Z21
+	VPSLLW          $0x04, Z12, Z25
+	VPTERNLOGD      $0xf8, Z4, Z25, Z21
+	VPDPBUSD.BCST   20(DX), Z21, Z24
+	VPSRLW          $0x04, Z20, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x03, Z12, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   68(DX), Z20, Z22
+	PREFETCHT1      (BX)
+	PREFETCHT1      64(BX)
+	VPANDD          Z2, Z23, Z20
+	VPSLLW          $0x04, Z15, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   24(DX), Z20, Z24
+	VPSRLW          $0x04, Z23, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x03, Z15, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   72(DX), Z20, Z22
+	VPANDD          Z2, Z17, Z20
+	VPSLLW          $0x04, Z11, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   28(DX), Z20, Z24
+	VPSRLW          $0x04, Z17, Z17
+	VPANDD          Z2, Z17, Z17
+	VPSLLW          $0x03, Z11, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z17
+	VPDPBUSD.BCST   76(DX), Z17, Z22
+	PREFETCHT1      128(BX)
+	PREFETCHT1      192(BX)
+	PREFETCHT1      256(BX)
+	VBROADCASTI32X4 64(R8), Z17
+	VBROADCASTI32X4 64(R9)(CX*1), K1, Z17
+	VBROADCASTI32X4 64(R10)(CX*2), K2, Z17
+	VBROADCASTI32X4 64(R12), K3, Z17
+	VBROADCASTI32X4 64(R8)(CX*1), Z20
+	VBROADCASTI32X4 64(R9)(CX*2), K1, Z20
+	VBROADCASTI32X4 64(R11), K2, Z20
+	VBROADCASTI32X4 64(R12)(CX*1), K3, Z20
+	VBROADCASTI32X4 64(R8)(CX*2), Z21
+	VBROADCASTI32X4 64(R10), K1, Z21
+	VBROADCASTI32X4 64(R11)(CX*1), K2, Z21
+	VBROADCASTI32X4 64(R12)(CX*2), K3, Z21
+	VBROADCASTI32X4 64(R9), Z23
+	VBROADCASTI32X4 64(R10)(CX*1), K1, Z23
+	VBROADCASTI32X4 64(R11)(CX*2), K2, Z23
+	VBROADCASTI32X4 64(R13), K3, Z23
+	VPUNPCKLDQ      Z20, Z17, Z25
+	VPUNPCKHDQ      Z20, Z17, Z17
+	VPUNPCKLDQ      Z23, Z21, Z20
+	VPUNPCKHDQ      Z23, Z21, Z21
+	VPUNPCKLQDQ     Z20, Z25, Z23
+	VPUNPCKHQDQ     Z20, Z25, Z20
+	VPUNPCKLQDQ     Z21, Z17, Z25
+	VPUNPCKHQDQ     Z21, Z17, Z17
+	VPANDD          Z2, Z23, Z21
+	VPSLLW          $0x04, Z18, Z26
+	VPTERNLOGD      $0xf8, Z4, Z26, Z21
+	VMOVAPS         Z1, Z26
+	VPDPBUSD.BCST   32(DX), Z21, Z26
+	VPSRLW          $0x04, Z23, Z21
+	VPANDD          Z2, Z21, Z21
+	VPSLLW          $0x03, Z18, Z23
+	VPTERNLOGD      $0xf8, Z4, Z23, Z21
+	VMOVAPS         Z1, Z23
+	VPDPBUSD.BCST   80(DX), Z21, Z23
+	VPANDD          Z2, Z20, Z21
+	VPSLLW          $0x04, Z16, Z27
+	VPTERNLOGD      $0xf8, Z4, Z27, Z21
+	VPDPBUSD.BCST   36(DX), Z21, Z26
+	VPSRLW          $0x04, Z20, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x03, Z16, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   84(DX), Z20, Z23
+	PREFETCHT1      320(BX)
+	PREFETCHT1      384(BX)
+	PREFETCHT1      448(BX)
+	VPANDD          Z2, Z25, Z20
+	VPSLLW          $0x04, Z19, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   40(DX), Z20, Z26
+	VPSRLW          $0x04, Z25, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x03, Z19, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   88(DX), Z20, Z23
+	VPANDD          Z2, Z17, Z20
+	VPSLLW          $0x04, Z13, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   44(DX), Z20, Z26
+	VPSRLW          $0x04, Z17, Z17
+	VPANDD          Z2, Z17, Z17
+	VPSLLW          $0x03, Z13, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z17
+	VPDPBUSD.BCST   92(DX), Z17, Z23
+	PREFETCHT1      512(BX)
+	PREFETCHT1      576(BX)
+	PREFETCHT1      640(BX)
+	VPADDD          Z26, Z24, Z24
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z20
+	VCVTDQ2PS       Z20, Z20
+	VMULPS          Z7, Z20, Z20
+	VPANDD.BCST     constantsZ<>+56(SB), Z9, Z21
+	VCVTDQ2PS       Z21, Z21
+	VMULPS          Z8, Z21, Z21
+	VBROADCASTSS    (DX), Z17
+	VMULPS          Z17, Z20, Z20
+	VCVTDQ2PS       Z24, Z24
+	VFMADD231PS     Z20, Z24, Z0
+	VBROADCASTSS    4(DX), Z17
+	VFMADD231PS     Z17, Z21, Z0
+	VPADDD          Z23, Z22, Z22
+	VPSRLD          $0x08, Z6, Z17
+	VPANDD.BCST     constantsZ<>+56(SB), Z17, Z20
+	VCVTDQ2PS       Z20, Z20
+	VMULPS          Z7, Z20, Z20
+	VPSRLD          $0x08, Z9, Z17
+	VPANDD.BCST     constantsZ<>+56(SB), Z17, Z21
+	VCVTDQ2PS       Z21, Z21
+	VMULPS          Z8, Z21, Z21
+	VBROADCASTSS    48(DX), Z17
+	VMULPS          Z17, Z20, Z20
+	VCVTDQ2PS       Z22, Z22
+	VFMADD231PS     Z20, Z22, Z0
+	VBROADCASTSS    52(DX), Z17
+	VFMADD231PS     Z17, Z21, Z0
+	VBROADCASTI32X4 80(R8), Z17
+	VBROADCASTI32X4 80(R9)(CX*1), K1, Z17
+	VBROADCASTI32X4 80(R10)(CX*2), K2, Z17
+	VBROADCASTI32X4 80(R12), K3, Z17
+	VBROADCASTI32X4 80(R8)(CX*1), Z20
+	VBROADCASTI32X4 80(R9)(CX*2), K1, Z20
+	VBROADCASTI32X4 80(R11), K2, Z20
+	VBROADCASTI32X4 80(R12)(CX*1), K3, Z20
+	VBROADCASTI32X4 80(R8)(CX*2), Z21
+	VBROADCASTI32X4 80(R10), K1, Z21
+	VBROADCASTI32X4 80(R11)(CX*1), K2, Z21
+	VBROADCASTI32X4 80(R12)(CX*2), K3, Z21
+	VBROADCASTI32X4 80(R9), Z22
+	VBROADCASTI32X4 80(R10)(CX*1), K1, Z22
+	VBROADCASTI32X4 80(R11)(CX*2), K2, Z22
+	VBROADCASTI32X4 80(R13), K3, Z22
+	VPUNPCKLDQ      Z20, Z17, Z23
+	VPUNPCKHDQ      Z20, Z17, Z17
+	VPUNPCKLDQ      Z22, Z21, Z20
+	VPUNPCKHDQ      Z22, Z21, Z21
+	VPUNPCKLQDQ     Z20, Z23, Z22
+	VPUNPCKHQDQ     Z20, Z23, Z20
+	VPUNPCKLQDQ     Z21, Z17, Z23
+	VPUNPCKHQDQ     Z21, Z17, Z17
+	VPANDD          Z2, Z22, Z21
+	VPSLLW          $0x02, Z14, Z24
+	VPTERNLOGD      $0xf8, Z4, Z24, Z21
+	VMOVAPS         Z1, Z24
+	VPDPBUSD.BCST   112(DX), Z21, Z24
+	VPSRLW          $0x04, Z22, Z21
+	VPANDD          Z2, Z21, Z21
+	VPSLLW          $0x01, Z14, Z22
+	VPTERNLOGD      $0xf8, Z4, Z22, Z21
+	VMOVAPS         Z1, Z22
+	VPDPBUSD.BCST   160(DX), Z21, Z22
+	VPANDD          Z2, Z20, Z21
+	VPSLLW          $0x02, Z12, Z25
+	VPTERNLOGD      $0xf8, Z4, Z25, Z21
+	VPDPBUSD.BCST   116(DX), Z21, Z24
+	VPSRLW          $0x04, Z20, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x01, Z12, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   164(DX), Z20, Z22
+	PREFETCHT1      704(BX)
+	PREFETCHT1      768(BX)
+	VPANDD          Z2, Z23, Z20
+	VPSLLW          $0x02, Z15, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   120(DX), Z20, Z24
+	VPSRLW          $0x04, Z23, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x01, Z15, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   168(DX), Z20, Z22
+	VPANDD          Z2, Z17, Z20
+	VPSLLW          $0x02, Z11, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   124(DX), Z20, Z24
+	VPSRLW          $0x04, Z17, Z17
+	VPANDD          Z2, Z17, Z17
+	VPSLLW          $0x01, Z11, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z17
+	VPDPBUSD.BCST   172(DX), Z17, Z22
+	PREFETCHT1      832(BX)
+	PREFETCHT1      896(BX)
+	PREFETCHT1      960(BX)
+	VBROADCASTI32X4 96(R8), Z17
+	VBROADCASTI32X4 96(R9)(CX*1), K1, Z17
+	VBROADCASTI32X4 96(R10)(CX*2), K2, Z17
+	VBROADCASTI32X4 96(R12), K3, Z17
+	VBROADCASTI32X4 96(R8)(CX*1), Z20
+	VBROADCASTI32X4 96(R9)(CX*2), K1, Z20
+	VBROADCASTI32X4 96(R11), K2, Z20
+	VBROADCASTI32X4 96(R12)(CX*1), K3, Z20
+	VBROADCASTI32X4 96(R8)(CX*2), Z21
+	VBROADCASTI32X4 96(R10), K1, Z21
+	VBROADCASTI32X4 96(R11)(CX*1), K2, Z21
+	VBROADCASTI32X4 96(R12)(CX*2), K3, Z21
+	VBROADCASTI32X4 96(R9), Z23
+	VBROADCASTI32X4 96(R10)(CX*1), K1, Z23
+	VBROADCASTI32X4 96(R11)(CX*2), K2, Z23
+	VBROADCASTI32X4 96(R13), K3, Z23
+	VPUNPCKLDQ      Z20, Z17, Z25
+	VPUNPCKHDQ      Z20, Z17, Z17
+	VPUNPCKLDQ      Z23, Z21, Z20
+	VPUNPCKHDQ      Z23, Z21, Z21
+	VPUNPCKLQDQ     Z20, Z25, Z23
+	VPUNPCKHQDQ     Z20, Z25, Z20
+	VPUNPCKLQDQ     Z21, Z17, Z25
+	VPUNPCKHQDQ     Z21, Z17, Z17
+	VPANDD          Z2, Z23, Z21
+	VPSLLW          $0x02, Z18, Z26
+	VPTERNLOGD      $0xf8, Z4, Z26, Z21
+	VMOVAPS         Z1, Z26
+	VPDPBUSD.BCST   128(DX), Z21, Z26
+	VPSRLW          $0x04, Z23, Z21
+	VPANDD          Z2, Z21, Z21
+	VPSLLW          $0x01, Z18, Z23
+	VPTERNLOGD      $0xf8, Z4, Z23, Z21
+	VMOVAPS         Z1, Z23
+	VPDPBUSD.BCST   176(DX), Z21, Z23
+	VPANDD          Z2, Z20, Z21
+	VPSLLW          $0x02, Z16, Z27
+	VPTERNLOGD      $0xf8, Z4, Z27, Z21
+	VPDPBUSD.BCST   132(DX), Z21, Z26
+	VPSRLW          $0x04, Z20, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x01, Z16, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   180(DX), Z20, Z23
+	PREFETCHT1      1024(BX)
+	PREFETCHT1      1088(BX)
+	PREFETCHT1      1152(BX)
+	VPANDD          Z2, Z25, Z20
+	VPSLLW          $0x02, Z19, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   136(DX), Z20, Z26
+	VPSRLW          $0x04, Z25, Z20
+	VPANDD          Z2, Z20, Z20
+	VPSLLW          $0x01, Z19, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   184(DX), Z20, Z23
+	VPANDD          Z2, Z17, Z20
+	VPSLLW          $0x02, Z13, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z20
+	VPDPBUSD.BCST   140(DX), Z20, Z26
+	VPSRLW          $0x04, Z17, Z17
+	VPANDD          Z2, Z17, Z17
+	VPSLLW          $0x01, Z13, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z17
+	VPDPBUSD.BCST   188(DX), Z17, Z23
+	PREFETCHT1      1216(BX)
+	PREFETCHT1      1280(BX)
+	PREFETCHT1      1344(BX)
+	VPADDD          Z26, Z24, Z24
+	VPSRLD          $0x10, Z6, Z17
+	VPANDD.BCST     constantsZ<>+56(SB), Z17, Z20
+	VCVTDQ2PS       Z20, Z20
+	VMULPS          Z7, Z20, Z20
+	VPSRLD          $0x10, Z9, Z17
+	VPANDD.BCST     constantsZ<>+56(SB), Z17, Z21
+	VCVTDQ2PS       Z21, Z21
+	VMULPS          Z8, Z21, Z21
+	VBROADCASTSS    96(DX), Z17
+	VMULPS          Z17, Z20, Z20
+	VCVTDQ2PS       Z24, Z24
+	VFMADD231PS     Z20, Z24, Z0
+	VBROADCASTSS    100(DX), Z17
+	VFMADD231PS     Z17, Z21, Z0
+	VPADDD          Z23, Z22, Z22
+	VPSRLD          $0x18, Z6, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z7, Z6, Z6
+	VPSRLD          $0x18, Z9, Z17
+	VCVTDQ2PS       Z17, Z17
+	VMULPS          Z8, Z17, Z17
+	VBROADCASTSS    144(DX), Z9
+	VMULPS          Z9, Z6, Z6
+	VCVTDQ2PS       Z22, Z22
+	VFMADD231PS     Z6, Z22, Z0
+	VBROADCASTSS    148(DX), Z9
+	VFMADD231PS     Z9, Z17, Z0
+	VBROADCASTI32X4 112(R8), Z6
+	VBROADCASTI32X4 112(R9)(CX*1), K1, Z6
+	VBROADCASTI32X4 112(R10)(CX*2), K2, Z6
+	VBROADCASTI32X4 112(R12), K3, Z6
+	VBROADCASTI32X4 112(R8)(CX*1), Z9
+	VBROADCASTI32X4 112(R9)(CX*2), K1, Z9
+	VBROADCASTI32X4 112(R11), K2, Z9
+	VBROADCASTI32X4 112(R12)(CX*1), K3, Z9
+	VBROADCASTI32X4 112(R8)(CX*2), Z17
+	VBROADCASTI32X4 112(R10), K1, Z17
+	VBROADCASTI32X4 112(R11)(CX*1), K2, Z17
+	VBROADCASTI32X4 112(R12)(CX*2), K3, Z17
+	VBROADCASTI32X4 112(R9), Z20
+	VBROADCASTI32X4 112(R10)(CX*1), K1, Z20
+	VBROADCASTI32X4 112(R11)(CX*2), K2, Z20
+	VBROADCASTI32X4 112(R13), K3, Z20
+	VPUNPCKLDQ      Z9, Z6, Z21
+	VPUNPCKHDQ      Z9, Z6, Z6
+	VPUNPCKLDQ      Z20, Z17, Z9
+	VPUNPCKHDQ      Z20, Z17, Z17
+	VPUNPCKLQDQ     Z9, Z21, Z20
+	VPUNPCKHQDQ     Z9, Z21, Z9
+	VPUNPCKLQDQ     Z17, Z6, Z21
+	VPUNPCKHQDQ     Z17, Z6, Z6
+	VPANDD          Z2, Z20, Z17
+	VPTERNLOGD      $0xf8, Z4, Z14, Z17
+	VMOVAPS         Z1, Z22
+	VPDPBUSD.BCST   208(DX), Z17, Z22
+	VPSRLW          $0x04, Z20, Z17
+	VPANDD          Z2, Z17, Z17
+	VPSRLW          $0x01, Z14, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z17
+	VMOVAPS         Z1, Z20
+	VPDPBUSD.BCST   256(DX), Z17, Z20
+	VPANDD          Z2, Z9, Z17
+	VPTERNLOGD      $0xf8, Z4, Z12, Z17
+	VPDPBUSD.BCST   212(DX), Z17, Z22
+	VPSRLW          $0x04, Z9, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x01, Z12, Z17
+	VPTERNLOGD      $0xf8, Z4, Z17, Z9
+	VPDPBUSD.BCST   260(DX), Z9, Z20
+	PREFETCHT1      1408(BX)
+	PREFETCHT1      1472(BX)
+	VPANDD          Z2, Z21, Z9
+	VPTERNLOGD      $0xf8, Z4, Z15, Z9
+	VPDPBUSD.BCST   216(DX), Z9, Z22
+	VPSRLW          $0x04, Z21, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x01, Z15, Z17
+	VPTERNLOGD      $0xf8, Z4, Z17, Z9
+	VPDPBUSD.BCST   264(DX), Z9, Z20
+	VPANDD          Z2, Z6, Z9
+	VPTERNLOGD      $0xf8, Z4, Z11, Z9
+	VPDPBUSD.BCST   220(DX), Z9, Z22
+	VPSRLW          $0x04, Z6, Z6
+	VPANDD          Z2, Z6, Z6
+	VPSRLW          $0x01, Z11, Z9
+	VPTERNLOGD      $0xf8, Z4, Z9, Z6
+	VPDPBUSD.BCST   268(DX), Z6, Z20
+	PREFETCHT1      1536(BX)
+	PREFETCHT1      1600(BX)
+	PREFETCHT1      1664(BX)
+	VBROADCASTI32X4 128(R8), Z6
+	VBROADCASTI32X4 128(R9)(CX*1), K1, Z6
+	VBROADCASTI32X4 128(R10)(CX*2), K2, Z6
+	VBROADCASTI32X4 128(R12), K3, Z6
+	VBROADCASTI32X4 128(R8)(CX*1), Z9
+	VBROADCASTI32X4 128(R9)(CX*2), K1, Z9
+	VBROADCASTI32X4 128(R11), K2, Z9
+	VBROADCASTI32X4 128(R12)(CX*1), K3, Z9
+	VBROADCASTI32X4 128(R8)(CX*2), Z17
+	VBROADCASTI32X4 128(R10), K1, Z17
+	VBROADCASTI32X4 128(R11)(CX*1), K2, Z17
+	VBROADCASTI32X4 128(R12)(CX*2), K3, Z17
+	VBROADCASTI32X4 128(R9), Z21
+	VBROADCASTI32X4 128(R10)(CX*1), K1, Z21
+	VBROADCASTI32X4 128(R11)(CX*2), K2, Z21
+	VBROADCASTI32X4 128(R13), K3, Z21
+	VPUNPCKLDQ      Z9, Z6, Z23
+	VPUNPCKHDQ      Z9, Z6, Z6
+	VPUNPCKLDQ      Z21, Z17, Z9
+	VPUNPCKHDQ      Z21, Z17, Z17
+	VPUNPCKLQDQ     Z9, Z23, Z21
+	VPUNPCKHQDQ     Z9, Z23, Z9
+	VPUNPCKLQDQ     Z17, Z6, Z23
+	VPUNPCKHQDQ     Z17, Z6, Z6
+	VPANDD          Z2, Z21, Z17
+	VPTERNLOGD      $0xf8, Z4, Z18, Z17
+	VMOVAPS         Z1, Z24
+	VPDPBUSD.BCST   224(DX), Z17, Z24
+	VPSRLW          $0x04, Z21, Z17
+	VPANDD          Z2, Z17, Z17
+	VPSRLW          $0x01, Z18, Z21
+	VPTERNLOGD      $0xf8, Z4, Z21, Z17
+	VMOVAPS         Z1, Z21
+	VPDPBUSD.BCST   272(DX), Z17, Z21
+	VPANDD          Z2, Z9, Z17
+	VPTERNLOGD      $0xf8, Z4, Z16, Z17
+	VPDPBUSD.BCST   228(DX), Z17, Z24
+	VPSRLW          $0x04, Z9, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x01, Z16, Z17
+	VPTERNLOGD      $0xf8, Z4, Z17, Z9
+	VPDPBUSD.BCST   276(DX), Z9, Z21
+	PREFETCHT1      1728(BX)
+	PREFETCHT1      1792(BX)
+	PREFETCHT1      1856(BX)
+	VPANDD          Z2, Z23, Z9
+	VPTERNLOGD      $0xf8, Z4, Z19, Z9
+	VPDPBUSD.BCST   232(DX), Z9, Z24
+	VPSRLW          $0x04, Z23, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x01, Z19, Z17
+	VPTERNLOGD      $0xf8, Z4, Z17, Z9
+	VPDPBUSD.BCST   280(DX), Z9, Z21
+	VPANDD          Z2, Z6, Z9
+	VPTERNLOGD      $0xf8, Z4, Z13, Z9
+	VPDPBUSD.BCST   236(DX), Z9, Z24
+	VPSRLW          $0x04, Z6, Z6
+	VPANDD          Z2, Z6, Z6
+	VPSRLW          $0x01, Z13, Z9
+	VPTERNLOGD      $0xf8, Z4, Z9, Z6
+	VPDPBUSD.BCST   284(DX), Z6, Z21
+	PREFETCHT1      1920(BX)
+	PREFETCHT1      1984(BX)
+	PREFETCHT1      2048(BX)
+	VPADDD          Z24, Z22, Z22
+	VPANDD.BCST     constantsZ<>+56(SB), Z10, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VPANDD.BCST     constantsZ<>+56(SB), Z5, Z17
+	VCVTDQ2PS       Z17, Z17
+	VMULPS          Z8, Z17, Z17
+	VBROADCASTSS    192(DX), Z6
+	VMULPS          Z6, Z9, Z9
+	VCVTDQ2PS       Z22, Z22
+	VFMADD231PS     Z9, Z22, Z0
+	VBROADCASTSS    196(DX), Z6
+	VFMADD231PS     Z6, Z17, Z0
+	VPADDD          Z21, Z20, Z20
+	VPSRLD          $0x08, Z10, Z6
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VPSRLD          $0x08, Z5, Z6
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z17
+	VCVTDQ2PS       Z17, Z17
+	VMULPS          Z8, Z17, Z17
+	VBROADCASTSS    240(DX), Z6
+	VMULPS          Z6, Z9, Z9
+	VCVTDQ2PS       Z20, Z20
+	VFMADD231PS     Z9, Z20, Z0
+	VBROADCASTSS    244(DX), Z6
+	VFMADD231PS     Z6, Z17, Z0
+	VBROADCASTI32X4 144(R8), Z6
+	VBROADCASTI32X4 144(R9)(CX*1), K1, Z6
+	VBROADCASTI32X4 144(R10)(CX*2), K2, Z6
+	VBROADCASTI32X4 144(R12), K3, Z6
+	VBROADCASTI32X4 144(R8)(CX*1), Z9
+	VBROADCASTI32X4 144(R9)(CX*2), K1, Z9
+	VBROADCASTI32X4 144(R11), K2, Z9
+	VBROADCASTI32X4 144(R12)(CX*1), K3, Z9
+	VBROADCASTI32X4 144(R8)(CX*2), Z17
+	VBROADCASTI32X4 144(R10), K1, Z17
+	VBROADCASTI32X4 144(R11)(CX*1), K2, Z17
+	VBROADCASTI32X4 144(R12)(CX*2), K3, Z17
+	VBROADCASTI32X4 144(R9), Z20
+	VBROADCASTI32X4 144(R10)(CX*1), K1, Z20
+	VBROADCASTI32X4 144(R11)(CX*2), K2, Z20
+	VBROADCASTI32X4 144(R13), K3, Z20
+	VPUNPCKLDQ      Z9, Z6, Z21
+	VPUNPCKHDQ      Z9, Z6, Z6
+	VPUNPCKLDQ      Z20, Z17, Z9
+	VPUNPCKHDQ      Z20, Z17, Z17
+	VPUNPCKLQDQ     Z9, Z21, Z20
+	VPUNPCKHQDQ     Z9, Z21, Z9
+	VPUNPCKLQDQ     Z17, Z6, Z21
+	VPUNPCKHQDQ     Z17, Z6, Z6
+	VPANDD          Z2, Z20, Z17
+	VPSRLW          $0x02, Z14, Z22
+	VPTERNLOGD      $0xf8, Z4, Z22, Z17
+	VMOVAPS         Z1, Z22
+	VPDPBUSD.BCST   304(DX), Z17, Z22
+	VPSRLW          $0x04, Z20, Z17
+	VPANDD          Z2, Z17, Z17
+	VPSRLW          $0x03, Z14, Z14
+	VPTERNLOGD      $0xf8, Z4, Z14, Z17
+	VMOVAPS         Z1, Z14
+	VPDPBUSD.BCST   352(DX), Z17, Z14
+	VPANDD          Z2, Z9, Z17
+	VPSRLW          $0x02, Z12, Z20
+	VPTERNLOGD      $0xf8, Z4, Z20, Z17
+	VPDPBUSD.BCST   308(DX), Z17, Z22
+	VPSRLW          $0x04, Z9, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x03, Z12, Z12
+	VPTERNLOGD      $0xf8, Z4, Z12, Z9
+	VPDPBUSD.BCST   356(DX), Z9, Z14
+	PREFETCHT1      2112(BX)
+	PREFETCHT1      2176(BX)
+	VPANDD          Z2, Z21, Z9
+	VPSRLW          $0x02, Z15, Z12
+	VPTERNLOGD      $0xf8, Z4, Z12, Z9
+	VPDPBUSD.BCST   312(DX), Z9, Z22
+	VPSRLW          $0x04, Z21, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x03, Z15, Z12
+	VPTERNLOGD      $0xf8, Z4, Z12, Z9
+	VPDPBUSD.BCST   360(DX), Z9, Z14
+	VPANDD          Z2, Z6, Z9
+	VPSRLW          $0x02, Z11, Z12
+	VPTERNLOGD      $0xf8, Z4, Z12, Z9
+	VPDPBUSD.BCST   316(DX), Z9, Z22
+	VPSRLW          $0x04, Z6, Z6
+	VPANDD          Z2, Z6, Z6
+	VPSRLW          $0x03, Z11, Z9
+	VPTERNLOGD      $0xf8, Z4, Z9, Z6
+	VPDPBUSD.BCST   364(DX), Z6, Z14
+	PREFETCHT1      2240(BX)
+	PREFETCHT1      2304(BX)
+	PREFETCHT1      2368(BX)
+	VBROADCASTI32X4 160(R8), Z6
+	VBROADCASTI32X4 160(R9)(CX*1), K1, Z6
+	VBROADCASTI32X4 160(R10)(CX*2), K2, Z6
+	VBROADCASTI32X4 160(R12), K3, Z6
+	VBROADCASTI32X4 160(R8)(CX*1), Z9
+	VBROADCASTI32X4 160(R9)(CX*2), K1, Z9
+	VBROADCASTI32X4 160(R11), K2, Z9
+	VBROADCASTI32X4 160(R12)(CX*1), K3, Z9
+	VBROADCASTI32X4 160(R8)(CX*2), Z11
+	VBROADCASTI32X4 160(R10), K1, Z11
+	VBROADCASTI32X4 160(R11)(CX*1), K2, Z11
+	VBROADCASTI32X4 160(R12)(CX*2), K3, Z11
+	VBROADCASTI32X4 160(R9), Z12
+	VBROADCASTI32X4 160(R10)(CX*1), K1, Z12
+	VBROADCASTI32X4 160(R11)(CX*2), K2, Z12
+	VBROADCASTI32X4 160(R13), K3, Z12
+	VPUNPCKLDQ      Z9, Z6, Z15
+	VPUNPCKHDQ      Z9, Z6, Z6
+	VPUNPCKLDQ      Z12, Z11, Z9
+	VPUNPCKHDQ      Z12, Z11, Z11
+	VPUNPCKLQDQ     Z9, Z15, Z12
+	VPUNPCKHQDQ     Z9, Z15, Z9
+	VPUNPCKLQDQ     Z11, Z6, Z15
+	VPUNPCKHQDQ     Z11, Z6, Z6
+	VPANDD          Z2, Z12, Z11
+	VPSRLW          $0x02, Z18, Z17
+	VPTERNLOGD      $0xf8, Z4, Z17, Z11
+	VMOVAPS         Z1, Z17
+	VPDPBUSD.BCST   320(DX), Z11, Z17
+	VPSRLW          $0x04, Z12, Z11
+	VPANDD          Z2, Z11, Z11
+	VPSRLW          $0x03, Z18, Z12
+	VPTERNLOGD      $0xf8, Z4, Z12, Z11
+	VMOVAPS         Z1, Z12
+	VPDPBUSD.BCST   368(DX), Z11, Z12
+	VPANDD          Z2, Z9, Z11
+	VPSRLW          $0x02, Z16, Z18
+	VPTERNLOGD      $0xf8, Z4, Z18, Z11
+	VPDPBUSD.BCST   324(DX), Z11, Z17
+	VPSRLW          $0x04, Z9, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x03, Z16, Z11
+	VPTERNLOGD      $0xf8, Z4, Z11, Z9
+	VPDPBUSD.BCST   372(DX), Z9, Z12
+	PREFETCHT1      2432(BX)
+	PREFETCHT1      2496(BX)
+	PREFETCHT1      2560(BX)
+	VPANDD          Z2, Z15, Z9
+	VPSRLW          $0x02, Z19, Z11
+	VPTERNLOGD      $0xf8, Z4, Z11, Z9
+	VPDPBUSD.BCST   328(DX), Z9, Z17
+	VPSRLW          $0x04, Z15, Z9
+	VPANDD          Z2, Z9, Z9
+	VPSRLW          $0x03, Z19, Z11
+	VPTERNLOGD      $0xf8, Z4, Z11, Z9
+	VPDPBUSD.BCST   376(DX), Z9, Z12
+	VPANDD          Z2, Z6, Z9
+	VPSRLW          $0x02, Z13, Z11
+	VPTERNLOGD      $0xf8, Z4, Z11, Z9
+	VPDPBUSD.BCST   332(DX), Z9, Z17
+	VPSRLW          $0x04, Z6, Z6
+	VPANDD          Z2, Z6, Z6
+	VPSRLW          $0x03, Z13, Z9
+	VPTERNLOGD      $0xf8, Z4, Z9, Z6
+	VPDPBUSD.BCST   380(DX), Z6, Z12
+	PREFETCHT1      2624(BX)
+	PREFETCHT1      2688(BX)
+	PREFETCHT1      2752(BX)
+	VPADDD          Z17, Z22, Z22
+	VPSRLD          $0x10, Z10, Z6
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z9
+	VCVTDQ2PS       Z9, Z9
+	VMULPS          Z7, Z9, Z9
+	VPSRLD          $0x10, Z5, Z6
+	VPANDD.BCST     constantsZ<>+56(SB), Z6, Z11
+	VCVTDQ2PS       Z11, Z11
+	VMULPS          Z8, Z11, Z11
+	VBROADCASTSS    288(DX), Z6
+	VMULPS          Z6, Z9, Z9
+	VCVTDQ2PS       Z22, Z22
+	VFMADD231PS     Z9, Z22, Z0
+	VBROADCASTSS    292(DX), Z6
+	VFMADD231PS     Z6, Z11, Z0
+	VPADDD          Z12, Z14, Z14
+	VPSRLD          $0x18, Z10, Z6
+	VCVTDQ2PS       Z6, Z6
+	VMULPS          Z7, Z6, Z6
+	VPSRLD          $0x18, Z5, Z5
+	VCVTDQ2PS       Z5, Z5
+	VMULPS          Z8, Z5, Z5
+	VBROADCASTSS    336(DX), Z7
+	VMULPS          Z7, Z6, Z6
+	VCVTDQ2PS       Z14, Z14
+	VFMADD231PS     Z6, Z14, Z0
+	VBROADCASTSS    340(DX), Z7
+	VFMADD231PS     Z7, Z5, Z0
+	ADDQ            $+2816, BX
+	ADDQ            $+384, DX
+	ADDQ            $+176, R8
+	ADDQ            $+176, R9
+	ADDQ            $+176, R10
+	ADDQ            $+176, R11
+	ADDQ            $+176, R12
+	ADDQ            $+176, R13
 	DECQ            DI
 	JNE             super
 
@@ -9525,7 +10781,7 @@ group:
 	MOVQ         dst+24(FP), DX
 	ADDQ         BX, DX
 	VBROADCASTSS constantsZ<>+20(SB), Z0
-	VBROADCASTSS constantsZ<>+52(SB), Z1
+	VBROADCASTSS constantsZ<>+44(SB), Z1
 	TESTQ        SI, SI
 	JE           end
 
@@ -10262,7 +11518,7 @@ group:
 	VPXORD       Z0, Z0, Z0
 	VMOVAPS      Z0, Z1
 	VBROADCASTSS constantsZ<>+20(SB), Z1
-	VBROADCASTSS constantsZ<>+52(SB), Z3
+	VBROADCASTSS constantsZ<>+44(SB), Z3
 	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
@@ -11192,16 +12448,14 @@ DATA constantsZ<>+16(SB)/4, $0x3f800000
 DATA constantsZ<>+20(SB)/4, $0x0f0f0f0f
 DATA constantsZ<>+24(SB)/4, $0x10101010
 DATA constantsZ<>+28(SB)/4, $0x80000000
-DATA constantsZ<>+32(SB)/4, $0x00000030
-DATA constantsZ<>+36(SB)/4, $0x0000000f
-DATA constantsZ<>+40(SB)/4, $0x03030303
-DATA constantsZ<>+44(SB)/4, $0x04040404
-DATA constantsZ<>+48(SB)/4, $0x80808080
-DATA constantsZ<>+52(SB)/4, $0x30303030
-DATA constantsZ<>+56(SB)/4, $0x0000ffff
-DATA constantsZ<>+60(SB)/4, $0x3f3f3f3f
-DATA constantsZ<>+64(SB)/4, $0x000000ff
-GLOBL constantsZ<>(SB), RODATA|NOPTR, $68
+DATA constantsZ<>+32(SB)/4, $0x03030303
+DATA constantsZ<>+36(SB)/4, $0x04040404
+DATA constantsZ<>+40(SB)/4, $0x80808080
+DATA constantsZ<>+44(SB)/4, $0x30303030
+DATA constantsZ<>+48(SB)/4, $0x0000ffff
+DATA constantsZ<>+52(SB)/4, $0x3f3f3f3f
+DATA constantsZ<>+56(SB)/4, $0x000000ff
+GLOBL constantsZ<>(SB), RODATA|NOPTR, $60
 
 DATA levelsZ<>+0(SB)/1, $0x01
 DATA levelsZ<>+1(SB)/1, $0x18

@@ -7,7 +7,7 @@ package asm
 // Weights of the codings that most files have lie in rows, as package quant has them. Those of
 // the others lie in panels of 32 columns: for each super-block of inputs a head,
 // then the bodies of its blocks of 32. A head is 32 scales, f16, and 32 more
-// where Scales says so, and what that has for each block. A body is the scales of the block in whole numbers,
+// where Scales says so. A body is the scales of the block in whole numbers,
 // where Scales says so, and then the codes in planes of 4, 2 and 1 bits. All planes
 // hold four inputs of a column, then those of the next: a
 // group, g of 0 to 7, is four inputs of 32 columns, 128 bytes.
@@ -28,14 +28,14 @@ type Coding int
 const (
 	Q8_0 Coding = iota // in rows
 	Q4_0
+	Q4_1
 	Q4K
+	Q5K
 	Q6K
 	Q5_0 // in panels, as are those that follow
 	IQ4NL
-	Q4_1
 	Q5_1
 	Q4G
-	Q5K
 	Q3K
 	Q2K
 	Codings // their number
@@ -52,7 +52,7 @@ const (
 	Plain   Scales = iota // d (q - Offset)
 	Least                 // d q + m
 	Zero                  // d q - d m
-	Small                 // d s q - m t, of 6 bits each: heads end with SmallBytes for each block
+	Small                 // d s q - m t, of 6 bits each: in rows alone
 	Halves                // d s (q - Offset): bodies begin with 32 signed bytes s for each 16 inputs
 	LeastOf               // d s q - m t: with 32 bytes for each 16 inputs, s their low 4 bits, t the high ones
 )
@@ -68,31 +68,22 @@ type Packing struct {
 // whole numbers and 128 more.
 func PackingOf(c Coding) Packing {
 	return [Codings]Packing{
-		Q8_0: {8, Plain, 7}, Q4_0: {4, Plain, 3}, Q4K: {4, Small, 0}, Q6K: {6, Halves, 5},
-		Q5_0: {5, Plain, 4}, IQ4NL: {4, Plain, 7}, Q4_1: {4, Least, 0}, Q5_1: {5, Least, 0}, Q4G: {4, Zero, 0},
-		Q5K: {5, Small, 0}, Q3K: {3, Halves, 2}, Q2K: {2, LeastOf, 0},
+		Q8_0: {8, Plain, 7}, Q4_0: {4, Plain, 3}, Q4_1: {4, Least, 0}, Q4K: {4, Small, 0}, Q5K: {5, Small, 0}, Q6K: {6, Halves, 5},
+		Q5_0: {5, Plain, 4}, IQ4NL: {4, Plain, 7}, Q5_1: {5, Least, 0}, Q4G: {4, Zero, 0}, Q3K: {3, Halves, 2}, Q2K: {2, LeastOf, 0},
 	}[c]
 }
 
-// SmallBytes is what a block of Small has in the head: for each column the lower
-// 4 bits of s and, above, those of t; then for columns i and i+16 the upper 2 bits of
-// s and t of the one, and above those of the other.
-const SmallBytes = Panel + Panel/2
-
-// Head returns the bytes of a head of so many blocks.
-func (p Packing) Head(per int) int {
-	switch p.Scales {
-	case Plain, Halves:
+// Head returns the bytes of a head.
+func (p Packing) Head() int {
+	if p.Scales == Plain || p.Scales == Halves {
 		return 2 * Panel
-	case Small:
-		return 4*Panel + per*SmallBytes
 	}
 	return 4 * Panel
 }
 
 // Whole returns the bytes of the scales at the beginning of a body.
 func (p Packing) Whole() int {
-	if p.Scales <= Small {
+	if p.Scales < Halves {
 		return 0
 	}
 	return 2 * Panel

@@ -55,7 +55,7 @@ func BenchmarkBlocked(b *testing.B) {
 			if p.Scales < Zero {
 				per = 1
 			}
-			w := make([]byte, n/per*p.Head(per)+n*p.Body())
+			w := make([]byte, n/per*p.Head()+n*p.Body())
 			b.Run(fmt.Sprintf("%s/%d/unpack", name, c), func(b *testing.B) {
 				s := quickest(b, func() { k.Unpack[c](n/per, per, &w[0], &bytes[0]) })
 				b.ReportMetric(s*1e9/n, "ns/block")
@@ -95,7 +95,7 @@ func benchRows(b *testing.B, name string, k Kernels, c Coding, x []byte, y []flo
 
 // formatOf is the format of a coding in rows.
 func formatOf(t testing.TB, c Coding) quant.Format {
-	f, err := quant.Lookup(map[Coding]string{Q8_0: "q8_0", Q4_0: "q4_0", Q4K: "q4_k", Q6K: "q6_k"}[c])
+	f, err := quant.Lookup(map[Coding]string{Q8_0: "q8_0", Q4_0: "q4_0", Q4_1: "q4_1", Q4K: "q4_k", Q5K: "q5_k", Q6K: "q6_k"}[c])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,11 +157,11 @@ func TestUnpack(t *testing.T) {
 			if p.Scales < Zero {
 				per = 1
 			}
-			super := p.Head(per) + per*p.Body()
+			super := p.Head() + per*p.Body()
 			w := make([]byte, n*super)
 			for i := range w {
 				w[i] = byte(r.Uint32())
-				if at := i % super; at < min(p.Head(per), 4*Panel) && at%2 == 1 {
+				if at := i % super; at < min(p.Head(), 4*Panel) && at%2 == 1 {
 					w[i] &= 0xa7 // f16 that are finite
 				}
 			}

@@ -35,17 +35,14 @@ func unpack(c Coding) Unpack {
 	p := PackingOf(c)
 	return func(n, per int, w, dst *byte) {
 		for range n {
-			head := unsafe.Slice(w, p.Head(per))
+			head := unsafe.Slice(w, p.Head())
 			for b := range per {
-				body := unsafe.Slice(at(w, p.Head(per)+b*p.Body()), p.Body())
+				body := unsafe.Slice(at(w, p.Head()+b*p.Body()), p.Body())
 				whole := body[:p.Whole()]
-				if p.Scales == Small {
-					whole = head[4*Panel+b*SmallBytes:]
-				}
 				p.unpackBody(c, head, whole, body[p.Whole():], unsafe.Slice(dst, p.Kind().Unpacked()))
 				dst = at(dst, p.Kind().Unpacked())
 			}
-			w = at(w, p.Head(per)+per*p.Body())
+			w = at(w, p.Head()+per*p.Body())
 		}
 	}
 }
@@ -82,9 +79,6 @@ func (p Packing) scale(f16 func(i int) float32, whole []byte, h, j int) (scale, 
 		return d, f16(1)
 	case Zero:
 		return d, -float32(d * f16(1))
-	case Small:
-		low, high := whole[j], whole[Panel+j%16]>>(j/16*4)
-		return d * float32(low&15|high&3<<4), -float32(f16(1) * float32(low>>4|high>>2&3<<4))
 	case Halves:
 		return d * float32(int8(whole[h*Panel+j])), 0
 	case LeastOf:
@@ -97,7 +91,7 @@ func (p Packing) scale(f16 func(i int) float32, whole []byte, h, j int) (scale, 
 // unpackRows reads what package quant says of blocks.
 func unpackRows(c Coding) UnpackRows {
 	p := PackingOf(c)
-	f, err := quant.Lookup([...]string{Q8_0: "q8_0", Q4_0: "q4_0", Q4K: "q4_k", Q6K: "q6_k"}[c])
+	f, err := quant.Lookup([...]string{Q8_0: "q8_0", Q4_0: "q4_0", Q4_1: "q4_1", Q4K: "q4_k", Q5K: "q5_k", Q6K: "q6_k"}[c])
 	if err != nil {
 		panic(err) // there are these formats
 	}
@@ -121,13 +115,13 @@ func (p Packing) put(dst []byte, j, b int, parts *quant.Parts, codes *[8]uint32)
 	le, halves := binary.LittleEndian, p.Kind().Halves()
 	float := func(i int, v float32) { le.PutUint32(dst[4*(i*Panel+j):], math.Float32bits(v)) }
 	for h := range halves {
-		d, i := half.F16ToF32(parts.D), b*halves+h // of the scales
-		if p.Scales != Plain {
-			d *= float32(parts.Scale[i])
+		d, m, i := half.F16ToF32(parts.D), half.F16ToF32(parts.M), b*halves+h // of the scales
+		if p.Scales >= Small {
+			d, m = d*float32(parts.Scale[i]), -float32(m*float32(parts.Least[i]))
 		}
 		float(h, d)
-		if p.Scales == Small {
-			float(halves+h, -float32(half.F16ToF32(parts.M)*float32(parts.Least[i])))
+		if p.Kind().Least() {
+			float(halves+h, m)
 		}
 	}
 	for g, v := range codes {

@@ -27,13 +27,6 @@ func (p Packing) Put(planes []byte, j int, c *[8]uint32) {
 	}
 }
 
-// PutSmall writes s and t of a block of Small, of 6 bits, for column j. What there
-// was is clear.
-func PutSmall(small []byte, j int, s, t byte) {
-	small[j] = s&15 | t<<4
-	small[Panel+j%16] |= (s>>4 | t>>4<<2) << (j / 16 * 4)
-}
-
 // bitOf is bit n of all codes, that of group g in bit g.
 func bitOf(c *[8]uint32, n int) (v uint32) {
 	for g, w := range c {

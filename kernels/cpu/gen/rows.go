@@ -17,8 +17,8 @@ type rowCoding struct {
 
 // rowCodings are those that most files have.
 var rowCodings = []rowCoding{
-	{coding{"Q8_0", 8, plain, kinds[0], false}, 34, 1}, {coding{"Q4_0", 4, plain, kinds[1], false}, 18, 1},
-	{coding{"Q4K", 4, small, kinds[3], false}, 144, 8}, {coding{"Q6K", 6, halves, kinds[2], false}, 210, 8},
+	{coding{"Q8_0", 8, plain, kinds[0], false}, 34, 1}, {coding{"Q4_0", 4, plain, kinds[1], false}, 18, 1}, {coding{"Q4_1", 4, least, kinds[3], false}, 20, 1},
+	{coding{"Q4K", 4, small, kinds[3], false}, 144, 8}, {coding{"Q5K", 5, small, kinds[3], false}, 176, 8}, {coding{"Q6K", 6, halves, kinds[2], false}, 210, 8},
 }
 
 // fileRows reads blocks of neighbouring rows, which lie stride bytes apart.
@@ -27,8 +27,8 @@ type fileRows struct {
 	rowCoding
 	at     []Register // thirds of the rows
 	stride Register
-	room   []Mem        // vectors in memory, of AVX2
-	places []VecVirtual // the same in registers, of AVX-512
+	room   []Mem        // what was kept in memory: AVX2 has few registers
+	places []VecVirtual // and in registers
 	masks  map[uint32]VecVirtual
 	fourth [4]Op // masks of the quarters of a vector but the first, of AVX-512
 }
@@ -38,13 +38,13 @@ const (
 	roomScales = 0 // of small: 6 bits of scales 0 to 3, of minima, of scales 4 to 7, of minima
 	roomD      = 4
 	roomM      = 5
-	roomSums   = 6 // of four blocks, for each of two halves
+	roomMore   = 6 // eight: of halves, sums of four blocks, two halves each; of q5_k, fifth bits
+	rooms      = roomMore + 8
 )
 
 func (s isa) fileRows(c rowCoding, at []Register, stride Register) *fileRows {
-	r := &fileRows{isa: s, rowCoding: c, at: at, stride: stride, masks: map[uint32]VecVirtual{}}
+	r := &fileRows{isa: s, rowCoding: c, at: at, stride: stride, masks: map[uint32]VecVirtual{}, places: make([]VecVirtual, rooms)}
 	if s.bytes == 64 {
-		r.places = make([]VecVirtual, roomSums)
 		for i := 1; i < len(r.fourth); i++ {
 			bits := GP32()
 			r.fourth[i] = K()
@@ -53,12 +53,12 @@ func (s isa) fileRows(c rowCoding, at []Register, stride Register) *fileRows {
 		}
 		return r
 	}
-	vectors := map[scaling]int{small: roomSums, halves: roomSums + 8}[c.scales]
-	if vectors == 0 {
-		return r
+	n := map[bool]int{true: roomMore, false: rooms}[c.name == "Q4K"]
+	if c.per == 1 {
+		n = 0 // there are few
 	}
-	local := AllocLocal(vectors * s.bytes)
-	for i := range vectors {
+	local := AllocLocal(n * s.bytes)
+	for i := range n {
 		r.room = append(r.room, local.Offset(i*s.bytes))
 	}
 	return r
@@ -108,6 +108,18 @@ func (r *fileRows) words(disp int) (w [4]VecVirtual) {
 	VPUNPCKLQDQ(high[1], high[0], w[2])
 	VPUNPCKHQDQ(high[1], high[0], w[3])
 	return w
+}
+
+// word gives the word at the beginning of every row.
+func (r *fileRows) word() VecVirtual {
+	var q [4]VecVirtual
+	for i := range q {
+		q[i] = r.pair(i, 0)
+	}
+	VPUNPCKLDQ(q[1], q[0], q[0])
+	VPUNPCKLDQ(q[3], q[2], q[2])
+	VPUNPCKLQDQ(q[2], q[0], q[0])
+	return q[0]
 }
 
 // hold keeps masks in registers, since reading memory is what there is much of.
@@ -178,101 +190,6 @@ func (r *fileRows) eight(first, disp int) VecVirtual {
 	doubles(v[3], v[2], v[2])
 	quads(v[2], v[0], v[0])
 	return v[0]
-}
-
-// halfOf gives the number, f16, in the low bits of the words of v.
-func (r *fileRows) halfOf(v VecVirtual) VecVirtual {
-	if r.bytes == 64 {
-		words, out := YMM(), r.reg()
-		VPMOVDW(v, words)
-		VCVTPH2PS(words, out)
-		return out
-	}
-	VPACKUSDW(v, v, v)
-	VPERMQ(Imm(0x08), v, v)
-	VCVTPH2PS(v.AsX(), v)
-	return v
-}
-
-// begin reads what the scales of a super-block are made of.
-func (r *fileRows) begin() {
-	switch r.scales {
-	case small:
-		w := r.words(0)
-		r.keep(roomD, r.halfOf(r.bitsOf(w[0], 0, 0xffff)))
-		VPSRLD(Imm(16), w[0], w[0])
-		r.keep(roomM, r.xor(r.halfOf(w[0]), r.bits(1<<31)))
-		// Scale and minimum i have a byte each below 4; above, 4 bits of a byte
-		// and 2 of those below.
-		for i := range 2 {
-			rest := r.bitsOf(w[3], 4*i, 0x0f0f0f0f)
-			r.with(rest, w[1+i], 2, 0x30303030)
-			r.keep(roomScales+2+i, rest)
-			r.keep(roomScales+i, r.bitsOf(w[1+i], 0, 0x3f3f3f3f))
-		}
-	case halves:
-		for i, w := range r.words(192) {
-			r.keep(roomScales+i, w)
-		}
-		r.keep(roomD, r.half(208))
-	}
-}
-
-func (r *fileRows) keep(place int, v VecVirtual) {
-	if r.bytes == 64 {
-		r.places[place] = v
-		return
-	}
-	VMOVDQU(v, r.room[place])
-}
-
-// kept is what was kept at a place, in a register of its own if it is in memory.
-func (r *fileRows) kept(place int) VecVirtual {
-	if r.bytes == 64 {
-		return r.places[place]
-	}
-	v := r.reg()
-	VMOVDQU(r.room[place], v)
-	return v
-}
-
-// times makes floats of the whole numbers v and multiplies them by those kept at a place.
-func (r *fileRows) times(v VecVirtual, place int) {
-	VCVTDQ2PS(v, v)
-	if r.bytes == 64 {
-		VMULPS(r.places[place], v, v)
-		return
-	}
-	VMULPS(r.room[place], v, v)
-}
-
-// scale gives the scale of half h of block b, and the weight of code 0.
-func (r *fileRows) scale(b, h int) (scale, low VecVirtual) {
-	switch r.scales {
-	case small:
-		var v [2]VecVirtual
-		for i := range v {
-			v[i] = r.kept(roomScales + b/4*2 + i)
-			if b%4 > 0 {
-				v[i] = r.shift(VPSRLD, uint64(b%4*8), v[i])
-			}
-			if b%4 < 3 {
-				v[i] = r.and(v[i], r.bits(0xff))
-			}
-			r.times(v[i], roomD+i)
-		}
-		return v[0], v[1]
-	case halves:
-		i := 2*b + h
-		v := r.kept(roomScales + i/4)
-		if i%4 < 3 {
-			v = r.shift(VPSLLD, uint64(24-i%4*8), v)
-		}
-		v = r.shift(VPSRAD, 24, v)
-		r.times(v, roomD)
-		return v, nil
-	}
-	return r.half(0), nil
 }
 
 // advance goes to the next super-block.

@@ -26,7 +26,10 @@ func (s isa) rowTimesRows(c rowCoding) {
 		if s.bytes == 64 {
 			r.hold(c.bitMasks()...)
 		} else {
-			r.hold(0x0f0f0f0f, 0x00010001)
+			r.hold(0x00010001)
+			if c.width != 5 { // there are few registers
+				r.hold(0x0f0f0f0f)
+			}
 		}
 		MOVQ(w, ahead) // the rows that follow
 		Load(Param("x"), x)
@@ -104,24 +107,34 @@ func (a *rowSums) super() {
 	switch a.rowCoding.name {
 	case "Q8_0":
 		x := [2]VecVirtual{a.inputs(0, 0), a.inputs(0, 1)}
-		a.add(place{}, a.sums(1, func(i int) []rowProduct {
-			return []rowProduct{{0, a.pair(i, 2), x[0]}, {0, a.pair(i, 18), x[1]}}
+		a.add(place{}, a.sums(1, func(i int, f func(rowProduct)) {
+			f(rowProduct{0, a.pair(i, 2), x[0]})
+			f(rowProduct{0, a.pair(i, 18), x[1]})
 		})[0])
-	case "Q4_0":
+	case "Q4_0", "Q4_1":
 		x := [2]VecVirtual{a.inputs(0, 0), a.inputs(0, 1)}
-		a.add(place{}, a.sums(1, func(i int) []rowProduct {
-			v := a.pair(i, 2)
-			return []rowProduct{{0, a.bitsOf(v, 0, low), x[0]}, {0, a.bitsOf(v, 4, low), x[1]}}
+		a.add(place{}, a.sums(1, func(i int, f func(rowProduct)) {
+			v := a.pair(i, a.size-16)
+			f(rowProduct{0, a.bitsOf(v, 0, low), x[0]})
+			f(rowProduct{0, a.bitsOf(v, 4, low), x[1]})
 		})[0])
-	case "Q4K":
+	case "Q4K", "Q5K":
 		for b := 0; b < 8; b += 2 {
 			x := [2][2]VecVirtual{{a.inputs(b, 0), a.inputs(b+1, 0)}, {a.inputs(b, 1), a.inputs(b+1, 1)}}
-			sums := a.sums(2, func(i int) (list []rowProduct) {
+			sums := a.sums(2, func(i int, f func(rowProduct)) {
 				for p := range 2 {
-					v := a.pair(i, 16+16*b+16*p)
-					list = append(list, rowProduct{0, a.bitsOf(v, 0, low), x[p][0]}, rowProduct{1, a.bitsOf(v, 4, low), x[p][1]})
+					v, fifth := a.pair(i, a.size-128+16*b+16*p), VecVirtual(nil)
+					if a.width == 5 {
+						fifth = a.pair(i, 16+16*p)
+					}
+					for side := range 2 {
+						code := a.bitsOf(v, 4*side, low)
+						if a.width == 5 {
+							a.with(code, fifth, b+side-4, 0x10101010)
+						}
+						f(rowProduct{side, code, x[p][side]})
+					}
 				}
-				return list
 			})
 			a.add(place{b: b}, sums[0])
 			a.add(place{b: b + 1}, sums[1])
@@ -137,54 +150,53 @@ func (a *rowSums) sixes(first int) {
 	for h := range 2 {
 		for side := range 2 {
 			x := [2]VecVirtual{a.inputs(first+side, h), a.inputs(first+side+2, h)}
-			sums := a.sums(2, func(i int) (list []rowProduct) {
+			sums := a.sums(2, func(i int, f func(rowProduct)) {
 				v, upper := a.pair(i, 16*first+32*side+16*h), a.pair(i, 128+8*first+16*h)
 				for n := range 2 {
 					code := a.bitsOf(v, 4*n, 0x0f0f0f0f)
 					a.with(code, upper, 2*(2*n+side)-4, 0x30303030)
-					list = append(list, rowProduct{n, code, x[n]})
+					f(rowProduct{n, code, x[n]})
 				}
-				return list
 			})
 			for n, v := range sums {
-				a.keep(roomSums+2*(2*n+side)+h, v)
+				a.keep(roomMore+2*(2*n+side)+h, v)
 			}
 		}
 	}
 	for b := range 4 {
 		for h := range 2 {
-			a.add(place{first + b, h}, a.kept(roomSums+2*b+h))
+			a.add(place{first + b, h}, a.kept(roomMore+2*b+h))
 		}
 	}
 }
 
 // sums gives, for so many places, the sums of the products of rows i and i+4.
-func (a *rowSums) sums(places int, products func(i int) []rowProduct) []VecVirtual {
+func (a *rowSums) sums(places int, products func(i int, f func(rowProduct))) []VecVirtual {
 	var halves [2][]VecVirtual // of rows 0, 1, 4 and 5, and the others
 	for two := range halves {
 		rows := [2][]VecVirtual{make([]VecVirtual, places), make([]VecVirtual, places)}
 		for i := range rows {
 			a.ask()
-			for _, p := range products(2*two + i) {
+			products(2*two+i, func(p rowProduct) {
 				v := a.multiplied(p)
 				if sum := rows[i][p.to]; sum == nil {
 					rows[i][p.to] = v
 				} else {
 					a.plusWhole(v, sum, a.exact() > 1)
 				}
-			}
+			})
 		}
 		for n := range places {
 			v := a.folded(VPUNPCKLDQ, VPUNPCKHDQ, rows[0][n], rows[1][n], a.exact() > 1)
-			if a.exact() == 2 {
+			if a.exact() > 1 && a.exact() < 8 {
 				VPMADDWD(a.masks[0x00010001], v, v)
 			}
 			halves[two] = append(halves[two], v)
 		}
 	}
 	for n, v := range halves[0] {
-		v = a.folded(VPUNPCKLQDQ, VPUNPCKHQDQ, v, halves[1][n], a.exact() > 2)
-		if a.exact() > 2 {
+		v = a.folded(VPUNPCKLQDQ, VPUNPCKHQDQ, v, halves[1][n], a.exact() == 8)
+		if a.exact() == 8 {
 			VPMADDWD(a.masks[0x00010001], v, v)
 		}
 		halves[0][n] = v

@@ -72,8 +72,11 @@ func (s isa) unpackRows(c rowCoding) {
 
 // bitMasks are those that codes takes.
 func (c rowCoding) bitMasks() []uint32 {
-	if c.kind.signed {
+	switch {
+	case c.kind.signed:
 		return []uint32{0x80808080}
+	case c.width == 5:
+		return []uint32{0x0f0f0f0f, 0x30303030, 0x10101010}
 	}
 	return []uint32{0x0f0f0f0f, 0x30303030}
 }
@@ -90,24 +93,14 @@ func (r *fileRows) codes(f func(b, g int, v VecVirtual), done func(b int)) {
 			}
 		}
 		done(0)
-	case "Q4_0":
-		w := r.words(2)
-		for i, v := range w {
+	case "Q4_0", "Q4_1":
+		for i, v := range r.words(r.size - 16) {
 			f(0, i, r.bitsOf(v, 0, low))
 			f(0, 4+i, r.bitsOf(v, 4, low))
 		}
 		done(0)
-	case "Q4K":
-		for pair := range 4 {
-			for p := range 2 {
-				for i, v := range r.words(16 + 32*pair + 16*p) {
-					f(2*pair, 4*p+i, r.bitsOf(v, 0, low))
-					f(2*pair+1, 4*p+i, r.bitsOf(v, 4, low))
-				}
-			}
-			done(2 * pair)
-			done(2*pair + 1)
-		}
+	case "Q4K", "Q5K":
+		r.wide(f, done)
 	case "Q6K":
 		for part := range 2 {
 			r.sixes(4*part, f)
@@ -115,6 +108,33 @@ func (r *fileRows) codes(f func(b, g int, v VecVirtual), done func(b int)) {
 				done(4*part + b)
 			}
 		}
+	}
+}
+
+// wide reads q4_k and q5_k: the low bits of 32 bytes are one block and the high bits the next; of the
+// fifth bits, bit b of 32 bytes belongs to block b.
+func (r *fileRows) wide(f func(b, g int, v VecVirtual), done func(b int)) {
+	if r.width == 5 {
+		for p := range 2 {
+			for i, v := range r.words(16 + 16*p) {
+				r.keep(roomMore+4*p+i, v)
+			}
+		}
+	}
+	for pair := range 4 {
+		for p := range 2 {
+			for i, v := range r.words(r.size - 128 + 32*pair + 16*p) {
+				for side := range 2 {
+					b, code := 2*pair+side, r.bitsOf(v, 4*side, 0x0f0f0f0f)
+					if r.width == 5 {
+						r.with(code, r.kept(roomMore+4*p+i), b-4, 0x10101010)
+					}
+					f(b, 4*p+i, code)
+				}
+			}
+		}
+		done(2 * pair)
+		done(2*pair + 1)
 	}
 }
 

@@ -29,15 +29,11 @@ type coding struct {
 
 // codings are those in panels.
 var codings = []coding{
-	{"Q5_0", 5, plain, kinds[1], false}, {"IQ4NL", 4, plain, kinds[0], true}, {"Q4_1", 4, least, kinds[3], false},
-	{"Q5_1", 5, least, kinds[3], false}, {"Q4G", 4, zero, kinds[3], false}, {"Q5K", 5, small, kinds[3], false},
-	{"Q3K", 3, halves, kinds[2], false}, {"Q2K", 2, leastOf, kinds[4], false},
+	{"Q5_0", 5, plain, kinds[1], false}, {"IQ4NL", 4, plain, kinds[0], true}, {"Q5_1", 5, least, kinds[3], false},
+	{"Q4G", 4, zero, kinds[3], false}, {"Q3K", 3, halves, kinds[2], false}, {"Q2K", 2, leastOf, kinds[4], false},
 }
 
-// smallBytes is asm.SmallBytes.
-const smallBytes = panel + panel/2
-
-// head is the bytes of a head, without those for each block.
+// head is the bytes of a head.
 func (c coding) head() int {
 	if c.scales == plain || c.scales == halves {
 		return 2 * panel
@@ -59,7 +55,6 @@ type reader struct {
 	isa
 	coding
 	head, body Register
-	small      Register // what the head has for the block
 	masks      map[uint32]VecVirtual
 	values     VecVirtual
 }
@@ -174,17 +169,9 @@ func (r *reader) nibbles(j int, f func(g int, v VecVirtual)) {
 
 // supers goes through n super-blocks, and calls each for every block.
 func (r *reader) supers(n, per Register, begin, each func()) {
-	left, bodies := GP64(), GP64()
-	if r.scales == small {
-		r.small = GP64()
-		IMUL3Q(Imm(smallBytes), per, bodies)
-	}
+	left := GP64()
 	Label("super")
 	LEAQ(Mem{Base: r.head, Disp: r.coding.head()}, r.body)
-	if r.scales == small {
-		MOVQ(r.body, r.small)
-		ADDQ(bodies, r.body)
-	}
 	begin()
 	if r.scales >= zero {
 		MOVQ(per, left)
@@ -192,9 +179,6 @@ func (r *reader) supers(n, per Register, begin, each func()) {
 	}
 	each()
 	ADDQ(imm(r.coding.body()), r.body)
-	if r.scales == small {
-		ADDQ(Imm(smallBytes), r.small)
-	}
 	if r.scales >= zero {
 		DECQ(left)
 		JNE(LabelRef("block"))

@@ -63,25 +63,6 @@ func (r *reader) scale(h, j int, d, m VecVirtual) (scale, low VecVirtual) {
 		return v
 	}
 	switch r.scales {
-	case small:
-		low, high, s, t := r.reg(), r.reg(), r.reg(), r.reg()
-		VPMOVZXBD(Mem{Base: r.small, Disp: r.lanes() * j}, low)
-		VPMOVZXBD(Mem{Base: r.small, Disp: panel + r.lanes()*j%16}, high)
-		shifted := func(left int, dst VecVirtual) {
-			if left > 0 {
-				VPSLLD(Imm(uint64(left)), high, dst)
-			} else {
-				VPSRLD(Imm(uint64(-left)), high, dst)
-			}
-		}
-		upper := r.lanes() * j / 16 * 4 // place of the bits of these columns
-		shifted(4-upper, s)
-		shifted(2-upper, t)
-		s, t = r.and(s, r.isa.bits(0x30)), r.and(t, r.isa.bits(0x30))
-		s = r.or(s, r.and(low, r.isa.bits(0xf)))
-		VPSRLD(Imm(4), low, low)
-		t = r.or(t, low)
-		return times(s, d), times(t, m)
 	case halves:
 		return times(whole(h, true), d), nil
 	case leastOf:

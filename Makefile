@@ -87,7 +87,8 @@ bench: build
 .PHONY: cycles
 cycles:
 	go test -c -o asm.test ./kernels/cpu/asm
-	$(PYTHON) benchmarks/cycles.py asm.test RowTimesRowsQ8_0Z=544 RowTimesRowsQ4_0Z=288 RowTimesRowsQ4KZ=2304 RowTimesRowsQ6KZ=3360
+	$(PYTHON) benchmarks/cycles.py asm.test RowTimesRowsQ8_0Z=544 RowTimesRowsQ4_0Z=288 RowTimesRowsQ4_1Z=320 \
+		RowTimesRowsQ4KZ=2304 RowTimesRowsQ5KZ=2816 RowTimesRowsQ6KZ=3360
 	rm asm.test
 
 fuzz:

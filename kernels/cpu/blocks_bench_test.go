@@ -67,7 +67,7 @@ func benchBlocks(b *testing.B, be *Backend, d ir.DType, m, n, k int) {
 func BenchmarkPackBlocks(b *testing.B) {
 	const out, in = 4096, 8192
 	be := open(b, Options{Threads: 2})
-	for _, d := range []ir.DType{ir.Q4_1, ir.Q5_0, ir.Q5_K, ir.Q3_K} {
+	for _, d := range []ir.DType{ir.Q5_0, ir.IQ4_NL, ir.Q3_K, ir.Q4_G128} {
 		p, _ := packingOf(d)
 		src, dst := make([]byte, out*in/p.format.Block*p.format.Bytes), make([]byte, out/32*p.panelBytes(in))
 		b.Run(d.String(), func(b *testing.B) {

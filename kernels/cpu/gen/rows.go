@@ -110,18 +110,6 @@ func (r *fileRows) words(disp int) (w [4]VecVirtual) {
 	return w
 }
 
-// word gives the word at the beginning of every row.
-func (r *fileRows) word() VecVirtual {
-	var q [4]VecVirtual
-	for i := range q {
-		q[i] = r.pair(i, 0)
-	}
-	VPUNPCKLDQ(q[1], q[0], q[0])
-	VPUNPCKLDQ(q[3], q[2], q[2])
-	VPUNPCKLQDQ(q[2], q[0], q[0])
-	return q[0]
-}
-
 // hold keeps masks in registers, since reading memory is what there is much of.
 func (r *fileRows) hold(masks ...uint32) {
 	for _, m := range masks {
@@ -157,39 +145,6 @@ func (r *fileRows) with(v, plane VecVirtual, n int, mask uint32) {
 		return
 	}
 	VPOR(r.bitsOf(plane, n, mask), v, v)
-}
-
-// half gives the number, f16, at a place of every row.
-func (r *fileRows) half(disp int) VecVirtual {
-	y := r.reg()
-	if r.bytes == 64 {
-		low, high := r.eight(0, disp), r.eight(8, disp)
-		both := YMM()
-		VINSERTI128(Imm(1), high, low.AsY(), both)
-		VCVTPH2PS(both, y)
-		return y
-	}
-	VCVTPH2PS(r.eight(0, disp), y)
-	return y
-}
-
-// eight gives the words at a place of eight rows from row first on.
-func (r *fileRows) eight(first, disp int) VecVirtual {
-	words, doubles, quads := VPUNPCKLWD, VPUNPCKLDQ, VPUNPCKLQDQ
-	if disp+16 > r.size { // the last of 16 bytes
-		disp -= 14
-		words, doubles, quads = VPUNPCKHWD, VPUNPCKHDQ, VPUNPCKHQDQ
-	}
-	var v [4]VecVirtual
-	for i := range v {
-		v[i] = XMM()
-		VMOVDQU(r.from(first+2*i, disp), v[i])
-		words(r.from(first+2*i+1, disp), v[i], v[i])
-	}
-	doubles(v[1], v[0], v[0])
-	doubles(v[3], v[2], v[2])
-	quads(v[2], v[0], v[0])
-	return v[0]
 }
 
 // advance goes to the next super-block.

@@ -6,6 +6,59 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
+// eight is 16 bits of eight rows, and the 16 that follow them: of four rows each, in halves of a vector.
+type eight struct{ first, second VecVirtual }
+
+// eights gives words 0 and 1, or 6 and 7, of 16 bytes at a place of all rows.
+func (r *fileRows) eights(disp int, upper bool) (list []eight) {
+	words, doubles := VPUNPCKLWD, VPUNPCKLDQ
+	if upper {
+		words, doubles = VPUNPCKHWD, VPUNPCKHDQ
+	}
+	for first := 0; first < r.lanes(); first += 8 {
+		var v [4]VecVirtual
+		for i := range v {
+			v[i] = XMM()
+			VMOVDQU(r.from(first+2*i, disp), v[i])
+			words(r.from(first+2*i+1, disp), v[i], v[i])
+		}
+		doubles(v[1], v[0], v[0])
+		doubles(v[3], v[2], v[2])
+		list = append(list, eight{v[0], v[2]})
+	}
+	return list
+}
+
+// floats gives the numbers, f16, that are the first or the second of eights.
+func (r *fileRows) floats(e []eight, second bool) VecVirtual {
+	quads := VPUNPCKLQDQ
+	if second {
+		quads = VPUNPCKHQDQ
+	}
+	var v [2]VecVirtual
+	for i, x := range e {
+		v[i] = XMM()
+		quads(x.second, x.first, v[i])
+	}
+	y := r.reg()
+	if r.bytes == 64 {
+		both := YMM()
+		VINSERTI128(Imm(1), v[1], v[0].AsY(), both)
+		VCVTPH2PS(both, y)
+		return y
+	}
+	VCVTPH2PS(v[0], y)
+	return y
+}
+
+// half gives the number, f16, at a place of every row.
+func (r *fileRows) half(disp int) VecVirtual {
+	if disp+16 > r.size { // the last of 16 bytes
+		return r.floats(r.eights(disp-14, true), true)
+	}
+	return r.floats(r.eights(disp, false), false)
+}
+
 // halfOf gives the number, f16, in the low bits of the words of v.
 func (r *fileRows) halfOf(v VecVirtual) VecVirtual {
 	if r.bytes == 64 {
@@ -20,26 +73,18 @@ func (r *fileRows) halfOf(v VecVirtual) VecVirtual {
 	return v
 }
 
-// numbers keeps the two numbers, f16, of a word; the second with its sign turned, if
-// it is taken off.
-func (r *fileRows) numbers(w VecVirtual, turned bool) {
-	r.keep(roomD, r.halfOf(r.bitsOf(w, 0, 0xffff)))
-	VPSRLD(Imm(16), w, w)
-	m := r.halfOf(w)
-	if turned {
-		m = r.xor(m, r.bits(1<<31))
-	}
-	r.keep(roomM, m)
-}
-
 // begin reads what the scales of a super-block are made of.
 func (r *fileRows) begin() {
 	switch r.scales {
 	case least:
-		r.numbers(r.word(), false)
+		e := r.eights(0, false)
+		r.keep(roomD, r.floats(e, false))
+		r.keep(roomM, r.floats(e, true))
 	case small:
 		w := r.words(0)
-		r.numbers(w[0], true)
+		r.keep(roomD, r.halfOf(r.bitsOf(w[0], 0, 0xffff)))
+		VPSRLD(Imm(16), w[0], w[0])
+		r.keep(roomM, r.xor(r.halfOf(w[0]), r.bits(1<<31)))
 		// Scale and minimum i have a byte each below 4; above, 4 bits of a byte
 		// and 2 of those below.
 		for i := range 2 {

@@ -16,7 +16,7 @@ import (
 // panel.
 const BN32 ir.Layout = "bn32"
 
-// packing is how weights of one type in blocks lie in panels.
+// packing is how weights of one type in blocks lie, in panels or in rows.
 type packing struct {
 	asm.Packing
 	coding asm.Coding

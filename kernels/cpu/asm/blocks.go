@@ -73,7 +73,7 @@ func PackingOf(c Coding) Packing {
 	}[c]
 }
 
-// Head returns the bytes of a head.
+// Head returns the bytes of a head, of a coding in panels.
 func (p Packing) Head() int {
 	if p.Scales == Plain || p.Scales == Halves {
 		return 2 * Panel
@@ -89,7 +89,7 @@ func (p Packing) Whole() int {
 	return 2 * Panel
 }
 
-// Body returns the bytes of a body.
+// Body returns the bytes of a body, of a coding in panels.
 func (p Packing) Body() int { return p.Whole() + p.Bits*Block*Panel/8 }
 
 // Kind is the form of a block that was unpacked, and of the sums of a block of

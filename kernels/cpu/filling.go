@@ -26,10 +26,10 @@ type filling struct {
 	row   int // bytes of a row of it
 }
 
-// fill says that tensor memory of so many sequences is filled row by row. It must be
-// said before anything is written there, and may be said again.
+// fill says that so many bytes from p on, those of so many sequences, are filled row by row. It must be said before
+// anything is written there, and may be said again. It is of no consequence for a part of a buffer, which may be room that others have, too.
 func (u *buffer) fill(p unsafe.Pointer, sequences, rows, bytes int) (f filling) {
-	if u.slab == nil || sequences*rows == 0 {
+	if u.slab == nil || sequences*rows == 0 || bytes != len(u.data) {
 		return f
 	}
 	u.sparse.Do(func() { u.slab.keepOrdinary(u.data) })

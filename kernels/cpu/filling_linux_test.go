@@ -94,6 +94,23 @@ func TestFillingTakesWhatIsWritten(t *testing.T) {
 	}
 }
 
+// What is appended to in a buffer that holds other things as well leaves these in large pages.
+func TestFillingOfPart(t *testing.T) {
+	const ctx, d = 512, 256
+	b := open(t, Options{Threads: 1})
+	u, err := b.Alloc(2 * ctx * d * 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := kernels.Tensor{Buffer: u, DType: ir.F32, Shape: []int{1, ctx, 1, d}}
+	run(t, b, "cache_append", nil, []kernels.Tensor{cache, put(t, b, ir.F32, make([]float32, d), "", 1, 1, 1, d), put(t, b, ir.I32, []float32{0}, "", 1)}, cache)
+	for i := range u.(*buffer).slab.ordinary {
+		if u.(*buffer).slab.ordinary[i].Load() {
+			t.Errorf("large page %d became ordinary ones", i)
+		}
+	}
+}
+
 // Pages are joined while they are filled, and not before: with half of a page written at the latest.
 func TestFillingJoins(t *testing.T) {
 	if !joins() || !gives(t) {

@@ -17,6 +17,7 @@ const (
 	asyncThreads = 384
 	asyncLeast   = 33 // elements of a head at least: of fewer, half of what is multiplied would be zeros
 	asyncMost    = 128
+	asyncStatic  = 14 << 10 // bytes of shared memory beside those that are asked for, at most
 	asyncKept    = 32 << 20 // bytes of keys and values that a second cache of 50 MB keeps while others pass
 )
 
@@ -55,13 +56,16 @@ type asyncSpread struct{ blocks, kept int }
 func (b *Backend) attendAsync(p *asyncAttentionParams, d ir.DType, width int, over asyncSpread) (kernels.Step, error) {
 	stages := map[int]int{64: 8, 128: 5}[width]
 	room := 1024 + 2*asyncTile*width*(1+stages) + 8*(2*stages+4)
+	if p.late != 0 { // where a device takes descriptors otherwise, it reads what is there
+		room = max(room, b.device.Info.SharedMemory-asyncStatic)
+	}
 	blocks := int(p.batch*p.groups) * parts(int(p.seq*p.share), asyncTile)
 	p.together = uint32(max(1, min(int(p.batch*p.groups), over.kept/(2*max(1, int(p.keys))*int(p.k.width+p.v.width)))))
 	g := grid{driver.Dim{X: min(blocks, max(1, over.blocks)), Y: 1, Z: 1}, asyncThreads}
 	return launchRoom(b, fmt.Sprint("attention_wgmma_", d), fmt.Sprintf("attention_wgmma_%v_%d", d, width), g, room, p)
 }
 
-// attentionTrial is attention by which wgmma is tried: a text of three blocks of rows and tiles of keys, none of them full
+// attentionTrial is attention by which wgmma is tried: a text of some blocks of rows and tiles of keys, not all of them full
 // in any direction.
 type attentionTrial struct {
 	trial
@@ -71,7 +75,7 @@ type attentionTrial struct {
 }
 
 const (
-	trialText  = 300 // positions of a text
+	trialText  = 387 // positions of a text
 	trialPart  = 130 // of which some are taken alone,
 	trialFirst = 69  // from there on, so that they have other places in blocks
 )

@@ -21,6 +21,9 @@ const (
 	asyncKept    = 32 << 20 // bytes of keys and values that a second cache of 50 MB keeps while others pass
 )
 
+// asyncWidths are the elements that heads have at most, of which there are kernels.
+var asyncWidths = []int{64, 96, asyncMost}
+
 // ofAttention begins the names of trials of attention.
 const ofAttention = "attention "
 
@@ -40,7 +43,7 @@ func (b *Backend) asyncAttention(p *attentionParams, d ir.DType) (kernels.Step, 
 	if b.device.Capability() != wgmmaCapability || p.q.code != p.k.code || p.past != 0 || p.mask != 0 || p.softcap > 0 || p.alibi > 0 || least < asyncLeast || most > asyncMost {
 		return nil, nil
 	}
-	width := panelOf(int(most), 64, asyncMost)
+	width := panelOf(int(most), asyncWidths...)
 	t := &attentionTrial{trial: trial{b: b, family: d.String()}, dtype: d, width: width}
 	good, err := b.tried(fmt.Sprint(ofAttention, d, width), fmt.Sprintf("attention of %v by wgmma (heads of up to %d)", d, width), t)
 	if err != nil || !good {
@@ -54,8 +57,11 @@ type asyncSpread struct{ blocks, kept int }
 
 // attendAsync returns the step by the kernel for heads of up to width elements.
 func (b *Backend) attendAsync(p *asyncAttentionParams, d ir.DType, width int, over asyncSpread) (kernels.Step, error) {
-	stages := map[int]int{64: 8, 128: 5}[width]
-	room := 1024 + 2*asyncTile*width*(1+stages) + 8*(2*stages+4)
+	stage, stages := 128*asyncTile*parts(width, 64), 5
+	if width == 64 {
+		stages = 8
+	}
+	room := 1024 + stage*(1+stages) + 8*(2*stages+4)
 	if p.late != 0 { // where a device takes descriptors otherwise, it reads what is there
 		room = max(room, b.device.Info.SharedMemory-asyncStatic)
 	}

@@ -90,7 +90,7 @@ func (l looking) run(t *testing.T, b *Backend) [][]float64 {
 // ready takes attention by wgmma for good, which TestAttentionWGMMAProves tries.
 func ready(b *Backend) *Backend {
 	for _, d := range []ir.DType{ir.BF16, ir.F16} {
-		for _, width := range []int{64, 128} {
+		for _, width := range asyncWidths {
 			b.wgmma.good[fmt.Sprint(ofAttention, d, width)] = true
 		}
 	}
@@ -125,7 +125,7 @@ func TestAttentionWGMMA(t *testing.T) {
 			} {
 				clear(b.functions)
 				got := l.run(t, b)
-				if taken, want := byAttention(b), fmt.Sprintf("attention_wgmma_%v_%d", l.dtype, panelOf(max(l.d, l.dv), 64, 128)); !slices.Equal(taken, []string{want}) {
+				if taken, want := byAttention(b), fmt.Sprintf("attention_wgmma_%v_%d", l.dtype, panelOf(max(l.d, l.dv), asyncWidths...)); !slices.Equal(taken, []string{want}) {
 					t.Errorf("%s: by %q, want %q", name, taken, want)
 				}
 				wide := l

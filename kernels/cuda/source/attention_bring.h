@@ -26,9 +26,10 @@ struct Note {
 };
 
 // Shelf is a block's shared memory: queries and a ring of Stages tiles, of keys or values, each in
-// panels of 64 elements, 128 lines of 128 bytes.
+// panels of 64 elements, 128 lines of 128 bytes. Heads have up to W elements, 64, 96 or 128; with 96
+// half of a panel is not used.
 template <u32 W> struct Shelf {
-	static constexpr u32 Panels = W / 64, Panel = Long * 128, Stage = Panels * Panel, Stages = W == 64 ? 8 : 5, Ahead = Stages / 2;
+	static constexpr u32 Panels = (W + 63) / 64, Panel = Long * 128, Stage = Panels * Panel, Stages = W == 64 ? 8 : 5, Ahead = Stages / 2;
 	u8 *queries;
 	u32 count = 0; // of stages so far
 	u32 *late;
@@ -76,7 +77,8 @@ template <u32 W> DEV ALWAYS void bring_lines(u8 *to, const u8 *from, i64 apart, 
 	u32 line = tid() % 128 / 8, piece = tid() % 8;
 	from += line * apart + 16 * piece, to += line * 128 + 16 * (piece ^ line % 8);
 	UNROLL for (u32 i = 0; i < 8; i++, from += 16 * apart)
-		UNROLL for (u32 p = 0; p < W / 64; p++) copy_async<16>(to + p * Shelf<W>::Panel + i * 2048, from + 128 * p, line + 16 * i < lines && 64 * p + 8 * piece < width ? 16 : 0);
+		UNROLL for (u32 p = 0; p < Shelf<W>::Panels; p++)
+			if (64 * p + 64 <= W || 64 * p + 8 * piece < W) copy_async<16>(to + p * Shelf<W>::Panel + i * 2048, from + 128 * p, line + 16 * i < lines && 64 * p + 8 * piece < width ? 16 : 0);
 }
 
 // bring_keys asks for lines of keys or values, from key j on.
@@ -91,7 +93,7 @@ template <u32 W> DEV ALWAYS void bring_queries(u8 *to, const Attend &a, const Sc
 	for (u32 i = 0; i < 8; i++) {
 		bool there = line + 16 * i < s.live;
 		const u8 *from = (const u8 *)a.q.at + 2 * line_of<true>(a, s.z, s.group, s.first + (there ? line + 16 * i : 0)) * a.q.width + 16 * piece;
-		UNROLL for (u32 p = 0; p < W / 64; p++) copy_async<16>(to + p * Shelf<W>::Panel + i * 2048, from + 128 * p, there && 64 * p + 8 * piece < a.q.width ? 16 : 0);
+		UNROLL for (u32 p = 0; p < Shelf<W>::Panels; p++) copy_async<16>(to + p * Shelf<W>::Panel + i * 2048, from + 128 * p, there && 64 * p + 8 * piece < a.q.width ? 16 : 0);
 	}
 }
 

@@ -32,10 +32,12 @@ template <bool along> static constexpr u64 next_step = along ? 32 >> 4 : 2048 >>
 // Eight are operands of asm: of 8 sums from i on.
 #define EIGHT(i) "+f"(sum[i]), "+f"(sum[i + 1]), "+f"(sum[i + 2]), "+f"(sum[i + 3]), "+f"(sum[i + 4]), "+f"(sum[i + 5]), "+f"(sum[i + 6]), "+f"(sum[i + 7])
 #define SUMS_32 EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24)
-#define SUMS_64 SUMS_32, EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56)
+#define SUMS_48 SUMS_32, EIGHT(32), EIGHT(40)
+#define SUMS_64 SUMS_48, EIGHT(48), EIGHT(56)
 #define SUMS_96 SUMS_64, EIGHT(64), EIGHT(72), EIGHT(80), EIGHT(88)
 #define NAMES_32 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
-#define NAMES_64 NAMES_32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define NAMES_48 NAMES_32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47"
+#define NAMES_64 NAMES_48 ",%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
 #define NAMES_96 NAMES_64 ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84,%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
 
 // The last five are a, b, whether to keep the sums, and how a and b lie.
@@ -74,11 +76,15 @@ template <u32 type, u32 N, bool a_along, bool b_along> DEV void wgmma(float *sum
 // wgmma_held is wgmma of an a in registers, which lies in each warp as mma's: a[0] row g, a[1]
 // row g + 8, from k = 2 t on; a[2], a[3] the same from k = 2 t + 8. They may not change before it is waited for.
 template <u32 type, u32 N, bool b_along> DEV void wgmma_held(float *sum, const u32 *a, u64 b, u32 keep) {
-	static_assert(N == 64 || N == 128);
+	static_assert(N == 64 || N == 96 || N == 128);
 	if constexpr (N == 64 && type == BF16)
 		WGMMA_HELD("64", "bf16.bf16", NAMES_32, SUMS_32, "%32,%33,%34,%35", "36", "37", "38");
 	else if constexpr (N == 64)
 		WGMMA_HELD("64", "f16.f16", NAMES_32, SUMS_32, "%32,%33,%34,%35", "36", "37", "38");
+	else if constexpr (N == 96 && type == BF16)
+		WGMMA_HELD("96", "bf16.bf16", NAMES_48, SUMS_48, "%48,%49,%50,%51", "52", "53", "54");
+	else if constexpr (N == 96)
+		WGMMA_HELD("96", "f16.f16", NAMES_48, SUMS_48, "%48,%49,%50,%51", "52", "53", "54");
 	else if constexpr (type == BF16)
 		WGMMA_HELD("128", "bf16.bf16", NAMES_64, SUMS_64, "%64,%65,%66,%67", "68", "69", "70");
 	else

@@ -39,6 +39,13 @@ KERNEL_OF(128, probe_wgmma_kk, ProbeAsync) { probe_async<true, true>(p); }
 KERNEL_OF(128, probe_wgmma_kn, ProbeAsync) { probe_async<true, false>(p); }
 KERNEL_OF(128, probe_wgmma_mn, ProbeAsync) { probe_async<false, false>(p); }
 
+// change writes the register itself, where a compiler would take another.
+#ifdef PIPE_EMULATOR
+DEV void change(u32 &r) { r ^= 1; }
+#else
+DEV void change(u32 &r) { asm volatile("xor.b32 %0, %0, 1;" : "+r"(r)); }
+#endif
+
 // Of an a in registers: of each thread 16 bytes of x; b lies behind the first 8 KiB, as above.
 KERNEL_OF(128, probe_wgmma_held, ProbeAsync) {
 	u8 *b = room() + ((0 - shared_place(room())) & 1023);
@@ -54,7 +61,7 @@ KERNEL_OF(128, probe_wgmma_held, ProbeAsync) {
 	fence_products();
 	wgmma_held<BF16, 128, false>(sum, a, described<false>(shared_place(b), 8192), 0);
 	commit_products();
-	if (p.what == 1) a[2] ^= 1;
+	if (p.what == 1) change(a[2]);
 	wait_products<0, 128>(sum);
 #pragma unroll
 	for (u32 i = 0; i < 64; i++) p.y[tid() * 96 + i] = sum[i];

@@ -51,4 +51,4 @@ print("|---" * (len(cpus) + 1) + "|")
 for item in args.functions:
     function, size = item.split("=")
     text = loop(args.binary, function)
-    print(f"| {function} | " + " | ".join(f"{c:.0f} ({c / int(size):.3f})" for c in (cycles(text, cpu) for cpu in cpus)) + " |")
+    print(f"| {function} | " + " | ".join(f"{c:.0f} ({c / float(size):.3f})" for c in (cycles(text, cpu) for cpu in cpus)) + " |")

@@ -179,8 +179,6 @@ func (p *blockProduct) multiply() kernels.Step {
 	}
 	// Nanoseconds to read a panel, and to multiply it.
 	panel := p.panelBytes(p.k)/40 + p.k*p.rows*asm.Panel/100
-	group := min(panels, max(1, shortPart/max(panel, 1)))
-	groups := parts(panels, group)
 	if p.m <= fewRows && !slices.ContainsFunc(p.w, func(w weight) bool { return !p.byRow(w) }) {
 		from := guided(panels, max(1, rowPart/max(1, p.panelBytes(p.k))), p.b.Threads())
 		return p.b.step(len(from)-1, func(worker, id int) {
@@ -191,11 +189,12 @@ func (p *blockProduct) multiply() kernels.Step {
 			}
 		})
 	}
+	from := guided(panels, max(1, panelsPart/max(panel, 1)), p.b.Threads())
+	groups := len(from) - 1
 	return p.b.step(groups*parts(p.m, p.rows), func(worker, id int) {
-		lo, hi := span(id%groups, panels, group)
-		row0 := id / groups * p.rows
-		for ; lo < hi; lo++ {
-			p.tiles(p.b.local[worker], p.w, row0, min(p.rows, p.m-row0), lo)
+		row0, group := id/groups*p.rows, id%groups
+		for panel := from[group]; panel < from[group+1]; panel++ {
+			p.tiles(p.b.local[worker], p.w, row0, min(p.rows, p.m-row0), panel, from[group+1])
 		}
 	})
 }
@@ -215,6 +214,10 @@ const fewRows = 3
 // Processors take a while to fetch ahead at full speed, and nothing asks for the first rows of a part.
 const rowPart = 640 << 10
 
+// panelsPart is the nanoseconds of a part of several rows' product, at most: nothing asks for the
+// rows of its first panel.
+const panelsPart = 100_000
+
 // guided returns where each of some parts of n units begins, and n: parts of at
 // most size, smaller ones at the end, so that no thread waits long for the last.
 func guided(n, size, threads int) []int {
@@ -231,7 +234,7 @@ func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
 	if width < asm.Panel && p.coding.InRows() {
-		p.tiles(local, weights, row, 1, panel)
+		p.tiles(local, weights, row, 1, panel, panel+1)
 		return
 	}
 	direct := p.intoY() && width == asm.Panel
@@ -252,8 +255,8 @@ func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 	p.finish(local, row*p.n+j, width, 0, direct)
 }
 
-// tiles computes a panel for m rows from row0 on.
-func (p *blockProduct) tiles(local []float32, weights []weight, row0, m, panel int) {
+// tiles computes a panel for m rows from row0 on. The panels after it, before end, follow.
+func (p *blockProduct) tiles(local []float32, weights []weight, row0, m, panel, end int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
 	direct := p.intoY() && width == asm.Panel
@@ -269,8 +272,8 @@ func (p *blockProduct) tiles(local []float32, weights []weight, row0, m, panel i
 			if hi < supers {
 				last = nil
 			}
-			from, next := p.unpack(local, w, panel, lo, hi)
-			p.multiplyTiles(from, next, row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
+			from := p.unpack(local, w, panel, lo, hi)
+			p.multiplyTiles(from, p.following(weights, i, panel, hi, end), row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
 		}
 	}
 	for r := range m {

@@ -36,43 +36,64 @@ func (u upcoming) ask(fetch func(p *byte, lines int), i, count int) {
 	}
 }
 
-// unpack is super-blocks lo to hi of a panel in local memory, and those that
-// follow in the panel where they lie.
-func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) (to *byte, next upcoming) {
+// stretch is super-blocks lo to hi of a panel, where they lie.
+func (p *blockProduct) stretch(w weight, panel, lo, hi int) upcoming {
+	switch {
+	case p.coding.InRows():
+		from := w.bytes8()[panel*asm.Panel*p.rowBytes()+lo*p.format.Bytes:]
+		return upcoming{from, min(asm.Panel, p.n-panel*asm.Panel), (hi - lo) * p.format.Bytes, p.rowBytes()}
+	case w.packed:
+		return upcoming{w.bytes8()[panel*p.panelBytes(p.k)+lo*p.superBytes():], 1, (hi - lo) * p.superBytes(), 0}
+	}
+	return upcoming{}
+}
+
+// following is the stretch after super-block hi of a panel of weight i: in that panel, in that of the next weight, or in the next
+// panel before end.
+func (p *blockProduct) following(weights []weight, i, panel, hi, end int) upcoming {
+	supers := p.k / p.format.Block
+	switch {
+	case hi < supers:
+		return p.stretch(weights[i], panel, hi, min(hi+p.supers, supers))
+	case supers == 0:
+	case i+1 < len(weights):
+		return p.stretch(weights[i+1], panel, 0, min(p.supers, supers))
+	case panel+1 < end:
+		return p.stretch(weights[0], panel+1, 0, min(p.supers, supers))
+	}
+	return upcoming{}
+}
+
+// unpack is super-blocks lo to hi of a panel in local memory.
+func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) *byte {
 	if lo == hi {
-		return nil, upcoming{}
+		return nil
 	}
 	room := vecOf(local[atPanel:atRest]).bytes(0, atRest-atPanel)
-	if p.coding.InRows() {
-		return &room[0], p.unpackRows(room, w.bytes8(), panel, lo, hi)
-	}
 	from := room[len(room)/2:]
-	if w.packed {
-		from = w.bytes8()[panel*p.panelBytes(p.k)+lo*p.superBytes():]
-		rest := from[(hi-lo)*p.superBytes():]
-		next = upcoming{from: rest, stretches: 1, n: min(len(rest), (hi-lo)*p.superBytes())}
-	} else {
+	switch {
+	case p.coding.InRows():
+		p.unpackRows(room, p.stretch(w, panel, lo, hi), hi-lo)
+		return &room[0]
+	case w.packed:
+		from = p.stretch(w, panel, lo, hi).from
+	default:
 		p.pack(from, w.bytes8(), p.n, p.k/p.format.Block, panel, lo, hi)
 	}
 	p.b.asm.Unpack[p.coding](hi-lo, p.per, &from[0], &room[0])
-	return &room[0], next
+	return &room[0]
 }
 
-// unpackRows is unpack for weights in rows. Rows that the last panel lacks are zero.
-func (p *blockProduct) unpackRows(room, w []byte, panel, lo, hi int) (next upcoming) {
-	from, stride, some := w[panel*asm.Panel*p.rowBytes()+lo*p.format.Bytes:], p.rowBytes(), (hi-lo)*p.format.Bytes
-	rows := min(asm.Panel, p.n-panel*asm.Panel)
-	if n := min(p.k/p.format.Block-hi, hi-lo); n > 0 {
-		next = upcoming{from[some:], rows, n * p.format.Bytes, stride}
-	}
-	if rows < asm.Panel {
-		whole := room[len(room)/2:][:asm.Panel*some]
-		for i := range rows {
-			copy(whole[i*some:(i+1)*some], from[i*stride:])
+// unpackRows unpacks n super-blocks of rows. Rows that the last panel lacks are zero.
+func (p *blockProduct) unpackRows(room []byte, rows upcoming, n int) {
+	from, stride := rows.from, rows.stride
+	if rows.stretches < asm.Panel {
+		whole := room[len(room)/2:][:asm.Panel*rows.n]
+		for i := range rows.stretches {
+			copy(whole[i*rows.n:(i+1)*rows.n], from[i*stride:])
 		}
-		clear(whole[rows*some:])
-		from, stride = whole, some
+		clear(whole[rows.stretches*rows.n:])
+		from, stride = whole, rows.n
 	}
-	p.b.asm.UnpackRows[p.coding](hi-lo, &from[0], stride, &room[0])
-	return next
+	p.b.asm.UnpackRows[p.coding](n, &from[0], stride, &room[0])
 }

@@ -68,7 +68,7 @@ func bindExpertBlocks(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (ker
 			p.row(b.local[worker], experts[e], from, panel)
 		}
 		for ; from < to; from += p.rows {
-			p.tiles(b.local[worker], experts[e], from, min(p.rows, to-from), panel)
+			p.tiles(b.local[worker], experts[e], from, min(p.rows, to-from), panel, panel+1)
 		}
 	})
 	return sequence(r.sort, r.gather(vs[0], k, x, k), p.quantise(vecOf(x)), multiply, r.scatter(vs[3], n, y, n)), nil

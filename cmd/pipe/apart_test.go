@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,9 +20,9 @@ import (
 	"pipe.dev/schema"
 )
 
-// apartRun trains with updates on a processor of portable kernels, which stands for the host beside a device, until a
-// step; 0 is to the end. It says where the run is.
-func apartRun(t *testing.T, file, runs string, until int, set ...string) (folder string) {
+// openApart prepares a training with updates on a processor of portable kernels, which stands for the host beside a
+// device.
+func openApart(t *testing.T, file, runs string, set ...string) (r *learn.Run, device, host *cpu.Backend) {
 	t.Helper()
 	doc, err := schema.Load(file, schema.Options{Set: append(set, "train.offload=optimizer")})
 	if err != nil {
@@ -31,27 +32,32 @@ func apartRun(t *testing.T, file, runs string, until int, set ...string) (folder
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.close()
-	host, err := cpu.New(cpu.Options{Threads: 2, Tier: "generic"})
-	if err != nil {
+	t.Cleanup(func() { e.close() })
+	if host, err = cpu.New(cpu.Options{Threads: 2, Tier: "generic"}); err != nil {
 		t.Fatal(err)
 	}
 	e.host = host
-	r, err := learn.Prepare(doc, e.trainOptions(newConsole(strings.NewReader(""), io.Discard, io.Discard), runs, nil))
-	if err != nil {
+	if r, err = learn.Prepare(doc, e.trainOptions(newConsole(strings.NewReader(""), io.Discard, io.Discard), runs, nil)); err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	t.Cleanup(r.Close)
 	if err := r.Fit(e.limit); err != nil {
 		t.Fatal(err)
 	}
+	return r, e.backend.(*cpu.Backend), host
+}
+
+// apartRun trains so until a step; 0 is to the end. It says where the run is.
+func apartRun(t *testing.T, file, runs string, until int, set ...string) (folder string) {
+	t.Helper()
+	r, device, host := openApart(t, file, runs, set...)
 	if d := r.Recipe.Precision; d == ir.BF16 || d == ir.F16 {
 		narrowCopies(t, r, d)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	err = r.Execute(ctx, learn.Hear{Begin: func(f string, _ learn.Event) { folder = f }, Saved: func(string) {}, Step: func(ev learn.Event) {
-		if d, h := e.backend.(*cpu.Backend).Allocated(), host.Allocated(); d != r.PeakBytes() || h != r.HostBytes() || h == 0 {
+	err := r.Execute(ctx, learn.Hear{Begin: func(f string, _ learn.Event) { folder = f }, Saved: func(string) {}, Step: func(ev learn.Event) {
+		if d, h := device.Allocated(), host.Allocated(); d != r.PeakBytes() || h != r.HostBytes() || h == 0 {
 			t.Errorf("%d and %d bytes are allocated, %d and %d were said", d, h, r.PeakBytes(), r.HostBytes())
 		}
 		if ev.Step == until {
@@ -176,5 +182,36 @@ func TestOptimizerApart(t *testing.T) {
 				t.Error("the model has other weights")
 			}
 		})
+	}
+}
+
+// TestForecastApart: what is predicted of a step is its device's part, its host's, and what crosses.
+func TestForecastApart(t *testing.T) {
+	t.Parallel()
+	r, device, host := openApart(t, tinyRecipe(t), t.TempDir())
+	f, err := r.Forecast(t.Context(), 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum float64
+	found := map[string]bool{}
+	for _, o := range f.Ops {
+		sum += o.Seconds
+		found[o.Name] = o.Seconds > 0
+	}
+	if math.Abs(sum/f.Step-1) > 1e-9 || !found["copies between host and device"] || !found["fill"] || device.Allocated()+host.Allocated() > 0 {
+		t.Errorf("ops take %v of %v seconds: %v; %d and %d bytes are held", sum, f.Step, found, device.Allocated(), host.Allocated())
+	}
+	toHost, toDevice := r.CrossingBytes()
+	var weights int64
+	for _, p := range r.Plans() {
+		for _, s := range p.States {
+			if p.Name == "update" && s.Kind == ir.Weight {
+				weights += s.Bytes
+			}
+		}
+	}
+	if toDevice != weights || toHost != weights+4 { // and the count of tokens
+		t.Errorf("%d and %d bytes cross, weights have %d", toHost, toDevice, weights)
 	}
 }

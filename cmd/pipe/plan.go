@@ -146,8 +146,9 @@ func (f *planFlags) recipe(cmd *cobra.Command, c *console, e *engine, doc *schem
 	}
 	report.Hash, report.chosen, report.peak, report.host = doc.Hash, chosen, r.PeakBytes(), r.HostBytes()
 	if report.host > 0 {
-		report.notes = append(report.notes, fmt.Sprintf("the optimizer stays on the host: %d bytes (%s) of its memory; %s cross in a step",
-			report.host, model.Size(report.host), model.Size(r.CrossingBytes())))
+		toHost, toDevice := r.CrossingBytes()
+		report.notes = append(report.notes, fmt.Sprintf("the optimizer stays on the host: %d bytes (%s) of its memory; %s cross to it in a step, and %s back",
+			report.host, model.Size(report.host), model.Size(toHost), model.Size(toDevice)))
 	}
 	if f.time && fits == nil {
 		t, err := forecastRecipe(cmd.Context(), r, planBudget)

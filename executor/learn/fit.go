@@ -105,16 +105,19 @@ func (r *Run) HostBytes() int64 {
 
 // CrossingBytes is what is copied between host and device in a step of all parts: sums of gradients to the host, what
 // has changed to the device, but for what evaluations alone read.
-func (r *Run) CrossingBytes() int64 {
-	var sum int64
+func (r *Run) CrossingBytes() (toHost, toDevice int64) {
 	steps := slices.Clone(r.plans)
 	for i := range steps {
 		steps[i].Evaluate = nil
 	}
 	for _, s := range sharedStates(steps) {
-		sum += s.bytes
+		if s.sum {
+			toHost += s.bytes
+		} else {
+			toDevice += s.bytes
+		}
 	}
-	return sum
+	return toHost, toDevice
 }
 
 // Fit returns a *model.FitError if training needs more than limit bytes.

@@ -97,7 +97,11 @@ func (r *Run) Forecast(ctx context.Context, budget time.Duration) (*Forecast, er
 	if err != nil {
 		return nil, err
 	}
-	return r.forecast(found, train, eval), nil
+	crossing, err := r.crossingSeconds()
+	if err != nil {
+		return nil, err
+	}
+	return r.forecast(found, crossing, train, eval), nil
 }
 
 // gauge measures the plans for which there are batches.
@@ -114,8 +118,10 @@ func (r *Run) gauge(ctx context.Context, budget time.Duration, train, eval *batc
 	for _, p := range r.plans {
 		want(p.Step, train)
 		want(p.Accumulate, train)
-		if p.Update != nil {
-			plans = append(plans, p.Update)
+		for _, alone := range []*plan.Plan{p.Begin, p.Update} {
+			if alone != nil {
+				plans = append(plans, alone)
+			}
 		}
 	}
 	for _, p := range r.plans {
@@ -160,14 +166,14 @@ func (r *Run) gauge(ctx context.Context, budget time.Duration, train, eval *batc
 	return found, nil
 }
 
-// forecast adds up what was found for each plan.
-func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, train, eval *batches) *Forecast {
-	f := &Forecast{Unit: "tokens"}
+// forecast adds up what was found for each plan, and for what crosses in a step.
+func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, crossing float64, train, eval *batches) *Forecast {
+	f := &Forecast{Unit: "tokens", Step: crossing}
 	if r.examples != nil {
 		f.Unit = "examples"
 	}
 	ops := map[string]gauge.Op{}
-	var measured float64
+	measured := crossing
 	add := func(p *plan.Plan, times float64) {
 		e := found[p]
 		f.Step += times * e.Seconds
@@ -189,8 +195,10 @@ func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, train, eval *batches
 				add(p.Accumulate[n], share*parts)
 			}
 		}
-		if p.Update != nil {
-			add(p.Update, turns)
+		for _, alone := range []*plan.Plan{p.Begin, p.Update} {
+			if alone != nil {
+				add(alone, turns)
+			}
 		}
 		for n, count := range eval.count {
 			f.Evaluation += float64(count) * found[p.Evaluate[n]].Seconds
@@ -206,6 +214,10 @@ func (r *Run) forecast(found map[*plan.Plan]gauge.Estimate, train, eval *batches
 	if f.Step > 0 {
 		f.Measured = measured / f.Step
 		f.Speed = parts * float64(train.trained) / float64(max(1, train.all)) / f.Step
+	}
+	if crossing > 0 {
+		const name = "copies between host and device"
+		ops[name] = gauge.Op{Name: name, Calls: 1, Seconds: crossing}
 	}
 	f.Ops = gauge.Sorted(slices.Collect(maps.Values(ops)))
 	return f

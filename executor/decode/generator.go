@@ -22,6 +22,8 @@ import (
 // differ in how many positions one call takes, and share states.
 type Generator struct {
 	steps   []*step // by size, the smallest first
+	sizes   []int   // of these
+	perCall int     // see pick
 	context int     // positions that the cache holds
 	vocab   int
 	source  *Source
@@ -64,6 +66,10 @@ func New(sessions []*session.Session, context int, source *Source) (*Generator, 
 	if len(g.steps) == 0 || g.steps[0].size != 1 {
 		return nil, errors.New("a generator needs a plan for one position")
 	}
+	for _, st := range g.steps {
+		g.sizes = append(g.sizes, st.size)
+	}
+	g.perCall = perCall(sessions[0])
 	g.raw = make([]byte, 4*g.vocab)
 	g.logits = make([]float32, g.vocab)
 	g.tokens = make([]int32, 0, context)
@@ -153,7 +159,7 @@ func (g *Generator) begin(ctx context.Context, prompt []int32, want, shared int)
 	}
 	g.tokens, g.past = append(g.tokens[:0], prompt...), shared
 	for g.past < len(prompt) {
-		if err := g.call(ctx, g.pick(len(prompt)-g.past)); err != nil {
+		if err := g.call(ctx, g.steps[pick(g.sizes, g.perCall, len(prompt)-g.past)]); err != nil {
 			return err
 		}
 	}
@@ -174,17 +180,6 @@ func checkPrompt(prompt []int32, want, context, vocab int) error {
 		}
 	}
 	return nil
-}
-
-// pick returns the step for n positions: the smallest that takes all, else the
-// largest there is.
-func (g *Generator) pick(n int) *step {
-	for _, st := range g.steps {
-		if st.size >= n {
-			return st
-		}
-	}
-	return g.steps[len(g.steps)-1]
 }
 
 // call feeds the next tokens, as many as st takes. Positions after the last

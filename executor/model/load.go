@@ -13,7 +13,7 @@ import (
 
 // lengths are the numbers of positions for which a prompt is compiled; longer
 // prompts go through the largest in turns.
-var lengths = []int{1, 8, 32, 128, 512}
+var lengths = []int{1, 8, 16, 32, 128, 512}
 
 // Text asks for what making text needs: plans that continue one sequence, for
 // several lengths of prompts.

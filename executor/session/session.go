@@ -92,6 +92,12 @@ func typesOf(places []plan.Place) []ir.Type {
 	return out
 }
 
+// OwnMemory reports whether what runs it, or a part of it, has memory of its own.
+func (s *Session) OwnMemory() bool {
+	_, own := s.backend.(kernels.OwnMemory)
+	return own || slices.ContainsFunc(s.parts, (*Session).OwnMemory)
+}
+
 // Plan returns what the session runs.
 func (s *Session) Plan() *plan.Plan { return s.plan }
 

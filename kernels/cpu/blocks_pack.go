@@ -78,7 +78,7 @@ const packedAtOnce = 16 << 10
 // supers blocks, lie one after another in src. Columns that are missing are zero.
 func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
 	columns := min(asm.Panel, out-n*asm.Panel)
-	size, row := p.superBytes(), supers*p.format.Bytes
+	column, size, row := p.columnOf(), p.superBytes(), supers*p.format.Bytes
 	some := max(1, packedAtOnce/size)
 	for from := lo; from < hi; from += some {
 		count := min(some, hi-from)
@@ -86,9 +86,33 @@ func (p packing) pack(dst, src []byte, out, supers, n, lo, hi int) {
 		clear(to)
 		for j := range columns {
 			blocks := src[(n*asm.Panel+j)*row+from*p.format.Bytes:][:count*p.format.Bytes]
-			for i := range count {
-				p.column(to[i*size:(i+1)*size], blocks[i*p.format.Bytes:(i+1)*p.format.Bytes], j)
-			}
+			column(to, blocks, size, j)
+		}
+	}
+}
+
+// columnOf returns what writes blocks of the format as column j of as many
+// super-blocks, of size bytes each.
+func (p packing) columnOf() func(to, blocks []byte, size, j int) {
+	if p.format.Name == "iq4_nl" {
+		return columnQ4
+	}
+	return func(to, blocks []byte, size, j int) {
+		for n := p.format.Bytes; len(blocks) >= n; blocks, to = blocks[n:], to[size:] {
+			p.column(to[:size], blocks[:n], j)
+		}
+	}
+}
+
+// columnQ4 packs iq4_nl four times as fast as column: four bits lie in a plane as in the block.
+func columnQ4(to, blocks []byte, size, j int) {
+	const plane = 4 * asm.Panel
+	for ; len(blocks) >= 18; blocks, to = blocks[18:], to[size:] {
+		block := (*[18]byte)(blocks)
+		binary.LittleEndian.PutUint16(to[2*j:], binary.LittleEndian.Uint16(block[:]))
+		planes := (*[3*plane + 4]byte)(to[2*asm.Panel+4*j:])
+		for g := range 4 {
+			*(*[4]byte)(planes[plane*g:]) = *(*[4]byte)(block[2+4*g:])
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -130,6 +131,28 @@ func TestGuided(t *testing.T) {
 			if size := from[i] - from[i-1]; size < 1 || size > 4 || i == len(from)-1 && size > 1 {
 				t.Errorf("%d units: part %d of %v", n, i, from)
 			}
+		}
+	}
+}
+
+// What packs one format gives the bytes of what packs all.
+func TestColumnOf(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, d := range byteTypes() {
+		p, _ := packingOf(d)
+		if p.coding.InRows() {
+			continue
+		}
+		block, got, want := make([]byte, p.format.Bytes), make([]byte, p.superBytes()), make([]byte, p.superBytes())
+		for i := range block {
+			block[i] = byte(r.Uint32())
+		}
+		for _, j := range []int{0, 1, 17, 31} {
+			p.column(want, block, j)
+			p.columnOf()(got, block, len(got), j)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%v: packed otherwise", d)
 		}
 	}
 }

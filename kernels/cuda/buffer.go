@@ -177,29 +177,50 @@ func (s *stage) write(to driver.Pointer, src []byte) error {
 	return nil
 }
 
-// read copies from the device when all that was put into the stream is done.
+// read copies from the device when all that was put into the stream is done. While one slot
+// fills, the other is emptied.
 func (s *stage) read(dst []byte, from driver.Pointer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.order.RLock()
 	defer s.order.RUnlock()
-	for len(dst) > 0 {
-		t := &s.slots[s.next]
-		n := min(len(dst), stageBytes)
-		err := t.done.Sync()
-		if err == nil {
-			err = s.stream.ToHost(t.memory, 0, from, n)
+	var full *load // that of dst[:n]
+	for n := 0; len(dst) > 0; {
+		var next *load
+		if rest := dst[n:]; len(rest) > 0 {
+			next = &s.slots[s.next]
+			s.next = 1 - s.next
+			if err := s.fetch(next, from, min(len(rest), stageBytes)); err != nil {
+				return fmt.Errorf("cuda: read %d bytes: %w", len(rest), err)
+			}
+			from += driver.Pointer(min(len(rest), stageBytes))
 		}
-		if err == nil {
-			err = s.stream.Sync()
+		if full != nil {
+			wait := full.done.Sync
+			if next == nil {
+				wait = s.stream.Sync
+			}
+			if err := wait(); err != nil {
+				return fmt.Errorf("cuda: read %d bytes: %w", len(dst), err)
+			}
+			copy(dst[:n], full.memory.Data)
+			dst = dst[n:]
 		}
-		if err != nil {
-			return fmt.Errorf("cuda: read %d bytes: %w", len(dst), err)
-		}
-		copy(dst, t.memory.Data[:n])
-		dst, from = dst[n:], from+driver.Pointer(n)
+		full, n = next, min(len(dst), stageBytes)
 	}
 	return nil
+}
+
+// fetch begins to fill a slot from the device.
+func (s *stage) fetch(t *load, from driver.Pointer, n int) error {
+	err := t.done.Sync()
+	if err == nil {
+		err = s.stream.ToHost(t.memory, 0, from, n)
+	}
+	if err == nil {
+		err = t.done.Record(s.stream)
+	}
+	return err
 }
 
 func (s *stage) close() error {

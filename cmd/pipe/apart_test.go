@@ -215,3 +215,55 @@ func TestForecastApart(t *testing.T) {
 		t.Errorf("%d and %d bytes cross, weights have %d", toHost, toDevice, weights)
 	}
 }
+
+// TestApartLimits: what would fit is told where a training does not: with its optimizer on the host, or with layers computed
+// anew as well; and where the host has too little for that.
+func TestApartLimits(t *testing.T) {
+	t.Parallel()
+	file := tinyRecipe(t, "batch: 4, seq: 24", "batch: 1, seq: 24", "hidden_size:             32", "hidden_size: 64")
+	open := func(offload string, memory int64, set ...string) *learn.Run {
+		t.Helper()
+		doc, err := schema.Load(file, schema.Options{Set: append(set, "train.offload="+offload)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := (&engineFlags{device: "cpu", threads: 1}).open(&cobra.Command{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.close() })
+		if e.host, err = cpu.New(cpu.Options{Threads: 1}); err != nil {
+			t.Fatal(err)
+		}
+		e.memory = memory
+		r, err := learn.Prepare(doc, e.trainOptions(newConsole(strings.NewReader(""), io.Discard, io.Discard), t.TempDir(), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		return r
+	}
+	apart := open("optimizer", 1<<30)
+	least, block := apart.PeakBytes(), open("optimizer", 1<<30, "train.remat=block").PeakBytes()
+	if anew := open("none", 1<<30, "train.remat=block").PeakBytes(); anew <= least || block >= least {
+		t.Fatalf("%d bytes with layers computed anew, %d with an optimizer on the host, %d with both", anew, least, block)
+	}
+	for limit, want := range map[int64]string{
+		least: "it would fit with an optimizer on the host (--set train.offload=optimizer); ",
+		block: "(--set train.offload=optimizer --set train.remat=auto); ",
+		1000:  "a smaller batch with accumulate would need less; ",
+	} {
+		if err := open("none", 1<<30).Fit(limit); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("with %d bytes: %v, want %q", limit, err, want)
+		}
+	}
+	if err := open("none", 1000).Fit(least); err == nil || strings.Contains(err.Error(), "train.offload") {
+		t.Errorf("with little on the host: %v", err)
+	}
+	if err := apart.Fit(least); err != nil {
+		t.Error(err)
+	}
+	if err := open("optimizer", 1000).Fit(least); err == nil || !strings.Contains(err.Error(), " of the host's memory (what stays there ") {
+		t.Errorf("with little on the host: %v", err)
+	}
+}

@@ -165,7 +165,7 @@ func read(compiler, folder string) (parts []part, id string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	headers := sha256.New()
+	headers, own := sha256.New(), sha256.New() // of all, and of what runs PTX, which kernels do not read
 	fmt.Fprintf(headers, "%s%q", version, flags)
 	var sources []string
 	for _, pattern := range []string{"source/*.cu", "source/*.h", "emulator/library/*"} {
@@ -176,15 +176,24 @@ func read(compiler, folder string) (parts []part, id string, err error) {
 		for _, f := range files {
 			if filepath.Ext(f) != ".h" {
 				sources = append(sources, f)
-			} else if err := digest(headers, f); err != nil {
+				continue
+			}
+			of := headers
+			if strings.HasPrefix(filepath.Base(f), "ptx") {
+				of = own
+			}
+			if err := digest(of, f); err != nil {
 				return nil, "", err
 			}
 		}
 	}
-	whole, common := sha256.New(), headers.Sum(nil)
+	whole, common, rest := sha256.New(), headers.Sum(nil), own.Sum(nil)
 	for _, f := range sources {
 		one := sha256.New()
 		one.Write(common)
+		if filepath.Ext(f) != ".cu" {
+			one.Write(rest)
+		}
 		if err := digest(one, f); err != nil {
 			return nil, "", err
 		}

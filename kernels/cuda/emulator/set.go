@@ -3,8 +3,10 @@
 package emulator
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/ebitengine/purego"
@@ -34,6 +36,7 @@ func Own(t testing.TB, folder, settings string) string {
 // the device is lost, lose_copies, the copies after which it is; eager, 1 if cp.async copies at once and not when it is waited for;
 // ptx, 1 if kernels run as their PTX says and not as g++ compiled them; report, 1 if the device goes on after what a kernel
 // did wrong was printed;
+// profile, how many blocks of each kernel are run and counted for Profile, with ptx=1: results are wrong then;
 // backward, 1 if blocks, warps and threads take their turns from the last to the first; guard, 1 if memory ends where nobody may
 // read (only before any is allocated);
 // wgmma_fault, what wgmma does wrong: 1, it takes one distance of a descriptor for the other, 2, some never arrive at a barrier, 3, a sum
@@ -71,4 +74,32 @@ func Count(path, what string) (uint64, error) {
 	var count func(string) uint64
 	purego.RegisterLibFunc(&count, handle, "emulator_count")
 	return count(what), nil
+}
+
+// Work is what a kernel did, by the setting profile: Blocks, of which Run were run, and of these the instructions of
+// warps, the threads that did these, sectors of 32 bytes of the device's memory, how often banks of shared memory were
+// asked, and how few both could have been.
+type Work struct {
+	Kernel                                   string
+	Blocks, Run, Instructions, Threads       uint64
+	Sectors, SectorsLeast, Waves, WavesLeast uint64
+}
+
+// Profile returns what each kernel of the library at path did since it was last called, in the order of their names.
+func Profile(path string) ([]Work, error) {
+	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	if err != nil {
+		return nil, err
+	}
+	var text func() string
+	purego.RegisterLibFunc(&text, handle, "emulator_profile")
+	var all []Work
+	for line := range strings.Lines(text()) {
+		var w Work
+		if _, err := fmt.Sscan(line, &w.Kernel, &w.Blocks, &w.Run, &w.Instructions, &w.Threads, &w.Sectors, &w.SectorsLeast, &w.Waves, &w.WavesLeast); err != nil {
+			return nil, fmt.Errorf("profile of %q: %w", line, err)
+		}
+		all = append(all, w)
+	}
+	return all, nil
 }

@@ -13,7 +13,6 @@
 typedef u32 u32x2 __attribute__((vector_size(8)));
 typedef u32 u32x4 __attribute__((vector_size(16)));
 typedef float f32x2 __attribute__((vector_size(8)));
-typedef float f32x4 __attribute__((vector_size(16)));
 
 #define UNROLL _Pragma("unroll")
 

@@ -86,6 +86,7 @@ DEV void least(u32 *at, u32 v) { asm volatile("red.global.min.u32 [%0], %1;" ::"
 // Several numbers that are loaded at once.
 typedef u32 u32x2 __attribute__((vector_size(8)));
 typedef u32 u32x4 __attribute__((vector_size(16)));
+typedef float f32x4 __attribute__((vector_size(16)));
 
 // Warp is the threads that run together.
 static const u32 Warp = 32;

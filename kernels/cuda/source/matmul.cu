@@ -13,15 +13,36 @@ static constexpr u32 Deep = 16; // 256 threads do a tile of 16 Each in both dire
 // spot is the row or column of element i of those of a thread: four lie together.
 DEV u32 spot(u32 thread, u32 i) { return i / 4 * 64 + thread * 4 + i % 4; }
 
-// fetch reads the elements of a tile that the thread brings: of rows from top, and
-// of the sum from k on. Neighbouring threads read what lies together.
-template <u32 Each> __attribute__((always_inline)) DEV void fetch(float *to, const void *from, u32 type, i64 start, u64 top, u64 rows, i64 row, u64 k, u64 length, i64 column) {
-#pragma unroll
-	for (u32 i = 0; i < Each; i++) {
-		u32 e = tid() + 256 * i, l = column == 1 ? e % Deep : e / (16 * Each), r = column == 1 ? e / Deep : e % (16 * Each);
-		to[i] = top + r < rows && k + l < length ? load_float(from, type, start + (i64)(top + r) * row + (i64)(k + l) * column) : 0.0f;
+// Bring is what a thread brings of each tile of an operand: elements `apart` from each other, of rows that are there as
+// the bits of `there` say, and of the sum from `first` on, `by` apart. Neighbouring threads read what lies together.
+template <u32 Each> struct Bring {
+	i64 at, apart, next;
+	u32 there, first, by;
+
+	DEV_METHOD __attribute__((always_inline)) Bring(i64 start, u64 top, u64 rows, i64 row, i64 column) {
+		bool along = column == 1;
+		u32 r = along ? tid() / Deep : tid() % (16 * Each);
+		first = along ? tid() % Deep : tid() / (16 * Each), by = along ? 0 : Deep / Each;
+		at = start + (i64)(top + r) * row + (i64)first * column, apart = along ? 16 * row : by * column, next = Deep * column;
+		there = 0;
+		for (u32 i = 0; i < Each; i++) there |= (u32)(top + r + (along ? 16 * i : 0) < rows) << i;
 	}
-}
+
+	// fetch reads those of the next tile, of the sum from k on.
+	DEV_METHOD __attribute__((always_inline)) void fetch(float *to, const void *from, u32 type, u64 k, u64 length) {
+		u32 bits = there;
+		if (k + Deep > length)
+#pragma unroll
+			for (u32 i = 0; i < Each; i++) bits &= ~((u32)(k + first + by * i >= length) << i);
+		if (type == F32) // the usual one by itself
+#pragma unroll
+			for (u32 i = 0; i < Each; i++) to[i] = bits >> i & 1 ? ((const float *)from)[at + i * apart] : 0.0f;
+		else
+#pragma unroll
+			for (u32 i = 0; i < Each; i++) to[i] = bits >> i & 1 ? load_float(from, type, at + i * apart) : 0.0f;
+		at += next;
+	}
+};
 
 // keep puts what fetch read where all threads of the block see it.
 template <u32 Each> __attribute__((always_inline)) DEV void keep(float (*to)[16 * Each + 4], const float *from, bool along) {
@@ -35,13 +56,13 @@ template <u32 Each> __attribute__((always_inline)) DEV void keep(float (*to)[16 
 template <u32 Each> __attribute__((always_inline)) DEV void add_products(float (*sum)[Each], const float (*left)[16 * Each + 4], const float (*right)[16 * Each + 4], u32 deep) {
 	u32 row = tid() / 16, column = tid() % 16;
 	for (u32 l = 0; l < deep; l++) {
-		float a[Each], b[Each];
+		f32x4 a[Each / 4], b[Each / 4]; // fours, as single ones lie so that two of a warp meet in a bank
 #pragma unroll
-		for (u32 i = 0; i < Each; i++) a[i] = left[l][spot(row, i)], b[i] = right[l][spot(column, i)];
+		for (u32 i = 0; i < Each; i += 4) a[i / 4] = *(const f32x4 *)&left[l][spot(row, i)], b[i / 4] = *(const f32x4 *)&right[l][spot(column, i)];
 #pragma unroll
 		for (u32 i = 0; i < Each; i++)
 #pragma unroll
-			for (u32 j = 0; j < Each; j++) sum[i][j] = fma(a[i], b[j], sum[i][j]);
+			for (u32 j = 0; j < Each; j++) sum[i][j] = fma(a[i / 4][i % 4], b[j / 4][j % 4], sum[i][j]);
 	}
 }
 
@@ -78,19 +99,20 @@ template <u32 Each, bool gated> __attribute__((always_inline)) DEV void multiply
 		at(p.batch, z, where);
 		if (!of_expert(p, z, where)) continue;
 		float sum[Each][Each] = {}, up[gated ? Each : 1][Each] = {}, a[Each], b[Each], u[Each];
+		Bring<Each> of_a(where[0], top, p.m, p.a_row, p.a_column), of_b(where[1], start, p.n, p.b_column, p.b_row), of_up = of_b;
 		for (u64 k = 0; k < p.k; k += Deep) {
 			if (k == 0) {
-				fetch<Each>(a, p.a, p.a_type, where[0], top, p.m, p.a_row, 0, p.k, p.a_column);
-				fetch<Each>(b, p.b, p.b_type, where[1], start, p.n, p.b_column, 0, p.k, p.b_row);
-				if (gated) fetch<Each>(u, p.up, p.b_type, where[1], start, p.n, p.b_column, 0, p.k, p.b_row);
+				of_a.fetch(a, p.a, p.a_type, 0, p.k);
+				of_b.fetch(b, p.b, p.b_type, 0, p.k);
+				if (gated) of_up.fetch(u, p.up, p.b_type, 0, p.k);
 			}
 			keep<Each>(left, a, p.a_column == 1);
 			keep<Each>(right, b, p.b_row == 1);
 			if (gated) keep<Each>(other, u, p.b_row == 1);
 			sync();
-			fetch<Each>(a, p.a, p.a_type, where[0], top, p.m, p.a_row, k + Deep, p.k, p.a_column);
-			fetch<Each>(b, p.b, p.b_type, where[1], start, p.n, p.b_column, k + Deep, p.k, p.b_row);
-			if (gated) fetch<Each>(u, p.up, p.b_type, where[1], start, p.n, p.b_column, k + Deep, p.k, p.b_row);
+			of_a.fetch(a, p.a, p.a_type, k + Deep, p.k);
+			of_b.fetch(b, p.b, p.b_type, k + Deep, p.k);
+			if (gated) of_up.fetch(u, p.up, p.b_type, k + Deep, p.k);
 			u32 deep = p.k - k < Deep ? (u32)(p.k - k) : Deep;
 			add_products<Each>(sum, left, right, deep);
 			if (gated) add_products<Each>(up, left, other, deep);

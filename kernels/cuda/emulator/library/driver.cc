@@ -198,6 +198,12 @@ u64 emulator_count(const char *what) {
 	return what == std::string("conflicts") ? conflicts : what == std::string("kernels") ? launches : counts[what];
 }
 
+// emulator_profile is what kernels did since it was last asked.
+const char *emulator_profile() {
+	std::lock_guard<std::recursive_mutex> guard(lock);
+	return profile_text();
+}
+
 int cuInit(u32) { return settings["devices"] ? Success : NoDevice; }
 int cuDriverGetVersion(int *v) { return *v = (int)settings["version"], Success; }
 

@@ -181,6 +181,15 @@ void blocks_begin();
 void blocks_next(u32 number);
 void blocks_access(Warp &w, u32 lane, u64 p, u32 n, Access how);
 
+// Counts are of a kernel: see ptx_profile.cc. Blocks may be more than were run.
+struct Counts {
+	u64 blocks = 0, run = 0, instructions = 0, lanes = 0, sectors = 0, sectors_least = 0, waves = 0, waves_least = 0;
+};
+extern Counts *profile;
+void profile_memory(const u64 *at, u32 lanes, u32 n);
+void profile_kernel(const std::string &name, u64 blocks, u64 run);
+const char *profile_text(); // a line for each kernel; counts begin anew
+
 #define LANES(m, i) for (u32 left_ = (m), i; left_ && (i = __builtin_ctz(left_), true); left_ &= left_ - 1)
 
 } // namespace emulator

@@ -62,8 +62,10 @@ namespace {
 // load and store go from lane to lane; the list has the registers.
 template <class T> void load(Warp &w, const Op &o) {
 	u32 count = (u32)o.list.size();
+	u64 at[32];
 	LANES(w.active, i) {
 		const u8 *p = host(w, o, i, count * sizeof(T), o.mode ? Access::Atomic : Access::Read);
+		at[i] = (u64)p;
 		for (u32 k = 0; k < count; k++) {
 			T v;
 			memcpy(&v, p + k * sizeof(T), sizeof(T));
@@ -72,22 +74,26 @@ template <class T> void load(Warp &w, const Op &o) {
 			else if (i64 wide = (i64)v; true) memcpy(w.file + to.at + i * to.size, &wide, to.size);
 		}
 	}
+	if (profile && o.space < Space::Local) profile_memory(at, w.active, count * sizeof(T));
 }
 
-template <class T> void store_one(Warp &w, const Op &o, u32 i) {
+template <class T> u64 store_one(Warp &w, const Op &o, u32 i) {
 	u32 count = (u32)o.list.size();
 	u8 *p = host(w, o, i, count * sizeof(T), o.mode ? Access::Atomic : Access::Write);
 	for (u32 k = 0; k < count; k++) memcpy(p + k * sizeof(T), w.file + o.list[k].at + i * o.list[k].size, sizeof(T));
+	return (u64)p;
 }
 
 template <class T> void store(Warp &w, const Op &o) {
+	u64 at[32];
 	if (backward)
 		for (u32 m = w.active; m;) {
 			u32 i = 31 - __builtin_clz(m);
-			store_one<T>(w, o, i), m &= ~(1u << i);
+			at[i] = store_one<T>(w, o, i), m &= ~(1u << i);
 		}
 	else
-		LANES(w.active, i) store_one<T>(w, o, i);
+		LANES(w.active, i) at[i] = store_one<T>(w, o, i);
+	if (profile && o.space < Space::Local) profile_memory(at, w.active, (u32)o.list.size() * sizeof(T));
 }
 
 template <class T> Do mover_of(bool loads) { return loads ? load<T> : store<T>; }
@@ -140,16 +146,19 @@ void least(Warp &w, const Op &o) {
 }
 
 void copy_async(Warp &w, const Op &o) {
+	u64 there[32], here[32];
 	LANES(w.active, i) {
 		u32 bytes = o.mode, n = std::min(w.r<u32>(o.c)[i], bytes);
 		u64 to = address_of(w, o.a, o.offset, i), from = address_of(w, o.b, o.from_offset, i);
 		if (to % bytes || from % bytes) throw Fault{"cp.async between places that are no multiples of its size"};
 		if (to < room_begins || to + bytes > room_begins + room_bytes) throw Fault{"cp.async beyond the shared memory of a block"};
 		if (n) blocks_access(w, i, from, n, Access::Read);
+		there[i] = from, here[i] = (u64)room + to - room_begins;
 		be(w.first + i);
 		race_copy(w, i, (u32)to - room_begins, bytes, false);
 		copy_later(room + (to - room_begins), (const void *)from, bytes, n);
 	}
+	if (profile) profile_memory(there, w.active, o.mode), profile_memory(here, w.active, o.mode);
 }
 
 void commit(Warp &w, const Op &) {

@@ -1,6 +1,7 @@
 // Warps of PTX, which take turns. Threads of a warp that are at different places go one group after the
 // other, the one that is furthest behind first, until they meet.
 #include "ptx.h"
+#include "queue.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -77,6 +78,7 @@ void go(Warp &w) {
 		const Op &o = code[g.pc];
 		w.active = g.mask;
 		if (o.guarded) w.active &= o.unless ? ~*(u32 *)(w.file + o.guard) : *(u32 *)(w.file + o.guard);
+		if (profile) profile->instructions++, profile->lanes += __builtin_popcount(w.active);
 		switch (o.turn) {
 		case Turn::Plain:
 			if (w.active) o.run(w, o);
@@ -191,8 +193,10 @@ bool run_text(const Body &k, const void *args, Dim3 grid, Dim3 threads, u32 shar
 	u64 all = (u64)grid.x * grid.y * grid.z;
 	by_warps = true;
 	blocks_begin();
+	u64 some = setting("profile"), step = some && all > some ? all / some : 1; // blocks that stand for all
+	if (some) profile_kernel(k.name, all, (all + step - 1) / step);
 	try {
-		for (u64 i = 0; i < all; i++) {
+		for (u64 i = 0; i < all; i += step) {
 			u64 b = backward ? all - 1 - i : i;
 			block = {(u32)(b % grid.x), (u32)(b / grid.x % grid.y), (u32)(b / grid.x / grid.y)};
 			blocks_next((u32)b);

@@ -20,12 +20,15 @@ void exchange_lanes(Warp &w, const Op &o) {
 void load_rows(Warp &w, const Op &o) {
 	u8 rows[32][16];
 	u32 count = (u32)o.list.size(), banks = 0;
+	u64 at[32];
 	for (u32 i = 0; i < 8 * count; i++) {
 		const u8 *p = host(w, o, i, 16, Access::Read);
 		memcpy(rows[i], p, 16);
+		at[i] = (u64)p;
 		banks |= 1u << (u32)(p - room) / 16 % 8;
 		if (i % 8 == 7) conflicts += banks != 0xff, banks = 0;
 	}
+	if (profile) profile_memory(at, count == 4 ? ~0u : (1u << 8 * count) - 1, 16);
 	for (u32 k = 0; k < count; k++)
 		for (u32 i = 0; i < 32; i++) {
 			u32 g = i / 4, t = i % 4, v;

@@ -8,7 +8,7 @@ STOP ?= ["."]
 MAX_TOKENS ?= 16
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small check-cuda-bundle check-cuda-tests test-cuda-checked test-gorgonia emulator forecast kernels ptxas
+.PHONY: run test test-arm64 lint build generate bench fuzz compare-train compare-cpu compare-diffusion compare-llama compare-tokenizers compare-onnx compare-gguf compare-audio compare-cuda compare-cuda-small check-cuda check-cuda-small check-cuda-bundle check-cuda-tests test-cuda-checked profile-cuda test-gorgonia emulator forecast kernels ptxas
 
 run: build
 	@test -d $(MODEL) || { echo "no model at $(MODEL): name a folder with MODEL=..." >&2; exit 1; }
@@ -47,6 +47,11 @@ ptxas:
 EMULATOR ?= $(CURDIR)/dist/emulator
 emulator:
 	go test ./kernels/cuda -count=1 -run '^TestKeep$$' -keep $(EMULATOR)
+
+# What memory would have to do for the kernels of large cases of the op table, counted in the emulator: make profile-cuda CASES='^conv2d/'
+CASES ?= .
+profile-cuda:
+	go test ./kernels/cuda -count=1 -timeout 2h -v -run '^TestProfile$$' -profile '$(CASES)'
 
 # The CUDA kernels with checks that g++ adds: beyond arrays, and at addresses that are no multiples of what is read there.
 test-cuda-checked:

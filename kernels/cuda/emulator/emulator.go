@@ -84,14 +84,14 @@ func Build(folder string) (string, error) {
 		all.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			errs[i] = produce(compiler, objects[i], "-c", "-x", "c++", p.source)
+			errs[i] = produce(compiler, objects[i], func() error { return unchanged(compiler, folder, i, p) }, "-c", "-x", "c++", p.source)
 		})
 	}
 	all.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return "", err
 	}
-	if err := produce(compiler, path, slices.Concat([]string{"-shared", "-Wl,-soname,libcuda.so.1"}, objects)...); err != nil {
+	if err := produce(compiler, path, func() error { return nil }, slices.Concat([]string{"-shared", "-Wl,-soname,libcuda.so.1"}, objects)...); err != nil {
 		return "", err
 	}
 	if err := os.Symlink(filepath.Base(path), other); err != nil && !errors.Is(err, os.ErrExist) {
@@ -113,9 +113,18 @@ func discard(cache string) {
 	}
 }
 
-// produce has the compiler make a file, unless it is there. Who finds somebody at it waits, as tests of
+// unchanged is an error if a part is no longer what its name says: somebody wrote while it was compiled.
+func unchanged(compiler, folder string, i int, p part) error {
+	now, _, err := read(compiler, folder)
+	if err == nil && (i >= len(now) || now[i] != p) {
+		err = fmt.Errorf("%s changed while it was compiled: try again", p.source)
+	}
+	return err
+}
+
+// produce has the compiler make a file, unless it is there, and keeps it if that is right. Who finds somebody at it waits, as tests of
 // several packages begin at the same time.
-func produce(compiler, path string, args ...string) error {
+func produce(compiler, path string, right func() error, args ...string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -152,6 +161,9 @@ func produce(compiler, path string, args ...string) error {
 	made := filepath.Join(work, filepath.Base(path))
 	if out, err := exec.Command(compiler, slices.Concat(flags, []string{"-o", made}, args)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("g++: %w\n%s", err, out)
+	}
+	if err := right(); err != nil {
+		return err
 	}
 	return os.Rename(made, path)
 }

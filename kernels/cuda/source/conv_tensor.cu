@@ -5,8 +5,8 @@
 // A tile of 128 channels and 64 positions does 2·128·64 operations for each channel
 // and tap, for 128 weights that come by cp.async and 64 elements of x that come one
 // by one, which taps find in the first cache: a quarter as many loads as conv, for
-// each operation. Of a tap a thread knows where it lies from a table, and whether its
-// position sees it from a bit.
+// each operation. Where an element of k lies a thread knows from a table, and whether its
+// position sees that tap from a bit: 8 instructions for an element, of which a warp brings 8 for 16 mma.
 #include "conv.h"
 #include "product.h"
 
@@ -16,29 +16,43 @@ static constexpr u32 Channels = 128, Positions = 64, ConvThreads = 256, MostTaps
 // their own; in tf32 a lane reads every fourth.
 static constexpr u32 WidePitch = Positions + 4, PutPitch = Positions + 8, RoundPitch = Positions + 8;
 
-// Taps is where taps lie: in x from where a position sees the first, and in w.
-struct Taps {
-	i32 move[MostTaps];
-	u32 weight[MostTaps];
+// Spot is where an element of k lies that a position sees: so many bytes from where it sees the first, of
+// which tap as a bit. There are those of all taps, and Deep of the channels behind, so that a step begins at
+// some tap and takes the next Deep.
+struct Spot {
+	i64 move;
+	u64 bit;
 };
+static constexpr u32 Spots = MostTaps + Deep;
 
-DEV void lay_taps(const Conv &p, const View &v, Taps *to, u32 count) {
+template <u32 bytes> DEV void lay_spots(const Conv &p, const View &v, Spot *to, u32 count, u64 volume) {
+	if (tid() >= count + Deep) return;
+	i32 tap[3];
+	i64 move = 0;
+	digits(tid() % count, v.taps, tap);
+	UNROLL for (u32 a = 0; a < 3; a++) move = move * p.size[a] + tap[a] * v.move[a];
+	to[tid()] = Spot{(i64)(tid() / count * volume + move) * bytes, 1ull << tid() % count};
+}
+
+// lay_weights says where taps lie in w.
+DEV void lay_weights(const Conv &p, const View &v, u32 *to, u32 count) {
 	if (tid() >= count) return;
-	i32 tap[3], move = 0;
+	i32 tap[3];
 	digits(tid(), v.taps, tap);
-	UNROLL for (u32 a = 0; a < 3; a++) move = move * (i32)p.size[a] + tap[a] * v.move[a];
-	to->move[tid()] = move, to->weight[tid()] = (u32)weight_at(p, v, 0, tap);
+	to[tid()] = (u32)weight_at(p, v, 0, tap);
 }
 
 // Gather is what a thread brings of x: of one position, every fourth of k.
 struct Gather {
-	const u8 *from; // where the position sees the first tap, of the channel
+	const u8 *from; // where the position sees the first tap, of the channel that a step begins with
 	u64 seen;       // a bit for each tap
-	u32 channel, tap;
+	u64 next;       // bytes to the channel that the next step begins with
+	u64 each;       // and of a channel
+	u32 tap, taps;  // that a step begins with, and how many a step goes on beside whole channels
 };
 
 template <u32 bytes> DEV Gather gather(const Conv &p, const View &v, u64 n, u32 group, u32 area, u32 taps, u64 volume) {
-	Gather g = {(const u8 *)p.x, 0, tid() / Positions / taps, tid() / Positions % taps};
+	Gather g = {(const u8 *)p.x, 0, Deep / taps * volume * bytes, volume * bytes, 0, Deep % taps};
 	if (n >= p.batch * area) return g;
 	i32 base[3], tap[3];
 	digits((u32)(n % area), v.count, base);
@@ -50,19 +64,21 @@ template <u32 bytes> DEV Gather gather(const Conv &p, const View &v, u64 n, u32 
 		UNROLL for (u32 a = 0; a < 3; a++) inside = inside && (u32)(base[a] + tap[a] * v.move[a]) < p.size[a];
 		g.seen |= (u64)inside << t;
 	}
-	g.from += ((i64)((n / area * p.groups + group) * p.channels * volume) + at + (i64)(g.channel * volume)) * bytes;
+	g.from += ((i64)((n / area * p.groups + group) * p.channels * volume) + at) * bytes;
 	return g;
 }
 
-// fetch reads the thread's elements of the next Deep of k, and goes on.
-template <u32 bytes> DEV void fetch(u32 *to, Gather *g, const Taps &taps, u32 count, u32 channels, u64 volume) {
+// fetch reads the thread's elements of the next Deep of k, of which so many are left, and goes on.
+template <u32 bytes> DEV void fetch(u32 *to, Gather *g, const Spot *spots, u32 count, u64 left) {
+	const Spot *at = spots + g->tap + tid() / Positions;
+	u32 mine = (left < Deep ? (u32)left : Deep) - tid() / Positions; // or less than none
 #pragma unroll
 	for (u32 i = 0; i < Each; i++) {
-		const u8 *at = g->from + (i64)taps.move[g->tap] * bytes;
-		bool inside = g->channel < channels && (g->seen >> g->tap & 1);
-		to[i] = !inside ? 0 : bytes == 4 ? *(const u32 *)at : *(const u16 *)at;
-		for (g->tap += 4; g->tap >= count; g->tap -= count) g->channel++, g->from += volume * bytes;
+		Spot s = at[4 * i];
+		to[i] = load_if<bytes>(g->from + s.move, (s.bit & g->seen) != 0 && (i32)(4 * i) < (i32)mine);
 	}
+	g->tap += g->taps, g->from += g->next;
+	if (g->tap >= count) g->tap -= count, g->from += g->each;
 }
 
 template <bool wide, u32 Pitch> DEV void keep(u8 *to, const u32 *from) {
@@ -79,10 +95,10 @@ template <bool wide, u32 Pitch> DEV void keep(u8 *to, const u32 *from) {
 
 // fetch_weights and keep_weights bring weights of an adjoint, whose neighbours along
 // k lie apart: every eighth row for one of k.
-template <class T> DEV void fetch_weights(u32 *to, const Conv &p, const Taps &taps, u32 count, u64 k, u64 length, u32 group, u32 top) {
+template <class T> DEV void fetch_weights(u32 *to, const Conv &p, const u32 *taps, u32 count, u64 k, u64 length, u32 group, u32 top) {
 	u64 at = k + tid() % Deep;
 	const T *from = (const T *)p.w + p.w_group * group;
-	if (at < length) from += at / count * p.w_channel + taps.weight[at % count];
+	if (at < length) from += at / count * p.w_channel + taps[at % count];
 #pragma unroll
 	for (u32 i = 0; i < 2 * Each; i++) {
 		u32 row = top + tid() / Deep + 8 * i;
@@ -180,29 +196,32 @@ template <u32 type, bool wide, bool back> __attribute__((always_inline)) DEV voi
 			return (u16)0;
 	}());
 	SHARED View v;
-	SHARED Taps taps;
+	SHARED __attribute__((aligned(16))) Spot spots[Spots];
+	SHARED u32 taps[back ? MostTaps : 1];
 	u32 group = block_z() % p.groups, top = block_y() * Channels;
 	if (tid() == 0) view(p, block_z() / p.groups, &v);
 	sync();
 	u32 area = product(v.count), count = product(v.taps), warp = tid() / Warp, row = warp % 4 * 32, column = warp / 4 * 32;
 	u64 start = (u64)block_x() * Positions, volume = (u64)p.size[0] * p.size[1] * p.size[2], k = (u64)p.channels * count, steps = (k + Deep - 1) / Deep;
 	if (start >= p.batch * area) return;
-	lay_taps(p, v, &taps, count);
+	if (count) lay_spots<Bytes>(p, v, spots, count, volume);
+	if (back) lay_weights(p, v, taps, count);
 	sync();
 	float sum[2][4][4] = {};
 	if (steps) {
 		Gather g = gather<Bytes>(p, v, start + tid() % Positions, group, area, count, volume);
 		Side w = {(const u8 *)p.w + p.w_group * group * sizeof(Weight), nullptr, (i64)p.w_row, top, p.rows, k, Channels};
 		w.whole = at_sixteen(w.from) && w.apart % (16 / sizeof(Weight)) == 0;
+		Bringer<Channels, Deep, true, sizeof(Weight), ConvThreads, tf32> of_w(w, tid());
 		u32 x[Each], weights[back ? 2 * Each : 1];
 		for (u64 s = 0;; s++) { // what comes next is read while what came before is multiplied
 			u8 *next = room() + s % 2 * (Left + Right);
 			if (s < steps) {
-				fetch<Bytes>(x, &g, taps, count, p.channels, volume);
+				fetch<Bytes>(x, &g, spots, count, k - s * Deep);
 				if (back)
 					fetch_weights<Weight>(weights, p, taps, count, s * Deep, k, group, top);
 				else
-					bring<Channels, Deep, true, sizeof(Weight), ConvThreads, tf32>(next, w, s * Deep, tid());
+					of_w.ask(next, tid());
 			}
 			commit_copies();
 			if (s) {

@@ -79,6 +79,20 @@ DEV u32 permute(u32 a, u32 b, u32 s) {
 	return d;
 }
 
+// load_if reads 2 or 4 bytes of the device's memory, which the kernel does not write, or is 0 and reads nothing:
+// one instruction, where compilers take a branch.
+template <u32 bytes> DEV u32 load_if(const void *from, bool yes) {
+	static_assert(bytes == 2 || bytes == 4);
+	if constexpr (bytes == 4) {
+		u32 v;
+		asm volatile("{.reg .pred is; setp.ne.u32 is, %2, 0; mov.b32 %0, 0; @is ld.global.nc.b32 %0, [%1];}" : "=&r"(v) : "l"(from), "r"((u32)yes));
+		return v;
+	}
+	u16 v;
+	asm volatile("{.reg .pred is; setp.ne.u32 is, %2, 0; mov.b16 %0, 0; @is ld.global.nc.b16 %0, [%1];}" : "=&h"(v) : "l"(from), "r"((u32)yes));
+	return v;
+}
+
 // least makes *at v if that is less.
 DEV void least(u32 *at, u32 v) { asm volatile("red.global.min.u32 [%0], %1;" ::"l"(at), "r"(v) : "memory"); }
 #endif

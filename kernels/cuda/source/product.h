@@ -76,6 +76,49 @@ template <u32 Tile, u32 Depth, bool along, u32 bytes, u32 Threads, bool tf32 = f
 	}
 }
 
+// Bringer asks for tile after tile of an operand, as bring does for one: what a thread copies lies at places that it
+// goes on from by addition, so that only the last tile looks at where the sum ends.
+template <u32 Tile, u32 Depth, bool along, u32 bytes, u32 Threads, bool tf32 = false> struct Bringer {
+	static constexpr u32 Each = 16 / bytes, Pieces = (along ? Depth : Tile) / Each, Count = Tile * Depth / Each / Threads;
+	const u8 *at[Count];
+	u32 most[Count]; // elements of a piece, if the sum goes on
+	i64 next;
+	u64 left; // of the sum
+	bool whole;
+
+	DEV_METHOD __attribute__((always_inline)) Bringer(const Side &s, u32 me) : next((along ? Depth : Depth * s.apart) * bytes), left(s.length), whole(s.whole) {
+#pragma unroll
+		for (u32 i = 0; i < Count; i++) {
+			u32 e = me + Threads * i, row = e / Pieces, piece = e % Pieces;
+			const u8 *from = along && row >= s.half ? s.other : s.from;
+			u64 r = along ? s.first + (row & (s.half - 1)) : row, c = (along ? 0 : s.first) + piece * Each;
+			if (along)
+				most[i] = r < s.rows ? Each : 0;
+			else
+				most[i] = c >= s.rows ? 0 : s.rows - c < Each ? (u32)(s.rows - c) : Each;
+			at[i] = from + (most[i] ? ((i64)r * s.apart + (i64)c) * bytes : 0);
+		}
+	}
+
+	DEV_METHOD __attribute__((always_inline)) void ask(u8 *to, u32 me) {
+#pragma unroll
+		for (u32 i = 0; i < Count; i++) {
+			u32 e = me + Threads * i, row = e / Pieces, piece = e % Pieces, n = most[i];
+			if (left < Depth) {
+				u32 ends = (u32)left, from = along ? piece * Each : row;
+				n = from >= ends ? 0 : along && ends - from < n ? ends - from : n;
+			}
+			u8 *spot = to + 16 * (tf32 ? lies_tf32<along, Pieces>(row, piece) : bytes == 4 ? lies_wide(row, piece) : lies<Pieces>(row, piece));
+			if (whole)
+				copy_async<16>(spot, at[i], n * bytes);
+			else
+				by_element<bytes>(spot, at[i], n);
+			at[i] += next;
+		}
+		left = left < Depth ? 0 : left - Depth;
+	}
+};
+
 // load_left reads 16 rows from row on and 16 of k as mma has its first operand;
 // load_right reads 16 rows for two of the second.
 template <u32 Pieces, bool along> DEV void load_left(u32 *to, const u8 *tile, u32 row, u32 k) {
@@ -264,12 +307,11 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> __attribute
 		Side b = {(const u8 *)p.b + where[1] * Bytes, (const u8 *)p.up + where[1] * Bytes, b_along ? p.b_column : p.b_row, (u64)column * columns, p.n, p.k, columns};
 		a.whole = at_sixteen(a.from) && a.apart % (wide ? 4 : 8) == 0;
 		b.whole = at_sixteen(b.from) && b.apart % (16 / Bytes) == 0 && (!p.up || at_sixteen(b.other));
-		auto ask = [&](u64 s) {
+		Bringer<Tile, Deep, b_along, Bytes, Threads, tf32> of_b(b, tid());
+		Bringer<Tile, Deep, a_along, wide ? 4 : 2, Threads, tf32> of_a(a, tid());
+		auto ask = [&](u64 s) __attribute__((always_inline)) {
 			u8 *to = room() + s % Ahead * (Left + Right);
-			if (s < steps) {
-				bring<Tile, Deep, b_along, Bytes, Threads, tf32>(to, b, s * Deep, tid());
-				bring<Tile, Deep, a_along, wide ? 4 : 2, Threads, tf32>(to + Left, a, s * Deep, tid());
-			}
+			if (s < steps) of_b.ask(to, tid()), of_a.ask(to + Left, tid());
 			commit_copies();
 		};
 		float sum[Lefts][4][4] = {}, total[Lefts][4][4] = {};

@@ -27,6 +27,8 @@ DEV u32 blocks_y() { return emulator::grid_size.y; }
 DEV void sync() { emulator::wait_block(); }
 DEV u32 exchange(u32 v, u32 m) { return emulator::wait_exchange(v, m); }
 
+template <u32 bytes> DEV u32 load_if(const void *from, bool yes) { return !yes ? 0 : bytes == 4 ? *(const u32 *)from : *(const u16 *)from; }
+
 DEV void least(u32 *at, u32 v) {
 	if (v < *at) *at = v;
 }

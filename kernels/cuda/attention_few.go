@@ -60,6 +60,6 @@ func (b *Backend) bindSplit(s divided, a *attentionParams, scratch kernels.Tenso
 		return nil, err
 	}
 	lines := int(p.batch * p.seq * p.heads)
-	join, err := launch(b, s.file, s.join, grid{driver.Dim{X: min(lines, 1<<20), Y: 1, Z: 1}, 128}, p)
+	join, err := launch(b, s.file, s.join, grid{driver.Dim{X: min(lines, mostBlocks), Y: 1, Z: 1}, 128}, p)
 	return sequence([]kernels.Step{step, join}), err
 }

@@ -15,6 +15,8 @@ import (
 	"pipe.dev/kernels/kerneltest"
 )
 
+func init() { flag.IntVar(&mostBlocks, "most", mostBlocks, "blocks of a kernel: of few, each walks on") }
+
 var device = flag.Bool("device", false, "the tests of kernels run on the driver that the machine has, and not in the emulator")
 
 // libcuda is the driver that tests run on: the emulator, or "" for the machine's.

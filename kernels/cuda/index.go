@@ -150,7 +150,7 @@ func (b *Backend) scatter(axis int, along bool, args kernels.Args) (kernels.Step
 			threads := overRows(1, outer*inner).threads
 			across := min(parts(outer*inner, 8*threads), 256)
 			var add kernels.Step
-			add, err = launch(b, "index", "scatter_slices", grid{driver.Dim{X: min(int(p.m), 1<<20), Y: across, Z: 1}, threads}, p)
+			add, err = launch(b, "index", "scatter_slices", grid{driver.Dim{X: min(int(p.m), mostBlocks), Y: across, Z: 1}, threads}, p)
 			run = sequence([]kernels.Step{run, add})
 		}
 	}

@@ -48,6 +48,10 @@ type grid struct {
 	threads int
 }
 
+// mostBlocks is how many blocks a kernel has at most along x; what there is more, its blocks walk on to. Tests
+// make it few, so that they do.
+var mostBlocks = 1 << 20
+
 // overElements spreads n elements; kernels walk on where there are more than
 // fit.
 func overElements(n int) grid {
@@ -55,7 +59,7 @@ func overElements(n int) grid {
 	if n <= 32 {
 		return grid{driver.Dim{X: 1, Y: 1, Z: 1}, 32}
 	}
-	return grid{driver.Dim{X: min(parts(n, threads), 1<<20), Y: 1, Z: 1}, threads}
+	return grid{driver.Dim{X: min(parts(n, threads), mostBlocks), Y: 1, Z: 1}, threads}
 }
 
 // overRows spreads rows of n elements, a block for each. Threads depend on n
@@ -65,7 +69,7 @@ func overRows(rows, n int) grid {
 	for threads < 256 && threads*4 < n {
 		threads *= 2
 	}
-	return grid{driver.Dim{X: min(rows, 1<<20), Y: 1, Z: 1}, threads}
+	return grid{driver.Dim{X: min(rows, mostBlocks), Y: 1, Z: 1}, threads}
 }
 
 func parts(n, size int) int { return (n + size - 1) / size }

@@ -225,7 +225,7 @@ func (s *linearLoss) rowStep(lo, n int, bad driver.Pointer) (kernels.Step, error
 	for threads < 512 && threads*8 < s.classes {
 		threads *= 2
 	}
-	return launch(s.b, "loss", "loss", grid{driver.Dim{X: min(n, 1<<20), Y: 1, Z: 1}, threads}, p)
+	return launch(s.b, "loss", "loss", grid{driver.Dim{X: min(n, mostBlocks), Y: 1, Z: 1}, threads}, p)
 }
 
 // call is an op that a kernel is made of.

@@ -105,7 +105,7 @@ func (b *Backend) reduce(r reduction, args kernels.Args, at []driver.Pointer, wh
 	count := r.first * r.kept * parts(r.gone, r.each())
 	name, g := "reduce_rows", overRows(count, min(r.gone, r.each()))
 	if r.inner > 1 {
-		name, g = "reduce_columns", grid{driver.Dim{X: min(count*parts(r.inner, 32), 1<<20), Y: 1, Z: 1}, 256}
+		name, g = "reduce_columns", grid{driver.Dim{X: min(count*parts(r.inner, 32), mostBlocks), Y: 1, Z: 1}, 256}
 	}
 	if r.parts() == 1 {
 		p.done = 1

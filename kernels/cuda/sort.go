@@ -119,5 +119,5 @@ func overSorted(rows, n int) grid {
 	for threads < 256 && threads*2 < n {
 		threads *= 2
 	}
-	return grid{driver.Dim{X: min(rows, 1<<20), Y: 1, Z: 1}, threads}
+	return grid{driver.Dim{X: min(rows, mostBlocks), Y: 1, Z: 1}, threads}
 }

@@ -36,6 +36,7 @@ func Own(t testing.TB, folder, settings string) string {
 // the device is lost, lose_copies, the copies after which it is; eager, 1 if cp.async copies at once and not when it is waited for;
 // ptx, 1 if kernels run as their PTX says and not as g++ compiled them; report, 1 if the device goes on after what a kernel
 // did wrong was printed;
+// drop, which of the waits for other threads or copies does not count in each kernel, from 1 on, with ptx=1;
 // profile, how many blocks of each kernel are run and counted for Profile, with ptx=1: results are wrong then;
 // backward, 1 if blocks, warps and threads take their turns from the last to the first; guard, 1 if memory ends where nobody may
 // read (only before any is allocated);

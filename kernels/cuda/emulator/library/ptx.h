@@ -41,7 +41,7 @@ struct Op {
 	Space space = Space::Generic;
 	Type to, from;
 	u8 mode = 0; // what else the instruction's name says
-	bool guarded = false, unless = false;
+	bool guarded = false, unless = false, unseen = false; // unseen: a wait that does not count
 	u32 guard = 0, target = 0;
 	Place d, a, b, c;
 	i64 offset = 0, from_offset = 0; // the second of where a copy reads
@@ -69,6 +69,7 @@ struct Body {
 	std::vector<Fixed> fixed;
 	u32 special[Specials] = {};     // places, 0 of those that nobody reads
 	u64 bytes = 0;                  // of the parameter
+	u32 waits = 0; // instructions that wait for others
 	u32 file = 64, local = 0, shared = 0, dynamic_align = 16, most_threads = 1024;
 };
 
@@ -134,7 +135,8 @@ struct Warp {
 	Group now = {};
 	std::vector<Group> others;
 	enum { Ready, AtBlock, Asking, Done } state = Ready;
-	bool asked = false;          // what it asked for was not so
+	bool asked = false;          // what it asked for was so
+	bool unseen = false;         // the wait that it is at does not count
 	u32 index = 0;               // among the block's
 
 	template <class T> T *r(Place p) { return (T *)(file + p.at); }
@@ -175,6 +177,7 @@ void race_block(u32 warps);
 void race_arrive(Warp &w, u64 barrier);
 void race_passed(Warp &w, u64 barrier);
 void race_copy(Warp &w, u32 lane, u32 at, u32 n, bool arrives);
+extern bool copies_unseen; // that are waited for now
 
 // What blocks do with the memory of the device: see ptx_blocks.cc.
 void blocks_begin();

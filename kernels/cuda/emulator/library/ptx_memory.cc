@@ -166,7 +166,9 @@ void commit(Warp &w, const Op &) {
 }
 
 void wait(Warp &w, const Op &o) {
+	copies_unseen = o.unseen;
 	LANES(w.active, i) be(w.first + i), wait_copies((u32)o.offset);
+	copies_unseen = false;
 }
 
 bool copies(Scope &s, Body &b, const Source &x, Op &o) {

@@ -93,7 +93,7 @@ void go(Warp &w) {
 				break;
 			}
 			if (o.turn == Turn::Block) {
-				w.state = Warp::AtBlock, g.pc++, events++;
+				w.state = Warp::AtBlock, w.unseen = o.unseen, g.pc++, events++;
 				return;
 			}
 			if (w.live != ~0u && w.live != all_of(w)) throw Fault{"not all threads of a warp are at the same mma or ldmatrix"};
@@ -156,7 +156,7 @@ void run_block(u32 shared_begins) {
 		}
 		if (done == count) return;
 		if (waiting == count) {
-			race_block(count);
+			if (!warps[0].unseen) race_block(count);
 			for (auto &w : warps) w.state = Warp::Ready;
 			continue;
 		}

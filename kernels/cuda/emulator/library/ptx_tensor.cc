@@ -83,7 +83,9 @@ Do product(const Source &x) {
 	return x.has("m16n8k32") ? multiply<Signed, i32> : nullptr;
 }
 
-void warp_sync(Warp &w, const Op &) { race_warp(w); }
+void warp_sync(Warp &w, const Op &o) {
+	if (!o.unseen) race_warp(w);
+}
 
 // uniform is what all lanes have.
 template <class T> T uniform(Warp &w, Place p) {

@@ -109,14 +109,13 @@ Do memory_done(Type t, bool loads) {
 	return nullptr;
 }
 
-bool space_of(const Source &x, Space &s) {
+void space_of(const Source &x, Space &s) {
 	for (auto &p : x.name) {
 		if (p == "global" || p == "const") s = Space::Global;
 		if (p == "shared") s = Space::Shared;
 		if (p == "local") s = Space::Local;
 		if (p == "param") s = Space::Param;
 	}
-	return true;
 }
 
 // Addresses as one space has them become those of another.

@@ -220,8 +220,10 @@ template <u32 type, bool wide, bool back> __attribute__((always_inline)) DEV voi
 				fetch<Bytes>(x, &g, spots, count, k - s * Deep);
 				if (back)
 					fetch_weights<Weight>(weights, p, taps, count, s * Deep, k, group, top);
+				else if (wide && !tf32) // parts of f32 leave no registers for more
+					bring<Channels, Deep, true, sizeof(Weight), ConvThreads>(next, w, s * Deep, tid());
 				else
-					of_w.ask(next, tid());
+					of_w.ask(next, k - s * Deep, tid());
 			}
 			commit_copies();
 			if (s) {

@@ -79,43 +79,43 @@ template <u32 Tile, u32 Depth, bool along, u32 bytes, u32 Threads, bool tf32 = f
 // Bringer asks for tile after tile of an operand, as bring does for one: what a thread copies lies at places that it
 // goes on from by addition, so that only the last tile looks at where the sum ends.
 template <u32 Tile, u32 Depth, bool along, u32 bytes, u32 Threads, bool tf32 = false> struct Bringer {
-	static constexpr u32 Each = 16 / bytes, Pieces = (along ? Depth : Tile) / Each, Count = Tile * Depth / Each / Threads;
-	const u8 *at[Count];
-	u32 most[Count]; // elements of a piece, if the sum goes on
-	i64 next;
-	u64 left; // of the sum
+	static constexpr u32 Each = 16 / bytes, Pieces = (along ? Depth : Tile) / Each, Count = Tile * Depth / Each / Threads, Rows = Threads / Pieces;
+	static_assert(Threads % Pieces == 0);
+	const u8 *at;     // the first piece of a thread; others are Rows further each
+	i64 jump, across; // bytes to the next of them, and what that is off for rows of `other`
+	i64 next;         // bytes to the next tile
+	u32 half, there;  // bits of pieces whose rows are there
+	u32 most;         // elements of a piece, if the sum goes on
 	bool whole;
 
-	DEV_METHOD __attribute__((always_inline)) Bringer(const Side &s, u32 me) : next((along ? Depth : Depth * s.apart) * bytes), left(s.length), whole(s.whole) {
+	DEV_METHOD __attribute__((always_inline)) Bringer(const Side &s, u32 me) : half(s.half), there(0), whole(s.whole) {
+		u32 row = me / Pieces, piece = me % Pieces;
+		u64 c = (along ? 0 : s.first) + piece * Each;
+		at = s.from + ((i64)((along ? s.first : 0) + row) * s.apart + (i64)c) * bytes;
+		jump = Rows * s.apart * bytes, next = (along ? Depth : Depth * s.apart) * bytes;
+		across = s.other - s.from - half * s.apart * bytes;
+		most = along || s.rows >= c + Each ? Each : c >= s.rows ? 0 : (u32)(s.rows - c);
 #pragma unroll
-		for (u32 i = 0; i < Count; i++) {
-			u32 e = me + Threads * i, row = e / Pieces, piece = e % Pieces;
-			const u8 *from = along && row >= s.half ? s.other : s.from;
-			u64 r = along ? s.first + (row & (s.half - 1)) : row, c = (along ? 0 : s.first) + piece * Each;
-			if (along)
-				most[i] = r < s.rows ? Each : 0;
-			else
-				most[i] = c >= s.rows ? 0 : s.rows - c < Each ? (u32)(s.rows - c) : Each;
-			at[i] = from + (most[i] ? ((i64)r * s.apart + (i64)c) * bytes : 0);
-		}
+		for (u32 i = 0; i < Count; i++) there |= (u32)(!along || s.first + (row + Rows * i & half - 1) < s.rows) << i;
 	}
 
-	DEV_METHOD __attribute__((always_inline)) void ask(u8 *to, u32 me) {
+	// ask is for the next tile, when so many places of the sum are left.
+	DEV_METHOD __attribute__((always_inline)) void ask(u8 *to, u64 left, u32 me) {
 #pragma unroll
 		for (u32 i = 0; i < Count; i++) {
-			u32 e = me + Threads * i, row = e / Pieces, piece = e % Pieces, n = most[i];
+			u32 row = me / Pieces + Rows * i, piece = me % Pieces, n = there >> i & 1 ? most : 0;
 			if (left < Depth) {
 				u32 ends = (u32)left, from = along ? piece * Each : row;
 				n = from >= ends ? 0 : along && ends - from < n ? ends - from : n;
 			}
+			const u8 *from = at + i * jump + (along && row >= half ? across : 0);
 			u8 *spot = to + 16 * (tf32 ? lies_tf32<along, Pieces>(row, piece) : bytes == 4 ? lies_wide(row, piece) : lies<Pieces>(row, piece));
 			if (whole)
-				copy_async<16>(spot, at[i], n * bytes);
+				copy_async<16>(spot, from, n * bytes);
 			else
-				by_element<bytes>(spot, at[i], n);
-			at[i] += next;
+				by_element<bytes>(spot, from, n);
 		}
-		left = left < Depth ? 0 : left - Depth;
+		at += next;
 	}
 };
 
@@ -311,7 +311,12 @@ template <u32 type, bool wide, bool a_along, bool b_along, u32 Tile> __attribute
 		Bringer<Tile, Deep, a_along, wide ? 4 : 2, Threads, tf32> of_a(a, tid());
 		auto ask = [&](u64 s) __attribute__((always_inline)) {
 			u8 *to = room() + s % Ahead * (Left + Right);
-			if (s < steps) of_b.ask(to, tid()), of_a.ask(to + Left, tid());
+			if (wide && !tf32 && s < steps) { // parts of f32 leave no registers for more
+				bring<Tile, Deep, b_along, Bytes, Threads>(to, b, s * Deep, tid());
+				bring<Tile, Deep, a_along, 4, Threads>(to + Left, a, s * Deep, tid());
+			} else if (s < steps) {
+				of_b.ask(to, p.k - s * Deep, tid()), of_a.ask(to + Left, p.k - s * Deep, tid());
+			}
 			commit_copies();
 		};
 		float sum[Lefts][4][4] = {}, total[Lefts][4][4] = {};

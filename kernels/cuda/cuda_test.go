@@ -15,7 +15,9 @@ import (
 	"pipe.dev/kernels/kerneltest"
 )
 
-func init() { flag.IntVar(&mostBlocks, "most", mostBlocks, "blocks of a kernel: of few, each walks on") }
+func init() {
+	flag.IntVar(&mostBlocks, "most", mostBlocks, "blocks of a kernel: of few, each walks on")
+}
 
 var device = flag.Bool("device", false, "the tests of kernels run on the driver that the machine has, and not in the emulator")
 

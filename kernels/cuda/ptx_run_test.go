@@ -165,3 +165,71 @@ func TestPTXRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A wait that does not count is noticed, and the device goes on after what is only reported.
+func TestPTXDrops(t *testing.T) {
+	if *device {
+		t.Skip("of the emulator")
+	}
+	for drop, want := range []bool{true, false, false, true} { // of the two waits the first and the second, and a third that is not there
+		path := emulator.Own(t, ".", fmt.Sprintf("drop=%d", drop))
+		b, err := New(Options{Library: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Two bodies of their own for each setting, since a text is read once.
+		body := fmt.Sprintf("mov.u32 %%r9, %d; ", drop) + writeOwn + "bar.sync 0; " + readAcross + " bar.sync 0; st.shared.u32 [%own], 7;"
+		if _, err := runPTX(t, b, "", body, 64); (err == nil) != want {
+			t.Errorf("with wait %d of no account: %v", drop, err)
+		}
+		b.Close()
+	}
+	path := emulator.Own(t, ".", "report=1")
+	b, err := New(Options{Library: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if _, err := runPTX(t, b, "", writeOwn+readAcross, 64); err != nil {
+		t.Errorf("a race that is only reported ends the run: %v", err)
+	}
+}
+
+// Profile counts what a device's memory would have to do: neighbours share sectors, threads 32 bytes apart have one
+// each, and places 8 bytes apart meet two by two in banks.
+func TestPTXProfile(t *testing.T) {
+	if *device {
+		t.Skip("of the emulator")
+	}
+	path := emulator.Own(t, ".", "profile=1")
+	b, err := New(Options{Library: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	for _, c := range []struct {
+		body string
+		want emulator.Work
+	}{
+		{"ld.global.u32 %r5, [%at];", emulator.Work{Sectors: 4, SectorsLeast: 4}},
+		{"ld.global.u32 %r5, [%p];", emulator.Work{Sectors: 1, SectorsLeast: 1}},
+		{"and.b32 %r5, %t, 7; shl.b32 %r5, %r5, 5; cvt.u64.u32 %d0, %r5; add.s64 %d0, %p, %d0; ld.global.u32 %r6, [%d0];", emulator.Work{Sectors: 8, SectorsLeast: 1}},
+		{"ld.shared.u32 %r5, [%own];", emulator.Work{Waves: 1, WavesLeast: 1}},
+		{"add.s32 %own, %own, %t4; ld.shared.u32 %r5, [%own];", emulator.Work{Waves: 2, WavesLeast: 1}},
+	} {
+		if _, err := runPTX(t, b, "", c.body, 32); err != nil {
+			t.Fatal(err)
+		}
+		work, err := emulator.Profile(path)
+		if err != nil || len(work) != 1 {
+			t.Fatalf("%v, %v", work, err)
+		}
+		got := work[0]
+		if got.Kernel != "k" || got.Blocks != 2 || got.Run != 1 || got.Instructions == 0 || got.Threads != 32*got.Instructions {
+			t.Errorf("%s: %+v", c.body, got)
+		}
+		if got.Sectors != c.want.Sectors || got.SectorsLeast != c.want.SectorsLeast || got.Waves != c.want.Waves || got.WavesLeast != c.want.WavesLeast {
+			t.Errorf("%s: %+v, want %+v", c.body, got, c.want)
+		}
+	}
+}

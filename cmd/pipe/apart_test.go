@@ -20,31 +20,38 @@ import (
 	"pipe.dev/schema"
 )
 
-// openApart prepares a training with updates on a processor of portable kernels, which stands for the host beside a
-// device.
-func openApart(t *testing.T, file, runs string, set ...string) (r *learn.Run, device, host *cpu.Backend) {
+// openBeside prepares a training on a device beside whose host, a processor of portable kernels, memory bytes are left; 0 is
+// any number.
+func openBeside(t *testing.T, file, runs string, memory int64, set ...string) (r *learn.Run, e *engine) {
 	t.Helper()
-	doc, err := schema.Load(file, schema.Options{Set: append(set, "train.offload=optimizer")})
+	doc, err := schema.Load(file, schema.Options{Set: set})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := (&engineFlags{device: "cpu", threads: 1}).open(&cobra.Command{})
+	e, err = (&engineFlags{device: "cpu", threads: 1}).open(&cobra.Command{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.close() })
-	if host, err = cpu.New(cpu.Options{Threads: 2, Tier: "generic"}); err != nil {
+	if e.host, err = cpu.New(cpu.Options{Threads: 2, Tier: "generic"}); err != nil {
 		t.Fatal(err)
 	}
-	e.host = host
+	e.memory = memory
 	if r, err = learn.Prepare(doc, e.trainOptions(newConsole(strings.NewReader(""), io.Discard, io.Discard), runs, nil)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
+	return r, e
+}
+
+// openApart opens one with updates on the host.
+func openApart(t *testing.T, file, runs string, set ...string) (r *learn.Run, device, host *cpu.Backend) {
+	t.Helper()
+	r, e := openBeside(t, file, runs, 0, append(set, "train.offload=optimizer")...)
 	if err := r.Fit(e.limit); err != nil {
 		t.Fatal(err)
 	}
-	return r, e.backend.(*cpu.Backend), host
+	return r, e.backend.(*cpu.Backend), e.host.(*cpu.Backend)
 }
 
 // apartRun trains so until a step; 0 is to the end. It says where the run is.
@@ -223,24 +230,7 @@ func TestApartLimits(t *testing.T) {
 	file := tinyRecipe(t, "batch: 4, seq: 24", "batch: 1, seq: 24", "hidden_size:             32", "hidden_size: 64")
 	open := func(offload string, memory int64, set ...string) *learn.Run {
 		t.Helper()
-		doc, err := schema.Load(file, schema.Options{Set: append(set, "train.offload="+offload)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		e, err := (&engineFlags{device: "cpu", threads: 1}).open(&cobra.Command{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { e.close() })
-		if e.host, err = cpu.New(cpu.Options{Threads: 1}); err != nil {
-			t.Fatal(err)
-		}
-		e.memory = memory
-		r, err := learn.Prepare(doc, e.trainOptions(newConsole(strings.NewReader(""), io.Discard, io.Discard), t.TempDir(), nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(r.Close)
+		r, _ := openBeside(t, file, t.TempDir(), memory, append(set, "train.offload="+offload)...)
 		return r
 	}
 	apart := open("optimizer", 1<<30)

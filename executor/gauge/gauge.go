@@ -55,17 +55,13 @@ func Measure(ctx context.Context, b kernels.Backend, plans []*plan.Plan, o Optio
 	}
 	g := &gauge{opt: o, store: session.NewStore(b), filled: map[string]bool{}, known: map[key]float64{}, rates: map[string]*rate{}}
 	defer func() { err = errors.Join(err, g.close()) }()
-	var work int64
-	for _, p := range plans {
-		work = max(work, p.WorkBytes)
-	}
 	if err := g.store.Room(session.Largest(plans)); err != nil {
 		return nil, err
 	}
 	if err := g.store.Vacant(session.Largest(plans)); err != nil {
 		return nil, err
 	}
-	if g.arena, err = b.Alloc(work); err != nil {
+	if g.arena, err = b.Alloc(session.WorkBytes(plans)); err != nil {
 		return nil, err
 	}
 	end := o.Now().Add(o.Budget)

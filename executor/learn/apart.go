@@ -34,10 +34,6 @@ func (s *side) open(b kernels.Backend, plans []*plan.Plan, copies func(path stri
 	if err := s.store.Reserve(states); err != nil {
 		return err
 	}
-	var work int64
-	for _, p := range plans {
-		work = max(work, p.WorkBytes)
-	}
 	for _, st := range states {
 		if !copies(st.Path) {
 			continue
@@ -47,7 +43,7 @@ func (s *side) open(b kernels.Backend, plans []*plan.Plan, copies func(path stri
 		}
 	}
 	var err error
-	s.arena, err = b.Alloc(work)
+	s.arena, err = b.Alloc(session.WorkBytes(plans))
 	return err
 }
 

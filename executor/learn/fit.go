@@ -83,15 +83,7 @@ func (r *Run) StateBytes() int64 {
 }
 
 // WorkBytes is the size of the work arena.
-func (r *Run) WorkBytes() int64 { return workBytes(r.plans.on(false)) }
-
-func workBytes(plans []*plan.Plan) int64 {
-	var most int64
-	for _, p := range plans {
-		most = max(most, p.WorkBytes)
-	}
-	return most
-}
+func (r *Run) WorkBytes() int64 { return session.WorkBytes(r.plans.on(false)) }
 
 // HostBytes is what an optimizer will allocate that stays on the host: weights in f32, what it keeps of them, the sums of
 // gradients that it reads, and its work arena. It is 0 where there is none.
@@ -100,7 +92,7 @@ func (r *Run) HostBytes() int64 {
 	if len(host) == 0 {
 		return 0
 	}
-	return session.StateBytes(r.opt.Host, session.Largest(host)) + workBytes(host)
+	return session.StateBytes(r.opt.Host, session.Largest(host)) + session.WorkBytes(host)
 }
 
 // CrossingBytes is what is copied between host and device in a step of all parts: sums of gradients to the host, what
@@ -138,7 +130,7 @@ func (r *Run) Fit(limit int64) error {
 	}
 	if need := r.HostBytes(); r.opt.HostMemory > 0 && need > r.opt.HostMemory {
 		host := r.plans.on(true)
-		return &model.FitError{Name: r.Recipe.Name, Weights: need - workBytes(host), Need: need, Limit: r.opt.HostMemory, Host: true,
+		return &model.FitError{Name: r.Recipe.Name, Weights: need - session.WorkBytes(host), Need: need, Limit: r.opt.HostMemory, Host: true,
 			Advice: "an optimizer that keeps less would need less"}
 	}
 	return nil
@@ -153,7 +145,7 @@ func (r *Run) advice(limit int64) string {
 				device = append(device, p)
 			}
 		}
-		if r.StateBytes()+workBytes(device)+r.aheadBytes() <= limit {
+		if r.StateBytes()+session.WorkBytes(device)+r.aheadBytes() <= limit {
 			return "it would fit with --set train.remat=auto, or with a smaller batch and accumulate"
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"pipe.dev/compiler/ir"
 	"pipe.dev/compiler/plan"
+	"pipe.dev/executor/session"
 )
 
 // FitError says that a run needs more memory than it may have, before
@@ -96,7 +97,7 @@ func (m *Model) option(field, value string) string {
 // peakBytes is what plans need together on the device.
 func (m *Model) peakBytes(plans []*plan.Plan) int64 {
 	plans = m.onSide(plans, &m.device)
-	return m.device.stateBytes(plans, ir.Weight) + m.device.stateBytes(plans, ir.Cache) + workBytes(plans)
+	return m.device.stateBytes(plans, ir.Weight) + m.device.stateBytes(plans, ir.Cache) + session.WorkBytes(plans)
 }
 
 // Size writes a number of bytes as people read it, rounded up, so that it is

@@ -151,7 +151,7 @@ func (m *Model) optional(names []string) []string {
 }
 
 // WorkBytes is the size of the work arena on the device, which the plans share.
-func (m *Model) WorkBytes() int64 { return workBytes(m.onSide(m.plans, &m.device)) }
+func (m *Model) WorkBytes() int64 { return session.WorkBytes(m.onSide(m.plans, &m.device)) }
 
 // StateBytes is the memory on the device of the states of one kind of all plans.
 func (m *Model) StateBytes(k ir.Kind) int64 {
@@ -166,7 +166,7 @@ func (m *Model) PeakBytes() int64 {
 // HostBytes is what the layers will allocate or map that stay on the host.
 func (m *Model) HostBytes() int64 {
 	plans := m.onSide(m.plans, &m.host)
-	return m.host.stateBytes(plans, ir.Weight) + m.host.stateBytes(plans, ir.Cache) + workBytes(plans)
+	return m.host.stateBytes(plans, ir.Weight) + m.host.stateBytes(plans, ir.Cache) + session.WorkBytes(plans)
 }
 
 // Bytes is what the model has allocated or mapped on the device.

@@ -96,7 +96,7 @@ func (m *Model) readSide(ctx context.Context, s *side, hear func(bytes int64), f
 // since then needs more.
 func (m *Model) work() error {
 	for _, s := range m.sides() {
-		need := workBytes(m.onSide(m.plans, s))
+		need := session.WorkBytes(m.onSide(m.plans, s))
 		if s.arena != nil && s.arena.Size() >= need {
 			continue
 		}
@@ -154,14 +154,6 @@ func states(p *plan.Plan) []plan.State {
 func (s *side) stateBytes(plans []*plan.Plan, k ir.Kind) int64 {
 	list := session.Largest(plans)
 	return session.StateBytes(s.backend, slices.DeleteFunc(list, func(st plan.State) bool { return st.Kind != k }))
-}
-
-func workBytes(plans []*plan.Plan) int64 {
-	var most int64
-	for _, p := range plans {
-		most = max(most, p.WorkBytes)
-	}
-	return most
 }
 
 // bind binds a plan, or each of its parts to its side.

@@ -82,6 +82,15 @@ func Largest(plans []*plan.Plan) []plan.State {
 	return list
 }
 
+// WorkBytes is the size of a work arena that plans share: what the one needs that needs most.
+func WorkBytes(plans []*plan.Plan) int64 {
+	var most int64
+	for _, p := range plans {
+		most = max(most, p.WorkBytes)
+	}
+	return most
+}
+
 // Vacant allocates the states that the store lacks, as zeros, weights too.
 func (s *Store) Vacant(states []plan.State) error {
 	for _, st := range states {

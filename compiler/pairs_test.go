@@ -10,12 +10,8 @@ import (
 )
 
 // Ropes read neighbours where weights have them, and all else stays: where there is another number of heads,
-// and what an adapter changes.
+// what an adapter changes, and what has a bias.
 func TestPairs(t *testing.T) {
-	m, err := schema.LoadModel("../testdata/golden/arch/llama")
-	if err != nil {
-		t.Fatal(err)
-	}
 	table, o := newContext(t)
 	o.Entry = Entry{Name: "step", Cache: ir.F32, Last: true}
 	const q, k = "model.layers.1.self_attn.q_proj.weight", "model.layers.1.self_attn.k_proj.weight"
@@ -24,17 +20,23 @@ func TestPairs(t *testing.T) {
 		return AdaptedLayer{Rank: 2, Scale: 1}, strings.HasSuffix(q, path+".weight")
 	}}
 	for name, c := range map[string]struct {
+		arch    string
 		heads   map[string]int
 		adapter *Adapter
 		found   int
 	}{
-		"both":          {heads, nil, 2},
-		"none":          {nil, nil, 0},
-		"queries alone": {map[string]int{q: 4}, nil, 1},
-		"keys alone":    {map[string]int{k: 2}, nil, 1},
-		"other heads":   {map[string]int{q: 4, k: 4}, nil, 1},
-		"an adapter":    {heads, adapter, 1},
+		"both":          {"llama", heads, nil, 2},
+		"none":          {"llama", nil, nil, 0},
+		"queries alone": {"llama", map[string]int{q: 4}, nil, 1},
+		"keys alone":    {"llama", map[string]int{k: 2}, nil, 1},
+		"other heads":   {"llama", map[string]int{q: 4, k: 4}, nil, 1},
+		"an adapter":    {"llama", heads, adapter, 1},
+		"biases":        {"qwen2", heads, nil, 0},
 	} {
+		m, err := schema.LoadModel("../testdata/golden/arch/" + c.arch)
+		if err != nil {
+			t.Fatal(err)
+		}
 		o.Adapter = c.adapter
 		o.Pairs = func(path string) (int, bool) { n, ok := c.heads[path]; return n, ok }
 		p, err := Compile(m, table, o)

@@ -59,3 +59,48 @@ func TestPairs(t *testing.T) {
 		}
 	}
 }
+
+// Weights stay in the document's order where a rope turns a part of a head, and where more than it reads what they give.
+func TestPairsStay(t *testing.T) {
+	m, err := schema.LoadModel("../testdata/golden/arch/llama")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, o := newContext(t)
+	o.Entry = Entry{Name: "step", Cache: ir.F32}
+	o.Pairs = func(path string) (int, bool) {
+		return 2, path == "model.layers.1.self_attn.k_proj.weight"
+	}
+	for name, c := range map[string]struct {
+		change func(rope, values *ir.Node)
+		want   bool
+	}{
+		"as it is":             {func(rope, values *ir.Node) {}, true},
+		"a part of heads":      {func(rope, values *ir.Node) { a := rope.Attr.(op.RopeAttr); a.Dim = 8; rope.Attr = a }, false},
+		"keys that are values": {func(rope, values *ir.Node) { values.In[1] = rope.In[0] }, false},
+	} {
+		cx := &context{table: table, opt: &o}
+		g, err := elaborate(cx, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes := map[string]*ir.Node{}
+		for _, n := range g.Nodes {
+			if n.Op == "rope" || n.Op == "cache_append" {
+				nodes[n.Op] = n // the last ones are those of the keys and values of layer 1
+			}
+		}
+		c.change(nodes["rope"], nodes["cache_append"])
+		next, err := pairs(cx, g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := false
+		for _, s := range next.States {
+			got = got || s.Pairs
+		}
+		if got != c.want {
+			t.Errorf("%s: keys in pairs: %t", name, got)
+		}
+	}
+}

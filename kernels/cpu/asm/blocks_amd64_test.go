@@ -119,6 +119,9 @@ func TestRows(t *testing.T) {
 					t.Fatalf("%s: byte %d of a block of %d is %d, want %d", what, i%size, size, got[i], want[i])
 				}
 				if k.RowTimesRows[c] == nil {
+					if name != "generic" {
+						t.Errorf("%s: nothing multiplies one row", what)
+					}
 					continue
 				}
 				x, row, bias := random(r, n*f.Block+1), make([]byte, blocks*BlockX+1), random(r, Panel)

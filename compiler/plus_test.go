@@ -76,3 +76,30 @@ func TestPlus(t *testing.T) {
 		}
 	}
 }
+
+// A sum is made where the product in it was, if all of it is there by then: what the product is made of is free from there on.
+func TestPlusComesEarly(t *testing.T) {
+	table, o := newContext(t)
+	o.Target = kerneltest.Reference()
+	b := op.NewBuilder(table)
+	x := b.Graph.AddInput("x", ir.T(ir.F32, 8, 8), ir.Pos{})
+	w := b.Graph.AddInput("w", ir.T(ir.F32, 8, 8), ir.Pos{})
+	y, e := b.MatMul(x, w, false, false), b.Exp(x)
+	b.Graph.Outputs = []ir.Output{{Name: "y", Value: b.MatMul(b.Add(x, y), e, false, false)}}
+	if b.Err() != nil {
+		t.Fatal(b.Err())
+	}
+	p, err := Optimize(b.Graph, table, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range p.graph.Nodes {
+		if n.Op != ir.OpInput {
+			got = append(got, n.Op)
+		}
+	}
+	if want := []string{"matmul_plus", "exp", "matmul"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

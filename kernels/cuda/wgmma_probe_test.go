@@ -4,8 +4,10 @@ package cuda
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"pipe.dev/compiler/ir"
@@ -161,5 +163,40 @@ func TestWGMMARefuses(t *testing.T) {
 		if err := emulator.Set(path, ""); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// doubts is a computation that goes by wgmma only on a device where that proves itself.
+type doubts struct {
+	trial, kernel    string // their names
+	differs, company string // what is said of sums that are wrong, and of bits that are others in other company
+	fault            int    // of the emulator: such bits
+}
+
+// try calls compute with devices on which wgmma is right, is not there, or is wrong in some way, and holds what is said of it
+// to what should be.
+func (d doubts) try(t *testing.T, compute func(t *testing.T, b *Backend, good, told bool)) {
+	for name, c := range map[string]struct{ settings, says string }{
+		"right":                 {"", ""},
+		"another device":        {"capability=100", ""},
+		"lies otherwise":        {"wgmma_fault=1", d.differs},
+		"never arrives":         {"wgmma_fault=2", "waited for what never came"},
+		"a wrong sum":           {"wgmma_fault=3", d.differs},
+		"other bits in company": {fmt.Sprint("wgmma_fault=", d.fault), d.company},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := openAs(t, "capability=90,"+c.settings)
+			var said strings.Builder
+			b.wgmma.warn = &said
+			good, told := name == "right", c.says != ""
+			compute(t, b, good, told)
+			if !told && said.Len() > 0 || !strings.Contains(said.String(), c.says) || strings.Count(said.String(), "\n") > 1 {
+				t.Errorf("it said %q, want %q", said.String(), c.says)
+			}
+			if _, taken := b.functions[d.kernel]; b.wgmma.good[d.trial] != good || good && !taken {
+				t.Errorf("wgmma proved itself: %v, want %v", !good, good)
+			}
+		})
 	}
 }

@@ -245,35 +245,16 @@ func TestWGMMAProves(t *testing.T) {
 	}
 	const m, n, k = 9, 264, 256
 	want := linearOf(t, openAs(t, "capability=80"), m, n, k)
-	for name, c := range map[string]struct{ settings, says string }{
-		"right":                 {"", ""},
-		"another device":        {"capability=100", ""},
-		"lies otherwise":        {"wgmma_fault=1", "differ from those by mma.sync"},
-		"never arrives":         {"wgmma_fault=2", "waited for what never came"},
-		"a wrong sum":           {"wgmma_fault=3", "differ from those by mma.sync"},
-		"other bits in company": {"wgmma_fault=4", "have other bits in tiles of other sizes"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := openAs(t, "capability=90,"+c.settings)
-			var said strings.Builder
-			b.wgmma.warn = &said
-			got := linearOf(t, b, m, n, k)
-			if !bytes.Equal(got, want) {
-				t.Error("other bits")
-			}
-			if again := linearOf(t, b, m, n, k); !bytes.Equal(again, got) {
-				t.Error("other bits at the second time")
-			}
-			if c.says == "" && said.Len() > 0 || !strings.Contains(said.String(), c.says) || strings.Count(said.String(), "\n") > 1 {
-				t.Errorf("it said %q, want %q", said.String(), c.says)
-			}
-			_, taken := b.functions["product_wgmma_bf16_kk_64"]
-			if good := c.says == "" && name != "another device"; b.wgmma.good["bf16kk"] != good || good && !taken {
-				t.Errorf("wgmma proved itself: %v, want %v", !good, good)
-			}
-		})
-	}
+	d := doubts{"bf16kk", "product_wgmma_bf16_kk_64", "differ from those by mma.sync", "have other bits in tiles of other sizes", 4}
+	d.try(t, func(t *testing.T, b *Backend, _, _ bool) {
+		got := linearOf(t, b, m, n, k)
+		if !bytes.Equal(got, want) {
+			t.Error("other bits")
+		}
+		if again := linearOf(t, b, m, n, k); !bytes.Equal(again, got) {
+			t.Error("other bits at the second time")
+		}
+	})
 }
 
 // TestWGMMATaken says how products and attention of 16 bits go here: on a device that has wgmma, by it.

@@ -12,7 +12,7 @@
 // Work: 2 (d + dv) FLOPs for a pair of a row and a key, and a power of 2. A processor
 // of an H200 does 4,096 of the first and 16 of the others in a cycle. For the 16,384
 // pairs of a tile tensor cores take 2,048 cycles at d = dv = 128 and 1,024 at 64,
-// powers take 1,024, and each of 4 schedulers begins 1,020 (920) instructions of two
+// powers take 1,024, and each of 4 schedulers begins 1,040 (940) instructions of two
 // warps that multiply and 200 (100) of one that copies. So at 128 tensor cores are what
 // binds, and at 64 all three. Reads of shared memory take 1,280 of the 2,048 cycles,
 // copies into it 512.

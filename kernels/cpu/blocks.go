@@ -180,6 +180,9 @@ func (p *blockProduct) multiply() kernels.Step {
 	// Nanoseconds to read a panel, and to multiply it.
 	panel := p.panelBytes(p.k)/40 + p.k*p.rows*asm.Panel/100
 	if p.m <= fewRows && !slices.ContainsFunc(p.w, func(w weight) bool { return !p.byRow(w) }) {
+		if p.coding.InRows() {
+			return p.byStreams()
+		}
 		from := guided(panels, max(1, rowPart/max(1, p.panelBytes(p.k))), p.b.Threads())
 		return p.b.step(len(from)-1, func(worker, id int) {
 			for panel := from[id]; panel < from[id+1]; panel++ {
@@ -212,7 +215,7 @@ const fewRows = 3
 
 // rowPart is how many bytes of weights a part of one row's product has at most.
 // Processors take a while to fetch ahead at full speed, and nothing asks for the first rows of a part.
-const rowPart = 640 << 10
+const rowPart = 1280 << 10
 
 // panelsPart is the nanoseconds of a part of several rows' product, at most: nothing asks for the
 // rows of its first panel.
@@ -229,14 +232,10 @@ func guided(n, size, threads int) []int {
 	return from
 }
 
-// row computes a panel of one row.
+// row computes a packed panel of one row.
 func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
-	if width < asm.Panel && p.coding.InRows() {
-		p.tiles(local, weights, row, 1, panel, panel+1)
-		return
-	}
 	direct := p.intoY() && width == asm.Panel
 	bias, x := p.biasOf(p.bias, local, j, asm.Panel), unsafe.SliceData(p.quantised[row*p.blocks*asm.BlockX:])
 	for i, w := range weights {
@@ -244,13 +243,8 @@ func (p *blockProduct) row(local []float32, weights []weight, row, panel int) {
 		if direct {
 			y = p.y.f32()[row*p.n+j:]
 		}
-		if supers := p.k / p.format.Block; w.packed {
-			at := unsafe.SliceData(w.bytes8()[panel*p.panelBytes(p.k):])
-			p.b.asm.Row[p.coding](supers, p.per, x, at, &y[0], bias)
-		} else {
-			at := unsafe.SliceData(w.bytes8()[j*p.rowBytes():])
-			p.b.asm.RowTimesRows[p.coding](supers, x, at, p.rowBytes(), &y[0], bias)
-		}
+		at := unsafe.SliceData(w.bytes8()[panel*p.panelBytes(p.k):])
+		p.b.asm.Row[p.coding](p.k/p.format.Block, p.per, x, at, &y[0], bias)
 	}
 	p.finish(local, row*p.n+j, width, 0, direct)
 }

@@ -61,15 +61,31 @@ func bindExpertBlocks(b *Backend, a op.ExpertLinearAttr, args kernels.Args) (ker
 		one.p, one.n = unsafe.Add(vs[2].p, e*size), size
 		experts[e] = []weight{{vec: one, packed: w.Layout != ""}}
 	}
-	byRow := p.byRow(experts[0][0])
-	multiply := r.each(parts(n, asm.Panel), func(worker, e, panel int) {
+	return sequence(r.sort, r.gather(vs[0], k, x, k), p.quantise(vecOf(x)), p.multiplyExperts(r, experts), r.scatter(vs[3], n, y, n)), nil
+}
+
+// multiplyExperts returns the step that multiplies the rows of each expert by its weights.
+func (p *blockProduct) multiplyExperts(r *routed, experts [][]weight) kernels.Step {
+	const panels = 4 // of a part
+	all, byRow := p.b.streamsOf(p.n, p.rowBytes()), p.byRow(experts[0][0])
+	return r.each(parts(parts(p.n, asm.Panel), panels), func(worker, e, part int) {
+		local, lo, hi := p.b.local[worker], part*panels, min((part+1)*panels, parts(p.n, asm.Panel))
 		from, to := r.start[e], r.start[e+1]
-		for few := to - from; byRow && few <= fewRows && from < to; from++ {
-			p.row(b.local[worker], experts[e], from, panel)
-		}
-		for ; from < to; from += p.rows {
-			p.tiles(b.local[worker], experts[e], from, min(p.rows, to-from), panel, panel+1)
+		switch {
+		case !byRow || to-from > fewRows:
+			for ; from < to; from += p.rows {
+				for panel := lo; panel < hi; panel++ {
+					p.tiles(local, experts[e], from, min(p.rows, to-from), panel, hi)
+				}
+			}
+		case p.coding.InRows():
+			p.inStreams(local, experts[e], from, to-from, all, lo, hi)
+		default:
+			for ; from < to; from++ {
+				for panel := lo; panel < hi; panel++ {
+					p.row(local, experts[e], from, panel)
+				}
+			}
 		}
 	})
-	return sequence(r.sort, r.gather(vs[0], k, x, k), p.quantise(vecOf(x)), multiply, r.scatter(vs[3], n, y, n)), nil
 }

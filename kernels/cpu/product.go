@@ -309,16 +309,19 @@ func (p *product) finish(local []float32, i, width, offset int, direct bool) {
 		}
 		return
 	}
+	p.y.store(i, p.combined(local, offset, width))
+}
+
+// combined is what becomes of width sums that lie at offset: the function of them, times those of the second weight.
+func (p *product) combined(local []float32, offset, width int) []float32 {
 	sum := local[atSum+offset:][:width]
 	if p.act != nil {
 		p.act(sum)
 	}
 	if len(p.w) > 1 {
-		for j, v := range local[atSum2+offset:][:width] {
-			sum[j] *= v
-		}
+		p.b.asm.Mul(sum, sum, local[atSum2+offset:][:width])
 	}
-	p.y.store(i, sum)
+	return sum
 }
 
 // first is the address of x[0], nil if there is none.

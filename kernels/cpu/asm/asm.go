@@ -92,4 +92,5 @@ type Blocked struct {
 	// Of those in rows.
 	UnpackRows   [Codings]UnpackRows
 	RowTimesRows [Codings]RowTimesRows
+	RowsApart    bool // RowTimesRows asks for what follows in each row, not for what follows the panel: rows should lie far apart
 }

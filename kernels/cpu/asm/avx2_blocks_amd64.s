@@ -15901,9 +15901,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ8_0Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// func RowTimesRowsQ8_0Y(n int, x *byte, w *byte, stride int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ8_0Y(SB), NOSPLIT, $0-48
+TEXT ·RowTimesRowsQ8_0Y(SB), NOSPLIT, $0-40
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -15917,9 +15917,9 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
+	MOVQ         AX, BX
 	VBROADCASTSS constantsY<>+224(SB), Y1
 	VBROADCASTSS constantsY<>+160(SB), Y2
-	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
 	JE           end
@@ -16026,13 +16026,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ   y+32(FP), DX
-	MOVQ   bias+40(FP), BX
-	TESTQ  BX, BX
-	JE     write
-	VADDPS (BX)(SI*1), Y0, Y0
-
-write:
+	MOVQ    y+32(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -16130,9 +16124,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ4_0Y(SB), NOSPLIT, $0-48
+TEXT ·RowTimesRowsQ4_0Y(SB), NOSPLIT, $0-40
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -16146,9 +16140,9 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
+	MOVQ         AX, BX
 	VBROADCASTSS constantsY<>+224(SB), Y1
 	VBROADCASTSS constantsY<>+160(SB), Y2
-	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
 	JE           end
@@ -16232,13 +16226,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ   y+32(FP), DX
-	MOVQ   bias+40(FP), BX
-	TESTQ  BX, BX
-	JE     write
-	VADDPS (BX)(SI*1), Y0, Y0
-
-write:
+	MOVQ    y+32(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -16339,9 +16327,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ4_1Y(SB), NOSPLIT, $0-48
+TEXT ·RowTimesRowsQ4_1Y(SB), NOSPLIT, $0-40
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -16355,9 +16343,9 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
+	MOVQ         AX, BX
 	VBROADCASTSS constantsY<>+224(SB), Y1
 	VBROADCASTSS constantsY<>+160(SB), Y2
-	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
 	JE           end
@@ -16443,13 +16431,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ   y+32(FP), DX
-	MOVQ   bias+40(FP), BX
-	TESTQ  BX, BX
-	JE     write
-	VADDPS (BX)(SI*1), Y0, Y0
-
-write:
+	MOVQ    y+32(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -16948,9 +16930,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ4KY(SB), NOSPLIT, $192-48
+TEXT ·RowTimesRowsQ4KY(SB), NOSPLIT, $192-40
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -16964,9 +16946,9 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
+	MOVQ         AX, BX
 	VBROADCASTSS constantsY<>+224(SB), Y1
 	VBROADCASTSS constantsY<>+160(SB), Y2
-	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
 	JE           end
@@ -17549,13 +17531,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ   y+32(FP), DX
-	MOVQ   bias+40(FP), BX
-	TESTQ  BX, BX
-	JE     write
-	VADDPS (BX)(SI*1), Y0, Y0
-
-write:
+	MOVQ    y+32(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -18351,9 +18327,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ5KY(SB), NOSPLIT, $448-48
+TEXT ·RowTimesRowsQ5KY(SB), NOSPLIT, $448-40
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -18367,8 +18343,8 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
-	VBROADCASTSS constantsY<>+224(SB), Y1
 	MOVQ         AX, BX
+	VBROADCASTSS constantsY<>+224(SB), Y1
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
 	JE           end
@@ -19243,13 +19219,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ   y+32(FP), DX
-	MOVQ   bias+40(FP), BX
-	TESTQ  BX, BX
-	JE     write
-	VADDPS (BX)(SI*1), Y0, Y0
-
-write:
+	MOVQ    y+32(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -19999,9 +19969,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ6KY(n int, x *byte, w *byte, stride int, y *float32, bias *float32)
+// func RowTimesRowsQ6KY(n int, x *byte, w *byte, stride int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ6KY(SB), NOSPLIT, $448-48
+TEXT ·RowTimesRowsQ6KY(SB), NOSPLIT, $448-40
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -20015,9 +19985,9 @@ group:
 	LEAQ         (AX)(CX*8), AX
 	MOVQ         n+0(FP), DI
 	VXORPS       Y0, Y0, Y0
+	MOVQ         AX, BX
 	VBROADCASTSS constantsY<>+224(SB), Y1
 	VBROADCASTSS constantsY<>+160(SB), Y2
-	MOVQ         AX, BX
 	MOVQ         x+8(FP), DX
 	TESTQ        DI, DI
 	JE           end
@@ -21020,13 +20990,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ   y+32(FP), DX
-	MOVQ   bias+40(FP), BX
-	TESTQ  BX, BX
-	JE     write
-	VADDPS (BX)(SI*1), Y0, Y0
-
-write:
+	MOVQ    y+32(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128

@@ -49,5 +49,6 @@ func blockedZ() Blocked {
 			Q5K:  RowTimesRowsQ5KZ,
 			Q6K:  RowTimesRowsQ6KZ,
 		},
+		RowsApart: true,
 	}
 }

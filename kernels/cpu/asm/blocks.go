@@ -178,5 +178,5 @@ type Row func(n, per int, x, w *byte, y *float32, bias *float32)
 type UnpackRows func(n int, w *byte, stride int, dst *byte)
 
 // RowTimesRows is one row times a panel as UnpackRows reads it: that and Blocks in
-// one. It asks for the memory after the rows, which need not be there.
-type RowTimesRows func(n int, x, w *byte, stride int, y *float32, bias *float32)
+// one, without a bias. It asks for what will be read next, which need not be there.
+type RowTimesRows func(n int, x, w *byte, stride int, y *float32)

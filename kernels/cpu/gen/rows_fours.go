@@ -15,7 +15,7 @@ func (a *rowSums) fours() {
 			sums[to] = a.first(to)
 		}
 		VPDPBUSD_BCST(a.activations(b, 16+4*g), a.unsigned(v), sums[to])
-		if n++; n%(8*a.per/a.times()) == 0 {
+		if n++; a.per > 1 && n%(8*a.per/a.times()) == 0 {
 			a.ask()
 		}
 	}, func(b int) {

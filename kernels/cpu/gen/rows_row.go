@@ -11,7 +11,7 @@ import (
 // rowTimesRows is one row of activations times a panel of rows.
 func (s isa) rowTimesRows(c rowCoding) {
 	name := "RowTimesRows" + c.name + s.suffix
-	TEXT(name, NOSPLIT, "func(n int, x, w *byte, stride int, y *float32, bias *float32)")
+	TEXT(name, NOSPLIT, "func(n int, x, w *byte, stride int, y *float32)")
 	Doc(fmt.Sprintf("%s is the RowTimesRows of that coding.", name))
 	Pragma("noescape")
 	w, stride, x, ahead := Load(Param("w"), GP64()), Load(Param("stride"), GP64()), GP64(), GP64()
@@ -26,29 +26,26 @@ func (s isa) rowTimesRows(c rowCoding) {
 		if s.bytes == 64 {
 			r.hold(c.bitMasks()...)
 		} else {
+			MOVQ(w, ahead) // the rows that follow
 			r.hold(0x00010001)
 			if c.width != 5 { // there are few registers
 				r.hold(0x0f0f0f0f)
 			}
 		}
-		MOVQ(w, ahead) // the rows that follow
 		Load(Param("x"), x)
 		at = offset
-	}, func() {
+	}, func(left Register) {
 		sums.begin()
 		if s.bytes == 64 {
+			sums.askEach(left)
 			sums.fours()
 		} else {
 			sums.super()
+			ADDQ(imm(s.lanes()*c.size), ahead)
 		}
-		ADDQ(imm(s.lanes()*c.size), ahead)
 		ADDQ(imm(c.per*blockX), x)
 	}, func() {
-		y, bias := Load(Param("y"), GP64()), Load(Param("bias"), GP64())
-		TESTQ(bias, bias)
-		JE(LabelRef("write"))
-		VADDPS(Mem{Base: bias, Index: at, Scale: 1}, sums.acc, sums.acc)
-		Label("write")
+		y := Load(Param("y"), GP64())
 		VMOVUPS(sums.acc, Mem{Base: y, Index: at, Scale: 1})
 	})
 }
@@ -63,14 +60,38 @@ type rowSums struct {
 	asked    int        // times that ask was called for a super-block
 }
 
-// ask asks for a share of as much as a super-block of all rows takes, where what
+// further is how many bytes further on in each row lies what AVX-512 asks for.
+const further = 256
+
+// ask asks for a share of as much as a super-block of all rows takes, further on in each row or, of AVX2, where what
 // follows the rows lies: a few lines at a time, since processors wait for few.
 func (a *rowSums) ask() {
 	lines, times := (a.lanes()*a.size+63)/64, a.times()
+	each := (a.size + 63) / 64
+	if a.bytes == 64 {
+		lines = a.lanes() * each
+	}
 	for l := a.asked * lines / times; l < (a.asked+1)*lines/times; l++ {
-		PREFETCHT1(Mem{Base: a.ahead, Disp: 64 * l})
+		if a.bytes == 64 {
+			PREFETCHT1(a.from(l/each, further+l%each*64))
+		} else {
+			PREFETCHT1(Mem{Base: a.ahead, Disp: 64 * l})
+		}
 	}
 	a.asked++
+}
+
+// askEach asks for a line of every row, once for as many small blocks as about fill one.
+func (a *rowSums) askEach(left Register) {
+	if a.per > 1 {
+		return
+	}
+	TESTQ(U32(map[bool]uint32{true: 1, false: 3}[a.size > 32]), left)
+	JNE(LabelRef("asked"))
+	for i := range a.lanes() {
+		PREFETCHT1(a.from(i, further))
+	}
+	Label("asked")
 }
 
 // times is how often ask is called for a super-block.

@@ -11,7 +11,7 @@ import (
 // eachRows goes through a panel of rows: begin for as many as a vector has
 // lanes, each for their n super-blocks, and end. The offset is that of the rows in a vector
 // of the panel's floats, in bytes.
-func (s isa) eachRows(c rowCoding, w, stride Register, begin func(offset Register, r *fileRows), each, end func()) {
+func (s isa) eachRows(c rowCoding, w, stride Register, begin func(offset Register, r *fileRows), each func(left Register), end func()) {
 	offset, left := GP64(), GP64()
 	XORQ(offset, offset)
 	Label("group")
@@ -26,7 +26,7 @@ func (s isa) eachRows(c rowCoding, w, stride Register, begin func(offset Registe
 	TESTQ(left, left)
 	JE(LabelRef("end"))
 	Label("super")
-	each()
+	each(left)
 	r.advance()
 	DECQ(left)
 	JNE(LabelRef("super"))
@@ -53,7 +53,7 @@ func (s isa) unpackRows(c rowCoding) {
 		Load(Param("dst"), dst)
 		ADDQ(offset, dst)
 		r.hold(c.bitMasks()...)
-	}, func() {
+	}, func(Register) {
 		r.begin()
 		r.codes(func(b, g int, v VecVirtual) {
 			s.put(r.unsigned(v), Mem{Base: dst, Disp: b*room + c.kind.scales() + 4*panel*g})

@@ -100,6 +100,9 @@ func (s isa) blocksTable() string {
 	list("Row", inPanels)
 	list("UnpackRows", inRows)
 	list("RowTimesRows", inRows)
+	if s.bytes == 64 {
+		b.WriteString("\t\tRowsApart: true,\n")
+	}
 	b.WriteString("\t}\n}\n")
 	return b.String()
 }

@@ -36,6 +36,7 @@ type tierState struct {
 	Name      string `json:"name"`
 	Available bool   `json:"available"`
 	Why       string `json:"why,omitempty"`
+	Chosen    bool   `json:"-"`
 }
 
 func doctorCommand(c *console) *cobra.Command {
@@ -84,7 +85,7 @@ func (s *cpuState) chooseTier(forced string) error {
 	best := ""
 	for _, t := range cpu.Tiers() {
 		s.Tiers = append(s.Tiers, tierState(t))
-		if t.Available && best == "" {
+		if t.Chosen {
 			best = t.Name
 		}
 	}
@@ -132,8 +133,11 @@ func (d *diagnosis) print(w io.Writer) error {
 	line("cpu", "%s, %d logical cores, %d threads by default", model, d.CPU.Cores, d.CPU.Threads)
 	for _, t := range d.CPU.Tiers {
 		state := "available"
-		if !t.Available {
+		switch {
+		case !t.Available:
 			state = "not available: " + t.Why
+		case t.Why != "":
+			state = "available, but only taken if it is asked for: " + t.Why
 		}
 		line("", "tier %s: %s", t.Name, state)
 	}

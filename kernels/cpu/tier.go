@@ -11,7 +11,8 @@ import (
 type TierInfo struct {
 	Name      string
 	Available bool
-	Why       string // what is missing, or ""
+	Why       string // what is missing, or why it is not taken unless it is asked for, or ""
+	Chosen    bool   // the one that is taken unless another is asked for
 }
 
 // tier is a set of vector kernels, and what it needs.
@@ -19,6 +20,7 @@ type tier struct {
 	name    string
 	missing func() []string // features that the processor lacks
 	kernels func() asm.Kernels
+	slow    func() string // why another is quicker on this processor, or ""; nil if none is
 
 	multiplyAdds func(n int) // n times fmaChains independent ones, of lanes numbers each
 	lanes        int
@@ -33,25 +35,41 @@ func generic() tier {
 }
 
 // Tiers lists the instruction sets that this build knows, the best first.
-func Tiers() []TierInfo {
+func Tiers() []TierInfo { return describe(tiers()) }
+
+func describe(list []tier) []TierInfo {
 	var out []TierInfo
-	for _, t := range tiers() {
+	chosen := false
+	for _, t := range list {
 		info := TierInfo{Name: t.name, Available: true}
 		if m := t.missing(); len(m) > 0 {
 			info.Available, info.Why = false, "the CPU lacks "+strings.Join(m, ", ")
+		} else {
+			info.Why = t.slower()
+			info.Chosen = !chosen && info.Why == ""
+			chosen = chosen || info.Chosen
 		}
 		out = append(out, info)
 	}
 	return out
 }
 
+func (t tier) slower() string {
+	if t.slow == nil {
+		return ""
+	}
+	return t.slow()
+}
+
 // findTier returns the tier called name, or the best.
-func findTier(name string) (tier, error) {
+func findTier(name string) (tier, error) { return chooseTier(tiers(), name) }
+
+func chooseTier(list []tier, name string) (tier, error) {
 	var names []string
-	for _, t := range tiers() {
+	for _, t := range list {
 		missing := t.missing()
 		switch {
-		case name == "" && len(missing) == 0:
+		case name == "" && len(missing) == 0 && t.slower() == "":
 			return t, nil
 		case name == t.name && len(missing) == 0:
 			return t, nil

@@ -1,6 +1,10 @@
 package cpu
 
 import (
+	"math"
+	"sync"
+	"time"
+
 	"golang.org/x/sys/cpu"
 
 	"pipe.dev/kernels/cpu/asm"
@@ -9,7 +13,7 @@ import (
 // tiers lists the instruction sets, the best first. The last always works.
 func tiers() []tier {
 	list := []tier{
-		{name: "avx512bf16", missing: missingPairs, kernels: avx512bf16, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64, pairAdds: asm.PeakPairsZ, pairLanes: 32},
+		{name: "avx512bf16", missing: missingPairs, kernels: avx512bf16, slow: slowPairs, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64, pairAdds: asm.PeakPairsZ, pairLanes: 32},
 		{name: "avx512", missing: missingAVX512, kernels: avx512, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64},
 		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2, multiplyAdds: asm.PeakY, lanes: 8, byteAdds: asm.PeakBytesY, byteLanes: 32},
 		generic(),
@@ -72,4 +76,26 @@ func avx512bf16() asm.Kernels {
 	k := avx512()
 	k.BF16 = asm.BF16PairsZ()
 	return k
+}
+
+// slowPairs measures, once, whether VDPBF16PS is worth its two products: some microseconds of
+// it beside as many multiply-adds. On some Intel processors it takes as long as four of these.
+var slowPairs = sync.OnceValue(func() string {
+	const rounds = 500
+	pair, one := shortest(asm.PeakPairsZ, rounds), shortest(asm.PeakZ, rounds)
+	if 8*one < 5*pair { // fewer than 1.25 times as many products in the same time
+		return "its products of bf16 are no quicker here than those of f32"
+	}
+	return ""
+})
+
+// shortest is the least of some times of f(n), which what else the machine does only makes longer.
+func shortest(f func(n int), n int) time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for range 20 {
+		from := time.Now()
+		f(n)
+		least = min(least, time.Since(from))
+	}
+	return least
 }

@@ -96,16 +96,16 @@ type block struct {
 	least   uint16 // of pairs, the smallest number
 }
 
-// direct reports whether panels of w are read where they lie. Rows that are a
-// multiple of 2 KiB apart share so few sets of the caches that tiles of few rows,
-// which come back soon, do better with a copy.
-func (p *product) direct(w weight) bool {
-	crowded := w.row*4%2048 == 0 && p.low() && p.m >= 8*p.b.asm.Rows
-	return !w.packed && w.dtype == ir.F32 && w.col == 1 && p.n >= asm.Panel && !crowded
+// copies reports whether panels of w are copied. Of f32 few rows of x do better without; many go through a panel so often
+// that it should lie in one piece, since each row of w may take a page, and the more so where these are a multiple of 2 KiB
+// apart and share few sets of the caches.
+func (p *product) copies(w weight) bool {
+	few := 8 * p.b.asm.Rows
+	if w.row*4%2048 == 0 {
+		few = 2 * p.b.asm.Rows
+	}
+	return !w.packed && (p.m >= few || w.dtype != ir.F32 || w.col != 1 || p.n < asm.Panel)
 }
-
-// low reports whether tiles have few rows, so that they read w more often.
-func (p *product) low() bool { return p.b.asm.Rows < 8 }
 
 // weights returns n rows from k0 on of the panel whose first column is j,
 // packed into local memory unless they can be read where they lie.
@@ -117,7 +117,7 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 		return p.pairWeights(local, &w, z, j, k0, n)
 	case w.packed:
 		return block{p: w.at(j*p.k + k0*asm.Panel), storage: w.storage(), ld: asm.Panel}
-	case p.direct(w) && j+asm.Panel <= p.n:
+	case !p.copies(w) && j+asm.Panel <= p.n:
 		return block{p: w.at(w.first[z] + k0*w.row + j), ld: w.row}
 	}
 	to := local[atPanel : atPanel+n*asm.Panel]
@@ -158,6 +158,21 @@ func (p *product) weights(local []float32, w weight, z, j, k0, n int) block {
 		}
 	}
 	return block{p: vecOf(to).at(0), ld: asm.Panel}
+}
+
+// copiedNext is what weights will copy after row k0 of a panel: of that panel, or the first rows of the next before end. What
+// lies in rows of its own is waited for long, unless it was asked for.
+func (p *product) copiedNext(w weight, i, z, panel, k0, end int) upcoming {
+	if k0 >= p.k {
+		panel, k0 = panel+1, 0
+	}
+	n := min(p.kc, p.k-k0)
+	if !p.copies(w) || w.coded || w.col != 1 || p.decode != nil || len(p.w) > 1 || panel >= end || (panel+1)*asm.Panel > p.n || n == 0 {
+		return upcoming{}
+	}
+	size, stride := w.dtype.Size(), w.row*w.dtype.Size()
+	from := unsafe.Slice(w.at(w.first[z]+k0*w.row+panel*asm.Panel), (n-1)*stride+asm.Panel*size)
+	return upcoming{from, n, asm.Panel*size - 1, stride}
 }
 
 // floatBytes is the address of a float as that of a stored element.

@@ -60,6 +60,7 @@ type weight struct {
 const (
 	maxBlock  = 384                        // rows that share a pass over a panel
 	unpackedK = 512                        // rows of a matrix w that stay in the cache between tiles
+	copiedK   = 256                        // rows of a matrix w that are copied at a time
 	packedK   = 1024                       // rows of a panel that stay in the cache between tiles
 	atPanel   = 0                          // a block of w, packed
 	atRest    = unpackedK * asm.Panel      // what is left over of columns
@@ -90,68 +91,6 @@ func (p *product) bind(a kernels.Args) (kernels.Step, error) {
 	return sequence(copied, run), nil
 }
 
-// divide settles the tiles, the blocks of them, and the parts. Nothing here
-// changes a bit of the result.
-func (p *product) divide() {
-	height := p.b.asm.Rows
-	count := parts(p.m, height)
-	p.tiles = evenly(p.m, count)
-	p.kc = max(p.k, 1)
-	local := p.pairs || !p.w[0].packed && !p.direct(p.w[0])
-	if !p.w[0].packed {
-		p.kc = min(p.kc, unpackedK)
-	} else if count > 1 {
-		p.kc = min(p.kc, packedK)
-	}
-	if p.kc = max(1, parts(p.k, parts(p.k, p.kc))); p.decode != nil {
-		p.kc = unpackedK // whole blocks
-	}
-	deep := p.kc // floats of a row of x
-	if p.pairs {
-		p.kc = pairBlock(p.k)
-		deep = p.kc / 2
-	}
-	// A block of x stays in the second-level cache, or w is packed seldom,
-	// and there are parts enough for every thread unless they become too short or
-	// pack w too often.
-	panels := parts(p.n, asm.Panel)
-	rows := min(maxBlock, max(4*height, secondCache/2/4/max(deep, 1)))
-	shortest := height
-	if local {
-		shortest = 8 * height
-		if p.low() {
-			rows = maxBlock
-		}
-	}
-	for rows/2 >= shortest && p.batch*panels*parts(p.m, rows) < 6*p.b.Threads() {
-		rows /= 2
-	}
-	p.blocks = evenly(count, min(count, parts(p.m, rows)))
-	rows = min(p.m, rows)
-	// Nanoseconds to read a panel, and to multiply it.
-	panel := p.k*asm.Panel*p.w[0].dtype.Size()/40 + p.k*rows*asm.Panel/50
-	p.group = min(panels, max(1, shortPart/max(panel, 1)))
-	if p.vector() {
-		p.group = (p.group + p.b.asm.Panels - 1) / p.b.asm.Panels * p.b.asm.Panels
-	}
-	p.units = (len(p.blocks) - 1) * parts(panels, p.group)
-	p.perPart = max(1, shortPart/max(panel*p.group, 1))
-}
-
-const (
-	secondCache = 1 << 20 // bytes of the second-level cache
-	shortPart   = 4000    // nanoseconds below which a part is not worth claiming
-)
-
-// evenly returns where each of some parts of n begins, and n.
-func evenly(n, parts int) []int {
-	var out []int
-	for t := range parts + 1 {
-		out = append(out, t*n/parts)
-	}
-	return out
-}
-
 // vector reports whether there is one row and packed weights, which several
 // panels at once suit best.
 func (p *product) vector() bool { return p.m == 1 && p.w[0].packed }
@@ -175,7 +114,7 @@ func (p *product) unit(local []float32, z, id int) {
 		}
 	}
 	for ; lo < hi; lo++ {
-		p.panel(local, z, id/groups, lo)
+		p.panel(local, z, id/groups, lo, hi)
 	}
 }
 
@@ -198,8 +137,8 @@ func (p *product) row(local []float32, z, panel int) {
 
 // panel computes one panel of a block of tiles. Of weights that are not packed,
 // a last panel that is not full begins further to the left, and what was
-// computed before is dropped.
-func (p *product) panel(local []float32, z, block, panel int) {
+// computed before is dropped. The panels after it, before end, follow.
+func (p *product) panel(local []float32, z, block, panel, end int) {
 	lo, hi := p.blocks[block], p.blocks[block+1]
 	j := panel * asm.Panel
 	width := min(p.n-j, asm.Panel)
@@ -207,7 +146,7 @@ func (p *product) panel(local []float32, z, block, panel int) {
 	if !p.w[0].packed && !p.w[0].coded {
 		left = max(0, min(j, p.n-asm.Panel))
 	}
-	direct := p.intoY() && width == asm.Panel
+	direct := p.intoY() && width == asm.Panel && (p.kc >= p.k || !p.copies(p.w[0])) // sums come back soon: rows of y may share sets of the caches
 	row0 := p.tiles[lo]
 	for r := row0; p.add && !direct && r < p.tiles[hi]; r++ {
 		copy(local[atSum+(r-row0)*asm.Panel+j-left:][:width], p.y.f32()[(z*p.m+r)*p.n+j:])
@@ -231,7 +170,9 @@ func (p *product) panel(local []float32, z, block, panel int) {
 			if k0 > 0 || p.add {
 				load = 1
 			}
+			next := p.copiedNext(w, i, z, panel, k0+n, end)
 			for t := lo; t < hi; t++ {
+				next.ask(p.b.asm.Prefetch, t-lo, hi-lo)
 				p.tile(z, t, k0, n, from, &y[(p.tiles[t]-row0)*ldy], ldy, last, load)
 			}
 		}

@@ -24,7 +24,7 @@ import (
 	"pipe.dev/schema"
 )
 
-// tierVariable forces a tier of CPU kernels: generic, avx2, avx512 or avx512bf16. It
+// tierVariable forces a tier of CPU kernels: generic, avx2, avx512, avx512bf16 or amx. It
 // is the only environment variable that changes what is computed with.
 const tierVariable = "PIPE_CPU_TIER"
 

@@ -30,7 +30,7 @@ A recipe trains. Its run is a folder below --runs: the resolved document, plans,
 model. The same document goes on from its last checkpoint if it was interrupted. A recipe of a tokenizer
 (train.#Tokenizer) leaves a folder with tokenizer.json, which the data.tokenizer of other recipes can name.
 
-PIPE_CPU_TIER=generic, avx2, avx512 or avx512bf16 forces a tier of CPU kernels; pipe doctor says which there are.`,
+PIPE_CPU_TIER=generic, avx2, avx512, avx512bf16 or amx forces a tier of CPU kernels; pipe doctor says which there are.`,
 		Args: arguments("FILE.cue"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := documentIn(args[0])

@@ -49,7 +49,7 @@ func complete(more ...string) []string {
 // transformers, for every tier of kernels and numbers of threads.
 func TestComplete(t *testing.T) {
 	for _, c := range textCases(t) {
-		for _, tier := range []string{"", "generic", "avx2", "avx512", "avx512bf16"} {
+		for _, tier := range []string{"", "generic", "avx2", "avx512", "avx512bf16", "amx"} {
 			for _, threads := range []string{"1", "3"} {
 				t.Setenv(tierVariable, tier)
 				max, err := json.Marshal(c.MaxTokens)

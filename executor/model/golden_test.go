@@ -216,7 +216,7 @@ func TestStory(t *testing.T) {
 	if err := json.Unmarshal(text, &want); err != nil {
 		t.Fatal(err)
 	}
-	for _, tier := range []string{"generic", "avx2", "avx512", "avx512bf16"} {
+	for _, tier := range []string{"generic", "avx2", "avx512", "avx512bf16", "amx"} {
 		t.Run(tier, func(t *testing.T) {
 			ctx := context.Background()
 			m, _ := open(t, filepath.Join(data, "llm/stories260K"), 2, tier)

@@ -13,7 +13,7 @@ import (
 func TestGPTQ(t *testing.T) {
 	const dir = "../../testdata/golden/gptq"
 	want := expected(t, dir)
-	for _, tier := range []string{"generic", "avx2", "avx512", "avx512bf16"} {
+	for _, tier := range []string{"generic", "avx2", "avx512", "avx512bf16", "amx"} {
 		t.Run(tier, func(t *testing.T) {
 			m, _ := openAs(t, Options{Dir: dir}, 2, tier)
 			sizes := want["ids"].Type.Sizes()

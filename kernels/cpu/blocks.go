@@ -205,8 +205,13 @@ func (p *blockProduct) multiply() kernels.Step {
 // bound settles how many rows share a pass over a panel, at most, and how much of
 // it is unpacked at a time.
 func (p *blockProduct) bound() {
-	p.rows = max(1, min(p.m, maxBlock, secondCache/2/max(1, p.blocks*asm.BlockX)))
-	p.supers = max(1, unpacked/(p.per*p.Kind().Unpacked()))
+	cache, first := secondCache/2, unpacked
+	if p.tiled(p.m) {
+		cache, first = secondCache, unpackedTiled
+	}
+	p.rows = max(1, min(p.m, maxBlock, cache/max(1, p.blocks*asm.BlockX)))
+	p.rows = parts(p.m, parts(p.m, p.rows)) // none of them much less
+	p.supers = max(1, first/(p.per*p.Kind().Unpacked()))
 }
 
 // fewRows is how many rows are multiplied one by one: unpacking a panel takes longer
@@ -266,8 +271,13 @@ func (p *blockProduct) tiles(local []float32, weights []weight, row0, m, panel, 
 			if hi < supers {
 				last = nil
 			}
-			from := p.unpack(local, w, panel, lo, hi)
-			p.multiplyTiles(from, p.following(weights, i, panel, hi, end), row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
+			from, next := p.unpack(local, w, panel, lo, hi), p.following(weights, i, panel, hi, end)
+			if p.tiled(m) {
+				p.sign(from, (hi-lo)*p.per)
+				p.multiplyGroups(local, from, next, row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
+				continue
+			}
+			p.multiplyTiles(from, next, row0, m, lo*p.per, (hi-lo)*p.per, y, ldy, last)
 		}
 	}
 	for r := range m {

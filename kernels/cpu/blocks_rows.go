@@ -64,12 +64,18 @@ func (p *blockProduct) following(weights []weight, i, panel, hi, end int) upcomi
 	return upcoming{}
 }
 
+// More memory of a worker, in floats: what is unpacked, and in the second half what it is made of.
+const (
+	atBlocks = atSum2 + maxBlock*asm.Panel
+	atEnd    = atBlocks + 32<<10
+)
+
 // unpack is super-blocks lo to hi of a panel in local memory.
 func (p *blockProduct) unpack(local []float32, w weight, panel, lo, hi int) *byte {
 	if lo == hi {
 		return nil
 	}
-	room := vecOf(local[atPanel:atRest]).bytes(0, atRest-atPanel)
+	room := vecOf(local[atBlocks:atEnd]).bytes(0, atEnd-atBlocks)
 	from := room[len(room)/2:]
 	switch {
 	case p.coding.InRows():

@@ -207,6 +207,12 @@ func TestBlockProduct(t *testing.T) {
 			blockCase{d: d, m: 3, n: 40, k: 256, x: ir.BF16, y: ir.F16, bias: true, packed: true}.run(t, bs)
 			blockCase{d: d, m: 1 + threads, n: 33, k: 8 * 256, x: ir.F32, y: ir.F32, bias: true, packed: threads == 3}.run(t, bs) // in turns
 		}
+		for _, d := range []ir.DType{ir.Q4_0, ir.Q8_0, ir.Q4_K, ir.IQ4_NL, ir.Q4_G64, ir.Q6_K} { // by tiles, where there are such
+			block, _ := d.Block()
+			for i, m := range []int{23, 24, 25, 61, 100} {
+				blockCase{d: d, m: m, n: 32 + m%2*32 + i%3, k: (m % 3) * 1280 / block * block, x: ir.F32, y: ir.F32, bias: i%2 == 1, packed: threads == 3}.run(t, bs)
+			}
+		}
 		blockCase{d: ir.Q8_0, m: 450, n: 40, k: 64, x: ir.F32, y: ir.F32, packed: true}.run(t, bs)
 	}
 }

@@ -13,15 +13,19 @@ import (
 // tiers lists the instruction sets, the best first. The last always works.
 func tiers() []tier {
 	list := []tier{
+		{name: "amx", missing: missingTiles, kernels: amx, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: peakTiles, byteLanes: 512},
 		{name: "avx512bf16", missing: missingPairs, kernels: avx512bf16, slow: slowPairs, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64, pairAdds: asm.PeakPairsZ, pairLanes: 32},
 		{name: "avx512", missing: missingAVX512, kernels: avx512, multiplyAdds: asm.PeakZ, lanes: 16, byteAdds: asm.PeakBytesZ, byteLanes: 64},
 		{name: "avx2", missing: missingAVX2, kernels: asm.AVX2, multiplyAdds: asm.PeakY, lanes: 8, byteAdds: asm.PeakBytesY, byteLanes: 32},
 		generic(),
 	}
 	if !cpu.X86.HasAVX512VNNI {
-		for i := range 2 {
+		for i := 1; i < 3; i++ {
 			list[i].byteAdds, list[i].byteLanes = asm.PeakBytesY, 32
 		}
+	}
+	if amx := &list[0]; len(missingTiles()) == 0 && pairsPay() {
+		amx.pairAdds, amx.pairLanes = asm.PeakPairsZ, 32
 	}
 	return list
 }
@@ -99,3 +103,29 @@ func shortest(f func(n int), n int) time.Duration {
 	}
 	return least
 }
+
+// pairsPay reports whether the processor multiplies pairs, and is quicker so.
+func pairsPay() bool { return len(missingPairs()) == 0 && slowPairs() == "" }
+
+// missingTiles also asks the system, which keeps tiles only for those who do.
+func missingTiles() []string {
+	x := cpu.X86
+	out := append(missingAVX512(), missing(feature{"AVX512_VNNI", x.HasAVX512VNNI}, feature{"AMX_TILE", x.HasAMXTile}, feature{"AMX_INT8", x.HasAMXInt8})...)
+	if len(out) == 0 && !asm.PermitTiles() {
+		out = []string{"a system that keeps tiles"}
+	}
+	return out
+}
+
+// amx also multiplies quantised weights by tiles.
+func amx() asm.Kernels {
+	k := avx512()
+	if pairsPay() {
+		k = avx512bf16()
+	}
+	k.Tiled = asm.AMX()
+	return k
+}
+
+// peakTiles adds 512 products of bytes for each of n times fmaChains: a tile has 32 times as many.
+func peakTiles(n int) { asm.PeakTiles(n / 32) }

@@ -72,6 +72,7 @@ type Kernels struct {
 	Dots       [3]Dots
 	Interleave [3]Interleave
 	BF16       Pairs // of bf16 with bf16
+	Tiled
 	Blocked
 	Vector
 	Windows
@@ -93,4 +94,11 @@ type Blocked struct {
 	UnpackRows   [Codings]UnpackRows
 	RowTimesRows [Codings]RowTimesRows
 	RowsApart    bool // RowTimesRows asks for what follows in each row, not for what follows the panel: rows should lie far apart
+}
+
+// Tiled is what multiplies quantised weights by an instruction set that has tiles: it is empty elsewhere, and for
+// kinds that are quicker without.
+type Tiled struct {
+	Tiles      [Kinds][]Tiles    // by height, from LeastTiles
+	MakeSigned [Kinds]MakeSigned // nil for kinds with a value of their own for code 0
 }

@@ -169,6 +169,17 @@ type Quantise func(n int, x *float32, dst *byte, shift int)
 //		y[i*ldy+j] = bias != nil ? acc + bias[j] : acc
 type Blocks func(n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int)
 
+// Tiles is Blocks for groups of m rows, at least one, which follow each other, over blocks that MakeSigned went over, of
+// kinds that it knows. So sums need no offset. room is 128 m bytes, best at a multiple of 64.
+type Tiles func(groups, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
+
+// LeastTiles is the smallest height of a Tiles; the largest is half as much again, so that rows from 2 LeastTiles on
+// divide into such groups.
+const LeastTiles = 8
+
+// MakeSigned takes the offset, 1<<shift, away from the codes of n blocks that were unpacked, n > 0, and makes them signed bytes.
+type MakeSigned func(n int, w *byte, shift int)
+
 // Row is one row times a panel as it is packed, of n super-blocks of per blocks
 // each: Unpack and Blocks in one.
 type Row func(n, per int, x, w *byte, y *float32, bias *float32)

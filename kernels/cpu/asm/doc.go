@@ -12,5 +12,6 @@ package asm
 //go:generate go run -C ../gen . -tier avx512 -part vectors -out ../asm/avx512_vector_amd64.s -stubs ../asm/avx512_vector_amd64.go -pkg asm -table ../asm/avx512_vector_table_amd64.go
 //go:generate go run -C ../gen . -tier avx2 -part blocks -out ../asm/avx2_blocks_amd64.s -stubs ../asm/avx2_blocks_amd64.go -pkg asm -table ../asm/avx2_blocks_table_amd64.go
 //go:generate go run -C ../gen . -tier avx512 -part blocks -out ../asm/avx512_blocks_amd64.s -stubs ../asm/avx512_blocks_amd64.go -pkg asm -table ../asm/avx512_blocks_table_amd64.go
+//go:generate go run -C ../gen . -tier amx -part tiles -out ../asm/amx_amd64.s -stubs ../asm/amx_amd64.go -pkg asm -table ../asm/amx_table_amd64.go
 //go:generate go run -C ../gen . -tier avx2 -part taps -out ../asm/avx2_taps_amd64.s -stubs ../asm/avx2_taps_amd64.go -pkg asm -table ../asm/avx2_taps_table_amd64.go
 //go:generate go run -C ../gen . -tier avx512 -part taps -out ../asm/avx512_taps_amd64.s -stubs ../asm/avx512_taps_amd64.go -pkg asm -table ../asm/avx512_taps_table_amd64.go

@@ -15,14 +15,14 @@ import (
 )
 
 func main() {
-	tier := flag.String("tier", "", "instruction set: avx2 or avx512")
+	tier := flag.String("tier", "", "instruction set: avx2, avx512 or amx")
 	table := flag.String("table", "", "file for the table of the functions")
-	part := flag.String("part", "", "what to write: products, pairs, vectors, blocks or taps")
+	part := flag.String("part", "", "what to write: products, pairs, vectors, blocks, tiles or taps")
 	constants := flag.String("constants", "", "file for the constants of the Go loops, if any")
 	flag.Parse()
 	isa, ok := isas[*tier]
 	if !ok {
-		fmt.Fprintf(os.Stderr, "gen: -tier %q: want avx2 or avx512\n", *tier)
+		fmt.Fprintf(os.Stderr, "gen: -tier %q: want avx2, avx512 or amx\n", *tier)
 		os.Exit(2)
 	}
 	ConstraintExpr("amd64")
@@ -40,12 +40,15 @@ func main() {
 	case "pairs":
 		isa.writePairs()
 		text = isa.pairsTable()
+	case "tiles":
+		isa.tiled()
+		text = isa.tiledTable()
 	case "taps":
 		isa.windows()
 		isa.writePool()
 		text = isa.windowTable()
 	default:
-		fmt.Fprintf(os.Stderr, "gen: -part %q: want products, pairs, vectors, blocks or taps\n", *part)
+		fmt.Fprintf(os.Stderr, "gen: -part %q: want products, pairs, vectors, blocks, tiles or taps\n", *part)
 		os.Exit(2)
 	}
 	Generate()
@@ -109,6 +112,7 @@ type isa struct {
 
 var isas = map[string]isa{
 	"avx512": {name: "AVX512", suffix: "Z", reg: ZMM, bytes: 64, rows: 12, panels: 4, blockRows: 6, pool: &pool{at: map[uint32]int{}, at64: map[uint64]int{}}, held: &held{most: 14}},
+	"amx":    {name: "AMX"},
 	"avx2":   {name: "AVX2", suffix: "Y", reg: YMM, bytes: 32, rows: 6, panels: 2, blockRows: 4, pool: &pool{at: map[uint32]int{}, at64: map[uint64]int{}}, held: &held{most: 14}},
 }
 

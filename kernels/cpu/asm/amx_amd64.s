@@ -7,12 +7,12 @@
 // func TilesOffsetWhole8(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesOffsetWhole8(SB), NOSPLIT, $0-80
-	MOVQ ldy+48(FP), BX
-	MOVQ room+72(FP), R12
 	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
 	MOVQ y+40(FP), AX
+	MOVQ ldy+48(FP), BX
+	MOVQ room+72(FP), R12
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles8<>+0(SB), R15
@@ -367,12 +367,12 @@ done:
 // func TilesLeastWhole8(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesLeastWhole8(SB), NOSPLIT, $0-80
-	MOVQ y+40(FP), AX
-	MOVQ ldy+48(FP), BX
-	MOVQ room+72(FP), R12
 	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
+	MOVQ y+40(FP), AX
+	MOVQ ldy+48(FP), BX
+	MOVQ room+72(FP), R12
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles8<>+0(SB), R15
@@ -763,12 +763,12 @@ GLOBL tiles8<>(SB), RODATA|NOPTR, $64
 // func TilesOffsetWhole9(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesOffsetWhole9(SB), NOSPLIT, $0-80
-	MOVQ ldy+48(FP), BX
-	MOVQ room+72(FP), R12
 	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
 	MOVQ y+40(FP), AX
+	MOVQ ldy+48(FP), BX
+	MOVQ room+72(FP), R12
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles9<>+0(SB), R15
@@ -1574,12 +1574,12 @@ GLOBL tiles9<>(SB), RODATA|NOPTR, $64
 // func TilesOffsetWhole10(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesOffsetWhole10(SB), NOSPLIT, $0-80
-	MOVQ room+72(FP), R12
 	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
 	MOVQ y+40(FP), AX
 	MOVQ ldy+48(FP), BX
+	MOVQ room+72(FP), R12
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles10<>+0(SB), R15
@@ -1989,12 +1989,12 @@ done:
 // func TilesLeastWhole10(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesLeastWhole10(SB), NOSPLIT, $0-80
-	MOVQ ldy+48(FP), BX
-	MOVQ room+72(FP), R12
 	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
 	MOVQ y+40(FP), AX
+	MOVQ ldy+48(FP), BX
+	MOVQ room+72(FP), R12
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles10<>+0(SB), R15
@@ -2446,12 +2446,12 @@ GLOBL tiles10<>(SB), RODATA|NOPTR, $64
 // func TilesOffsetWhole11(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesOffsetWhole11(SB), NOSPLIT, $0-80
-	MOVQ y+40(FP), AX
-	MOVQ ldy+48(FP), BX
-	MOVQ room+72(FP), R12
 	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
+	MOVQ y+40(FP), AX
+	MOVQ ldy+48(FP), BX
+	MOVQ room+72(FP), R12
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles11<>+0(SB), R15
@@ -2887,12 +2887,12 @@ done:
 // func TilesLeastWhole11(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesLeastWhole11(SB), NOSPLIT, $0-80
-	MOVQ y+40(FP), AX
-	MOVQ ldy+48(FP), BX
-	MOVQ room+72(FP), R12
 	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
+	MOVQ y+40(FP), AX
+	MOVQ ldy+48(FP), BX
+	MOVQ room+72(FP), R12
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles11<>+0(SB), R15
@@ -3840,12 +3840,12 @@ done:
 // func TilesLeastWhole12(groups int, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)
 // Requires: 3DNOWPREFETCH, AMXINT8, AMXTILE, AVX, AVX512F
 TEXT ·TilesLeastWhole12(SB), NOSPLIT, $0-80
+	MOVQ groups+0(FP), R13
 	MOVQ x+16(FP), R11
 	MOVQ ldx+24(FP), DX
 	MOVQ y+40(FP), AX
 	MOVQ ldy+48(FP), BX
 	MOVQ room+72(FP), R12
-	MOVQ groups+0(FP), R13
 	SHLQ $0x02, BX
 	MOVQ $0x00000080, R14
 	LEAQ tiles12<>+0(SB), R15

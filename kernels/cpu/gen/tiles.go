@@ -49,6 +49,12 @@ var (
 	tilesAcc   = []Register{Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31}
 )
 
+// tilesParams are kept in registers.
+var tilesParams = []struct {
+	name string
+	in   Register
+}{{"groups", tilesLeft}, {"x", tilesFrom}, {"ldx", tilesLdx}, {"y", tilesY}, {"ldy", tilesLdy}, {"room", tilesRoom}}
+
 // tiled writes what multiplies by tiles.
 func (s isa) tiled() {
 	for m := leastTileRows; m <= tileRows; m++ {
@@ -82,8 +88,8 @@ func (s isa) tilesOf(k kind, m int) {
 	TEXT(tilesName(k, m), NOSPLIT, "func(groups, n int, x *byte, ldx int, w *byte, y *float32, ldy int, bias *float32, load int, room *byte)")
 	Doc(tilesName(k, m) + fmt.Sprintf(" is the Tiles of %d rows.", m))
 	Pragma("noescape")
-	for p, r := range map[string]Register{"groups": tilesLeft, "x": tilesFrom, "ldx": tilesLdx, "y": tilesY, "ldy": tilesLdy, "room": tilesRoom} {
-		Load(Param(p), r)
+	for _, p := range tilesParams {
+		Load(Param(p.name), p.in)
 	}
 	SHLQ(Imm(2), tilesLdy)
 	MOVQ(U32(8*panel/2), tilesWide)

@@ -31,8 +31,10 @@ func coveredOnce(t *testing.T, be *Backend) {
 		for _, n := range []int{0, 1, 31, 32, 33, 64, 100, 256, 320, 768, 2047, 2048, 5632, 32000} {
 			seen := make([]int, n)
 			for _, s := range be.streamsOf(n, bytes) {
-				for row := range s.apart * asm.Panel {
-					seen[s.first+row]++
+				for j := range s.count {
+					for l := range asm.Panel {
+						seen[s.first+l*s.lane+j*s.unit]++
+					}
 				}
 			}
 			for row, times := range seen {

@@ -93,7 +93,7 @@ type Blocked struct {
 	// Of those in rows.
 	UnpackRows   [Codings]UnpackRows
 	RowTimesRows [Codings]RowTimesRows
-	RowsApart    bool // RowTimesRows asks for what follows in each row, not for what follows the panel: rows should lie far apart
+	RowsApart    bool // whether RowTimesRows is quicker for long rows that lie far apart
 }
 
 // Tiled is what multiplies quantised weights by an instruction set that has tiles: it is empty elsewhere, and for

@@ -192,7 +192,7 @@ func UnpackRowsQ8_0Y(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ8_0Y is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ8_0Y(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ8_0Y(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ4_0Y is the UnpackRows of that coding.
 //
@@ -202,7 +202,7 @@ func UnpackRowsQ4_0Y(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ4_0Y is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ4_1Y is the UnpackRows of that coding.
 //
@@ -212,7 +212,7 @@ func UnpackRowsQ4_1Y(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ4_1Y is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ4KY is the UnpackRows of that coding.
 //
@@ -222,7 +222,7 @@ func UnpackRowsQ4KY(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ4KY is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ5KY is the UnpackRows of that coding.
 //
@@ -232,7 +232,7 @@ func UnpackRowsQ5KY(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ5KY is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ6KY is the UnpackRows of that coding.
 //
@@ -242,7 +242,7 @@ func UnpackRowsQ6KY(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ6KY is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ6KY(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ6KY(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackNF4Y is the UnpackNF4 of that instruction set.
 //

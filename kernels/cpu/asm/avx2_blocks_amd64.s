@@ -15901,9 +15901,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ8_0Y(n int, x *byte, w *byte, stride int, y *float32)
+// func RowTimesRowsQ8_0Y(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ8_0Y(SB), NOSPLIT, $0-40
+TEXT ·RowTimesRowsQ8_0Y(SB), NOSPLIT, $0-48
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -16026,7 +16026,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ    y+32(FP), DX
+	MOVQ    y+40(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -16124,9 +16124,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, y *float32)
+// func RowTimesRowsQ4_0Y(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ4_0Y(SB), NOSPLIT, $0-40
+TEXT ·RowTimesRowsQ4_0Y(SB), NOSPLIT, $0-48
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -16226,7 +16226,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ    y+32(FP), DX
+	MOVQ    y+40(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -16327,9 +16327,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, y *float32)
+// func RowTimesRowsQ4_1Y(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ4_1Y(SB), NOSPLIT, $0-40
+TEXT ·RowTimesRowsQ4_1Y(SB), NOSPLIT, $0-48
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -16431,7 +16431,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ    y+32(FP), DX
+	MOVQ    y+40(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -16930,9 +16930,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, y *float32)
+// func RowTimesRowsQ4KY(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ4KY(SB), NOSPLIT, $192-40
+TEXT ·RowTimesRowsQ4KY(SB), NOSPLIT, $192-48
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -17531,7 +17531,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ    y+32(FP), DX
+	MOVQ    y+40(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -18327,9 +18327,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, y *float32)
+// func RowTimesRowsQ5KY(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ5KY(SB), NOSPLIT, $448-40
+TEXT ·RowTimesRowsQ5KY(SB), NOSPLIT, $448-48
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -19219,7 +19219,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ    y+32(FP), DX
+	MOVQ    y+40(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128
@@ -19969,9 +19969,9 @@ end:
 	VZEROUPPER
 	RET
 
-// func RowTimesRowsQ6KY(n int, x *byte, w *byte, stride int, y *float32)
+// func RowTimesRowsQ6KY(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowTimesRowsQ6KY(SB), NOSPLIT, $448-40
+TEXT ·RowTimesRowsQ6KY(SB), NOSPLIT, $448-48
 	MOVQ w+16(FP), AX
 	MOVQ stride+24(FP), CX
 	XORQ SI, SI
@@ -20990,7 +20990,7 @@ super:
 	JNE            super
 
 end:
-	MOVQ    y+32(FP), DX
+	MOVQ    y+40(FP), DX
 	VMOVUPS Y0, (DX)(SI*1)
 	ADDQ    $0x20, SI
 	CMPQ    SI, $+128

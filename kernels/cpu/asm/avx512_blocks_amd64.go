@@ -212,7 +212,7 @@ func UnpackRowsQ8_0Z(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ8_0Z is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ8_0Z(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ8_0Z(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ4_0Z is the UnpackRows of that coding.
 //
@@ -222,7 +222,7 @@ func UnpackRowsQ4_0Z(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ4_0Z is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ4_0Z(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ4_0Z(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ4_1Z is the UnpackRows of that coding.
 //
@@ -232,7 +232,7 @@ func UnpackRowsQ4_1Z(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ4_1Z is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ4_1Z(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ4_1Z(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ4KZ is the UnpackRows of that coding.
 //
@@ -242,7 +242,7 @@ func UnpackRowsQ4KZ(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ4KZ is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ4KZ(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ4KZ(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ5KZ is the UnpackRows of that coding.
 //
@@ -252,7 +252,7 @@ func UnpackRowsQ5KZ(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ5KZ is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ5KZ(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ5KZ(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackRowsQ6KZ is the UnpackRows of that coding.
 //
@@ -262,7 +262,7 @@ func UnpackRowsQ6KZ(n int, w *byte, stride int, dst *byte)
 // RowTimesRowsQ6KZ is the RowTimesRows of that coding.
 //
 //go:noescape
-func RowTimesRowsQ6KZ(n int, x *byte, w *byte, stride int, y *float32)
+func RowTimesRowsQ6KZ(n int, x *byte, w *byte, stride int, ahead int, y *float32)
 
 // UnpackNF4Z is the UnpackNF4 of that instruction set.
 //

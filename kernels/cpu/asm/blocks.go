@@ -189,5 +189,6 @@ type Row func(n, per int, x, w *byte, y *float32, bias *float32)
 type UnpackRows func(n int, w *byte, stride int, dst *byte)
 
 // RowTimesRows is one row times a panel as UnpackRows reads it: that and Blocks in
-// one, without a bias. It asks for what will be read next, which need not be there.
-type RowTimesRows func(n int, x, w *byte, stride int, y *float32)
+// one, without a bias. It asks for memory, which need not be there: for what lies ahead bytes further on in each row
+// or, without AVX-512, for what follows the panel.
+type RowTimesRows func(n int, x, w *byte, stride, ahead int, y *float32)

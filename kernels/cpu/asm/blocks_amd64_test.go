@@ -87,7 +87,7 @@ func benchRows(b *testing.B, name string, k Kernels, c Coding, x []byte, y []flo
 		return
 	}
 	b.Run(name+"/row", func(b *testing.B) {
-		s := quickest(b, func() { k.RowTimesRows[c](supers, &x[0], &w[0], stride, &y[0]) })
+		s := quickest(b, func() { k.RowTimesRows[c](supers, &x[0], &w[0], stride, 16*stride, &y[0]) })
 		b.ReportMetric(s*1e9/n, "ns/block")
 		b.ReportMetric(float64(len(w))/s/1e9, "GB/s")
 	})
@@ -127,7 +127,7 @@ func TestRows(t *testing.T) {
 				x, row := random(r, n*f.Block+1), make([]byte, blocks*BlockX+1)
 				generic.Quantise[p.Kind()](blocks, &x[0], &row[0], p.Shift)
 				y, sums := make([]float32, Panel), make([]float32, Panel)
-				k.RowTimesRows[c](n, &row[0], &w[0], n*f.Bytes, &y[0])
+				k.RowTimesRows[c](n, &row[0], &w[0], n*f.Bytes, 256, &y[0])
 				generic.Blocks[p.Kind()][1](blocks, &row[0], 0, &want[0], &sums[0], Panel, nil, 0)
 				sameBits(t, what, y, sums)
 			}

@@ -11,7 +11,7 @@ import (
 // rowTimesRows is one row of activations times a panel of rows.
 func (s isa) rowTimesRows(c rowCoding) {
 	name := "RowTimesRows" + c.name + s.suffix
-	TEXT(name, NOSPLIT, "func(n int, x, w *byte, stride int, y *float32)")
+	TEXT(name, NOSPLIT, "func(n int, x, w *byte, stride, ahead int, y *float32)")
 	Doc(fmt.Sprintf("%s is the RowTimesRows of that coding.", name))
 	Pragma("noescape")
 	w, stride, x, ahead := Load(Param("w"), GP64()), Load(Param("stride"), GP64()), GP64(), GP64()
@@ -37,7 +37,7 @@ func (s isa) rowTimesRows(c rowCoding) {
 	}, func(left Register) {
 		sums.begin()
 		if s.bytes == 64 {
-			sums.askEach(left)
+			sums.beginAsking(left)
 			sums.fours()
 		} else {
 			sums.super()
@@ -60,38 +60,45 @@ type rowSums struct {
 	asked    int        // times that ask was called for a super-block
 }
 
-// further is how many bytes further on in each row lies what AVX-512 asks for.
-const further = 256
-
-// ask asks for a share of as much as a super-block of all rows takes, further on in each row or, of AVX2, where what
-// follows the rows lies: a few lines at a time, since processors wait for few.
+// ask asks for a share of as much as a super-block of all rows takes: ahead in each row or, of AVX2, where what follows
+// the rows lies. A few lines at a time, since processors wait for few.
 func (a *rowSums) ask() {
-	lines, times := (a.lanes()*a.size+63)/64, a.times()
-	each := (a.size + 63) / 64
-	if a.bytes == 64 {
-		lines = a.lanes() * each
+	each, times := (a.size+63)/64, a.times()
+	lines := a.lanes() * each
+	if a.bytes == 32 {
+		lines = (a.lanes()*a.size + 63) / 64
 	}
 	for l := a.asked * lines / times; l < (a.asked+1)*lines/times; l++ {
-		if a.bytes == 64 {
-			PREFETCHT1(a.from(l/each, further+l%each*64))
-		} else {
+		if a.bytes == 32 {
 			PREFETCHT1(Mem{Base: a.ahead, Disp: 64 * l})
+			continue
+		}
+		PREFETCHT1(Mem{Base: a.ahead, Disp: l % each * 64})
+		if l%each == each-1 {
+			ADDQ(a.stride, a.ahead)
 		}
 	}
 	a.asked++
 }
 
-// askEach asks for a line of every row, once for as many small blocks as about fill one.
-func (a *rowSums) askEach(left Register) {
-	if a.per > 1 {
-		return
+// beginAsking goes to where the first row asks. Of small blocks a line of every row is asked for at once, for as many of them
+// as about fill one.
+func (a *rowSums) beginAsking(left Register) {
+	if a.per == 1 {
+		TESTQ(U32(map[bool]uint32{true: 1, false: 3}[a.size > 32]), left)
+		JNE(LabelRef("asked"))
 	}
-	TESTQ(U32(map[bool]uint32{true: 1, false: 3}[a.size > 32]), left)
-	JNE(LabelRef("asked"))
-	for i := range a.lanes() {
-		PREFETCHT1(a.from(i, further))
+	Load(Param("ahead"), a.ahead)
+	ADDQ(a.at[0], a.ahead)
+	if a.per == 1 {
+		for i := range a.lanes() {
+			PREFETCHT1(Mem{Base: a.ahead})
+			if i < a.lanes()-1 {
+				ADDQ(a.stride, a.ahead)
+			}
+		}
+		Label("asked")
 	}
-	Label("asked")
 }
 
 // times is how often ask is called for a super-block.

@@ -39,7 +39,7 @@ func blocksOf(t testing.TB, r *rand.Rand, d ir.DType, n int) (blocks []byte, w [
 		for _, i := range map[ir.DType][]int{ir.Q2_K: {81, 83}, ir.Q3_K: {109}, ir.Q6_K: {209}, ir.Q4_0: {1}, ir.Q8_0: {1}, ir.Q5_0: {1}, ir.IQ4_NL: {1}}[d] {
 			blocks[b+i] &= 0xa7
 		}
-		if f.Parts(blocks[b:]).M != 0 && d != ir.Q2_K {
+		if p := f.Parts(blocks[b:]); d != ir.Q2_K && (p.M != 0 || p.D&0x7c00 == 0x7c00) {
 			blocks[b+1] &= 0xa7
 			blocks[b+3] &= 0xa7
 		}
@@ -214,6 +214,11 @@ func TestBlockProduct(t *testing.T) {
 			}
 		}
 		blockCase{d: ir.Q8_0, m: 450, n: 40, k: 64, x: ir.F32, y: ir.F32, packed: true}.run(t, bs)
+		for i, d := range []ir.DType{ir.Q8_0, ir.Q4_0, ir.Q4_1, ir.Q4_K, ir.Q5_K, ir.Q6_K} { // long rows, in streams, and what is left over
+			for m := 1; m <= fewRows; m++ {
+				blockCase{d: d, m: m, n: 167 + i%2*950, k: 2048, x: ir.F32, y: []ir.DType{ir.F32, ir.BF16}[m%2], bias: i%3 > 0}.run(t, bs)
+			}
+		}
 	}
 }
 

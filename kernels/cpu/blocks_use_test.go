@@ -16,14 +16,15 @@ func TestBlockGated(t *testing.T) {
 	for name, b := range backends(t, 2) {
 		for _, d := range byteTypes() {
 			for _, m := range []int{1, 5} {
-				testBlockGated(t, name, b, d, m)
+				testBlockGated(t, name, b, d, m, 256)
 			}
+			testBlockGated(t, name, b, d, 3, 2048)
 		}
 	}
 }
 
-func testBlockGated(t *testing.T, name string, b *Backend, d ir.DType, m int) {
-	const n, k = 70, 256
+func testBlockGated(t *testing.T, name string, b *Backend, d ir.DType, m, k int) {
+	const n = 100
 	{
 		r := rand.New(rand.NewPCG(3, 4))
 		x := put(t, b, ir.F32, random(r, m*k), "", m, k)

@@ -138,7 +138,7 @@ func TestLinear(t *testing.T) {
 
 func TestGatedLinear(t *testing.T) {
 	for _, b := range backends(t, 2) {
-		for _, c := range []struct{ m, n, k int }{{1, 150, 33}, {1, 300, 600}, {5, 70, 33}, {40, 33, 1100}} {
+		for _, c := range []struct{ m, n, k int }{{1, 150, 33}, {1, 300, 600}, {5, 70, 33}, {40, 33, 1100}, {800, 200, 20}} {
 			for _, w := range []ir.DType{ir.F32, ir.BF16} {
 				for _, l := range []ir.Layout{N32, ""} {
 					testGated(t, b, c.m, c.n, c.k, ir.F32, w, l)
